@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Who may what: a pure look-up in one table that has a row for each method and each property of the contract. What has
+ * no row cannot be registered (api/method.c checks at start, a test compares).
+ */
+
+#include <stdbool.h>
+
+#include "admit/caller.h"
+
+enum verdict { VERDICT_DENY, VERDICT_ALLOW, VERDICT_ASK, VERDICT_HIDE /* the pod does not exist for this caller */ };
+
+/* How the caller stands to the pod that the request names. */
+enum relation { RELATION_NONE /* no pod named */, RELATION_OWNER, RELATION_STRANGER };
+
+struct verdict_row {
+        const char *interface; /* "org.podmount1.Manager" */
+        const char *member;    /* method or property */
+        bool property;
+        enum verdict root, owner, stranger; /* owner: also for requests that name no pod */
+        const char *action;    /* polkit action of VERDICT_ASK */
+};
+
+const struct verdict_row *verdict_find(const char *interface, const char *member, bool property);
+const struct verdict_row *verdict_table(size_t *ret_n);
+/* The verdict. VERDICT_ASK is VERDICT_DENY on a transport without polkit (the private socket). */
+enum verdict verdict_decide(const struct verdict_row *row, const struct caller *caller, enum relation relation);

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The executor process: root, runs one job after the other, never returns to its caller.
+ */
+
+#include "util/cleanup.h"
+
+struct executor_setup {
+        unsigned slot;
+        int socket;     /* SOCK_SEQPACKET, blocking */
+        int intent_fd;  /* read-write */
+        int runtime_fd; /* O_PATH on the runtime directory: nothing outside its pods/ is ever a target */
+};
+
+/* Closes every other fd, names the process, takes PR_SET_PDEATHSIG, and serves jobs until the socket ends. Returns the
+ * exit status. */
+int executor_main(const struct executor_setup *setup);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The intent file of one executor, <runtime>/intent/<slot>: which mounts the running job has made, written into a
+ * shared mapping before the mount is attached, so that it outlives the executor and the daemon. After a crash, an id
+ * that the kernel has was attached, one that it has not was never.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/cleanup.h"
+
+struct intent;
+
+struct intent_mount {
+        uint32_t step;
+        uint32_t mount_id;
+        uint64_t id;
+};
+
+/* Maps the file (grown to its full, sparse size). The fd stays the caller's. */
+int intent_map(int fd, struct intent **ret);
+struct intent *intent_free(struct intent *intent);
+DEFINE_CLEANUP(struct intent *, intent_free)
+
+/* Executor: a job begins; a mount is about to be attached; the job is over. -E2BIG when the file is full. */
+void intent_begin(struct intent *intent, uint64_t job);
+int intent_add(struct intent *intent, uint32_t step, uint64_t id, uint32_t mount_id);
+void intent_end(struct intent *intent);
+
+/* Recovery: the job of the file and what it noted; 1 with a job (also one that ended), 0 with none, -EBADMSG for a damaged file. */
+int intent_read(int fd, uint64_t *ret_job, struct intent_mount **ret, size_t *ret_n);

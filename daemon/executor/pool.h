@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The executors as the front sees them: jobs go in, results come back. One job at a time for a pod, in the order of
+ * submission; jobs of different pods side by side on as many executors as there are.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "plan/step.h"
+
+struct executor_pool;
+struct pool_job;
+
+/* Called once for each job that was not cancelled. With result->lost nothing but the intent file tells what was done. */
+typedef void (*pool_done_fn)(const struct job_result *result, void *userdata);
+/* Asks the keeper to kill and replace the executor of this slot. */
+typedef void (*pool_replace_fn)(unsigned slot, void *userdata);
+
+int executor_pool_new(sd_event *event, uint64_t job_timeout_us, pool_replace_fn replace, void *userdata, struct executor_pool **ret);
+/* Cancels what waits, forgets what runs. */
+struct executor_pool *executor_pool_free(struct executor_pool *pool);
+DEFINE_CLEANUP(struct executor_pool *, executor_pool_free)
+
+void executor_pool_set_timeout(struct executor_pool *pool, uint64_t job_timeout_us);
+
+/* A new executor, or a replaced one, for a slot. Takes both fds over (also on failure): its socket, and the intent file. */
+int executor_pool_add(struct executor_pool *pool, unsigned slot, int socket, int intent_fd);
+
+/* Queues a job. The job is encoded at once and stays the caller's; the fds are duplicated. `ret` (may be NULL) is valid until the
+ * job is done or cancelled. */
+int executor_pool_submit(struct executor_pool *pool, const struct job *job, const int *fds, size_t n_fds, pool_done_fn done,
+                         void *userdata, struct pool_job **ret);
+/* Takes a job back that no executor has begun: true, and `done` is never called. False: it runs already. */
+bool executor_pool_cancel(struct executor_pool *pool, struct pool_job *job);
+bool executor_pool_started(const struct pool_job *job);
+
+/* How many executors live, how many jobs run and wait: for status. */
+void executor_pool_counts(const struct executor_pool *pool, unsigned *ret_executors, unsigned *ret_running, unsigned *ret_waiting);

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Steps: what the front asks of an executor, typed and bounded. A job is an ordered list of steps for one pod; it is
+ * one flat buffer on the wire (job_encode, job_decode) plus fds. Pure.
+ *
+ * Whoever decodes trusts nothing: every length, count, index and string is checked against the buffer, and the
+ * meaning of each step against what the executor may do at all (executor/door.h).
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "util/cleanup.h"
+#include "util/failure.h"
+
+enum step_limits {
+        JOB_STEPS_MAX = 131072,
+        JOB_GROUPS_MAX = 65536, /* NGROUPS_MAX */
+        JOB_LAYERS_MAX = 500,   /* of one overlay */
+        JOB_OPTIONS_MAX = 256,  /* of one file system */
+        JOB_UUID_SIZE = 37,     /* lower-case with dashes, and its NUL */
+};
+
+enum step_kind {
+        STEP_TREE,       /* make the pod's detached tree: a small tmpfs with <container>/rootfs for each container */
+        STEP_ROOT,       /* clone a container's root and put it at <container>/rootfs */
+        STEP_BIND,       /* clone a source and put it at a target */
+        STEP_FILESYSTEM, /* make a file system and put it at a target */
+        STEP_OVERLAY,    /* make an overlay and put it at a target */
+        STEP_PUBLISH,    /* make pods/<uuid> and attach the tree there: one move_mount(2) */
+        STEP_UNMOUNT,    /* unmount one mount, found by path and checked by id; busy is an outcome */
+        STEP_DETACH,     /* the same lazily, with all that hangs below it */
+        STEP_REMOVE_POD, /* remove pods/<uuid>, which nothing is mounted on any more */
+        STEP_IDENTIFY,   /* look up the namespaces and the root directory of a process by its pidfd */
+        _STEP_KIND_MAX,
+};
+
+const char *step_kind_name(enum step_kind kind);
+
+enum step_source_kind { STEP_SOURCE_NONE, STEP_SOURCE_PATH, STEP_SOURCE_FD };
+struct step_source {
+        enum step_source_kind kind;
+        char *path;  /* STEP_SOURCE_PATH: absolute; opened by an opener that is the caller. STEP_SOURCE_NONE: a label or NULL */
+        uint32_t fd; /* STEP_SOURCE_FD: index in the job's fds */
+};
+
+struct step_option {
+        char *name;
+        char *value; /* NULL: fsconfig(2) FSCONFIG_SET_FLAG */
+};
+
+/* What to do about a target that is not there. */
+enum step_create {
+        STEP_CREATE_NEVER,     /* InvalidTarget: it lies on something that podmount may not modify */
+        STEP_CREATE_FREELY,    /* it lies on a file system that the pod's own plan made (0755, root) */
+        STEP_CREATE_AS_CALLER, /* it lies on a writable root: by a child that is the caller */
+        STEP_CREATE_STUB,      /* it lies on a read-only root: the root step has put a stub there */
+        _STEP_CREATE_MAX,
+};
+
+enum step_flags {
+        STEP_RECURSIVE = 1 << 0,             /* clone with the mounts below the source */
+        STEP_ATTR_RECURSIVE = 1 << 1,        /* attributes on those, too */
+        STEP_PROPAGATION_RECURSIVE = 1 << 2,
+        STEP_OVERLAY_TMPFS = 1 << 3,         /* STEP_ROOT: a tmpfs upper over the root */
+        STEP_STACK = 1 << 4,                 /* the target may be a mount point of the pod already */
+        STEP_LAZY_BELOW = 1 << 5,            /* STEP_UNMOUNT: what hangs below goes with it (an undo) */
+        _STEP_FLAGS_ALL = (1 << 6) - 1,
+};
+
+#define STEP_NO_COVER UINT32_MAX
+
+struct step {
+        enum step_kind kind;
+        uint32_t flags;
+        uint32_t wanted;   /* which wanted mount this step makes; UINT32_MAX for none */
+        char *container;   /* a name; NULL where the step has none */
+        char *target;      /* absolute within the container; STEP_UNMOUNT, STEP_DETACH: relative to pods/<uuid>, physical ("" for
+                            * the pod's own tmpfs) */
+        char *type;        /* STEP_FILESYSTEM */
+        struct step_source source;
+        struct step_source *layers; /* STEP_OVERLAY: lower layers, topmost first */
+        size_t n_layers;
+        struct step_source upper, work;
+        struct step_option *options;
+        size_t n_options;
+        char **stubs;      /* STEP_ROOT: targets that must exist in the root; what is missing gets a stub overlay. NULL-terminated */
+        uint64_t attr_set, attr_clear; /* MOUNT_ATTR_* */
+        uint64_t propagation;          /* MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE */
+        uint64_t size;     /* STEP_TREE, STEP_OVERLAY_TMPFS: bytes */
+        enum step_create create;
+        uint32_t cover_step; /* the step of this job whose mount the target must lie on to be created, or STEP_NO_COVER… */
+        uint64_t cover_id;   /* …and then the id of a mount that was there before; 0: none */
+        uint64_t id;       /* STEP_UNMOUNT, STEP_DETACH: the unique id (0 where the kernel has none)… */
+        uint32_t mount_id; /* …and the recycled one */
+        uint32_t made;     /* STEP_UNMOUNT: how many trailing components of the target podmount had created… */
+        bool made_file;    /* …the last of them an empty file: removed if still empty */
+};
+
+/* Who the openers of this job are. */
+struct job_caller {
+        bool root; /* the caller is root: sources are opened by the executor itself */
+        uid_t uid;
+        gid_t gid;
+        gid_t *groups;
+        size_t n_groups;
+};
+
+struct job {
+        uint64_t id;
+        char uuid[JOB_UUID_SIZE]; /* "" for a job without a pod */
+        uid_t owner;              /* the pod's */
+        gid_t owner_group;
+        struct job_caller caller;
+        char **containers;        /* names, NULL-terminated: STEP_TREE makes them */
+        struct step *steps;
+        size_t n_steps;
+        uint32_t n_fds;           /* how many fds travel along */
+};
+
+struct job *job_new(void);
+struct job *job_free(struct job *job);
+DEFINE_CLEANUP(struct job *, job_free)
+/* Appends a zeroed step of this kind with cover_step and wanted set to "none"; NULL when memory is short. */
+struct step *job_add(struct job *job, enum step_kind kind);
+
+/* One flat buffer, owned by the caller. -ENOMEM, -E2BIG past CHANNEL_MESSAGE_MAX. */
+int job_encode(const struct job *job, uint8_t **ret, size_t *ret_size);
+/* Strict: -EBADMSG for anything that job_encode() would not have written (lengths, counts, kinds, flags, fd indexes
+ * past n_fds, strings with a NUL inside, trailing bytes). Semantics are the door's. */
+int job_decode(const uint8_t *data, size_t size, struct job **ret);
+
+/* What STEP_IDENTIFY answers in step_result.id. */
+enum identify_flags {
+        IDENTIFY_HOST_MOUNT_NAMESPACE = 1 << 0,
+        IDENTIFY_HOST_USER_NAMESPACE = 1 << 1,
+        IDENTIFY_HOST_ROOT_DIRECTORY = 1 << 2,
+};
+
+struct step_result {
+        uint64_t id;         /* unique id of the mount that was made, 0 where the kernel has none */
+        uint32_t mount_id;   /* the recycled id */
+        uint64_t attributes; /* MOUNT_ATTR_* as statvfs(3) shows them */
+        uint64_t device;     /* st_dev of its root */
+        uint32_t made;       /* trailing components of the target that were created */
+        bool made_file;
+        bool done;           /* the step was carried out (and not undone) */
+};
+
+struct job_result {
+        uint64_t job;
+        enum failure_kind failure; /* FAILURE_NONE: all steps done */
+        int32_t error;             /* the errno behind it, 0 if none */
+        uint32_t failed_step;      /* UINT32_MAX if none */
+        bool lost;                 /* the executor died or was replaced: what was done is in the intent file */
+        char *text;                /* the sentence of the failure */
+        char **warnings;
+        struct step_result *steps; /* one a step */
+        size_t n_steps;
+};
+
+void job_result_done(struct job_result *result);
+#define _cleanup_job_result_ _cleanup_(job_result_done)
+int job_result_encode(const struct job_result *result, uint8_t **ret, size_t *ret_size);
+int job_result_decode(const uint8_t *data, size_t size, struct job_result *ret);

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * One change of one pod: stations 5 to 9 of the request path, a function each, called in this order by the dispatcher
+ * for a client and by pods_recover() for nobody. An operation that ended is freed by whoever made it; one that was
+ * executed goes on without its maker (operation_abandon) until it is recorded.
+ */
+
+#include "admit/caller.h"
+#include "pod/pods.h"
+#include "spec/spec.h"
+#include "util/failure.h"
+
+enum operation_verb { OPERATION_CREATE, OPERATION_MOUNT, OPERATION_UNMOUNT, OPERATION_COLLECT };
+
+/* fds that came with the call; duplicated by the operation. */
+struct operation_fds {
+        char *const *names; /* NULL-terminated, in the order of fds */
+        const int *fds;
+};
+
+struct create_arguments {
+        const char *uuid;  /* NULL: a new one */
+        const char *name;  /* NULL: the spec's, or none */
+        const char *lease; /* NULL: "none" */
+        const char *spec;
+        size_t spec_size;
+        bool dry_run;      /* Plan(): ends after operation_plan() */
+};
+
+struct mount_arguments {
+        const char *container; /* NULL: the only one, FAILURE_INVALID_ARGS if there are more */
+        struct spec_mount *mounts; /* taken over */
+        size_t n_mounts;
+        bool stack;
+};
+
+struct unmount_arguments {
+        const char *container; /* NULL as above */
+        const char *target;    /* NULL with an id */
+        uint64_t mount_id;     /* 0: by target */
+        bool lazy, missing_ok;
+};
+
+struct collect_arguments {
+        bool lazy, dry_run;
+        const char *reason; /* of PodRemoved: "collected", "garbage", "failed" */
+};
+
+struct operation;
+
+int operation_new_create(struct pods *pods, const struct caller *caller, const struct create_arguments *arguments,
+                         const struct operation_fds *fds, struct operation **ret, struct failure *f);
+int operation_new_mount(struct pods *pods, const struct caller *caller, struct pod *pod, struct mount_arguments *arguments,
+                        const struct operation_fds *fds, struct operation **ret, struct failure *f);
+int operation_new_unmount(struct pods *pods, const struct caller *caller, struct pod *pod, const struct unmount_arguments *arguments,
+                          struct operation **ret, struct failure *f);
+int operation_new_collect(struct pods *pods, const struct caller *caller, struct pod *pod, const struct collect_arguments *arguments,
+                          struct operation **ret, struct failure *f);
+struct operation *operation_free(struct operation *operation);
+DEFINE_CLEANUP(struct operation *, operation_free)
+
+enum operation_next {
+        OPERATION_GO_ON = 0,
+        OPERATION_FINISHED = -1000000, /* nothing to execute: a retry of what is done, a dry run, nothing to remove */
+};
+
+/* 5: state of the pod, quotas, retries. OPERATION_GO_ON, OPERATION_FINISHED, or a failure. A create that joins one that
+ * runs waits for it in operation_execute(). */
+int operation_validate(struct operation *operation, struct failure *f);
+/* 6: makes the job. Pure but for the table. */
+int operation_plan(struct operation *operation, struct failure *f);
+/* 7: the store knows. */
+int operation_intend(struct operation *operation, struct failure *f);
+/* 8: hands the job to the executors; `done` is called once, from the event loop, after station 9, with an empty or a
+ * filled failure (moved out by the callee). */
+typedef void (*operation_done_fn)(struct operation *operation, struct failure *f, void *userdata);
+int operation_execute(struct operation *operation, operation_done_fn done, void *userdata, struct failure *f);
+
+/* The maker goes away. True: nothing had begun, everything is taken back and the operation freed. False: it goes on by
+ * itself and frees itself when it is recorded. */
+bool operation_abandon(struct operation *operation);
+
+/* What came out. */
+struct pod *operation_pod(const struct operation *operation);
+enum operation_verb operation_verb(const struct operation *operation);
+/* Ids of the mounts, in the order of the arguments (0 for a deferred one). */
+const uint64_t *operation_ids(const struct operation *operation, size_t *ret_n);
+/* A dry run's plan as JSON; the operation's. */
+const char *operation_plan_text(const struct operation *operation);
+/* Sentences of a collection or a creation that went well all the same; the operation's, may be NULL. */
+char *const *operation_warnings(const struct operation *operation);

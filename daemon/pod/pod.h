@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * A pod: its record, what runs on it, and how far the kernel departs from the record. It knows no bus.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/store.h"
+#include "table/entry.h"
+
+struct operation;
+
+enum pod_state { POD_CREATING, POD_READY, POD_DEGRADED, POD_STOPPING, POD_FAILED };
+const char *pod_state_name(enum pod_state state);
+
+enum drift_kind { DRIFT_MISSING, DRIFT_EXTRA, DRIFT_CHANGED };
+const char *drift_kind_name(enum drift_kind kind);
+
+struct drift {
+        enum drift_kind kind;
+        uint64_t id;       /* of the record's or the foreign mount */
+        char *container;
+        char *target;      /* as the container sees it */
+        char *detail;      /* one sentence, for `show` */
+};
+
+struct pod {
+        struct record_pod *record;
+        char *object_path;
+        struct drift *drifts;
+        size_t n_drifts;
+        struct operation *running; /* the operation that changes it now; drift is not judged meanwhile */
+};
+
+/* Takes the record over (also on failure). */
+int pod_new(struct record_pod *record, struct pod **ret);
+struct pod *pod_free(struct pod *pod);
+DEFINE_CLEANUP(struct pod *, pod_free)
+
+/* The state that clients see: the record's, and POD_DEGRADED for a ready one with drift. */
+enum pod_state pod_get_state(const struct pod *pod);
+/* The pod's own tmpfs; NULL before it is published. */
+const struct record_mount *pod_tree_mount(const struct pod *pod);
+/* The mount recorded last at a container's target; NULL if there is none. */
+struct record_mount *pod_find_mount(const struct pod *pod, const char *container, const char *target);
+struct record_mount *pod_find_mount_id(const struct pod *pod, uint64_t id);
+bool pod_has_container(const struct pod *pod, const char *container);
+/* "/org/podmount1/pod/<uuid with _>"; NULL when memory is short. */
+char *pod_object_path(const char *uuid);

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * All pods of this daemon, and everything an operation on them needs: store, executors, table, settings. Owned by the
+ * manager; tells observers what happened (the api floor turns that into signals).
+ */
+
+#include <systemd/sd-event.h>
+
+#include "admit/caller.h"
+#include "executor/pool.h"
+#include "pod/pod.h"
+#include "spec/wanted.h"
+#include "store/store.h"
+#include "table/table.h"
+#include "util/map.h"
+#include "util/settings.h"
+
+struct pods_observer {
+        void (*pod_new)(struct pod *pod, void *userdata);
+        void (*pod_removed)(struct pod *pod, const char *reason, void *userdata);
+        void (*pod_changed)(struct pod *pod, void *userdata); /* State, Drifted, MountCount or Warnings */
+        void (*mounts_added)(struct pod *pod, const struct record_mount *const *mounts, size_t n, void *userdata);
+        void (*mounts_removed)(struct pod *pod, const struct record_mount *const *mounts, size_t n, void *userdata);
+        void (*drift)(struct pod *pod, const struct drift *drift, void *userdata);
+        void *userdata;
+};
+
+struct pods {
+        sd_event *event;
+        struct store *store;
+        struct executor_pool *executors;
+        struct table *table;
+        const struct settings *settings;
+        struct wanted_facts facts;   /* of the host; caller_is_root is set for each request */
+        int (*sync_table)(void *userdata); /* brings the table up to date when the kernel's changed since; cheap when not */
+        void *sync_userdata;
+        const char *runtime_directory;
+        int runtime_fd;
+        uint64_t runtime_mount_id;   /* of the mount that the runtime directory lay on at start: compared before each plan */
+        uint64_t mounts_max;         /* fs.mount-max */
+        struct pods_observer observer;
+        struct map *by_uuid;         /* struct pod * */
+        struct map *operations;      /* running, by job */
+};
+
+/* Looks a pod up by its UUID or, among the pods of `owner` first and then (for root) of all, by its name; with `prefix` also by at least 8 leading
+ * digits of its UUID. NULL when there is none that this caller may see (a name of two owners, for root: the failure names both). */
+struct pod *pods_find(const struct pods *pods, const char *id, const struct caller *caller, bool prefix, struct failure *f);
+bool pods_may_see(const struct pod *pod, const struct caller *caller);
+uint32_t pods_count_of(const struct pods *pods, uid_t owner, uint32_t *ret_mounts);
+
+/* The runtime directory is still where it was: else a filled failure (FAILURE_NOT_SUPPORTED is wrong here: FAILURE_BUSY
+ * with what to do), so that nothing is planned on top of a foreign mount. */
+int pods_check_runtime(struct pods *pods, struct failure *f);
+
+/* Loads every record, compares with the kernel and runs what a crash left over to its end (undone or done): collects
+ * pods left `creating` or `stopping`, undoes half-done mounts, judges drift of the rest. Asynchronous where an executor is
+ * needed. */
+int pods_recover(struct pods *pods, const int *intent_fds, size_t n_intent_fds);
+
+/* Judges the drift of every pod, or of those that these changes touch, against the table. */
+void pods_judge_drift(struct pods *pods, const struct changes *changes);

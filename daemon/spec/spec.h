@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What a client wants, as it said it: podmount-spec(5). Parsed from an OCI config.json (OCI runtime specification,
+ * config.md and config-linux.md) or from podmount's own format; nothing is interpreted but the shape.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/array.h"
+#include "util/cleanup.h"
+#include "util/failure.h"
+
+enum spec_limits {
+        SPEC_CONTAINERS_MAX = 64,
+        SPEC_OPTIONS_MAX = 256,   /* of one mount */
+        SPEC_OPTION_MAX = 4096,   /* bytes of one option */
+};
+
+/* Where a mount's content comes from. */
+enum source_kind { SOURCE_NONE, SOURCE_PATH, SOURCE_FD };
+struct source {
+        enum source_kind kind;
+        char *text; /* SOURCE_PATH: an absolute, normalised path; SOURCE_FD: the name behind "fd:"; SOURCE_NONE: a label or NULL */
+};
+void source_done(struct source *source);
+
+struct spec_mount {
+        char *pointer;     /* JSON pointer of the mount object in the document: "/mounts/3" */
+        char *destination; /* normalised */
+        char *type;        /* NULL when absent */
+        char *source;      /* as given; NULL when absent */
+        char **options;    /* as given; NULL when absent */
+};
+
+enum spec_overlay { SPEC_OVERLAY_NONE, SPEC_OVERLAY_TMPFS };
+
+struct spec_container {
+        char *pointer; /* "" for an OCI document, else "/containers/0" */
+        char *name;    /* "main" for an OCI document */
+        struct source root;
+        bool root_readonly;
+        enum spec_overlay overlay;
+        struct spec_mount *mounts;
+        size_t n_mounts;
+};
+
+struct spec {
+        char *name; /* NULL when the document has none */
+        struct spec_container *containers;
+        size_t n_containers;
+        char **warnings;  /* what of the document is not applied, a sentence each */
+        char *canonical;  /* the document in canonical form: what a retry is compared with, what the store keeps */
+};
+
+/* Parses a whole document of at most `size_max` bytes. FAILURE_INVALID_SPEC (with the JSON pointer of the place at the
+ * head of the sentence), FAILURE_INVALID_TARGET and FAILURE_INVALID_OPTION likewise. */
+int spec_parse(const char *text, size_t size, uint64_t size_max, struct spec **ret, struct failure *f);
+struct spec *spec_free(struct spec *spec);
+DEFINE_CLEANUP(struct spec *, spec_free)
+
+/* Parses the argument of Mount(): one OCI mount object or an array of them. Pointers are "" or "/0", "/1"… */
+int spec_parse_mounts(const char *text, size_t size, uint64_t size_max, struct spec_mount **ret, size_t *ret_n, struct failure *f);
+/* The one mount that a Bind() call stands for; type bind, options as given (an rbind or bind option is added if neither is there). */
+int spec_mount_from_bind(const char *source, const char *target, char *const *options, struct spec_mount *ret, struct failure *f);
+/* Writes a mount as a canonical OCI mount object: the store keeps it, a retry is compared with it. */
+int spec_mount_to_text(const struct spec_mount *mount, char **ret);
+void spec_mount_done(struct spec_mount *mount);
+void spec_mounts_free(struct spec_mount *mounts, size_t n);
+
+/* Every fd name that the document's sources use, each once, in order. */
+int spec_fd_names(const struct spec *spec, char ***ret);
+int spec_mounts_fd_names(const struct spec_mount *mounts, size_t n, char ***ret);

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Wanted mounts: the spec after compilation, typed and complete, in the order in which they are to be made (a
+ * container's root first, then its mounts as the document has them). Pure: what the host is like comes in as facts.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "spec/option.h"
+#include "spec/spec.h"
+
+enum wanted_kind { WANTED_ROOT, WANTED_BIND, WANTED_FILESYSTEM, WANTED_OVERLAY };
+
+/* Which namespace a file system shows; none for most. */
+enum wanted_namespace { WANTED_NAMESPACE_NONE, WANTED_NAMESPACE_PID, WANTED_NAMESPACE_NET, WANTED_NAMESPACE_IPC, WANTED_NAMESPACE_CGROUP };
+
+struct data_option {
+        char *name;
+        char *value; /* NULL: a flag */
+};
+
+struct wanted_mount {
+        enum wanted_kind kind;
+        size_t container;  /* index in the wanted's containers */
+        char *pointer;     /* JSON pointer, for errors */
+        char *target;      /* normalised, as the container sees it; "/" for a root */
+        char *type;        /* "bind" for WANTED_ROOT and WANTED_BIND, else the file-system type */
+        char *request;     /* the canonical OCI mount object (for a root NULL): retries are compared with it */
+        struct source source;
+        struct source *lower; /* WANTED_OVERLAY: topmost first */
+        size_t n_lower;
+        struct source upper, work; /* SOURCE_NONE when absent: a read-only overlay */
+        bool recursive;               /* a clone with the mounts below the source */
+        uint64_t attr_set, attr_clear;/* MOUNT_ATTR_*; a clone keeps what neither names */
+        bool attr_recursive;          /* rro and its like: on the mounts below too */
+        uint64_t propagation;         /* MS_SHARED…; never 0 after compilation */
+        bool propagation_recursive;
+        struct data_option *data;     /* fsconfig(2) strings and flags, in order */
+        size_t n_data;
+        enum wanted_namespace name_space;
+        bool deferred;                /* waits until its namespace is named; recorded, not made */
+        char **options;               /* the effective options as words, for people */
+        enum spec_overlay overlay;    /* WANTED_ROOT */
+        uint64_t overlay_size;        /* bytes of the tmpfs of SPEC_OVERLAY_TMPFS */
+};
+
+struct wanted {
+        char **containers; /* names, NULL-terminated */
+        struct wanted_mount *mounts;
+        size_t n_mounts;
+        char **warnings; /* the spec's and compilation's */
+};
+
+enum wanted_cgroup { WANTED_CGROUP_UNIFIED, WANTED_CGROUP_HYBRID };
+
+struct wanted_facts {
+        bool caller_is_root;       /* as DESIGN's identify has it: else nosuid and nodev everywhere, namespaces deferred */
+        bool propagation_private;  /* the configuration's Propagation= */
+        uint64_t tmpfs_size;       /* of a tmpfs without size=; bytes */
+        enum wanted_cgroup cgroup; /* what /sys/fs/cgroup is on this host: cgroup2, or v1 hierarchies in a tmpfs. `cgroup` without
+                                    * a controller is cgroup2 on the first, a recursive bind of the host's on the second */
+};
+
+/* Compiles a whole spec. FAILURE_INVALID_SPEC, FAILURE_INVALID_OPTION, FAILURE_INVALID_TARGET (targets under /proc and
+ * /sys that are not allowed), FAILURE_NOT_SUPPORTED (a type that podmount does not mount). */
+int wanted_from_spec(const struct spec *spec, const struct wanted_facts *facts, struct wanted **ret, struct failure *f);
+/* Compiles the mounts of a Mount() or Bind() call for one container (its name becomes containers[0]). */
+int wanted_from_mounts(const char *container, const struct spec_mount *mounts, size_t n, const struct wanted_facts *facts,
+                       struct wanted **ret, struct failure *f);
+struct wanted *wanted_free(struct wanted *wanted);
+DEFINE_CLEANUP(struct wanted *, wanted_free)

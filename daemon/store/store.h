@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The records: what podmount has made, in <runtime>/state/state.db (SQLite, WAL, synchronous=OFF: the file does not
+ * outlive a boot, and a crash of processes loses nothing that was committed). The schema version is PRAGMA
+ * user_version; older ones are migrated step by step, a newer one is refused.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "util/cleanup.h"
+
+enum record_state { RECORD_CREATING, RECORD_READY, RECORD_STOPPING, RECORD_FAILED, _RECORD_STATE_MAX };
+/* "creating", "ready", "stopping", "failed" */
+const char *record_state_name(enum record_state state);
+
+struct record_mount {
+        int64_t row;          /* the store's key, 0 before store_put_mount() */
+        uint64_t id;          /* unique id; where the kernel has none, the recycled one. 0 for a deferred mount */
+        uint32_t mount_id;    /* the recycled id */
+        char *container;      /* "" for the pod's own tmpfs */
+        char *target;         /* "/" for a root; "" for the pod's own tmpfs */
+        char *source;         /* for people */
+        char *type;
+        char **options;       /* effective words */
+        char *request;        /* canonical OCI mount object; NULL for roots and the tree */
+        char *source_key;     /* "dev:ino" of an fd source, so that a retry can be told from a new mount; or NULL */
+        uint64_t device;
+        uint64_t attributes;  /* MOUNT_ATTR_* as statvfs(3) showed them when it was made */
+        uint64_t propagation; /* MS_* as wanted */
+        uint32_t made;        /* trailing components of the mount point that were created for it */
+        bool made_file;
+        bool nested;          /* came along with a recursive clone */
+        bool deferred;        /* not mounted yet */
+        bool ground_free;     /* a file system of the pod's own: mount points may be made on it */
+        bool ground_caller;   /* a writable root */
+};
+void record_mount_done(struct record_mount *mount);
+int record_mount_copy(const struct record_mount *from, struct record_mount *ret);
+
+struct record_pod {
+        char *uuid, *name; /* name NULL when it has none */
+        uid_t owner;
+        gid_t owner_group;
+        enum record_state state;
+        uint64_t created_us; /* CLOCK_REALTIME */
+        char *spec;          /* canonical document */
+        char *lease;         /* as given, or NULL */
+        char *reason;        /* of `failed`, or NULL */
+        char **containers;
+        char **warnings;
+        struct record_mount *mounts; /* in the order they were made */
+        size_t n_mounts;
+};
+struct record_pod *record_pod_free(struct record_pod *pod);
+DEFINE_CLEANUP(struct record_pod *, record_pod_free)
+
+enum record_verb { RECORD_VERB_CREATE, RECORD_VERB_MOUNT, RECORD_VERB_UNMOUNT, RECORD_VERB_COLLECT, _RECORD_VERB_MAX };
+
+/* A job that was begun and of which no end is recorded. */
+struct record_intent {
+        uint64_t job;
+        char *uuid;
+        enum record_verb verb;
+        bool lazy;
+        char *detail; /* JSON, the verb's own, or NULL */
+};
+
+enum store_outcome {
+        STORE_OPENED = 0,
+        STORE_NEWER = 1,   /* written by a newer podmountd */
+        STORE_DAMAGED = 2, /* not a database, or not ours */
+};
+
+struct store;
+
+/* Opens or makes state.db in the directory. An enum store_outcome, or a negative errno. */
+int store_open(const char *directory, struct store **ret, int *ret_version);
+struct store *store_free(struct store *store);
+DEFINE_CLEANUP(struct store *, store_free)
+
+/* Everything, for the start: arrays and their elements are the caller's. */
+int store_load(struct store *store, struct record_pod ***ret_pods, size_t *ret_n_pods, struct record_intent **ret_intents,
+               size_t *ret_n_intents);
+void record_intents_free(struct record_intent *intents, size_t n);
+
+/* Transactions: every change below happens inside one; all or nothing. -ENOSPC on a full disk, -EIO else. */
+int store_begin(struct store *store);
+int store_commit(struct store *store);
+void store_rollback(struct store *store); /* no-op outside a transaction */
+
+int store_put_pod(struct store *store, const struct record_pod *pod); /* without its mounts; a new one or an update */
+int store_set_state(struct store *store, const char *uuid, enum record_state state, const char *reason);
+int store_delete_pod(struct store *store, const char *uuid);          /* with its mounts */
+int store_put_mount(struct store *store, const char *uuid, struct record_mount *mount); /* inserts (row 0, set on success) or updates */
+int store_delete_mount(struct store *store, const char *uuid, int64_t row);
+int store_put_intent(struct store *store, const struct record_intent *intent);
+int store_delete_intent(struct store *store, uint64_t job);
+
+/* A number that no job had before, also not before a restart. */
+uint64_t store_next_job(struct store *store);

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The kernel's mount table as last seen: entries by id, with their tree. Pure: it is handed whole readings (later also
+ * single events) and says what changed; who reads and when is the manager's.
+ */
+
+#include <stdint.h>
+
+#include "table/entry.h"
+
+enum change_kind { CHANGE_MOUNTED, CHANGE_UNMOUNTED, CHANGE_MOVED, CHANGE_REMOUNTED };
+
+/* `entry` is the table's (for CHANGE_UNMOUNTED alive until the changes are freed). */
+struct change {
+        enum change_kind kind;
+        struct entry *entry;
+};
+
+struct changes {
+        struct change *items;
+        size_t n_items;
+        struct entry **dropped; /* owned: what CHANGE_UNMOUNTED points to */
+        size_t n_dropped;
+};
+
+struct table;
+
+struct table *table_new(void);
+struct table *table_free(struct table *table);
+DEFINE_CLEANUP(struct table *, table_free)
+
+size_t table_size(const struct table *table);
+/* Counts up with every reading that changed something. */
+uint64_t table_generation(const struct table *table);
+
+/* Replaces the content by a whole reading. Takes the entries over (also on failure); the array stays the caller's.
+ * Entries with the same id, device and root are the same mount: kept, and compared for moves and remounts. `ret` says
+ * what changed. -ENOMEM leaves the table as it was. */
+int table_replace(struct table *table, struct entry **entries, size_t n_entries, struct changes *ret);
+void changes_done(struct changes *changes);
+#define _cleanup_changes_ _cleanup_(changes_done)
+
+/* Look-ups; NULL when there is none. */
+struct entry *table_get(const struct table *table, uint32_t id);
+struct entry *table_get_unique(const struct table *table, uint64_t unique_id);
+/* The topmost mount at exactly this path. */
+struct entry *table_at(const struct table *table, const char *point);
+
+/* All mounts of the subtree of `top`, itself first, every parent before its children; the array is the caller's. */
+int table_subtree(const struct table *table, struct entry *top, struct entry ***ret, size_t *ret_n);
+/* All mounts whose mount point is `path` or lies below it by whole components, parents first. */
+int table_below(const struct table *table, const char *path, struct entry ***ret, size_t *ret_n);
+/* Whether another mount sits on exactly this mount's root (covers it). */
+const struct entry *table_covering(const struct table *table, const struct entry *entry);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Lexical paths: nothing here asks the kernel. */
+
+#include <stdbool.h>
+
+#include "util/cleanup.h"
+
+/* Normalises an absolute path: one slash between components, no "." and no trailing slash; "/" stays "/". -EINVAL for
+ * a relative path or an empty one, -ENAMETOOLONG past PATH_MAX - 1 bytes or a component past NAME_MAX, -EXDEV for one
+ * with a ".." component, -ENOMEM. */
+int path_normalize(const char *path, char **ret);
+
+/* Whether `path` is `prefix` itself or lies below it, by whole components; both normalised. */
+bool path_is_below(const char *path, const char *prefix);
+
+/* What follows `prefix` in `path` without its leading slash ("" for the prefix itself), or NULL if it is not below. */
+const char *path_below(const char *path, const char *prefix);
+
+/* Joins with exactly one slash; NULL when memory is short. */
+char *path_join(const char *directory, const char *name);
+
+/* Whether `name` can be one component: 1 to NAME_MAX bytes, neither "." nor "..", no slash. */
+bool path_is_component(const char *name);
+
+/* A name that people give to pods and containers: 1 to 64 bytes of [A-Za-z0-9._-], first one alphanumeric. */
+bool name_is_valid(const char *name);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The configuration, podmountd.conf(5): /etc/podmount/podmountd.conf, then the *.conf files of podmountd.conf.d beside
+ * it in lexical order; later beats earlier. Read by the keeper with inih, handed to the front as one text.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util/cleanup.h"
+
+enum settings_propagation { SETTINGS_PROPAGATION_SHARED, SETTINGS_PROPAGATION_PRIVATE };
+
+struct settings {
+        /* [Daemon] */
+        int log_level;          /* LogLevel=info */
+        uint32_t executors;     /* Executors=2, 1 to 16 */
+        uint64_t job_timeout_us;/* JobTimeoutSec=30: an executor that takes longer is replaced */
+        /* [Mounts] */
+        enum settings_propagation propagation; /* Propagation=shared|private */
+        uint32_t busy_retries;  /* BusyRetries=5 */
+        uint64_t busy_interval_us; /* BusyIntervalMSec=100 */
+        /* [Limits] */
+        uint32_t pods_per_user;       /* PodsPerUser=256 */
+        uint32_t mounts_per_pod;      /* MountsPerPod=16384 */
+        uint32_t mounts_per_user;     /* MountsPerUser=65536 */
+        uint32_t mounts_headroom;     /* MountsHeadroom=5000: mounts below fs.mount-max that are left to the host */
+        uint64_t tmpfs_size;          /* TmpfsSize=64M: of a tmpfs whose spec names no size */
+        uint64_t spec_size_max;       /* SpecSizeMax=1M */
+        uint32_t connections_per_user;/* ConnectionsPerUser=64, of the private socket */
+        uint32_t requests_per_user;   /* RequestsPerUser=1024 in flight */
+};
+
+/* The defaults above. Root (caller_is_root) is not charged for the per-user limits. */
+void settings_defaults(struct settings *ret);
+
+/* Reads `path` and its `<path>.d/` over the defaults. A missing file is no error when `must_exist` is false.
+ * Unknown sections and keys and bad values are logged with file and line and make it fail with -EINVAL, `ret` untouched. */
+int settings_read(const char *path, bool must_exist, struct settings *ret);
+
+/* The whole configuration as one ini text (owned by the caller), and back. */
+int settings_to_text(const struct settings *settings, char **ret);
+int settings_from_text(const char *text, struct settings *ret);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Every name of the contract, once: for the daemon's adapters, the client and the tests. Described in org.podmount1(5). */
+
+#define PODMOUNT_BUS_NAME "org.podmount1"
+#define PODMOUNT_OBJECT_PATH "/org/podmount1"
+#define PODMOUNT_POD_PATH "/org/podmount1/pod"
+
+#define PODMOUNT_MANAGER_INTERFACE "org.podmount1.Manager"
+#define PODMOUNT_POD_INTERFACE "org.podmount1.Pod"
+
+#define PODMOUNT_ERROR(name) "org.podmount1.Error." name
+#define PODMOUNT_ERROR_NO_SUCH_POD PODMOUNT_ERROR("NoSuchPod")
+#define PODMOUNT_ERROR_NO_SUCH_CONTAINER PODMOUNT_ERROR("NoSuchContainer")
+#define PODMOUNT_ERROR_POD_EXISTS PODMOUNT_ERROR("PodExists")
+#define PODMOUNT_ERROR_INVALID_SPEC PODMOUNT_ERROR("InvalidSpec")
+#define PODMOUNT_ERROR_INVALID_OPTION PODMOUNT_ERROR("InvalidOption")
+#define PODMOUNT_ERROR_INVALID_TARGET PODMOUNT_ERROR("InvalidTarget")
+#define PODMOUNT_ERROR_TARGET_IN_USE PODMOUNT_ERROR("TargetInUse")
+#define PODMOUNT_ERROR_ESCAPES_ROOT PODMOUNT_ERROR("EscapesRoot")
+#define PODMOUNT_ERROR_SOURCE_DENIED PODMOUNT_ERROR("SourceDenied")
+#define PODMOUNT_ERROR_NO_SUCH_SOURCE PODMOUNT_ERROR("NoSuchSource")
+#define PODMOUNT_ERROR_NO_SUCH_MOUNT PODMOUNT_ERROR("NoSuchMount")
+#define PODMOUNT_ERROR_BUSY PODMOUNT_ERROR("Busy")
+#define PODMOUNT_ERROR_NOT_SUPPORTED PODMOUNT_ERROR("NotSupported")
+#define PODMOUNT_ERROR_QUOTA_EXCEEDED PODMOUNT_ERROR("QuotaExceeded")
+#define PODMOUNT_ERROR_TIMED_OUT PODMOUNT_ERROR("TimedOut")
+#define PODMOUNT_ERROR_MOUNT_FAILED PODMOUNT_ERROR("MountFailed")
+#define PODMOUNT_ERROR_ACCESS_DENIED "org.freedesktop.DBus.Error.AccessDenied"
+#define PODMOUNT_ERROR_INVALID_ARGS "org.freedesktop.DBus.Error.InvalidArgs"
+#define PODMOUNT_ERROR_INTERACTIVE "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
+#define PODMOUNT_ERROR_FAILED "org.freedesktop.DBus.Error.Failed"
+
+/* polkit actions; policy/org.podmount1.policy describes them. */
+#define PODMOUNT_ACTION_CREATE "org.podmount1.create"
+#define PODMOUNT_ACTION_MANAGE "org.podmount1.manage"
+#define PODMOUNT_ACTION_RESCAN "org.podmount1.rescan"
+
+/* Where the daemon is found. */
+#define PODMOUNT_RUNTIME_DIRECTORY "/run/podmount"
+#define PODMOUNT_SOCKET PODMOUNT_RUNTIME_DIRECTORY "/socket"
