@@ -2,9 +2,12 @@
 #pragma once
 
 /*
- * One change of one pod: stations 5 to 9 of the request path, a function each, called in this order by the dispatcher
- * for a client and by pods_recover() for nobody. An operation that ended is freed by whoever made it; one that was
- * executed goes on without its maker (operation_abandon) until it is recorded.
+ * One change of one pod: stations 5 to 9 of the request path, a function each, called in this order and within one turn
+ * of the event loop by the dispatcher for a client and by pods_recover() for nobody. An operation that ended is freed by
+ * whoever made it; one that was executed goes on without its maker (operation_abandon) until it is recorded.
+ *
+ * Operations of one pod take turns, in the order of their first operation_validate(): one whose pod is not free is told
+ * OPERATION_WAIT, and its resume function is called when its turn has come.
  */
 
 #include "admit/caller.h"
@@ -58,18 +61,30 @@ int operation_new_unmount(struct pods *pods, const struct caller *caller, struct
                           struct operation **ret, struct failure *f);
 int operation_new_collect(struct pods *pods, const struct caller *caller, struct pod *pod, const struct collect_arguments *arguments,
                           struct operation **ret, struct failure *f);
+/* The leftover directory pods/<directory>, with the mounts below it, that belongs to no pod (pod/garbage.h). Its
+ * operation_pod() is always NULL. */
+int operation_new_collect_orphan(struct pods *pods, const struct caller *caller, const char *directory,
+                                 const struct collect_arguments *arguments, struct operation **ret, struct failure *f);
+/* Before operation_execute() everything is taken back; an executing operation goes on as after operation_abandon(). */
 struct operation *operation_free(struct operation *operation);
 DEFINE_CLEANUP(struct operation *, operation_free)
 
 enum operation_next {
         OPERATION_GO_ON = 0,
         OPERATION_FINISHED = -1000000, /* nothing to execute: a retry of what is done, a dry run, nothing to remove */
+        OPERATION_WAIT = -1000001,     /* another operation changes the pod: the resume function is called in turn */
 };
 
-/* 5: state of the pod, quotas, retries. OPERATION_GO_ON, OPERATION_FINISHED, or a failure. A create that joins one that
- * runs waits for it in operation_execute(). */
+/* Called from the event loop, never from within a function of this file, when the pod that the operation waited for is
+ * free or gone: start again with operation_validate() (which may say OPERATION_WAIT anew). A waiting operation may be
+ * freed at any time. */
+typedef void (*operation_resume_fn)(struct operation *operation, void *userdata);
+void operation_set_resume(struct operation *operation, operation_resume_fn resume, void *userdata);
+
+/* 5: state of the pod, quotas, retries. An enum operation_next, or a failure. A create of what is being created already
+ * waits for that one, and is then a retry. */
 int operation_validate(struct operation *operation, struct failure *f);
-/* 6: makes the job. Pure but for the table. */
+/* 6: makes the job. Pure but for the table, which is brought up to date. OPERATION_GO_ON; OPERATION_FINISHED after a dry run. */
 int operation_plan(struct operation *operation, struct failure *f);
 /* 7: the store knows. */
 int operation_intend(struct operation *operation, struct failure *f);
@@ -82,7 +97,7 @@ int operation_execute(struct operation *operation, operation_done_fn done, void 
  * itself and frees itself when it is recorded. */
 bool operation_abandon(struct operation *operation);
 
-/* What came out. */
+/* What came out. NULL for a pod that is not there (any more): before a creation is executed, after a collection. */
 struct pod *operation_pod(const struct operation *operation);
 enum operation_verb operation_verb(const struct operation *operation);
 /* Ids of the mounts, in the order of the arguments (0 for a deferred one). */

@@ -33,6 +33,10 @@ struct pod {
         struct drift *drifts;
         size_t n_drifts;
         struct operation *running; /* the operation that changes it now; drift is not judged meanwhile */
+        struct operation *waiting; /* those whose turn comes after it, in order */
+        char *name_key;            /* "<owner>:<name>", the key in the registry's names; NULL without a name */
+        bool announced;            /* the observer was told of it: not so while it is created */
+        bool judge_again;          /* the table changed while an operation ran */
 };
 
 /* Takes the record over (also on failure). */

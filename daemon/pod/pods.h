@@ -34,16 +34,33 @@ struct pods {
         struct table *table;
         const struct settings *settings;
         struct wanted_facts facts;   /* of the host; caller_is_root is set for each request */
-        int (*sync_table)(void *userdata); /* brings the table up to date when the kernel's changed since; cheap when not */
+        /* Brings the table up to date when the kernel's changed since, and hands what changed to pods_judge_drift(); cheap when
+         * nothing did. */
+        int (*sync_table)(void *userdata);
         void *sync_userdata;
         const char *runtime_directory;
         int runtime_fd;
-        uint64_t runtime_mount_id;   /* of the mount that the runtime directory lay on at start: compared before each plan */
+        uint64_t runtime_mount_id;   /* of the mount that the runtime directory lay on at start: compared before each plan; set by
+                                      * pods_init() */
         uint64_t mounts_max;         /* fs.mount-max */
         struct pods_observer observer;
+
+        /* pods_init()'s */
         struct map *by_uuid;         /* struct pod * */
-        struct map *operations;      /* running, by job */
+        struct map *by_name;         /* by pod->name_key */
+        struct map *operations;      /* struct operation *, those that execute, by job */
+        struct operation *woken;     /* those to be resumed, in order */
+        sd_event_source *wake;
+        int *intent_fds;             /* by slot; the fds are the manager's */
+        size_t n_intent_fds;
 };
+
+/* The manager sets what stands above in a zeroed struct, then calls this, which makes the rest. -ENOMEM, or what statx(2)
+ * says of the runtime directory. */
+int pods_init(struct pods *pods);
+/* Frees every pod and every operation that nobody holds. The executors' pool may be freed before or after, but the loop does
+ * not run in between. */
+void pods_done(struct pods *pods);
 
 /* Looks a pod up by its UUID or, among the pods of `owner` first and then (for root) of all, by its name; with `prefix` also by at least 8 leading
  * digits of its UUID. NULL when there is none that this caller may see (a name of two owners, for root: the failure names both). */
@@ -57,7 +74,7 @@ int pods_check_runtime(struct pods *pods, struct failure *f);
 
 /* Loads every record, compares with the kernel and runs what a crash left over to its end (undone or done): collects
  * pods left `creating` or `stopping`, undoes half-done mounts, judges drift of the rest. Asynchronous where an executor is
- * needed. */
+ * needed. The fds, by slot (-1: none), stay the caller's and must outlive the pods: a lost job is looked up in them. */
 int pods_recover(struct pods *pods, const int *intent_fds, size_t n_intent_fds);
 
 /* Judges the drift of every pod, or of those that these changes touch, against the table. */
