@@ -5,7 +5,8 @@
  * Structured logging: to the journal when stderr is connected to it (JOURNAL_STREAM, see systemd.exec(5)), else as
  * one readable line on stderr. Never on stdout.
  *
- *     log_event(LOG_INFO, MESSAGE_POD_CREATED, "POD=", uuid, "CALLER_UID=", uid_text, NULL, "Created pod %s", uuid);
+ *     log_fields(LOG_INFO, MESSAGE_POD_CREATED, (const char *const[]) {"POD=", uuid, "CALLER_UID=", uid_text, NULL},
+ *                "Created pod %s", uuid);
  *
  * Fields are pairs of a name that ends in '=' and a string value; a pair with a NULL value is left out. No secret and
  * no unescaped client byte reaches a terminal: control characters are written as \xHH there.
@@ -20,6 +21,7 @@ void log_set_role(const char *role);
 
 /* Messages with a priority above `level` (LOG_ERR to LOG_DEBUG) are dropped. */
 void log_set_level(int level);
+/* The level set; LOG_INFO at first. */
 int log_level(void);
 
 /* Parses "error", "warning", "notice", "info", "debug" or a number 3 to 7; -EINVAL for anything else. */

@@ -25,7 +25,7 @@ DEFINE_CLEANUP(struct map *, map_free)
 
 size_t map_size(const struct map *map);
 
-/* Adds an entry. -EEXIST when the key is there, -ENOMEM; on failure nothing changed. */
+/* Adds an entry. -EEXIST when the key is there, -EINVAL for a NULL value, -ENOMEM; on failure nothing changed. */
 int map_put(struct map *map, const char *key, void *value);
 int map_put_u64(struct map *map, uint64_t key, void *value);
 /* The value, or NULL. */

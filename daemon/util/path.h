@@ -18,7 +18,7 @@ bool path_is_below(const char *path, const char *prefix);
 /* What follows `prefix` in `path` without its leading slash ("" for the prefix itself), or NULL if it is not below. */
 const char *path_below(const char *path, const char *prefix);
 
-/* Joins with exactly one slash; NULL when memory is short. */
+/* Joins with exactly one slash; an empty `name` gives the directory itself. NULL when memory is short. */
 char *path_join(const char *directory, const char *name);
 
 /* Whether `name` can be one component: 1 to NAME_MAX bytes, neither "." nor "..", no slash. */

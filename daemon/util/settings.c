@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * One table says what podmountd.conf may contain: section, key, type, limits and place in the struct. Reading, writing
+ * and the checks walk that table, so a new setting is one line here and one field in the header.
+ */
+
+#include "util/settings.h"
+
+#include <dirent.h>
+#include <ini.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "util/array.h"
+#include "util/log.h"
+#include "util/path.h"
+
+enum setting_type { SETTING_LEVEL, SETTING_COUNT, SETTING_SECONDS, SETTING_MILLISECONDS, SETTING_SIZE, SETTING_PROPAGATION };
+
+struct setting {
+        const char *section, *name;
+        enum setting_type type;
+        size_t offset;
+        uint64_t min, max;
+};
+
+#define USEC_PER_MSEC UINT64_C(1000)
+#define USEC_PER_SEC UINT64_C(1000000)
+#define MIB (UINT64_C(1) << 20)
+#define FIELD(field) offsetof(struct settings, field)
+
+static const struct setting known_settings[] = {
+        {"Daemon", "LogLevel", SETTING_LEVEL, FIELD(log_level), 0, 0},
+        {"Daemon", "Executors", SETTING_COUNT, FIELD(executors), 1, 16},
+        {"Daemon", "JobTimeoutSec", SETTING_SECONDS, FIELD(job_timeout_us), 100 * USEC_PER_MSEC, 3600 * USEC_PER_SEC},
+        {"Mounts", "Propagation", SETTING_PROPAGATION, FIELD(propagation), 0, 0},
+        {"Mounts", "BusyRetries", SETTING_COUNT, FIELD(busy_retries), 0, 1000},
+        {"Mounts", "BusyIntervalMSec", SETTING_MILLISECONDS, FIELD(busy_interval_us), USEC_PER_MSEC, 60 * USEC_PER_SEC},
+        {"Limits", "PodsPerUser", SETTING_COUNT, FIELD(pods_per_user), 0, UINT32_MAX},
+        {"Limits", "MountsPerPod", SETTING_COUNT, FIELD(mounts_per_pod), 0, UINT32_MAX},
+        {"Limits", "MountsPerUser", SETTING_COUNT, FIELD(mounts_per_user), 0, UINT32_MAX},
+        {"Limits", "MountsHeadroom", SETTING_COUNT, FIELD(mounts_headroom), 0, UINT32_MAX},
+        {"Limits", "TmpfsSize", SETTING_SIZE, FIELD(tmpfs_size), 4096, UINT64_MAX / 2},
+        {"Limits", "SpecSizeMax", SETTING_SIZE, FIELD(spec_size_max), 1024, 1024 * MIB},
+        {"Limits", "ConnectionsPerUser", SETTING_COUNT, FIELD(connections_per_user), 1, UINT32_MAX},
+        {"Limits", "RequestsPerUser", SETTING_COUNT, FIELD(requests_per_user), 1, UINT32_MAX},
+};
+
+static const char *const propagation_names[] = {
+        [SETTINGS_PROPAGATION_SHARED] = "shared",
+        [SETTINGS_PROPAGATION_PRIVATE] = "private",
+};
+
+void settings_defaults(struct settings *ret) {
+        *ret = (struct settings) {
+                .log_level = LOG_INFO,
+                .executors = 2,
+                .job_timeout_us = 30 * USEC_PER_SEC,
+                .propagation = SETTINGS_PROPAGATION_SHARED,
+                .busy_retries = 5,
+                .busy_interval_us = 100 * USEC_PER_MSEC,
+                .pods_per_user = 256,
+                .mounts_per_pod = 16384,
+                .mounts_per_user = 65536,
+                .mounts_headroom = 5000,
+                .tmpfs_size = 64 * MIB,
+                .spec_size_max = 1 * MIB,
+                .connections_per_user = 64,
+                .requests_per_user = 1024,
+        };
+}
+
+struct unit {
+        const char *name;
+        uint64_t factor;
+};
+
+static const struct unit count_units[] = {{"", 1}, {}};
+static const struct unit size_units[] = {{"", 1}, {"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"T", UINT64_C(1) << 40}, {}};
+static const struct unit second_units[] = {
+        {"", USEC_PER_SEC}, {"us", 1}, {"ms", USEC_PER_MSEC}, {"s", USEC_PER_SEC}, {"min", 60 * USEC_PER_SEC}, {}};
+static const struct unit millisecond_units[] = {{"", USEC_PER_MSEC}, {"us", 1}, {"ms", USEC_PER_MSEC}, {"s", USEC_PER_SEC}, {}};
+
+static int parse_number(const char *text, const struct unit *units, uint64_t *ret) {
+        unsigned long long number;
+        uint64_t value;
+        char *end;
+
+        /* strtoull() takes signs and leading space, we don't. */
+        if (text[0] < '0' || text[0] > '9')
+                return -EINVAL;
+        errno = 0;
+        number = strtoull(text, &end, 10);
+        if (errno != 0)
+                return -errno;
+        end += strspn(end, " ");
+        for (; units->name; units++)
+                if (strcmp(end, units->name) == 0) {
+                        if (__builtin_mul_overflow((uint64_t) number, units->factor, &value))
+                                return -ERANGE;
+                        *ret = value;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+static int parse_propagation(const char *text, enum settings_propagation *ret) {
+        for (size_t i = 0; i < ELEMENTSOF(propagation_names); i++)
+                if (strcmp(text, propagation_names[i]) == 0) {
+                        *ret = (enum settings_propagation) i;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+/* Stores `text` as the setting's value; `expected` gets a phrase for the log when it is bad. */
+static int apply(const struct setting *setting, const char *text, struct settings *settings, const char **expected) {
+        char *field = (char *) settings + setting->offset;
+        const struct unit *units = count_units;
+        uint64_t value;
+        int r;
+
+        switch (setting->type) {
+        case SETTING_LEVEL:
+                *expected = "one of error, warning, notice, info, debug";
+                r = log_level_from_string(text);
+                if (r >= 0)
+                        memcpy(field, &r, sizeof(r));
+                return r < 0 ? r : 0;
+        case SETTING_PROPAGATION:
+                *expected = "shared or private";
+                return parse_propagation(text, &settings->propagation);
+        case SETTING_COUNT:
+                *expected = "a whole number";
+                break;
+        case SETTING_SECONDS:
+                *expected = "a time in seconds, or with one of the units us, ms, s, min";
+                units = second_units;
+                break;
+        case SETTING_MILLISECONDS:
+                *expected = "a time in milliseconds, or with one of the units us, ms, s";
+                units = millisecond_units;
+                break;
+        case SETTING_SIZE:
+                *expected = "a size in bytes, or with one of the units K, M, G, T";
+                units = size_units;
+                break;
+        }
+
+        r = parse_number(text, units, &value);
+        if (r < 0)
+                return r;
+        if (value < setting->min || value > setting->max)
+                return -ERANGE;
+        if (setting->type == SETTING_COUNT)
+                memcpy(field, &(uint32_t) {(uint32_t) value}, sizeof(uint32_t));
+        else
+                memcpy(field, &value, sizeof(value));
+        return 0;
+}
+
+/* One file being read. inih takes lines through read_line(), which is what knows their numbers. */
+struct reader {
+        const char *name; /* of the file */
+        FILE *file;
+        unsigned line;
+        bool bad;
+        struct settings *settings;
+};
+
+static char *read_line(char *buffer, int size, void *stream) {
+        struct reader *reader = stream;
+        size_t length;
+
+        if (!fgets(buffer, size, reader->file))
+                return NULL;
+        reader->line++;
+        length = strlen(buffer);
+        if (length + 1 < (size_t) size || (length > 0 && buffer[length - 1] == '\n'))
+                return buffer;
+
+        /* Longer than inih's line: the rest must not be read as a line of its own. */
+        if (buffer[strspn(buffer, " \t")] != '#' && buffer[strspn(buffer, " \t")] != ';') {
+                log_error("%s:%u: The line is longer than %i bytes; shorten it", reader->name, reader->line, size - 1);
+                reader->bad = true;
+        }
+        for (int c = fgetc(reader->file); c != EOF && c != '\n'; c = fgetc(reader->file))
+                ;
+        return strcpy(buffer, "\n");
+}
+
+static int handle(void *user, const char *section, const char *name, const char *value) {
+        struct reader *reader = user;
+        const char *expected = NULL;
+        bool section_known = false;
+
+        for (size_t i = 0; i < ELEMENTSOF(known_settings); i++) {
+                const struct setting *setting = known_settings + i;
+                int r;
+
+                if (strcmp(section, setting->section) != 0)
+                        continue;
+                section_known = true;
+                if (strcmp(name, setting->name) != 0)
+                        continue;
+                r = apply(setting, value, reader->settings, &expected);
+                if (r >= 0)
+                        return 1;
+                if (r == -ERANGE)
+                        log_error("%s:%u: %s=%s is out of range; see podmountd.conf(5)", reader->name, reader->line, name, value);
+                else
+                        log_error("%s:%u: %s=%s is not %s", reader->name, reader->line, name, value, expected);
+                reader->bad = true;
+                return 1;
+        }
+        if (section_known)
+                log_error("%s:%u: [%s] has no setting %s=; see podmountd.conf(5)", reader->name, reader->line, section, name);
+        else
+                log_error("%s:%u: There is no section [%s] for %s=; see podmountd.conf(5)", reader->name, reader->line, section, name);
+        reader->bad = true;
+        return 1;
+}
+
+static int read_stream(FILE *file, const char *name, struct settings *settings) {
+        struct reader reader = {.name = name, .file = file, .settings = settings};
+        int r;
+
+        r = ini_parse_stream(read_line, &reader, handle, &reader);
+        if (ferror(file))
+                return log_errno(LOG_ERR, EIO, "read %s", name);
+        if (r > 0) {
+                log_error("%s:%i: This line is neither a [Section] nor Key=Value; see podmountd.conf(5)", name, r);
+                return -EINVAL;
+        }
+        if (r < 0)
+                return log_oom();
+        return reader.bad ? -EINVAL : 0;
+}
+
+static int read_one(const char *path, bool must_exist, struct settings *settings) {
+        _cleanup_fclose_ FILE *file = fopen(path, "re");
+
+        if (!file) {
+                if (errno == ENOENT && !must_exist)
+                        return 0;
+                return log_errno(LOG_ERR, errno, "open the configuration file %s", path);
+        }
+        return read_stream(file, path, settings);
+}
+
+static int is_conf(const struct dirent *entry) {
+        size_t length = strlen(entry->d_name);
+
+        return entry->d_name[0] != '.' && length > 5 && strcmp(entry->d_name + length - 5, ".conf") == 0;
+}
+
+/* By bytes: the order must not depend on a locale, as alphasort() does. */
+static int compare_entries(const struct dirent **a, const struct dirent **b) {
+        return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int read_directory(const char *path, struct settings *settings) {
+        _cleanup_free_ char *directory = NULL;
+        struct dirent **entries = NULL;
+        int n, r = 0;
+
+        if (asprintf(&directory, "%s.d", path) < 0) {
+                directory = NULL;
+                return log_oom();
+        }
+        n = scandir(directory, &entries, is_conf, compare_entries);
+        if (n < 0)
+                return errno == ENOENT ? 0 : log_errno(LOG_ERR, errno, "read the directory %s", directory);
+        for (int i = 0; i < n; i++) {
+                _cleanup_free_ char *file = path_join(directory, entries[i]->d_name);
+                int one = file ? read_one(file, true, settings) : log_oom();
+
+                /* All files are read, so that one start shows all mistakes. */
+                if (one < 0 && r == 0)
+                        r = one;
+                free(entries[i]);
+        }
+        free(entries);
+        return r;
+}
+
+int settings_read(const char *path, bool must_exist, struct settings *ret) {
+        struct settings settings;
+        int main_file, drop_ins;
+
+        settings_defaults(&settings);
+        main_file = read_one(path, must_exist, &settings);
+        drop_ins = read_directory(path, &settings);
+        if (main_file < 0)
+                return main_file;
+        if (drop_ins < 0)
+                return drop_ins;
+        *ret = settings;
+        return 0;
+}
+
+static void write_value(FILE *out, const struct setting *setting, const struct settings *settings) {
+        const char *field = (const char *) settings + setting->offset;
+        uint32_t count;
+        uint64_t value;
+        int level;
+
+        switch (setting->type) {
+        case SETTING_LEVEL:
+                memcpy(&level, field, sizeof(level));
+                (void) fprintf(out, "%i", level); /* errors show at fclose() */
+                return;
+        case SETTING_PROPAGATION:
+                (void) fputs(propagation_names[settings->propagation], out);
+                return;
+        case SETTING_COUNT:
+                memcpy(&count, field, sizeof(count));
+                (void) fprintf(out, "%" PRIu32, count);
+                return;
+        case SETTING_SECONDS:
+        case SETTING_MILLISECONDS:
+        case SETTING_SIZE:
+                memcpy(&value, field, sizeof(value));
+                (void) fprintf(out, "%" PRIu64 "%s", value, setting->type == SETTING_SIZE ? "" : "us");
+                return;
+        }
+}
+
+int settings_to_text(const struct settings *settings, char **ret) {
+        const char *section = "";
+        char *text = NULL;
+        size_t size = 0;
+        FILE *out;
+
+        out = open_memstream(&text, &size);
+        if (!out)
+                return log_oom();
+        for (size_t i = 0; i < ELEMENTSOF(known_settings); i++) {
+                const struct setting *setting = known_settings + i;
+
+                if (strcmp(section, setting->section) != 0)
+                        (void) fprintf(out, "[%s]\n", setting->section);
+                section = setting->section;
+                (void) fprintf(out, "%s=", setting->name);
+                write_value(out, setting, settings);
+                (void) fputc('\n', out);
+        }
+        if (fclose(out) != 0) {
+                free(text);
+                return log_oom();
+        }
+        *ret = text;
+        return 0;
+}
+
+int settings_from_text(const char *text, struct settings *ret) {
+        _cleanup_fclose_ FILE *file = NULL;
+        _cleanup_free_ char *copy = strdup(text);
+        struct settings settings;
+        int r;
+
+        if (!copy)
+                return log_oom();
+        settings_defaults(&settings);
+        /* fmemopen() refuses an empty buffer. */
+        if (copy[0] != '\0') {
+                file = fmemopen(copy, strlen(copy), "r");
+                if (!file)
+                        return log_oom();
+                r = read_stream(file, "the configuration", &settings);
+                if (r < 0)
+                        return r;
+        }
+        *ret = settings;
+        return 0;
+}

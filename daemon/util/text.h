@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Bytes that came from outside, made fit for messages and terminals: UTF-8 (RFC 3629) and its escapes. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "util/cleanup.h"
+
+/* Length in bytes (1 to 4) of the valid UTF-8 character at `text`, of which `size` bytes may be read; 0 if there is
+ * none: a stray or missing continuation byte, an overlong form, a surrogate, past U+10FFFF, or `size` is 0. */
+size_t text_character(const char *text, size_t size);
+
+/* Whether all `size` bytes are UTF-8. */
+bool text_is_utf8(const char *text, size_t size);
+
+/* A copy with every byte of an invalid sequence or a control character (C0, DEL, C1) written as \xHH, cut at a
+ * character's end with "..." where it would be longer than `max` bytes (at least 4). NULL when memory is short. */
+char *text_escape(const char *text, size_t max);
