@@ -79,8 +79,8 @@ struct step {
         uint32_t flags;
         uint32_t wanted;   /* which wanted mount this step makes; UINT32_MAX for none */
         char *container;   /* a name; NULL where the step has none */
-        char *target;      /* absolute within the container; STEP_UNMOUNT, STEP_DETACH: relative to pods/<uuid>, physical ("" for
-                            * the pod's own tmpfs) */
+        char *target;      /* absolute within the container, "/" for STEP_ROOT; STEP_UNMOUNT, STEP_DETACH: relative to
+                            * pods/<uuid>, physical ("" for the pod's own tmpfs) */
         char *type;        /* STEP_FILESYSTEM */
         struct step_source source;
         struct step_source *layers; /* STEP_OVERLAY: lower layers, topmost first */
@@ -88,7 +88,8 @@ struct step {
         struct step_source upper, work;
         struct step_option *options;
         size_t n_options;
-        char **stubs;      /* STEP_ROOT: targets that must exist in the root; what is missing gets a stub overlay. NULL-terminated */
+        char **stubs;      /* STEP_ROOT: targets that must exist in the root; what is missing gets a stub overlay. NULL-terminated;
+                            * never NULL when decoded */
         uint64_t attr_set, attr_clear; /* MOUNT_ATTR_* */
         uint64_t propagation;          /* MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE */
         uint64_t size;     /* STEP_TREE, STEP_OVERLAY_TMPFS: bytes */
@@ -116,7 +117,7 @@ struct job {
         uid_t owner;              /* the pod's */
         gid_t owner_group;
         struct job_caller caller;
-        char **containers;        /* names, NULL-terminated: STEP_TREE makes them */
+        char **containers;        /* names, NULL-terminated: STEP_TREE makes them. Never NULL when decoded */
         struct step *steps;
         size_t n_steps;
         uint32_t n_fds;           /* how many fds travel along */
@@ -128,10 +129,13 @@ DEFINE_CLEANUP(struct job *, job_free)
 /* Appends a zeroed step of this kind with cover_step and wanted set to "none"; NULL when memory is short. */
 struct step *job_add(struct job *job, enum step_kind kind);
 
-/* One flat buffer, owned by the caller. -ENOMEM, -E2BIG past CHANNEL_MESSAGE_MAX. */
+/* One flat buffer, owned by the caller. A step travels with the fields of its kind alone (the table in job-wire.c).
+ * -ENOMEM, -E2BIG past CHANNEL_MESSAGE_MAX; -EINVAL (logged) for a job that no decoder would take: a field set that the
+ * kind does not have, one missing that it needs, an index out of bounds. */
 int job_encode(const struct job *job, uint8_t **ret, size_t *ret_size);
 /* Strict: -EBADMSG for anything that job_encode() would not have written (lengths, counts, kinds, flags, fd indexes
- * past n_fds, strings with a NUL inside, trailing bytes). Semantics are the door's. */
+ * past n_fds, a cover_step that is not an earlier one, strings with a NUL inside, trailing bytes). container, target and
+ * type are there where the kind has them. Semantics are the door's. */
 int job_decode(const uint8_t *data, size_t size, struct job **ret);
 
 /* What STEP_IDENTIFY answers in step_result.id. */
@@ -165,5 +169,6 @@ struct job_result {
 
 void job_result_done(struct job_result *result);
 #define _cleanup_job_result_ _cleanup_(job_result_done)
+/* Both as strict as a job's: -EINVAL for what no decoder would take, -EBADMSG for what no encoder wrote. */
 int job_result_encode(const struct job_result *result, uint8_t **ret, size_t *ret_size);
 int job_result_decode(const uint8_t *data, size_t size, struct job_result *ret);

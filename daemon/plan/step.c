@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Steps and jobs as values: their names, how they are made, and what they own. */
+
+#include "plan/step.h"
+
+#include <stdlib.h>
+
+#include "util/array.h"
+
+static const char *const kind_names[_STEP_KIND_MAX] = {
+        [STEP_TREE] = "tree",
+        [STEP_ROOT] = "root",
+        [STEP_BIND] = "bind",
+        [STEP_FILESYSTEM] = "filesystem",
+        [STEP_OVERLAY] = "overlay",
+        [STEP_PUBLISH] = "publish",
+        [STEP_UNMOUNT] = "unmount",
+        [STEP_DETACH] = "detach",
+        [STEP_REMOVE_POD] = "remove-pod",
+        [STEP_IDENTIFY] = "identify",
+};
+
+const char *step_kind_name(enum step_kind kind) {
+        if ((unsigned) kind >= _STEP_KIND_MAX)
+                return "unknown";
+        return kind_names[kind];
+}
+
+struct job *job_new(void) {
+        return calloc(1, sizeof(struct job));
+}
+
+struct step *job_add(struct job *job, enum step_kind kind) {
+        struct step *step = array_append(&job->steps, &job->n_steps);
+
+        if (!step)
+                return NULL;
+        step->kind = kind;
+        step->wanted = UINT32_MAX;
+        step->cover_step = STEP_NO_COVER;
+        return step;
+}
+
+static void step_done(struct step *step) {
+        free(step->container);
+        free(step->target);
+        free(step->type);
+        free(step->source.path);
+        for (size_t i = 0; i < step->n_layers; i++)
+                free(step->layers[i].path);
+        free(step->layers);
+        free(step->upper.path);
+        free(step->work.path);
+        for (size_t i = 0; i < step->n_options; i++) {
+                free(step->options[i].name);
+                free(step->options[i].value);
+        }
+        free(step->options);
+        strv_free(step->stubs);
+}
+
+struct job *job_free(struct job *job) {
+        if (!job)
+                return NULL;
+        for (size_t i = 0; i < job->n_steps; i++)
+                step_done(&job->steps[i]);
+        free(job->steps);
+        strv_free(job->containers);
+        free(job->caller.groups);
+        free(job);
+        return NULL;
+}
+
+void job_result_done(struct job_result *result) {
+        if (!result)
+                return;
+        free(result->text);
+        strv_free(result->warnings);
+        free(result->steps);
+        *result = (struct job_result) {.failed_step = UINT32_MAX};
+}
