@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Raw system calls, as few as the same result needs. */
+
+#include "raw.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x00004000U
+#endif
+
+static int must(int r, const char *what) {
+        if (r < 0) {
+                fprintf(stderr, "bench: %s: %s\n", what, strerror(errno));
+                exit(EXIT_FAILURE);
+        }
+        return r;
+}
+
+static int resolve(int root_fd, const char *path) {
+        struct open_how how = {
+                .flags = O_PATH | O_CLOEXEC,
+                .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+        };
+
+        return must((int) syscall(SYS_openat2, root_fd, path, &how, sizeof(how)), "openat2");
+}
+
+static void attribute(int fd, uint64_t set, uint64_t propagation) {
+        struct mount_attr attr = {.attr_set = set, .propagation = propagation};
+
+        must(mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)), "mount_setattr");
+}
+
+static int cloned(const char *source, uint64_t set) {
+        _cleanup_close_ int fd = must(open(source, O_PATH | O_CLOEXEC), source);
+        int tree = must(open_tree(fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH), "open_tree");
+
+        attribute(tree, set, MS_PRIVATE);
+        attribute(tree, 0, MS_SHARED);
+        return tree;
+}
+
+static int made(const char *type, uint64_t set) {
+        _cleanup_close_ int context = must(fsopen(type, FSOPEN_CLOEXEC), type);
+        int tree;
+
+        must(fsconfig(context, FSCONFIG_SET_STRING, "source", type, 0), "fsconfig source");
+        must(fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0), "fsconfig create");
+        tree = must(fsmount(context, FSMOUNT_CLOEXEC, (unsigned) set), "fsmount");
+        attribute(tree, 0, MS_SHARED);
+        return tree;
+}
+
+static void attach(int tree, int root_fd, const char *target) {
+        _cleanup_close_ int at = resolve(root_fd, target);
+
+        must(move_mount(tree, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH), "move_mount");
+}
+
+void raw_bind(const char *source, int root_fd, const char *target) {
+        _cleanup_close_ int tree = cloned(source, 0);
+
+        attach(tree, root_fd, target);
+}
+
+void raw_unmount(int root_fd, const char *target, int lazy) {
+        must(fchdir(root_fd), "fchdir");
+        must(umount2(target, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)), "umount2");
+}
+
+static void made_at(const char *type, int root_fd, const char *target) {
+        _cleanup_close_ int tree = made(type, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+
+        attach(tree, root_fd, target);
+}
+
+void raw_pod(const char *root, const char *source, const char *point) {
+        static const char *const systems[][2] = {
+                {"proc", "proc"}, {"tmpfs", "tmp"}, {"sysfs", "sys"}, {"tmpfs", "dev"}, {"tmpfs", "run"}, {"mqueue", "mnt"},
+        };
+        static const char *const binds[] = {"b0", "b1", "b2", "b3", "b4"};
+        _cleanup_close_ int tree = made("tmpfs", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV), rootfs = -1, inside = -1, at = -1;
+
+        must(mkdirat(tree, "main", 0755), "mkdir");
+        must(mkdirat(tree, "main/rootfs", 0755), "mkdir");
+        rootfs = cloned(root, 0);
+        attach(rootfs, tree, "main/rootfs");
+        inside = resolve(tree, "main/rootfs");
+        for (size_t i = 0; i < ELEMENTSOF(systems); i++)
+                made_at(systems[i][0], inside, systems[i][1]);
+        for (size_t i = 0; i < ELEMENTSOF(binds); i++) {
+                _cleanup_close_ int clone = cloned(source, MOUNT_ATTR_RDONLY);
+
+                attach(clone, inside, binds[i]);
+        }
+        at = must(open(point, O_PATH | O_CLOEXEC), point);
+        must(move_mount(tree, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH), "move_mount");
+}
+
+unsigned long long raw_id(int root_fd, const char *target) {
+        struct statx sx = {};
+
+        must(statx(root_fd, target, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_MNT_ID_UNIQUE, &sx), "statx");
+        return sx.stx_mnt_id;
+}
+
+void raw_teardown(int root_fd, const unsigned long long *ids, size_t n) {
+        char name[32];
+
+        must(fchdir(root_fd), "fchdir");
+        for (size_t i = n; i-- > 0;) {
+                (void) snprintf(name, sizeof(name), "t%zu", i); /* 32 bytes hold any size_t */
+                if (raw_id(root_fd, name) == ids[i])
+                        must(umount2(name, UMOUNT_NOFOLLOW), "umount2");
+        }
+}
