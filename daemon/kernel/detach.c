@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* umount2(2), through the parent's fd. The caller has compared the mount's id just before. */
+
+#include "kernel/detach.h"
+
+#include <string.h>
+
+#include "kernel/syscalls.h"
+
+int detach_enter(int directory) {
+        return fchdir(directory) < 0 ? -errno : 0;
+}
+
+void detach_leave(void) {
+        (void) chdir("/"); /* "/" can always be entered by root */
+}
+
+int detach_name(const char *name, bool lazy) {
+        return umount2(name, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) < 0 ? -errno : 0;
+}
+
+int detach_fd(int mount) {
+        char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+
+        (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", mount); /* cannot be cut: sized for any int */
+        return umount2(path, MNT_DETACH) < 0 ? -errno : 0;
+}

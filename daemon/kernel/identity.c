@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Ids and attributes of mounts by fd: statx(2) and statfs(2), which work on detached trees, where statmount(2) fails. */
+
+#include "kernel/identity.h"
+
+#include <sys/statvfs.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+
+#include "kernel/syscalls.h"
+
+#ifndef ST_NOSYMFOLLOW
+#define ST_NOSYMFOLLOW 0x2000
+#endif
+
+static int status_read(int directory, const char *name, unsigned mask, struct statx *ret) {
+        int flags = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
+
+        if (statx(directory, name, flags, mask, ret) < 0)
+                return -errno;
+        if ((ret->stx_mask & mask & (STATX_MNT_ID | STATX_MNT_ID_UNIQUE)) == 0)
+                return -EOPNOTSUPP;
+        return 0;
+}
+
+int identity_read(int directory, const char *name, bool unique, struct identity *ret) {
+        struct statx status;
+        int r = status_read(directory, name, STATX_TYPE | (unique ? STATX_MNT_ID_UNIQUE : STATX_MNT_ID), &status);
+
+        if (r < 0)
+                return r;
+        *ret = (struct identity) {
+                .key = status.stx_mnt_id,
+                .device = makedev(status.stx_dev_major, status.stx_dev_minor),
+                .mode = status.stx_mode & S_IFMT,
+                .mount_root = status.stx_attributes & STATX_ATTR_MOUNT_ROOT,
+        };
+        return 0;
+}
+
+int identity_mount_id(int fd, uint32_t *ret) {
+        struct statx status;
+        int r = status_read(fd, "", STATX_MNT_ID, &status);
+
+        if (r < 0)
+                return r;
+        *ret = (uint32_t) status.stx_mnt_id;
+        return 0;
+}
+
+int identity_attributes(int fd, uint64_t *ret) {
+        static const struct {
+                unsigned long flag;
+                uint64_t attribute;
+        } bits[] = {
+                {ST_RDONLY, MOUNT_ATTR_RDONLY},
+                {ST_NOSUID, MOUNT_ATTR_NOSUID},
+                {ST_NODEV, MOUNT_ATTR_NODEV},
+                {ST_NOEXEC, MOUNT_ATTR_NOEXEC},
+                {ST_NOATIME, MOUNT_ATTR_NOATIME},
+                {ST_NODIRATIME, MOUNT_ATTR_NODIRATIME},
+                {ST_NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW},
+        };
+        struct statfs status;
+        uint64_t attributes = 0;
+        unsigned long flags;
+
+        if (fstatfs(fd, &status) < 0)
+                return -errno;
+        flags = (unsigned long) status.f_flags;
+        for (size_t i = 0; i < ELEMENTSOF(bits); i++)
+                if (flags & bits[i].flag)
+                        attributes |= bits[i].attribute;
+        if ((flags & (ST_NOATIME | ST_RELATIME)) == 0)
+                attributes |= MOUNT_ATTR_STRICTATIME;
+        *ret = attributes;
+        return 0;
+}

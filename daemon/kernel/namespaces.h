@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Whether a process lives where this one does: namespaces(7) and root directory, by pidfd, without a race on its pid. */
+
+#include <stdbool.h>
+
+#include "util/cleanup.h"
+
+struct namespaces_match {
+        bool mount, user, root; /* same mount namespace, same user namespace, same root directory */
+};
+
+/* Compares the process behind `pidfd` with this one. -ESRCH when it has ended, -EBADF for an fd that is no pidfd. */
+int namespaces_compare(int pidfd, struct namespaces_match *ret);
+
+/* Whether this process is in the initial user namespace. A negative errno when that cannot be told. */
+int namespaces_in_initial_user(void);

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The only place where a path becomes an fd. Nothing here uses a path twice: what was opened is worked on by its fd. */
+
+#include "kernel/resolve.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "kernel/syscalls.h"
+#include "util/path.h"
+
+enum {
+        SYMLINKS_MAX = 40, /* as the kernel's MAXSYMLINKS, path_resolution(7) */
+        RETRIES_MAX = 128, /* of EAGAIN: a rename or a mount anywhere on the system during a ".." (openat2(2)) */
+};
+
+static int resolve(int directory, const char *path, uint64_t flags, uint64_t how) {
+        for (unsigned i = 0;; i++) {
+                int fd = sys_openat2(directory, path, flags | O_PATH, how);
+
+                if (fd >= 0)
+                        return fd;
+                if (errno != EINTR && (errno != EAGAIN || i >= RETRIES_MAX))
+                        return -errno;
+        }
+}
+
+int resolve_source(const char *path) {
+        return resolve(AT_FDCWD, path, 0, RESOLVE_NO_MAGICLINKS);
+}
+
+int resolve_in_root(int root, const char *path) {
+        return resolve(root, path, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+}
+
+int resolve_beneath(int directory, const char *path, bool same_mount) {
+        return resolve(directory, *path ? path : ".", O_NOFOLLOW,
+                RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | (same_mount ? RESOLVE_NO_XDEV : 0));
+}
+
+/* The next component of *path, skipping slashes; NULL at the end. */
+static char *next_component(const char **path) {
+        const char *start = *path + strspn(*path, "/");
+        size_t size = strcspn(start, "/");
+
+        *path = start + size;
+        return size > 0 ? strndup(start, size) : NULL;
+}
+
+static int link_text(int fd, char **ret) {
+        _cleanup_free_ char *text = malloc(PATH_MAX);
+        ssize_t n;
+
+        if (!text)
+                return -ENOMEM;
+        n = readlinkat(fd, "", text, PATH_MAX - 1);
+        if (n < 0)
+                return -errno;
+        text[n] = 0;
+        *ret = TAKE_PTR(text);
+        return 0;
+}
+
+/* Where a walk is: everything in `where` is a directory and no symlink; `ahead` is still to go. */
+struct walk {
+        int root;
+        char *where;
+        char *ahead;
+        unsigned symlinks;
+        int fd; /* of `where` plus the component just opened */
+};
+
+static void walk_done(struct walk *walk) {
+        free(walk->where);
+        free(walk->ahead);
+        walk->fd = close_fd(walk->fd);
+}
+
+static int walk_follow(struct walk *walk, const char *rest) {
+        _cleanup_free_ char *text = NULL;
+        char *ahead;
+        int r;
+
+        if (++walk->symlinks > SYMLINKS_MAX)
+                return -ELOOP;
+        r = link_text(walk->fd, &text);
+        if (r < 0)
+                return r;
+        if (strlen(text) + strlen(rest) >= PATH_MAX)
+                return -ENAMETOOLONG;
+        ahead = path_join(text, rest);
+        if (!ahead)
+                return -ENOMEM;
+        free(walk->ahead);
+        walk->ahead = ahead;
+        if (text[0] == '/')
+                walk->where[0] = 0;
+        return 0;
+}
+
+/* Takes one component. 1: taken, 0: it does not exist. */
+static int walk_step(struct walk *walk, const char *component, const char *rest) {
+        _cleanup_free_ char *path = NULL;
+        struct stat status;
+
+        if (strcmp(component, "..") == 0) {
+                char *slash = strrchr(walk->where, '/');
+
+                if (slash)
+                        *slash = 0;
+                memmove(walk->ahead, rest, strlen(rest) + 1);
+                return 1;
+        }
+        path = path_join(walk->where[0] ? walk->where : "/", component);
+        if (!path)
+                return -ENOMEM;
+        walk->fd = close_fd(walk->fd);
+        walk->fd = resolve(walk->root, path, O_NOFOLLOW, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+        if (walk->fd == -ENOENT)
+                return 0;
+        if (walk->fd < 0)
+                return walk->fd;
+        if (fstat(walk->fd, &status) < 0)
+                return -errno;
+        if (S_ISLNK(status.st_mode)) {
+                int r = walk_follow(walk, rest);
+
+                return r < 0 ? r : 1;
+        }
+        if (!S_ISDIR(status.st_mode) && rest[strspn(rest, "/")])
+                return -ENOTDIR;
+        free(walk->where);
+        walk->where = TAKE_PTR(path);
+        memmove(walk->ahead, rest, strlen(rest) + 1);
+        return 1;
+}
+
+/* Whether every component of `path` is one that can be made. */
+static bool rest_is_plain(const char *path) {
+        for (;;) {
+                _cleanup_free_ char *component = next_component(&path);
+
+                if (!component)
+                        return true;
+                if (!path_is_component(component))
+                        return false;
+        }
+}
+
+int resolve_deepest(int root, const char *path, int *ret_fd, char **ret_rest) {
+        _cleanup_(walk_done) struct walk walk = {.root = root, .where = strdup(""), .ahead = strdup(path), .fd = -1};
+        _cleanup_free_ char *rest = NULL;
+        int fd;
+
+        if (!walk.where || !walk.ahead)
+                return -ENOMEM;
+        for (;;) {
+                const char *after = walk.ahead;
+                _cleanup_free_ char *component = next_component(&after);
+                int r;
+
+                if (!component || strcmp(component, ".") == 0) {
+                        if (!component)
+                                break;
+                        memmove(walk.ahead, after, strlen(after) + 1);
+                        continue;
+                }
+                r = walk_step(&walk, component, after);
+                if (r < 0)
+                        return r;
+                if (r == 0)
+                        break;
+        }
+        rest = strdup(walk.ahead + strspn(walk.ahead, "/"));
+        if (!rest)
+                return -ENOMEM;
+        if (!rest_is_plain(rest))
+                return -ENOENT;
+        fd = resolve(root, walk.where[0] ? walk.where : "/", O_NOFOLLOW, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+        if (fd < 0)
+                return fd;
+        *ret_fd = fd;
+        *ret_rest = TAKE_PTR(rest);
+        return 0;
+}
+
+static int make_one(int directory, const char *name, bool file) {
+        if (file) {
+                int fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+
+                if (fd < 0)
+                        return -errno;
+                (void) close_fd(fd);
+                return 0;
+        }
+        return mkdirat(directory, name, 0755) < 0 ? -errno : 0;
+}
+
+int resolve_make(int directory, const char *rest, bool file) {
+        _cleanup_close_ int fd = resolve_beneath(directory, "", true);
+        _cleanup_free_ char *made = calloc(1, strlen(rest) + 2);
+
+        if (fd < 0 || !made)
+                return fd < 0 ? fd : -ENOMEM;
+        for (const char *path = rest;;) {
+                _cleanup_free_ char *name = next_component(&path);
+                bool last = path[strspn(path, "/")] == 0;
+                int r, next;
+
+                if (!name)
+                        return TAKE_FD(fd);
+                r = make_one(fd, name, file && last);
+                if (r < 0) {
+                        resolve_unmake(directory, made, false);
+                        return r;
+                }
+                if (made[0])
+                        strcat(made, "/");
+                strcat(made, name);
+                next = resolve_beneath(fd, name, true);
+                if (next < 0) {
+                        resolve_unmake(directory, made, file && last);
+                        return next;
+                }
+                (void) close_fd(fd);
+                fd = next;
+        }
+}
+
+void resolve_unmake(int directory, const char *rest, bool file) {
+        _cleanup_free_ char *path = strdup(rest);
+
+        while (path && path[0]) {
+                char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+                _cleanup_close_ int parent = -1;
+                struct stat status;
+
+                if (slash)
+                        *slash = 0;
+                parent = resolve_beneath(directory, slash ? path : "", true);
+                if (parent < 0)
+                        return;
+                if (file && (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(status.st_mode) || status.st_size > 0))
+                        return;
+                if (unlinkat(parent, name, file ? 0 : AT_REMOVEDIR) < 0)
+                        return;
+                file = false;
+                if (!slash)
+                        return;
+        }
+}
+
+size_t resolve_count(const char *path) {
+        size_t n = 0;
+
+        for (;;) {
+                _cleanup_free_ char *component = next_component(&path);
+
+                if (!component)
+                        return n;
+                n++;
+        }
+}

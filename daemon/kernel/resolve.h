@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Paths to fds, each resolved once, by openat2(2). Everything returned is O_PATH and O_CLOEXEC; errors are negative
+ * errnos, not logged: most of them are the client's to hear.
+ */
+
+#include <stddef.h>
+#include <stdbool.h>
+
+#include "util/cleanup.h"
+
+/* Opens an absolute path of the host; symlinks are followed, magic links never (-ELOOP). */
+int resolve_source(const char *path);
+
+/* Opens `path` as a process whose root directory is `root` would: ".." and symlinks stay inside, a final symlink is
+ * followed. -ELOOP for a magic link or too many symlinks, -EXDEV for a way out. */
+int resolve_in_root(int root, const char *path);
+
+/* Opens a path below `directory` that has no symlink, no magic link and no way out; "" is the directory itself.
+ * `same_mount`: it crosses no mount point either. */
+int resolve_beneath(int directory, const char *path, bool same_mount);
+
+/* Like resolve_in_root() for a path of which the end need not exist: opens the deepest directory that does, and says in
+ * *ret_rest (owned by the caller) which components are to be made there, "" when none: then the fd is the whole path's.
+ * A dangling symlink counts as the place it points to. -ENOTDIR when something on the way is no directory, -ELOOP,
+ * -ENOENT for a ".." behind a missing directory. */
+int resolve_deepest(int root, const char *path, int *ret_fd, char **ret_rest);
+
+/* Makes the components of `rest` below `directory`: directories with mode 0755, the last one an empty file with mode
+ * 0644 if `file`. Returns an O_PATH fd of the last one; nothing stays behind on failure. */
+int resolve_make(int directory, const char *rest, bool file);
+
+/* Removes what resolve_make() made, the deepest first, as far as it is still empty and still of that kind. The first
+ * component that has to stay ends it, without error. */
+void resolve_unmake(int directory, const char *rest, bool file);
+
+/* How many components a normalised relative path has; "" has none. */
+size_t resolve_count(const char *path);

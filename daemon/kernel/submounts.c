@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Answers to two questions of the executor: would a clone of this directory show what a mount hides, and is this mount
+ * still anywhere. Paths are compared as this process sees them: those of a directory and of what is mounted below it
+ * on the same mount are written by the same kernel function. */
+
+#include "kernel/submounts.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "kernel/identity.h"
+#include "kernel/mountinfo.h"
+#include "kernel/syscalls.h"
+#include "util/log.h"
+#include "util/path.h"
+
+enum { LIST_BATCH = 512, STATUS_SIZE = sizeof(struct mount_status) + 2 * PATH_MAX };
+
+/* The absolute path of an fd as the kernel writes it now. */
+static int fd_path(int fd, char **ret) {
+        char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+        _cleanup_free_ char *path = malloc(PATH_MAX);
+        ssize_t n;
+
+        if (!path)
+                return log_oom();
+        (void) snprintf(link, sizeof(link), "/proc/self/fd/%d", fd); /* cannot be cut: sized for any int */
+        n = readlink(link, path, PATH_MAX - 1);
+        if (n < 0)
+                return log_errno(LOG_ERR, errno, "read %s", link);
+        path[n] = 0;
+        *ret = TAKE_PTR(path);
+        return 0;
+}
+
+struct scan {
+        const char *path;
+        uint64_t key; /* of the mount that `path` lies on */
+        struct submounts found;
+};
+
+static void scan_take(struct scan *scan, uint64_t key, uint64_t parent, const char *point, bool unbindable) {
+        if (key == scan->key)
+                scan->found.attached = true;
+        if (!path_is_below(point, scan->path) || (strcmp(point, scan->path) == 0 && strcmp(point, "/") != 0))
+                return;
+        if (key == scan->key)
+                return;
+        if (parent == scan->key)
+                scan->found.children = true;
+        if (unbindable)
+                scan->found.unbindable = true;
+}
+
+static int status_of(uint64_t id, struct mount_status *status) {
+        memset(status, 0, sizeof(*status));
+        return sys_statmount(id, MOUNT_STATUS_BASIC | MOUNT_STATUS_POINT, status, STATUS_SIZE) < 0 ? -errno : 0;
+}
+
+static int scan_list(struct scan *scan) {
+        _cleanup_free_ struct mount_status *status = malloc(STATUS_SIZE);
+        uint64_t last = 0;
+        int r;
+
+        if (!status)
+                return log_oom();
+        r = status_of(scan->key, status);
+        if (r == -ENOENT || r == -EPERM)
+                return 0; /* not attached here: nothing of this namespace is below it */
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "statmount");
+        scan->found.attached = true;
+        for (;;) {
+                uint64_t ids[LIST_BATCH];
+                ssize_t n = sys_listmount(scan->key, last, ids, LIST_BATCH);
+
+                if (n < 0 && errno == ENOENT)
+                        return 0; /* unmounted meanwhile: cloning it fails next */
+                if (n < 0)
+                        return log_errno(LOG_ERR, errno, "listmount");
+                for (ssize_t i = 0; i < n; i++) {
+                        r = status_of(ids[i], status);
+                        if (r == -ENOENT)
+                                continue; /* gone since the list was made */
+                        if (r < 0)
+                                return log_errno(LOG_ERR, r, "statmount");
+                        scan_take(scan, status->id, status->parent_id, status->text + status->point,
+                                status->propagation & MS_UNBINDABLE);
+                }
+                if (n < LIST_BATCH)
+                        return 0;
+                last = ids[n - 1];
+        }
+}
+
+static int scan_line(const struct mountinfo_line *line, void *userdata) {
+        scan_take(userdata, line->id, line->parent_id, line->point, line->optional && strstr(line->optional, "unbindable"));
+        return 0;
+}
+
+static int mountinfo_each(mountinfo_fn fn, void *userdata) {
+        _cleanup_close_ int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+        size_t skipped;
+
+        if (fd < 0)
+                return log_errno(LOG_ERR, errno, "open /proc/self/mountinfo");
+        return mountinfo_read(fd, fn, userdata, &skipped);
+}
+
+int submounts_read(int fd, bool statmount, struct submounts *ret) {
+        _cleanup_free_ char *path = NULL;
+        struct scan scan = {};
+        struct identity identity;
+        int r = fd_path(fd, &path);
+
+        if (r < 0)
+                return r;
+        r = identity_read(fd, "", statmount, &identity);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "statx a source");
+        scan.path = path;
+        scan.key = identity.key;
+        r = statmount ? scan_list(&scan) : mountinfo_each(scan_line, &scan);
+        if (r < 0)
+                return r;
+        *ret = scan.found;
+        return 0;
+}
+
+struct search {
+        uint32_t mount_id;
+        const char *below;
+        bool found;
+};
+
+static int search_line(const struct mountinfo_line *line, void *userdata) {
+        struct search *search = userdata;
+
+        if (line->id == search->mount_id && path_is_below(line->point, search->below))
+                search->found = true;
+        return 0;
+}
+
+int submounts_find(uint64_t id, uint32_t mount_id, const char *below, bool statmount) {
+        struct search search = {.mount_id = mount_id, .below = below};
+        int r;
+
+        if (id != 0 && statmount) {
+                _cleanup_free_ struct mount_status *status = malloc(STATUS_SIZE);
+
+                if (!status)
+                        return log_oom();
+                r = status_of(id, status);
+                if (r == -ENOENT)
+                        return 0;
+                return r < 0 ? log_errno(LOG_ERR, r, "statmount") : 1;
+        }
+        r = mountinfo_each(search_line, &search);
+        return r < 0 ? r : search.found;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What is mounted below a directory, and whether a mount is there at all: asked of listmount(2) and statmount(2) where
+ * the kernel has them, else read from proc_pid_mountinfo(5). Both show this mount namespace only.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util/cleanup.h"
+
+struct submounts {
+        bool attached;   /* the fd's own mount is one of this namespace's */
+        bool children;   /* something is mounted directly on this mount below the fd's directory */
+        bool unbindable; /* something below, at any depth, is unbindable: a recursive clone would leave it out */
+};
+
+/* Looks below the directory `fd`; `statmount`: whether the kernel has the two calls. A negative errno, logged. */
+int submounts_read(int fd, bool statmount, struct submounts *ret);
+
+/* Whether the mount exists in this namespace: by its unique id, or, where that is 0, by the recycled one, and then only
+ * if it is mounted at `below` or under it (a recycled id may be somebody else's by now). 1, 0, or a negative errno. */
+int submounts_find(uint64_t id, uint32_t mount_id, const char *below, bool statmount);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Clone, set, attach: the three calls that every mount of a pod goes through. */
+
+#include "kernel/tree.h"
+
+#include "kernel/syscalls.h"
+
+int tree_clone(int source, bool recursive) {
+        int fd = open_tree(source, "",
+                OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | (recursive ? AT_RECURSIVE : 0));
+
+        return fd < 0 ? -errno : fd;
+}
+
+int tree_set(int mount, bool recursive, uint64_t set, uint64_t clear, uint64_t propagation) {
+        struct mount_attr attributes = {.attr_set = set, .attr_clr = clear, .propagation = propagation};
+
+        if ((set | clear) & MOUNT_ATTR__ATIME)
+                attributes.attr_clr |= MOUNT_ATTR__ATIME;
+        if (set == 0 && clear == 0 && propagation == 0)
+                return 0;
+        if (mount_setattr(mount, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attributes, sizeof(attributes)) < 0)
+                return -errno;
+        return 0;
+}
+
+int tree_attach(int mount, int directory, const char *name) {
+        if (move_mount(mount, "", directory, name, MOVE_MOUNT_F_EMPTY_PATH | (*name ? 0 : MOVE_MOUNT_T_EMPTY_PATH)) < 0)
+                return -errno;
+        return 0;
+}
