@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* podmountd.conf and its drop-ins. */
+
+#include "util/settings.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "util/log.h"
+#include "util/path.h"
+
+#include "../unit.h"
+
+static char directory[] = "/tmp/podmount-settings-XXXXXX";
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+        (void) st, (void) type, (void) ftw; /* nftw(3) passes them */
+        return remove(path);
+}
+
+static void make_directory(void) {
+        ck_assert_ptr_nonnull(mkdtemp(directory));
+}
+
+static void remove_directory(void) {
+        ck_assert_int_eq(nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+static char *write_file(const char *name, const char *text) {
+        char *path = path_join(directory, name);
+        _cleanup_fclose_ FILE *file = fopen(path, "we");
+
+        ck_assert_ptr_nonnull(file);
+        ck_assert_int_ge(fputs(text, file), 0);
+        return path;
+}
+
+static int capture_stderr(void) {
+        int fd = memfd_create("stderr", MFD_CLOEXEC);
+
+        ck_assert_int_eq(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+        return fd;
+}
+
+static void check_same(const struct settings *a, const struct settings *b) {
+        _cleanup_free_ char *x = NULL, *y = NULL;
+
+        ck_assert_int_eq(settings_to_text(a, &x), 0);
+        ck_assert_int_eq(settings_to_text(b, &y), 0);
+        ck_assert_str_eq(x, y);
+}
+
+START_TEST(test_defaults) {
+        struct settings defaults, read;
+
+        settings_defaults(&defaults);
+        ck_assert_uint_eq(defaults.executors, 2);
+        ck_assert_uint_eq(defaults.job_timeout_us, 30000000);
+        ck_assert_uint_eq(defaults.busy_interval_us, 100000);
+        ck_assert_uint_eq(defaults.tmpfs_size, 64 << 20);
+        ck_assert_uint_eq(defaults.spec_size_max, 1 << 20);
+        ck_assert_int_eq(settings_read("/nonexistent/podmountd.conf", false, &read), 0);
+        check_same(&defaults, &read);
+        ck_assert_int_eq(settings_read("/nonexistent/podmountd.conf", true, &read), -ENOENT);
+        ck_assert_int_eq(settings_from_text("", &read), 0);
+        check_same(&defaults, &read);
+}
+END_TEST
+
+START_TEST(test_file_and_drop_ins) {
+        _cleanup_free_ char *path = NULL, *drop_ins = NULL, *a = NULL, *b = NULL, *ignored = NULL;
+        struct settings read;
+
+        make_directory();
+        path = write_file("p.conf", "# comment\n[Daemon]\nLogLevel=debug\nExecutors = 4\n\n; other\n[Limits]\nTmpfsSize=2G\n"
+                                    "PodsPerUser=7 ; inline\n");
+        drop_ins = path_join(directory, "p.conf.d");
+        ck_assert_int_eq(mkdir(drop_ins, 0700), 0);
+        b = write_file("p.conf.d/20-b.conf", "[Daemon]\nExecutors=6\nJobTimeoutSec=2min\n");
+        a = write_file("p.conf.d/10-a.conf", "[Daemon]\nExecutors=5\n[Mounts]\nPropagation=private\nBusyIntervalMSec=5\n");
+        ignored = write_file("p.conf.d/30-c.conf.bak", "[Nothing]\nx=y\n");
+
+        ck_assert_int_eq(settings_read(path, true, &read), 0);
+        ck_assert_int_eq(read.log_level, LOG_DEBUG);
+        ck_assert_uint_eq(read.executors, 6);
+        ck_assert_uint_eq(read.job_timeout_us, 120000000);
+        ck_assert_int_eq(read.propagation, SETTINGS_PROPAGATION_PRIVATE);
+        ck_assert_uint_eq(read.busy_interval_us, 5000);
+        ck_assert_uint_eq(read.tmpfs_size, UINT64_C(2) << 30);
+        ck_assert_uint_eq(read.pods_per_user, 7);
+        ck_assert_uint_eq(read.mounts_per_pod, 16384);
+        remove_directory();
+}
+END_TEST
+
+static void check_refused(const char *text, const char *expected) {
+        struct settings read = {.executors = 99};
+        char told[4096] = {};
+        _cleanup_close_ int fd = capture_stderr();
+
+        ck_assert_msg(settings_from_text(text, &read) == -EINVAL, "accepted: %s", text);
+        ck_assert_uint_eq(read.executors, 99);
+        ck_assert_int_ge(pread(fd, told, sizeof(told) - 1, 0), 0);
+        ck_assert_msg(strstr(told, expected), "%s: \"%s\" lacks \"%s\"", text, told, expected);
+}
+
+START_TEST(test_refused) {
+        char long_line[1000] = "[Daemon]\nLogLevel=";
+
+        ck_assert_int_eq(unsetenv("JOURNAL_STREAM"), 0);
+        check_refused("[Daemon]\n\nExecutors=0\n", "the configuration:3: Executors=0 is out of range");
+        check_refused("[Daemon]\nExecutors=17\n", "out of range");
+        check_refused("[Daemon]\nExecutors=-1\n", "Executors=-1 is not a whole number");
+        check_refused("[Daemon]\nExecutors=2x\n", "not a whole number");
+        check_refused("[Daemon]\nExecutors=\n", "not a whole number");
+        check_refused("[Daemon]\nExecutors=99999999999999999999999\n", "out of range");
+        check_refused("[Daemon]\nLogLevel=loud\n", "is not one of error");
+        check_refused("[Daemon]\nJobTimeoutSec=1day\n", "is not a time");
+        check_refused("[Mounts]\nPropagation=slave\n", "is not shared or private");
+        check_refused("[Limits]\nTmpfsSize=1\n", "out of range");
+        check_refused("[Limits]\nTmpfsSize=99999999999T\n", "out of range");
+        check_refused("[Limits]\nTmpfsSize=1X\n", "is not a size");
+        check_refused("[Daemon]\nColour=red\n", "[Daemon] has no setting Colour=");
+        check_refused("[Colours]\nSky=blue\n", "There is no section [Colours]");
+        check_refused("Executors=2\n", "There is no section []");
+        check_refused("[Daemon]\nExecutors\n", "the configuration:2: This line is neither");
+        memset(long_line + strlen(long_line), 'x', 500);
+        check_refused(long_line, "longer than");
+}
+END_TEST
+
+/* A long comment is a comment, not a line and a half. */
+START_TEST(test_long_comment) {
+        char text[1000] = "# ";
+        struct settings read;
+
+        memset(text + 2, 'c', 600);
+        memcpy(text + 602, "\n[Daemon]\nExecutors=3\n", 23);
+        ck_assert_int_eq(settings_from_text(text, &read), 0);
+        ck_assert_uint_eq(read.executors, 3);
+}
+END_TEST
+
+START_TEST(test_round_trip) {
+        _cleanup_free_ char *text = NULL;
+        struct settings settings, back;
+
+        settings_defaults(&settings);
+        settings.log_level = LOG_WARNING;
+        settings.executors = 16;
+        settings.job_timeout_us = 1234567;
+        settings.propagation = SETTINGS_PROPAGATION_PRIVATE;
+        settings.busy_interval_us = 1500;
+        settings.pods_per_user = UINT32_MAX;
+        settings.tmpfs_size = UINT64_C(12345678901);
+        ck_assert_int_eq(settings_to_text(&settings, &text), 0);
+        ck_assert_int_eq(settings_from_text(text, &back), 0);
+        check_same(&settings, &back);
+        ck_assert_uint_eq(back.job_timeout_us, 1234567);
+        ck_assert_uint_eq(back.busy_interval_us, 1500);
+        ck_assert_uint_eq(back.tmpfs_size, UINT64_C(12345678901));
+        ck_assert_uint_eq(back.pods_per_user, UINT32_MAX);
+}
+END_TEST
+
+UNIT_MAIN("settings", test_defaults, test_file_and_drop_ins, test_refused, test_long_comment, test_round_trip)
