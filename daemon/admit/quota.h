@@ -16,5 +16,5 @@ struct quota_use {
 };
 
 /* FAILURE_QUOTA_EXCEEDED naming the limit, what is used and what was asked for. */
-int quota_check(const struct settings *settings, const struct caller *caller, const struct quota_use *use, uint32_t new_pods,
-                uint32_t new_mounts, struct failure *f);
+int quota_check(const struct settings *settings, const struct caller *caller, const struct quota_use *use,
+                uint32_t new_pods, uint32_t new_mounts, struct failure *f);

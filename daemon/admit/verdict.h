@@ -25,7 +25,7 @@ struct verdict_row {
 
 const struct verdict_row *verdict_find(const char *interface, const char *member, bool property);
 const struct verdict_row *verdict_table(size_t *ret_n);
-/* The verdict. VERDICT_ASK is VERDICT_DENY on a transport without polkit (the private socket). A uid 0 that is not root is a
- * stranger to every pod (uid 0 owns root's), and what it would be asked for without naming one is VERDICT_DENY, because
- * polkit grants uid 0 everything. */
+/* The verdict. VERDICT_ASK is VERDICT_DENY on a transport without polkit (the private socket). A uid 0 that is not root
+ * is a stranger to every pod (uid 0 owns root's), and what it would be asked for without naming one is VERDICT_DENY,
+ * because polkit grants uid 0 everything. */
 enum verdict verdict_decide(const struct verdict_row *row, const struct caller *caller, enum relation relation);

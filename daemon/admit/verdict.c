@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The table of who may what, a row for each method and property, and the look-up in it. Reading needs no right but to
+ * see the pod; changing one's own pods is asked for, once for creating and once for everything else.
+ */
+
+#include "admit/verdict.h"
+
+#include <string.h>
+
+#include "dbus/names.h"
+
+#define ROW(interface, member, is_property, owner, stranger, action) \
+        {(interface), (member), (is_property), VERDICT_ALLOW, (owner), (stranger), (action)}
+
+/* A pod's own: what a stranger to it names does not exist. */
+#define MANAGER_READS_POD(member) ROW(PODMOUNT_MANAGER_INTERFACE, member, false, VERDICT_ALLOW, VERDICT_HIDE, NULL)
+#define MANAGER_CHANGES_POD(member) \
+        ROW(PODMOUNT_MANAGER_INTERFACE, member, false, VERDICT_ASK, VERDICT_HIDE, PODMOUNT_ACTION_MANAGE)
+#define POD_READS(member) ROW(PODMOUNT_POD_INTERFACE, member, false, VERDICT_ALLOW, VERDICT_HIDE, NULL)
+#define POD_CHANGES(member) ROW(PODMOUNT_POD_INTERFACE, member, false, VERDICT_ASK, VERDICT_HIDE, PODMOUNT_ACTION_MANAGE)
+#define POD_PROPERTY(member) ROW(PODMOUNT_POD_INTERFACE, member, true, VERDICT_ALLOW, VERDICT_HIDE, NULL)
+
+/* No pod is named: everybody's, showing each caller only what it may see. */
+#define MANAGER_ANYBODY(member) ROW(PODMOUNT_MANAGER_INTERFACE, member, false, VERDICT_ALLOW, VERDICT_ALLOW, NULL)
+#define MANAGER_ASKS(member, action) ROW(PODMOUNT_MANAGER_INTERFACE, member, false, VERDICT_ASK, VERDICT_DENY, action)
+#define MANAGER_PROPERTY(member) ROW(PODMOUNT_MANAGER_INTERFACE, member, true, VERDICT_ALLOW, VERDICT_ALLOW, NULL)
+#define STANDARD(interface, member) ROW("org.freedesktop.DBus." interface, member, false, VERDICT_ALLOW, VERDICT_HIDE, NULL)
+
+static const struct verdict_row rows[] = {
+        MANAGER_ASKS("CreatePod", PODMOUNT_ACTION_CREATE),
+        MANAGER_ANYBODY("Plan"),
+        MANAGER_READS_POD("GetPod"),
+        MANAGER_ANYBODY("ListPods"),
+        MANAGER_CHANGES_POD("Bind"),
+        MANAGER_CHANGES_POD("Mount"),
+        MANAGER_CHANGES_POD("Unmount"),
+        MANAGER_CHANGES_POD("GC"),
+        MANAGER_READS_POD("ListMounts"),
+        MANAGER_ASKS("Rescan", PODMOUNT_ACTION_RESCAN),
+        MANAGER_ANYBODY("Subscribe"),
+        MANAGER_ANYBODY("Unsubscribe"),
+        MANAGER_PROPERTY("Version"),
+        MANAGER_PROPERTY("Features"),
+        MANAGER_PROPERTY("Tracking"),
+        MANAGER_PROPERTY("PodCount"),
+        MANAGER_PROPERTY("MountCount"),
+        MANAGER_PROPERTY("Generation"),
+
+        POD_CHANGES("Bind"),
+        POD_CHANGES("Mount"),
+        POD_CHANGES("Unmount"),
+        POD_CHANGES("Collect"),
+        POD_READS("ListMounts"),
+        POD_PROPERTY("UUID"),
+        POD_PROPERTY("Name"),
+        POD_PROPERTY("Owner"),
+        POD_PROPERTY("State"),
+        POD_PROPERTY("RootDirectory"),
+        POD_PROPERTY("Containers"),
+        POD_PROPERTY("Warnings"),
+        POD_PROPERTY("Drifted"),
+        POD_PROPERTY("MountCount"),
+        POD_PROPERTY("CreatedTimestamp"),
+
+        /* Which objects and properties these show is filtered by who may see the pod. */
+        STANDARD("ObjectManager", "GetManagedObjects"),
+        STANDARD("Introspectable", "Introspect"),
+        STANDARD("Properties", "Get"),
+        STANDARD("Properties", "GetAll"),
+        STANDARD("Properties", "Set"),
+};
+
+const struct verdict_row *verdict_find(const char *interface, const char *member, bool property) {
+        if (!interface || !member)
+                return NULL;
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                if (rows[i].property == property && strcmp(rows[i].member, member) == 0 &&
+                    strcmp(rows[i].interface, interface) == 0)
+                        return &rows[i];
+        return NULL;
+}
+
+const struct verdict_row *verdict_table(size_t *ret_n) {
+        *ret_n = ELEMENTSOF(rows);
+        return rows;
+}
+
+enum verdict verdict_decide(const struct verdict_row *row, const struct caller *caller, enum relation relation) {
+        enum verdict verdict;
+
+        if (caller_is_root(caller))
+                return row->root;
+        if (caller->uid == 0 && relation == RELATION_OWNER)
+                relation = RELATION_STRANGER;
+
+        verdict = relation == RELATION_STRANGER ? row->stranger : row->owner;
+        if (verdict == VERDICT_ASK && (caller->uid == 0 || caller->transport == CALLER_SOCKET))
+                return VERDICT_DENY;
+        return verdict;
+}
