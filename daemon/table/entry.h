@@ -38,7 +38,8 @@ struct entry {
         struct entry *parent;
         struct entry *children;  /* first child, in mount order */
         struct entry *next;      /* next sibling */
-        uint64_t seen;           /* generation in which it was last read */
+        struct entry *same_point;/* next mount with the same mount point, in no particular order */
+        uint64_t seen;           /* the reading (counted from 1) that saw it last */
 };
 
 /* A new, zeroed entry; NULL when memory is short. */

@@ -36,16 +36,19 @@ size_t table_size(const struct table *table);
 uint64_t table_generation(const struct table *table);
 
 /* Replaces the content by a whole reading. Takes the entries over (also on failure); the array stays the caller's.
- * Entries with the same id, device and root are the same mount: kept, and compared for moves and remounts. `ret` says
- * what changed. -ENOMEM leaves the table as it was. */
+ * Entries with the same id, device and root are the same mount: the table's pointer stays valid, with what is new in it,
+ * and is compared for moves and remounts. Of two entries with one id the first counts. `ret` says what changed, first
+ * what went, then the rest in the reading's order. -ENOMEM leaves the table as it was. */
 int table_replace(struct table *table, struct entry **entries, size_t n_entries, struct changes *ret);
 void changes_done(struct changes *changes);
 #define _cleanup_changes_ _cleanup_(changes_done)
 
 /* Look-ups; NULL when there is none. */
 struct entry *table_get(const struct table *table, uint32_t id);
+/* NULL also while the table is read from mountinfo, which knows no unique ids. */
 struct entry *table_get_unique(const struct table *table, uint64_t unique_id);
-/* The topmost mount at exactly this path. */
+/* The mount that a path walk to exactly this mount point ends on: the topmost of those at it. NULL also when all of them
+ * are hidden below a mount further up the path. */
 struct entry *table_at(const struct table *table, const char *point);
 
 /* All mounts of the subtree of `top`, itself first, every parent before its children; the array is the caller's. */

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Turns lines of mountinfo into entries: option words into bits, optional fields into propagation. */
+
+#include <linux/mount.h>
+#include <string.h>
+
+#include "kernel/mountinfo.h"
+#include "table/reading.h"
+#include "util/array.h"
+#include "util/log.h"
+
+struct reading {
+        struct entry **entries;
+        size_t n_entries;
+};
+
+static void reading_done(struct reading *reading) {
+        reading_free(reading->entries, reading->n_entries);
+}
+
+/* Whether the comma-joined list `options` has this word. */
+static bool has_word(const char *options, const char *word) {
+        size_t length = strlen(word);
+
+        while (options && *options) {
+                size_t n = strcspn(options, ",");
+
+                if (n == length && memcmp(options, word, n) == 0)
+                        return true;
+                options += n;
+                options += *options == ',';
+        }
+        return false;
+}
+
+/* show_mnt_opts() of the kernel's fs/proc_namespace.c writes these words; strictatime is the absence of the other
+ * two. */
+static uint64_t attributes_of(const char *options) {
+        static const struct {
+                const char *word;
+                uint64_t bit;
+        } rows[] = {
+                {"ro", MOUNT_ATTR_RDONLY},
+                {"nosuid", MOUNT_ATTR_NOSUID},
+                {"nodev", MOUNT_ATTR_NODEV},
+                {"noexec", MOUNT_ATTR_NOEXEC},
+                {"nodiratime", MOUNT_ATTR_NODIRATIME},
+                {"nosymfollow", MOUNT_ATTR_NOSYMFOLLOW},
+                {"idmapped", MOUNT_ATTR_IDMAP},
+        };
+        uint64_t attributes = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                if (has_word(options, rows[i].word))
+                        attributes |= rows[i].bit;
+        if (has_word(options, "noatime"))
+                attributes |= MOUNT_ATTR_NOATIME;
+        else if (!has_word(options, "relatime"))
+                attributes |= MOUNT_ATTR_STRICTATIME;
+        return attributes;
+}
+
+/* The optional fields, "shared:N master:N propagate_from:N unbindable"; unknown ones are to be ignored
+ * (proc_pid_mountinfo(5)). */
+static void read_propagation(const char *optional, struct entry *entry) {
+        while (optional && *optional) {
+                size_t n = strcspn(optional, " ");
+
+                if (strncmp(optional, "shared:", 7) == 0) {
+                        entry->propagation |= ENTRY_SHARED;
+                        entry->peer_group = strtoull(optional + 7, NULL, 10);
+                } else if (strncmp(optional, "master:", 7) == 0) {
+                        entry->propagation |= ENTRY_SLAVE;
+                        entry->master_group = strtoull(optional + 7, NULL, 10);
+                } else if (n == strlen("unbindable") && memcmp(optional, "unbindable", n) == 0)
+                        entry->propagation |= ENTRY_UNBINDABLE;
+                optional += n;
+                optional += *optional == ' ';
+        }
+}
+
+static int copy_text(const char *text, char **ret) {
+        char *copy;
+
+        if (!text)
+                return 0;
+        copy = strdup(text);
+        if (!copy)
+                return -ENOMEM;
+        *ret = copy;
+        return 0;
+}
+
+static int entry_from_line(const struct mountinfo_line *line, struct entry **ret) {
+        _cleanup_(entry_freep) struct entry *entry = entry_new();
+        /* The kernel writes "none" for a mount without a source, and nothing for an empty one. */
+        bool sourceless = !line->source || !*line->source || strcmp(line->source, "none") == 0;
+
+        if (!entry)
+                return -ENOMEM;
+        entry->id = line->id;
+        entry->parent_id = line->parent_id;
+        entry->device = line->device;
+        entry->attributes = attributes_of(line->options_mount);
+        entry->superblock_readonly = has_word(line->options_super, "ro");
+        read_propagation(line->optional, entry);
+        if (copy_text(line->root ?: "/", &entry->root) < 0 || copy_text(line->point ?: "/", &entry->point) < 0 ||
+                copy_text(line->type ?: "", &entry->type) < 0 ||
+                copy_text(line->options_super ?: "", &entry->options) < 0 ||
+                copy_text(sourceless ? NULL : line->source, &entry->source) < 0)
+                return -ENOMEM;
+        *ret = TAKE_PTR(entry);
+        return 0;
+}
+
+static int take_line(const struct mountinfo_line *line, void *userdata) {
+        _cleanup_(entry_freep) struct entry *entry = NULL;
+        struct reading *reading = userdata;
+        struct entry **slot;
+
+        if (entry_from_line(line, &entry) < 0)
+                return log_oom();
+        slot = array_append(&reading->entries, &reading->n_entries);
+        if (!slot)
+                return log_oom();
+        *slot = TAKE_PTR(entry);
+        return 0;
+}
+
+int reading_take_mountinfo(int fd, struct entry ***ret, size_t *ret_n) {
+        _cleanup_(reading_done) struct reading reading = {};
+        size_t skipped;
+        int r;
+
+        r = mountinfo_read(fd, take_line, &reading, &skipped); /* what is skipped has been logged there */
+        if (r < 0)
+                return r;
+        *ret_n = reading.n_entries;
+        *ret = TAKE_PTR(reading.entries);
+        reading.n_entries = 0;
+        return 0;
+}
+
+int reading_take(struct watch *watch, struct entry ***ret, size_t *ret_n) {
+        return reading_take_mountinfo(watch_mountinfo_fd(watch), ret, ret_n);
+}
+
+void reading_free(struct entry **entries, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                (void) entry_free(entries[i]);
+        free(entries);
+}

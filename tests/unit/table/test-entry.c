@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Words of an entry for people. */
+
+#include <linux/mount.h>
+
+#include "table/entry.h"
+#include "tests/unit/unit.h"
+#include "util/array.h"
+
+static void check_names(uint64_t attributes, const char *expected) {
+        _cleanup_strv_ char **names = NULL;
+        _cleanup_free_ char *text = NULL;
+
+        ck_assert_int_eq(entry_attribute_names(attributes, &names), 0);
+        text = strv_join(names, ",");
+        ck_assert_str_eq(text, expected);
+}
+
+START_TEST(test_attribute_names) {
+        check_names(0, "rw,relatime");
+        check_names(MOUNT_ATTR_RDONLY | MOUNT_ATTR_STRICTATIME, "ro,strictatime");
+        check_names(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOATIME |
+                            MOUNT_ATTR_NODIRATIME | MOUNT_ATTR_NOSYMFOLLOW | MOUNT_ATTR_IDMAP,
+                "rw,nosuid,nodev,noexec,nodiratime,nosymfollow,idmapped,noatime");
+}
+END_TEST
+
+START_TEST(test_propagation_names) {
+        ck_assert_str_eq(entry_propagation_name(0), "private");
+        ck_assert_str_eq(entry_propagation_name(ENTRY_SHARED), "shared");
+        ck_assert_str_eq(entry_propagation_name(ENTRY_SLAVE), "slave");
+        ck_assert_str_eq(entry_propagation_name(ENTRY_SHARED | ENTRY_SLAVE), "slave,shared");
+        ck_assert_str_eq(entry_propagation_name(ENTRY_UNBINDABLE), "unbindable");
+}
+END_TEST
+
+START_TEST(test_free_nothing) {
+        ck_assert_ptr_null(entry_free(NULL));
+        ck_assert_ptr_null(entry_free(entry_new()));
+}
+END_TEST
+
+UNIT_MAIN("entry", test_attribute_names, test_propagation_names, test_free_nothing)

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The table: what changes, what stays, look-ups and walks, and made readings that no kernel would write. */
+
+#include <linux/mount.h>
+
+#include "tests/unit/table/made.h"
+#include "tests/unit/unit.h"
+
+static size_t count(const struct changes *changes, enum change_kind kind) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < changes->n_items; i++)
+                n += changes->items[i].kind == kind;
+        return n;
+}
+
+START_TEST(test_first_reading) {
+        _cleanup_(table_freep) struct table *table = table_new();
+        _cleanup_changes_ struct changes changes = {};
+
+        ck_assert_uint_eq(table_size(table), 0);
+        made_replace(table, &changes, made_entry(1, 1, "/"), made_entry(2, 1, "/a"), made_entry(3, 2, "/a/b"));
+        ck_assert_uint_eq(table_size(table), 3);
+        ck_assert_uint_eq(table_generation(table), 1);
+        ck_assert_uint_eq(changes.n_items, 3);
+        ck_assert_uint_eq(count(&changes, CHANGE_MOUNTED), 3);
+        ck_assert_ptr_null(table_get(table, 1)->parent);
+        ck_assert_ptr_eq(table_get(table, 3)->parent, table_get(table, 2));
+        ck_assert_ptr_eq(table_get(table, 1)->children, table_get(table, 2));
+        ck_assert_ptr_null(table_get(table, 4));
+        ck_assert_ptr_null(table_get_unique(table, 1));
+}
+END_TEST
+
+START_TEST(test_nothing_changed) {
+        _cleanup_(table_freep) struct table *table = table_new();
+        _cleanup_changes_ struct changes changes = {};
+        struct entry *a;
+
+        made_fill(table, made_entry(1, 1, "/"), made_entry(2, 1, "/a"));
+        a = table_get(table, 2);
+        made_replace(table, &changes, made_entry(1, 1, "/"), made_entry(2, 1, "/a"));
+        ck_assert_uint_eq(changes.n_items, 0);
+        ck_assert_uint_eq(table_generation(table), 1);
+        ck_assert_ptr_eq(table_get(table, 2), a);
+        ck_assert_uint_eq(a->seen, 2);
+}
+END_TEST
+
+START_TEST(test_unmounted) {
+        _cleanup_(table_freep) struct table *table = table_new();
+        _cleanup_changes_ struct changes changes = {};
+        struct entry *gone;
+
+        made_fill(table, made_entry(1, 1, "/"), made_entry(2, 1, "/a"), made_entry(3, 2, "/a/b"));
+        gone = table_get(table, 3);
+        made_replace(table, &changes, made_entry(1, 1, "/"), made_entry(2, 1, "/a"));
+        ck_assert_uint_eq(changes.n_items, 1);
+        ck_assert_int_eq(changes.items[0].kind, CHANGE_UNMOUNTED);
+        ck_assert_ptr_eq(changes.items[0].entry, gone);
+        ck_assert_uint_eq(changes.n_dropped, 1);
+        ck_assert_str_eq(gone->point, "/a/b"); /* alive until the changes are freed */
+        ck_assert_ptr_null(table_get(table, 3));
+        ck_assert_ptr_null(table_at(table, "/a/b"));
+        ck_assert_ptr_null(table_get(table, 2)->children);
+}
+END_TEST
+
+/* A recycled id on another device, or on another root of the same one, is another mount. */
+START_TEST(test_recycled_id) {
+        for (unsigned variant = 0; variant < 3; variant++) {
+                _cleanup_(table_freep) struct table *table = table_new();
+                _cleanup_changes_ struct changes changes = {};
+                struct entry *before = made_entry(2, 1, "/a"), *after = made_entry(2, 1, "/a");
+
+                if (variant == 0)
+                        after->device = 4711;
+                else if (variant == 1) {
+                        free(after->root);
+                        after->root = strdup("/sub");
+                } else {
+                        before->unique_id = 1ULL << 32;
+                        after->unique_id = (1ULL << 32) + 1;
+                }
+                made_fill(table, made_entry(1, 1, "/"), before);
+                made_replace(table, &changes, made_entry(1, 1, "/"), after);
+                ck_assert_uint_eq(changes.n_items, 2);
+                ck_assert_int_eq(changes.items[0].kind, CHANGE_UNMOUNTED);
+                ck_assert_ptr_eq(changes.items[0].entry, before);
+                ck_assert_int_eq(changes.items[1].kind, CHANGE_MOUNTED);
+                ck_assert_ptr_eq(table_get(table, 2), after);
+                ck_assert_ptr_eq(table_at(table, "/a"), after);
+                ck_assert_ptr_eq(table_get_unique(table, (1ULL << 32) + 1), variant == 2 ? after : NULL);
+                ck_assert_ptr_null(table_get_unique(table, 1ULL << 32));
+        }
+}
+END_TEST
+
+START_TEST(test_moved_and_remounted) {
+        _cleanup_(table_freep) struct table *table = table_new();
+        struct entry *kept, *after;
+
+        made_fill(table, made_entry(1, 1, "/"), made_entry(2, 1, "/a"), made_entry(3, 1, "/b"));
+        kept = table_get(table, 3);
+        {
+                _cleanup_changes_ struct changes changes = {};
+
+                made_replace(table, &changes, made_entry(1, 1, "/"), made_entry(2, 1, "/a"), made_entry(3, 2, "/a/b"));
+                ck_assert_uint_eq(changes.n_items, 1);
+                ck_assert_int_eq(changes.items[0].kind, CHANGE_MOVED);
+                ck_assert_ptr_eq(changes.items[0].entry, kept);
+        }
+        ck_assert_ptr_eq(table_get(table, 3), kept);
+        ck_assert_str_eq(kept->point, "/a/b");
+        ck_assert_ptr_eq(kept->parent, table_get(table, 2));
+        ck_assert_ptr_null(table_at(table, "/b"));
+
+        for (unsigned variant = 0; variant < 5; variant++) {
+                _cleanup_changes_ struct changes changes = {};
+
+                after = made_entry(3, 2, "/a/b");
+                after->attributes = variant >= 1 ? MOUNT_ATTR_RDONLY : 0;
+                after->superblock_readonly = variant >= 2;
+                after->propagation = variant >= 3 ? ENTRY_SHARED : 0;
+                after->source = variant >= 4 ? strdup("source") : NULL;
+                made_replace(table, &changes, made_entry(1, 1, "/"), made_entry(2, 1, "/a"), after);
+                ck_assert_uint_eq(changes.n_items, variant == 0 ? 0 : 1);
+                ck_assert_uint_eq(count(&changes, CHANGE_REMOUNTED), variant == 0 ? 0 : 1);
+        }
+        ck_assert_ptr_eq(table_get(table, 3), kept);
+        ck_assert_uint_eq(kept->attributes, MOUNT_ATTR_RDONLY);
+        ck_assert_uint_eq(table_generation(table), 6);
+}
+END_TEST
+
+START_TEST(test_at) {
+        _cleanup_(table_freep) struct table *table = table_new();
+
+        /* /a twice, the second on the first; /c/d hidden when /c is mounted over it */
+        made_fill(table, made_entry(1, 1, "/"), made_entry(2, 1, "/a"), made_entry(3, 2, "/a"),
+                made_entry(4, 3, "/a/b"), made_entry(5, 1, "/c/d"), made_entry(6, 1, "/c"), made_entry(7, 6, "/c/e"),
+                made_entry(8, 1, "/cc"));
+        ck_assert_uint_eq(table_at(table, "/")->id, 1);
+        ck_assert_uint_eq(table_at(table, "/a")->id, 3);
+        ck_assert_uint_eq(table_at(table, "/a/b")->id, 4);
+        ck_assert_ptr_null(table_at(table, "/c/d"));
+        ck_assert_uint_eq(table_at(table, "/c/e")->id, 7);
+        ck_assert_uint_eq(table_at(table, "/cc")->id, 8);
+        ck_assert_ptr_null(table_at(table, "/nowhere"));
+        ck_assert_ptr_eq(table_covering(table, table_get(table, 2)), table_get(table, 3));
+        ck_assert_ptr_null(table_covering(table, table_get(table, 3)));
+}
+END_TEST
+
+/* What hangs below a mount point before something covers it stays hidden below the cover. */
+START_TEST(test_covered_root) {
+        _cleanup_(table_freep) struct table *table = table_new();
+
+        made_fill(
+                table, made_entry(1, 1, "/"), made_entry(2, 1, "/a"), made_entry(3, 2, "/a/b"), made_entry(4, 2, "/a"));
+        ck_assert_ptr_null(table_at(table, "/a/b"));
+        ck_assert_uint_eq(table_at(table, "/a")->id, 4);
+        made_fill(table, made_entry(1, 1, "/"), made_entry(2, 1, "/a"), made_entry(3, 2, "/a/b"),
+                made_entry(4, 2, "/a"), made_entry(5, 4, "/a/b"));
+        ck_assert_uint_eq(table_at(table, "/a/b")->id, 5);
+}
+END_TEST
+
+START_TEST(test_walks) {
+        _cleanup_(table_freep) struct table *table = table_new();
+        _cleanup_free_ struct entry **subtree = NULL, **below = NULL, **none = NULL;
+        static const uint32_t expected[] = {2, 3, 4, 6};
+        size_t n;
+
+        /* a child before its parent, as after a move */
+        made_fill(table, made_entry(4, 3, "/a/b/c"), made_entry(1, 1, "/"), made_entry(2, 1, "/a"),
+                made_entry(3, 2, "/a/b"), made_entry(5, 1, "/ab"), made_entry(6, 2, "/a/d"));
+        ck_assert_int_eq(table_subtree(table, table_get(table, 2), &subtree, &n), 0);
+        ck_assert_uint_eq(n, ELEMENTSOF(expected));
+        for (size_t i = 0; i < n; i++)
+                ck_assert_uint_eq(subtree[i]->id, expected[i]);
+        ck_assert_int_eq(table_below(table, "/a", &below, &n), 0);
+        ck_assert_uint_eq(n, ELEMENTSOF(expected));
+        for (size_t i = 0; i < n; i++)
+                ck_assert_uint_eq(below[i]->id, expected[i]);
+        ck_assert_int_eq(table_below(table, "/nowhere", &none, &n), 0);
+        ck_assert_uint_eq(n, 0);
+}
+END_TEST
+
+START_TEST(test_duplicates_and_orphans) {
+        _cleanup_(table_freep) struct table *table = table_new();
+        _cleanup_changes_ struct changes changes = {};
+
+        made_replace(table, &changes, made_entry(1, 1, "/"), made_entry(2, 1, "/a"), made_entry(2, 1, "/twice"),
+                made_entry(3, 99, "/orphan"), made_entry(4, 3, "/orphan/child"));
+        ck_assert_uint_eq(table_size(table), 4);
+        ck_assert_uint_eq(changes.n_items, 4);
+        ck_assert_str_eq(table_get(table, 2)->point, "/a");
+        ck_assert_ptr_null(table_at(table, "/twice"));
+        ck_assert_ptr_null(table_get(table, 3)->parent);
+        ck_assert_uint_eq(table_at(table, "/orphan/child")->id, 4);
+}
+END_TEST
+
+START_TEST(test_circles) {
+        _cleanup_(table_freep) struct table *table = table_new();
+        _cleanup_free_ struct entry **below = NULL;
+        size_t n;
+
+        made_fill(table, made_entry(9, 7, "/x"), made_entry(1, 1, "/"), made_entry(5, 6, "/c"),
+                made_entry(6, 7, "/c/d"), made_entry(7, 5, "/c/d/e"), made_entry(8, 5, "/c/f"));
+        ck_assert_uint_eq(table_size(table), 6);
+        ck_assert_int_eq(table_below(table, "/", &below, &n), 0);
+        ck_assert_uint_eq(n, 6);
+        ck_assert_ptr_nonnull(table_get(table, 6));
+        (void) table_at(table, "/c/d/e"); /* whatever it says, it says it */
+        made_fill(table, made_entry(1, 1, "/"));
+        ck_assert_uint_eq(table_size(table), 1);
+}
+END_TEST
+
+START_TEST(test_deep_and_wide) {
+        enum { N = 20000 };
+        _cleanup_(table_freep) struct table *table = table_new();
+        _cleanup_free_ struct entry **entries = calloc(N, sizeof(*entries)), **subtree = NULL;
+        _cleanup_changes_ struct changes changes = {};
+        size_t n;
+
+        /* half a tower of mounts on one point, half leaves of the first */
+        for (uint32_t i = 0; i < N; i++) {
+                char point[32];
+
+                (void) snprintf(point, sizeof(point), "/%u", i); /* fits */
+                entries[i] = i < N / 2 ? made_entry(i + 1, i ?: 1, "/") : made_entry(i + 1, 1, point);
+        }
+        ck_assert_int_eq(table_replace(table, entries, N, &changes), 0);
+        ck_assert_uint_eq(table_at(table, "/")->id, N / 2);
+        ck_assert_int_eq(table_subtree(table, table_get(table, 1), &subtree, &n), 0);
+        ck_assert_uint_eq(n, N);
+}
+END_TEST
+
+START_TEST(test_empty_reading) {
+        _cleanup_(table_freep) struct table *table = table_new();
+        _cleanup_changes_ struct changes changes = {};
+
+        made_fill(table, made_entry(1, 1, "/"));
+        ck_assert_int_eq(table_replace(table, NULL, 0, &changes), 0);
+        ck_assert_uint_eq(changes.n_dropped, 1);
+        ck_assert_uint_eq(table_size(table), 0);
+}
+END_TEST
+
+UNIT_MAIN("table", test_first_reading, test_nothing_changed, test_unmounted, test_recycled_id, test_moved_and_remounted,
+        test_at, test_covered_root, test_walks, test_duplicates_and_orphans, test_circles, test_deep_and_wide,
+        test_empty_reading)
