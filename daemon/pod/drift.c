@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Judges a pod's drift: each recorded mount is looked up in the table and compared in what statvfs(3) would show, in
+ * its propagation, and in whether something foreign covers it; what hangs below the pod and belongs to no record is
+ * extra.
+ */
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/mount.h>
+
+#include "pod/drift.h"
+#include "util/array.h"
+#include "util/map.h"
+#include "util/path.h"
+
+/* What of MOUNT_ATTR_* statvfs(3) shows. The access times are a field of their own and compared as one. */
+#define ATTRIBUTES_SHOWN                                                                                               \
+        (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME |            \
+                MOUNT_ATTR_NODIRATIME | MOUNT_ATTR_NOSYMFOLLOW)
+
+struct judgement {
+        const struct table *table;
+        struct map *recorded; /* recycled id → entry, of the entries that a record names */
+        struct drift *drifts;
+        size_t n_drifts;
+};
+
+static void judgement_done(struct judgement *judgement) {
+        (void) map_free(judgement->recorded);
+        drifts_free(judgement->drifts, judgement->n_drifts);
+}
+
+void drifts_free(struct drift *drifts, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                free(drifts[i].container);
+                free(drifts[i].target);
+                free(drifts[i].detail);
+        }
+        free(drifts);
+}
+
+/* Takes `detail` over, also on failure; NULL stands for memory that was short. */
+static int add_drift(struct judgement *judgement, enum drift_kind kind, uint64_t id, const char *container,
+        const char *target, char *detail) {
+        struct drift *drift = detail ? array_append(&judgement->drifts, &judgement->n_drifts) : NULL;
+
+        if (!drift) {
+                free(detail);
+                return -ENOMEM;
+        }
+        *drift = (struct drift){.kind = kind, .id = id, .detail = detail};
+        drift->container = strdup(container);
+        drift->target = strdup(target);
+        return drift->container && drift->target ? 0 : -ENOMEM;
+}
+
+static char *format(const char *pattern, ...) _printf_(1, 2);
+static char *format(const char *pattern, ...) {
+        va_list arguments;
+        char *text;
+        int n;
+
+        va_start(arguments, pattern);
+        n = vasprintf(&text, pattern, arguments);
+        va_end(arguments);
+        return n < 0 ? NULL : text;
+}
+
+/* The entry of a recorded mount, or NULL when that mount is gone. The recycled id may be another's by now, so the
+ * unique id decides where both sides have it, and else the device. */
+static struct entry *find_entry(const struct table *table, const struct record_mount *mount) {
+        bool unique = mount->id != 0 && mount->id != mount->mount_id;
+        struct entry *entry = unique ? table_get_unique(table, mount->id) : NULL;
+
+        if (entry)
+                return entry;
+        entry = table_get(table, mount->mount_id);
+        if (!entry || entry->device != mount->device || (unique && entry->unique_id != 0))
+                return NULL;
+        return entry;
+}
+
+void drift_adopt(struct record_mount *mount, const struct table *table) {
+        const struct entry *entry = mount->deferred ? NULL : table_get(table, mount->mount_id);
+        bool unique = mount->id != 0 && mount->id != mount->mount_id;
+
+        if (entry && !(unique && entry->unique_id != 0 && entry->unique_id != mount->id))
+                mount->device = entry->device;
+}
+
+/*
+ * Whether the entry hangs where the recorded mount can hang: below the pod's tree and in its container, a root exactly
+ * at its place. Deeper down, symbolic links in the container may have led anywhere, so the target's name says nothing.
+ * That is as sure as mountinfo can be: a kernel without unique ids may give a recycled id to a mount on a recycled
+ * device in the same container, and that one passes for the recorded one.
+ */
+static bool hangs_in_place(const struct entry *entry, const struct entry *tree, const struct record_mount *mount) {
+        const char *inside, *target;
+        const struct entry *above = entry;
+
+        if (!tree)
+                return true;
+        while (above && above != tree)
+                above = above->parent;
+        if (!above)
+                return false;
+        if (mount->container[0] == '\0')
+                return true;
+        inside = path_below(entry->point, tree->point);
+        inside = inside ? path_below(inside, mount->container) : NULL;
+        target = inside ? path_below(inside, "rootfs") : NULL;
+        return target && (target[0] == '\0' || strcmp(mount->target, "/") != 0);
+}
+
+/* The table shows read-only mounts and read-only file systems apart, statvfs(3) does not. */
+static uint64_t shown_attributes(const struct entry *entry) {
+        return (entry->attributes | (entry->superblock_readonly ? MOUNT_ATTR_RDONLY : 0)) & ATTRIBUTES_SHOWN;
+}
+
+static char *attribute_words(uint64_t attributes) {
+        _cleanup_strv_ char **names = NULL;
+
+        return entry_attribute_names(attributes, &names) < 0 ? NULL : strv_join(names, ",");
+}
+
+static int judge_attributes(const struct record_mount *mount, const struct entry *entry, char ***details) {
+        _cleanup_free_ char *before = NULL, *after = NULL;
+        uint64_t recorded = mount->attributes & ATTRIBUTES_SHOWN, now = shown_attributes(entry);
+
+        if (recorded == now)
+                return 0;
+        before = attribute_words(recorded);
+        after = attribute_words(now);
+        if (!before || !after)
+                return -ENOMEM;
+        return strv_appendf(details, "its options are %s, recorded were %s", after, before);
+}
+
+/* Whether the mount is what was asked for. A slave is one only while its master has another mount: without one, the
+ * kernel makes it private, and that is no drift. */
+static bool propagation_fits(uint64_t wanted, unsigned is) {
+        switch (wanted & (MS_SHARED | MS_SLAVE | MS_PRIVATE | MS_UNBINDABLE)) {
+        case MS_SHARED:
+                return (is & ENTRY_SHARED) != 0;
+        case MS_SLAVE:
+                return (is & (ENTRY_SHARED | ENTRY_UNBINDABLE)) == 0;
+        case MS_PRIVATE:
+                return is == 0;
+        case MS_UNBINDABLE:
+                return (is & ENTRY_UNBINDABLE) != 0;
+        default: /* nothing was asked for, as for what came along with a recursive clone */
+                return true;
+        }
+}
+
+static const char *propagation_word(uint64_t wanted) {
+        return wanted & MS_SHARED       ? "shared"
+               : wanted & MS_SLAVE      ? "slave"
+               : wanted & MS_UNBINDABLE ? "unbindable"
+                                        : "private";
+}
+
+/* Everything that is not as recorded, in one sentence. */
+static int judge_mount(struct judgement *judgement, const struct record_mount *mount, const struct entry *entry) {
+        const struct entry *cover = table_covering(judgement->table, entry);
+        _cleanup_strv_ char **details = NULL;
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = judge_attributes(mount, entry, &details);
+        if (r >= 0 && !propagation_fits(mount->propagation, entry->propagation))
+                r = strv_appendf(&details, "its propagation is %s, recorded was %s",
+                        entry_propagation_name(entry->propagation), propagation_word(mount->propagation));
+        if (r >= 0 && cover && !map_get_u64(judgement->recorded, cover->id))
+                r = strv_appendf(
+                        &details, "another mount (id %u, type %s) covers it", cover->id, cover->type ?: "unknown");
+        if (r < 0 || !details)
+                return r;
+        text = strv_join(details, "; ");
+        if (!text)
+                return -ENOMEM;
+        return add_drift(judgement, DRIFT_CHANGED, mount->id, mount->container, mount->target,
+                format("The mount is not as it was made: %s.", text));
+}
+
+static int judge_records(struct judgement *judgement, const struct record_pod *record, const struct entry *tree) {
+        int r = 0;
+
+        /* First who is there, since a cover is foreign only if no record names it. */
+        for (size_t i = 0; i < record->n_mounts && r >= 0; i++) {
+                struct entry *entry =
+                        record->mounts[i].deferred ? NULL : find_entry(judgement->table, &record->mounts[i]);
+
+                if (!entry || !hangs_in_place(entry, tree, &record->mounts[i]))
+                        continue;
+                r = map_put_u64(judgement->recorded, entry->id, entry);
+                if (r == -EEXIST)
+                        r = 0;
+        }
+        for (size_t i = 0; i < record->n_mounts && r >= 0; i++) {
+                const struct record_mount *mount = &record->mounts[i];
+                const struct entry *entry;
+
+                if (mount->deferred)
+                        continue;
+                entry = find_entry(judgement->table, mount);
+                if (entry && map_get_u64(judgement->recorded, entry->id) == entry)
+                        r = judge_mount(judgement, mount, entry);
+                else
+                        r = add_drift(judgement, DRIFT_MISSING, mount->id, mount->container, mount->target,
+                                format("The mount (id %" PRIu64
+                                       ") is gone from the kernel's table: it was unmounted or moved "
+                                       "away, and not by podmountd.",
+                                        mount->id));
+        }
+        return r;
+}
+
+/* Splits a path below the pod's directory, "<container>/rootfs/<target>", into what a container sees. */
+static int judge_extra(
+        struct judgement *judgement, const struct record_pod *record, const struct entry *entry, const char *base) {
+        const char *below = path_below(entry->point, base) ?: entry->point;
+        uint64_t id = entry->unique_id ?: entry->id;
+        char *detail = format(
+                "A mount of type %s (id %" PRIu64 ") that podmountd did not make.", entry->type ?: "unknown", id);
+
+        for (char **name = record->containers; name && *name; name++) {
+                const char *inside = path_below(below, *name);
+                const char *target = inside ? path_below(inside, "rootfs") : NULL;
+                _cleanup_free_ char *absolute = NULL;
+
+                if (!target)
+                        continue;
+                absolute = path_join("/", target);
+                if (!absolute) {
+                        free(detail);
+                        return -ENOMEM;
+                }
+                return add_drift(judgement, DRIFT_EXTRA, id, *name, absolute, detail);
+        }
+        return add_drift(judgement, DRIFT_EXTRA, id, "", below, detail);
+}
+
+static struct entry *find_tree(const struct record_pod *record, const struct table *table) {
+        for (size_t i = 0; i < record->n_mounts; i++)
+                if (record->mounts[i].container[0] == '\0' && record->mounts[i].target[0] == '\0' &&
+                        !record->mounts[i].deferred)
+                        return find_entry(table, &record->mounts[i]);
+        return NULL;
+}
+
+int drift_judge(const struct record_pod *record, const struct table *table, const char *pod_directory,
+        struct drift **ret, size_t *ret_n) {
+        _cleanup_(judgement_done) struct judgement judgement = {.table = table, .recorded = map_new(MAP_KEY_U64)};
+        struct entry *tree = find_tree(record, table);
+        const char *base = tree ? tree->point : pod_directory;
+        _cleanup_free_ struct entry **entries = NULL;
+        size_t n_entries;
+        int r;
+
+        if (!judgement.recorded)
+                return -ENOMEM;
+        r = judge_records(&judgement, record, tree);
+        if (r < 0)
+                return r;
+        r = tree ? table_subtree(table, tree, &entries, &n_entries)
+                 : table_below(table, pod_directory, &entries, &n_entries);
+        for (size_t i = 0; r >= 0 && i < n_entries; i++)
+                if (!map_get_u64(judgement.recorded, entries[i]->id))
+                        r = judge_extra(&judgement, record, entries[i], base);
+        if (r < 0)
+                return r;
+        *ret_n = judgement.n_drifts;
+        *ret = TAKE_PTR(judgement.drifts);
+        judgement.n_drifts = 0;
+        return 0;
+}
