@@ -21,7 +21,7 @@ enum step_limits {
         JOB_STEPS_MAX = 131072,
         JOB_GROUPS_MAX = 65536, /* NGROUPS_MAX */
         JOB_LAYERS_MAX = 500,   /* of one overlay */
-        JOB_OPTIONS_MAX = 256,  /* of one file system */
+        JOB_OPTIONS_MAX = 512,  /* of one file system: a spec's and our own */
         JOB_UUID_SIZE = 37,     /* lower-case with dashes, and its NUL */
 };
 

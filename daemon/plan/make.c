@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Makes a job's head from the pod and a step from a wanted mount: copies, with fd names turned into indexes. */
+
+#include "plan/make.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "util/array.h"
+#include "util/log.h"
+
+int make_job(const struct plan_pod *pod, struct job **ret) {
+        _cleanup_(job_freep) struct job *job = job_new();
+
+        if (!job)
+                return log_oom();
+        if (strlen(pod->uuid) >= sizeof(job->uuid))
+                return log_errno(LOG_ERR, EINVAL, "plan for pod %s", pod->uuid);
+        job->id = pod->job;
+        strcpy(job->uuid, pod->uuid);
+        job->owner = pod->owner;
+        job->owner_group = pod->owner_group;
+        if (pod->caller) {
+                const struct job_caller *from = pod->caller;
+
+                job->caller = (struct job_caller) {.root = from->root, .uid = from->uid, .gid = from->gid};
+                if (from->n_groups > 0) {
+                        job->caller.groups = reallocarray(NULL, from->n_groups, sizeof(*from->groups));
+                        if (!job->caller.groups)
+                                return log_oom();
+                        memcpy(job->caller.groups, from->groups, from->n_groups * sizeof(*from->groups));
+                        job->caller.n_groups = from->n_groups;
+                }
+        }
+        job->n_fds = (uint32_t) strv_length(pod->fd_names);
+        *ret = TAKE_PTR(job);
+        return 0;
+}
+
+static int copy_text(const char *from, char **ret) {
+        if (!from)
+                return 0;
+        *ret = strdup(from);
+        return *ret ? 0 : log_oom();
+}
+
+static int find_fd(const struct plan_pod *pod, const struct wanted_mount *mount, const char *name, uint32_t *ret,
+        struct failure *f) {
+        for (uint32_t i = 0; pod->fd_names && pod->fd_names[i]; i++)
+                if (strcmp(pod->fd_names[i], name) == 0) {
+                        *ret = i;
+                        return 0;
+                }
+        return failure_set(f, FAILURE_INVALID_ARGS,
+                "%s%sThe source fd:%s of %s names no file descriptor of this call; send one by that name.",
+                mount->pointer ? mount->pointer : "", mount->pointer && mount->pointer[0] ? ": " : "", name,
+                mount->target);
+}
+
+static int make_source(const struct plan_pod *pod, const struct wanted_mount *mount, const struct source *source,
+        struct step_source *ret, struct failure *f) {
+        switch (source->kind) {
+        case SOURCE_NONE:
+                return copy_text(source->text, &ret->path);
+        case SOURCE_PATH:
+                ret->kind = STEP_SOURCE_PATH;
+                return copy_text(source->text, &ret->path);
+        case SOURCE_FD:
+                ret->kind = STEP_SOURCE_FD;
+                return find_fd(pod, mount, source->text, &ret->fd, f);
+        }
+        return -EINVAL;
+}
+
+static int make_sources(const struct plan_pod *pod, const struct wanted_mount *mount, struct step *step,
+        struct failure *f) {
+        int r = make_source(pod, mount, &mount->source, &step->source, f);
+
+        if (r != 0 || mount->kind != WANTED_OVERLAY)
+                return r;
+        if (mount->n_lower > JOB_LAYERS_MAX)
+                return failure_set(f, FAILURE_INVALID_OPTION,
+                        "%s: the overlay at %s names %zu lower layers; give at most %d.", mount->pointer, mount->target,
+                        mount->n_lower, JOB_LAYERS_MAX);
+        for (size_t i = 0; i < mount->n_lower; i++) {
+                struct step_source *layer = array_append(&step->layers, &step->n_layers);
+
+                if (!layer)
+                        return log_oom();
+                r = make_source(pod, mount, &mount->lower[i], layer, f);
+                if (r != 0)
+                        return r;
+        }
+        r = make_source(pod, mount, &mount->upper, &step->upper, f);
+        return r != 0 ? r : make_source(pod, mount, &mount->work, &step->work, f);
+}
+
+static int make_options(const struct wanted_mount *mount, struct step *step) {
+        if (mount->kind != WANTED_FILESYSTEM && mount->kind != WANTED_OVERLAY)
+                return 0;
+        for (size_t i = 0; i < mount->n_data; i++) {
+                struct step_option *option = array_append(&step->options, &step->n_options);
+
+                if (!option)
+                        return log_oom();
+                if (copy_text(mount->data[i].name, &option->name) < 0 ||
+                        copy_text(mount->data[i].value, &option->value) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static enum step_kind kind_of(enum wanted_kind kind) {
+        switch (kind) {
+        case WANTED_ROOT:
+                return STEP_ROOT;
+        case WANTED_BIND:
+                return STEP_BIND;
+        case WANTED_FILESYSTEM:
+                return STEP_FILESYSTEM;
+        case WANTED_OVERLAY:
+                return STEP_OVERLAY;
+        }
+        return _STEP_KIND_MAX;
+}
+
+static uint32_t flags_of(const struct wanted_mount *mount) {
+        const bool clone = mount->kind == WANTED_ROOT || mount->kind == WANTED_BIND;
+
+        return (clone && mount->recursive ? STEP_RECURSIVE : 0) | (mount->attr_recursive ? STEP_ATTR_RECURSIVE : 0) |
+               (mount->propagation_recursive ? STEP_PROPAGATION_RECURSIVE : 0) |
+               (mount->kind == WANTED_ROOT && mount->overlay == SPEC_OVERLAY_TMPFS ? STEP_OVERLAY_TMPFS : 0);
+}
+
+int make_step(struct job *job, const struct plan_pod *pod, const struct wanted *wanted, uint32_t index, struct step **ret,
+        struct failure *f) {
+        const struct wanted_mount *mount = &wanted->mounts[index];
+        struct step *step = job_add(job, kind_of(mount->kind));
+        int r;
+
+        if (!step)
+                return log_oom();
+        step->wanted = index;
+        step->flags = flags_of(mount);
+        step->attr_set = mount->attr_set;
+        step->attr_clear = mount->attr_clear;
+        step->propagation = mount->propagation;
+        if (copy_text(wanted->containers[mount->container], &step->container) < 0 ||
+                copy_text(mount->target, &step->target) < 0)
+                return -ENOMEM;
+        if (mount->kind == WANTED_FILESYSTEM && copy_text(mount->type, &step->type) < 0)
+                return -ENOMEM;
+        if (mount->kind == WANTED_ROOT && mount->overlay == SPEC_OVERLAY_TMPFS)
+                step->size = mount->overlay_size;
+        r = make_options(mount, step);
+        if (r < 0)
+                return r;
+        r = make_sources(pod, mount, step, f);
+        if (r != 0)
+                return r;
+        *ret = step;
+        return 0;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Makes jobs that take mounts away, in the order in which the caller names them: descendants first. */
+
+#include <string.h>
+
+#include "plan/make.h"
+#include "util/log.h"
+
+static int add_doomed(struct job *job, const struct plan_doomed *doomed, enum step_kind kind) {
+        struct step *step = job_add(job, kind);
+
+        if (!step)
+                return log_oom();
+        step->id = doomed->id;
+        step->mount_id = doomed->mount_id;
+        step->made = doomed->made;
+        step->made_file = doomed->made_file;
+        step->target = strdup(doomed->path);
+        return step->target ? 0 : log_oom();
+}
+
+int plan_unmount(const struct plan_pod *pod, const struct plan_doomed *doomed, size_t n, bool lazy, struct job **ret,
+        struct failure *f _unused_) {
+        _cleanup_(job_freep) struct job *job = NULL;
+        int r = make_job(pod, &job);
+
+        for (size_t i = 0; i < n && r == 0; i++)
+                r = add_doomed(job, &doomed[i], lazy ? STEP_DETACH : STEP_UNMOUNT);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(job);
+        return 0;
+}
+
+int plan_collect(const struct plan_pod *pod, const struct plan_doomed *doomed, size_t n, bool lazy, struct job **ret,
+        struct failure *f _unused_) {
+        _cleanup_(job_freep) struct job *job = NULL;
+        int r = make_job(pod, &job);
+
+        for (size_t i = 0; i < n && r == 0; i++)
+                if (!lazy || i == n - 1 || doomed[i].made > 0)
+                        r = add_doomed(job, &doomed[i], lazy ? STEP_DETACH : STEP_UNMOUNT);
+        if (r < 0)
+                return r;
+        if (!job_add(job, STEP_REMOVE_POD))
+                return log_oom();
+        *ret = TAKE_PTR(job);
+        return 0;
+}
