@@ -64,7 +64,8 @@ DEFINE_CLEANUP(struct spec *, spec_free)
 
 /* Parses the argument of Mount(): one OCI mount object or an array of them. Pointers are "" or "/0", "/1"… */
 int spec_parse_mounts(const char *text, size_t size, uint64_t size_max, struct spec_mount **ret, size_t *ret_n, struct failure *f);
-/* The one mount that a Bind() call stands for; type bind, options as given (an rbind or bind option is added if neither is there). */
+/* The one mount that a Bind() call stands for; type bind, options as given ("bind" is added if neither bind nor rbind is
+ * there). FAILURE_INVALID_TARGET, FAILURE_INVALID_OPTION, FAILURE_INVALID_ARGS for the source. */
 int spec_mount_from_bind(const char *source, const char *target, char *const *options, struct spec_mount *ret, struct failure *f);
 /* Writes a mount as a canonical OCI mount object: the store keeps it, a retry is compared with it. */
 int spec_mount_to_text(const struct spec_mount *mount, char **ret);

@@ -35,8 +35,10 @@ struct wanted_mount {
         size_t n_lower;
         struct source upper, work; /* SOURCE_NONE when absent: a read-only overlay */
         bool recursive;               /* a clone with the mounts below the source */
-        uint64_t attr_set, attr_clear;/* MOUNT_ATTR_*; a clone keeps what neither names */
-        bool attr_recursive;          /* rro and its like: on the mounts below too */
+        uint64_t attr_set, attr_clear;/* MOUNT_ATTR_*, for the mount itself; a clone keeps what neither names */
+        bool attr_recursive;          /* the mounts below the source get attributes, too (rro and its like)… */
+        uint64_t attr_set_below, attr_clear_below; /* …these; 0 unless attr_recursive. "rbind,rro,exec" has RDONLY in both
+                                       * set masks and NOEXEC in attr_clear alone */
         uint64_t propagation;         /* MS_SHARED…; never 0 after compilation */
         bool propagation_recursive;
         struct data_option *data;     /* fsconfig(2) strings and flags, in order */

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files of the compilation (wanted*.c) share. Of this floor's own use. */
+
+#include "spec/wanted.h"
+
+struct compile {
+        const struct wanted_facts *facts;
+        struct wanted *wanted; /* under construction; warnings go there */
+        struct failure *f;
+};
+
+/* Whether the mount is a clone: by its type (bind, rbind) or by an option; the option decides about recursion. */
+bool compile_is_bind(const struct spec_mount *mount, bool *ret_recursive);
+
+/* Compiles one mount of the container and appends it. */
+int compile_mount(struct compile *c, size_t container, const struct spec_mount *mount);
+
+/* Folds the mount's options in their order into attributes, propagation and data; `type` is the one whose allow-list
+ * holds, NULL for a clone. */
+int compile_options(struct compile *c, struct wanted_mount *w, const struct spec_mount *mount, const char *type);
+
+/* Settles what the options left open: nosuid and nodev for who was not granted more, and the propagation. To be called
+ * with `kind`, `type` and `recursive` final. */
+int compile_attributes(struct compile *c, struct wanted_mount *w);
+
+/* Moves lowerdir, upperdir and workdir out of the data options into sources. */
+int compile_layers(struct compile *c, struct wanted_mount *w);
+
+/* Fills `options`: what holds in the end, as words. */
+int compile_words(struct wanted_mount *w);
+
+/* The data option of this name, or NULL. */
+struct data_option *compile_find_data(struct wanted_mount *w, const char *name);
+/* Adds a data option; the name and the value (or NULL) are copied. */
+int compile_add_data(struct wanted_mount *w, const char *name, const char *value);
+/* Takes the data option out. */
+void compile_remove_data(struct wanted_mount *w, struct data_option *option);

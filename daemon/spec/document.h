@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The two forms of a spec and what they share. Of this floor's own use. */
+
+#include <json-c/json.h>
+#include <stdbool.h>
+
+#include "spec/spec.h"
+#include "util/cleanup.h"
+#include "util/failure.h"
+
+/* Fill the spec from the document; on failure what is filled is the caller's to free. */
+int document_parse_oci(struct json_object *document, struct spec *spec, struct failure *f);
+int document_parse_own(struct json_object *document, struct spec *spec, struct failure *f);
+
+/* A container's root: member "path" of the object at `pointer`. */
+int document_parse_root_path(struct json_object *root, const char *pointer, struct source *ret, struct failure *f);
+
+/* Parses an array of OCI mount objects; duplicate destinations are refused. With `warnings`, members that podmount does
+ * not know are told there, as the OCI specification demands; with NULL they are refused. On failure the mounts are
+ * freed. */
+int document_parse_mounts(struct json_object *array, const char *pointer, char ***warnings, struct spec_mount **ret, size_t *ret_n,
+                          struct failure *f);
+/* The same for one object. */
+int document_parse_mount(struct json_object *object, const char *pointer, char ***warnings, struct spec_mount *ret, struct failure *f);

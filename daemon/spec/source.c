@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Sources: paths are normalised lexically, which is right only because ".." is refused (what it leads to is the
+ * kernel's to say, see path_resolution(7)); fd names follow the rule of names.
+ */
+
+#include <string.h>
+
+#include "spec/reader.h"
+#include "spec/source.h"
+#include "util/array.h"
+#include "util/path.h"
+
+static const char FD_PREFIX[] = "fd:";
+enum { FD_PREFIX_LENGTH = sizeof(FD_PREFIX) - 1 };
+
+void source_done(struct source *source) {
+        if (!source)
+                return;
+        free(source->text);
+        *source = (struct source) {.kind = SOURCE_NONE};
+}
+
+bool source_is_fd(const char *text) {
+        return strncmp(text, FD_PREFIX, FD_PREFIX_LENGTH) == 0;
+}
+
+static int parse_fd(const char *text, const char *pointer, enum failure_kind kind, struct source *ret, struct failure *f) {
+        const char *name = text + FD_PREFIX_LENGTH;
+        char *copy;
+
+        if (!name_is_valid(name))
+                return reader_fail(f, kind, pointer, "\"%.80s\" names no fd: after fd: goes a name of 1 to 64 of A-Z a-z 0-9 . _ -, "
+                                   "the first a letter or digit", text);
+        copy = strdup(name);
+        if (!copy)
+                return -ENOMEM;
+        *ret = (struct source) {.kind = SOURCE_FD, .text = copy};
+        return 0;
+}
+
+int source_parse(const char *text, const char *pointer, enum failure_kind kind, struct source *ret, struct failure *f) {
+        char *path = NULL;
+        int r;
+
+        if (source_is_fd(text))
+                return parse_fd(text, pointer, kind, ret, f);
+        r = path_normalize(text, &path);
+        switch (r) {
+        case 0:
+                *ret = (struct source) {.kind = SOURCE_PATH, .text = path};
+                return 0;
+        case -EINVAL:
+                return reader_fail(f, kind, pointer, "\"%.80s\" is relative; give an absolute path, or fd:NAME for an fd of the call", text);
+        case -EXDEV:
+                return reader_fail(f, kind, pointer, "\"%.80s\" has a \"..\" in it; give the path that it leads to", text);
+        case -ENAMETOOLONG:
+                return reader_fail(f, kind, pointer, "the path \"%.40s…\" is longer than a path may be (4095 bytes, 255 a component); "
+                                   "send an fd instead", text);
+        default:
+                return r;
+        }
+}
+
+char *source_to_text(const struct source *source) {
+        char *text = NULL;
+
+        switch (source->kind) {
+        case SOURCE_FD:
+                return asprintf(&text, "%s%s", FD_PREFIX, source->text) < 0 ? NULL : text;
+        case SOURCE_PATH:
+        case SOURCE_NONE:
+                return strdup(source->text ? source->text : "");
+        }
+        return NULL;
+}
+
+int source_split_layers(const char *text, char ***ret) {
+        _cleanup_strv_ char **layers = NULL;
+        _cleanup_free_ char *layer = malloc(strlen(text) + 1);
+
+        if (!layer)
+                return -ENOMEM;
+        for (const char *p = text;; p++) {
+                size_t n = 0;
+                int r;
+
+                if (source_is_fd(p)) {
+                        memcpy(layer, p, FD_PREFIX_LENGTH);
+                        n = FD_PREFIX_LENGTH;
+                        p += FD_PREFIX_LENGTH;
+                }
+                for (; *p != '\0' && *p != ':'; p++) {
+                        if (*p == '\\' && *++p == '\0')
+                                return -EINVAL;
+                        layer[n++] = *p;
+                }
+                if (n == 0)
+                        return -EINVAL;
+                layer[n] = '\0';
+                r = strv_append(&layers, layer);
+                if (r < 0)
+                        return r;
+                if (*p == '\0')
+                        break;
+        }
+        *ret = TAKE_PTR(layers);
+        return 0;
+}

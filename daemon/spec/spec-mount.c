@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * One mount as the OCI runtime specification writes it (config.md, "Mounts"), read from a document, made from the
+ * arguments of a Bind() call, and written in its canonical form.
+ */
+
+#include <string.h>
+
+#include "spec/document.h"
+#include "spec/option.h"
+#include "spec/reader.h"
+#include "spec/source.h"
+#include "spec/warning.h"
+#include "util/json.h"
+#include "util/path.h"
+
+/* Normalises a destination, in place of `pointer` for the refusal. */
+static int parse_destination(const char *text, const char *pointer, char **ret, struct failure *f) {
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        r = path_normalize(text, &path);
+        switch (r) {
+        case 0:
+                break;
+        case -EINVAL:
+                return reader_fail(f, FAILURE_INVALID_TARGET, pointer, "\"%.80s\" is relative; give an absolute path inside the container",
+                                   text);
+        case -EXDEV:
+                return reader_fail(f, FAILURE_INVALID_TARGET, pointer, "\"%.80s\" has a \"..\" in it; give the path that it leads to", text);
+        case -ENAMETOOLONG:
+                return reader_fail(f, FAILURE_INVALID_TARGET, pointer, "the path \"%.40s…\" is longer than a path may be (4095 bytes, 255 a "
+                                   "component)", text);
+        default:
+                return r;
+        }
+        if (strcmp(path, "/") == 0)
+                return reader_fail(f, FAILURE_INVALID_TARGET, pointer, "\"/\" is the container's root, which root.path names; choose a "
+                                   "destination below it");
+        *ret = TAKE_PTR(path);
+        return 0;
+}
+
+/* Checks what holds for every option, whatever it means. */
+static int check_option(const char *option, const char *pointer, struct failure *f) {
+        if (option[0] == '\0')
+                return reader_fail(f, FAILURE_INVALID_OPTION, pointer, "the option is empty; leave it out");
+        if (strlen(option) > SPEC_OPTION_MAX)
+                return reader_fail(f, FAILURE_INVALID_OPTION, pointer, "the option \"%.40s…\" is longer than %d bytes", option, SPEC_OPTION_MAX);
+        return 0;
+}
+
+static int check_options_count(size_t n, const char *pointer, struct failure *f) {
+        if (n <= SPEC_OPTIONS_MAX)
+                return 0;
+        return reader_fail(f, FAILURE_INVALID_OPTION, pointer, "there are %zu options, and a mount has at most %d", n, SPEC_OPTIONS_MAX);
+}
+
+static int parse_options(struct json_object *array, const char *pointer, char ***ret, struct failure *f) {
+        _cleanup_strv_ char **options = NULL;
+        size_t n = json_object_array_length(array);
+        int r;
+
+        r = check_options_count(n, pointer, f);
+        if (r != 0)
+                return r;
+        for (size_t i = 0; i < n; i++) {
+                _cleanup_free_ char *place = json_pointer_join_index(pointer, i), *option = NULL;
+
+                if (!place)
+                        return -ENOMEM;
+                r = reader_copy_string(json_object_array_get_idx(array, i), place, &option, f);
+                if (r != 0)
+                        return r;
+                r = check_option(option, place, f);
+                if (r != 0)
+                        return r;
+                r = strv_append(&options, option);
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(options);
+        return 0;
+}
+
+/* Members that the OCI specification has and podmount does not apply are refused where leaving them out would give the
+ * container other files than it expects, the rest is told. */
+static int check_members(struct json_object *object, const char *pointer, char ***warnings, struct failure *f) {
+        static const char *const known[] = {"destination", "type", "source", "options", NULL};
+        static const char *const mappings[] = {"uidMappings", "gidMappings", NULL};
+        struct json_object_iterator it = json_object_iter_begin(object), end = json_object_iter_end(object);
+
+        for (const char *const *name = mappings; *name; name++)
+                if (json_object_object_get_ex(object, *name, NULL))
+                        return reader_fail_member(f, FAILURE_NOT_SUPPORTED, pointer, *name, "podmount maps no ids; clone the source with "
+                                                  "its id mapping yourself and send the fd");
+        if (!warnings)
+                return reader_check_known(object, pointer, known, f);
+        for (; !json_object_iter_equal(&it, &end); json_object_iter_next(&it)) {
+                const char *name = json_object_iter_peek_name(&it);
+                _cleanup_free_ char *member = NULL;
+                int r;
+
+                if (reader_is_known(known, name))
+                        continue;
+                member = json_pointer_join(pointer, name);
+                if (!member)
+                        return -ENOMEM;
+                r = warning_add(warnings, "%s is not applied: podmount does not know it", member);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* Reads the members; what is filled on failure is the caller's to release. */
+static int fill_mount(struct json_object *object, const char *pointer, struct spec_mount *mount, struct failure *f) {
+        _cleanup_free_ char *destination = NULL, *place = NULL;
+        struct json_object *options = NULL;
+        int r;
+
+        r = reader_get_string(object, pointer, "destination", &destination, f);
+        if (r != 0)
+                return r;
+        place = json_pointer_join(pointer, "destination");
+        if (!place)
+                return -ENOMEM;
+        if (!destination)
+                return reader_fail(f, FAILURE_INVALID_SPEC, place, "it is missing; give the absolute path inside the container");
+        r = parse_destination(destination, place, &mount->destination, f);
+        if (r != 0)
+                return r;
+        r = reader_get_string(object, pointer, "type", &mount->type, f);
+        if (r != 0)
+                return r;
+        r = reader_get_string(object, pointer, "source", &mount->source, f);
+        if (r != 0)
+                return r;
+        r = reader_get(object, pointer, "options", json_type_array, &options, f);
+        if (r != 0 || !options)
+                return r;
+        free(place);
+        place = json_pointer_join(pointer, "options");
+        if (!place)
+                return -ENOMEM;
+        return parse_options(options, place, &mount->options, f);
+}
+
+int document_parse_mount(struct json_object *object, const char *pointer, char ***warnings, struct spec_mount *ret, struct failure *f) {
+        _cleanup_(spec_mount_done) struct spec_mount mount = {.pointer = strdup(pointer)};
+        int r;
+
+        if (!mount.pointer)
+                return -ENOMEM;
+        r = reader_check_type(object, json_type_object, pointer, f);
+        if (r != 0)
+                return r;
+        r = check_members(object, pointer, warnings, f);
+        if (r != 0)
+                return r;
+        r = fill_mount(object, pointer, &mount, f);
+        if (r != 0)
+                return r;
+        *ret = mount;
+        mount = (struct spec_mount) {.pointer = NULL};
+        return 0;
+}
+
+int spec_mount_from_bind(const char *source, const char *target, char *const *options, struct spec_mount *ret, struct failure *f) {
+        _cleanup_(spec_mount_done) struct spec_mount mount = {.pointer = strdup("")};
+        struct source parsed = {.kind = SOURCE_NONE};
+        bool has_bind = false;
+        int r;
+
+        if (!mount.pointer)
+                return -ENOMEM;
+        r = source_parse(source, "source", FAILURE_INVALID_ARGS, &parsed, f);
+        if (r != 0)
+                return r;
+        mount.source = source_to_text(&parsed);
+        source_done(&parsed);
+        r = parse_destination(target, "target", &mount.destination, f);
+        if (r != 0)
+                return r;
+        r = check_options_count(strv_length(options), "options", f);
+        if (r != 0)
+                return r;
+        r = strv_copy(options, &mount.options);
+        if (r < 0)
+                return r;
+        for (char *const *option = options; option && *option; option++) {
+                const struct option_row *row = option_find(*option);
+
+                r = check_option(*option, "options", f);
+                if (r != 0)
+                        return r;
+                has_bind = has_bind || (row && row->kind == OPTION_BIND);
+        }
+        if (!has_bind) {
+                r = strv_append(&mount.options, "bind");
+                if (r < 0)
+                        return r;
+        }
+        mount.type = strdup("bind");
+        if (!mount.type || !mount.source)
+                return -ENOMEM;
+        *ret = mount;
+        mount = (struct spec_mount) {.pointer = NULL};
+        return 0;
+}
+
+/* Adds a member; takes the value whatever happens. */
+static int add_member(struct json_object *object, const char *key, struct json_object *value) {
+        if (!value)
+                return -ENOMEM;
+        if (json_object_object_add(object, key, value) == 0)
+                return 0;
+        (void) json_object_put(value); /* tells whether it was the last reference, which it was */
+        return -ENOMEM;
+}
+
+static int add_options(struct json_object *object, char *const *options) {
+        struct json_object *array = json_object_new_array();
+        int r;
+
+        r = add_member(object, "options", array);
+        for (; r == 0 && *options; options++) {
+                struct json_object *text = json_object_new_string(*options);
+
+                if (text && json_object_array_add(array, text) == 0)
+                        continue;
+                (void) json_object_put(text); /* takes NULL, too */
+                r = -ENOMEM;
+        }
+        return r;
+}
+
+int spec_mount_to_text(const struct spec_mount *mount, char **ret) {
+        _cleanup_json_ struct json_object *object = json_object_new_object();
+        char *text;
+        int r;
+
+        if (!object)
+                return -ENOMEM;
+        r = add_member(object, "destination", json_object_new_string(mount->destination));
+        if (r == 0 && mount->type)
+                r = add_member(object, "type", json_object_new_string(mount->type));
+        if (r == 0 && mount->source)
+                r = add_member(object, "source", json_object_new_string(mount->source));
+        if (r == 0 && mount->options && mount->options[0])
+                r = add_options(object, mount->options);
+        if (r < 0)
+                return r;
+        text = json_canonical(object);
+        if (!text)
+                return -ENOMEM;
+        *ret = text;
+        return 0;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Specs: decides which of the two forms a document has, and owns the result. What a client writes is checked for its
+ * shape here and in the files of the forms; what it means is wanted.c's.
+ */
+
+#include "spec/document.h"
+#include "spec/reader.h"
+#include "spec/spec.h"
+#include "util/json.h"
+
+void spec_mount_done(struct spec_mount *mount) {
+        if (!mount)
+                return;
+        free(mount->pointer);
+        free(mount->destination);
+        free(mount->type);
+        free(mount->source);
+        (void) strv_free(mount->options); /* returns NULL, always */
+        *mount = (struct spec_mount) {.pointer = NULL};
+}
+
+void spec_mounts_free(struct spec_mount *mounts, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                spec_mount_done(mounts + i);
+        free(mounts);
+}
+
+static void spec_container_done(struct spec_container *container) {
+        free(container->pointer);
+        free(container->name);
+        source_done(&container->root);
+        spec_mounts_free(container->mounts, container->n_mounts);
+}
+
+struct spec *spec_free(struct spec *spec) {
+        if (!spec)
+                return NULL;
+        for (size_t i = 0; i < spec->n_containers; i++)
+                spec_container_done(spec->containers + i);
+        free(spec->containers);
+        free(spec->name);
+        (void) strv_free(spec->warnings); /* returns NULL, always */
+        free(spec->canonical);
+        free(spec);
+        return NULL;
+}
+
+/* Parses the text within the limits that hold for every document. */
+static int parse_text(const char *text, size_t size, uint64_t size_max, struct json_object **ret, struct failure *f) {
+        if (size > size_max)
+                return reader_fail(f, FAILURE_INVALID_SPEC, "", "it has %zu bytes, and the limit is %llu; split it, or have SpecSizeMax= "
+                                   "of podmountd.conf(5) raised", size, (unsigned long long) size_max);
+        return json_parse(text, size, ret, f);
+}
+
+static int parse_document(struct json_object *document, struct spec *spec, struct failure *f) {
+        if (json_object_get_type(document) == json_type_object) {
+                if (json_object_object_get_ex(document, "podmount", NULL))
+                        return document_parse_own(document, spec, f);
+                if (json_object_object_get_ex(document, "ociVersion", NULL))
+                        return document_parse_oci(document, spec, f);
+        }
+        return reader_fail(f, FAILURE_INVALID_SPEC, "", "this is no spec: give an OCI config.json, an object with \"ociVersion\" and "
+                           "\"root\", or podmount's own form, {\"podmount\": 1, \"containers\": […]}; see podmount-spec(5)");
+}
+
+int spec_parse(const char *text, size_t size, uint64_t size_max, struct spec **ret, struct failure *f) {
+        _cleanup_(spec_freep) struct spec *spec = NULL;
+        _cleanup_json_ struct json_object *document = NULL;
+        int r;
+
+        r = parse_text(text, size, size_max, &document, f);
+        if (r != 0)
+                return r;
+        spec = calloc(1, sizeof(*spec));
+        if (!spec)
+                return -ENOMEM;
+        r = parse_document(document, spec, f);
+        if (r != 0)
+                return r;
+        spec->canonical = json_canonical(document);
+        if (!spec->canonical)
+                return -ENOMEM;
+        *ret = TAKE_PTR(spec);
+        return 0;
+}
+
+static int parse_one_mount(struct json_object *object, struct spec_mount **ret, size_t *ret_n, struct failure *f) {
+        _cleanup_free_ struct spec_mount *mount = calloc(1, sizeof(*mount));
+        int r;
+
+        if (!mount)
+                return -ENOMEM;
+        r = document_parse_mount(object, "", NULL, mount, f);
+        if (r != 0)
+                return r;
+        *ret = TAKE_PTR(mount);
+        *ret_n = 1;
+        return 0;
+}
+
+int spec_parse_mounts(const char *text, size_t size, uint64_t size_max, struct spec_mount **ret, size_t *ret_n, struct failure *f) {
+        _cleanup_json_ struct json_object *document = NULL;
+        enum json_type type;
+        int r;
+
+        r = parse_text(text, size, size_max, &document, f);
+        if (r != 0)
+                return r;
+        type = json_object_get_type(document);
+        if (type == json_type_object)
+                return parse_one_mount(document, ret, ret_n, f);
+        if (type != json_type_array)
+                return reader_fail(f, FAILURE_INVALID_SPEC, "", "give one OCI mount object or an array of them; see podmount-spec(5)");
+        if (json_object_array_length(document) == 0)
+                return reader_fail(f, FAILURE_INVALID_SPEC, "", "the array has no mount in it");
+        return document_parse_mounts(document, "", NULL, ret, ret_n, f);
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * One mount: a clone, a new file system, or an overlay. File systems that show a namespace (proc, sysfs, mqueue,
+ * cgroup) show the host's to root, with a warning, and wait until the namespaces are named for anyone else.
+ *
+ * A cgroup2 made anew would take the options of the host's own mounts away, since all of them are one superblock and
+ * mounting sets its options (nsdelegate, memory_recursiveprot; cgroups(7)). Hence the host's is cloned, unless the
+ * client gives such options itself.
+ */
+
+#include <string.h>
+
+#include "spec/compile.h"
+#include "spec/reader.h"
+#include "spec/source.h"
+#include "spec/target.h"
+#include "spec/warning.h"
+#include "util/json.h"
+
+struct type_row {
+        const char *name;
+        enum wanted_kind kind;
+        enum wanted_namespace name_space;
+        const char *shows; /* the namespace, for people */
+};
+
+static const struct type_row types[] = {
+        {"tmpfs", WANTED_FILESYSTEM},
+        {"devpts", WANTED_FILESYSTEM},
+        {"proc", WANTED_FILESYSTEM, WANTED_NAMESPACE_PID, "pid"},
+        {"sysfs", WANTED_FILESYSTEM, WANTED_NAMESPACE_NET, "network"},
+        {"mqueue", WANTED_FILESYSTEM, WANTED_NAMESPACE_IPC, "ipc"},
+        {"cgroup", WANTED_FILESYSTEM, WANTED_NAMESPACE_CGROUP, "cgroup"},
+        {"cgroup2", WANTED_FILESYSTEM, WANTED_NAMESPACE_CGROUP, "cgroup"},
+        {"overlay", WANTED_OVERLAY},
+        {NULL},
+};
+
+static const char CGROUP_DIRECTORY[] = "/sys/fs/cgroup";
+static const char CGROUP_UNIFIED_DIRECTORY[] = "/sys/fs/cgroup/unified"; /* where systemd has cgroup2 beside v1 */
+
+static const struct type_row *type_find(const char *name) {
+        for (const struct type_row *row = types; row->name; row++)
+                if (strcmp(row->name, name) == 0)
+                        return row;
+        return NULL;
+}
+
+bool compile_is_bind(const struct spec_mount *mount, bool *ret_recursive) {
+        bool recursive = mount->type && strcmp(mount->type, "rbind") == 0;
+        bool bind = recursive || (mount->type && strcmp(mount->type, "bind") == 0);
+
+        for (char **option = mount->options; option && *option; option++) {
+                const struct option_row *row = option_find(*option);
+
+                if (!row || row->kind != OPTION_BIND)
+                        continue;
+                bind = true;
+                recursive = row->recursive;
+        }
+        if (bind)
+                *ret_recursive = recursive;
+        return bind;
+}
+
+static int fail_member(struct compile *c, const struct wanted_mount *w, enum failure_kind kind, const char *member, const char *sentence) {
+        return reader_fail_member(c->f, kind, w->pointer, member, "%s", sentence);
+}
+
+static int compile_bind(struct compile *c, struct wanted_mount *w, const struct spec_mount *mount) {
+        _cleanup_free_ char *place = NULL;
+        int r;
+
+        w->kind = WANTED_BIND;
+        w->type = strdup("bind");
+        place = json_pointer_join(w->pointer, "source");
+        if (!w->type || !place)
+                return -ENOMEM;
+        if (!mount->source)
+                return reader_fail(c->f, FAILURE_INVALID_SPEC, place, "it is missing; a bind needs the absolute path of what is bound, or "
+                                   "fd:NAME for an fd of the call");
+        r = source_parse(mount->source, place, FAILURE_INVALID_SPEC, &w->source, c->f);
+        if (r != 0)
+                return r;
+        return compile_options(c, w, mount, NULL);
+}
+
+/* Turns a cgroup file system without data options into a clone of the host's. */
+static int compile_cgroup(struct compile *c, struct wanted_mount *w) {
+        bool unified = c->facts->cgroup == WANTED_CGROUP_UNIFIED, v1 = strcmp(w->type, "cgroup") == 0;
+        const char *source = v1 || unified ? CGROUP_DIRECTORY : CGROUP_UNIFIED_DIRECTORY;
+
+        if (w->deferred || (v1 && w->n_data > 0))
+                return 0;
+        if (w->n_data > 0)
+                return warning_add(&c->wanted->warnings, "%s: the options of cgroup2 are one set for the whole host, whose own mounts "
+                                   "have these from now on", w->pointer[0] != '\0' ? w->pointer : w->target);
+        w->kind = WANTED_BIND;
+        w->recursive = v1 && !unified;
+        free(w->type);
+        w->type = strdup("bind");
+        free(w->source.text);
+        w->source = (struct source) {.kind = SOURCE_PATH, .text = strdup(source)};
+        if (!w->type || !w->source.text)
+                return -ENOMEM;
+        if (w->recursive) {
+                w->attr_set_below = w->attr_set;
+                w->attr_clear_below = w->attr_clear;
+        }
+        return 0;
+}
+
+/* Says what a file system that shows a namespace comes to. */
+static int compile_namespace(struct compile *c, struct wanted_mount *w, const struct type_row *row) {
+        const char *place = w->pointer[0] != '\0' ? w->pointer : "this mount";
+
+        if (row->name_space == WANTED_NAMESPACE_NONE)
+                return 0;
+        w->name_space = row->name_space;
+        w->deferred = !c->facts->caller_is_root;
+        if (w->deferred)
+                return warning_add(&c->wanted->warnings, "%s: %s at %s is deferred: which %s namespace it shows is not named, and "
+                                   "only root gets the host's; mount it from inside", place, row->name, w->target, row->shows);
+        return warning_add(&c->wanted->warnings, "%s: %s at %s shows the host's %s namespace, since the spec names none",
+                           place, row->name, w->target, row->shows);
+}
+
+/* No limit at all is root's to give: a tmpfs is memory. */
+static int check_unlimited(struct compile *c, struct wanted_mount *w) {
+        static const char *const limits[] = {"size", "nr_blocks", "nr_inodes", NULL};
+
+        for (const char *const *name = limits; *name; name++) {
+                const struct data_option *option = compile_find_data(w, *name);
+
+                if (option && !c->facts->caller_is_root && strspn(option->value, "0") >= strcspn(option->value, "kKmMgGtTpPeE%"))
+                        return reader_fail(c->f, FAILURE_ACCESS_DENIED, w->pointer, "option %s=%s would take the limit away, which is for "
+                                           "root; give a limit", *name, option->value);
+        }
+        return 0;
+}
+
+static int compile_tmpfs(struct compile *c, struct wanted_mount *w) {
+        char size[sizeof("18446744073709551615")];
+        int r;
+
+        r = check_unlimited(c, w);
+        if (r != 0)
+                return r;
+        if (c->facts->tmpfs_size == 0 || compile_find_data(w, "size") || compile_find_data(w, "nr_blocks"))
+                return 0;
+        (void) snprintf(size, sizeof(size), "%llu", (unsigned long long) c->facts->tmpfs_size); /* fits by its type */
+        return compile_add_data(w, "size", size);
+}
+
+/* The source of a new file system is a label that mountinfo shows. */
+static int compile_label(struct compile *c, struct wanted_mount *w, const struct spec_mount *mount) {
+        if (!mount->source)
+                return 0;
+        if (source_is_fd(mount->source))
+                return fail_member(c, w, FAILURE_INVALID_SPEC, "source", "this type is made anew and takes no fd; give a label, or leave it out");
+        if (strlen(mount->source) > OPTION_VALUE_MAX)
+                return fail_member(c, w, FAILURE_INVALID_SPEC, "source", "the label is longer than 255 bytes; give a shorter one");
+        w->source.text = strdup(mount->source);
+        return w->source.text ? 0 : -ENOMEM;
+}
+
+static int compile_filesystem(struct compile *c, struct wanted_mount *w, const struct spec_mount *mount, const struct type_row *row) {
+        int r;
+
+        w->kind = row->kind;
+        w->type = strdup(row->name);
+        if (!w->type)
+                return -ENOMEM;
+        r = compile_label(c, w, mount);
+        if (r != 0)
+                return r;
+        r = compile_options(c, w, mount, row->name);
+        if (r != 0)
+                return r;
+        r = compile_namespace(c, w, row);
+        if (r != 0)
+                return r;
+        if (row->kind == WANTED_OVERLAY)
+                return compile_layers(c, w);
+        if (row->name_space == WANTED_NAMESPACE_CGROUP)
+                return compile_cgroup(c, w);
+        if (strcmp(row->name, "tmpfs") == 0)
+                return compile_tmpfs(c, w);
+        if (strcmp(row->name, "devpts") == 0 && !compile_find_data(w, "newinstance"))
+                return compile_add_data(w, "newinstance", NULL);
+        return 0;
+}
+
+static int fail_type(struct compile *c, const struct wanted_mount *w, const struct spec_mount *mount) {
+        if (!mount->type || strcmp(mount->type, "none") == 0)
+                return fail_member(c, w, FAILURE_INVALID_SPEC, "type", "the mount has neither a type nor the option bind or rbind; give one");
+        return reader_fail_member(c->f, FAILURE_NOT_SUPPORTED, w->pointer, "type", "podmount does not mount \"%.80s\"; it mounts bind, "
+                                  "rbind, tmpfs, devpts, proc, sysfs, mqueue, cgroup, cgroup2 and overlay", mount->type);
+}
+
+static int compile_typed(struct compile *c, struct wanted_mount *w, const struct spec_mount *mount) {
+        bool bind = compile_is_bind(mount, &w->recursive);
+        const struct type_row *row = !bind && mount->type ? type_find(mount->type) : NULL;
+        const char *refusal;
+
+        if (!bind && !row)
+                return fail_type(c, w, mount);
+        refusal = target_refusal(w->target, bind ? "bind" : row->name);
+        if (refusal)
+                return fail_member(c, w, FAILURE_INVALID_TARGET, "destination", refusal);
+        return bind ? compile_bind(c, w, mount) : compile_filesystem(c, w, mount, row);
+}
+
+int compile_mount(struct compile *c, size_t container, const struct spec_mount *mount) {
+        struct wanted_mount *w = array_append(&c->wanted->mounts, &c->wanted->n_mounts);
+        int r;
+
+        if (!w)
+                return -ENOMEM;
+        w->container = container;
+        w->pointer = strdup(mount->pointer);
+        w->target = strdup(mount->destination);
+        if (!w->pointer || !w->target)
+                return -ENOMEM;
+        r = spec_mount_to_text(mount, &w->request);
+        if (r < 0)
+                return r;
+        r = compile_typed(c, w, mount);
+        if (r != 0)
+                return r;
+        r = compile_attributes(c, w);
+        if (r != 0)
+                return r;
+        return compile_words(w);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Compilation: from what a client wrote to the mounts that are to be made, in order, each of them typed and complete.
+ * Containers and roots are here; what a mount needs is in wanted-mount.c and the files beside it.
+ */
+
+#include <string.h>
+#include <sys/mount.h>
+
+#include "spec/compile.h"
+#include "spec/reader.h"
+#include "util/json.h"
+
+static void mount_done(struct wanted_mount *w) {
+        free(w->pointer);
+        free(w->target);
+        free(w->type);
+        free(w->request);
+        source_done(&w->source);
+        for (size_t i = 0; i < w->n_lower; i++)
+                source_done(w->lower + i);
+        free(w->lower);
+        source_done(&w->upper);
+        source_done(&w->work);
+        for (size_t i = 0; i < w->n_data; i++) {
+                free(w->data[i].name);
+                free(w->data[i].value);
+        }
+        free(w->data);
+        (void) strv_free(w->options); /* returns NULL, always */
+}
+
+struct wanted *wanted_free(struct wanted *wanted) {
+        if (!wanted)
+                return NULL;
+        for (size_t i = 0; i < wanted->n_mounts; i++)
+                mount_done(wanted->mounts + i);
+        free(wanted->mounts);
+        (void) strv_free(wanted->containers); /* returns NULL, always */
+        (void) strv_free(wanted->warnings);
+        free(wanted);
+        return NULL;
+}
+
+/* A root's attributes hold for the mounts below its source, too: they are part of what the container has as its root. */
+static int compile_root(struct compile *c, size_t index, const struct spec_container *container) {
+        struct wanted_mount *w = array_append(&c->wanted->mounts, &c->wanted->n_mounts);
+        int r;
+
+        if (!w)
+                return -ENOMEM;
+        w->kind = WANTED_ROOT;
+        w->container = index;
+        w->recursive = true;
+        w->overlay = container->overlay;
+        w->overlay_size = container->overlay == SPEC_OVERLAY_TMPFS ? c->facts->tmpfs_size : 0;
+        w->attr_set = w->attr_set_below = container->root_readonly ? MOUNT_ATTR_RDONLY : 0;
+        w->pointer = json_pointer_join(container->pointer, "root");
+        w->target = strdup("/");
+        w->type = strdup("bind");
+        if (!w->pointer || !w->target || !w->type)
+                return -ENOMEM;
+        w->source.text = strdup(container->root.text);
+        if (!w->source.text)
+                return -ENOMEM;
+        w->source.kind = container->root.kind;
+        r = compile_attributes(c, w);
+        if (r != 0)
+                return r;
+        return compile_words(w);
+}
+
+static int compile_mounts(struct compile *c, size_t container, const struct spec_mount *mounts, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                int r = compile_mount(c, container, mounts + i);
+
+                if (r != 0)
+                        return r;
+        }
+        return 0;
+}
+
+int wanted_from_spec(const struct spec *spec, const struct wanted_facts *facts, struct wanted **ret, struct failure *f) {
+        _cleanup_(wanted_freep) struct wanted *wanted = calloc(1, sizeof(*wanted));
+        struct compile c = {.facts = facts, .wanted = wanted, .f = f};
+        int r;
+
+        if (!wanted)
+                return -ENOMEM;
+        r = strv_copy(spec->warnings, &wanted->warnings);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < spec->n_containers; i++) {
+                const struct spec_container *container = spec->containers + i;
+
+                r = strv_append(&wanted->containers, container->name);
+                if (r < 0)
+                        return r;
+                r = compile_root(&c, i, container);
+                if (r != 0)
+                        return r;
+                r = compile_mounts(&c, i, container->mounts, container->n_mounts);
+                if (r != 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(wanted);
+        return 0;
+}
+
+int wanted_from_mounts(const char *container, const struct spec_mount *mounts, size_t n, const struct wanted_facts *facts,
+                       struct wanted **ret, struct failure *f) {
+        _cleanup_(wanted_freep) struct wanted *wanted = calloc(1, sizeof(*wanted));
+        struct compile c = {.facts = facts, .wanted = wanted, .f = f};
+        int r;
+
+        if (!wanted)
+                return -ENOMEM;
+        r = strv_append(&wanted->containers, container);
+        if (r < 0)
+                return r;
+        r = strv_copy(NULL, &wanted->warnings); /* an empty vector, so that readers need not ask */
+        if (r < 0)
+                return r;
+        r = compile_mounts(&c, 0, mounts, n);
+        if (r != 0)
+                return r;
+        *ret = TAKE_PTR(wanted);
+        return 0;
+}
