@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * podmountctl(1): picks the verb, checks that it takes what the command line has, connects and runs it. It needs no
+ * privilege and no capability; what it may is the daemon's to decide.
+ */
+
+#include <locale.h>
+#include <string.h>
+
+#include "client/connection.h"
+#include "client/report.h"
+#include "client/verb.h"
+
+enum { WORDS_ANY = 0xffff };
+
+static const struct verb {
+        const char *name;
+        verb_fn run;
+        unsigned words_min, words_max; /* after the verb */
+        unsigned options;              /* enum argument_option: what it takes besides --timeout */
+        bool without_daemon;
+        const char *synopsis;
+        const char *summary;
+} verbs[] = {
+        {"create", verb_create, 1, 1, ARGUMENT_ID | ARGUMENT_NAME | ARGUMENT_FD | ARGUMENT_LEASE, false,
+                "[--id UUID] [--name NAME] [--fd NAME=N]… [--lease L] SPEC|BUNDLE|-",
+                "Create a pod and print its UUID"},
+        {"plan", verb_plan, 1, 1, ARGUMENT_ID | ARGUMENT_NAME | ARGUMENT_FD | ARGUMENT_LEASE, false,
+                "[options of create] SPEC|BUNDLE|-", "Show what create would do"},
+        {"bind", verb_bind, 3, 3, ARGUMENT_OPTIONS | ARGUMENT_CONTAINER | ARGUMENT_FD | ARGUMENT_STACK, false,
+                "POD SOURCE TARGET [-o OPTIONS] [--container NAME] [--fd NAME=N] [--stack]",
+                "Bind a file or directory into a pod"},
+        {"mount", verb_mount, 2, 2, ARGUMENT_CONTAINER | ARGUMENT_FD | ARGUMENT_STACK, false,
+                "POD MOUNTS-JSON|FILE|- [--container NAME] [--fd NAME=N]… [--stack]",
+                "Make OCI mounts in a pod, all or none"},
+        {"unmount", verb_unmount, 1, 2, ARGUMENT_CONTAINER | ARGUMENT_LAZY | ARGUMENT_MISSING_OK | ARGUMENT_ID, false,
+                "POD TARGET [--container NAME] [--lazy] [--missing-ok] [--id N]", "Unmount a pod's mount"},
+        {"gc", verb_gc, 0, WORDS_ANY, ARGUMENT_LAZY | ARGUMENT_DRY_RUN | ARGUMENT_WAIT, false,
+                "[POD…] [--lazy] [--dry-run] [--wait]", "Collect pods, or all garbage"},
+        {"list", verb_list, 0, 0, 0, false, "", "List the pods that you may see"},
+        {"show", verb_show, 1, 1, 0, false, "POD", "Show a pod, its warnings, drift and mounts"},
+        {"tree", verb_tree, 0, 1, 0, false, "[POD]", "Draw mounts below each other"},
+        {"watch", verb_watch, 0, 0, 0, false, "", "Print changes as they happen"},
+        {"status", verb_status, 0, 0, 0, false, "", "Show the daemon's version, features and counts"},
+        {"check", verb_check, 1, 1, 0, true, "SPEC|BUNDLE|-", "Check a spec without a daemon"},
+        {"rescan", verb_rescan, 0, 0, 0, false, "", "Make the daemon read the kernel's mount table again"},
+};
+
+static void print_help(void) {
+        puts("podmountctl [OPTIONS] VERB …\n\nCreate pods, bind into them and collect them, through "
+             "podmountd(8).\n\nVerbs:");
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
+                printf("  %s%s%s\n        %s.\n", verbs[i].name, *verbs[i].synopsis ? " " : "", verbs[i].synopsis,
+                        verbs[i].summary);
+        puts("\nOptions of every verb:\n"
+             "  --socket PATH         Use the daemon's own socket at PATH\n"
+             "  -H, --host HOST       Use the daemon of another host, by ssh\n"
+             "  -M, --machine NAME    Use the daemon of a local container\n"
+             "  --json=pretty|short   Print JSON (watch: a JSON text sequence)\n"
+             "  --timeout TIME        Give up after TIME, such as 500ms, 10s or 2min\n"
+             "  --no-ask-password     Never ask for a password on this terminal\n"
+             "  -h, --help            Print this\n"
+             "  --version             Print the version\n\n"
+             "Without --socket, -H or -M the system bus is used, then /run/podmount/socket.\n"
+             "Exit status: 0 done, 1 refused or failed, 2 wrong usage. See podmountctl(1).");
+}
+
+static const struct verb *find_verb(const char *name) {
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
+                if (strcmp(verbs[i].name, name) == 0)
+                        return &verbs[i];
+        return NULL;
+}
+
+static int check_usage(const struct verb *verb, const struct arguments *arguments) {
+        unsigned excess = arguments->given & ~(verb->options | ARGUMENT_TIMEOUT);
+        size_t n_words = arguments->n_words - 1;
+
+        if (excess)
+                return report_usage("%s does not take %s; its usage is: podmountctl %s%s%s", verb->name,
+                        argument_option_name(excess), verb->name, *verb->synopsis ? " " : "", verb->synopsis);
+        if (n_words < verb->words_min || n_words > verb->words_max)
+                return report_usage("Too %s arguments; the usage is: podmountctl %s%s%s",
+                        n_words < verb->words_min ? "few" : "many", verb->name, *verb->synopsis ? " " : "",
+                        verb->synopsis);
+        return 0;
+}
+
+static int run_verb(struct client *client, const struct arguments *arguments) {
+        const struct verb *verb;
+        int r;
+
+        if (arguments->n_words == 0)
+                return report_usage("No verb is given");
+        verb = find_verb(arguments->words[0]);
+        if (!verb)
+                return report_usage("There is no verb %s", arguments->words[0]);
+        r = check_usage(verb, arguments);
+        if (r == 0 && !verb->without_daemon)
+                r = connection_open(client);
+        if (r == 0)
+                r = verb->run(client, arguments);
+        connection_close(client);
+        return r;
+}
+
+int main(int argc, char **argv) {
+        struct client client = {.transport = CLIENT_AUTOMATIC, .ask_password = true};
+        _cleanup_arguments_ struct arguments arguments = {0};
+        int r;
+
+        (void) setlocale(LC_ALL, ""); /* decides how trees are drawn; the C locale does as well */
+        r = arguments_parse(argc, argv, &client, &arguments);
+        if (r != 0)
+                return r;
+        if (arguments.given & ARGUMENT_HELP)
+                print_help();
+        else if (arguments.given & ARGUMENT_VERSION)
+                puts("podmountctl " PACKAGE_VERSION);
+        else
+                r = run_verb(&client, &arguments);
+        if (fflush(stdout) != 0 || ferror(stdout))
+                r = report_error("Cannot write to stdout");
+        return r;
+}

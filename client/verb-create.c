@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* create and plan: the same call but for its name, and what comes back. */
+
+#include "client/call.h"
+#include "client/document.h"
+#include "client/fetch.h"
+#include "client/render.h"
+#include "client/report.h"
+#include "client/value.h"
+#include "client/verb.h"
+#include "dbus/names.h"
+
+/* CreatePod(s spec, a{sh} fds, a{sv} options), or Plan with the same. */
+static int send_spec(
+        struct client *client, const struct arguments *arguments, const char *member, sd_bus_message **ret_reply) {
+        _cleanup_message_unref_ sd_bus_message *m = NULL;
+        _cleanup_document_ struct document document = {0};
+        int r;
+
+        r = document_read_spec(client, arguments->words[1], &document);
+        if (r == 0)
+                r = call_new(client, PODMOUNT_OBJECT_PATH, PODMOUNT_MANAGER_INTERFACE, member, &m);
+        if (r != 0)
+                return r;
+        r = sd_bus_message_append(m, "s", document.text);
+        if (r == -EINVAL)
+                return report_error("The document is not UTF-8 text");
+        if (r < 0)
+                return report_errno(r, "Cannot put the document into the call");
+        r = call_append_fds(client, m, arguments);
+        if (r != 0)
+                return r;
+        r = call_open_options(client, m);
+        if (r >= 0)
+                r = call_option_string(m, "id", arguments->id);
+        if (r >= 0)
+                r = call_option_string(m, "name", arguments->name);
+        if (r >= 0)
+                r = call_option_string(m, "lease", arguments->lease);
+        if (r >= 0)
+                r = call_close_options(m);
+        return call_send(client, m, r, ret_reply);
+}
+
+/* Says on stderr that there is more to know about a pod that was created all the same. */
+static int tell_warnings(struct client *client, const char *uuid, const char *path) {
+        _cleanup_json_ struct json_object *pod = NULL;
+        struct json_object *warnings;
+        size_t n;
+        int r;
+
+        r = fetch_properties(client, path, PODMOUNT_POD_INTERFACE, &pod);
+        if (r != 0)
+                return r;
+        warnings = value_array(pod, "Warnings");
+        n = warnings ? json_object_array_length(warnings) : 0;
+        if (n > 0)
+                report_warning("%zu thing%s of the spec %s not applied or changed; see `podmountctl show %.8s`", n,
+                               n == 1 ? "" : "s", n == 1 ? "is" : "are", uuid);
+        return 0;
+}
+
+int verb_create(struct client *client, const struct arguments *arguments) {
+        _cleanup_message_unref_ sd_bus_message *reply = NULL;
+        _cleanup_json_ struct json_object *result = NULL;
+        const char *uuid, *path;
+        int r;
+
+        r = send_spec(client, arguments, "CreatePod", &reply);
+        if (r != 0)
+                return r;
+        r = sd_bus_message_read(reply, "so", &uuid, &path);
+        if (r < 0)
+                return call_bad_reply(r);
+        if (!render_wants_json(client)) {
+                puts(uuid);
+                (void) tell_warnings(client, uuid,
+                        path); /* the pod is there: what the reading of warnings came to changes nothing */
+                return 0;
+        }
+        result = json_object_new_object();
+        if (!result || value_add(result, "UUID", json_object_new_string(uuid)) < 0 ||
+            value_add(result, "Object", json_object_new_string(path)) < 0)
+                return report_oom();
+        return render_json(client, result);
+}
+
+int verb_plan(struct client *client, const struct arguments *arguments) {
+        static const struct render_column columns[] = {
+                {"step", "STEP", RENDER_TEXT, false},     {"container", "CONTAINER", RENDER_TEXT, false},
+                {"target", "TARGET", RENDER_TEXT, false}, {"source", "SOURCE", RENDER_TEXT, false},
+                {"type", "TYPE", RENDER_TEXT, false},     {"options", "OPTIONS", RENDER_TEXT, false},
+                {"undo", "UNDO", RENDER_TEXT, false},
+        };
+        _cleanup_message_unref_ sd_bus_message *reply = NULL;
+        _cleanup_json_ struct json_object *plan = NULL;
+        const char *text;
+        int r;
+
+        r = send_spec(client, arguments, "Plan", &reply);
+        if (r != 0)
+                return r;
+        r = sd_bus_message_read(reply, "s", &text);
+        if (r < 0)
+                return call_bad_reply(r);
+        plan = json_tokener_parse(text);
+        if (!value_array(plan, "steps"))
+                return call_bad_reply(-EBADMSG);
+        if (render_wants_json(client))
+                return render_json(client, plan);
+        r = render_table(columns, ELEMENTSOF(columns), value_array(plan, "steps"), "Nothing to do.");
+        if (r == 0)
+                render_list("Warnings", value_array(plan, "warnings"));
+        return r;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* status and rescan: the daemon itself. */
+
+#include "client/call.h"
+#include "client/fetch.h"
+#include "client/render.h"
+#include "client/report.h"
+#include "client/value.h"
+#include "client/verb.h"
+#include "dbus/names.h"
+
+int verb_status(struct client *client, const struct arguments *arguments _unused_) {
+        static const struct render_column columns[] = {
+                {"Reached", "Reached", RENDER_TEXT, false},
+                {"Version", "Version", RENDER_TEXT, false},
+                {"Features", "Features", RENDER_TEXT, false},
+                {"Tracking", "Tracking", RENDER_TEXT, false},
+                {"PodCount", "Pods", RENDER_TEXT, false},
+                {"MountCount", "Mounts", RENDER_TEXT, false},
+                {"Generation", "Table generation", RENDER_TEXT, false},
+        };
+        _cleanup_json_ struct json_object *manager = NULL;
+        int r = fetch_properties(client, PODMOUNT_OBJECT_PATH, PODMOUNT_MANAGER_INTERFACE, &manager);
+
+        if (r != 0)
+                return r;
+        if (value_add(manager, "Reached", json_object_new_string(client->reached)) < 0)
+                return report_oom();
+        return render_wants_json(client) ? render_json(client, manager)
+                                         : render_properties(columns, ELEMENTSOF(columns), manager);
+}
+
+int verb_rescan(struct client *client, const struct arguments *arguments _unused_) {
+        _cleanup_message_unref_ sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_json_ struct json_object *result = NULL;
+        uint64_t generation;
+        int r;
+
+        r = call_new(client, PODMOUNT_OBJECT_PATH, PODMOUNT_MANAGER_INTERFACE, "Rescan", &m);
+        if (r == 0)
+                r = call_send(client, m, 0, &reply);
+        if (r != 0)
+                return r;
+        r = sd_bus_message_read(reply, "t", &generation);
+        if (r < 0)
+                return call_bad_reply(r);
+        result = json_object_new_object();
+        if (!result || value_add(result, "Generation", json_object_new_uint64(generation)) < 0)
+                return report_oom();
+        if (render_wants_json(client))
+                return render_json(client, result);
+        puts(json_object_get_string(json_object_object_get(result, "Generation")));
+        return 0;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The verbs: one function each, called with a connection (check: without one). They return the exit status. */
+
+#include "client/arguments.h"
+#include "client/client.h"
+
+typedef int (*verb_fn)(struct client *client, const struct arguments *arguments);
+
+int verb_create(struct client *client, const struct arguments *arguments);
+int verb_plan(struct client *client, const struct arguments *arguments);
+int verb_bind(struct client *client, const struct arguments *arguments);
+int verb_mount(struct client *client, const struct arguments *arguments);
+int verb_unmount(struct client *client, const struct arguments *arguments);
+int verb_gc(struct client *client, const struct arguments *arguments);
+int verb_list(struct client *client, const struct arguments *arguments);
+int verb_show(struct client *client, const struct arguments *arguments);
+int verb_tree(struct client *client, const struct arguments *arguments);
+int verb_watch(struct client *client, const struct arguments *arguments);
+int verb_status(struct client *client, const struct arguments *arguments);
+int verb_rescan(struct client *client, const struct arguments *arguments);
+int verb_check(struct client *client, const struct arguments *arguments);
