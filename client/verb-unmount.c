@@ -23,7 +23,7 @@ static int mount_id(const struct arguments *arguments, uint64_t *ret) {
 int verb_unmount(struct client *client, const struct arguments *arguments) {
         _cleanup_message_unref_ sd_bus_message *m = NULL, *reply = NULL;
         _cleanup_json_ struct json_object *result = NULL;
-        uint64_t id;
+        uint64_t id = 0;
         int r;
 
         r = mount_id(arguments, &id);
