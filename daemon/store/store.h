@@ -3,8 +3,11 @@
 
 /*
  * The records: what podmount has made, in <runtime>/state/state.db (SQLite, WAL, synchronous=OFF: the file does not
- * outlive a boot, and a crash of processes loses nothing that was committed). The schema version is PRAGMA
- * user_version; older ones are migrated step by step, a newer one is refused.
+ * outlive a boot, and a crash of processes loses nothing that was committed). The head of schema.c describes the file.
+ * The schema version is PRAGMA user_version; older ones are migrated step by step, a newer one is refused. The store
+ * keeps the file locked while it is open: sqlite3(1) can look at it when the daemon is stopped.
+ *
+ * Every function logs its own errors: -ENOSPC on a full disk, -ENOMEM, -EIO else.
  */
 
 #include <stdbool.h>
@@ -78,28 +81,34 @@ enum store_outcome {
 
 struct store;
 
-/* Opens or makes state.db in the directory. An enum store_outcome, or a negative errno. */
+/* Opens or makes state.db in the directory. An enum store_outcome, or a negative errno (-EBUSY: another process has it
+ * open). `ret_version` is the schema version that the file had, 0 for a new one; written for STORE_OPENED and STORE_NEWER. */
 int store_open(const char *directory, struct store **ret, int *ret_version);
 struct store *store_free(struct store *store);
 DEFINE_CLEANUP(struct store *, store_free)
 
-/* Everything, for the start: arrays and their elements are the caller's. */
+/* Everything, for the start: arrays and their elements are the caller's; pods in the order of creation, intents in that of
+ * their jobs. -EBADMSG for a value that no podmountd writes. */
 int store_load(struct store *store, struct record_pod ***ret_pods, size_t *ret_n_pods, struct record_intent **ret_intents,
                size_t *ret_n_intents);
 void record_intents_free(struct record_intent *intents, size_t n);
 
-/* Transactions: every change below happens inside one; all or nothing. -ENOSPC on a full disk, -EIO else. */
+/* Transactions: every change below happens inside one (-EINVAL outside); all or nothing: after the first change that failed,
+ * the others and store_commit() repeat its error. A commit that fails has rolled back. */
 int store_begin(struct store *store);
 int store_commit(struct store *store);
 void store_rollback(struct store *store); /* no-op outside a transaction */
 
 int store_put_pod(struct store *store, const struct record_pod *pod); /* without its mounts; a new one or an update */
+/* -ENOENT for a pod that is not there; deleting what is gone is no error. */
 int store_set_state(struct store *store, const char *uuid, enum record_state state, const char *reason);
 int store_delete_pod(struct store *store, const char *uuid);          /* with its mounts */
-int store_put_mount(struct store *store, const char *uuid, struct record_mount *mount); /* inserts (row 0, set on success) or updates */
+/* Inserts (row 0, set on success: a rollback does not take that back) or updates. -ENOENT without the pod or the row. */
+int store_put_mount(struct store *store, const char *uuid, struct record_mount *mount);
 int store_delete_mount(struct store *store, const char *uuid, int64_t row);
+/* Inserts or, for a job that is there, updates. */
 int store_put_intent(struct store *store, const struct record_intent *intent);
 int store_delete_intent(struct store *store, uint64_t job);
 
-/* A number that no job had before, also not before a restart. */
+/* A number that no job had before, also not before a restart. Needs no transaction. */
 uint64_t store_next_job(struct store *store);

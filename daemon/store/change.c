@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Changes of the records, each a bound statement within the transaction that the caller has begun. */
+
+#include <errno.h>
+
+#include "store/statement.h"
+#include "util/log.h"
+
+/* Begins one change: outside a transaction it would be committed alone. */
+static int use(struct store *store, enum statement_kind kind, struct statement *ret) {
+        if (store->failed < 0)
+                return store->failed;
+        if (sqlite3_get_autocommit(store->db))
+                return log_errno(LOG_ERR, EINVAL, "state.db: a change outside a transaction");
+        *ret = statement_use(store, kind);
+        return 0;
+}
+
+/* Runs a change of something that must be there. */
+static int run_existing(struct statement *statement, const char *what, const char *uuid) {
+        struct store *store = statement->store;
+        int r = statement_run(statement);
+
+        if (r < 0)
+                return r;
+        if (sqlite3_changes(store->db) == 0) {
+                store->failed = -ENOENT;
+                return log_errno(LOG_ERR, ENOENT, "state.db: %s of pod %s", what, uuid);
+        }
+        return 0;
+}
+
+int store_put_pod(struct store *store, const struct record_pod *pod) {
+        struct statement statement;
+        int r = use(store, STATEMENT_PUT_POD, &statement);
+
+        if (r < 0)
+                return r;
+        statement_bind_text(&statement, pod->uuid);
+        statement_bind_text(&statement, pod->name);
+        statement_bind_int(&statement, pod->owner);
+        statement_bind_int(&statement, pod->owner_group);
+        statement_bind_int(&statement, pod->state);
+        statement_bind_u64(&statement, pod->created_us);
+        statement_bind_text(&statement, pod->spec);
+        statement_bind_text(&statement, pod->lease);
+        statement_bind_text(&statement, pod->reason);
+        statement_bind_strv(&statement, pod->containers);
+        statement_bind_strv(&statement, pod->warnings);
+        return statement_run(&statement);
+}
+
+int store_set_state(struct store *store, const char *uuid, enum record_state state, const char *reason) {
+        struct statement statement;
+        int r = use(store, STATEMENT_SET_STATE, &statement);
+
+        if (r < 0)
+                return r;
+        statement_bind_int(&statement, state);
+        statement_bind_text(&statement, reason);
+        statement_bind_text(&statement, uuid);
+        return run_existing(&statement, "the state", uuid);
+}
+
+int store_delete_pod(struct store *store, const char *uuid) {
+        struct statement statement;
+        int r = use(store, STATEMENT_DELETE_POD, &statement);
+
+        if (r < 0)
+                return r;
+        statement_bind_text(&statement, uuid);
+        return statement_run(&statement);
+}
+
+/* The columns that adding and updating a mount share, in the order of both statements. */
+static void bind_mount(struct statement *statement, const struct record_mount *mount) {
+        statement_bind_u64(statement, mount->id);
+        statement_bind_int(statement, mount->mount_id);
+        statement_bind_text(statement, mount->container);
+        statement_bind_text(statement, mount->target);
+        statement_bind_text(statement, mount->source);
+        statement_bind_text(statement, mount->type);
+        statement_bind_strv(statement, mount->options);
+        statement_bind_text(statement, mount->request);
+        statement_bind_text(statement, mount->source_key);
+        statement_bind_u64(statement, mount->device);
+        statement_bind_u64(statement, mount->attributes);
+        statement_bind_u64(statement, mount->propagation);
+        statement_bind_int(statement, mount->made);
+        statement_bind_int(statement, mount->made_file);
+        statement_bind_int(statement, mount->nested);
+        statement_bind_int(statement, mount->deferred);
+        statement_bind_int(statement, mount->ground_free);
+        statement_bind_int(statement, mount->ground_caller);
+}
+
+int store_put_mount(struct store *store, const char *uuid, struct record_mount *mount) {
+        const bool add = mount->row == 0;
+        struct statement statement;
+        int r = use(store, add ? STATEMENT_ADD_MOUNT : STATEMENT_SET_MOUNT, &statement);
+
+        if (r < 0)
+                return r;
+        bind_mount(&statement, mount);
+        statement_bind_text(&statement, uuid);
+        if (!add)
+                statement_bind_int(&statement, mount->row);
+        r = run_existing(&statement, "a mount", uuid);
+        if (r < 0)
+                return r;
+        if (add)
+                mount->row = sqlite3_last_insert_rowid(store->db);
+        return 0;
+}
+
+int store_delete_mount(struct store *store, const char *uuid, int64_t row) {
+        struct statement statement;
+        int r = use(store, STATEMENT_DELETE_MOUNT, &statement);
+
+        if (r < 0)
+                return r;
+        statement_bind_text(&statement, uuid);
+        statement_bind_int(&statement, row);
+        return statement_run(&statement);
+}
+
+int store_put_intent(struct store *store, const struct record_intent *intent) {
+        struct statement statement;
+        int r = use(store, STATEMENT_PUT_INTENT, &statement);
+
+        if (r < 0)
+                return r;
+        statement_bind_u64(&statement, intent->job);
+        statement_bind_text(&statement, intent->uuid);
+        statement_bind_int(&statement, intent->verb);
+        statement_bind_int(&statement, intent->lazy);
+        statement_bind_text(&statement, intent->detail);
+        return statement_run(&statement);
+}
+
+int store_delete_intent(struct store *store, uint64_t job) {
+        struct statement statement;
+        int r = use(store, STATEMENT_DELETE_INTENT, &statement);
+
+        if (r < 0)
+                return r;
+        statement_bind_u64(&statement, job);
+        return statement_run(&statement);
+}
