@@ -6,13 +6,16 @@
 #include <string.h>
 
 #include "kernel/syscalls.h"
+#include "util/log.h"
 
 int detach_enter(int directory) {
         return fchdir(directory) < 0 ? -errno : 0;
 }
 
 void detach_leave(void) {
-        (void) chdir("/"); /* "/" can always be entered by root */
+        /* "/" can always be entered by root. */
+        if (chdir("/") < 0)
+                (void) log_errno(LOG_WARNING, errno, "leave a mount point's directory");
 }
 
 int detach_name(const char *name, bool lazy) {

@@ -76,8 +76,9 @@ static bool probe_detached_layers(bool by_fd, bool one_by_one) {
         found = fscontext_set_layers(&context, layers, ELEMENTSOF(layers), by_fd, one_by_one) == 0;
         if (found)
                 overlay = fscontext_mount(&context, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-        if (!by_fd && !one_by_one)
-                (void) chdir("/"); /* the joined layers are named relative to /proc/self/fd */
+        /* The joined layers are named relative to /proc/self/fd. */
+        if (!by_fd && !one_by_one && chdir("/") < 0)
+                return false;
         return overlay >= 0;
 }
 

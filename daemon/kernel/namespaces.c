@@ -54,7 +54,7 @@ int namespaces_compare(int pidfd, struct namespaces_match *ret) {
         _cleanup_close_ int directory = -1;
         struct namespaces_match match = {};
         struct pollfd alive = {.fd = pidfd, .events = POLLIN};
-        pid_t pid;
+        pid_t pid = -1;
         int r = pidfd_pid(pidfd, &pid);
 
         if (r < 0)

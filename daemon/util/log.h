@@ -41,5 +41,9 @@ void log_fields(int level, const char *message_id, const char *const *fields, co
 /* Logs "<text>: <strerror>" with ERRNO= and its place in the source, and returns the negative errno, so that the
  * place where an error comes from reads `return log_errno(LOG_ERR, errno, "open %s", path);`. Takes either sign. */
 int log_errno_at(int level, int error, const char *file, int line, const char *format, ...) _printf_(5, 6);
-#define log_errno(level, error, ...) log_errno_at((level), (error), __FILE__, __LINE__, __VA_ARGS__)
+/* Tells the compiler what is so: that log_errno() never returns success, and outputs written on success need no check. */
+static inline int log_negative(int r) {
+        return r < 0 ? r : -EIO;
+}
+#define log_errno(level, error, ...) log_negative(log_errno_at((level), (error), __FILE__, __LINE__, __VA_ARGS__))
 #define log_oom() log_errno(LOG_ERR, ENOMEM, "out of memory")

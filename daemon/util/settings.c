@@ -94,7 +94,7 @@ static int parse_number(const char *text, const struct unit *units, uint64_t *re
         errno = 0;
         number = strtoull(text, &end, 10);
         if (errno != 0)
-                return -errno;
+                return -ERANGE; /* the one error that strtoull(3) has for a valid base */
         end += strspn(end, " ");
         for (; units->name; units++)
                 if (strcmp(end, units->name) == 0) {
