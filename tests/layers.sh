@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # daemon/ is a stack of floors: a file includes its own floor and lower ones, by folder-qualified names. client/ uses
-# daemon/util and the contract in dbus/ alone.
+# daemon/util and the contract in dbus/ alone; only `podmountctl check` judges a spec by the code that will compile it,
+# which is pure.
 . "${srcdir:-.}/tests/lib.sh"
 
 floors='util 1 kernel 2 table 3 spec 3 plan 4 store 4 executor 5 admit 6 pod 6 api 7 . 8'
@@ -53,6 +54,7 @@ unqualified() {
 
 beyond_contract() {
 	echo "$includes" | $AWK '
+	$1 == "client/verb-check.c" && $3 ~ /^spec\// { next }
 	$1 ~ /^client\// && $3 !~ /^(client|util|dbus)\// { print $1 ":" $2 ": \"" $3 "\"" }
 	$1 ~ /^dbus\// { print $1 ":" $2 ": \"" $3 "\": the contract includes nothing of ours" }
 '

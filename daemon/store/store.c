@@ -141,7 +141,7 @@ static int take_job_block(struct store *store) {
 
 int store_open(const char *directory, struct store **ret, int *ret_version) {
         _cleanup_(store_freep) struct store *store = calloc(1, sizeof(*store));
-        int version, rc, r;
+        int version = 0, rc, r;
 
         if (!store)
                 return log_oom();
