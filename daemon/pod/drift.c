@@ -69,26 +69,30 @@ static char *format(const char *pattern, ...) {
         return n < 0 ? NULL : text;
 }
 
-/* The entry of a recorded mount, or NULL when that mount is gone. The recycled id may be another's by now, so the
- * unique id decides where both sides have it, and else the device. */
-static struct entry *find_entry(const struct table *table, const struct record_mount *mount) {
-        bool unique = mount->id != 0 && mount->id != mount->mount_id;
-        struct entry *entry = unique ? table_get_unique(table, mount->id) : NULL;
+/* Whether st_dev, which the record has, may be another number than the mount's own device: subvolumes have their own,
+ * and so do the files of an overlay. */
+static bool has_devices_of_its_own(const struct entry *entry) {
+        static const char *const types[] = {"bcachefs", "btrfs", "overlay"};
 
+        for (size_t i = 0; i < ELEMENTSOF(types); i++)
+                if (entry->type && strcmp(entry->type, types[i]) == 0)
+                        return true;
+        return false;
+}
+
+struct entry *drift_find_entry(const struct table *table, const struct record_mount *mount) {
+        bool unique = mount->id != 0 && mount->id != mount->mount_id;
+        struct entry *entry;
+
+        if (mount->deferred)
+                return NULL;
+        entry = unique ? table_get_unique(table, mount->id) : NULL;
         if (entry)
                 return entry;
         entry = table_get(table, mount->mount_id);
-        if (!entry || entry->device != mount->device || (unique && entry->unique_id != 0))
+        if (!entry || (unique && entry->unique_id != 0))
                 return NULL;
-        return entry;
-}
-
-void drift_adopt(struct record_mount *mount, const struct table *table) {
-        const struct entry *entry = mount->deferred ? NULL : table_get(table, mount->mount_id);
-        bool unique = mount->id != 0 && mount->id != mount->mount_id;
-
-        if (entry && !(unique && entry->unique_id != 0 && entry->unique_id != mount->id))
-                mount->device = entry->device;
+        return entry->device == mount->device || has_devices_of_its_own(entry) ? entry : NULL;
 }
 
 /*
@@ -191,8 +195,7 @@ static int judge_records(struct judgement *judgement, const struct record_pod *r
 
         /* First who is there, since a cover is foreign only if no record names it. */
         for (size_t i = 0; i < record->n_mounts && r >= 0; i++) {
-                struct entry *entry =
-                        record->mounts[i].deferred ? NULL : find_entry(judgement->table, &record->mounts[i]);
+                struct entry *entry = drift_find_entry(judgement->table, &record->mounts[i]);
 
                 if (!entry || !hangs_in_place(entry, tree, &record->mounts[i]))
                         continue;
@@ -206,7 +209,7 @@ static int judge_records(struct judgement *judgement, const struct record_pod *r
 
                 if (mount->deferred)
                         continue;
-                entry = find_entry(judgement->table, mount);
+                entry = drift_find_entry(judgement->table, mount);
                 if (entry && map_get_u64(judgement->recorded, entry->id) == entry)
                         r = judge_mount(judgement, mount, entry);
                 else
@@ -248,7 +251,7 @@ static struct entry *find_tree(const struct record_pod *record, const struct tab
         for (size_t i = 0; i < record->n_mounts; i++)
                 if (record->mounts[i].container[0] == '\0' && record->mounts[i].target[0] == '\0' &&
                         !record->mounts[i].deferred)
-                        return find_entry(table, &record->mounts[i]);
+                        return drift_find_entry(table, &record->mounts[i]);
         return NULL;
 }
 

@@ -15,7 +15,7 @@ int drift_judge(const struct record_pod *record, const struct table *table, cons
                 size_t *ret_n);
 void drifts_free(struct drift *drifts, size_t n);
 
-/* Completes the record of a mount that was just made by what only the table can tell: the device of its file system,
- * by which drift_judge() knows the mount again. (st_dev is another number on btrfs and for files on an overlay.) Called
- * with the table brought up to date, before the record is written; leaves a mount alone that the table has not. */
-void drift_adopt(struct record_mount *mount, const struct table *table);
+/* The table's entry of a recorded mount, or NULL: by the unique id where both have one, else by the recycled id and the
+ * device. (On file systems whose files show other devices in stat(2) than their mount does, such as btrfs, the recycled
+ * id alone must do.) */
+struct entry *drift_find_entry(const struct table *table, const struct record_mount *mount);

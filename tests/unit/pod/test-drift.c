@@ -242,17 +242,21 @@ START_TEST(test_no_tree) {
 }
 END_TEST
 
-START_TEST(test_adopt) {
-        struct record_mount mounts[] = MADE_MOUNTS;
-        _cleanup_(table_freep) struct table *table = table_new();
-        _cleanup_(judged_done) struct judged judged = {};
+START_TEST(test_own_devices) {
+        for (unsigned variant = 0; variant < 2; variant++) {
+                struct record_mount mounts[] = MADE_MOUNTS;
+                _cleanup_(table_freep) struct table *table = table_new();
+                _cleanup_(judged_done) struct judged judged = {};
+                struct entry *data = MADE_DATA;
 
-        mounts[2].device = 4711; /* st_dev of a subvolume */
-        made_fill(table, MADE_TREE, MADE_ROOT, MADE_DATA);
-        for (size_t i = 0; i < ELEMENTSOF(mounts); i++)
-                drift_adopt(&mounts[i], table);
-        judge(mounts, ELEMENTSOF(mounts), table, DIRECTORY, &judged);
-        ck_assert_uint_eq(judged.n, 0);
+                mounts[2].device = 4711; /* st_dev of a subvolume */
+                free(data->type);
+                data->type = strdup(variant == 0 ? "btrfs" : "ext4");
+                made_fill(table, MADE_TREE, MADE_ROOT, data);
+                ck_assert_ptr_eq(drift_find_entry(table, &mounts[2]), variant == 0 ? data : NULL);
+                judge(mounts, ELEMENTSOF(mounts), table, DIRECTORY, &judged);
+                ck_assert_uint_eq(judged.n, variant == 0 ? 0 : 2);
+        }
 }
 END_TEST
 
@@ -321,4 +325,4 @@ START_TEST(test_real) {
 END_TEST
 
 UNIT_MAIN("drift", test_none, test_missing, test_recycled, test_extra, test_attributes, test_propagation, test_cover,
-        test_deferred, test_no_tree, test_adopt, test_real)
+        test_deferred, test_no_tree, test_own_devices, test_real)
