@@ -12,6 +12,7 @@ struct executor_setup {
         int socket;     /* SOCK_SEQPACKET, blocking */
         int intent_fd;  /* read-write */
         int runtime_fd; /* O_PATH on the runtime directory: nothing outside its pods/ is ever a target */
+        const char *without; /* kernel features to do without, for tests: see kernel/features.h; NULL: none */
 };
 
 /* Closes every other fd, names the process, takes PR_SET_PDEATHSIG, and serves jobs until the socket ends. Returns the

@@ -12,22 +12,28 @@
 
 #include "plan/step.h"
 
+enum { POOL_SLOTS_MAX = 64, POOL_GRACE_US = 5 * 1000 * 1000 };
+
 struct executor_pool;
 struct pool_job;
 
-/* Called once for each job that was not cancelled. With result->lost nothing but the intent file tells what was done. */
+/* Called once for each job that was not cancelled, from the event loop, never from executor_pool_submit(). With
+ * result->lost nothing but the intent file tells what was done: id and mount_id of each step are what it says (0: not
+ * noted), and such a mount is attached if the kernel has it. A lost job of an executor that was to be replaced is told
+ * when that one is dead, or at the latest POOL_GRACE_US after it was asked for. */
 typedef void (*pool_done_fn)(const struct job_result *result, void *userdata);
 /* Asks the keeper to kill and replace the executor of this slot. */
 typedef void (*pool_replace_fn)(unsigned slot, void *userdata);
 
 int executor_pool_new(sd_event *event, uint64_t job_timeout_us, pool_replace_fn replace, void *userdata, struct executor_pool **ret);
-/* Cancels what waits, forgets what runs. */
+/* Cancels what waits, forgets what runs. Not from within a pool_done_fn. */
 struct executor_pool *executor_pool_free(struct executor_pool *pool);
 DEFINE_CLEANUP(struct executor_pool *, executor_pool_free)
 
 void executor_pool_set_timeout(struct executor_pool *pool, uint64_t job_timeout_us);
 
-/* A new executor, or a replaced one, for a slot. Takes both fds over (also on failure): its socket, and the intent file. */
+/* A new executor, or a replaced one, for a slot. -EINVAL past POOL_SLOTS_MAX. The other end of the socket must be held by
+ * the executor alone: its end is the sign of the executor's death. Takes both fds over (also on failure): its socket, and the intent file. */
 int executor_pool_add(struct executor_pool *pool, unsigned slot, int socket, int intent_fd);
 
 /* Queues a job. The job is encoded at once and stays the caller's; the fds are duplicated. `ret` (may be NULL) is valid until the

@@ -32,7 +32,7 @@ static bool *feature(struct features *features, size_t i) {
 }
 
 static int probe_tmpfs(void) {
-        return fscontext_tmpfs(PROBE_SIZE, 0700, 0, 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+        return fscontext_tmpfs(PROBE_SIZE, 0, 0700, 0, 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 }
 
 static bool probe_unique_id(void) {

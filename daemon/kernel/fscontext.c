@@ -123,13 +123,13 @@ int fscontext_set_directory(struct fscontext *context, const char *name, int fd,
         return fscontext_set(context, name, path);
 }
 
-int fscontext_tmpfs(uint64_t size, mode_t mode, uid_t uid, gid_t gid, uint64_t attributes) {
+int fscontext_tmpfs(uint64_t size, uint64_t inodes, mode_t mode, uid_t uid, gid_t gid, uint64_t attributes) {
         _cleanup_fscontext_ struct fscontext context = FSCONTEXT_INIT;
         const struct {
                 const char *name;
                 int base;
                 uint64_t value;
-        } options[] = {{"size", 10, size}, {"mode", 8, mode}, {"uid", 10, uid}, {"gid", 10, gid}};
+        } options[] = {{"size", 10, size}, {"nr_inodes", 10, inodes}, {"mode", 8, mode}, {"uid", 10, uid}, {"gid", 10, gid}};
         int r = fscontext_open(&context, "tmpfs");
 
         if (r < 0)
@@ -138,6 +138,8 @@ int fscontext_tmpfs(uint64_t size, mode_t mode, uid_t uid, gid_t gid, uint64_t a
         for (size_t i = 0; r == 0 && i < ELEMENTSOF(options); i++) {
                 char text[32];
 
+                if (options[i].value == 0 && strcmp(options[i].name, "nr_inodes") == 0)
+                        continue;
                 (void) snprintf(text, sizeof(text), options[i].base == 8 ? "%" PRIo64 : "%" PRIu64, options[i].value);
                 r = fscontext_set(&context, options[i].name, text);
         }

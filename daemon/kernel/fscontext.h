@@ -42,5 +42,5 @@ int fscontext_set_layers(struct fscontext *context, const int *layers, size_t n,
 /* upperdir or workdir. */
 int fscontext_set_directory(struct fscontext *context, const char *name, int fd, bool by_fd);
 
-/* A detached tmpfs of `size` bytes. */
-int fscontext_tmpfs(uint64_t size, mode_t mode, uid_t uid, gid_t gid, uint64_t attributes);
+/* A detached tmpfs of at most `size` bytes and `inodes` files (0: the kernel's default). */
+int fscontext_tmpfs(uint64_t size, uint64_t inodes, mode_t mode, uid_t uid, gid_t gid, uint64_t attributes);

@@ -147,7 +147,7 @@ static bool rest_is_plain(const char *path) {
         }
 }
 
-int resolve_deepest(int root, const char *path, int *ret_fd, char **ret_rest) {
+int resolve_deepest(int root, const char *path, int *ret_fd, char **ret_where, char **ret_rest) {
         _cleanup_(walk_done) struct walk walk = {.root = root, .where = strdup(""), .ahead = strdup(path), .fd = -1};
         _cleanup_free_ char *rest = NULL;
         int fd;
@@ -180,6 +180,8 @@ int resolve_deepest(int root, const char *path, int *ret_fd, char **ret_rest) {
         if (fd < 0)
                 return fd;
         *ret_fd = fd;
+        if (ret_where)
+                *ret_where = TAKE_PTR(walk.where);
         *ret_rest = TAKE_PTR(rest);
         return 0;
 }

@@ -23,10 +23,11 @@ int resolve_in_root(int root, const char *path);
 int resolve_beneath(int directory, const char *path, bool same_mount);
 
 /* Like resolve_in_root() for a path of which the end need not exist: opens the deepest directory that does, and says in
- * *ret_rest (owned by the caller) which components are to be made there, "" when none: then the fd is the whole path's.
+ * *ret_rest which components are to be made there, "" when none: then the fd is the whole path's. *ret_where (may be
+ * NULL) is that directory's own path in the root, "" for the root itself. Both strings are the caller's.
  * A dangling symlink counts as the place it points to. -ENOTDIR when something on the way is no directory, -ELOOP,
  * -ENOENT for a ".." behind a missing directory. */
-int resolve_deepest(int root, const char *path, int *ret_fd, char **ret_rest);
+int resolve_deepest(int root, const char *path, int *ret_fd, char **ret_where, char **ret_rest);
 
 /* Makes the components of `rest` below `directory`: directories with mode 0755, the last one an empty file with mode
  * 0644 if `file`. Returns an O_PATH fd of the last one; nothing stays behind on failure. */

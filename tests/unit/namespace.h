@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A mount namespace of the test's own, for tests that mount: nothing of it is seen outside, and it is gone with the
- * test's process. Works for root, and for others where user namespaces are allowed.
+ * A mount namespace of the test's own: everything private, a tmpfs on /tmp, so that nothing reaches the host and nothing
+ * is left behind. Needs root; without it the test is skipped.
  */
 
 #include <check.h>
@@ -11,41 +11,78 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
 
-static inline void namespace_write(const char *path, const char *text) {
-        FILE *file = fopen(path, "we");
+/* Enters it. False without root: the test ends there, after saying so. */
+static inline bool namespace_enter(void) {
+        if (geteuid() != 0) {
+                fprintf(stderr, "# not root: nothing mounted, nothing tested\n");
+                return false;
+        }
+        ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
+        ck_assert_int_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+        ck_assert_int_eq(mount("scratch", "/tmp", "tmpfs", 0, "mode=1777"), 0);
+        ck_assert_int_eq(chdir("/tmp"), 0);
+        return true;
+}
+
+/* The mount table as text; the caller frees it. */
+static inline char *namespace_snapshot(void) {
+        _cleanup_fclose_ FILE *file = fopen("/proc/self/mountinfo", "re");
+        char *text = NULL;
+        size_t size = 0;
+
+        ck_assert_ptr_nonnull(file);
+        ck_assert_int_gt(getdelim(&text, &size, '\0', file), 0);
+        return text;
+}
+
+static inline void namespace_unchanged(const char *before) {
+        _cleanup_free_ char *now = namespace_snapshot();
+
+        ck_assert_str_eq(now, before);
+}
+
+/* How many lines of the mount table mention this text. */
+static inline unsigned namespace_count(const char *text) {
+        _cleanup_free_ char *now = namespace_snapshot();
+        unsigned n = 0;
+
+        for (char *line = strtok(now, "\n"); line; line = strtok(NULL, "\n"))
+                n += strstr(line, text) != NULL;
+        return n;
+}
+
+/* The line of the mount whose mount point is `point`, topmost last; NULL when there is none. The caller frees it. */
+static inline char *namespace_line(const char *point) {
+        _cleanup_free_ char *now = namespace_snapshot(), *wanted = NULL;
+        char *found = NULL;
+
+        ck_assert_int_gt(asprintf(&wanted, " %s ", point), 0);
+        for (char *line = strtok(now, "\n"); line; line = strtok(NULL, "\n"))
+                if (strstr(line, wanted)) {
+                        free(found);
+                        found = strdup(line);
+                }
+        return found;
+}
+
+static inline void make_file(const char *path, const char *text) {
+        _cleanup_fclose_ FILE *file = fopen(path, "we");
 
         ck_assert_ptr_nonnull(file);
         ck_assert_int_ge(fputs(text, file), 0);
-        ck_assert_int_eq(fclose(file), 0);
 }
 
-/* Enters a new mount namespace whose mounts propagate nowhere. */
-static inline void namespace_enter(void) {
-        char map[64];
-        uid_t uid = geteuid();
-        gid_t gid = getegid();
-
-        if (uid == 0)
-                ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
-        else {
-                ck_assert_int_eq(unshare(CLONE_NEWUSER | CLONE_NEWNS), 0);
-                (void) snprintf(map, sizeof(map), "0 %u 1", uid); /* fits: two numbers */
-                namespace_write("/proc/self/uid_map", map);
-                namespace_write("/proc/self/setgroups", "deny");
-                (void) snprintf(map, sizeof(map), "0 %u 1", gid);
-                namespace_write("/proc/self/gid_map", map);
-        }
-        ck_assert_int_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+static inline void make_directory(const char *path) {
+        ck_assert_int_eq(mkdir(path, 0755), 0);
 }
 
-/* Enters one and hides /tmp below an empty tmpfs: room for a test's mount points, gone with it. */
-static inline const char *namespace_enter_with_room(void) {
-        namespace_enter();
-        ck_assert_int_eq(mount("room", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700"), 0);
-        return "/tmp";
+static inline bool exists(const char *path) {
+        return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One function a step kind says what it must and must not have. A job with a step that is not allowed is refused whole. */
+
+#include "executor/door.h"
+
+#include <limits.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/mount.h>
+
+#include "spec/option.h"
+#include "spec/target.h"
+#include "util/path.h"
+
+#define ATTRIBUTES                                                                                                     \
+        (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME |            \
+                MOUNT_ATTR_NODIRATIME | MOUNT_ATTR_NOSYMFOLLOW)
+
+enum { TMPFS_SIZE_MAX_SHIFT = 50 }; /* a petabyte: anything beyond is no size */
+
+/* The types that need no device and no fd of a server. `global`: it shows the namespaces of whoever makes it. */
+static const struct {
+        const char *name;
+        bool global;
+} types[] = {
+        {"tmpfs", false},
+        {"devpts", false},
+        {"proc", true},
+        {"sysfs", true},
+        {"mqueue", true},
+        {"cgroup", true},
+        {"cgroup2", true},
+};
+
+static int refuse(struct failure *f, const char *format, ...) _printf_(2, 3);
+static int refuse(struct failure *f, const char *format, ...) {
+        _cleanup_free_ char *text = NULL;
+        va_list arguments;
+        int r;
+
+        va_start(arguments, format);
+        r = vasprintf(&text, format, arguments);
+        va_end(arguments);
+        if (r < 0)
+                text = NULL;
+        return failure_set(f, FAILURE_INVALID_ARGS, "refused at the executor's door: %s", text ? text : "");
+}
+
+static bool uuid_is_valid(const char *uuid) {
+        for (size_t i = 0; i < JOB_UUID_SIZE - 1; i++) {
+                bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+                if (dash ? uuid[i] != '-' : !(strchr("0123456789abcdef", uuid[i]) && uuid[i]))
+                        return false;
+        }
+        return uuid[JOB_UUID_SIZE - 1] == 0;
+}
+
+static bool path_is_normal(const char *path) {
+        _cleanup_free_ char *normal = NULL;
+
+        return path_normalize(path, &normal) == 0 && strcmp(path, normal) == 0;
+}
+
+static bool has_container(const struct job *job, const char *name) {
+        for (size_t i = 0; job->containers && job->containers[i]; i++)
+                if (strcmp(job->containers[i], name) == 0)
+                        return true;
+        return false;
+}
+
+static bool builds(const struct job *job) {
+        return job->n_steps > 0 && job->steps[0].kind == STEP_TREE;
+}
+
+static int check_source(const struct job *job, const struct step_source *source, bool optional, struct failure *f) {
+        switch (source->kind) {
+        case STEP_SOURCE_NONE:
+                return optional ? 0 : refuse(f, "a source is missing");
+        case STEP_SOURCE_PATH:
+                if (!source->path || !path_is_normal(source->path))
+                        return refuse(f, "a source is no normalised absolute path");
+                if (!job->caller.root && job->caller.uid == 0)
+                        return refuse(f, "the root of another place cannot name paths of the host; it sends an fd");
+                return 0;
+        case STEP_SOURCE_FD:
+                return source->fd < job->n_fds ? 0 : refuse(f, "there is no fd %u", source->fd);
+        }
+        return refuse(f, "a source is of no known kind");
+}
+
+static int check_flags(const struct step *step, uint32_t allowed, struct failure *f) {
+        if (step->flags & ~allowed)
+                return refuse(f, "flags %#x do not belong to a step %s", step->flags & ~allowed, step_kind_name(step->kind));
+        if ((step->attr_set | step->attr_clear) & ~(uint64_t) ATTRIBUTES)
+                return refuse(f, "attributes that are not known");
+        switch (step->propagation) {
+        case 0:
+        case MS_SHARED:
+        case MS_SLAVE:
+        case MS_PRIVATE:
+        case MS_UNBINDABLE:
+                return 0;
+        default:
+                return refuse(f, "a propagation that is not known");
+        }
+}
+
+static int check_container(const struct job *job, const struct step *step, struct failure *f) {
+        if (!step->container || !name_is_valid(step->container))
+                return refuse(f, "a container's name is none");
+        if (builds(job) && !has_container(job, step->container))
+                return refuse(f, "container %s is not one of this pod's", step->container);
+        return 0;
+}
+
+/* The target of a mount, and what it may be created on. */
+static int check_target(const struct job *job, size_t i, const char *type, struct failure *f) {
+        const struct step *step = &job->steps[i];
+        const char *reason;
+        int r = check_container(job, step, f);
+
+        if (r != 0)
+                return r;
+        if (!step->target || !path_is_normal(step->target))
+                return refuse(f, "a target is no normalised absolute path");
+        reason = target_refusal(step->target, type);
+        if (reason)
+                return refuse(f, "%s: %s", step->target, reason);
+        if (step->create < 0 || step->create >= _STEP_CREATE_MAX)
+                return refuse(f, "a way of making targets that is not known");
+        if (step->cover_step != STEP_NO_COVER && step->cover_step >= i)
+                return refuse(f, "the target of a step lies on the mount of a later one");
+        return 0;
+}
+
+static int check_layers(const struct job *job, const struct step *step, struct failure *f) {
+        int r = 0;
+
+        if (step->n_layers == 0 || step->n_layers > JOB_LAYERS_MAX)
+                return refuse(f, "an overlay has 1 to %d lower layers", JOB_LAYERS_MAX);
+        for (size_t i = 0; i < step->n_layers && r == 0; i++)
+                r = check_source(job, &step->layers[i], false, f);
+        if (r == 0)
+                r = check_source(job, &step->upper, true, f);
+        if (r == 0)
+                r = check_source(job, &step->work, true, f);
+        if (r == 0 && (step->upper.kind == STEP_SOURCE_NONE) != (step->work.kind == STEP_SOURCE_NONE))
+                return refuse(f, "an overlay has both an upper and a work directory, or neither");
+        if (r == 0 && step->upper.kind == STEP_SOURCE_NONE && step->n_layers < 2)
+                return refuse(f, "an overlay without an upper directory has 2 lower layers or more");
+        return r;
+}
+
+static bool is_superblock_flag(const char *name) {
+        static const char *const flags[] = {"sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "nomand"};
+
+        for (size_t i = 0; i < ELEMENTSOF(flags); i++)
+                if (strcmp(name, flags[i]) == 0)
+                        return true;
+        return false;
+}
+
+/* The same allow-list that the spec was compiled with. */
+static int check_options(const struct job *job, const struct step *step, const char *type, struct failure *f) {
+        if (step->n_options > JOB_OPTIONS_MAX)
+                return refuse(f, "a file system has at most %d options", JOB_OPTIONS_MAX);
+        for (size_t i = 0; i < step->n_options; i++) {
+                const struct step_option *option = &step->options[i];
+                const struct data_row *row = option_find_data(type, option->name);
+
+                if (!row && !option->value && is_superblock_flag(option->name))
+                        continue;
+                if (!row)
+                        return refuse(f, "option %s is not one for %s", option->name, type);
+                if (!job->caller.root && option_is_for_root(row, option->value))
+                        return refuse(f, "option %s of %s is for root", option->name, type);
+        }
+        return 0;
+}
+
+static int check_type(const struct job *job, const struct step *step, struct failure *f) {
+        for (size_t i = 0; step->type && i < ELEMENTSOF(types); i++) {
+                if (strcmp(step->type, types[i].name) != 0)
+                        continue;
+                if (types[i].global && !job->caller.root)
+                        return refuse(f, "%s would show the host's namespaces, which are root's to give", step->type);
+                return 0;
+        }
+        return refuse(f, "a file-system type that is not on the list");
+}
+
+static int check_tree(const struct job *job, const struct step *step, struct failure *f) {
+        if (!uuid_is_valid(job->uuid))
+                return refuse(f, "a pod without a UUID");
+        if (step->size == 0 || step->size >> TMPFS_SIZE_MAX_SHIFT)
+                return refuse(f, "a tree has a size");
+        for (size_t i = 0; job->containers && job->containers[i]; i++)
+                if (!name_is_valid(job->containers[i]))
+                        return refuse(f, "a container's name is none");
+        return check_flags(step, 0, f);
+}
+
+static int check_root(const struct job *job, size_t i, struct failure *f) {
+        const struct step *step = &job->steps[i];
+        int r = check_container(job, step, f);
+
+        if (r == 0 && !builds(job))
+                return refuse(f, "a root comes with its pod");
+        if (r == 0)
+                r = check_source(job, &step->source, false, f);
+        if (r == 0 && (!step->target || strcmp(step->target, "/") != 0))
+                return refuse(f, "the target of a root is /");
+        for (size_t j = 0; r == 0 && step->stubs && step->stubs[j]; j++)
+                if (!path_is_normal(step->stubs[j]))
+                        return refuse(f, "a stub is no normalised absolute path");
+        if (r == 0 && (step->flags & STEP_OVERLAY_TMPFS) && (step->size == 0 || step->size >> TMPFS_SIZE_MAX_SHIFT))
+                return refuse(f, "a tmpfs over a root has a size");
+        return r != 0 ? r : check_flags(step, STEP_RECURSIVE | STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_OVERLAY_TMPFS | STEP_STACK, f);
+}
+
+static int check_bind(const struct job *job, size_t i, struct failure *f) {
+        const struct step *step = &job->steps[i];
+        int r = check_target(job, i, "bind", f);
+
+        if (r == 0)
+                r = check_source(job, &step->source, false, f);
+        return r != 0 ? r : check_flags(step, STEP_RECURSIVE | STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_STACK, f);
+}
+
+static int check_filesystem(const struct job *job, size_t i, struct failure *f) {
+        const struct step *step = &job->steps[i];
+        int r = check_type(job, step, f);
+
+        if (r == 0)
+                r = check_target(job, i, step->type, f);
+        if (r == 0 && step->source.kind != STEP_SOURCE_NONE)
+                return refuse(f, "%s has no source", step->type);
+        if (r == 0)
+                r = check_options(job, step, step->type, f);
+        return r != 0 ? r : check_flags(step, STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_STACK, f);
+}
+
+static int check_overlay(const struct job *job, size_t i, struct failure *f) {
+        const struct step *step = &job->steps[i];
+        int r = check_target(job, i, "overlay", f);
+
+        if (r == 0)
+                r = check_layers(job, step, f);
+        if (r == 0)
+                r = check_options(job, step, "overlay", f);
+        return r != 0 ? r : check_flags(step, STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_STACK, f);
+}
+
+/* Physical and relative: only plain components, joined by single slashes. */
+static int check_unmount(const struct step *step, struct failure *f) {
+        const char *path = step->target;
+
+        if (!path || strlen(path) >= PATH_MAX)
+                return refuse(f, "what is to be unmounted has no path");
+        while (*path) {
+                size_t size = strcspn(path, "/");
+                _cleanup_free_ char *component = strndup(path, size);
+
+                if (!component || !path_is_component(component) || (path[size] == '/' && !path[size + 1]))
+                        return refuse(f, "what is to be unmounted has no plain path");
+                path += size + (path[size] == '/');
+        }
+        if (step->id == 0 && step->mount_id == 0)
+                return refuse(f, "what is to be unmounted has no id");
+        return check_flags(step, STEP_LAZY_BELOW, f);
+}
+
+static int check_identify(const struct job *job, const struct step *step, struct failure *f) {
+        if (step->source.kind != STEP_SOURCE_FD || step->source.fd >= job->n_fds)
+                return refuse(f, "who is to be identified comes as a pidfd");
+        return check_flags(step, 0, f);
+}
+
+static int check_step(const struct job *job, size_t i, struct failure *f) {
+        const struct step *step = &job->steps[i];
+
+        switch (step->kind) {
+        case STEP_TREE:
+                return i == 0 ? check_tree(job, step, f) : refuse(f, "a tree is made first");
+        case STEP_ROOT:
+                return check_root(job, i, f);
+        case STEP_BIND:
+                return check_bind(job, i, f);
+        case STEP_FILESYSTEM:
+                return check_filesystem(job, i, f);
+        case STEP_OVERLAY:
+                return check_overlay(job, i, f);
+        case STEP_PUBLISH:
+                return builds(job) && i == job->n_steps - 1 ? check_flags(step, 0, f) : refuse(f, "a tree is published last");
+        case STEP_UNMOUNT:
+        case STEP_DETACH:
+                return check_unmount(step, f);
+        case STEP_REMOVE_POD:
+                return i == job->n_steps - 1 ? check_flags(step, 0, f) : refuse(f, "a pod is removed last");
+        case STEP_IDENTIFY:
+                return check_identify(job, step, f);
+        case _STEP_KIND_MAX:
+                break;
+        }
+        return refuse(f, "a step of no known kind");
+}
+
+/* Steps that make, steps that take away, and looking: a job is of one sort, because they fail differently. */
+enum sort { SORT_MAKE, SORT_TAKE, SORT_LOOK };
+
+static enum sort step_sort(enum step_kind kind) {
+        switch (kind) {
+        case STEP_TREE:
+        case STEP_ROOT:
+        case STEP_BIND:
+        case STEP_FILESYSTEM:
+        case STEP_OVERLAY:
+        case STEP_PUBLISH:
+                return SORT_MAKE;
+        case STEP_UNMOUNT:
+        case STEP_DETACH:
+        case STEP_REMOVE_POD:
+                return SORT_TAKE;
+        case STEP_IDENTIFY:
+        case _STEP_KIND_MAX:
+                break;
+        }
+        return SORT_LOOK;
+}
+
+int door_check(const struct job *job, uint32_t *ret_step, struct failure *f) {
+        *ret_step = UINT32_MAX;
+        if (job->n_steps == 0)
+                return refuse(f, "a job without a step");
+        if (step_sort(job->steps[0].kind) != SORT_LOOK && !uuid_is_valid(job->uuid))
+                return refuse(f, "a pod without a UUID");
+        if (builds(job) && job->steps[job->n_steps - 1].kind != STEP_PUBLISH)
+                return refuse(f, "a tree that is not published");
+        for (size_t i = 0; i < job->n_steps; i++) {
+                int r = step_sort(job->steps[i].kind) == step_sort(job->steps[0].kind) ? check_step(job, i, f) :
+                                                                                     refuse(f, "steps that do not go together");
+
+                if (r != 0) {
+                        *ret_step = (uint32_t) i;
+                        return r;
+                }
+        }
+        return 0;
+}

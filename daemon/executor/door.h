@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The executor's door: what a job means is checked before any of it runs, as if the front that sent it were captured.
+ * Pure: shapes and words; what the kernel knows (where a target really lies, whose a directory is) the hands check.
+ */
+
+#include "plan/step.h"
+
+/* 0, or FAILURE_INVALID_ARGS ("refused at the executor's door: …") with the step's index in *ret_step (UINT32_MAX: the
+ * job itself). The job has been decoded, so its lengths and indexes are good. */
+int door_check(const struct job *job, uint32_t *ret_step, struct failure *f);

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The file: a header, then one entry a mount, written through a shared mapping. Nothing is synced: the file has to
+ * outlive processes, not the boot. An entry is there when the count says so, so the count is written last. */
+
+#include "executor/intent.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "plan/step.h"
+#include "util/log.h"
+
+#define INTENT_MAGIC UINT64_C(0x31746e65746e6970) /* "pintent1" */
+
+struct layout {
+        uint64_t magic;
+        _Atomic uint64_t job;
+        _Atomic uint32_t count;
+        _Atomic uint32_t running;
+        struct intent_mount mounts[JOB_STEPS_MAX];
+};
+
+struct intent {
+        struct layout *layout;
+};
+
+int intent_map(int fd, struct intent **ret) {
+        _cleanup_(intent_freep) struct intent *intent = calloc(1, sizeof(*intent));
+
+        if (!intent)
+                return log_oom();
+        if (ftruncate(fd, sizeof(struct layout)) < 0)
+                return log_errno(LOG_ERR, errno, "size the intent file");
+        intent->layout = mmap(NULL, sizeof(struct layout), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (intent->layout == MAP_FAILED) {
+                intent->layout = NULL;
+                return log_errno(LOG_ERR, errno, "map the intent file");
+        }
+        /* Openers are no place for it. */
+        if (madvise(intent->layout, sizeof(struct layout), MADV_DONTFORK) < 0)
+                return log_errno(LOG_ERR, errno, "keep the intent file from children");
+        *ret = TAKE_PTR(intent);
+        return 0;
+}
+
+struct intent *intent_free(struct intent *intent) {
+        if (!intent)
+                return NULL;
+        if (intent->layout)
+                (void) munmap(intent->layout, sizeof(struct layout)); /* fails for a bad address only */
+        free(intent);
+        return NULL;
+}
+
+void intent_begin(struct intent *intent, uint64_t job) {
+        struct layout *layout = intent->layout;
+
+        atomic_store(&layout->count, 0);
+        atomic_store(&layout->job, job);
+        atomic_store(&layout->running, 1);
+        layout->magic = INTENT_MAGIC;
+}
+
+int intent_add(struct intent *intent, uint32_t step, uint64_t id, uint32_t mount_id) {
+        struct layout *layout = intent->layout;
+        uint32_t n = atomic_load(&layout->count);
+
+        if (n >= JOB_STEPS_MAX)
+                return -E2BIG;
+        layout->mounts[n] = (struct intent_mount) {.step = step, .mount_id = mount_id, .id = id};
+        atomic_store(&layout->count, n + 1);
+        return 0;
+}
+
+void intent_end(struct intent *intent) {
+        atomic_store(&intent->layout->running, 0);
+}
+
+static int read_all(int fd, void *data, size_t size, off_t offset) {
+        for (size_t done = 0; done < size;) {
+                ssize_t n = pread(fd, (char *) data + done, size - done, offset + (off_t) done);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return -errno;
+                if (n == 0)
+                        return -EBADMSG;
+                done += (size_t) n;
+        }
+        return 0;
+}
+
+int intent_read(int fd, uint64_t *ret_job, struct intent_mount **ret, size_t *ret_n) {
+        struct {
+                uint64_t magic, job;
+                uint32_t count, running;
+        } header;
+        _cleanup_free_ struct intent_mount *mounts = NULL;
+        struct stat status;
+        int r;
+
+        _Static_assert(sizeof(header) == offsetof(struct layout, mounts), "the header of the file");
+        if (fstat(fd, &status) < 0)
+                return log_errno(LOG_ERR, errno, "fstat an intent file");
+        if (status.st_size == 0)
+                return 0;
+        r = read_all(fd, &header, sizeof(header), 0);
+        if (r < 0)
+                return r;
+        if (header.magic == 0 && header.job == 0 && header.count == 0)
+                return 0;
+        if (header.magic != INTENT_MAGIC || header.count > JOB_STEPS_MAX)
+                return -EBADMSG;
+        mounts = calloc(header.count > 0 ? header.count : 1, sizeof(*mounts));
+        if (!mounts)
+                return log_oom();
+        r = read_all(fd, mounts, header.count * sizeof(*mounts), sizeof(header));
+        if (r < 0)
+                return r;
+        *ret_job = header.job;
+        *ret_n = header.count;
+        *ret = TAKE_PTR(mounts);
+        return 1;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What every mount goes through between its making and its place: identity, attributes, propagation, attachment. */
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mount.h>
+
+#include "executor/run.h"
+#include "kernel/detach.h"
+#include "kernel/identity.h"
+#include "kernel/tree.h"
+#include "util/log.h"
+
+/* What whoever is not root can never take off a mount that has it. */
+#define RESTRICTING (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW)
+
+uint64_t run_key(const struct run *run, size_t step) {
+        const struct step_result *result = &run->result->steps[step];
+
+        return result->id ? result->id : result->mount_id;
+}
+
+int run_note(struct run *run, size_t step, int mount) {
+        struct step_result *result = &run->result->steps[step];
+        bool unique = run->executor->features.unique_id;
+        struct identity identity;
+        int r = identity_read(mount, "", unique, &identity);
+
+        if (r == 0 && unique)
+                r = identity_mount_id(mount, &result->mount_id);
+        if (r == 0)
+                r = identity_attributes(mount, &result->attributes);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "look at a new mount");
+        result->device = identity.device;
+        if (unique)
+                result->id = identity.key;
+        else
+                result->mount_id = (uint32_t) identity.key;
+        r = intent_add(run->executor->intent, (uint32_t) step, result->id, result->mount_id);
+        return r < 0 ? log_errno(LOG_ERR, r, "write the intent file") : 0;
+}
+
+/* nosuid and nodev for everyone but root. devpts keeps its devices: it has no others than terminals. */
+static uint64_t forced(const struct run *run, const struct step *step) {
+        bool terminals = step->kind == STEP_FILESYSTEM && strcmp(step->type, "devpts") == 0;
+
+        if (run->job->caller.root)
+                return 0;
+        return terminals ? MOUNT_ATTR_NOSUID : MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+}
+
+static uint64_t clearable(const struct run *run, const struct step *step) {
+        return run->job->caller.root ? step->attr_clear : step->attr_clear & ~RESTRICTING;
+}
+
+uint64_t run_attributes(struct run *run, const struct step *step, uint64_t inherited) {
+        uint64_t set = step->attr_set | forced(run, step), clear = clearable(run, step);
+
+        if ((set | clear) & MOUNT_ATTR__ATIME)
+                clear |= MOUNT_ATTR__ATIME;
+        return (inherited & ~clear) | set;
+}
+
+static int dress_failed(struct run *run, const struct step *step, int r) {
+        if (r == -EINVAL && step->source.kind == STEP_SOURCE_FD)
+                return run_fail(run, FAILURE_SOURCE_DENIED, -r,
+                        "the fd given as source of %s is on no mount of the host's mount namespace, nor the root of a detached mount; "
+                        "open it there, or send the fd of open_tree(2) with OPEN_TREE_CLONE", step->target);
+        return run_fail(run, FAILURE_MOUNT_FAILED, -r, "the attributes of the mount at %s cannot be set", step->target);
+}
+
+int run_dress(struct run *run, size_t i, int mount, bool recursive) {
+        const struct step *step = &run->job->steps[i];
+        uint64_t set = step->attr_set | forced(run, step), clear = clearable(run, step);
+        bool deep = step->flags & STEP_ATTR_RECURSIVE;
+        int r;
+
+        /* One call where the attributes reach as far as the cut from the peer groups does. */
+        if (deep || !recursive)
+                r = tree_set(mount, recursive, set, clear, MS_PRIVATE);
+        else {
+                r = tree_set(mount, true, forced(run, step), 0, MS_PRIVATE);
+                if (r == 0)
+                        r = tree_set(mount, false, set, clear, 0);
+        }
+        return r < 0 ? dress_failed(run, step, r) : run_share(run, i, mount);
+}
+
+int run_share(struct run *run, size_t i, int mount) {
+        const struct step *step = &run->job->steps[i];
+        int r;
+
+        /* slave: of nobody, since it is cut from all peers. unbindable: not attachable to a shared mount, see run_settle(). */
+        if (step->propagation != MS_SHARED)
+                return 0;
+        r = tree_set(mount, step->flags & STEP_PROPAGATION_RECURSIVE, 0, 0, MS_SHARED);
+        return r < 0 ? dress_failed(run, step, r) : 0;
+}
+
+int run_settle(struct run *run, size_t i) {
+        const struct step *step = &run->job->steps[i];
+        bool deep = step->flags & STEP_PROPAGATION_RECURSIVE;
+        int mount = run->hands[i].mount, r = 0;
+
+        if (step->propagation != MS_SHARED)
+                r = tree_set(mount, deep, 0, 0, MS_PRIVATE);
+        if (r == 0 && step->propagation != MS_PRIVATE)
+                r = tree_set(mount, deep, 0, 0, step->propagation);
+        if (r < 0)
+                return run_fail(run, FAILURE_MOUNT_FAILED, -r, "the propagation of the mount at %s cannot be set", step->target);
+        return 0;
+}
+
+static int attach_failed(struct run *run, const struct step *step, int r) {
+        switch (-r) {
+        case ENOSPC:
+                return run_fail(run, FAILURE_QUOTA_EXCEEDED, -r,
+                        "the host's mount namespace is full (sysctl fs.mount-max); collect pods that are not needed any more");
+        case ENOTDIR:
+                return run_fail(run, FAILURE_INVALID_TARGET, -r,
+                        "target %s: a directory goes on a directory and a file on a file", step->target);
+        case ENOENT:
+                return run_fail(run, FAILURE_INVALID_TARGET, -r, "target %s was removed meanwhile; try again", step->target);
+        default:
+                return run_fail(run, FAILURE_MOUNT_FAILED, -r, "attaching the mount at %s failed", step->target);
+        }
+}
+
+/* Whether the fd of a mount that was attached is still needed: for the undo, or because its propagation has to be set
+ * once the tree is published. */
+static bool keep(const struct run *run, const struct step *step) {
+        return run->tree < 0 || step->propagation != run->propagation;
+}
+
+int run_attach(struct run *run, size_t i, int *mount, int target) {
+        const struct step *step = &run->job->steps[i];
+        struct hand *hand = &run->hands[i];
+        int r = run_note(run, i, *mount);
+
+        if (r < 0)
+                return r;
+        r = tree_attach(*mount, target, "");
+        if (r < 0)
+                return attach_failed(run, step, r);
+        if (!keep(run, step)) {
+                *mount = close_fd(*mount);
+                return 0;
+        }
+        hand->mount = TAKE_FD(*mount);
+        hand->attached = run->tree < 0;
+        /* In a tree of ours everything that is not shared is settled when it is published. */
+        return hand->attached && step->propagation != MS_SHARED ? run_settle(run, i) : 0;
+}

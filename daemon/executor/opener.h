@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The opener: a short-lived child that is the caller (its ids and groups, no capability, no fd but its socket) and
+ * opens paths, or makes mount points, with nothing but the caller's own rights. One serves one job and ends with it.
+ */
+
+#include <stdbool.h>
+
+#include "plan/step.h"
+#include "util/cleanup.h"
+
+enum { OPENER_DEADLINE_MS = 15 * 1000 }; /* for all that one job asks; then it is killed */
+
+struct opener;
+
+/* Forks it. A negative errno, logged. */
+int opener_start(const struct job_caller *caller, struct opener **ret);
+/* Ends it, whatever it is doing. Takes and returns NULL. */
+struct opener *opener_free(struct opener *opener);
+DEFINE_CLEANUP(struct opener *, opener_free)
+
+/* Opens an absolute path O_PATH, as resolve_source() does. The caller's errno negative; -ETIMEDOUT past the deadline;
+ * -EIO when the opener died. */
+int opener_open(struct opener *opener, const char *path);
+
+/* Makes `rest` below `directory`, as resolve_make() does, and opens it. */
+int opener_make(struct opener *opener, int directory, const char *rest, bool file);

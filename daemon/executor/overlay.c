@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* An overlay is named its layers while each is a mount of the host or its own detached tree, never one nested in the
+ * pod's tree. Its upper and work directories are the caller's own: whoever writes into an upper directory decides what
+ * a lower file becomes. */
+
+#include "executor/overlay.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "executor/source.h"
+#include "executor/target.h"
+#include "kernel/detach.h"
+#include "kernel/fscontext.h"
+#include "kernel/identity.h"
+#include "util/log.h"
+
+#define INHERITED (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW)
+
+static int failed(struct run *run, const struct step *step, const struct fscontext *context, const char *what, int r) {
+        const char *words = context->words;
+        enum failure_kind kind = r == -ENODEV || r == -E2BIG ? FAILURE_NOT_SUPPORTED : FAILURE_MOUNT_FAILED;
+
+        return run_fail(run, kind, -r, "the overlay of %s: %s%s%s", step->target, what, words ? ", the kernel says: " : "", words ? words : "");
+}
+
+static int inherited(const struct overlay *overlay, uint64_t *ret) {
+        uint64_t all = 0, attributes;
+        int r;
+
+        for (size_t i = 0; i <= overlay->n_layers; i++) {
+                int fd = i < overlay->n_layers ? overlay->layers[i] : overlay->upper;
+
+                if (fd < 0)
+                        continue;
+                r = identity_attributes(fd, &attributes);
+                if (r < 0)
+                        return log_errno(LOG_ERR, r, "look at a layer");
+                all |= attributes & INHERITED;
+        }
+        *ret = all;
+        return 0;
+}
+
+static int set_directories(struct run *run, const struct overlay *overlay, struct fscontext *context, const char **ret_what) {
+        bool by_fd = run->executor->features.layer_fd;
+        int r;
+
+        *ret_what = "its lower layers are refused";
+        r = fscontext_set_layers(context, overlay->layers, overlay->n_layers, by_fd, run->executor->features.lowerdir_plus);
+        if (r < 0 || overlay->upper < 0)
+                return r;
+        *ret_what = "its upper directory is refused";
+        r = fscontext_set_directory(context, "upperdir", overlay->upper, by_fd);
+        if (r < 0)
+                return r;
+        *ret_what = "its work directory is refused";
+        return fscontext_set_directory(context, "workdir", overlay->work, by_fd);
+}
+
+static int set_options(struct fscontext *context, const struct step *step, const char **ret_what) {
+        for (size_t i = 0; step->kind == STEP_OVERLAY && i < step->n_options; i++) {
+                int r = fscontext_set(context, step->options[i].name, step->options[i].value);
+
+                *ret_what = step->options[i].name;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int overlay_mount(struct run *run, size_t i, const struct overlay *overlay, int *ret_mount) {
+        const struct step *step = &run->job->steps[i];
+        _cleanup_fscontext_ struct fscontext context = FSCONTEXT_INIT;
+        const char *what = "it cannot be made";
+        uint64_t attributes;
+        int r = inherited(overlay, &attributes), mount;
+
+        if (r < 0)
+                return r;
+        r = fscontext_open(&context, "overlay");
+        if (r == 0)
+                r = fscontext_set(&context, "source", "overlay");
+        if (r == 0)
+                r = set_options(&context, step, &what);
+        if (r == 0)
+                r = set_directories(run, overlay, &context, &what);
+        if (r < 0)
+                return failed(run, step, &context, what, r);
+        mount = fscontext_mount(&context, run_attributes(run, step, attributes));
+        detach_leave(); /* joined layers were named relative to a working directory */
+        if (mount < 0)
+                return failed(run, step, &context, "making it failed", mount);
+        *ret_mount = mount;
+        return 0;
+}
+
+/* What STEP_OVERLAY has opened. */
+struct layers {
+        int *fds;
+        size_t n;
+        int upper, work;
+};
+
+static void layers_done(struct layers *layers) {
+        for (size_t i = 0; i < layers->n; i++)
+                (void) close_fd(layers->fds[i]);
+        free(layers->fds);
+        (void) close_fd(layers->upper);
+        (void) close_fd(layers->work);
+}
+
+static int is_empty(int fd, bool *ret) {
+        _cleanup_closedir_ DIR *directory = NULL;
+        const struct dirent *entry;
+        int readable = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (readable < 0)
+                return -errno;
+        directory = fdopendir(readable);
+        if (!directory) {
+                int r = -errno;
+
+                (void) close_fd(readable);
+                return r;
+        }
+        *ret = true;
+        while ((errno = 0, entry = readdir(directory)))
+                if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+                        *ret = false;
+        return -errno;
+}
+
+/* Upper and work: the caller's own, checked on the fd that the kernel will use. */
+static int open_own(struct run *run, const struct step_source *source, bool work, int *ret_fd) {
+        struct stat status;
+        bool empty;
+        int r = source_open(run, source, ret_fd);
+
+        if (r == 0)
+                r = source_check_layer(run, source, *ret_fd);
+        if (r != 0 || run->job->caller.root)
+                return r;
+        if (fstat(*ret_fd, &status) < 0)
+                return log_errno(LOG_ERR, errno, "fstat an overlay directory");
+        if (status.st_uid != run->job->caller.uid)
+                return run_fail(run, FAILURE_SOURCE_DENIED, 0, "the overlay's %s directory %s must be owned by the caller",
+                        work ? "work" : "upper", source_name(source));
+        if (!work)
+                return 0;
+        r = is_empty(*ret_fd, &empty);
+        if (r < 0)
+                return run_fail(run, FAILURE_SOURCE_DENIED, -r, "the overlay's work directory %s cannot be read", source_name(source));
+        if (!empty)
+                return run_fail(run, FAILURE_SOURCE_DENIED, ENOTEMPTY, "the overlay's work directory %s must be empty", source_name(source));
+        return 0;
+}
+
+static int open_layers(struct run *run, const struct step *step, struct layers *layers) {
+        int r = 0;
+
+        layers->fds = calloc(step->n_layers > 0 ? step->n_layers : 1, sizeof(*layers->fds));
+        if (!layers->fds)
+                return log_oom();
+        for (size_t i = 0; i < step->n_layers && r == 0; i++) {
+                r = source_open(run, &step->layers[i], &layers->fds[i]);
+                if (r != 0)
+                        return r;
+                layers->n = i + 1;
+                r = source_check_layer(run, &step->layers[i], layers->fds[i]);
+        }
+        if (r == 0 && step->upper.kind != STEP_SOURCE_NONE) {
+                r = open_own(run, &step->upper, false, &layers->upper);
+                if (r == 0)
+                        r = open_own(run, &step->work, true, &layers->work);
+        }
+        return r;
+}
+
+int hand_overlay(struct run *run, size_t i) {
+        _cleanup_(layers_done) struct layers layers = {.upper = -1, .work = -1};
+        _cleanup_close_ int mount = -1, target = -1;
+        int r = open_layers(run, &run->job->steps[i], &layers);
+
+        if (r == 0) {
+                const struct overlay overlay = {.layers = layers.fds, .n_layers = layers.n, .upper = layers.upper, .work = layers.work};
+
+                r = overlay_mount(run, i, &overlay, &mount);
+        }
+        if (r == 0)
+                r = run_share(run, i, mount);
+        if (r == 0)
+                r = target_open(run, i, false, &target);
+        if (r == 0)
+                r = run_attach(run, i, &mount, target);
+        return r;
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Runs the steps of a job in order. A job that builds or mounts is all or nothing: when a step fails, what was made is
+ * taken back in reverse. A job that unmounts stops at the failure and keeps what is done. */
+
+#include "executor/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "executor/target.h"
+#include "kernel/detach.h"
+#include "kernel/resolve.h"
+#include "util/array.h"
+#include "util/log.h"
+#include "util/path.h"
+
+static int run_step(struct run *run, size_t step) {
+        switch (run->job->steps[step].kind) {
+        case STEP_TREE:
+                return hand_tree(run, step);
+        case STEP_ROOT:
+                return hand_root(run, step);
+        case STEP_BIND:
+                return hand_bind(run, step);
+        case STEP_FILESYSTEM:
+                return hand_filesystem(run, step);
+        case STEP_OVERLAY:
+                return hand_overlay(run, step);
+        case STEP_PUBLISH:
+                return hand_publish(run, step);
+        case STEP_UNMOUNT:
+        case STEP_DETACH:
+                return hand_unmount(run, step);
+        case STEP_REMOVE_POD:
+                return hand_remove_pod(run, step);
+        case STEP_IDENTIFY:
+                return hand_identify(run, step);
+        case _STEP_KIND_MAX:
+                break;
+        }
+        return -EINVAL;
+}
+
+static void forget_step(struct step_result *result) {
+        *result = (struct step_result) {};
+}
+
+/* Takes back one step of a living pod, or what a step of a new one left outside the tree. */
+static void undo_step(struct run *run, size_t step) {
+        struct hand *hand = &run->hands[step];
+
+        if (hand->attached) {
+                int r = detach_fd(hand->mount);
+
+                if (r < 0 && r != -EINVAL) /* EINVAL: somebody else unmounted it already */
+                        (void) log_errno(LOG_WARNING, r, "undo step %zu of job %" PRIu64, step, run->job->id);
+                hand->attached = false;
+        }
+        hand->mount = close_fd(hand->mount);
+        if (hand->base >= 0)
+                resolve_unmake(hand->base, hand->rest, hand->file);
+        forget_step(&run->result->steps[step]);
+}
+
+static void undo(struct run *run) {
+        run_forget_root(run);
+        if (run->tree >= 0 && (run->staged || run->published)) {
+                int r = detach_fd(run->tree);
+
+                if (r < 0 && r != -EINVAL)
+                        (void) log_errno(LOG_WARNING, r, "undo the tree of job %" PRIu64, run->job->id);
+        }
+        run->tree = close_fd(run->tree);
+        for (size_t i = run->job->n_steps; i > 0; i--)
+                undo_step(run, i - 1);
+        if (run->made_pod_directory)
+                (void) unlinkat(run->executor->pods_fd, run->job->uuid, AT_REMOVEDIR); /* not there: all the better */
+}
+
+static bool unmounts(const struct job *job) {
+        enum step_kind kind = job->n_steps > 0 ? job->steps[0].kind : STEP_IDENTIFY;
+
+        return kind == STEP_UNMOUNT || kind == STEP_DETACH || kind == STEP_REMOVE_POD;
+}
+
+static int run_begin(struct run *run) {
+        size_t n = run->job->n_steps;
+
+        run->hands = calloc(n > 0 ? n : 1, sizeof(*run->hands));
+        if (!run->hands)
+                return log_oom();
+        for (size_t i = 0; i < n; i++)
+                run->hands[i] = (struct hand) {.source = -1, .mount = -1, .base = -1};
+        intent_begin(run->executor->intent, run->job->id);
+        return 0;
+}
+
+static void run_end(struct run *run) {
+        run_forget_root(run);
+        run->opener = opener_free(run->opener);
+        run->tree = close_fd(run->tree);
+        for (size_t i = 0; run->hands && i < run->job->n_steps; i++) {
+                struct hand *hand = &run->hands[i];
+
+                hand->source = close_fd(hand->source);
+                hand->mount = close_fd(hand->mount);
+                hand->base = close_fd(hand->base);
+                free(hand->rest);
+        }
+        free(run->hands);
+        detach_leave();
+        intent_end(run->executor->intent);
+}
+
+void run_job(struct executor *executor, const struct job *job, const int *fds, struct job_result *result) {
+        struct run run = {.executor = executor, .job = job, .fds = fds, .result = result, .tree = -1, .root_fd = -1};
+        int r = run_begin(&run);
+
+        for (size_t i = 0; r == 0 && i < job->n_steps; i++) {
+                r = run_step(&run, i);
+                if (r == 0)
+                        result->steps[i].done = true;
+                else
+                        result->failed_step = (uint32_t) i;
+        }
+        if (r != 0 && run.hands && !unmounts(job))
+                undo(&run);
+        if (r < 0) {
+                run.error = -r;
+                (void) failure_from_errno(&run.failure, r);
+        }
+        run_end(&run);
+        result->failure = run.failure.kind;
+        result->error = run.error;
+        result->text = TAKE_PTR(run.failure.text);
+}
+
+int run_fail(struct run *run, enum failure_kind kind, int error, const char *format, ...) {
+        _cleanup_free_ char *text = NULL;
+        const char *name = error ? strerrorname_np(error) : NULL, *meaning = error ? strerrordesc_np(error) : NULL;
+        va_list arguments;
+        int r;
+
+        va_start(arguments, format);
+        r = vasprintf(&text, format, arguments);
+        va_end(arguments);
+        if (r < 0)
+                text = NULL;
+        run->error = error;
+        if (name)
+                return failure_set(&run->failure, kind, "%s: %s (%s)", text ? text : "", name, meaning ? meaning : "");
+        return failure_set(&run->failure, kind, "%s", text ? text : "");
+}
+
+int run_warn(struct run *run, const char *format, ...) {
+        _cleanup_free_ char *text = NULL;
+        va_list arguments;
+        int r;
+
+        va_start(arguments, format);
+        r = vasprintf(&text, format, arguments);
+        va_end(arguments);
+        if (r < 0) {
+                text = NULL;
+                return log_oom();
+        }
+        return strv_append(&run->result->warnings, text) < 0 ? log_oom() : 0;
+}
+
+int run_opener(struct run *run, struct opener **ret) {
+        if (!run->opener) {
+                int r = opener_start(&run->job->caller, &run->opener);
+
+                if (r < 0)
+                        return r;
+        }
+        *ret = run->opener;
+        return 0;
+}
+
+void run_forget_root(struct run *run) {
+        run->root_fd = close_fd(run->root_fd);
+        free(run->root_name);
+        run->root_name = NULL;
+}
+
+int run_container_root(struct run *run, const char *container, int *ret_fd) {
+        bool building = run->tree >= 0;
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        if (run->root_name && strcmp(run->root_name, container) == 0) {
+                *ret_fd = run->root_fd;
+                return 0;
+        }
+        run_forget_root(run);
+        if (asprintf(&path, "%s%s%s/rootfs", building ? "" : run->job->uuid, building ? "" : "/", container) < 0) {
+                path = NULL;
+                return log_oom();
+        }
+        run->root_name = strdup(container);
+        if (!run->root_name)
+                return log_oom();
+        run->root_fd = resolve_beneath(building ? run->tree : run->executor->pods_fd, path, false);
+        if (run->root_fd < 0) {
+                r = run->root_fd;
+                run->root_fd = -1;
+                run_forget_root(run);
+                return run_fail(run, FAILURE_NO_SUCH_CONTAINER, -r,
+                        "the root of container %s is not where podmount put it; see the pod's drift with podmountctl show", container);
+        }
+        *ret_fd = run->root_fd;
+        return 0;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * One job on its way: what the executor process has, what the job has made so far, and how it fails. The hands (one
+ * file a noun) work on it; run_job() calls them in order and takes back what they made when one fails.
+ *
+ * Hands return 0, a negative errno (logged), or a positive enum failure_kind with run->failure filled: util/failure.h.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "executor/intent.h"
+#include "executor/opener.h"
+#include "kernel/features.h"
+#include "plan/step.h"
+#include "util/failure.h"
+
+/* What lives as long as the process. */
+struct executor {
+        unsigned slot;
+        int runtime_fd, pods_fd; /* the executor's; pods_fd is -1 until pods/ is there */
+        struct features features;
+        struct intent *intent;
+};
+
+/* What one step holds until the job ends. */
+struct hand {
+        int source;    /* its source, -1 while it is not opened */
+        int mount;     /* the mount it made, -1 where nothing will be asked of it any more */
+        bool attached; /* that mount is attached in a living pod: the undo detaches it */
+        int base;      /* the directory below which mount points were made, or -1… */
+        char *rest;    /* …and which */
+        bool file;     /* …the last of them a file */
+};
+
+struct run {
+        struct executor *executor;
+        const struct job *job;
+        const int *fds; /* the job's, job->n_fds of them */
+        struct job_result *result;
+        struct failure failure;
+        int error;               /* the errno behind the failure, 0 if none */
+        struct opener *opener;   /* started when first needed */
+        struct hand *hands;      /* one a step */
+        int tree;                /* STEP_TREE's mount until the job ends, or -1 */
+        uint64_t propagation;    /* …what it is to be */
+        bool staged;             /* the tree is attached in the staging directory */
+        bool published;          /* …at pods/<uuid> */
+        bool made_pod_directory;
+        char *root_name;         /* the container whose root was last looked up… */
+        int root_fd;             /* …and that */
+};
+
+/* Runs a job that passed the door. Fills `result`; always returns, whatever happened. */
+void run_job(struct executor *executor, const struct job *job, const int *fds, struct job_result *result);
+
+/* Fills the failure: the sentence, then, with an errno, its name and meaning. Returns the kind. */
+int run_fail(struct run *run, enum failure_kind kind, int error, const char *format, ...) _printf_(4, 5);
+int run_warn(struct run *run, const char *format, ...) _printf_(2, 3);
+
+/* The root directory of a container, to resolve targets in; the fd stays the run's. */
+int run_container_root(struct run *run, const char *container, int *ret_fd);
+/* Forgets the look-up above, because something was mounted there. */
+void run_forget_root(struct run *run);
+
+/* The opener of this job; the run's. */
+int run_opener(struct run *run, struct opener **ret);
+
+/* Writes ids, device and attributes of a step's mount into its result and its ids into the intent file: before the
+ * mount is attached anywhere. */
+int run_note(struct run *run, size_t step, int mount);
+
+/* The id that says which mount a step made: unique, or the recycled one where the kernel has no other. */
+uint64_t run_key(const struct run *run, size_t step);
+
+/* Sets the attributes of a detached mount, cuts it from its peer groups and gives it its propagation. `recursive`: the
+ * mount has others below it that it brought along. */
+int run_dress(struct run *run, size_t step, int mount, bool recursive);
+/* The last part of it, enough for a new file system, which is made with its attributes and has no peers. */
+int run_share(struct run *run, size_t step, int mount);
+/* The step's attributes without what the caller may not undo, for a mount that has `inherited` ones. */
+uint64_t run_attributes(struct run *run, const struct step *step, uint64_t inherited);
+/* Puts a dressed mount on a target and takes its fd over. */
+int run_attach(struct run *run, size_t step, int *mount, int target);
+/* Attaching made a mount shared if what it was attached to is: sets what was asked for instead. */
+int run_settle(struct run *run, size_t step);
+
+/* The hands, one a step kind. */
+int hand_tree(struct run *run, size_t step);
+int hand_publish(struct run *run, size_t step);
+int hand_root(struct run *run, size_t step);
+int hand_bind(struct run *run, size_t step);
+int hand_filesystem(struct run *run, size_t step);
+int hand_overlay(struct run *run, size_t step);
+int hand_unmount(struct run *run, size_t step);
+int hand_remove_pod(struct run *run, size_t step);
+int hand_identify(struct run *run, size_t step);

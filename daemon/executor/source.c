@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Opening and cloning what the caller wants to see in a pod, never more than it could see before. */
+
+#include "executor/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "kernel/identity.h"
+#include "kernel/resolve.h"
+#include "kernel/submounts.h"
+#include "kernel/tree.h"
+#include "util/log.h"
+
+const char *source_name(const struct step_source *source) {
+        static char name[sizeof("fd ") + 3 * sizeof(uint32_t)];
+
+        if (source->kind == STEP_SOURCE_PATH)
+                return source->path;
+        (void) snprintf(name, sizeof(name), "fd %" PRIu32, source->fd); /* cannot be cut: sized for any number */
+        return name;
+}
+
+static int open_failed(struct run *run, const char *path, int r) {
+        switch (-r) {
+        case ENOENT:
+        case ENOTDIR:
+        case ENAMETOOLONG:
+                return run_fail(run, FAILURE_NO_SUCH_SOURCE, -r, "source %s does not exist on the host", path);
+        case EACCES:
+        case EPERM:
+                return run_fail(run, FAILURE_SOURCE_DENIED, -r,
+                        "source %s cannot be reached by the caller; it needs search permission on each directory of the path", path);
+        case ELOOP:
+        case EXDEV:
+                return run_fail(run, FAILURE_SOURCE_DENIED, -r,
+                        "source %s leads through a magic link or too many symlinks; name the file itself, or send an fd of it", path);
+        case ETIMEDOUT:
+                return run_fail(run, FAILURE_TIMED_OUT, -r,
+                        "source %s did not answer in time; see whether its file system is alive", path);
+        default:
+                return run_fail(run, FAILURE_SOURCE_DENIED, -r, "source %s cannot be opened", path);
+        }
+}
+
+static int open_path(struct run *run, const char *path, int *ret_fd) {
+        struct opener *opener;
+        int fd;
+
+        if (run->job->caller.root)
+                fd = resolve_source(path);
+        else {
+                int r = run_opener(run, &opener);
+
+                if (r < 0)
+                        return r;
+                fd = opener_open(opener, path);
+        }
+        if (fd < 0)
+                return open_failed(run, path, fd);
+        *ret_fd = fd;
+        return 0;
+}
+
+/* Files that are on no mount at all can be told by their type, or by the file system the kernel keeps them in. */
+static const char *mountless(int fd, const struct stat *status) {
+        struct statfs fs;
+
+        switch (status->st_mode & S_IFMT) {
+        case S_IFDIR:
+        case S_IFLNK:
+        case S_IFBLK:
+        case S_IFCHR:
+                return NULL;
+        default:
+                break;
+        }
+        if (fstatfs(fd, &fs) < 0)
+                return "a file whose file system does not answer";
+        switch ((unsigned long) fs.f_type) {
+        case PIPEFS_MAGIC:
+                return "a pipe";
+        case SOCKFS_MAGIC:
+                return "a socket";
+        case ANON_INODE_FS_MAGIC:
+                return "an anonymous inode (an epoll, event, pid or similar fd)";
+        case 0x50494446: /* PIDFS_MAGIC, Linux 6.9 */
+                return "a pidfd";
+        case NSFS_MAGIC:
+                return "a namespace";
+        default:
+                break;
+        }
+        if (status->st_nlink == 0 && fcntl(fd, F_GET_SEALS) >= 0)
+                return "a memfd";
+        return NULL;
+}
+
+static int take_fd(struct run *run, const struct step_source *source, int *ret_fd) {
+        struct stat status;
+        const char *kind;
+        int fd;
+
+        if (fstat(run->fds[source->fd], &status) < 0)
+                return log_errno(LOG_ERR, errno, "fstat an fd of a job");
+        kind = mountless(run->fds[source->fd], &status);
+        if (kind)
+                return run_fail(run, FAILURE_INVALID_ARGS, 0,
+                        "%s is %s, which cannot be mounted; send an fd of a directory, of a file or of a detached mount",
+                        source_name(source), kind);
+        fd = fcntl(run->fds[source->fd], F_DUPFD_CLOEXEC, 3);
+        if (fd < 0)
+                return log_errno(LOG_ERR, errno, "duplicate an fd of a job");
+        *ret_fd = fd;
+        return 0;
+}
+
+int source_open(struct run *run, const struct step_source *source, int *ret_fd) {
+        switch (source->kind) {
+        case STEP_SOURCE_PATH:
+                return open_path(run, source->path, ret_fd);
+        case STEP_SOURCE_FD:
+                return take_fd(run, source, ret_fd);
+        case STEP_SOURCE_NONE:
+                break;
+        }
+        return -EINVAL;
+}
+
+int source_of_step(struct run *run, size_t i, int *ret_fd, mode_t *ret_type) {
+        struct hand *hand = &run->hands[i];
+        struct identity identity;
+        int r;
+
+        if (hand->source < 0) {
+                r = source_open(run, &run->job->steps[i].source, &hand->source);
+                if (r != 0)
+                        return r;
+        }
+        r = identity_read(hand->source, "", run->executor->features.unique_id, &identity);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "look at a source");
+        *ret_fd = hand->source;
+        *ret_type = identity.mode;
+        return 0;
+}
+
+static int hidden(struct run *run, const struct step *step, const char *what) {
+        return run_fail(run, FAILURE_SOURCE_DENIED, 0, "source %s has %s", source_name(&step->source), what);
+}
+
+/* What the caller would get to see that is covered now. */
+static int check_hidden(struct run *run, const struct step *step, const struct submounts *below, bool recursive) {
+        if (!recursive && below->children)
+                return hidden(run, step, "mounts below it, and a plain bind would show what they hide: use rbind");
+        if (recursive && below->unbindable)
+                return hidden(run, step, "an unbindable mount below it, and a copy without it would show what it hides");
+        return 0;
+}
+
+static int clone_failed(struct run *run, const struct step *step, int r) {
+        return run_fail(run, r == -EPERM || r == -EACCES ? FAILURE_SOURCE_DENIED : FAILURE_MOUNT_FAILED, -r,
+                "source %s cannot be cloned%s", source_name(&step->source), r == -EINVAL ? " (is it on an unbindable mount?)" : "");
+}
+
+/* An fd that is on no mount of this namespace: a detached mount with everything below it, or something of elsewhere,
+ * which run_dress() finds out. */
+static int clone_detached(struct run *run, const struct step *step, int source, int *ret_mount) {
+        int fd = tree_clone(source, true);
+
+        if (fd == -EINVAL) {
+                fd = fcntl(source, F_DUPFD_CLOEXEC, 3);
+                if (fd < 0)
+                        return log_errno(LOG_ERR, errno, "duplicate a detached mount");
+        }
+        if (fd < 0)
+                return clone_failed(run, step, fd);
+        *ret_mount = fd;
+        return 0;
+}
+
+static int is_attached(struct run *run, int fd) {
+        const struct features *features = &run->executor->features;
+        struct identity identity;
+        int r = identity_read(fd, "", features->unique_id, &identity);
+
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "look at a source");
+        return submounts_find(features->unique_id ? identity.key : 0, (uint32_t) identity.key, "/", features->statmount);
+}
+
+int source_clone(struct run *run, size_t i, int *ret_mount, bool *ret_recursive) {
+        const struct step *step = &run->job->steps[i];
+        bool recursive = step->flags & STEP_RECURSIVE, attached = true;
+        struct submounts below;
+        mode_t type;
+        int fd, r = source_of_step(run, i, &fd, &type), mount;
+
+        if (r != 0)
+                return r;
+        if (step->source.kind == STEP_SOURCE_FD) {
+                r = is_attached(run, fd);
+                if (r < 0)
+                        return r;
+                attached = r;
+        }
+        if (!attached) {
+                *ret_recursive = true;
+                return clone_detached(run, step, fd, ret_mount);
+        }
+        mount = tree_clone(fd, recursive);
+        if (mount < 0)
+                return clone_failed(run, step, mount);
+        /* Looked at after the clone: what is not covered now was not hidden from the caller. */
+        if (!run->job->caller.root && S_ISDIR(type)) {
+                r = submounts_read(fd, run->executor->features.statmount, &below);
+                if (r == 0)
+                        r = check_hidden(run, step, &below, recursive);
+                if (r != 0) {
+                        (void) close_fd(mount);
+                        return r;
+                }
+        }
+        *ret_mount = mount;
+        *ret_recursive = recursive;
+        return 0;
+}
+
+int source_check_layer(struct run *run, const struct step_source *source, int fd) {
+        struct identity identity;
+        struct submounts below;
+        int r = identity_read(fd, "", run->executor->features.unique_id, &identity);
+
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "look at a layer");
+        if (!S_ISDIR(identity.mode))
+                return run_fail(run, FAILURE_NO_SUCH_SOURCE, ENOTDIR, "%s is not a directory", source_name(source));
+        if (run->job->caller.root)
+                return 0;
+        r = submounts_read(fd, run->executor->features.statmount, &below);
+        if (r < 0)
+                return r;
+        if (below.children)
+                return run_fail(run, FAILURE_SOURCE_DENIED, 0,
+                        "%s has mounts below it, and an overlay of it would show what they hide", source_name(source));
+        return 0;
+}

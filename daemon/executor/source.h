@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Sources: paths opened as the caller, fds that the caller sent. Being able to open is not owning: see source_clone()
+ * and source_check_layer().
+ */
+
+#include <sys/types.h>
+
+#include "executor/run.h"
+
+/* Opens a source. The fd is the caller's of this function (a duplicate of one that came with the job). */
+int source_open(struct run *run, const struct step_source *source, int *ret_fd);
+
+/* The step's own source, opened once and kept in its hand, and the type bits of its mode. */
+int source_of_step(struct run *run, size_t step, int *ret_fd, mode_t *ret_type);
+
+/* A detached mount of the step's source: a clone, or the very mount if the fd is a detached one that cannot be cloned.
+ * For anyone but root a clone that is not recursive of a directory with mounts below it is FAILURE_SOURCE_DENIED.
+ * *ret_recursive: mounts below came along. */
+int source_clone(struct run *run, size_t step, int *ret_mount, bool *ret_recursive);
+
+/* Whether the caller may have this directory as a layer of an overlay, which shows nothing of what is mounted below it. */
+int source_check_layer(struct run *run, const struct step_source *source, int fd);
+
+/* How people call a source: its path, or "fd <index>". Valid until the next call. */
+const char *source_name(const struct step_source *source);

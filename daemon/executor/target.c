@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Where a mount goes. The pod's own processes may be renaming and linking all the while: every answer here is about an
+ * fd, and the mount goes on that fd. */
+
+#include "executor/target.h"
+
+#include <errno.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "kernel/identity.h"
+#include "kernel/resolve.h"
+#include "spec/target.h"
+#include "util/log.h"
+#include "util/path.h"
+
+/* What a mount of this step is, in the words of the rule for /proc and /sys. */
+static const char *step_type(const struct step *step) {
+        if (step->kind == STEP_FILESYSTEM)
+                return step->type;
+        return step->kind == STEP_OVERLAY ? "overlay" : "bind";
+}
+
+int target_failed(struct run *run, const struct step *step, const char *target, int r) {
+        switch (-r) {
+        case ELOOP:
+        case EXDEV:
+                return run_fail(run, FAILURE_ESCAPES_ROOT, -r,
+                        "target %s leads through a magic link or out of the root of container %s; name a place inside it",
+                        target, step->container);
+        case ENOENT:
+                return run_fail(run, FAILURE_INVALID_TARGET, -r,
+                        "target %s does not exist in container %s and cannot be made there; make it in the root's source first",
+                        target, step->container);
+        case ENOTDIR:
+                return run_fail(run, FAILURE_INVALID_TARGET, -r, "target %s: something on the way to it is a file where a directory is needed",
+                        target);
+        default:
+                return run_fail(run, FAILURE_INVALID_TARGET, -r, "target %s of container %s cannot be reached", target, step->container);
+        }
+}
+
+/* The mount that the plan expects below the target: 0 for none. */
+static uint64_t cover_key(const struct run *run, const struct step *step) {
+        return step->cover_step != STEP_NO_COVER ? run_key(run, step->cover_step) : step->cover_id;
+}
+
+/* The rule that the spec's destination passed, for the place that was really reached: a symlink or a bind may have led
+ * into proc or sysfs from anywhere. */
+static int check_system(struct run *run, const struct step *step, int fd) {
+        const char *top;
+        struct statfs fs;
+
+        if (fstatfs(fd, &fs) < 0)
+                return run_fail(run, FAILURE_INVALID_TARGET, errno, "the file system of target %s does not answer", step->target);
+        if (fs.f_type != PROC_SUPER_MAGIC && fs.f_type != SYSFS_MAGIC)
+                return 0;
+        top = fs.f_type == PROC_SUPER_MAGIC ? "/proc" : "/sys";
+        if (path_is_below(step->target, top) && !target_refusal(step->target, step_type(step)))
+                return 0;
+        return run_fail(run, FAILURE_INVALID_TARGET, 0,
+                "target %s of container %s lies in a %s, where only a few well-known places may be mounted on; see podmount-spec(5)",
+                step->target, step->container, fs.f_type == PROC_SUPER_MAGIC ? "proc file system" : "sysfs");
+}
+
+static int make_failed(struct run *run, const struct step *step, int r) {
+        switch (-r) {
+        case EACCES:
+        case EPERM:
+                return run_fail(run, FAILURE_INVALID_TARGET, -r,
+                        "target %s does not exist in container %s and the caller may not make it; make it in the root's source first",
+                        step->target, step->container);
+        case EROFS:
+                return run_fail(run, FAILURE_INVALID_TARGET, -r,
+                        "target %s does not exist in container %s, which is read-only; make it in the source first", step->target,
+                        step->container);
+        case ETIMEDOUT:
+                return run_fail(run, FAILURE_TIMED_OUT, -r, "making target %s took too long", step->target);
+        default:
+                return run_fail(run, FAILURE_INVALID_TARGET, -r, "target %s of container %s cannot be made", step->target, step->container);
+        }
+}
+
+static int make(struct run *run, const struct step *step, int base, const char *rest, bool file) {
+        struct opener *opener;
+        int r;
+
+        if (step->create != STEP_CREATE_AS_CALLER || run->job->caller.root)
+                return resolve_make(base, rest, file);
+        r = run_opener(run, &opener);
+        return r < 0 ? r : opener_make(opener, base, rest, file);
+}
+
+/* Makes what is missing of the target and remembers it for the undo and the record. */
+static int target_make(struct run *run, size_t i, int root, bool file, int *ret_fd) {
+        const struct step *step = &run->job->steps[i];
+        struct hand *hand = &run->hands[i];
+        _cleanup_close_ int base = -1;
+        _cleanup_free_ char *rest = NULL;
+        struct identity identity;
+        int r = resolve_deepest(root, step->target, &base, NULL, &rest), fd;
+
+        if (r < 0)
+                return r == -ENOMEM ? log_oom() : target_failed(run, step, step->target, r);
+        if (step->create == STEP_CREATE_NEVER || step->create == STEP_CREATE_STUB)
+                return target_failed(run, step, step->target, -ENOENT);
+        r = identity_read(base, "", run->executor->features.unique_id, &identity);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "look at a target's parent");
+        if (identity.key != cover_key(run, step))
+                return run_fail(run, FAILURE_INVALID_TARGET, 0, "target %s of container %s does not exist and lies on a mount that podmount may "
+                        "not modify; make it there first, or name the place without symlinks", step->target, step->container);
+        r = check_system(run, step, base);
+        if (r != 0)
+                return r;
+        fd = make(run, step, base, rest, file);
+        if (fd < 0)
+                return make_failed(run, step, fd);
+        run->result->steps[i].made = (uint32_t) resolve_count(rest);
+        run->result->steps[i].made_file = file;
+        /* On a file system of a tree that was never published the undo is closing the tree. */
+        if (run->tree < 0 || step->create == STEP_CREATE_AS_CALLER) {
+                hand->base = TAKE_FD(base);
+                hand->rest = TAKE_PTR(rest);
+                hand->file = file;
+        }
+        *ret_fd = fd;
+        return 0;
+}
+
+static int target_check(struct run *run, const struct step *step, int fd, bool file) {
+        struct identity identity;
+        int r = identity_read(fd, "", run->executor->features.unique_id, &identity);
+
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "look at a target");
+        if (identity.mount_root && !(step->flags & STEP_STACK) && identity.key != cover_key(run, step))
+                return run_fail(run, FAILURE_TARGET_IN_USE, 0,
+                        "target %s of container %s is a mount point already; unmount it first, or ask to stack", step->target, step->container);
+        if (!file && !S_ISDIR(identity.mode))
+                return run_fail(run, FAILURE_INVALID_TARGET, ENOTDIR, "target %s of container %s is a file where a directory is needed",
+                        step->target, step->container);
+        if (file && S_ISDIR(identity.mode))
+                return run_fail(run, FAILURE_INVALID_TARGET, EISDIR, "target %s of container %s is a directory where a file is needed",
+                        step->target, step->container);
+        return check_system(run, step, fd);
+}
+
+int target_open(struct run *run, size_t i, bool file, int *ret_fd) {
+        const struct step *step = &run->job->steps[i];
+        _cleanup_close_ int fd = -1;
+        int root, r = run_container_root(run, step->container, &root);
+
+        if (r != 0)
+                return r;
+        fd = resolve_in_root(root, step->target);
+        if (fd == -ENOENT)
+                return target_make(run, i, root, file, ret_fd);
+        if (fd < 0)
+                return target_failed(run, step, step->target, fd);
+        r = target_check(run, step, fd, file);
+        if (r != 0)
+                return r;
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* STEP_TREE and STEP_PUBLISH: the tmpfs that carries a pod, built where nobody sees it and attached at once. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "executor/run.h"
+#include "executor/staging.h"
+#include "kernel/fscontext.h"
+#include "kernel/identity.h"
+#include "kernel/resolve.h"
+#include "kernel/tree.h"
+#include "util/array.h"
+#include "util/log.h"
+
+enum { TREE_INODES = 1024 }; /* its own directories aside: the owner may not fill the kernel's memory with more */
+
+static int make_containers(int tree, char *const *containers) {
+        for (size_t i = 0; containers && containers[i]; i++) {
+                _cleanup_close_ int made = resolve_make(tree, containers[i], false);
+
+                if (made < 0)
+                        return log_errno(LOG_ERR, made, "make the directory of container %s", containers[i]);
+                if (mkdirat(made, "rootfs", 0755) < 0)
+                        return log_errno(LOG_ERR, errno, "make the root of container %s", containers[i]);
+        }
+        return 0;
+}
+
+int hand_tree(struct run *run, size_t i) {
+        const struct step *step = &run->job->steps[i];
+        const struct job *job = run->job;
+        uint64_t inodes = TREE_INODES + 2 * strv_length(job->containers);
+        int r;
+
+        run->propagation = step->propagation;
+        run->tree = fscontext_tmpfs(step->size, inodes, 0700, job->owner, job->owner_group,
+                step->attr_set | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+        if (run->tree < 0) {
+                r = run->tree;
+                run->tree = -1;
+                return run_fail(run, FAILURE_MOUNT_FAILED, -r, "making the tmpfs of pod %s failed", job->uuid);
+        }
+        r = make_containers(run->tree, job->containers);
+        if (r == 0)
+                r = run_note(run, i, run->tree);
+        if (r == 0)
+                r = run_share(run, i, run->tree);
+        if (r == 0 && !run->executor->features.detached_attach) {
+                r = staging_attach(run, run->tree, "tree");
+                run->staged = r == 0;
+        }
+        return r;
+}
+
+/* Makes pods/<uuid>. It stays root's: what its owner could put into it while nothing is mounted there, would keep it
+ * from being removed. The root of the tree is the owner's. */
+static int make_pod_directory(struct run *run, int *ret_fd) {
+        const struct job *job = run->job;
+        struct identity identity;
+        int fd, r;
+
+        if (mkdirat(run->executor->pods_fd, job->uuid, 0700) == 0)
+                run->made_pod_directory = true;
+        else if (errno != EEXIST)
+                return log_errno(LOG_ERR, errno, "make pods/%s", job->uuid);
+        r = identity_read(run->executor->pods_fd, job->uuid, run->executor->features.unique_id, &identity);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "look at pods/%s", job->uuid);
+        if (identity.mount_root)
+                return run_fail(run, FAILURE_TARGET_IN_USE, 0,
+                        "something is mounted at pods/%s already; collect it with podmountctl gc, or choose another UUID", job->uuid);
+        fd = resolve_beneath(run->executor->pods_fd, job->uuid, true);
+        if (fd < 0)
+                return log_errno(LOG_ERR, fd, "open pods/%s", job->uuid);
+        *ret_fd = fd;
+        return 0;
+}
+
+/* Where the tree became shared or was made private as a whole, single mounts are set to what was asked for them. */
+static int settle_all(struct run *run) {
+        int r = 0;
+
+        if (run->propagation != MS_SHARED)
+                r = tree_set(run->tree, true, 0, 0, MS_PRIVATE);
+        if (r < 0)
+                return run_fail(run, FAILURE_MOUNT_FAILED, -r, "the propagation of pod %s cannot be set", run->job->uuid);
+        for (size_t i = 0; i < run->job->n_steps && r == 0; i++)
+                if (run->hands[i].mount >= 0)
+                        r = run_settle(run, i);
+        return r;
+}
+
+int hand_publish(struct run *run, size_t i _unused_) {
+        _cleanup_close_ int directory = -1;
+        int r = make_pod_directory(run, &directory);
+
+        if (r != 0)
+                return r;
+        r = tree_attach(run->tree, directory, "");
+        if (r == -ENOSPC)
+                return run_fail(run, FAILURE_QUOTA_EXCEEDED, -r,
+                        "the host's mount namespace is full (sysctl fs.mount-max); collect pods that are not needed any more");
+        if (r < 0)
+                return run_fail(run, FAILURE_MOUNT_FAILED, -r, "attaching pod %s at its place failed", run->job->uuid);
+        run->published = true;
+        return settle_all(run);
+}

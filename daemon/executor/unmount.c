@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* STEP_UNMOUNT, STEP_DETACH, STEP_REMOVE_POD: one recorded mount goes, and never another one. Found by its physical
+ * path without any symlink, checked by id, unmounted through its parent directory. That it is gone already is success. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "executor/run.h"
+#include "kernel/detach.h"
+#include "kernel/identity.h"
+#include "kernel/resolve.h"
+#include "kernel/submounts.h"
+#include "util/log.h"
+#include "util/path.h"
+
+/* Where the mount of a step should be: `parent`, relative to pods/ ("" for pods/ itself), and the name in it. */
+struct place {
+        char *parent;
+        const char *name;
+};
+
+static void place_done(struct place *place) {
+        free(place->parent);
+}
+
+static int place_of(const struct run *run, const struct step *step, struct place *ret) {
+        char *path, *slash;
+
+        if (asprintf(&path, "%s%s%s", run->job->uuid, step->target[0] ? "/" : "", step->target) < 0)
+                return log_oom();
+        slash = strrchr(path, '/');
+        *ret = (struct place) {.parent = path, .name = slash ? slash + 1 : run->job->uuid};
+        if (slash)
+                *slash = 0;
+        else
+                path[0] = 0;
+        return 0;
+}
+
+/* Enters the parent directory; the one that the step before entered is not looked up again. It is entered, not held
+ * open: the next step may be to unmount what it lies on. */
+static int enter(struct run *run, struct place *place) {
+        _cleanup_close_ int parent = -1;
+        int r;
+
+        if (run->root_name && strcmp(run->root_name, place->parent) == 0)
+                return 0;
+        run_forget_root(run);
+        parent = resolve_beneath(run->executor->pods_fd, place->parent, false);
+        if (parent < 0) {
+                detach_leave();
+                return parent;
+        }
+        r = detach_enter(parent);
+        if (r < 0)
+                return r;
+        run->root_name = strdup(place->parent);
+        return run->root_name ? 0 : log_oom();
+}
+
+static int pods_path(const struct run *run, char **ret) {
+        char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+        _cleanup_free_ char *path = calloc(1, PATH_MAX);
+
+        if (!path)
+                return log_oom();
+        (void) snprintf(link, sizeof(link), "/proc/self/fd/%d", run->executor->pods_fd); /* cannot be cut: sized for any int */
+        if (readlink(link, path, PATH_MAX - 1) < 0)
+                return log_errno(LOG_ERR, errno, "read %s", link);
+        *ret = TAKE_PTR(path);
+        return 0;
+}
+
+/* The mount is not topmost at its place. Gone altogether: that is what was wanted. */
+static int elsewhere(struct run *run, const struct step *step, bool something_there) {
+        _cleanup_free_ char *below = NULL;
+        int r = pods_path(run, &below);
+
+        if (r == 0)
+                r = submounts_find(step->id, step->mount_id, below, run->executor->features.statmount);
+        if (r <= 0)
+                return r;
+        if (something_there)
+                return run_fail(run, FAILURE_BUSY, 0, "another mount covers %s/%s; unmount that first", run->job->uuid, step->target);
+        return run_fail(run, FAILURE_NO_SUCH_MOUNT, 0,
+                "the mount recorded at %s/%s is mounted elsewhere by now, a directory above it was renamed; see podmountctl show",
+                run->job->uuid, step->target);
+}
+
+/* Removes what podmount had made of the mount point, from the deepest up. */
+static void remove_made(struct run *run, const struct step *step) {
+        _cleanup_free_ char *path = NULL;
+        _cleanup_close_ int base = -1;
+        char *rest;
+
+        if (step->made == 0 || step->made > resolve_count(step->target))
+                return;
+        if (asprintf(&path, "%s/%s", run->job->uuid, step->target) < 0) {
+                path = NULL;
+                return (void) log_oom();
+        }
+        rest = path + strlen(path);
+        for (uint32_t i = 0; i < step->made; i++)
+                do
+                        rest--;
+                while (*rest != '/');
+        *rest++ = 0;
+        base = resolve_beneath(run->executor->pods_fd, path, false);
+        if (base >= 0)
+                resolve_unmake(base, rest, step->made_file);
+}
+
+static int unmount_failed(struct run *run, const struct step *step, int r) {
+        switch (-r) {
+        case EBUSY:
+                return run_fail(run, FAILURE_BUSY, -r, "the mount at %s/%s is in use; see podmountctl holders, or unmount lazily", run->job->uuid,
+                        step->target);
+        case EINVAL:
+        case ENOENT:
+                return elsewhere(run, step, false);
+        default:
+                return run_fail(run, FAILURE_MOUNT_FAILED, -r, "unmounting %s/%s failed", run->job->uuid, step->target);
+        }
+}
+
+static int unmount_at(struct run *run, const struct step *step, const char *name) {
+        bool lazy = step->kind == STEP_DETACH || (step->flags & STEP_LAZY_BELOW);
+        bool unique = run->executor->features.unique_id && step->id != 0;
+        struct identity identity;
+        int r = identity_read(AT_FDCWD, name, unique, &identity);
+
+        if (r == -ENOENT)
+                return elsewhere(run, step, false);
+        if (r < 0)
+                return run_fail(run, FAILURE_MOUNT_FAILED, -r, "looking at %s/%s failed", run->job->uuid, step->target);
+        if (identity.key != (unique ? step->id : step->mount_id) || !identity.mount_root)
+                return elsewhere(run, step, identity.mount_root);
+        r = detach_name(name, lazy);
+        return r < 0 ? unmount_failed(run, step, r) : 0;
+}
+
+int hand_unmount(struct run *run, size_t i) {
+        const struct step *step = &run->job->steps[i];
+        _cleanup_(place_done) struct place place = {};
+        int r = place_of(run, step, &place);
+
+        if (r < 0)
+                return r;
+        r = enter(run, &place);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                r = elsewhere(run, step, false);
+        else
+                r = unmount_at(run, step, place.name);
+        if (r == 0)
+                remove_made(run, step);
+        return r;
+}
+
+int hand_remove_pod(struct run *run, size_t i _unused_) {
+        run_forget_root(run);
+        detach_leave();
+        if (unlinkat(run->executor->pods_fd, run->job->uuid, AT_REMOVEDIR) == 0 || errno == ENOENT)
+                return 0;
+        if (errno == EBUSY)
+                return run_fail(run, FAILURE_BUSY, errno, "something is still mounted at pods/%s; see podmountctl tree", run->job->uuid);
+        if (errno == ENOTEMPTY)
+                return run_fail(run, FAILURE_BUSY, errno, "pods/%s is not empty although nothing is mounted there; remove what is in it",
+                        run->job->uuid);
+        return run_fail(run, FAILURE_MOUNT_FAILED, errno, "pods/%s cannot be removed", run->job->uuid);
+}
