@@ -3,6 +3,8 @@
 /* Changes of the records, each a bound statement within the transaction that the caller has begun. */
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "store/statement.h"
 #include "util/log.h"
@@ -17,6 +19,12 @@ static int use(struct store *store, enum statement_kind kind, struct statement *
         return 0;
 }
 
+/* What a change needs is not there: the transaction is spoilt. */
+static int not_there(struct store *store, const char *what, const char *uuid) {
+        store->failed = -ENOENT;
+        return log_errno(LOG_ERR, ENOENT, "state.db: %s of pod %s", what, uuid);
+}
+
 /* Runs a change of something that must be there. */
 static int run_existing(struct statement *statement, const char *what, const char *uuid) {
         struct store *store = statement->store;
@@ -24,11 +32,32 @@ static int run_existing(struct statement *statement, const char *what, const cha
 
         if (r < 0)
                 return r;
-        if (sqlite3_changes(store->db) == 0) {
-                store->failed = -ENOENT;
-                return log_errno(LOG_ERR, ENOENT, "state.db: %s of pod %s", what, uuid);
+        return sqlite3_changes(store->db) == 0 ? not_there(store, what, uuid) : 0;
+}
+
+/* 1 with the key of a pod, 0 if there is none. */
+static int find_pod(struct store *store, const char *uuid, int64_t *ret) {
+        struct statement statement;
+        int r;
+
+        if (store->last_uuid && strcmp(store->last_uuid, uuid) == 0) {
+                *ret = store->last_number;
+                return 1;
         }
-        return 0;
+        statement = statement_use(store, STATEMENT_FIND_POD);
+        statement_bind_text(&statement, uuid);
+        r = statement_next(&statement);
+        if (r <= 0)
+                return r;
+        free(store->last_uuid);
+        store->last_uuid = strdup(uuid);
+        store->last_number = *ret = statement_int(&statement);
+        statement_end(&statement);
+        if (!store->last_uuid) {
+                store->failed = -ENOMEM;
+                return log_oom();
+        }
+        return 1;
 }
 
 int store_put_pod(struct store *store, const struct record_pod *pod) {
@@ -70,6 +99,7 @@ int store_delete_pod(struct store *store, const char *uuid) {
         if (r < 0)
                 return r;
         statement_bind_text(&statement, uuid);
+        store_forget_pod(store);
         return statement_run(&statement);
 }
 
@@ -98,12 +128,18 @@ static void bind_mount(struct statement *statement, const struct record_mount *m
 int store_put_mount(struct store *store, const char *uuid, struct record_mount *mount) {
         const bool add = mount->row == 0;
         struct statement statement;
+        int64_t number;
         int r = use(store, add ? STATEMENT_ADD_MOUNT : STATEMENT_SET_MOUNT, &statement);
 
         if (r < 0)
                 return r;
+        r = find_pod(store, uuid, &number);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return not_there(store, "the record", uuid);
+        statement_bind_int(&statement, number);
         bind_mount(&statement, mount);
-        statement_bind_text(&statement, uuid);
         if (!add)
                 statement_bind_int(&statement, mount->row);
         r = run_existing(&statement, "a mount", uuid);
@@ -116,11 +152,14 @@ int store_put_mount(struct store *store, const char *uuid, struct record_mount *
 
 int store_delete_mount(struct store *store, const char *uuid, int64_t row) {
         struct statement statement;
+        int64_t number;
         int r = use(store, STATEMENT_DELETE_MOUNT, &statement);
 
-        if (r < 0)
+        if (r == 0)
+                r = find_pod(store, uuid, &number);
+        if (r <= 0)
                 return r;
-        statement_bind_text(&statement, uuid);
+        statement_bind_int(&statement, number);
         statement_bind_int(&statement, row);
         return statement_run(&statement);
 }

@@ -25,17 +25,17 @@ static const char *const statement_sql[_STATEMENT_MAX] = {
                               " warnings = excluded.warnings",
         [STATEMENT_SET_STATE] = "UPDATE pod SET state = ?, reason = ? WHERE uuid = ?",
         [STATEMENT_DELETE_POD] = "DELETE FROM pod WHERE uuid = ?",
+        [STATEMENT_FIND_POD] = "SELECT number FROM pod WHERE uuid = ?",
         [STATEMENT_ADD_MOUNT] = "INSERT INTO mount (pod, id, mount_id, container, target, source, type, options, request,"
                                 " source_key, device, attributes, propagation, made, made_file, nested, deferred,"
                                 " ground_free, ground_caller)"
-                                " SELECT number, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
-                                " FROM pod WHERE uuid = ?",
-        [STATEMENT_SET_MOUNT] = "UPDATE mount SET id = ?, mount_id = ?, container = ?, target = ?, source = ?, type = ?,"
+                                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [STATEMENT_SET_MOUNT] = "UPDATE mount SET pod = ?, id = ?, mount_id = ?, container = ?, target = ?, source = ?, type = ?,"
                                 " options = ?, request = ?, source_key = ?, device = ?, attributes = ?,"
                                 " propagation = ?, made = ?, made_file = ?, nested = ?, deferred = ?, ground_free = ?,"
                                 " ground_caller = ?"
-                                " WHERE pod = (SELECT number FROM pod WHERE uuid = ?) AND row = ?",
-        [STATEMENT_DELETE_MOUNT] = "DELETE FROM mount WHERE pod = (SELECT number FROM pod WHERE uuid = ?) AND row = ?",
+                                " WHERE pod = ?1 AND row = ?",
+        [STATEMENT_DELETE_MOUNT] = "DELETE FROM mount WHERE pod = ? AND row = ?",
         [STATEMENT_PUT_INTENT] = "INSERT INTO intent (job, uuid, verb, lazy, detail) VALUES (?, ?, ?, ?, ?)"
                                  " ON CONFLICT (job) DO UPDATE SET uuid = excluded.uuid, verb = excluded.verb,"
                                  " lazy = excluded.lazy, detail = excluded.detail",
@@ -163,7 +163,7 @@ int statement_next(struct statement *statement) {
                 statement_end(statement);
                 return log_errno(LOG_ERR, statement->error, "state.db holds a value that podmount does not write");
         }
-        rc = sqlite3_step(statement->handle);
+        rc = statement->error != SQLITE_OK ? statement->error : sqlite3_step(statement->handle);
         statement->index = 0;
         if (rc == SQLITE_ROW)
                 return 1;

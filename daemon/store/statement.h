@@ -20,6 +20,7 @@ enum statement_kind {
         STATEMENT_PUT_POD,
         STATEMENT_SET_STATE,
         STATEMENT_DELETE_POD,
+        STATEMENT_FIND_POD,
         STATEMENT_ADD_MOUNT,
         STATEMENT_SET_MOUNT,
         STATEMENT_DELETE_MOUNT,
@@ -35,8 +36,13 @@ struct store {
         sqlite3 *db;
         sqlite3_stmt *statements[_STATEMENT_MAX];
         uint64_t next_job;
+        char *last_uuid;     /* the pod looked up last, NULL for none: mounts of one come in rows… */
+        int64_t last_number; /* …and this is its key */
         int failed; /* the first error within the transaction: it can only be rolled back */
 };
+
+/* Forgets the pod looked up last, which may be gone. */
+void store_forget_pod(struct store *store);
 
 /* Prepares all of them. An SQLite result code. */
 int statements_prepare(struct store *store);

@@ -145,6 +145,10 @@ int store_open(const char *directory, struct store **ret, int *ret_version) {
 
         if (!store)
                 return log_oom();
+        /* The front has one thread and counts no bytes: no lock around each allocation. Refused, and needless, once SQLite
+         * is in use. */
+        (void) sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+        (void) sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
         r = open_file(store, directory);
         if (r != 0)
                 return r;
@@ -177,6 +181,7 @@ struct store *store_free(struct store *store) {
                 return NULL;
         store_rollback(store);
         statements_done(store);
+        store_forget_pod(store);
         (void) sqlite3_close(store->db); /* cannot be busy: every statement is gone. Copies the log back */
         free(store);
         return NULL;
@@ -200,9 +205,15 @@ int store_commit(struct store *store) {
         return r;
 }
 
+void store_forget_pod(struct store *store) {
+        free(store->last_uuid);
+        store->last_uuid = NULL;
+}
+
 void store_rollback(struct store *store) {
         struct statement statement;
 
+        store_forget_pod(store); /* it may have come with this transaction */
         /* SQLite ends the transaction by itself after some errors. */
         if (!store->db || sqlite3_get_autocommit(store->db) || !store->statements[STATEMENT_ROLLBACK])
                 return;
