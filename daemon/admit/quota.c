@@ -12,8 +12,8 @@ static int exceeds(const char *limit, uint64_t used, uint64_t maximum, uint64_t 
         if (wanted == 0 || (used <= maximum && wanted <= maximum - used))
                 return 0;
         return failure_set(f, FAILURE_QUOTA_EXCEEDED,
-                           "%s: %" PRIu64 " of %" PRIu64 " in use, %" PRIu64 " more asked for; %s", limit, used, maximum,
-                           wanted, advice);
+                           "%s: %" PRIu64 " of %" PRIu64 " in use, %" PRIu64 " more asked for; %s", limit, used,
+                           maximum, wanted, advice);
 }
 
 int quota_check(const struct settings *settings, const struct caller *caller, const struct quota_use *use,

@@ -18,14 +18,16 @@
 #define MANAGER_CHANGES_POD(member) \
         ROW(PODMOUNT_MANAGER_INTERFACE, member, false, VERDICT_ASK, VERDICT_HIDE, PODMOUNT_ACTION_MANAGE)
 #define POD_READS(member) ROW(PODMOUNT_POD_INTERFACE, member, false, VERDICT_ALLOW, VERDICT_HIDE, NULL)
-#define POD_CHANGES(member) ROW(PODMOUNT_POD_INTERFACE, member, false, VERDICT_ASK, VERDICT_HIDE, PODMOUNT_ACTION_MANAGE)
+#define POD_CHANGES(member) \
+        ROW(PODMOUNT_POD_INTERFACE, member, false, VERDICT_ASK, VERDICT_HIDE, PODMOUNT_ACTION_MANAGE)
 #define POD_PROPERTY(member) ROW(PODMOUNT_POD_INTERFACE, member, true, VERDICT_ALLOW, VERDICT_HIDE, NULL)
 
 /* No pod is named: everybody's, showing each caller only what it may see. */
 #define MANAGER_ANYBODY(member) ROW(PODMOUNT_MANAGER_INTERFACE, member, false, VERDICT_ALLOW, VERDICT_ALLOW, NULL)
 #define MANAGER_ASKS(member, action) ROW(PODMOUNT_MANAGER_INTERFACE, member, false, VERDICT_ASK, VERDICT_DENY, action)
 #define MANAGER_PROPERTY(member) ROW(PODMOUNT_MANAGER_INTERFACE, member, true, VERDICT_ALLOW, VERDICT_ALLOW, NULL)
-#define STANDARD(interface, member) ROW("org.freedesktop.DBus." interface, member, false, VERDICT_ALLOW, VERDICT_HIDE, NULL)
+#define STANDARD(interface, member) \
+        ROW("org.freedesktop.DBus." interface, member, false, VERDICT_ALLOW, VERDICT_HIDE, NULL)
 
 static const struct verdict_row rows[] = {
         MANAGER_ASKS("CreatePod", PODMOUNT_ACTION_CREATE),

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * What gc collects when it is given no pod: pods left `creating` or `failed` by an operation that no longer runs and, for
- * root alone, orphans: directories and mounts below <runtime>/pods that no pod owns.
+ * What gc collects when it is given no pod: pods left `creating` or `failed` by an operation that no longer runs and,
+ * for root alone, orphans: directories and mounts below <runtime>/pods that no pod owns.
  */
 
 #include "pod/pods.h"

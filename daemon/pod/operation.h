@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * One change of one pod: stations 5 to 9 of the request path, a function each, called in this order and within one turn
- * of the event loop by the dispatcher for a client and by pods_recover() for nobody. An operation that ended is freed by
- * whoever made it; one that was executed goes on without its maker (operation_abandon) until it is recorded.
+ * One change of one pod: stations 5 to 9 of the request path, a function each, called in this order and within one
+ * turn of the event loop by the dispatcher for a client and by pods_recover() for nobody. An operation that ended is
+ * freed by whoever made it; one that was executed goes on without its maker (operation_abandon) until it is recorded.
  *
  * Operations of one pod take turns, in the order of their first operation_validate(): one whose pod is not free is told
  * OPERATION_WAIT, and its resume function is called when its turn has come.
@@ -55,12 +55,13 @@ struct operation;
 
 int operation_new_create(struct pods *pods, const struct caller *caller, const struct create_arguments *arguments,
                          const struct operation_fds *fds, struct operation **ret, struct failure *f);
-int operation_new_mount(struct pods *pods, const struct caller *caller, struct pod *pod, struct mount_arguments *arguments,
-                        const struct operation_fds *fds, struct operation **ret, struct failure *f);
-int operation_new_unmount(struct pods *pods, const struct caller *caller, struct pod *pod, const struct unmount_arguments *arguments,
-                          struct operation **ret, struct failure *f);
-int operation_new_collect(struct pods *pods, const struct caller *caller, struct pod *pod, const struct collect_arguments *arguments,
-                          struct operation **ret, struct failure *f);
+int operation_new_mount(struct pods *pods, const struct caller *caller, struct pod *pod,
+                        struct mount_arguments *arguments, const struct operation_fds *fds, struct operation **ret,
+                        struct failure *f);
+int operation_new_unmount(struct pods *pods, const struct caller *caller, struct pod *pod,
+                          const struct unmount_arguments *arguments, struct operation **ret, struct failure *f);
+int operation_new_collect(struct pods *pods, const struct caller *caller, struct pod *pod,
+                          const struct collect_arguments *arguments, struct operation **ret, struct failure *f);
 /* The leftover directory pods/<directory>, with the mounts below it, that belongs to no pod (pod/garbage.h). Its
  * operation_pod() is always NULL. */
 int operation_new_collect_orphan(struct pods *pods, const struct caller *caller, const char *directory,
@@ -84,7 +85,8 @@ void operation_set_resume(struct operation *operation, operation_resume_fn resum
 /* 5: state of the pod, quotas, retries. An enum operation_next, or a failure. A create of what is being created already
  * waits for that one, and is then a retry. */
 int operation_validate(struct operation *operation, struct failure *f);
-/* 6: makes the job. Pure but for the table, which is brought up to date. OPERATION_GO_ON; OPERATION_FINISHED after a dry run. */
+/* 6: makes the job. Pure but for the table, which is brought up to date. OPERATION_GO_ON; OPERATION_FINISHED after a
+ * dry run. */
 int operation_plan(struct operation *operation, struct failure *f);
 /* 7: the store knows. */
 int operation_intend(struct operation *operation, struct failure *f);

@@ -54,3 +54,11 @@ struct record_mount *pod_find_mount_id(const struct pod *pod, uint64_t id);
 bool pod_has_container(const struct pod *pod, const char *container);
 /* "/org/podmount1/pod/<uuid with _>"; NULL when memory is short. */
 char *pod_object_path(const char *uuid);
+
+/* Any spelling of a UUID as the store keeps it: lower-case, with dashes. -EINVAL, also for the UUID of zeros,
+ * -ENOMEM. */
+int pod_uuid_canonical(const char *text, char **ret);
+/* Whether this could be a UUID, or at least 8 leading digits of one, in any spelling: no name may look like that. */
+bool pod_looks_like_uuid(const char *text);
+/* Whether `prefix`, which looks like one, is how `uuid` (canonical) begins. */
+bool pod_uuid_has_prefix(const char *uuid, const char *prefix);

@@ -34,14 +34,14 @@ struct pods {
         struct table *table;
         const struct settings *settings;
         struct wanted_facts facts;   /* of the host; caller_is_root is set for each request */
-        /* Brings the table up to date when the kernel's changed since, and hands what changed to pods_judge_drift(); cheap when
-         * nothing did. */
+        /* Brings the table up to date when the kernel's changed since, and hands what changed to pods_judge_drift();
+         * cheap when nothing did. */
         int (*sync_table)(void *userdata);
         void *sync_userdata;
         const char *runtime_directory;
         int runtime_fd;
-        uint64_t runtime_mount_id;   /* of the mount that the runtime directory lay on at start: compared before each plan; set by
-                                      * pods_init() */
+        uint64_t runtime_mount_id;   /* of the mount that the runtime directory lay on at start, set by pods_init():
+                                      * compared before each plan */
         uint64_t mounts_max;         /* fs.mount-max */
         struct pods_observer observer;
 
@@ -51,30 +51,30 @@ struct pods {
         struct map *operations;      /* struct operation *, those that execute, by job */
         struct operation *woken;     /* those to be resumed, in order */
         sd_event_source *wake;
-        int *intent_fds;             /* by slot; the fds are the manager's */
-        size_t n_intent_fds;
 };
 
-/* The manager sets what stands above in a zeroed struct, then calls this, which makes the rest. -ENOMEM, or what statx(2)
- * says of the runtime directory. */
+/* The manager sets what stands above in a zeroed struct, then calls this, which makes the rest. -ENOMEM, or what
+ * statx(2) says of the runtime directory. */
 int pods_init(struct pods *pods);
-/* Frees every pod and every operation that nobody holds. The executors' pool may be freed before or after, but the loop does
- * not run in between. */
+/* Frees every pod and every operation that nobody holds. The executors' pool may be freed before or after, but the loop
+ * does not run in between. */
 void pods_done(struct pods *pods);
 
-/* Looks a pod up by its UUID or, among the pods of `owner` first and then (for root) of all, by its name; with `prefix` also by at least 8 leading
- * digits of its UUID. NULL when there is none that this caller may see (a name of two owners, for root: the failure names both). */
-struct pod *pods_find(const struct pods *pods, const char *id, const struct caller *caller, bool prefix, struct failure *f);
+/* Looks a pod up by its UUID or, among the caller's own pods first and then (for root) among all, by its name; with
+ * `prefix` also by at least 8 leading digits of its UUID. NULL with a filled failure when there is none that this
+ * caller may see (a name of two owners, for root: the failure names both). */
+struct pod *pods_find(const struct pods *pods, const char *id, const struct caller *caller, bool prefix,
+                      struct failure *f);
 bool pods_may_see(const struct pod *pod, const struct caller *caller);
 uint32_t pods_count_of(const struct pods *pods, uid_t owner, uint32_t *ret_mounts);
 
-/* The runtime directory is still where it was: else a filled failure (FAILURE_NOT_SUPPORTED is wrong here: FAILURE_BUSY
- * with what to do), so that nothing is planned on top of a foreign mount. */
+/* The runtime directory is still where it was: else FAILURE_BUSY with what to do, so that nothing is planned on top of
+ * a foreign mount. */
 int pods_check_runtime(struct pods *pods, struct failure *f);
 
 /* Loads every record, compares with the kernel and runs what a crash left over to its end (undone or done): collects
- * pods left `creating` or `stopping`, undoes half-done mounts, judges drift of the rest. Asynchronous where an executor is
- * needed. The fds, by slot (-1: none), stay the caller's and must outlive the pods: a lost job is looked up in them. */
+ * pods left `creating` or `stopping`, undoes half-done mounts, judges drift of the rest. Asynchronous where an executor
+ * is needed. The intent files, by slot (-1: none), are read before anything runs; the fds stay the caller's. */
 int pods_recover(struct pods *pods, const int *intent_fds, size_t n_intent_fds);
 
 /* Judges the drift of every pod, or of those that these changes touch, against the table. */

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What an operation was about to take away, written down so that a start after a crash can finish it.
+ */
+
+#include "pod/intent-detail.h"
+
+#include <string.h>
+
+#include "util/array.h"
+#include "util/json.h"
+#include "util/log.h"
+
+/* Adds a number to an array; the array owns it. */
+static int add(struct json_object *array, int64_t number) {
+        struct json_object *item = json_object_new_int64(number);
+
+        if (!item)
+                return -ENOMEM;
+        if (json_object_array_add(array, item) < 0) {
+                (void) json_object_put(item);
+                return -ENOMEM;
+        }
+        return 0;
+}
+
+/* {"<name>": <array>} as text; the array is taken over. */
+static int write_text(const char *name, struct json_object *array, char **ret) {
+        _cleanup_json_ struct json_object *detail = json_object_new_object();
+        char *text;
+
+        if (!detail || json_object_object_add(detail, name, array) < 0) {
+                (void) json_object_put(array);
+                return log_oom();
+        }
+        text = json_canonical(detail);
+        if (!text)
+                return log_oom();
+        *ret = text;
+        return 0;
+}
+
+int intent_detail_write_rows(const int64_t *rows, size_t n, char **ret) {
+        struct json_object *array = json_object_new_array();
+
+        if (!array)
+                return log_oom();
+        for (size_t i = 0; i < n; i++)
+                if (add(array, rows[i]) < 0) {
+                        (void) json_object_put(array);
+                        return log_oom();
+                }
+        return write_text("rows", array, ret);
+}
+
+static int add_mount(struct json_object *array, const struct intent_mount *mount) {
+        struct json_object *item = json_object_new_array();
+
+        if (!item)
+                return -ENOMEM;
+        if (json_object_array_add(array, item) < 0) {
+                (void) json_object_put(item);
+                return -ENOMEM;
+        }
+        if (add(item, (int64_t) (mount->id >> 32)) < 0 || add(item, (int64_t) (mount->id & UINT32_MAX)) < 0 ||
+            add(item, mount->mount_id) < 0)
+                return -ENOMEM;
+        return 0;
+}
+
+int intent_detail_write_mounts(const struct intent_mount *mounts, size_t n, char **ret) {
+        struct json_object *array = json_object_new_array();
+
+        if (!array)
+                return log_oom();
+        for (size_t i = 0; i < n; i++)
+                if (add_mount(array, &mounts[i]) < 0) {
+                        (void) json_object_put(array);
+                        return log_oom();
+                }
+        return write_text("mounts", array, ret);
+}
+
+static int read_array(const char *text, const char *name, struct json_object **ret_detail, struct json_object **ret) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+
+        if (!text || json_parse(text, strlen(text), ret_detail, &f) != 0)
+                return -EBADMSG;
+        if (!json_object_object_get_ex(*ret_detail, name, ret) || !json_object_is_type(*ret, json_type_array))
+                return -EBADMSG;
+        return 0;
+}
+
+static bool read_number(struct json_object *array, size_t i, int64_t maximum, int64_t *ret) {
+        struct json_object *item = json_object_array_get_idx(array, i);
+
+        if (!json_object_is_type(item, json_type_int))
+                return false;
+        *ret = json_object_get_int64(item);
+        return *ret >= 0 && *ret <= maximum;
+}
+
+int intent_detail_read_rows(const char *text, int64_t **ret, size_t *ret_n) {
+        _cleanup_json_ struct json_object *detail = NULL;
+        _cleanup_free_ int64_t *rows = NULL;
+        struct json_object *array = NULL;
+        size_t n = 0;
+
+        if (read_array(text, "rows", &detail, &array) < 0)
+                return -EBADMSG;
+        for (size_t i = 0; i < json_object_array_length(array); i++) {
+                int64_t *row = array_append(&rows, &n);
+
+                if (!row)
+                        return log_oom();
+                if (!read_number(array, i, INT64_MAX, row))
+                        return -EBADMSG;
+        }
+        *ret = TAKE_PTR(rows);
+        *ret_n = n;
+        return 0;
+}
+
+int intent_detail_read_mounts(const char *text, struct intent_mount **ret, size_t *ret_n) {
+        _cleanup_json_ struct json_object *detail = NULL;
+        _cleanup_free_ struct intent_mount *mounts = NULL;
+        struct json_object *array = NULL;
+        size_t n = 0;
+
+        if (read_array(text, "mounts", &detail, &array) < 0)
+                return -EBADMSG;
+        for (size_t i = 0; i < json_object_array_length(array); i++) {
+                struct json_object *item = json_object_array_get_idx(array, i);
+                struct intent_mount *mount = array_append(&mounts, &n);
+                int64_t high, low, recycled;
+
+                if (!mount)
+                        return log_oom();
+                if (!json_object_is_type(item, json_type_array) || !read_number(item, 0, UINT32_MAX, &high) ||
+                    !read_number(item, 1, UINT32_MAX, &low) || !read_number(item, 2, UINT32_MAX, &recycled))
+                        return -EBADMSG;
+                mount->id = (uint64_t) high << 32 | (uint64_t) low;
+                mount->mount_id = (uint32_t) recycled;
+        }
+        *ret = TAKE_PTR(mounts);
+        *ret_n = n;
+        return 0;
+}

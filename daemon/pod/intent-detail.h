@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The detail of an intent in the store: of an unmount, {"rows":[…]}, the records that are to go, the mount's own first;
+ * of a Mount() that is being undone, {"mounts":[[id, recycled id]…]}, because the intent file of the executor that made
+ * them serves the next job by then. Ids are written in two halves: JSON's numbers are signed.
+ */
+
+#include "executor/intent.h"
+
+int intent_detail_write_rows(const int64_t *rows, size_t n, char **ret);
+int intent_detail_write_mounts(const struct intent_mount *mounts, size_t n, char **ret);
+/* -EBADMSG for what was not written by the functions above. */
+int intent_detail_read_rows(const char *text, int64_t **ret, size_t *ret_n);
+int intent_detail_read_mounts(const char *text, struct intent_mount **ret, size_t *ret_n);

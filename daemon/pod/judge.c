@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Drift of the pods on record: which of them a change of the table concerns, and what is news in their drift.
+ */
+
+#include "pod/judge.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "pod/drift.h"
+#include "pod/registry.h"
+#include "util/log.h"
+#include "util/path.h"
+
+enum { DRIFTS_LOGGED_MAX = 16 /* of one pod, of one change: thousands of mounts may go at once */ };
+
+static bool same_drift(const struct drift *a, const struct drift *b) {
+        return a->kind == b->kind && a->id == b->id && strcmp(a->target, b->target) == 0 &&
+               strcmp(a->container, b->container) == 0;
+}
+
+/* Drift comes in the record's order, so that what is known is usually found where the last one was. */
+static bool is_known(const struct drift *drift, const struct drift *known, size_t n, size_t *cursor) {
+        for (size_t i = 0; i < n; i++) {
+                size_t at = (*cursor + i) % n;
+
+                if (same_drift(drift, &known[at])) {
+                        *cursor = at + 1;
+                        return true;
+                }
+        }
+        return false;
+}
+
+static void log_drift(const struct pod *pod, const struct drift *drift) {
+        const char *const fields[] = {"POD=", pod->record->uuid, "CONTAINER=", drift->container,
+                                      "TARGET=", drift->target, NULL};
+
+        log_fields(LOG_WARNING, NULL, fields, "Pod %s departs from its record at %s:%s (%s): %s", pod->record->uuid,
+                   drift->container, drift->target, drift_kind_name(drift->kind), drift->detail);
+}
+
+/* What of `pod`'s drift was not there before; how many. */
+static size_t tell_news(struct pods *pods, struct pod *pod, const struct drift *before, size_t n_before) {
+        size_t news = 0, cursor = 0;
+
+        for (size_t i = 0; i < pod->n_drifts; i++) {
+                const struct drift *drift = &pod->drifts[i];
+
+                if (is_known(drift, before, n_before, &cursor))
+                        continue;
+                if (++news <= DRIFTS_LOGGED_MAX)
+                        log_drift(pod, drift);
+                if (pod->announced && pods->observer.drift)
+                        pods->observer.drift(pod, drift, pods->observer.userdata);
+        }
+        if (news > DRIFTS_LOGGED_MAX)
+                log_warning("Pod %s departs from its record in %zu more places; podmountctl show %s lists them",
+                            pod->record->uuid, news - DRIFTS_LOGGED_MAX, pod->record->uuid);
+        return news;
+}
+
+void judge_pod(struct pods *pods, struct pod *pod) {
+        _cleanup_free_ char *directory = NULL;
+        struct drift *drifts = NULL, *before = pod->drifts;
+        size_t n_drifts = 0, n_before = pod->n_drifts;
+        bool news;
+        int r;
+
+        if (pod->running) {
+                pod->judge_again = true;
+                return;
+        }
+        pod->judge_again = false;
+        if (pod->record->state != RECORD_READY)
+                return;
+        directory = pods_directory(pods, pod->record->uuid);
+        r = directory ? drift_judge(pod->record, pods->table, directory, &drifts, &n_drifts) : -ENOMEM;
+        if (r < 0) {
+                /* The next change tries again. */
+                (void) log_errno(LOG_ERR, r, "judge the drift of pod %s", pod->record->uuid);
+                return;
+        }
+        if (n_drifts == 0 && n_before == 0) {
+                drifts_free(drifts, n_drifts);
+                return;
+        }
+        pod->drifts = drifts;
+        pod->n_drifts = n_drifts;
+        news = tell_news(pods, pod, before, n_before) > 0 || n_drifts != n_before;
+        if (n_drifts == 0)
+                log_notice("Pod %s is as recorded again", pod->record->uuid);
+        drifts_free(before, n_before);
+        if (news)
+                tell_changed(pods, pod);
+}
+
+/* The pod below whose directory a mount point lies. */
+static struct pod *pod_of(const struct pods *pods, const char *base, const char *point) {
+        const char *below = path_below(point, base);
+        _cleanup_free_ char *uuid = NULL;
+
+        if (!below || !*below)
+                return NULL;
+        uuid = strndup(below, strcspn(below, "/"));
+        return uuid ? map_get(pods->by_uuid, uuid) : NULL;
+}
+
+static bool is_anywhere(const struct changes *changes) {
+        if (!changes)
+                return true;
+        /* A moved mount shows where it is now alone: any pod may be the one that lost it. */
+        for (size_t i = 0; i < changes->n_items; i++)
+                if (changes->items[i].kind == CHANGE_MOVED)
+                        return true;
+        return false;
+}
+
+void pods_judge_drift(struct pods *pods, const struct changes *changes) {
+        _cleanup_free_ char *base = NULL;
+        struct pod *pod;
+
+        if (is_anywhere(changes)) {
+                MAP_FOREACH(pod, pods->by_uuid)
+                        judge_pod(pods, pod);
+                return;
+        }
+        base = path_join(pods->runtime_directory, "pods");
+        if (!base) {
+                (void) log_oom();
+                return;
+        }
+        /* Mark first, so that a pod with thousands of changes is judged once. */
+        for (size_t i = 0; i < changes->n_items; i++) {
+                pod = pod_of(pods, base, changes->items[i].entry->point);
+                if (pod)
+                        pod->judge_again = true;
+        }
+        MAP_FOREACH(pod, pods->by_uuid)
+                if (pod->judge_again && !pod->running)
+                        judge_pod(pods, pod);
+}
+
+void judge_again(struct pods *pods) {
+        bool synced = false;
+        struct pod *pod;
+
+        MAP_FOREACH(pod, pods->by_uuid) {
+                if (!pod->judge_again || pod->running)
+                        continue;
+                if (!synced) {
+                        int r = pods_sync(pods);
+
+                        synced = true;
+                        if (r < 0)
+                                (void) log_errno(LOG_ERR, r, "read the mount table"); /* judged against what is known */
+                }
+                judge_pod(pods, pod);
+        }
+}

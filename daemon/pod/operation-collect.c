@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Collecting a pod, or the leftovers of one that nobody knows. Strictly, whatever is busy keeps the pod on record minus
+ * what has really gone; lazily, one detach of its tree takes all.
+ */
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "pod/doom.h"
+#include "pod/operation-private.h"
+#include "pod/recording.h"
+#include "pod/registry.h"
+#include "pod/turn.h"
+#include "util/log.h"
+
+enum { LOST_MAX = 2 /* executors that one collection may cost */ };
+
+struct collect {
+        struct operation operation;
+        bool lazy, dry_run, orphan;
+        char *reason;
+        enum record_state before; /* what the pod goes back to when it is busy */
+        unsigned n_lost;
+};
+
+static struct collect *collect_of(struct operation *operation) {
+        return (struct collect *) operation;
+}
+
+static void release(struct operation *operation) {
+        free(collect_of(operation)->reason);
+}
+
+static int validate_orphan(const struct collect *collect, struct failure *f) {
+        const struct operation *operation = &collect->operation;
+        _cleanup_free_ char *uuid = NULL;
+
+        if (pod_uuid_canonical(operation->uuid, &uuid) < 0 || strcmp(uuid, operation->uuid) != 0)
+                return failure_set(f, FAILURE_INVALID_TARGET, "%s/pods/%s is no directory that podmountd made; "
+                                                              "unmount and remove it by "
+                                   "hand.", operation->pods->runtime_directory, operation->uuid);
+        if (map_get(operation->pods->by_uuid, operation->uuid))
+                return failure_set(f, FAILURE_BUSY, "Pod %s is no leftover any more; it was created meanwhile.",
+                                   operation->uuid);
+        return collect->dry_run ? OPERATION_FINISHED : 0;
+}
+
+static int validate(struct operation *operation, struct failure *f) {
+        struct collect *collect = collect_of(operation);
+        int r;
+
+        r = pods_check_runtime(operation->pods, f);
+        if (r != 0)
+                return r;
+        if (collect->orphan)
+                return validate_orphan(collect, f);
+        if (!operation->pod)
+                return failure_set(f, FAILURE_NO_SUCH_POD, "Pod %s was collected meanwhile.", operation->uuid);
+        if (collect->dry_run)
+                return OPERATION_FINISHED;
+        return turn_take(operation, operation->pod) ? 0 : OPERATION_WAIT;
+}
+
+static int plan(struct operation *operation, struct failure *f) {
+        struct collect *collect = collect_of(operation);
+        _cleanup_free_ struct plan_doomed *doomed = NULL;
+        struct job_caller caller;
+        struct plan_pod pod;
+        size_t n = 0;
+        int r;
+
+        r = pods_sync(operation->pods);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "read the mount table");
+        r = doom_pod(operation->pods, operation->uuid, operation->pod ? operation->pod->record : NULL, &doomed, &n);
+        if (r < 0)
+                return r;
+        operation_plan_pod(operation, false, &caller, &pod);
+        return plan_collect(&pod, doomed, n, collect->lazy, &operation->job, f);
+}
+
+static int set_state(struct operation *operation, enum record_state state, const struct record_intent *intent) {
+        struct store *store = operation->pods->store;
+        int r = store_begin(store);
+
+        if (r == 0)
+                r = store_set_state(store, operation->uuid, state, operation->pod->record->reason);
+        if (r == 0)
+                r = intent ? store_put_intent(store, intent) : store_delete_intent(store, operation->job_id);
+        if (r == 0)
+                r = store_commit(store);
+        if (r < 0) {
+                store_rollback(store);
+                return log_errno(LOG_ERR, r, "set pod %s to %s", operation->uuid, record_state_name(state));
+        }
+        operation->pod->record->state = state;
+        tell_changed(operation->pods, operation->pod);
+        return 0;
+}
+
+static int intend(struct operation *operation, struct failure *f _unused_) {
+        struct collect *collect = collect_of(operation);
+        const struct record_intent intent = {
+                .job = operation->job_id, .uuid = operation->uuid, .verb = RECORD_VERB_COLLECT, .lazy = collect->lazy};
+
+        if (collect->orphan)
+                return 0;
+        collect->before = operation->pod->record->state;
+        if (collect->before == RECORD_STOPPING) /* a start found it so: if it was ready once, it is again when busy */
+                collect->before = pod_tree_mount(operation->pod) ? RECORD_READY : RECORD_FAILED;
+        else if (collect->before == RECORD_CREATING)
+                collect->before = RECORD_FAILED;
+        return set_state(operation, RECORD_STOPPING, &intent);
+}
+
+/* Drops what is gone from the record and puts the pod back where it was. */
+static void take_back(struct operation *operation) {
+        struct collect *collect = collect_of(operation);
+        struct pod *pod = operation->pod;
+        _cleanup_free_ int64_t *rows = NULL;
+        size_t n = 0;
+
+        if (collect->orphan)
+                return;
+        if (operation->stage == OPERATION_EXECUTING && pod->record->n_mounts > 0 && pods_sync(operation->pods) >= 0) {
+                rows = calloc(pod->record->n_mounts, sizeof(*rows));
+                for (; rows && n < pod->record->n_mounts; n++)
+                        rows[n] = pod->record->mounts[n].row;
+                if (rows)
+                        n = recording_gone(operation->pods, pod, rows, n);
+        }
+        if (n > 0)
+                (void) recording_drop(operation->pods, pod, rows, n, 0); /* logged; it shows as missing then */
+        (void) set_state(operation, collect->before, NULL);              /* logged; the next start collects it */
+}
+
+static int forget(struct operation *operation) {
+        struct store *store = operation->pods->store;
+        int r = store_begin(store);
+
+        if (r == 0)
+                r = store_delete_pod(store, operation->uuid);
+        if (r == 0)
+                r = store_delete_intent(store, operation->job_id);
+        if (r == 0)
+                r = store_commit(store);
+        if (r < 0) {
+                store_rollback(store);
+                return log_errno(LOG_ERR, r, "forget pod %s", operation->uuid);
+        }
+        return 0;
+}
+
+static void removed(struct collect *collect, struct failure *f) {
+        struct operation *operation = &collect->operation;
+
+        if (collect->orphan) {
+                log_info("Collected what was left of pod %s", operation->uuid);
+                return;
+        }
+        if (forget(operation) < 0) {
+                (void) failure_from_errno(f, -EIO);
+                return;
+        }
+        log_fields(LOG_INFO, NULL, (const char *const[]) {"POD=", operation->uuid, "REASON=", collect->reason, NULL},
+                   "Removed pod %s (%s)", operation->uuid, collect->reason);
+        tell_removed(operation->pods, operation->pod, collect->reason);
+        pods_remove(operation->pods, operation->pod);
+}
+
+static bool try_again(struct collect *collect, const struct job_result *answer) {
+        struct operation *operation = &collect->operation;
+
+        if (answer->lost)
+                return ++collect->n_lost < LOST_MAX && operation_retry(operation, UINT32_MAX);
+        return answer->failure == FAILURE_BUSY && operation_retry(operation, operation->pods->settings->busy_retries);
+}
+
+static void result(struct operation *operation, const struct job_result *answer) {
+        struct collect *collect = collect_of(operation);
+        struct failure f = FAILURE_INIT;
+
+        if (answer && (answer->lost || answer->failure != FAILURE_NONE)) {
+                if (try_again(collect, answer))
+                        return;
+                (void) operation_failure(operation, answer, NULL, &f);
+                take_back(operation);
+        } else
+                removed(collect, &f);
+        operation_end(operation, &f);
+}
+
+static const struct operation_class class = {
+        .verb = OPERATION_COLLECT,
+        .validate = validate,
+        .plan = plan,
+        .intend = intend,
+        .take_back = take_back,
+        .result = result,
+        .release = release,
+};
+
+static int new_collect(struct pods *pods, const struct caller *caller, struct pod *pod, const char *uuid,
+                       const struct collect_arguments *arguments, struct operation **ret, struct failure *f) {
+        _cleanup_(operation_freep) struct operation *operation = NULL;
+        struct collect *collect;
+        int r;
+
+        r = operation_new(&class, sizeof(struct collect), pods, caller, pod, uuid, NULL, &operation, f);
+        if (r != 0)
+                return r;
+        collect = collect_of(operation);
+        collect->lazy = arguments->lazy;
+        collect->dry_run = arguments->dry_run;
+        collect->orphan = !pod;
+        collect->reason = strdup(arguments->reason ?: "collected");
+        if (!collect->reason)
+                return log_oom();
+        *ret = TAKE_PTR(operation);
+        return 0;
+}
+
+int operation_new_collect(struct pods *pods, const struct caller *caller, struct pod *pod,
+                          const struct collect_arguments *arguments, struct operation **ret, struct failure *f) {
+        return new_collect(pods, caller, pod, pod->record->uuid, arguments, ret, f);
+}
+
+int operation_new_collect_orphan(struct pods *pods, const struct caller *caller, const char *directory,
+                                 const struct collect_arguments *arguments, struct operation **ret, struct failure *f) {
+        return new_collect(pods, caller, NULL, directory, arguments, ret, f);
+}

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Creating a pod, and planning to. The pod is in the registry from the moment the store knows of it, so that its name
+ * is taken and a retry finds it; it is announced when it stands whole.
+ */
+
+#include <inttypes.h>
+#include <string.h>
+#include <systemd/sd-id128.h>
+#include <time.h>
+
+#include "admit/quota.h"
+#include "pod/doom.h"
+#include "pod/operation-private.h"
+#include "pod/recording.h"
+#include "pod/registry.h"
+#include "pod/source.h"
+#include "pod/turn.h"
+#include "util/array.h"
+#include "util/log.h"
+#include "util/path.h"
+
+struct create {
+        struct operation operation;
+        char *name, *lease;
+        struct spec *spec;
+        struct wanted *wanted;
+        bool dry_run;
+};
+
+static struct create *create_of(struct operation *operation) {
+        return (struct create *) operation;
+}
+
+static void release(struct operation *operation) {
+        struct create *create = create_of(operation);
+
+        free(create->name);
+        free(create->lease);
+        spec_free(create->spec);
+        wanted_free(create->wanted);
+}
+
+static bool same_text(const char *a, const char *b) {
+        return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* The pod of this UUID is there already: a retry, or somebody's else. */
+static int meet(struct create *create, struct pod *pod, struct failure *f) {
+        struct operation *operation = &create->operation;
+        const struct record_pod *record = pod->record;
+
+        if (record->owner != operation->caller.uid || !pods_may_see(pod, &operation->caller))
+                return failure_set(f, FAILURE_POD_EXISTS, "The id %s is taken; leave it out to get a new one.",
+                                   operation->uuid);
+        if (!same_text(record->spec, create->spec->canonical) || !same_text(record->name, create->name) ||
+            !same_text(record->lease, create->lease))
+                return failure_set(f, FAILURE_POD_EXISTS, "Pod %s exists with another spec, name or lease; choose "
+                                                          "another id, or "
+                                   "collect it with podmountctl gc %s.", operation->uuid, operation->uuid);
+        switch (record->state) {
+        case RECORD_READY:
+                operation->pod = pod;
+                return OPERATION_FINISHED;
+        case RECORD_CREATING:
+                if (!turn_take(operation, pod))
+                        return OPERATION_WAIT;
+                return failure_set(f, FAILURE_BUSY, "Pod %s is left over from an interrupted creation; collect it "
+                                                    "with podmountctl "
+                                   "gc %s and try again.", operation->uuid, operation->uuid);
+        case RECORD_STOPPING:
+                return failure_set(f, FAILURE_BUSY, "Pod %s is being collected; try again when it is gone.",
+                                   operation->uuid);
+        case RECORD_FAILED:
+        case _RECORD_STATE_MAX:
+                break;
+        }
+        return failure_set(f, FAILURE_POD_EXISTS, "Pod %s failed (%s); collect it with podmountctl gc %s and try "
+                                                  "again.",
+                           operation->uuid, record->reason ?: "no reason is on record", operation->uuid);
+}
+
+static int check_name(const struct create *create, struct failure *f) {
+        const struct operation *operation = &create->operation;
+        const struct pod *pod;
+
+        if (!create->name)
+                return 0;
+        pod = pods_find_name(operation->pods, operation->caller.uid, create->name);
+        if (!pod)
+                return 0;
+        return failure_set(f, FAILURE_POD_EXISTS, "A pod of yours is named \"%s\" already (%s); choose another "
+                                                  "name, or collect it "
+                           "with podmountctl gc %s.", create->name, pod->record->uuid, create->name);
+}
+
+static int check_quota(struct operation *operation, struct failure *f) {
+        struct quota_use use = {
+                .mounts_of_namespace = table_size(operation->pods->table),
+                .mounts_max = operation->pods->mounts_max,
+        };
+
+        if (!caller_is_root(&operation->caller))
+                use.pods_of_user = pods_count_of(operation->pods, operation->caller.uid, &use.mounts_of_user);
+        return quota_check(operation->pods->settings, &operation->caller, &use, 1, operation->new_mounts, f);
+}
+
+static int validate(struct operation *operation, struct failure *f) {
+        struct create *create = create_of(operation);
+        struct wanted_facts facts = operation->pods->facts;
+        struct pod *pod;
+        int r;
+
+        r = pods_check_runtime(operation->pods, f);
+        if (r != 0)
+                return r;
+        pod = create->dry_run ? NULL : map_get(operation->pods->by_uuid, operation->uuid);
+        if (pod)
+                return meet(create, pod, f);
+        r = check_name(create, f);
+        if (r != 0)
+                return r;
+        facts.caller_is_root = caller_is_root(&operation->caller);
+        create->wanted = wanted_free(create->wanted);
+        r = wanted_from_spec(create->spec, &facts, &create->wanted, f);
+        if (r == 0)
+                r = source_check_paths(operation, create->wanted, f);
+        if (r != 0)
+                return r;
+        operation->new_mounts = (uint32_t) create->wanted->n_mounts + 1;
+        return check_quota(operation, f);
+}
+
+static int plan(struct operation *operation, struct failure *f) {
+        struct create *create = create_of(operation);
+        struct job_caller caller;
+        struct plan_pod pod;
+        int r;
+
+        operation_plan_pod(operation, create->dry_run, &caller, &pod);
+        r = plan_create(&pod, create->wanted, &operation->job, f);
+        if (r != 0 || !create->dry_run)
+                return r;
+        r = plan_to_json(operation->job, create->wanted, &operation->plan_text);
+        return r < 0 ? r : OPERATION_FINISHED;
+}
+
+static uint64_t now(void) {
+        struct timespec ts;
+
+        (void) clock_gettime(CLOCK_REALTIME, &ts); /* fails for unknown clocks alone */
+        return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
+}
+
+static int make_record(const struct create *create, struct record_pod **ret) {
+        const struct operation *operation = &create->operation;
+        _cleanup_(record_pod_freep) struct record_pod *record = calloc(1, sizeof(*record));
+
+        if (!record)
+                return log_oom();
+        record->owner = operation->caller.uid;
+        record->owner_group = operation->caller.gid;
+        record->state = RECORD_CREATING;
+        record->created_us = now();
+        record->uuid = strdup(operation->uuid);
+        record->spec = strdup(create->spec->canonical);
+        if (create->name)
+                record->name = strdup(create->name);
+        if (create->lease)
+                record->lease = strdup(create->lease);
+        if (!record->uuid || !record->spec || (create->name && !record->name) || (create->lease && !record->lease) ||
+            strv_copy(create->wanted->containers, &record->containers) < 0 ||
+            strv_copy(create->wanted->warnings, &record->warnings) < 0)
+                return log_oom();
+        *ret = TAKE_PTR(record);
+        return 0;
+}
+
+static int write_intent(const struct operation *operation, const struct record_pod *record) {
+        const struct record_intent intent = {
+                .job = operation->job_id, .uuid = operation->uuid, .verb = RECORD_VERB_CREATE};
+        struct store *store = operation->pods->store;
+        int r = store_begin(store);
+
+        if (r == 0)
+                r = store_put_pod(store, record);
+        if (r == 0)
+                r = store_put_intent(store, &intent);
+        if (r == 0)
+                r = store_commit(store);
+        if (r == 0)
+                return 0;
+        store_rollback(store);
+        return log_errno(LOG_ERR, r, "write down the creation of pod %s", operation->uuid);
+}
+
+static int intend(struct operation *operation, struct failure *f _unused_) {
+        struct record_pod *record = NULL;
+        struct pod *pod;
+        int r;
+
+        r = make_record(create_of(operation), &record);
+        if (r < 0)
+                return r;
+        r = pod_new(record, &pod);
+        if (r < 0)
+                return log_oom();
+        r = pods_add(operation->pods, pod);
+        if (r < 0) {
+                pod_free(pod);
+                return r;
+        }
+        r = write_intent(operation, pod->record);
+        if (r < 0) {
+                pods_remove(operation->pods, pod);
+                return r;
+        }
+        (void) turn_take(operation, pod); /* nobody else knows of it yet */
+        return 0;
+}
+
+static void take_back(struct operation *operation) {
+        struct store *store = operation->pods->store;
+        int r = store_begin(store);
+
+        if (r == 0)
+                r = store_delete_pod(store, operation->uuid);
+        if (r == 0)
+                r = store_delete_intent(store, operation->job_id);
+        if (r == 0)
+                r = store_commit(store);
+        if (r < 0) {
+                store_rollback(store);
+                (void) log_errno(LOG_ERR, r, "forget pod %s", operation->uuid); /* collected at the next start */
+        }
+        if (operation->pod)
+                pods_remove(operation->pods, operation->pod);
+}
+
+static int record_all(struct create *create, const struct job_result *result) {
+        struct operation *operation = &create->operation;
+        struct pod *pod = operation->pod;
+        int r;
+
+        r = recording_append(pod, create->wanted, NULL, operation->job, result, NULL);
+        if (r == 0 && recording_has_recursive(create->wanted)) {
+                r = pods_sync(operation->pods);
+                if (r >= 0)
+                        r = recording_append_nested(operation->pods, pod, create->wanted);
+        }
+        for (char **warning = result->warnings; r == 0 && warning && *warning; warning++)
+                r = strv_append(&pod->record->warnings, *warning);
+        if (r == 0) {
+                pod->record->state = RECORD_READY;
+                r = recording_commit(operation->pods, pod, 0, true, operation->job_id);
+        }
+        if (r < 0) {
+                recording_truncate(pod, 0);
+                pod->record->state = RECORD_CREATING;
+        }
+        return r;
+}
+
+static void result(struct operation *operation, const struct job_result *answer) {
+        struct create *create = create_of(operation);
+        struct failure f = FAILURE_INIT;
+        char uid[16];
+        int r = 0;
+
+        if (answer->failure == FAILURE_NONE && !answer->lost) {
+                r = record_all(create, answer);
+                if (r < 0)
+                        (void) failure_from_errno(&f, r);
+        } else
+                (void) operation_failure(operation, answer, create->wanted, &f);
+
+        if (f.kind != FAILURE_NONE && (answer->lost || r < 0)) {
+                operation_undo(operation, &f);
+                return;
+        }
+        if (f.kind == FAILURE_NONE) {
+                (void) snprintf(uid, sizeof(uid), "%u", operation->caller.uid);
+                log_fields(LOG_INFO, NULL,
+                           (const char *const[]) {"POD=", operation->uuid, "CALLER_UID=", uid, NULL},
+                           "Created pod %s (%zu mounts)", operation->uuid, operation->pod->record->n_mounts);
+                operation->new_mounts = 0;
+                tell_new(operation->pods, operation->pod);
+        } else
+                take_back(operation);
+        operation_end(operation, &f);
+}
+
+static int undo_job(struct operation *operation, struct job **ret, struct failure *f) {
+        _cleanup_free_ struct plan_doomed *doomed = NULL;
+        struct job_caller caller;
+        struct plan_pod pod;
+        size_t n;
+        int r;
+
+        r = pods_sync(operation->pods);
+        if (r >= 0)
+                r = doom_pod(operation->pods, operation->uuid, NULL, &doomed, &n);
+        if (r < 0)
+                return r;
+        operation_plan_pod(operation, false, &caller, &pod);
+        pod.fd_names = NULL;
+        return plan_collect(&pod, doomed, n, true, ret, f);
+}
+
+static void undo_failed(struct operation *operation, const char *reason) {
+        struct record_pod *record = operation->pod->record;
+        char *text = strdup(reason);
+
+        record->state = RECORD_FAILED;
+        if (text) {
+                free(record->reason);
+                record->reason = text;
+        }
+        if (recording_commit(operation->pods, operation->pod, 0, true, operation->job_id) == 0)
+                log_error("Pod %s could neither be created nor taken back (%s); podmountctl gc tries again",
+                          operation->uuid, reason);
+}
+
+static const struct operation_class class = {
+        .verb = OPERATION_CREATE,
+        .validate = validate,
+        .plan = plan,
+        .intend = intend,
+        .take_back = take_back,
+        .result = result,
+        .undo_job = undo_job,
+        .undo_failed = undo_failed,
+        .release = release,
+};
+
+static int take_name(struct create *create, const struct create_arguments *arguments, struct failure *f) {
+        const char *name = arguments->name ?: create->spec->name;
+
+        if (!name)
+                return 0;
+        if (!name_is_valid(name))
+                return failure_set(f, FAILURE_INVALID_ARGS, "\"%.128s\" is no name for a pod: it takes 1 to 64 "
+                                                            "letters, digits, dots, "
+                                   "underscores and dashes, the first a letter or a digit.", name);
+        if (pod_looks_like_uuid(name))
+                return failure_set(f, FAILURE_INVALID_ARGS, "The name \"%s\" looks like a UUID or the beginning of "
+                                                            "one; choose another.",
+                                   name);
+        create->name = strdup(name);
+        return create->name ? 0 : log_oom();
+}
+
+static int take_lease(struct create *create, const struct create_arguments *arguments, struct failure *f) {
+        if (!arguments->lease)
+                return 0;
+        if (strcmp(arguments->lease, "none") != 0)
+                return failure_set(f, FAILURE_NOT_SUPPORTED, "The lease \"%.128s\" is not supported; leave it out "
+                                                             "or say \"none\".",
+                                   arguments->lease);
+        create->lease = strdup(arguments->lease);
+        return create->lease ? 0 : log_oom();
+}
+
+static int take_uuid(const struct create_arguments *arguments, char **ret, struct failure *f) {
+        sd_id128_t id;
+        int r;
+
+        if (arguments->uuid) {
+                r = pod_uuid_canonical(arguments->uuid, ret);
+                if (r == -EINVAL)
+                        return failure_set(f, FAILURE_INVALID_ARGS, "\"%.128s\" is no UUID; leave the id out to get "
+                                                                    "a new one.",
+                                           arguments->uuid);
+                return r < 0 ? log_oom() : 0;
+        }
+        r = sd_id128_randomize(&id);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "make a random UUID");
+        *ret = strdup(SD_ID128_TO_UUID_STRING(id));
+        return *ret ? 0 : log_oom();
+}
+
+int operation_new_create(struct pods *pods, const struct caller *caller, const struct create_arguments *arguments,
+                         const struct operation_fds *fds, struct operation **ret, struct failure *f) {
+        _cleanup_(operation_freep) struct operation *operation = NULL;
+        _cleanup_strv_ char **names = NULL;
+        _cleanup_free_ char *uuid = NULL;
+        struct create *create;
+        int r;
+
+        r = take_uuid(arguments, &uuid, f);
+        if (r == 0)
+                r = operation_new(&class, sizeof(struct create), pods, caller, NULL, uuid, fds, &operation, f);
+        if (r != 0)
+                return r;
+        create = create_of(operation);
+        create->dry_run = arguments->dry_run;
+        r = spec_parse(arguments->spec, arguments->spec_size, pods->settings->spec_size_max, &create->spec, f);
+        if (r == 0)
+                r = take_name(create, arguments, f);
+        if (r == 0)
+                r = take_lease(create, arguments, f);
+        if (r == 0)
+                r = spec_fd_names(create->spec, &names);
+        if (r == 0)
+                r = source_check_fds(operation, names, f);
+        if (r != 0)
+                return r;
+        *ret = TAKE_PTR(operation);
+        return 0;
+}

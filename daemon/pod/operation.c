@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What all operations share: their fds, their turn, their way through the stations, and their end.
+ */
+
+#include "pod/operation-private.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "pod/registry.h"
+#include "pod/turn.h"
+#include "util/array.h"
+#include "util/log.h"
+
+const struct caller caller_house = {
+        .transport = CALLER_SOCKET,
+        .host_mount_namespace = true,
+        .host_user_namespace = true,
+        .host_root_directory = true,
+};
+
+static int copy_fds(struct operation *operation, const struct operation_fds *fds, struct failure *f) {
+        size_t n = fds && fds->names ? strv_length(fds->names) : 0;
+        int r;
+
+        if (n == 0)
+                return 0;
+        r = strv_copy(fds->names, &operation->fd_names);
+        if (r < 0)
+                return r;
+        operation->fds = calloc(n, sizeof(*operation->fds));
+        if (!operation->fds)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                int fd = fcntl(fds->fds[i], F_DUPFD_CLOEXEC, 3);
+
+                if (fd < 0 && errno == EBADF)
+                        return failure_set(f, FAILURE_INVALID_ARGS, "The file descriptor named %s is not open.",
+                                           fds->names[i]);
+                if (fd < 0)
+                        return log_errno(LOG_ERR, errno, "duplicate a client's fd");
+                operation->fds[operation->n_fds++] = fd;
+        }
+        return 0;
+}
+
+int operation_new(const struct operation_class *class, size_t size, struct pods *pods, const struct caller *caller,
+                  struct pod *pod, const char *uuid, const struct operation_fds *fds, struct operation **ret,
+                  struct failure *f) {
+        _cleanup_(operation_freep) struct operation *operation = calloc(1, size);
+        int r;
+
+        if (!operation)
+                return log_oom();
+        operation->class = class;
+        operation->pods = pods;
+        operation->pod = pod;
+        operation->uuid = strdup(uuid);
+        if (!operation->uuid)
+                return log_oom();
+        r = caller_copy(caller, &operation->caller);
+        if (r < 0)
+                return log_oom();
+        r = copy_fds(operation, fds, f);
+        if (r != 0)
+                return r;
+        *ret = TAKE_PTR(operation);
+        return 0;
+}
+
+void operation_forget(struct operation *operation) {
+        if (operation->class->release)
+                operation->class->release(operation);
+        (void) sd_event_source_disable_unref(operation->timer);
+        for (size_t i = 0; i < operation->n_fds; i++)
+                (void) close_fd(operation->fds[i]);
+        free(operation->fds);
+        strv_free(operation->fd_names);
+        strv_free(operation->warnings);
+        caller_done(&operation->caller);
+        failure_clear(&operation->cause);
+        job_free(operation->job);
+        free(operation->plan_text);
+        free(operation->ids);
+        free(operation->uuid);
+        free(operation);
+}
+
+struct operation *operation_free(struct operation *operation) {
+        if (!operation)
+                return NULL;
+        if (operation->stage == OPERATION_EXECUTING) {
+                (void) operation_abandon(operation);
+                return NULL;
+        }
+        if (operation->stage == OPERATION_INTENDED)
+                operation->class->take_back(operation);
+        turn_release(operation);
+        operation_forget(operation);
+        return NULL;
+}
+
+void operation_set_resume(struct operation *operation, operation_resume_fn resume, void *userdata) {
+        operation->resume = resume;
+        operation->resume_userdata = userdata;
+}
+
+int operation_validate(struct operation *operation, struct failure *f) {
+        int r = operation->class->validate(operation, f);
+
+        if (r == OPERATION_GO_ON)
+                operation->stage = OPERATION_VALIDATED;
+        else if (r != OPERATION_WAIT)
+                turn_release(operation);
+        return r;
+}
+
+int operation_plan(struct operation *operation, struct failure *f) {
+        return operation->class->plan(operation, f);
+}
+
+int operation_intend(struct operation *operation, struct failure *f) {
+        int r = operation->class->intend(operation, f);
+
+        if (r == 0)
+                operation->stage = OPERATION_INTENDED;
+        return r;
+}
+
+void operation_plan_pod(struct operation *operation, bool dry, struct job_caller *caller, struct plan_pod *ret) {
+        const struct record_pod *record = operation->pod ? operation->pod->record : NULL;
+
+        if (operation->job_id == 0 && !dry)
+                operation->job_id = store_next_job(operation->pods->store);
+        *caller = (struct job_caller) {
+                .root = caller_is_root(&operation->caller),
+                .uid = operation->caller.uid,
+                .gid = operation->caller.gid,
+                .groups = operation->caller.groups,
+                .n_groups = operation->caller.n_groups,
+        };
+        *ret = (struct plan_pod) {
+                .job = operation->job_id,
+                .uuid = operation->uuid,
+                .owner = record ? record->owner : operation->caller.uid,
+                .owner_group = record ? record->owner_group : operation->caller.gid,
+                .caller = caller,
+                .fd_names = operation->fd_names,
+        };
+}
+
+int operation_failure(const struct operation *operation, const struct job_result *result, const struct wanted *wanted,
+                      struct failure *f) {
+        const struct job *job = operation->job;
+        const char *pointer = "";
+
+        if (result->lost && result->failure != FAILURE_TIMED_OUT)
+                return failure_set(f, FAILURE_MOUNT_FAILED, "The executor died while it worked on pod %s; nothing "
+                                                            "was changed; try "
+                                   "again.", operation->uuid);
+        if (wanted && job && result->failed_step < job->n_steps &&
+            job->steps[result->failed_step].wanted < wanted->n_mounts)
+                pointer = wanted->mounts[job->steps[result->failed_step].wanted].pointer ?: "";
+        return failure_set(f, result->failure, "%s%s%s", pointer, *pointer ? ": " : "",
+                           result->text ?: "The executor gave no reason; see the journal of podmountd.");
+}
+
+static void on_result(const struct job_result *result, void *userdata);
+
+static int on_empty(sd_event_source *source _unused_, void *userdata) {
+        struct operation *operation = userdata;
+
+        operation->timer = sd_event_source_disable_unref(operation->timer);
+        operation->class->result(operation, NULL);
+        return 0;
+}
+
+/* Hands the job over; one without steps is answered from the loop as well, so that no caller meets its answer early. */
+static int submit(struct operation *operation) {
+        int r;
+
+        if (operation->job && operation->job->n_steps > 0)
+                return executor_pool_submit(operation->pods->executors, operation->job, operation->fds,
+                                            operation->job->n_fds, on_result, operation, &operation->pool_job);
+        operation->timer = sd_event_source_disable_unref(operation->timer);
+        r = sd_event_add_defer(operation->pods->event, &operation->timer, on_empty, operation);
+        return r < 0 ? log_errno(LOG_ERR, r, "add the source that ends an operation") : 0;
+}
+
+int operation_execute(struct operation *operation, operation_done_fn done, void *userdata, struct failure *f _unused_) {
+        int r = map_put_u64(operation->pods->operations, operation->job_id, operation);
+
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "register a job");
+        r = submit(operation);
+        if (r < 0) {
+                (void) map_remove_u64(operation->pods->operations, operation->job_id);
+                return r;
+        }
+        operation->done = done;
+        operation->done_userdata = userdata;
+        operation->stage = OPERATION_EXECUTING;
+        return 0;
+}
+
+bool operation_abandon(struct operation *operation) {
+        if (operation->stage == OPERATION_EXECUTING) {
+                bool untouched = operation->tries == 0 && !operation->undoing && operation->pool_job &&
+                                 executor_pool_cancel(operation->pods->executors, operation->pool_job);
+
+                if (!untouched) {
+                        operation->internal = true;
+                        operation->done = NULL;
+                        return false;
+                }
+                (void) map_remove_u64(operation->pods->operations, operation->job_id);
+                operation->stage = OPERATION_INTENDED;
+        }
+        operation_free(operation);
+        return true;
+}
+
+void operation_end(struct operation *operation, struct failure *f) {
+        (void) map_remove_u64(operation->pods->operations, operation->job_id);
+        operation->stage = OPERATION_ENDED;
+        operation->timer = sd_event_source_disable_unref(operation->timer);
+        turn_release(operation);
+        if (operation->internal) {
+                if (f->kind != FAILURE_NONE)
+                        log_warning("An operation on pod %s that nobody waits for failed: %s", operation->uuid,
+                                    f->text);
+                operation_forget(operation);
+        } else
+                operation->done(operation, f, operation->done_userdata);
+        failure_clear(f);
+}
+
+static int on_retry(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+        struct operation *operation = userdata;
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        int r;
+
+        operation->timer = sd_event_source_disable_unref(operation->timer);
+        operation->job = job_free(operation->job);
+        r = operation->class->plan(operation, &f);
+        if (r == 0)
+                r = submit(operation);
+        if (r == 0)
+                return 0;
+        (void) failure_from_errno(&f, r);
+        operation->class->take_back(operation);
+        operation_end(operation, &f);
+        return 0;
+}
+
+bool operation_retry(struct operation *operation, unsigned tries_max) {
+        int r;
+
+        if (operation->tries >= tries_max)
+                return false;
+        operation->tries++;
+        r = sd_event_add_time_relative(operation->pods->event, &operation->timer, CLOCK_MONOTONIC,
+                                       operation->pods->settings->busy_interval_us, 0, on_retry, operation);
+        if (r < 0) {
+                (void) log_errno(LOG_ERR, r, "arm the timer of a busy mount"); /* then this was the last try */
+                return false;
+        }
+        return true;
+}
+
+static void end_undone(struct operation *operation) {
+        struct failure cause = FAILURE_INIT;
+
+        operation->class->take_back(operation);
+        failure_move(&cause, &operation->cause);
+        operation_end(operation, &cause);
+}
+
+static void end_not_undone(struct operation *operation, const char *reason) {
+        struct failure cause = FAILURE_INIT;
+
+        operation->class->undo_failed(operation, reason);
+        (void) failure_set(&cause, operation->cause.kind, "%s What had been done could not be undone: %s",
+                           operation->cause.text, reason);
+        operation_end(operation, &cause);
+}
+
+void operation_undo(struct operation *operation, struct failure *cause) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        int r;
+
+        if (operation->cause.kind == FAILURE_NONE)
+                failure_move(&operation->cause, cause);
+        operation->undoing = true;
+        operation->job = job_free(operation->job);
+        r = operation->class->undo_job(operation, &operation->job, &f);
+        if (r == 0 && !operation->job) {
+                end_undone(operation);
+                return;
+        }
+        if (r == 0)
+                r = submit(operation);
+        if (r != 0) {
+                (void) failure_from_errno(&f, r);
+                end_not_undone(operation, f.text);
+        }
+}
+
+static void undo_result(struct operation *operation, const struct job_result *result) {
+        enum { UNDOES_MAX = 3 };
+
+        if (!result || (result->failure == FAILURE_NONE && !result->lost))
+                end_undone(operation);
+        else if (result->lost && ++operation->tries < UNDOES_MAX)
+                operation_undo(operation, &operation->cause);
+        else
+                end_not_undone(operation, result->text ?: "the executor died.");
+}
+
+static void on_result(const struct job_result *result, void *userdata) {
+        struct operation *operation = userdata;
+
+        operation->pool_job = NULL;
+        if (operation->undoing)
+                undo_result(operation, result);
+        else
+                operation->class->result(operation, result);
+}
+
+static void run(struct operation *operation, void *userdata _unused_) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        int r;
+
+        r = operation_validate(operation, &f);
+        if (r == OPERATION_WAIT)
+                return;
+        if (r == 0)
+                r = operation_plan(operation, &f);
+        if (r == 0)
+                r = operation_intend(operation, &f);
+        if (r == 0)
+                r = operation_execute(operation, NULL, NULL, &f);
+        if (r == 0)
+                return;
+        if (r != OPERATION_FINISHED) {
+                (void) failure_from_errno(&f, r);
+                log_warning("An operation on pod %s that nobody waits for failed: %s", operation->uuid, f.text);
+        }
+        operation_free(operation);
+}
+
+void operation_run_internal(struct operation *operation) {
+        operation->internal = true;
+        operation_set_resume(operation, run, NULL);
+        run(operation, NULL);
+}
+
+struct pod *operation_pod(const struct operation *operation) {
+        return operation->pod;
+}
+
+enum operation_verb operation_verb(const struct operation *operation) {
+        return operation->class->verb;
+}
+
+const uint64_t *operation_ids(const struct operation *operation, size_t *ret_n) {
+        *ret_n = operation->n_ids;
+        return operation->ids;
+}
+
+const char *operation_plan_text(const struct operation *operation) {
+        return operation->plan_text;
+}
+
+char *const *operation_warnings(const struct operation *operation) {
+        return operation->warnings;
+}

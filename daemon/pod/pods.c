@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The registry: every pod by UUID and by its owner's name for it, who may see which, what they count for, and whether
+ * the runtime directory is still the one that they were made in.
+ */
+
+#include "pod/pods.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "pod/operation-private.h"
+#include "pod/registry.h"
+#include "pod/turn.h"
+#include "util/log.h"
+#include "util/path.h"
+
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x4000U /* statx(2), Linux 6.8 */
+#endif
+
+/* Which mount a path lies on: the unique id where the kernel has one, else the recycled one. */
+static int mount_of(int directory, const char *path, int flags, struct statx *ret) {
+        if (statx(directory, path, flags | AT_NO_AUTOMOUNT, STATX_INO | STATX_MNT_ID | STATX_MNT_ID_UNIQUE, ret) < 0)
+                return -errno;
+        return 0;
+}
+
+int pods_init(struct pods *pods) {
+        struct statx runtime;
+        int r;
+
+        r = mount_of(pods->runtime_fd, "", AT_EMPTY_PATH, &runtime);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "statx the runtime directory %s", pods->runtime_directory);
+        pods->runtime_mount_id = runtime.stx_mnt_id;
+        pods->by_uuid = map_new(MAP_KEY_STRING);
+        pods->by_name = map_new(MAP_KEY_STRING);
+        pods->operations = map_new(MAP_KEY_U64);
+        if (!pods->by_uuid || !pods->by_name || !pods->operations) {
+                pods_done(pods);
+                return log_oom();
+        }
+        r = sd_event_add_defer(pods->event, &pods->wake, turn_dispatch, pods);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(pods->wake, SD_EVENT_OFF);
+        if (r < 0) {
+                pods_done(pods);
+                return log_errno(LOG_ERR, r, "add the source that resumes operations");
+        }
+        return 0;
+}
+
+/* Operations that a client's request still holds are freed with it. */
+static void forget_queue(struct operation **queue) {
+        while (*queue) {
+                struct operation *operation = *queue;
+
+                *queue = operation->next;
+                operation->next = NULL;
+                operation->pod = NULL;
+                operation->queued = false;
+                if (operation->internal)
+                        operation_forget(operation);
+        }
+}
+
+static void forget_all(struct pods *pods) {
+        struct operation *operation;
+        struct pod *pod;
+
+        MAP_FOREACH(operation, pods->operations) {
+                (void) map_remove_u64(pods->operations, operation->job_id);
+                if (operation->pod)
+                        operation->pod->running = NULL;
+                operation_forget(operation);
+        }
+        forget_queue(&pods->woken);
+        MAP_FOREACH(pod, pods->by_uuid) {
+                forget_queue(&pod->waiting);
+                (void) map_remove(pods->by_uuid, pod->record->uuid);
+                pod_free(pod);
+        }
+}
+
+void pods_done(struct pods *pods) {
+        if (pods->by_uuid && pods->operations)
+                forget_all(pods);
+        pods->by_uuid = map_free(pods->by_uuid);
+        pods->by_name = map_free(pods->by_name);
+        pods->operations = map_free(pods->operations);
+        pods->wake = sd_event_source_disable_unref(pods->wake);
+}
+
+int pods_add(struct pods *pods, struct pod *pod) {
+        int r = map_put(pods->by_uuid, pod->record->uuid, pod);
+
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "register pod %s", pod->record->uuid);
+        if (!pod->name_key)
+                return 0;
+        r = map_put(pods->by_name, pod->name_key, pod);
+        if (r < 0) {
+                (void) map_remove(pods->by_uuid, pod->record->uuid);
+                return log_errno(LOG_ERR, r, "register pod %s by its name", pod->record->uuid);
+        }
+        return 0;
+}
+
+void pods_remove(struct pods *pods, struct pod *pod) {
+        (void) map_remove(pods->by_uuid, pod->record->uuid);
+        if (pod->name_key && map_get(pods->by_name, pod->name_key) == pod)
+                (void) map_remove(pods->by_name, pod->name_key);
+        turn_dissolve(pods, pod);
+        pod_free(pod);
+}
+
+bool pods_may_see(const struct pod *pod, const struct caller *caller) {
+        return caller_is_root(caller) || (caller->uid != 0 && caller->uid == pod->record->owner);
+}
+
+struct pod *pods_find_name(const struct pods *pods, uid_t owner, const char *name) {
+        _cleanup_free_ char *key = NULL;
+
+        if (asprintf(&key, "%u:%s", owner, name) < 0) {
+                key = NULL;
+                return NULL;
+        }
+        return map_get(pods->by_name, key);
+}
+
+static struct pod *not_found(const char *id, struct failure *f) {
+        (void) failure_set(f, FAILURE_NO_SUCH_POD, "No pod \"%.128s\" is known; podmountctl list shows those there "
+                                                   "are.", id);
+        return NULL;
+}
+
+/* Root names other people's pods too, as long as one name means one pod. */
+static struct pod *find_name_of_all(const struct pods *pods, const char *name, struct failure *f) {
+        struct pod *pod, *found = NULL;
+
+        MAP_FOREACH(pod, pods->by_uuid) {
+                if (!pod->record->name || strcmp(pod->record->name, name) != 0)
+                        continue;
+                if (found) {
+                        (void) failure_set(f, FAILURE_INVALID_ARGS,
+                                           "The name \"%s\" is pod %s of user %u and pod %s of user %u; give the "
+                                           "UUID.", name,
+                                           found->record->uuid, found->record->owner, pod->record->uuid,
+                                           pod->record->owner);
+                        return NULL;
+                }
+                found = pod;
+        }
+        return found ?: not_found(name, f);
+}
+
+static struct pod *find_prefix(const struct pods *pods, const char *prefix, const struct caller *caller,
+                               struct failure *f) {
+        struct pod *pod, *found = NULL;
+
+        MAP_FOREACH(pod, pods->by_uuid) {
+                if (!pod_uuid_has_prefix(pod->record->uuid, prefix) || !pods_may_see(pod, caller))
+                        continue;
+                if (found) {
+                        (void) failure_set(f, FAILURE_INVALID_ARGS, "\"%s\" begins the UUIDs of pods %s and %s; "
+                                                                    "give more digits.",
+                                           prefix, found->record->uuid, pod->record->uuid);
+                        return NULL;
+                }
+                found = pod;
+        }
+        return found ?: not_found(prefix, f);
+}
+
+struct pod *pods_find(const struct pods *pods, const char *id, const struct caller *caller, bool prefix,
+                      struct failure *f) {
+        _cleanup_free_ char *uuid = NULL;
+        struct pod *pod;
+
+        if (pod_uuid_canonical(id, &uuid) == 0) {
+                pod = map_get(pods->by_uuid, uuid);
+                return pod && pods_may_see(pod, caller) ? pod : not_found(id, f);
+        }
+        if (pod_looks_like_uuid(id))
+                return prefix ? find_prefix(pods, id, caller, f) : not_found(id, f);
+        if (!name_is_valid(id))
+                return not_found(id, f);
+        pod = pods_find_name(pods, caller->uid, id);
+        if (pod && pods_may_see(pod, caller))
+                return pod;
+        return caller_is_root(caller) ? find_name_of_all(pods, id, f) : not_found(id, f);
+}
+
+uint32_t pods_count_of(const struct pods *pods, uid_t owner, uint32_t *ret_mounts) {
+        uint32_t n_pods = 0, n_mounts = 0;
+        struct pod *pod;
+
+        MAP_FOREACH(pod, pods->by_uuid) {
+                if (pod->record->owner != owner)
+                        continue;
+                n_pods++;
+                n_mounts += (uint32_t) pod->record->n_mounts + (pod->running ? pod->running->new_mounts : 0);
+        }
+        if (ret_mounts)
+                *ret_mounts = n_mounts;
+        return n_pods;
+}
+
+int pods_check_runtime(struct pods *pods, struct failure *f) {
+        struct statx by_path, by_fd, below;
+        int r;
+
+        r = mount_of(AT_FDCWD, pods->runtime_directory, AT_SYMLINK_NOFOLLOW, &by_path);
+        if (r < 0)
+                return failure_set(f, FAILURE_BUSY, "The runtime directory %s cannot be reached (%s): something was "
+                                                    "mounted over it "
+                                   "or above it, or it was unmounted or removed; undo that, or restart podmountd.",
+                                   pods->runtime_directory, strerror(-r));
+        r = mount_of(pods->runtime_fd, "", AT_EMPTY_PATH, &by_fd);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "statx the runtime directory");
+        if (by_path.stx_mnt_id != pods->runtime_mount_id || by_path.stx_ino != by_fd.stx_ino)
+                return failure_set(f, FAILURE_BUSY, "The runtime directory %s is not the one that podmountd was "
+                                                    "started with: "
+                                   "something was mounted over it or above it, or it was unmounted or replaced; "
+                                   "undo that, or "
+                                   "restart podmountd.", pods->runtime_directory);
+        r = mount_of(pods->runtime_fd, "pods", AT_SYMLINK_NOFOLLOW, &below);
+        if (r < 0)
+                return failure_set(f, FAILURE_BUSY, "The directory %s/pods cannot be reached (%s); restart "
+                                                    "podmountd, which makes "
+                                   "it anew.", pods->runtime_directory, strerror(-r));
+        if (below.stx_mnt_id != pods->runtime_mount_id)
+                return failure_set(f, FAILURE_BUSY, "Something is mounted on %s/pods, where the pods are made; "
+                                                    "unmount it.",
+                                   pods->runtime_directory);
+        return 0;
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Records from results. Memory is prepared first and the store committed last, so that a failing commit leaves nothing
+ * but mounts to be undone.
+ */
+
+#include "pod/recording.h"
+
+#include <string.h>
+#include <sys/mount.h>
+
+#include "pod/doom.h"
+#include "pod/registry.h"
+#include "util/array.h"
+#include "util/log.h"
+#include "util/path.h"
+
+static int copy(const char *from, char **ret) {
+        if (!from)
+                return 0;
+        *ret = strdup(from);
+        return *ret ? 0 : -ENOMEM;
+}
+
+/* For people: a path, fd:NAME, or a label. */
+static int copy_source(const struct wanted_mount *wanted, char **ret) {
+        if (wanted->source.kind == SOURCE_FD)
+                return asprintf(ret, "fd:%s", wanted->source.text) < 0 ? -ENOMEM : 0;
+        return copy(wanted->source.text ?: wanted->type, ret);
+}
+
+/* What may be done about mount points on this mount; the planner judges mounts of one job by the same rule. */
+static void set_ground(const struct wanted_mount *wanted, struct record_mount *mount) {
+        bool readonly = wanted->attr_set & MOUNT_ATTR_RDONLY;
+
+        switch (wanted->kind) {
+        case WANTED_ROOT:
+                mount->ground_free = !readonly && wanted->overlay == SPEC_OVERLAY_TMPFS;
+                mount->ground_caller = !readonly && wanted->overlay == SPEC_OVERLAY_NONE;
+                break;
+        case WANTED_FILESYSTEM:
+                mount->ground_free = !readonly &&
+                                     (strcmp(wanted->type, "tmpfs") == 0 || strcmp(wanted->type, "ramfs") == 0);
+                break;
+        case WANTED_BIND:
+        case WANTED_OVERLAY:
+                break;
+        }
+}
+
+static void set_result(const struct step_result *result, struct record_mount *mount) {
+        mount->id = result->id ?: result->mount_id;
+        mount->mount_id = result->mount_id;
+        mount->device = result->device;
+        mount->attributes = result->attributes;
+        mount->made = result->made;
+        mount->made_file = result->made_file;
+}
+
+static int append_wanted(struct pod *pod, const struct wanted *wanted, size_t i, const char *key,
+                         const struct step_result *result) {
+        const struct wanted_mount *from = &wanted->mounts[i];
+        struct record_mount *mount = array_append(&pod->record->mounts, &pod->record->n_mounts);
+
+        if (!mount)
+                return -ENOMEM;
+        mount->propagation = from->propagation;
+        mount->deferred = from->deferred;
+        set_ground(from, mount);
+        if (result)
+                set_result(result, mount);
+        if (copy(wanted->containers[from->container], &mount->container) < 0 ||
+            copy(from->target, &mount->target) < 0 || copy_source(from, &mount->source) < 0 ||
+            copy(from->type, &mount->type) < 0 ||
+            copy(from->request, &mount->request) < 0 || copy(key, &mount->source_key) < 0 ||
+            (from->options && strv_copy(from->options, &mount->options) < 0))
+                return -ENOMEM;
+        return 0;
+}
+
+/* A row without strings would trip its readers, so what could not be filled is taken out at once by the caller. */
+static int append_tree(struct pod *pod, const struct step_result *result) {
+        struct record_mount *mount = array_append(&pod->record->mounts, &pod->record->n_mounts);
+
+        if (!mount)
+                return -ENOMEM;
+        set_result(result, mount);
+        if (copy("", &mount->container) < 0 || copy("", &mount->target) < 0 || copy("podmount", &mount->source) < 0 ||
+            copy("tmpfs", &mount->type) < 0)
+                return -ENOMEM;
+        return 0;
+}
+
+int recording_append(struct pod *pod, const struct wanted *wanted, char *const *keys, const struct job *job,
+                     const struct job_result *result, uint64_t *ids) {
+        size_t from = pod->record->n_mounts, next = 0;
+        int r = 0;
+
+        for (size_t step = 0; job && step < job->n_steps && r == 0; step++) {
+                size_t i = job->steps[step].wanted;
+
+                if (job->steps[step].kind == STEP_TREE)
+                        r = append_tree(pod, &result->steps[step]);
+                if (i >= wanted->n_mounts)
+                        continue;
+                /* Steps come in the order of what is wanted; what they leave out is deferred. */
+                for (; next < i && r == 0; next++)
+                        r = append_wanted(pod, wanted, next, keys ? keys[next] : NULL, NULL);
+                if (r == 0)
+                        r = append_wanted(pod, wanted, i, keys ? keys[i] : NULL, &result->steps[step]);
+                if (r == 0 && ids)
+                        ids[i] = pod->record->mounts[pod->record->n_mounts - 1].id;
+                next = i + 1;
+        }
+        for (; next < wanted->n_mounts && r == 0; next++)
+                r = append_wanted(pod, wanted, next, keys ? keys[next] : NULL, NULL);
+        if (r == 0)
+                return 0;
+        recording_truncate(pod, from);
+        return log_oom();
+}
+
+bool recording_has_recursive(const struct wanted *wanted) {
+        for (size_t i = 0; i < wanted->n_mounts; i++)
+                if (wanted->mounts[i].recursive && !wanted->mounts[i].deferred)
+                        return true;
+        return false;
+}
+
+void recording_truncate(struct pod *pod, size_t from) {
+        while (pod->record->n_mounts > from)
+                record_mount_done(&pod->record->mounts[--pod->record->n_mounts]);
+}
+
+/* The target of an entry below a recorded mount: what follows the mount's own point, appended to its target. */
+static char *nested_target(const struct record_mount *above, const struct entry *top, const struct entry *entry) {
+        const char *below = entry->point + strlen(top->point);
+
+        while (*below == '/')
+                below++;
+        return *below ? path_join(above->target, below) : strdup(above->target);
+}
+
+static int append_nested(struct pod *pod, size_t above, const struct entry *top, const struct entry *entry) {
+        struct record_mount *mount = array_append(&pod->record->mounts, &pod->record->n_mounts);
+        const struct record_mount *of;
+
+        if (!mount)
+                return -ENOMEM;
+        of = &pod->record->mounts[above];
+        *mount = (struct record_mount) {
+                .id = entry->unique_id ?: entry->id,
+                .mount_id = entry->id,
+                .device = entry->device,
+                .attributes = entry->attributes | (entry->superblock_readonly ? MOUNT_ATTR_RDONLY : 0),
+                .nested = true,
+        };
+        mount->target = nested_target(of, top, entry);
+        if (!mount->target || copy(of->container, &mount->container) < 0 || copy(entry->source, &mount->source) < 0 ||
+            copy(entry->type, &mount->type) < 0 || entry_attribute_names(entry->attributes, &mount->options) < 0)
+                return -ENOMEM;
+        return 0;
+}
+
+/* What hangs on another recorded mount is that one's to adopt. */
+static bool belongs_to(const struct entry *entry, const struct entry *top, const struct map *records) {
+        for (; entry && entry != top; entry = entry->parent)
+                if (map_get_u64(records, entry->id))
+                        return false;
+        return entry == top;
+}
+
+static int adopt(const struct pods *pods, struct pod *pod, size_t above, const struct map *records) {
+        struct entry *top = doom_find_entry(pods, &pod->record->mounts[above]);
+        _cleanup_free_ struct entry **entries = NULL;
+        size_t n = 0;
+        int r;
+
+        if (!top || !top->children)
+                return 0;
+        r = table_subtree(pods->table, top, &entries, &n);
+        for (size_t i = 1; i < n && r >= 0; i++)
+                if (belongs_to(entries[i], top, records))
+                        r = append_nested(pod, above, top, entries[i]);
+        return r;
+}
+
+int recording_append_nested(const struct pods *pods, struct pod *pod, const struct wanted *wanted) {
+        _cleanup_(map_freep) struct map *records = NULL;
+        size_t end = pod->record->n_mounts, first = end - wanted->n_mounts;
+        int r = doom_index(pods, pod->record, &records);
+
+        for (size_t i = 0; i < wanted->n_mounts && r >= 0; i++)
+                if (wanted->mounts[i].recursive)
+                        r = adopt(pods, pod, first + i, records);
+        if (r < 0) {
+                recording_truncate(pod, end);
+                return log_errno(LOG_ERR, r, "record what came along with a recursive clone");
+        }
+        return 0;
+}
+
+static int commit(struct pods *pods, struct pod *pod, size_t from, bool state, uint64_t job) {
+        int r = store_begin(pods->store);
+
+        if (r == 0 && state)
+                r = store_put_pod(pods->store, pod->record);
+        for (size_t i = from; i < pod->record->n_mounts && r == 0; i++)
+                r = store_put_mount(pods->store, pod->record->uuid, &pod->record->mounts[i]);
+        if (r == 0)
+                r = store_delete_intent(pods->store, job);
+        return r == 0 ? store_commit(pods->store) : r;
+}
+
+int recording_commit(struct pods *pods, struct pod *pod, size_t from, bool state, uint64_t job) {
+        int r = commit(pods, pod, from, state, job);
+
+        if (r == 0)
+                return 0;
+        store_rollback(pods->store);
+        return log_errno(LOG_ERR, r, "record the mounts of pod %s", pod->record->uuid);
+}
+
+struct record_mount *recording_find_row(const struct pod *pod, int64_t row) {
+        for (size_t i = 0; i < pod->record->n_mounts; i++)
+                if (pod->record->mounts[i].row == row)
+                        return &pod->record->mounts[i];
+        return NULL;
+}
+
+static int compare_rows(const void *a, const void *b) {
+        int64_t x = *(const int64_t *) a, y = *(const int64_t *) b;
+
+        return (x > y) - (x < y);
+}
+
+static bool has_row(const int64_t *rows, size_t n, int64_t row) {
+        return bsearch(&row, rows, n, sizeof(*rows), compare_rows) != NULL;
+}
+
+size_t recording_gone(const struct pods *pods, const struct pod *pod, int64_t *rows, size_t n_rows) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < n_rows; i++) {
+                const struct record_mount *mount = recording_find_row(pod, rows[i]);
+
+                if (mount && !mount->deferred && !doom_find_entry(pods, mount))
+                        rows[n++] = rows[i];
+        }
+        return n;
+}
+
+/* The dropped records move to the end of the array, are told, and then freed. */
+static void drop_from_memory(struct pods *pods, struct pod *pod, const int64_t *rows, size_t n_rows,
+                             struct record_mount *dropped) {
+        size_t kept = 0, n = 0;
+
+        for (size_t i = 0; i < pod->record->n_mounts; i++) {
+                if (has_row(rows, n_rows, pod->record->mounts[i].row))
+                        dropped[n++] = pod->record->mounts[i];
+                else
+                        pod->record->mounts[kept++] = pod->record->mounts[i];
+        }
+        pod->record->n_mounts = kept;
+        tell_mounts_removed(pods, pod, dropped, n);
+        for (size_t i = 0; i < n; i++)
+                record_mount_done(&dropped[i]);
+}
+
+static int drop_from_store(struct pods *pods, struct pod *pod, const int64_t *rows, size_t n_rows, uint64_t job) {
+        int r = store_begin(pods->store);
+
+        for (size_t i = 0; i < n_rows && r == 0; i++)
+                r = store_delete_mount(pods->store, pod->record->uuid, rows[i]);
+        if (r == 0 && job != 0)
+                r = store_delete_intent(pods->store, job);
+        return r == 0 ? store_commit(pods->store) : r;
+}
+
+int recording_drop(struct pods *pods, struct pod *pod, const int64_t *rows, size_t n_rows, uint64_t job) {
+        _cleanup_free_ struct record_mount *dropped = calloc(n_rows + 1, sizeof(*dropped));
+        _cleanup_free_ int64_t *sorted = calloc(n_rows + 1, sizeof(*sorted));
+        int r;
+
+        if (!dropped || !sorted)
+                return log_oom();
+        if (n_rows > 0)
+                memcpy(sorted, rows, n_rows * sizeof(*rows));
+        qsort(sorted, n_rows, sizeof(*sorted), compare_rows);
+        r = drop_from_store(pods, pod, sorted, n_rows, job);
+        if (r < 0) {
+                store_rollback(pods->store);
+                return log_errno(LOG_ERR, r, "drop mounts of pod %s from the store", pod->record->uuid);
+        }
+        drop_from_memory(pods, pod, sorted, n_rows, dropped);
+        return 0;
+}

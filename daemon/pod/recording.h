@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Station 9: what a job has made becomes part of a pod's record, in memory and in the store, both or neither.
+ */
+
+#include "plan/step.h"
+#include "pod/pods.h"
+#include "spec/wanted.h"
+
+/* Appends the records of what `job` has made of `wanted` to the pod's, in the order of `wanted`, deferred mounts
+ * included, after the pod's own tmpfs if the job made it. `keys` are the source keys by wanted mount, or NULL. `ids`
+ * (as many) gets what clients are told. On failure nothing is appended. */
+int recording_append(struct pod *pod, const struct wanted *wanted, char *const *keys, const struct job *job,
+                     const struct job_result *result, uint64_t *ids);
+/* Appends the mounts that came along with the recursive clones of `wanted`, whose records are the last; the table is
+ * fresh. */
+int recording_append_nested(const struct pods *pods, struct pod *pod, const struct wanted *wanted);
+bool recording_has_recursive(const struct wanted *wanted);
+/* Takes the records from `from` on out of memory again. */
+void recording_truncate(struct pod *pod, size_t from);
+
+/* One transaction: the records from `from` on, the pod itself with its state when `state`, and no intent of this
+ * job. */
+int recording_commit(struct pods *pods, struct pod *pod, size_t from, bool state, uint64_t job);
+
+/* Drops the records at these rows from store and memory, with the intent of `job`; tells the observer. */
+int recording_drop(struct pods *pods, struct pod *pod, const int64_t *rows, size_t n_rows, uint64_t job);
+/* The rows, among `rows`, whose mounts the table no longer has. In place; the new count. */
+size_t recording_gone(const struct pods *pods, const struct pod *pod, int64_t *rows, size_t n_rows);
+struct record_mount *recording_find_row(const struct pod *pod, int64_t row);

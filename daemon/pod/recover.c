@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The start: everything on record is loaded and compared with the kernel, and what a crash left half-done is undone
+ * (creating, mounting) or done (unmounting, collecting) by the same operations that clients have.
+ */
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "pod/intent-detail.h"
+#include "pod/operation-private.h"
+#include "pod/recording.h"
+#include "pod/registry.h"
+#include "util/array.h"
+#include "util/log.h"
+
+static void collect(struct pods *pods, struct pod *pod, bool lazy, const char *reason) {
+        const struct collect_arguments arguments = {.lazy = lazy, .reason = reason};
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct operation *operation;
+        int r = operation_new_collect(pods, &caller_house, pod, &arguments, &operation, &f);
+
+        if (r == 0)
+                operation_run_internal(operation);
+        else
+                log_error("Pod %s could not be collected at the start; podmountctl gc %s tries again",
+                          pod->record->uuid, pod->record->uuid);
+}
+
+/* What the intent files say that this job has made; 0 with nothing when none is about it. */
+static int read_intents(const int *fds, size_t n_fds, uint64_t job, struct intent_mount **ret, size_t *ret_n) {
+        for (size_t i = 0; i < n_fds; i++) {
+                struct intent_mount *mounts = NULL;
+                uint64_t found = 0;
+                size_t n = 0;
+                int r;
+
+                if (fds[i] < 0)
+                        continue;
+                r = intent_read(fds[i], &found, &mounts, &n);
+                if (r == -ENOMEM)
+                        return log_oom();
+                if (r < 0) /* another one may be about the job */
+                        (void) log_errno(LOG_WARNING, r, "read intent file %zu", i);
+                if (r == 1 && found == job) {
+                        *ret = mounts;
+                        *ret_n = n;
+                        return 0;
+                }
+                if (r == 1)
+                        free(mounts);
+        }
+        *ret = NULL;
+        *ret_n = 0;
+        return 0;
+}
+
+/* Before any job runs, what the intent files say of an interrupted Mount() goes into the store: they serve the jobs of
+ * this start next. */
+static int keep_made(const struct pods *pods, const int *fds, size_t n_fds, struct record_intent *intent) {
+        _cleanup_free_ struct intent_mount *made = NULL;
+        size_t n = 0;
+        int r;
+
+        if (intent->verb != RECORD_VERB_MOUNT || intent->detail)
+                return 0;
+        r = read_intents(fds, n_fds, intent->job, &made, &n);
+        if (r == 0)
+                r = intent_detail_write_mounts(made, n, &intent->detail);
+        return r < 0 ? r : store_put_intent(pods->store, intent);
+}
+
+static int keep_all_made(const struct pods *pods, const int *fds, size_t n_fds, struct record_intent *intents,
+                         size_t n) {
+        int r = store_begin(pods->store);
+
+        for (size_t i = 0; i < n && r == 0; i++)
+                r = keep_made(pods, fds, n_fds, &intents[i]);
+        if (r == 0)
+                r = store_commit(pods->store);
+        if (r == 0)
+                return 0;
+        store_rollback(pods->store);
+        return log_errno(LOG_ERR, r, "write down what interrupted calls had made");
+}
+
+static void undo_mount(struct pods *pods, struct pod *pod, const struct record_intent *intent) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct intent_mount *made = NULL;
+        struct operation *operation;
+        size_t n = 0;
+        int r;
+
+        log_notice("Undoing a Mount() of pod %s that was interrupted", pod->record->uuid);
+        r = intent_detail_read_mounts(intent->detail, &made, &n);
+        if (r == 0)
+                r = operation_new_undo(pods, pod, intent->job, made, n, &operation, &f);
+        if (r == 0)
+                operation_run_internal(operation);
+        else
+                log_error("Mounts of an interrupted call may stay in pod %s and then show as drift", pod->record->uuid);
+}
+
+/* What is gone already leaves the record; what is still there is unmounted as it was asked for. */
+static void finish_unmount(struct pods *pods, struct pod *pod, const struct record_intent *intent) {
+        struct unmount_arguments arguments = {.lazy = intent->lazy, .missing_ok = true};
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_free_ int64_t *rows = NULL;
+        const struct record_mount *mount;
+        struct operation *operation;
+        size_t n = 0;
+        int64_t first;
+        int r;
+
+        r = intent_detail_read_rows(intent->detail, &rows, &n);
+        if (r < 0) {
+                (void) log_errno(LOG_ERR, r, "read what was being unmounted from pod %s", pod->record->uuid);
+                n = 0;
+        }
+        first = n > 0 ? rows[0] : 0;
+        n = recording_gone(pods, pod, rows, n);
+        if (recording_drop(pods, pod, rows, n, intent->job) < 0)
+                return; /* logged; its drift shows it */
+        mount = recording_find_row(pod, first);
+        if (!mount || mount->id == 0)
+                return;
+        arguments.mount_id = mount->id;
+        r = operation_new_unmount(pods, &caller_house, pod, &arguments, &operation, &f);
+        if (r == 0)
+                operation_run_internal(operation);
+}
+
+static void settle(struct pods *pods, const struct record_intent *intent) {
+        struct pod *pod = map_get(pods->by_uuid, intent->uuid);
+
+        if (!pod || pod->record->state != RECORD_READY)
+                return; /* it goes as a whole, or has gone already */
+        switch (intent->verb) {
+        case RECORD_VERB_CREATE:
+        case RECORD_VERB_COLLECT:
+        case _RECORD_VERB_MAX:
+                return; /* the pod's state says it all */
+        case RECORD_VERB_MOUNT:
+                undo_mount(pods, pod, intent);
+                return;
+        case RECORD_VERB_UNMOUNT:
+                finish_unmount(pods, pod, intent);
+                return;
+        }
+}
+
+static bool was_lazy(const struct record_intent *intents, size_t n, const struct pod *pod) {
+        for (size_t i = 0; i < n; i++)
+                if (intents[i].verb == RECORD_VERB_COLLECT && strcmp(intents[i].uuid, pod->record->uuid) == 0)
+                        return intents[i].lazy;
+        return false;
+}
+
+/* A creation that never ended is nobody's yet, so it goes lazily: nothing may keep it. */
+static void settle_state(struct pods *pods, struct pod *pod, const struct record_intent *intents, size_t n_intents) {
+        switch (pod->record->state) {
+        case RECORD_CREATING:
+                log_notice("Collecting pod %s, whose creation was interrupted", pod->record->uuid);
+                collect(pods, pod, true, "failed");
+                return;
+        case RECORD_STOPPING:
+                log_notice("Collecting pod %s, as was begun before", pod->record->uuid);
+                collect(pods, pod, was_lazy(intents, n_intents, pod), "collected");
+                return;
+        case RECORD_READY:
+        case RECORD_FAILED:
+        case _RECORD_STATE_MAX:
+                return;
+        }
+}
+
+/* Of these the pod's state says all; those of Mount() and Unmount() go with the operations that settle them. */
+static int forget_intents(struct pods *pods, const struct record_intent *intents, size_t n) {
+        int r = store_begin(pods->store);
+
+        for (size_t i = 0; i < n && r == 0; i++)
+                if (intents[i].verb == RECORD_VERB_CREATE || intents[i].verb == RECORD_VERB_COLLECT ||
+                    !map_get(pods->by_uuid, intents[i].uuid))
+                        r = store_delete_intent(pods->store, intents[i].job);
+        if (r == 0)
+                r = store_commit(pods->store);
+        if (r == 0)
+                return 0;
+        store_rollback(pods->store);
+        return log_errno(LOG_ERR, r, "forget the jobs of the last run");
+}
+
+static int load(struct pods *pods, struct record_intent **ret_intents, size_t *ret_n_intents) {
+        struct record_pod **records = NULL;
+        size_t n = 0;
+        int r;
+
+        r = store_load(pods->store, &records, &n, ret_intents, ret_n_intents);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "load the records");
+        for (size_t i = 0; i < n; i++) {
+                struct pod *pod = NULL;
+
+                if (r == 0)
+                        r = pod_new(records[i], &pod);
+                else
+                        record_pod_free(records[i]);
+                if (r < 0 || !pod)
+                        continue;
+                pod->announced = pod->record->state != RECORD_CREATING;
+                r = pods_add(pods, pod);
+                if (r < 0)
+                        pod_free(pod);
+        }
+        free(records);
+        return r;
+}
+
+int pods_recover(struct pods *pods, const int *intent_fds, size_t n_intent_fds) {
+        struct record_intent *intents = NULL;
+        size_t n_intents = 0;
+        struct pod *pod;
+        int r;
+
+        r = load(pods, &intents, &n_intents);
+        if (r == 0)
+                r = pods_sync(pods);
+        if (r >= 0)
+                r = keep_all_made(pods, intent_fds, n_intent_fds, intents, n_intents);
+        if (r >= 0) {
+                MAP_FOREACH(pod, pods->by_uuid)
+                        settle_state(pods, pod, intents, n_intents);
+                for (size_t i = 0; i < n_intents; i++)
+                        settle(pods, &intents[i]);
+                r = forget_intents(pods, intents, n_intents);
+                pods_judge_drift(pods, NULL);
+        }
+        record_intents_free(intents, n_intents);
+        return r < 0 ? r : 0;
+}
