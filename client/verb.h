@@ -8,6 +8,7 @@
 
 typedef int (*verb_fn)(struct client *client, const struct arguments *arguments);
 
+/* Each as podmountctl(1) describes the verb. */
 int verb_create(struct client *client, const struct arguments *arguments);
 int verb_plan(struct client *client, const struct arguments *arguments);
 int verb_bind(struct client *client, const struct arguments *arguments);

@@ -23,7 +23,9 @@ struct verdict_row {
         const char *action;    /* polkit action of VERDICT_ASK */
 };
 
+/* The row of a method or property; NULL when the contract has no such member. */
 const struct verdict_row *verdict_find(const char *interface, const char *member, bool property);
+/* All rows, for those who compare them with what is registered. */
 const struct verdict_row *verdict_table(size_t *ret_n);
 /* The verdict. VERDICT_ASK is VERDICT_DENY on a transport without polkit (the private socket). A uid 0 that is not root
  * is a stranger to every pod (uid 0 owns root's), and what it would be asked for without naming one is VERDICT_DENY,

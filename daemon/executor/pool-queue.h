@@ -35,6 +35,7 @@ struct pool_queue {
         unsigned waiting;
 };
 
+/* An empty queue. -ENOMEM. */
 int pool_queue_init(struct pool_queue *queue);
 void pool_queue_done(struct pool_queue *queue);
 

@@ -25,11 +25,13 @@ typedef void (*pool_done_fn)(const struct job_result *result, void *userdata);
 /* Asks the keeper to kill and replace the executor of this slot. */
 typedef void (*pool_replace_fn)(unsigned slot, void *userdata);
 
+/* A pool without executors on an event loop, which it keeps a reference of. A negative errno. */
 int executor_pool_new(sd_event *event, uint64_t job_timeout_us, pool_replace_fn replace, void *userdata, struct executor_pool **ret);
 /* Cancels what waits, forgets what runs. Not from within a pool_done_fn. */
 struct executor_pool *executor_pool_free(struct executor_pool *pool);
 DEFINE_CLEANUP(struct executor_pool *, executor_pool_free)
 
+/* What the configuration says now; counts for jobs that begin later. */
 void executor_pool_set_timeout(struct executor_pool *pool, uint64_t job_timeout_us);
 
 /* A new executor, or a replaced one, for a slot. -EINVAL past POOL_SLOTS_MAX. The other end of the socket must be held by

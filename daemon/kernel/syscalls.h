@@ -60,18 +60,21 @@ struct mount_status {
 };
 _Static_assert(sizeof(struct mount_status) == 512, "the kernel's struct statmount");
 
+/* openat2(2), always O_CLOEXEC. The fd, or -1 with errno. */
 static inline int sys_openat2(int directory, const char *path, uint64_t flags, uint64_t resolve) {
         struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = resolve};
 
         return (int) syscall(SYS_openat2, directory, path, &how, sizeof(how));
 }
 
+/* statmount(2) of a unique id. -1 with errno: EOVERFLOW when the texts need a larger buffer. */
 static inline int sys_statmount(uint64_t id, uint64_t mask, struct mount_status *buffer, size_t size) {
         struct mount_id_request request = {.size = sizeof(request), .mount_id = id, .parameter = mask};
 
         return (int) syscall(SYS_statmount, &request, buffer, size, 0);
 }
 
+/* listmount(2): up to `n` unique ids of the children of `below`, those after `after`. How many, or -1 with errno. */
 static inline ssize_t sys_listmount(uint64_t below, uint64_t after, uint64_t *ids, size_t n) {
         struct mount_id_request request = {.size = sizeof(request), .mount_id = below, .parameter = after};
 

@@ -14,6 +14,7 @@ enum watch_tracking { WATCH_MOUNTINFO, WATCH_LISTMOUNT, WATCH_FANOTIFY };
 
 struct watch;
 
+/* Begins to watch this process's mount namespace. A negative errno. */
 int watch_open(struct watch **ret);
 struct watch *watch_free(struct watch *watch);
 DEFINE_CLEANUP(struct watch *, watch_free)
@@ -22,6 +23,7 @@ DEFINE_CLEANUP(struct watch *, watch_free)
 int watch_fd(const struct watch *watch);
 /* An fd of the table's text to read from its start, for mountinfo_read(). */
 int watch_mountinfo_fd(const struct watch *watch);
+/* How changes are noticed here. */
 enum watch_tracking watch_tracking(const struct watch *watch);
 const char *watch_tracking_name(enum watch_tracking tracking); /* "mountinfo", "listmount", "fanotify" */
 /* Whether something changed since the last call. Never blocks. */

@@ -39,6 +39,7 @@ enum step_kind {
         _STEP_KIND_MAX,
 };
 
+/* The word that plans and logs have for a kind. */
 const char *step_kind_name(enum step_kind kind);
 
 enum step_source_kind { STEP_SOURCE_NONE, STEP_SOURCE_PATH, STEP_SOURCE_FD };
@@ -123,6 +124,7 @@ struct job {
         uint32_t n_fds;           /* how many fds travel along */
 };
 
+/* An empty job; NULL when memory is short. */
 struct job *job_new(void);
 struct job *job_free(struct job *job);
 DEFINE_CLEANUP(struct job *, job_free)

@@ -19,6 +19,7 @@ struct wire_writer {
         int error; /* 0, -ENOMEM, or -E2BIG past CHANNEL_MESSAGE_MAX */
 };
 
+/* Numbers of 1, 4 and 8 bytes. */
 void wire_put_u8(struct wire_writer *writer, uint8_t value);
 void wire_put_u32(struct wire_writer *writer, uint32_t value);
 void wire_put_u64(struct wire_writer *writer, uint64_t value);
@@ -37,6 +38,7 @@ struct wire_reader {
         int error; /* 0, -EBADMSG, -ENOMEM; every value read after an error is zero */
 };
 
+/* Numbers of 1, 4 and 8 bytes. */
 uint8_t wire_take_u8(struct wire_reader *reader);
 uint32_t wire_take_u32(struct wire_reader *reader);
 uint64_t wire_take_u64(struct wire_reader *reader);

@@ -56,6 +56,7 @@ struct statement {
         int error; /* the first SQLite error of binding; -EBADMSG once a column held what no store writes */
 };
 
+/* Takes a prepared statement to be filled: one bind for each parameter in their order, errors kept in `error`. */
 struct statement statement_use(struct store *store, enum statement_kind kind);
 void statement_bind_int(struct statement *statement, int64_t value);
 void statement_bind_u64(struct statement *statement, uint64_t value);

@@ -43,6 +43,7 @@ struct record_mount {
         bool ground_caller;   /* a writable root */
 };
 void record_mount_done(struct record_mount *mount);
+/* A deep copy. -ENOMEM. */
 int record_mount_copy(const struct record_mount *from, struct record_mount *ret);
 
 struct record_pod {

@@ -27,10 +27,12 @@ struct changes {
 
 struct table;
 
+/* An empty table of generation 0; NULL when memory is short. */
 struct table *table_new(void);
 struct table *table_free(struct table *table);
 DEFINE_CLEANUP(struct table *, table_free)
 
+/* How many mounts it has. */
 size_t table_size(const struct table *table);
 /* Counts up with every reading that changed something. */
 uint64_t table_generation(const struct table *table);

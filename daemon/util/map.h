@@ -23,6 +23,7 @@ struct map *map_new(enum map_key kind);
 struct map *map_free(struct map *map);
 DEFINE_CLEANUP(struct map *, map_free)
 
+/* The number of entries. */
 size_t map_size(const struct map *map);
 
 /* Adds an entry. -EEXIST when the key is there, -EINVAL for a NULL value, -ENOMEM; on failure nothing changed. */

@@ -320,7 +320,7 @@ END_TEST
 
 START_TEST(test_one_user) {
         _cleanup_store_dir_ char *directory = store_dir_new();
-        _cleanup_(store_freep) struct store *store = store_dir_open(directory);
+        _cleanup_(store_freep) _unused_ struct store *store = store_dir_open(directory);
         struct store *other = NULL;
         int version;
 
