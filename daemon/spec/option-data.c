@@ -16,9 +16,11 @@
 #include "util/array.h"
 
 #define FLAG(t, n, text) {.type = t, .name = n, .value = VALUE_NONE, .summary = text}
+#define ROOT_FLAG(t, n, text) {.type = t, .name = n, .value = VALUE_NONE, .root_words = "*", .summary = text}
 #define VALUE(t, n, k, text) {.type = t, .name = n, .value = k, .summary = text}
 #define WORD(t, n, w, text) {.type = t, .name = n, .value = VALUE_WORD, .words = w, .summary = text}
-#define ROOT_WORD(t, n, w, root, text) {.type = t, .name = n, .value = VALUE_WORD, .words = w, .root_words = root, .summary = text}
+#define ROOT_WORD(t, n, w, root, text) \
+        {.type = t, .name = n, .value = VALUE_WORD, .words = w, .root_words = root, .summary = text}
 
 static const struct data_row rows[] = {
         VALUE("tmpfs", "size", VALUE_SIZE, "most bytes; 0 for no limit (root only)"),
@@ -78,7 +80,7 @@ static const struct data_row rows[] = {
         WORD("overlay", "xino", "on|off|auto", "unique inode numbers"),
         WORD("overlay", "uuid", "on|off|null|auto", "the file system's UUID"),
         FLAG("overlay", "volatile", "no sync to the upper layer"),
-        {.type = "overlay", .name = "userxattr", .value = VALUE_NONE, .root_words = "*", .summary = "user.overlay. xattrs"},
+        ROOT_FLAG("overlay", "userxattr", "user.overlay. xattrs"),
         {.type = NULL},
 };
 
@@ -183,8 +185,10 @@ static int check_paths(const struct data_row *row, const char *value, struct fai
 
         r = source_split_layers(value, &layers);
         if (r == -EINVAL)
-                return failure_set(f, FAILURE_INVALID_OPTION, "%s: a layer is empty or ends in a lone backslash; write the layers with "
-                                   "one colon between them", row->name);
+                return failure_set(f, FAILURE_INVALID_OPTION,
+                                   "%s: a layer is empty or ends in a lone backslash; write the layers with "
+                                   "one colon between them",
+                                   row->name);
         if (r < 0)
                 return r;
         for (char **layer = layers; *layer; layer++) {
@@ -196,14 +200,18 @@ static int check_paths(const struct data_row *row, const char *value, struct fai
 }
 
 static int bad_value(const struct data_row *row, const char *value, const char *must, struct failure *f) {
-        return failure_set(f, FAILURE_INVALID_OPTION, "option %s of type %s: \"%.80s\" is not %s", row->name, row->type, value, must);
+        return failure_set(f, FAILURE_INVALID_OPTION, "option %s of type %s: \"%.80s\" is not %s", row->name, row->type,
+                           value, must);
 }
 
 int option_check_value(const struct data_row *row, const char *value, struct failure *f) {
         if (row->value == VALUE_NONE)
-                return !value ? 0 : failure_set(f, FAILURE_INVALID_OPTION, "option %s of type %s takes no value", row->name, row->type);
+                return !value ? 0
+                              : failure_set(f, FAILURE_INVALID_OPTION, "option %s of type %s takes no value", row->name,
+                                            row->type);
         if (!value || value[0] == '\0')
-                return failure_set(f, FAILURE_INVALID_OPTION, "option %s of type %s needs a value: %s=…", row->name, row->type, row->name);
+                return failure_set(f, FAILURE_INVALID_OPTION, "option %s of type %s needs a value: %s=…", row->name,
+                                   row->type, row->name);
         if (row->value != VALUE_PATH && row->value != VALUE_PATHS && strlen(value) > OPTION_VALUE_MAX)
                 return failure_set(f, FAILURE_INVALID_OPTION, "option %s of type %s: the value is longer than %d bytes",
                                    row->name, row->type, OPTION_VALUE_MAX);
@@ -212,7 +220,8 @@ int option_check_value(const struct data_row *row, const char *value, struct fai
         case VALUE_NONE:
                 break;
         case VALUE_SIZE:
-                return is_count(value) || is_percentage(value) ? 0 : bad_value(row, value, "a size such as 64m or 10%", f);
+                return is_count(value) || is_percentage(value) ? 0
+                                                               : bad_value(row, value, "a size such as 64m or 10%", f);
         case VALUE_COUNT:
                 return is_count(value) ? 0 : bad_value(row, value, "a number such as 4096 or 4k", f);
         case VALUE_NUMBER:

@@ -14,12 +14,18 @@
 
 #define ATTRIBUTE(n, s, c, text) \
         {.name = n, .kind = OPTION_ATTRIBUTE, .set = (s), .clear = (c), .summary = text}, \
-        {.name = "r" n, .kind = OPTION_ATTRIBUTE, .recursive = true, .set = (s), .clear = (c), .summary = text ", and on the mounts below"}
+        { \
+                .name = "r" n, .kind = OPTION_ATTRIBUTE, .recursive = true, .set = (s), .clear = (c), \
+                .summary = text "; also on the mounts below", \
+        }
 #define SUPERBLOCK(n, on, flag, text) \
         {.name = n, .kind = OPTION_SUPERBLOCK, .set = (on), .superblock = flag, .summary = text}
 #define PROPAGATION(n, bit, text) \
         {.name = n, .kind = OPTION_PROPAGATION, .propagation = (bit), .summary = text}, \
-        {.name = "r" n, .kind = OPTION_PROPAGATION, .recursive = true, .propagation = (bit), .summary = text ", and the mounts below"}
+        { \
+                .name = "r" n, .kind = OPTION_PROPAGATION, .recursive = true, .propagation = (bit), \
+                .summary = text "; also the mounts below", \
+        }
 #define IGNORED(n, text) {.name = n, .kind = OPTION_IGNORED, .summary = text}
 #define REFUSED(n, text) {.name = n, .kind = OPTION_REFUSED, .summary = text}
 
@@ -36,7 +42,7 @@ static const struct option_row options[] = {
         ATTRIBUTE("atime", 0, MOUNT_ATTR_NOATIME, "they are, as relatime does"),
         ATTRIBUTE("strictatime", MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME, "access times are updated at each access"),
         ATTRIBUTE("nostrictatime", 0, MOUNT_ATTR_STRICTATIME, "they are not, as relatime does"),
-        ATTRIBUTE("relatime", MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME, "access times are updated now and then: the kernel's default"),
+        ATTRIBUTE("relatime", MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME, "access times are updated now and then"),
         ATTRIBUTE("norelatime", 0, 0, "without effect: relatime is the kernel's default"),
         ATTRIBUTE("nodiratime", MOUNT_ATTR_NODIRATIME, 0, "access times of directories are not updated"),
         ATTRIBUTE("diratime", 0, MOUNT_ATTR_NODIRATIME, "they are"),
@@ -64,7 +70,7 @@ static const struct option_row options[] = {
         PROPAGATION("unbindable", MS_UNBINDABLE, "private, and cannot be cloned"),
 
         {.name = "bind", .kind = OPTION_BIND, .summary = "a clone of the source, without the mounts below it"},
-        {.name = "rbind", .kind = OPTION_BIND, .recursive = true, .summary = "a clone of the source with the mounts below it"},
+        {.name = "rbind", .kind = OPTION_BIND, .recursive = true, .summary = "the same with the mounts below it"},
 
         IGNORED("defaults", "without effect"),
         IGNORED("silent", "without effect"),

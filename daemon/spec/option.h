@@ -15,7 +15,7 @@
 
 enum option_kind {
         OPTION_ATTRIBUTE,   /* sets or clears bits of mount_setattr(2) on the mount */
-        OPTION_SUPERBLOCK,  /* a flag of the file system: sync, dirsync, lazytime, mand, iversion and their negations */
+        OPTION_SUPERBLOCK,  /* a flag of the file system: sync, dirsync, lazytime, mand, iversion; negations */
         OPTION_PROPAGATION, /* shared, rprivate… */
         OPTION_BIND,        /* bind, rbind */
         OPTION_IGNORED,     /* defaults, silent, nofail…: accepted, no effect on a mount */
@@ -26,7 +26,7 @@ struct option_row {
         const char *name;
         enum option_kind kind;
         bool recursive;           /* rbind, rprivate, rro… */
-        uint64_t set, clear;      /* OPTION_ATTRIBUTE: MOUNT_ATTR_* bits; OPTION_SUPERBLOCK: set is 0 for the negation */
+        uint64_t set, clear;      /* OPTION_ATTRIBUTE: MOUNT_ATTR_* bits; OPTION_SUPERBLOCK: set is 0 in a negation */
         uint64_t propagation;     /* OPTION_PROPAGATION: MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE */
         const char *superblock;   /* OPTION_SUPERBLOCK: the fsconfig(2) flag that it sets or takes back */
         const char *summary;      /* one line for podmount-spec(5) */

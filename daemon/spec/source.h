@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Sources as clients write them: an absolute path, or fd:NAME for an fd that came with the call. Of this floor's own use. */
+/* Sources as clients write them: an absolute path, or fd:NAME for an fd that came with the call. Of this floor's own
+ * use. */
 
 #include <stdbool.h>
 

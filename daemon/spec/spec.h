@@ -24,7 +24,8 @@ enum spec_limits {
 enum source_kind { SOURCE_NONE, SOURCE_PATH, SOURCE_FD };
 struct source {
         enum source_kind kind;
-        char *text; /* SOURCE_PATH: an absolute, normalised path; SOURCE_FD: the name behind "fd:"; SOURCE_NONE: a label or NULL */
+        char *text; /* SOURCE_PATH: an absolute, normalised path; SOURCE_FD: the name behind "fd:"; SOURCE_NONE: a
+                     * label or NULL */
 };
 void source_done(struct source *source);
 
@@ -63,10 +64,12 @@ struct spec *spec_free(struct spec *spec);
 DEFINE_CLEANUP(struct spec *, spec_free)
 
 /* Parses the argument of Mount(): one OCI mount object or an array of them. Pointers are "" or "/0", "/1"… */
-int spec_parse_mounts(const char *text, size_t size, uint64_t size_max, struct spec_mount **ret, size_t *ret_n, struct failure *f);
-/* The one mount that a Bind() call stands for; type bind, options as given ("bind" is added if neither bind nor rbind is
- * there). FAILURE_INVALID_TARGET, FAILURE_INVALID_OPTION, FAILURE_INVALID_ARGS for the source. */
-int spec_mount_from_bind(const char *source, const char *target, char *const *options, struct spec_mount *ret, struct failure *f);
+int spec_parse_mounts(const char *text, size_t size, uint64_t size_max, struct spec_mount **ret, size_t *ret_n,
+                      struct failure *f);
+/* The one mount that a Bind() call stands for; type bind, options as given ("bind" is added if neither bind nor rbind
+ * is there). FAILURE_INVALID_TARGET, FAILURE_INVALID_OPTION, FAILURE_INVALID_ARGS for the source. */
+int spec_mount_from_bind(const char *source, const char *target, char *const *options, struct spec_mount *ret,
+                         struct failure *f);
 /* Writes a mount as a canonical OCI mount object: the store keeps it, a retry is compared with it. */
 int spec_mount_to_text(const struct spec_mount *mount, char **ret);
 void spec_mount_done(struct spec_mount *mount);

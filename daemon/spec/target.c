@@ -35,20 +35,26 @@ static const char *proc_refusal(const char *target, const char *type) {
         };
 
         if (strcmp(target, "/proc") == 0)
-                return strcmp(type, "proc") == 0 ? NULL : "only a mount of type proc goes to /proc; choose another destination";
+                return strcmp(type, "proc") == 0
+                               ? NULL
+                               : "only a mount of type proc goes to /proc; choose another destination";
         if (strcmp(type, "bind") == 0 && in_list(files, target))
                 return NULL;
-        return "below /proc only a bind may go, and only to the files that podmount-spec(5) lists; choose another destination";
+        return "below /proc only a bind may go, and only to the files that podmount-spec(5) lists; choose another "
+               "destination";
 }
 
 static const char *sys_refusal(const char *target, const char *type) {
         static const char *const types[] = {"cgroup", "cgroup2", "tmpfs", "bind", NULL};
 
         if (strcmp(target, "/sys") == 0)
-                return strcmp(type, "sysfs") == 0 ? NULL : "only a mount of type sysfs goes to /sys; choose another destination";
+                return strcmp(type, "sysfs") == 0
+                               ? NULL
+                               : "only a mount of type sysfs goes to /sys; choose another destination";
         if (path_is_below(target, "/sys/fs/cgroup") && in_list(types, type))
                 return NULL;
-        return "below /sys only cgroup, cgroup2, tmpfs and bind may go, and only to /sys/fs/cgroup and below; choose another "
+        return "below /sys only cgroup, cgroup2, tmpfs and bind may go, and only to /sys/fs/cgroup and below; choose "
+               "another "
                "destination";
 }
 

@@ -17,8 +17,10 @@ static int add_layer(struct compile *c, struct wanted_mount *w, const char *text
         struct source *layer;
 
         if (w->n_lower >= LAYERS_MAX)
-                return reader_fail_member(c->f, FAILURE_INVALID_OPTION, w->pointer, "options", "there are more than %d lower layers, which "
-                                          "is what overlay takes; merge some", LAYERS_MAX);
+                return reader_fail_member(c->f, FAILURE_INVALID_OPTION, w->pointer, "options",
+                                          "there are more than %d lower layers, which "
+                                          "is what overlay takes; merge some",
+                                          LAYERS_MAX);
         layer = array_append(&w->lower, &w->n_lower);
         if (!layer)
                 return -ENOMEM;
@@ -61,7 +63,8 @@ static int take_lower(struct compile *c, struct wanted_mount *w) {
                 struct data_option *option;
 
                 while ((option = compile_find_data(w, *name))) {
-                        int r = strcmp(*name, "lowerdir") == 0 ? add_layers(c, w, option->value) : add_layer(c, w, option->value);
+                        int r = strcmp(*name, "lowerdir") == 0 ? add_layers(c, w, option->value)
+                                                               : add_layer(c, w, option->value);
 
                         if (r != 0)
                                 return r;
@@ -84,12 +87,15 @@ int compile_layers(struct compile *c, struct wanted_mount *w) {
         if (r != 0)
                 return r;
         if (w->n_lower == 0)
-                return reader_fail_member(c->f, FAILURE_INVALID_OPTION, w->pointer, "options", "an overlay needs lowerdir=; give its lower layers");
+                return reader_fail_member(c->f, FAILURE_INVALID_OPTION, w->pointer, "options",
+                                          "an overlay needs lowerdir=; give its lower layers");
         if ((w->upper.kind == SOURCE_NONE) != (w->work.kind == SOURCE_NONE))
-                return reader_fail_member(c->f, FAILURE_INVALID_OPTION, w->pointer, "options", "upperdir= and workdir= go together; give "
+                return reader_fail_member(c->f, FAILURE_INVALID_OPTION, w->pointer, "options",
+                                          "upperdir= and workdir= go together; give "
                                           "both for a writable overlay, neither for a read-only one");
         if (w->upper.kind == SOURCE_NONE && w->n_lower < 2)
-                return reader_fail_member(c->f, FAILURE_INVALID_OPTION, w->pointer, "options", "an overlay without upperdir= needs at least "
+                return reader_fail_member(c->f, FAILURE_INVALID_OPTION, w->pointer, "options",
+                                          "an overlay without upperdir= needs at least "
                                           "two lower layers; bind the one read-only instead");
         return 0;
 }

@@ -29,8 +29,10 @@ static int add_attributes(char ***words, uint64_t set, uint64_t clear, const cha
                 if ((set | clear) & pairs[i].bit)
                         r = strv_appendf(words, "%s%s", prefix, set & pairs[i].bit ? pairs[i].set : pairs[i].cleared);
         if (r == 0 && clear & MOUNT_ATTR__ATIME)
-                r = strv_appendf(words, "%s%s", prefix, set & MOUNT_ATTR_NOATIME ? "noatime" :
-                                 set & MOUNT_ATTR_STRICTATIME ? "strictatime" : "relatime");
+                r = strv_appendf(words, "%s%s", prefix,
+                                 set & MOUNT_ATTR_NOATIME       ? "noatime"
+                                 : set & MOUNT_ATTR_STRICTATIME ? "strictatime"
+                                                                : "relatime");
         return r;
 }
 

@@ -43,7 +43,8 @@ struct wanted *wanted_free(struct wanted *wanted) {
         return NULL;
 }
 
-/* A root's attributes hold for the mounts below its source, too: they are part of what the container has as its root. */
+/* A root's attributes hold for the mounts below its source, too: they are part of what the container has as its root.
+ */
 static int compile_root(struct compile *c, size_t index, const struct spec_container *container) {
         struct wanted_mount *w = array_append(&c->wanted->mounts, &c->wanted->n_mounts);
         int r;
@@ -81,7 +82,8 @@ static int compile_mounts(struct compile *c, size_t container, const struct spec
         return 0;
 }
 
-int wanted_from_spec(const struct spec *spec, const struct wanted_facts *facts, struct wanted **ret, struct failure *f) {
+int wanted_from_spec(const struct spec *spec, const struct wanted_facts *facts, struct wanted **ret,
+                     struct failure *f) {
         _cleanup_(wanted_freep) struct wanted *wanted = calloc(1, sizeof(*wanted));
         struct compile c = {.facts = facts, .wanted = wanted, .f = f};
         int r;
@@ -108,8 +110,8 @@ int wanted_from_spec(const struct spec *spec, const struct wanted_facts *facts, 
         return 0;
 }
 
-int wanted_from_mounts(const char *container, const struct spec_mount *mounts, size_t n, const struct wanted_facts *facts,
-                       struct wanted **ret, struct failure *f) {
+int wanted_from_mounts(const char *container, const struct spec_mount *mounts, size_t n,
+                       const struct wanted_facts *facts, struct wanted **ret, struct failure *f) {
         _cleanup_(wanted_freep) struct wanted *wanted = calloc(1, sizeof(*wanted));
         struct compile c = {.facts = facts, .wanted = wanted, .f = f};
         int r;

@@ -16,7 +16,13 @@
 enum wanted_kind { WANTED_ROOT, WANTED_BIND, WANTED_FILESYSTEM, WANTED_OVERLAY };
 
 /* Which namespace a file system shows; none for most. */
-enum wanted_namespace { WANTED_NAMESPACE_NONE, WANTED_NAMESPACE_PID, WANTED_NAMESPACE_NET, WANTED_NAMESPACE_IPC, WANTED_NAMESPACE_CGROUP };
+enum wanted_namespace {
+        WANTED_NAMESPACE_NONE,
+        WANTED_NAMESPACE_PID,
+        WANTED_NAMESPACE_NET,
+        WANTED_NAMESPACE_IPC,
+        WANTED_NAMESPACE_CGROUP,
+};
 
 struct data_option {
         char *name;
@@ -37,8 +43,8 @@ struct wanted_mount {
         bool recursive;               /* a clone with the mounts below the source */
         uint64_t attr_set, attr_clear;/* MOUNT_ATTR_*, for the mount itself; a clone keeps what neither names */
         bool attr_recursive;          /* the mounts below the source get attributes, too (rro and its like)… */
-        uint64_t attr_set_below, attr_clear_below; /* …these; 0 unless attr_recursive. "rbind,rro,exec" has RDONLY in both
-                                       * set masks and NOEXEC in attr_clear alone */
+        uint64_t attr_set_below, attr_clear_below; /* …these; 0 unless attr_recursive. "rbind,rro,exec" has RDONLY in
+                                       * both set masks and NOEXEC in attr_clear alone */
         uint64_t propagation;         /* MS_SHARED…; never 0 after compilation */
         bool propagation_recursive;
         struct data_option *data;     /* fsconfig(2) strings and flags, in order */
@@ -60,18 +66,20 @@ struct wanted {
 enum wanted_cgroup { WANTED_CGROUP_UNIFIED, WANTED_CGROUP_HYBRID };
 
 struct wanted_facts {
-        bool caller_is_root;       /* as DESIGN's identify has it: else nosuid and nodev everywhere, namespaces deferred */
+        bool caller_is_root;       /* the host's root; else nosuid and nodev everywhere, namespaces deferred */
         bool propagation_private;  /* the configuration's Propagation= */
         uint64_t tmpfs_size;       /* of a tmpfs without size=; bytes */
-        enum wanted_cgroup cgroup; /* what /sys/fs/cgroup is on this host: cgroup2, or v1 hierarchies in a tmpfs. `cgroup` without
-                                    * a controller is cgroup2 on the first, a recursive bind of the host's on the second */
+        enum wanted_cgroup cgroup; /* what /sys/fs/cgroup is on this host: cgroup2, or v1 in a tmpfs. For root `cgroup`
+                                    * without data options is a bind of it, recursive on the second; `cgroup2`
+                                    * without them a bind of it or of its directory "unified". Mounting cgroup2 anew
+                                    * would reset the options of the host's own */
 };
 
 /* Compiles a whole spec. FAILURE_INVALID_SPEC, FAILURE_INVALID_OPTION, FAILURE_INVALID_TARGET (targets under /proc and
  * /sys that are not allowed), FAILURE_NOT_SUPPORTED (a type that podmount does not mount). */
 int wanted_from_spec(const struct spec *spec, const struct wanted_facts *facts, struct wanted **ret, struct failure *f);
 /* Compiles the mounts of a Mount() or Bind() call for one container (its name becomes containers[0]). */
-int wanted_from_mounts(const char *container, const struct spec_mount *mounts, size_t n, const struct wanted_facts *facts,
-                       struct wanted **ret, struct failure *f);
+int wanted_from_mounts(const char *container, const struct spec_mount *mounts, size_t n,
+                       const struct wanted_facts *facts, struct wanted **ret, struct failure *f);
 struct wanted *wanted_free(struct wanted *wanted);
 DEFINE_CLEANUP(struct wanted *, wanted_free)
