@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * org.freedesktop.DBus.Introspectable: the interface files of dbus/, as they were at build time, for the object that is
+ * asked, and the names of the child nodes that the caller may see.
+ */
+
+#include "api/request.h"
+
+/* One <interface> element of the contract, generated. Ended by an empty row. */
+struct contract_xml {
+        const char *name, *text;
+};
+extern const struct contract_xml contract_xml[];
+
+int query_introspect(struct request *request, struct failure *f);
+int encode_introspect(struct request *request, sd_bus_message *m);

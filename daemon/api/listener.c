@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Accepts connections of the private socket and makes a peer of each. */
+
+#include "api/listener.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <systemd/sd-bus.h>
+
+#include "api/call.h"
+#include "util/log.h"
+
+enum {
+        QUEUE_MAX = 16384,    /* messages that a peer may leave unread */
+        ACCEPT_PAUSE_US = 100 * 1000, /* after an accept that failed for want of fds or memory */
+        GROUPS_MAX = 65536,   /* NGROUPS_MAX of the kernel */
+};
+
+#ifndef SO_PEERPIDFD /* Linux 6.5, asm-generic/socket.h */
+#define SO_PEERPIDFD 77
+#endif
+
+struct listener {
+        struct api *api;
+        int fd;
+        sd_event_source *source, *pause;
+        struct connection *connections;
+};
+
+struct connection {
+        struct listener *listener;
+        struct peer *peer; /* the peer holds the reference on the bus; this is the adapter's on the peer */
+        struct connection *next, **link;
+};
+
+static void close_bus(sd_bus *bus) {
+        (void) sd_bus_detach_event(bus);
+        sd_bus_close(bus);
+}
+
+static void on_disconnect(struct peer *peer) {
+        struct connection *connection = peer->adapter;
+
+        *connection->link = connection->next;
+        if (connection->next)
+                connection->next->link = connection->link;
+        close_bus(peer->bus);
+        free(connection);
+        peer->adapter = NULL;
+}
+
+static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error _unused_) {
+        const struct connection *connection = userdata;
+
+        return call_arrived(connection->peer, m);
+}
+
+static int on_closed(sd_bus_message *m _unused_, void *userdata, sd_bus_error *error _unused_) {
+        struct connection *connection = userdata;
+
+        peer_disconnect(connection->peer);
+        return 1;
+}
+
+static int read_groups(int fd, struct caller *caller) {
+        _cleanup_free_ gid_t *groups = NULL;
+        socklen_t size = 32 * sizeof(gid_t);
+
+        for (;;) {
+                gid_t *larger = realloc(groups, size);
+
+                if (!larger)
+                        return -ENOMEM;
+                groups = larger;
+                if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) >= 0)
+                        break;
+                if (errno != ERANGE || size > GROUPS_MAX * sizeof(gid_t)) /* else `size` says how much is needed */
+                        return -errno;
+        }
+        caller->n_groups = size / sizeof(gid_t);
+        caller->groups = TAKE_PTR(groups);
+        return 0;
+}
+
+static int read_peer(int fd, struct caller *caller, int *ret_pidfd) {
+        struct ucred ucred;
+        socklen_t size = sizeof(ucred);
+        int pidfd, r;
+
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &ucred, &size) < 0)
+                return -errno;
+        caller->uid = ucred.uid;
+        caller->gid = ucred.gid;
+        caller->pid = ucred.pid;
+        r = read_groups(fd, caller);
+        if (r < 0)
+                return r;
+        size = sizeof(pidfd);
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) < 0)
+                pidfd = ucred.pid > 0 ? (int) syscall(SYS_pidfd_open, ucred.pid, 0) : -1;
+        *ret_pidfd = pidfd; /* -1 for a process that is gone: a caller without the host's namespaces */
+        return 0;
+}
+
+static uint32_t count_connections(const struct listener *listener, uid_t uid) {
+        uint32_t n = 0;
+
+        for (const struct connection *connection = listener->connections; connection; connection = connection->next)
+                n += connection->peer->caller.uid == uid;
+        return n;
+}
+
+/* Makes sd-bus serve the connection. The fd is taken over on success. */
+static int start_bus(sd_bus *bus, int fd, struct connection *connection, sd_event *event) {
+        sd_id128_t id;
+        int r = sd_id128_randomize(&id);
+
+        if (r >= 0)
+                r = sd_bus_set_description(bus, "private-socket");
+        if (r >= 0)
+                r = sd_bus_set_server(bus, true, id);
+        if (r >= 0)
+                r = sd_bus_negotiate_fds(bus, true);
+        if (r >= 0)
+                r = sd_bus_add_fallback(bus, NULL, "/", on_call, connection);
+        if (r >= 0)
+                r = sd_bus_match_signal(bus, NULL, "org.freedesktop.DBus.Local", NULL, "org.freedesktop.DBus.Local", "Disconnected", on_closed,
+                                        connection);
+        if (r >= 0)
+                r = sd_bus_set_fd(bus, fd, fd);
+        if (r < 0)
+                return r;
+        r = sd_bus_start(bus);
+        return r < 0 ? r : sd_bus_attach_event(bus, event, SD_EVENT_PRIORITY_NORMAL);
+}
+
+static int welcome(struct listener *listener, int client) {
+        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
+        _cleanup_close_ int fd = client;
+        struct connection *connection;
+        struct peer *peer;
+        int r;
+
+        r = sd_bus_new(&bus);
+        if (r < 0)
+                return r;
+        peer = peer_new(listener->api, bus, CALLER_SOCKET);
+        if (!peer)
+                return -ENOMEM;
+        connection = calloc(1, sizeof(*connection));
+        if (!connection) {
+                (void) peer_unref(peer);
+                return -ENOMEM;
+        }
+        connection->listener = listener;
+        connection->peer = peer;
+        connection->next = listener->connections;
+        if (connection->next)
+                connection->next->link = &connection->next;
+        connection->link = &listener->connections;
+        peer->adapter = connection;
+        peer->on_disconnect = on_disconnect;
+
+        r = read_peer(fd, &peer->caller, &peer->pidfd);
+        if (r >= 0 && count_connections(listener, peer->caller.uid) >= listener->api->settings->connections_per_user && peer->caller.uid != 0) {
+                log_notice("User %u has %u connections, the limit (ConnectionsPerUser=): another one is refused", (unsigned) peer->caller.uid,
+                           listener->api->settings->connections_per_user);
+                r = -EUSERS;
+        }
+        listener->connections = connection; /* on_disconnect() takes it out again */
+        if (r >= 0) {
+                r = start_bus(bus, fd, connection, listener->api->event);
+                if (sd_bus_get_fd(bus) == fd) /* it closes the fd from here on */
+                        fd = -1;
+        }
+        if (r < 0)
+                peer_disconnect(peer);
+        return r == -EUSERS ? 0 : r;
+}
+
+static int on_pause_over(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+        struct listener *listener = userdata;
+
+        return sd_event_source_set_enabled(listener->source, SD_EVENT_ON);
+}
+
+/* Short of fds or memory the socket stays readable: the loop must not spin on it. */
+static int take_breath(struct listener *listener) {
+        int r = sd_event_source_set_enabled(listener->source, SD_EVENT_OFF);
+
+        listener->pause = sd_event_source_disable_unref(listener->pause);
+        if (r >= 0)
+                r = sd_event_add_time_relative(listener->api->event, &listener->pause, CLOCK_MONOTONIC, ACCEPT_PAUSE_US, 0, on_pause_over,
+                                               listener);
+        return r;
+}
+
+static int on_readable(sd_event_source *source _unused_, int fd, uint32_t revents _unused_, void *userdata) {
+        struct listener *listener = userdata;
+        int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), r;
+
+        if (client < 0) {
+                if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+                        return 0;
+                (void) log_errno(LOG_ERR, errno, "cannot accept a connection");
+                return take_breath(listener);
+        }
+        r = welcome(listener, client);
+        if (r < 0)
+                (void) log_errno(LOG_WARNING, r, "cannot serve a connection");
+        return 0;
+}
+
+int listener_new(struct api *api, int fd, struct listener **ret) {
+        struct listener *listener = calloc(1, sizeof(*listener));
+
+        if (!listener) {
+                (void) close_fd(fd);
+                return log_oom();
+        }
+        listener->api = api;
+        listener->fd = fd;
+        *ret = listener;
+        return 0;
+}
+
+struct listener *listener_free(struct listener *listener) {
+        if (!listener)
+                return NULL;
+        while (listener->connections)
+                peer_disconnect(listener->connections->peer);
+        (void) sd_event_source_disable_unref(listener->pause);
+        (void) sd_event_source_disable_unref(listener->source);
+        (void) close_fd(listener->fd);
+        free(listener);
+        return NULL;
+}
+
+int listener_start(struct listener *listener) {
+        int r = sd_event_add_io(listener->api->event, &listener->source, listener->fd, EPOLLIN, on_readable, listener);
+
+        return r < 0 ? log_errno(LOG_ERR, r, "cannot listen on the private socket") : 0;
+}
+
+void listener_stop(struct listener *listener) {
+        listener->pause = sd_event_source_disable_unref(listener->pause);
+        listener->source = sd_event_source_disable_unref(listener->source);
+        listener->fd = close_fd(listener->fd);
+}
+
+void listener_check_queue(struct peer *peer) {
+        uint64_t n = 0;
+        int fd;
+
+        if (peer->gone || sd_bus_get_n_queued_write(peer->bus, &n) < 0 || n <= QUEUE_MAX)
+                return;
+        log_notice("A connection of user %u does not read: it is cut off", (unsigned) peer->caller.uid);
+        fd = sd_bus_get_fd(peer->bus);
+        if (fd >= 0)
+                (void) shutdown(fd, SHUT_RDWR); /* the loop hears of the end, when nobody is in the middle of it */
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Makes the rows of ListMounts() from record, table and drift. */
+
+#include "api/mounts.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/sysmacros.h>
+
+#include "util/log.h"
+#include "util/path.h"
+
+/* One row: a mount on record, or a foreign one. */
+struct row {
+        uint64_t id;
+        const struct record_mount *record; /* NULL for an extra mount */
+        const struct drift *drift;         /* NULL when all is well */
+        const struct entry *entry;         /* as the kernel has it; NULL when it has not */
+};
+
+bool mounts_is_shown(const struct record_mount *mount) {
+        return *mount->container != '\0';
+}
+
+uint32_t mounts_count(const struct pod *pod) {
+        uint32_t n = 0;
+
+        for (size_t i = 0; i < pod->record->n_mounts; i++)
+                n += mounts_is_shown(&pod->record->mounts[i]);
+        return n;
+}
+
+char *mounts_pod_directory(const struct api *api, const struct pod *pod) {
+        char *path;
+
+        return asprintf(&path, "%s/pods/%s", api->pods->runtime_directory, pod->record->uuid) < 0 ? NULL : path;
+}
+
+/* Where the mount would be seen on the host: the table's word, or else what the record says. */
+static char *make_path(const struct api *api, const struct pod *pod, const struct row *row) {
+        const char *container = row->record ? row->record->container : row->drift->container;
+        const char *target = row->record ? row->record->target : row->drift->target;
+        char *path;
+
+        if (row->entry)
+                return strdup(row->entry->point);
+        if (asprintf(&path, "%s/pods/%s/%s/rootfs%s", api->pods->runtime_directory, pod->record->uuid, container ? container : "",
+                     target && strcmp(target, "/") != 0 ? target : "") < 0)
+                return NULL;
+        return path;
+}
+
+/* The id that the parent goes by: its record's where it has one, for the table may know recycled ids only. */
+static uint64_t parent_id(const struct pod *pod, const struct entry *entry) {
+        const struct entry *parent = entry ? entry->parent : NULL;
+
+        if (!parent)
+                return entry ? entry->parent_id : 0;
+        if (parent->unique_id != 0)
+                return parent->unique_id;
+        for (size_t i = 0; i < pod->record->n_mounts; i++)
+                if (pod->record->mounts[i].mount_id == parent->id)
+                        return pod->record->mounts[i].id;
+        return parent->id;
+}
+
+static const char *state_of(const struct row *row) {
+        if (row->drift)
+                return drift_kind_name(row->drift->kind);
+        return row->record && row->record->deferred ? "deferred" : "ok";
+}
+
+static const char *propagation_of(const struct row *row) {
+        if (row->entry)
+                return entry_propagation_name(row->entry->propagation);
+        if (row->record->propagation & MS_SHARED)
+                return row->record->propagation & MS_SLAVE ? "slave,shared" : "shared";
+        if (row->record->propagation & MS_SLAVE)
+                return "slave";
+        return row->record->propagation & MS_UNBINDABLE ? "unbindable" : "private";
+}
+
+static int append_options(const struct row *row, sd_bus_message *m) {
+        _cleanup_strv_ char **names = NULL;
+        char **options = row->record ? row->record->options : NULL;
+        int r;
+
+        if (!row->record && row->entry) {
+                r = entry_attribute_names(row->entry->attributes, &names);
+                if (r < 0)
+                        return r;
+                options = names;
+        }
+        r = sd_bus_message_open_container(m, 'e', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", "Options");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', "as");
+        if (r >= 0)
+                r = sd_bus_message_append_strv(m, options);
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int append_string(sd_bus_message *m, const char *key, const char *value) {
+        return sd_bus_message_append(m, "{sv}", key, "s", value ? value : "");
+}
+
+static int append_device(sd_bus_message *m, const struct row *row) {
+        dev_t device = row->entry ? row->entry->device : row->record ? (dev_t) row->record->device : 0;
+        char text[sizeof("4294967295:4294967295")];
+
+        (void) snprintf(text, sizeof(text), "%u:%u", major(device), minor(device)); /* always fits */
+        return append_string(m, "Device", device != 0 ? text : "");
+}
+
+static int append_row(const struct api *api, const struct pod *pod, const struct row *row, sd_bus_message *m) {
+        _cleanup_free_ char *path = make_path(api, pod, row);
+        int r;
+
+        if (!path)
+                return log_oom();
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}{sv}", "ID", "t", row->id, "ParentID", "t", parent_id(pod, row->entry));
+        if (r >= 0)
+                r = append_string(m, "Container", row->record ? row->record->container : row->drift->container);
+        if (r >= 0)
+                r = append_string(m, "Target", row->record ? row->record->target : row->drift->target);
+        if (r >= 0)
+                r = append_string(m, "Path", path);
+        if (r >= 0)
+                r = append_string(m, "Source", row->record ? row->record->source : row->entry ? row->entry->source : NULL);
+        if (r >= 0)
+                r = append_string(m, "Type", row->record ? row->record->type : row->entry ? row->entry->type : NULL);
+        if (r >= 0)
+                r = append_options(row, m);
+        if (r >= 0)
+                r = append_string(m, "Propagation", propagation_of(row));
+        if (r >= 0)
+                r = append_device(m, row);
+        if (r >= 0)
+                r = append_string(m, "State", state_of(row));
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static const struct drift *find_drift(const struct pod *pod, uint64_t id) {
+        for (size_t i = 0; i < pod->n_drifts; i++)
+                if (pod->drifts[i].id == id && pod->drifts[i].kind != DRIFT_EXTRA)
+                        return &pod->drifts[i];
+        return NULL;
+}
+
+static const struct entry *find_entry(const struct table *table, uint64_t id, uint32_t mount_id) {
+        const struct entry *entry = table_get_unique(table, id);
+
+        return entry ? entry : table_get(table, mount_id);
+}
+
+static int compare_rows(const void *a, const void *b) {
+        const struct row *left = a, *right = b;
+
+        return left->id < right->id ? -1 : left->id > right->id;
+}
+
+static int collect_rows(const struct pods *pods, const struct pod *pod, struct row **ret, size_t *ret_n) {
+        _cleanup_free_ struct row *rows = calloc(pod->record->n_mounts + pod->n_drifts + 1, sizeof(*rows));
+        size_t n = 0;
+
+        if (!rows)
+                return log_oom();
+        for (size_t i = 0; i < pod->record->n_mounts; i++) {
+                const struct record_mount *mount = &pod->record->mounts[i];
+                struct row *row = &rows[n];
+
+                if (!mounts_is_shown(mount))
+                        continue;
+                n++;
+                row->id = mount->id;
+                row->record = mount;
+                row->drift = mount->deferred || pod->n_drifts == 0 ? NULL : find_drift(pod, mount->id);
+                if (!mount->deferred && (!row->drift || row->drift->kind != DRIFT_MISSING))
+                        row->entry = find_entry(pods->table, mount->id, mount->mount_id);
+        }
+        for (size_t i = 0; i < pod->n_drifts; i++) {
+                const struct drift *drift = &pod->drifts[i];
+
+                if (drift->kind != DRIFT_EXTRA)
+                        continue;
+                rows[n++] = (struct row) {.id = drift->id, .drift = drift, .entry = find_entry(pods->table, drift->id, (uint32_t) drift->id)};
+        }
+        qsort(rows, n, sizeof(*rows), compare_rows);
+        *ret = TAKE_PTR(rows);
+        *ret_n = n;
+        return 0;
+}
+
+/* Rows whose entries come from a table that is as new as the call. */
+int query_list_mounts(struct request *request, struct failure *f _unused_) {
+        return request->api->pods->sync_table(request->api->pods->sync_userdata);
+}
+
+int encode_list_mounts(struct request *request, sd_bus_message *m) {
+        const struct arguments *arguments = &request->arguments;
+        uint32_t limit = arguments->limit == 0 || arguments->limit > MOUNTS_PAGE_MAX ? MOUNTS_PAGE_MAX : arguments->limit;
+        _cleanup_free_ struct row *rows = NULL;
+        size_t n = 0;
+        int r = collect_rows(request->api->pods, request->pod, &rows, &n);
+
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(m, 'a', "a{sv}");
+        for (size_t i = 0; r >= 0 && i < n && limit > 0; i++) {
+                if (arguments->after != 0 && rows[i].id <= arguments->after)
+                        continue;
+                r = append_row(request->api, request->pod, &rows[i], m);
+                limit--;
+        }
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The property table and the three methods that read it. */
+
+#include "api/property.h"
+
+#include <string.h>
+
+#include "api/authorise.h"
+#include "api/mounts.h"
+#include "dbus/names.h"
+
+static int append_version(const struct property_context *context _unused_, sd_bus_message *m) {
+        return sd_bus_message_append(m, "s", PACKAGE_VERSION);
+}
+
+static int append_features(const struct property_context *context, sd_bus_message *m) {
+        return sd_bus_message_append_strv(m, context->api->features);
+}
+
+static int append_tracking(const struct property_context *context, sd_bus_message *m) {
+        return sd_bus_message_append(m, "s", context->api->tracking);
+}
+
+static int append_pod_count(const struct property_context *context, sd_bus_message *m) {
+        const struct pod *pod;
+        uint32_t n = 0;
+
+        MAP_FOREACH(pod, context->api->pods->by_uuid)
+                n += pod != context->leaving && pods_may_see(pod, context->caller);
+        return sd_bus_message_append(m, "u", n);
+}
+
+static int append_all_mount_count(const struct property_context *context, sd_bus_message *m) {
+        const struct pod *pod;
+        uint32_t n = 0;
+
+        MAP_FOREACH(pod, context->api->pods->by_uuid)
+                if (pod != context->leaving && pods_may_see(pod, context->caller))
+                        n += mounts_count(pod);
+        return sd_bus_message_append(m, "u", n);
+}
+
+static int append_generation(const struct property_context *context, sd_bus_message *m) {
+        return sd_bus_message_append(m, "t", table_generation(context->api->pods->table));
+}
+
+static int append_uuid(const struct property_context *context, sd_bus_message *m) {
+        return sd_bus_message_append(m, "s", context->pod->record->uuid);
+}
+
+static int append_name(const struct property_context *context, sd_bus_message *m) {
+        return sd_bus_message_append(m, "s", context->pod->record->name ? context->pod->record->name : "");
+}
+
+static int append_owner(const struct property_context *context, sd_bus_message *m) {
+        return sd_bus_message_append(m, "u", (uint32_t) context->pod->record->owner);
+}
+
+static int append_state(const struct property_context *context, sd_bus_message *m) {
+        return sd_bus_message_append(m, "s", pod_state_name(pod_get_state(context->pod)));
+}
+
+static int append_root_directory(const struct property_context *context, sd_bus_message *m) {
+        _cleanup_free_ char *path = mounts_pod_directory(context->api, context->pod);
+
+        return path ? sd_bus_message_append(m, "s", path) : -ENOMEM;
+}
+
+static int append_containers(const struct property_context *context, sd_bus_message *m) {
+        return sd_bus_message_append_strv(m, context->pod->record->containers);
+}
+
+static int append_warnings(const struct property_context *context, sd_bus_message *m) {
+        return sd_bus_message_append_strv(m, context->pod->record->warnings);
+}
+
+static int append_drifted(const struct property_context *context, sd_bus_message *m) {
+        return sd_bus_message_append(m, "b", context->pod->n_drifts > 0);
+}
+
+static int append_mount_count(const struct property_context *context, sd_bus_message *m) {
+        return sd_bus_message_append(m, "u", mounts_count(context->pod));
+}
+
+static int append_created(const struct property_context *context, sd_bus_message *m) {
+        return sd_bus_message_append(m, "t", context->pod->record->created_us);
+}
+
+const struct property_row property_table[] = {
+        {PODMOUNT_MANAGER_INTERFACE, "Version", "s", PROPERTY_CONSTANT, append_version},
+        {PODMOUNT_MANAGER_INTERFACE, "Features", "as", PROPERTY_CONSTANT, append_features},
+        {PODMOUNT_MANAGER_INTERFACE, "Tracking", "s", PROPERTY_CONSTANT, append_tracking},
+        {PODMOUNT_MANAGER_INTERFACE, "PodCount", "u", PROPERTY_SIGNALS, append_pod_count},
+        {PODMOUNT_MANAGER_INTERFACE, "MountCount", "u", PROPERTY_SIGNALS, append_all_mount_count},
+        {PODMOUNT_MANAGER_INTERFACE, "Generation", "t", PROPERTY_SILENT, append_generation},
+        {PODMOUNT_POD_INTERFACE, "UUID", "s", PROPERTY_CONSTANT, append_uuid},
+        {PODMOUNT_POD_INTERFACE, "Name", "s", PROPERTY_CONSTANT, append_name},
+        {PODMOUNT_POD_INTERFACE, "Owner", "u", PROPERTY_CONSTANT, append_owner},
+        {PODMOUNT_POD_INTERFACE, "State", "s", PROPERTY_SIGNALS, append_state},
+        {PODMOUNT_POD_INTERFACE, "RootDirectory", "s", PROPERTY_CONSTANT, append_root_directory},
+        {PODMOUNT_POD_INTERFACE, "Containers", "as", PROPERTY_CONSTANT, append_containers},
+        {PODMOUNT_POD_INTERFACE, "Warnings", "as", PROPERTY_SIGNALS, append_warnings},
+        {PODMOUNT_POD_INTERFACE, "Drifted", "b", PROPERTY_SIGNALS, append_drifted},
+        {PODMOUNT_POD_INTERFACE, "MountCount", "u", PROPERTY_SIGNALS, append_mount_count},
+        {PODMOUNT_POD_INTERFACE, "CreatedTimestamp", "t", PROPERTY_CONSTANT, append_created},
+        {},
+};
+
+const struct property_row *property_find(const char *interface, const char *name) {
+        for (const struct property_row *row = property_table; row->name; row++)
+                if (strcmp(row->interface, interface) == 0 && strcmp(row->name, name) == 0)
+                        return row;
+        return NULL;
+}
+
+static int append_variant(const struct property_context *context, const struct property_row *row, sd_bus_message *m) {
+        int r = sd_bus_message_open_container(m, 'v', row->type);
+
+        if (r >= 0)
+                r = row->append(context, m);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static bool listed(const char *const *names, const char *name) {
+        if (!names)
+                return true;
+        for (; *names; names++)
+                if (strcmp(*names, name) == 0)
+                        return true;
+        return false;
+}
+
+int property_append_all(const struct property_context *context, const char *interface, const char *const *names, sd_bus_message *m) {
+        int r = sd_bus_message_open_container(m, 'a', "{sv}");
+
+        for (const struct property_row *row = property_table; r >= 0 && row->name; row++) {
+                if (strcmp(row->interface, interface) != 0 || !listed(names, row->name))
+                        continue;
+                r = sd_bus_message_open_container(m, 'e', "sv");
+                if (r >= 0)
+                        r = sd_bus_message_append(m, "s", row->name);
+                if (r >= 0)
+                        r = append_variant(context, row, m);
+                if (r >= 0)
+                        r = sd_bus_message_close_container(m);
+        }
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static struct property_context context_of(const struct request *request) {
+        return (struct property_context) {.api = request->api, .caller = &request->peer->caller, .pod = request->pod};
+}
+
+/* The interface that the object has, or "" for one that only D-Bus itself knows. */
+static const char *interface_of(const struct request *request) {
+        return request->object == OBJECT_POD ? PODMOUNT_POD_INTERFACE : PODMOUNT_MANAGER_INTERFACE;
+}
+
+static bool is_standard(const char *interface) {
+        static const char prefix[] = "org.freedesktop.DBus.";
+
+        return strncmp(interface, prefix, sizeof(prefix) - 1) == 0;
+}
+
+static int check_interface(struct request *request, struct failure *f) {
+        const char *interface = request->arguments.interface;
+
+        if (strcmp(interface, interface_of(request)) == 0 || is_standard(interface))
+                return 0;
+        request->dbus_error = SD_BUS_ERROR_UNKNOWN_INTERFACE;
+        return failure_set(f, FAILURE_INVALID_ARGS, "%s has no interface \"%.255s\"", request->path, interface);
+}
+
+/* A property that this object has and that the caller may read; an empty interface means any, as D-Bus has it. */
+static int check_property(struct request *request, struct failure *f) {
+        struct arguments *arguments = &request->arguments;
+        int r;
+
+        if (!*arguments->interface)
+                arguments->interface = interface_of(request);
+        r = check_interface(request, f);
+        if (r != 0)
+                return r;
+        if (property_find(arguments->interface, arguments->property) && authorise_property(request, arguments->interface, arguments->property))
+                return 0;
+        request->dbus_error = SD_BUS_ERROR_UNKNOWN_PROPERTY;
+        return failure_set(f, FAILURE_INVALID_ARGS, "%s has no property \"%.255s\"", arguments->interface, arguments->property);
+}
+
+int query_get(struct request *request, struct failure *f) {
+        return check_property(request, f);
+}
+
+int encode_get(struct request *request, sd_bus_message *m) {
+        const struct property_context context = context_of(request);
+
+        return append_variant(&context, property_find(request->arguments.interface, request->arguments.property), m);
+}
+
+int query_get_all(struct request *request, struct failure *f) {
+        if (!*request->arguments.interface)
+                request->arguments.interface = interface_of(request);
+        return check_interface(request, f);
+}
+
+int encode_get_all(struct request *request, sd_bus_message *m) {
+        const struct property_context context = context_of(request);
+
+        return property_append_all(&context, request->arguments.interface, NULL, m);
+}
+
+int query_set(struct request *request, struct failure *f) {
+        int r = check_property(request, f);
+
+        if (r != 0)
+                return r;
+        request->dbus_error = SD_BUS_ERROR_PROPERTY_READ_ONLY;
+        return failure_set(f, FAILURE_INVALID_ARGS, "%s.%s is read-only", request->arguments.interface, request->arguments.property);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the methods of org.podmount1 do at their stations: the entries of the method table (method.h). */
+
+#include "api/request.h"
+
+/* change.c */
+int prepare_create(struct request *request, struct failure *f);
+int prepare_plan(struct request *request, struct failure *f);
+int prepare_bind(struct request *request, struct failure *f);
+int prepare_mount(struct request *request, struct failure *f);
+int prepare_unmount(struct request *request, struct failure *f);
+int encode_create(struct request *request, sd_bus_message *m);
+int encode_plan(struct request *request, sd_bus_message *m);
+int encode_bind(struct request *request, sd_bus_message *m);
+int encode_mount(struct request *request, sd_bus_message *m);
+
+/* collect.c */
+int prepare_gc(struct request *request, struct failure *f);
+int prepare_collect(struct request *request, struct failure *f);
+int encode_gc(struct request *request, sd_bus_message *m);
+int encode_collect(struct request *request, sd_bus_message *m);
+
+/* query.c */
+int encode_get_pod(struct request *request, sd_bus_message *m);
+int encode_list_pods(struct request *request, sd_bus_message *m);
+int query_rescan(struct request *request, struct failure *f);
+int encode_rescan(struct request *request, sd_bus_message *m);
+int query_subscribe(struct request *request, struct failure *f);
+int query_unsubscribe(struct request *request, struct failure *f);
+int query_unknown(struct request *request, struct failure *f);
