@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Starts, watches and ends the other processes. What it holds is what must outlive them: the lock, the intent files, the
+ * runtime directory. It never blocks on the front: a message that the front does not take now is sent again later.
+ */
+
+#include "keeper.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "control.h"
+#include "executor/executor.h"
+#include "front.h"
+#include "kernel/features.h"
+#include "process.h"
+#include "runtime.h"
+#include "util/array.h"
+#include "util/channel.h"
+#include "util/log.h"
+#include "util/settings.h"
+
+enum {
+        STOP_GRACE_MS = 5000,    /* beyond the longest job, for the front to finish and answer */
+        EXECUTOR_GRACE_MS = 2000,/* for executors to end once the front is gone */
+        RESPAWN_DELAY_MS = 250,  /* before an executor that died at once is started again */
+        RESPAWN_QUICK_MS = 1000, /* what "at once" means */
+};
+
+struct keeper_executor {
+        pid_t pid; /* 0: none, to be started at `start_ms` */
+        uint64_t start_ms;
+};
+
+struct keeper {
+        const struct options *options;
+        struct settings settings;
+        struct runtime runtime;
+        struct watch *watch;
+        char **features;
+        uid_t uid;
+        gid_t gid;
+        int signal_fd, control;
+        pid_t front;        /* 0 once it is gone */
+        int front_status;
+        bool stopping;
+        uint64_t deadline_ms; /* while stopping: then the front is killed */
+        struct keeper_executor executors[RUNTIME_SLOTS_MAX];
+        unsigned n_executors;
+};
+
+static uint64_t now_ms(void) {
+        struct timespec ts;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail for this clock */
+        return (uint64_t) ts.tv_sec * 1000 + (uint64_t) ts.tv_nsec / 1000000;
+}
+
+static int find_user(const char *name, uid_t *ret_uid, gid_t *ret_gid) {
+        const struct passwd *pw;
+
+        errno = 0;
+        pw = getpwnam(name); /* one thread, before any other process of ours */
+        if (!pw) {
+                log_error("there is no user %s for the front: create it (systemd-sysusers does) or name another with --user", name);
+                return -ENOENT;
+        }
+        if (pw->pw_uid == 0 || pw->pw_gid == 0) {
+                log_error("the front must not run as user %s, who is root or in root's group: name another with --user", name);
+                return -EPERM;
+        }
+        *ret_uid = pw->pw_uid;
+        *ret_gid = pw->pw_gid;
+        return 0;
+}
+
+static int read_settings(const struct options *options, struct settings *ret) {
+        struct settings settings;
+        int r = settings_read(options->config, options->config_given, &settings);
+
+        if (r < 0)
+                return r;
+        if (options->log_level >= 0)
+                settings.log_level = options->log_level;
+        *ret = settings;
+        log_set_level(settings.log_level);
+        return 0;
+}
+
+/* Forks the executor of a slot. Returns our end of its socket, non-blocking. */
+static int start_executor(struct keeper *keeper, unsigned slot) {
+        _cleanup_close_ int ours = -1, theirs = -1;
+        int pair[2], flags;
+        pid_t pid, self = getpid();
+
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+                return log_errno(LOG_ERR, errno, "socketpair");
+        ours = pair[0];
+        theirs = pair[1];
+        flags = fcntl(ours, F_GETFL);
+        if (flags < 0 || fcntl(ours, F_SETFL, flags | O_NONBLOCK) < 0)
+                return log_errno(LOG_ERR, errno, "O_NONBLOCK");
+
+        pid = fork();
+        if (pid < 0)
+                return log_errno(LOG_ERR, errno, "fork");
+        if (pid == 0) {
+                const struct executor_setup setup = {
+                        .slot = slot,
+                        .socket = theirs,
+                        .intent_fd = keeper->runtime.intent_fds[slot],
+                        .runtime_fd = keeper->runtime.fd,
+                        .without = keeper->options->features_off,
+                };
+
+                process_reset_signals();
+                if (process_die_with(self) < 0)
+                        process_exit(EXIT_FAILURE);
+                process_exit(executor_main(&setup));
+        }
+        keeper->executors[slot] = (struct keeper_executor) {.pid = pid, .start_ms = now_ms()};
+        log_debug("executor %u is process %d", slot, (int) pid);
+        return TAKE_FD(ours);
+}
+
+static int tell_front(struct keeper *keeper, enum control_kind kind, unsigned slot, const char *text, const int *fds, size_t n_fds) {
+        const struct control_header header = {.kind = kind, .slot = slot};
+        size_t length = text ? strlen(text) : 0;
+        _cleanup_free_ char *message = malloc(sizeof(header) + length);
+
+        if (!message)
+                return log_oom();
+        memcpy(message, &header, sizeof(header));
+        if (text)
+                memcpy(message + sizeof(header), text, length);
+        return channel_send(keeper->control, message, sizeof(header) + length, fds, n_fds);
+}
+
+/* Starts what is to be started now; -1 or the milliseconds until the next one is due. */
+static int start_due(struct keeper *keeper) {
+        uint64_t now = now_ms();
+        int wait = -1;
+
+        for (unsigned slot = 0; slot < keeper->n_executors && !keeper->stopping; slot++) {
+                struct keeper_executor *executor = &keeper->executors[slot];
+                _cleanup_close_ int socket_fd = -1;
+
+                if (executor->pid > 0)
+                        continue;
+                if (executor->start_ms <= now) {
+                        socket_fd = start_executor(keeper, slot);
+                        if (socket_fd >= 0) {
+                                const int fds[] = {socket_fd, keeper->runtime.intent_fds[slot]};
+
+                                if (tell_front(keeper, CONTROL_EXECUTOR, slot, NULL, fds, ELEMENTSOF(fds)) >= 0)
+                                        continue;
+                                /* It ends by itself when its socket closes; its exit makes us try again. */
+                                continue;
+                        }
+                        executor->start_ms = now + RESPAWN_DELAY_MS;
+                }
+                if (wait < 0 || executor->start_ms - now < (uint64_t) wait)
+                        wait = (int) (executor->start_ms - now);
+        }
+        return wait;
+}
+
+static void kill_executor(struct keeper *keeper, unsigned slot) {
+        if (slot >= keeper->n_executors || keeper->executors[slot].pid <= 0)
+                return;
+        log_warning("executor %u (process %d) hangs: it is replaced", slot, (int) keeper->executors[slot].pid);
+        (void) kill(keeper->executors[slot].pid, SIGKILL);
+        /* One that is stuck in the kernel dies when that lets it go: nobody waits for that. */
+        keeper->executors[slot] = (struct keeper_executor) {.pid = 0, .start_ms = now_ms()};
+}
+
+static void on_exit_of(struct keeper *keeper, pid_t pid, int status) {
+        if (pid == keeper->front) {
+                keeper->front = 0;
+                keeper->front_status = status;
+                return;
+        }
+        for (unsigned slot = 0; slot < keeper->n_executors; slot++) {
+                struct keeper_executor *executor = &keeper->executors[slot];
+                uint64_t now = now_ms();
+
+                if (executor->pid != pid)
+                        continue;
+                if (!keeper->stopping && keeper->front > 0)
+                        log_warning("executor %u (process %d) ended (%s %d): it is replaced", slot, (int) pid,
+                                    WIFSIGNALED(status) ? "signal" : "status",
+                                    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+                executor->pid = 0;
+                executor->start_ms = now - executor->start_ms < RESPAWN_QUICK_MS ? now + RESPAWN_DELAY_MS : now;
+                return;
+        }
+}
+
+static void reload(struct keeper *keeper) {
+        _cleanup_free_ char *text = NULL;
+
+        if (read_settings(keeper->options, &keeper->settings) < 0) {
+                log_error("the configuration was not re-read: the one before stays in force");
+                return;
+        }
+        if (settings_to_text(&keeper->settings, &text) < 0 || tell_front(keeper, CONTROL_SETTINGS, 0, text, NULL, 0) < 0)
+                log_error("the front could not be told of the new configuration: signal again");
+}
+
+static void stop(struct keeper *keeper) {
+        if (keeper->stopping)
+                return;
+        keeper->stopping = true;
+        keeper->deadline_ms = now_ms() + keeper->settings.job_timeout_us / 1000 + STOP_GRACE_MS;
+        if (tell_front(keeper, CONTROL_STOP, 0, NULL, NULL, 0) < 0)
+                keeper->deadline_ms = now_ms();
+}
+
+static void on_signals(struct keeper *keeper) {
+        struct signalfd_siginfo info;
+
+        while (read(keeper->signal_fd, &info, sizeof(info)) == (ssize_t) sizeof(info)) {
+                int status;
+                pid_t pid;
+
+                if (info.ssi_signo == SIGHUP)
+                        reload(keeper);
+                else if (info.ssi_signo != SIGCHLD)
+                        stop(keeper);
+                while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+                        on_exit_of(keeper, pid, status);
+        }
+}
+
+static void on_control(struct keeper *keeper) {
+        for (;;) {
+                _cleanup_message_ struct channel_message message = {};
+                struct control_header header;
+
+                if (channel_receive(keeper->control, MSG_DONTWAIT, &message) <= 0)
+                        return; /* nothing more; the end of the front itself comes as SIGCHLD */
+                if (message.size != sizeof(header))
+                        continue;
+                memcpy(&header, message.data, sizeof(header));
+                if (header.kind == CONTROL_REPLACE)
+                        kill_executor(keeper, header.slot);
+        }
+}
+
+static bool any_executor(const struct keeper *keeper) {
+        for (unsigned slot = 0; slot < keeper->n_executors; slot++)
+                if (keeper->executors[slot].pid > 0)
+                        return true;
+        return false;
+}
+
+/* One turn: waits for a signal or a message, at most until `wait` milliseconds have passed (-1: for good). */
+static void turn(struct keeper *keeper, int wait) {
+        struct pollfd fds[] = {{.fd = keeper->signal_fd, .events = POLLIN}, {.fd = keeper->control, .events = POLLIN}};
+
+        if (keeper->front <= 0)
+                fds[1].fd = -1;
+        if (poll(fds, ELEMENTSOF(fds), wait) < 0 && errno != EINTR) {
+                (void) log_errno(LOG_ERR, errno, "poll");
+                return;
+        }
+        if (fds[1].revents & POLLIN)
+                on_control(keeper);
+        else if (fds[1].revents)
+                keeper->control = close_fd(keeper->control); /* hung up: poll(2) must not return for it for ever */
+        if (fds[0].revents)
+                on_signals(keeper);
+}
+
+static void serve(struct keeper *keeper) {
+        while (keeper->front > 0) {
+                int wait = start_due(keeper);
+
+                if (keeper->stopping) {
+                        uint64_t now = now_ms();
+
+                        if (now >= keeper->deadline_ms) {
+                                log_warning("the front did not end in time: it is killed; what it left is found at the next start");
+                                (void) kill(keeper->front, SIGKILL);
+                                keeper->deadline_ms = UINT64_MAX;
+                        }
+                        wait = keeper->deadline_ms == UINT64_MAX ? -1 : (int) (keeper->deadline_ms - now);
+                }
+                turn(keeper, wait);
+        }
+}
+
+/* Executors end when the front's ends of their sockets are closed; one that does not is killed. */
+static void end_executors(struct keeper *keeper) {
+        uint64_t deadline = now_ms() + EXECUTOR_GRACE_MS;
+
+        while (any_executor(keeper) && now_ms() < deadline)
+                turn(keeper, (int) (deadline - now_ms()));
+        for (unsigned slot = 0; slot < keeper->n_executors; slot++)
+                if (keeper->executors[slot].pid > 0)
+                        (void) kill(keeper->executors[slot].pid, SIGKILL);
+}
+
+static int take_signals(struct keeper *keeper) {
+        sigset_t set;
+
+        (void) sigemptyset(&set);
+        (void) sigaddset(&set, SIGCHLD);
+        (void) sigaddset(&set, SIGTERM);
+        (void) sigaddset(&set, SIGINT);
+        (void) sigaddset(&set, SIGHUP);
+        if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+                return log_errno(LOG_ERR, errno, "sigprocmask");
+        keeper->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+        if (keeper->signal_fd < 0)
+                return log_errno(LOG_ERR, errno, "signalfd");
+        return 0;
+}
+
+static int start_front(struct keeper *keeper, const int *sockets) {
+        int pair[2];
+        pid_t pid, self = getpid();
+
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+                return log_errno(LOG_ERR, errno, "socketpair");
+        pid = fork();
+        if (pid < 0) {
+                (void) close_fd(pair[0]);
+                (void) close_fd(pair[1]);
+                return log_errno(LOG_ERR, errno, "fork");
+        }
+        if (pid == 0) {
+                struct front_setup setup = {
+                        .keeper = self,
+                        .uid = keeper->uid,
+                        .gid = keeper->gid,
+                        .control = pair[1],
+                        .runtime = &keeper->runtime,
+                        .watch = keeper->watch,
+                        .features = keeper->features,
+                        .bus = keeper->options->bus,
+                        .settings = keeper->settings,
+                };
+
+                memcpy(setup.sockets, sockets, sizeof(setup.sockets));
+                process_exit(front_main(&setup));
+        }
+        (void) close_fd(pair[1]);
+        keeper->control = pair[0];
+        keeper->front = pid;
+        return 0;
+}
+
+static int start_all(struct keeper *keeper) {
+        int sockets[RUNTIME_SLOTS_MAX], r = 0;
+
+        for (unsigned slot = 0; slot < RUNTIME_SLOTS_MAX; slot++)
+                sockets[slot] = -1;
+        for (unsigned slot = 0; slot < keeper->n_executors && r >= 0; slot++)
+                r = sockets[slot] = start_executor(keeper, slot);
+        if (r >= 0)
+                r = start_front(keeper, sockets);
+        for (unsigned slot = 0; slot < keeper->n_executors; slot++)
+                (void) close_fd(sockets[slot]);
+        return r;
+}
+
+/* What clients are told; each executor tries for itself. */
+static int find_features(struct keeper *keeper) {
+        struct features features;
+        int r = features_probe(keeper->options->features_off, &features);
+
+        if (r >= 0)
+                r = features_names(&features, &keeper->features);
+        return r < 0 ? log_errno(LOG_ERR, r, "cannot find out what this kernel offers") : 0;
+}
+
+static int prepare(struct keeper *keeper) {
+        int r = read_settings(keeper->options, &keeper->settings);
+
+        if (r < 0)
+                return r;
+        keeper->n_executors = keeper->settings.executors;
+        r = find_user(keeper->options->user, &keeper->uid, &keeper->gid);
+        if (r < 0)
+                return r;
+        r = runtime_prepare(keeper->options->runtime_dir, keeper->uid, keeper->gid, keeper->n_executors, &keeper->runtime);
+        if (r < 0)
+                return r;
+        r = watch_open(&keeper->watch);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "cannot watch the mount table");
+        r = find_features(keeper);
+        if (r < 0)
+                return r;
+        return take_signals(keeper);
+}
+
+static int exit_status(const struct keeper *keeper) {
+        if (keeper->stopping && WIFEXITED(keeper->front_status) && WEXITSTATUS(keeper->front_status) == EXIT_SUCCESS)
+                return EXIT_SUCCESS;
+        if (!WIFSIGNALED(keeper->front_status))
+                log_error("the front ended with status %d", WEXITSTATUS(keeper->front_status));
+        else if (!keeper->stopping)
+                log_error("the front was killed by signal %d: pods stay mounted, start podmountd again", WTERMSIG(keeper->front_status));
+        return EXIT_FAILURE;
+}
+
+int keeper_run(const struct options *options) {
+        struct keeper keeper = {.options = options, .runtime = RUNTIME_INIT, .signal_fd = -1, .control = -1};
+        int r, status = EXIT_FAILURE;
+
+        r = prepare(&keeper);
+        if (r >= 0)
+                r = start_all(&keeper);
+        keeper.watch = watch_free(keeper.watch); /* the front's own copy goes on */
+        if (r >= 0) {
+                keeper.runtime.listen_fd = close_fd(keeper.runtime.listen_fd);
+                serve(&keeper);
+                status = exit_status(&keeper);
+        }
+        keeper.stopping = true;
+        end_executors(&keeper);
+        (void) close_fd(keeper.control);
+        (void) close_fd(keeper.signal_fd);
+        runtime_done(&keeper.runtime);
+        strv_free(keeper.features);
+        return status;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What a child of the keeper does to itself before it does its work. */
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "util/cleanup.h"
+
+/* Default signal handling but for SIGINT, SIGTERM and SIGHUP, which are ignored: the keeper alone ends its children, in
+ * order, also when a terminal or a service manager signals all of them. Unblocks every signal. */
+void process_reset_signals(void);
+
+/* SIGKILL when the parent dies; -ESRCH when it is gone already. Lost by a change of uid: to be called after it. */
+int process_die_with(pid_t parent);
+
+/* Closes every fd but 0 to 2 and those given (entries below 0 are passed over; the array is sorted in place). */
+int process_close_others(int *keep, size_t n);
+
+/* Becomes `uid` and `gid` for good: no supplementary group, no capability in any set, none to be had again. Verified. */
+int process_drop_privileges(uid_t uid, gid_t gid);
+
+/* Neither core dumps nor ptrace(2) nor /proc/PID/mem by others of the same uid. */
+int process_hide(void);
+
+/* Ends a child without running the parent's exit handlers… but those of a sanitizer or a coverage build. */
+_noreturn_ void process_exit(int status);

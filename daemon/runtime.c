@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Makes the runtime directory what runtime.h says. Everything is done on fds, nothing follows a symbolic link below the
+ * directory, and nothing but the directory itself is touched before the lock is ours.
+ */
+
+#include "runtime.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "util/log.h"
+
+enum { LISTEN_BACKLOG = 128 };
+
+/* Opens the directory `name` below `fd`, made when missing, and gives it this owner and mode. */
+static int own_directory(int fd, const char *name, uid_t uid, gid_t gid, mode_t mode) {
+        _cleanup_close_ int directory = -1;
+
+        if (mkdirat(fd, name, 0700) < 0 && errno != EEXIST)
+                return log_errno(LOG_ERR, errno, "cannot make %s in the runtime directory", name);
+        directory = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (directory < 0)
+                return log_errno(LOG_ERR, errno, "%s in the runtime directory must be a directory; remove what is there", name);
+        if (fchown(directory, uid, gid) < 0 || fchmod(directory, mode) < 0)
+                return log_errno(LOG_ERR, errno, "cannot set owner and mode of %s in the runtime directory", name);
+        return TAKE_FD(directory);
+}
+
+static int open_directory(const char *path, char **ret_path, int *ret_fd) {
+        _cleanup_close_ int fd = -1;
+        _cleanup_free_ char *real = NULL;
+        struct stat st;
+
+        if (mkdir(path, 0755) < 0 && errno != EEXIST)
+                return log_errno(LOG_ERR, errno, "cannot make the runtime directory %s", path);
+        real = realpath(path, NULL);
+        if (!real)
+                return log_errno(LOG_ERR, errno, "cannot resolve the runtime directory %s", path);
+        fd = open(real, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return log_errno(LOG_ERR, errno, "cannot open the runtime directory %s", real);
+        if (st.st_uid != 0)
+                return log_errno(LOG_ERR, EPERM, "the runtime directory %s belongs to uid %u, it must be root's: chown it or choose another",
+                                 real, (unsigned) st.st_uid);
+        if (fchmod(fd, 0755) < 0)
+                return log_errno(LOG_ERR, errno, "cannot set the mode of %s", real);
+        *ret_path = TAKE_PTR(real);
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+static int take_lock(int fd, const char *path) {
+        struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+        _cleanup_close_ int lock_fd = openat(fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+        if (lock_fd < 0)
+                return log_errno(LOG_ERR, errno, "cannot open %s/lock", path);
+        if (fcntl(lock_fd, F_SETLK, &lock) >= 0)
+                return TAKE_FD(lock_fd);
+        if (errno != EAGAIN && errno != EACCES)
+                return log_errno(LOG_ERR, errno, "cannot lock %s/lock", path);
+
+        lock = (struct flock) {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+        if (fcntl(lock_fd, F_GETLK, &lock) >= 0 && lock.l_type != F_UNLCK && lock.l_pid > 0)
+                log_error("podmountd runs on %s already, as process %d: stop that one or choose another --runtime-dir", path,
+                          (int) lock.l_pid);
+        else
+                log_error("podmountd runs on %s already: stop that one or choose another --runtime-dir", path);
+        return -EBUSY;
+}
+
+/* Replaces a link that points elsewhere: ours is the only writer of the directory. */
+static int link_database(int fd) {
+        if (unlinkat(fd, "state.db", 0) < 0 && errno != ENOENT)
+                return log_errno(LOG_ERR, errno, "cannot replace state.db in the runtime directory; remove it");
+        if (symlinkat("state/state.db", fd, "state.db") < 0)
+                return log_errno(LOG_ERR, errno, "cannot link state.db in the runtime directory");
+        return 0;
+}
+
+/* Binds by way of /proc/self/fd, so that a long path to the directory does not matter to sun_path's 108 bytes. */
+static int listen_socket(int fd, const char *path) {
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        _cleanup_close_ int listener = -1;
+
+        if (unlinkat(fd, "socket", 0) < 0 && errno != ENOENT)
+                return log_errno(LOG_ERR, errno, "cannot replace %s/socket; remove it", path);
+        listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (listener < 0)
+                return log_errno(LOG_ERR, errno, "socket");
+        (void) snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/socket", fd); /* always fits */
+        if (bind(listener, (struct sockaddr *) &address, sizeof(address)) < 0)
+                return log_errno(LOG_ERR, errno, "cannot bind %s/socket", path);
+        if (fchmodat(fd, "socket", 0666, 0) < 0)
+                return log_errno(LOG_ERR, errno, "cannot set the mode of %s/socket", path);
+        if (listen(listener, LISTEN_BACKLOG) < 0)
+                return log_errno(LOG_ERR, errno, "cannot listen on %s/socket", path);
+        return TAKE_FD(listener);
+}
+
+static int open_intents(int directory, unsigned n_slots, int *fds) {
+        for (unsigned slot = 0; slot < RUNTIME_SLOTS_MAX; slot++) {
+                char name[sizeof("4294967295")];
+
+                (void) snprintf(name, sizeof(name), "%u", slot); /* always fits */
+                fds[slot] = openat(directory, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | (slot < n_slots ? O_CREAT : 0), 0600);
+                if (fds[slot] < 0 && (slot < n_slots || errno != ENOENT))
+                        return log_errno(LOG_ERR, errno, "cannot open intent/%s in the runtime directory", name);
+        }
+        return 0;
+}
+
+static int fill_directory(struct runtime *runtime, uid_t uid, gid_t gid, unsigned n_slots) {
+        _cleanup_close_ int pods = -1, intent = -1, state = -1;
+        int r;
+
+        pods = own_directory(runtime->fd, "pods", 0, 0, 0711);
+        if (pods < 0)
+                return pods;
+        intent = own_directory(runtime->fd, "intent", 0, 0, 0700);
+        if (intent < 0)
+                return intent;
+        state = own_directory(runtime->fd, "state", uid, gid, 0700);
+        if (state < 0)
+                return state;
+        r = open_intents(intent, n_slots, runtime->intent_fds);
+        if (r < 0)
+                return r;
+        return link_database(runtime->fd);
+}
+
+int runtime_prepare(const char *path, uid_t uid, gid_t gid, unsigned n_slots, struct runtime *ret) {
+        _cleanup_runtime_ struct runtime runtime = RUNTIME_INIT;
+        _cleanup_close_ int directory = -1;
+        int r;
+
+        r = open_directory(path, &runtime.path, &directory);
+        if (r < 0)
+                return r;
+        runtime.fd = openat(directory, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (runtime.fd < 0)
+                return log_errno(LOG_ERR, errno, "cannot open the runtime directory %s", runtime.path);
+        runtime.lock_fd = take_lock(directory, runtime.path);
+        if (runtime.lock_fd < 0)
+                return runtime.lock_fd;
+        r = fill_directory(&runtime, uid, gid, n_slots);
+        if (r < 0)
+                return r;
+        runtime.listen_fd = listen_socket(directory, runtime.path);
+        if (runtime.listen_fd < 0)
+                return runtime.listen_fd;
+
+        *ret = runtime;
+        runtime = RUNTIME_INIT;
+        return 0;
+}
+
+void runtime_done(struct runtime *runtime) {
+        free(runtime->path);
+        (void) close_fd(runtime->fd);
+        (void) close_fd(runtime->lock_fd);
+        (void) close_fd(runtime->listen_fd);
+        for (unsigned slot = 0; slot < RUNTIME_SLOTS_MAX; slot++)
+                (void) close_fd(runtime->intent_fds[slot]);
+        *runtime = RUNTIME_INIT;
+}

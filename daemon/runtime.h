@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The runtime directory: made, checked and locked by the keeper before anything else happens in it.
+ *
+ *     <runtime>/            0755 root
+ *       lock                0600 root, fcntl(2) lock of the keeper
+ *       pods/               0711 root, below it the pods
+ *       intent/             0700 root, one file for each executor slot
+ *       state/              0700 of the front's user: state.db
+ *       state.db            symbolic link to state/state.db
+ *       socket              0666, D-Bus without a broker
+ */
+
+#include <sys/types.h>
+
+#include "util/cleanup.h"
+
+enum { RUNTIME_SLOTS_MAX = 16 /* executors, podmountd.conf(5) Executors= */ };
+
+struct runtime {
+        char *path;    /* canonical: as mountinfo shows it */
+        int fd;        /* O_PATH on it */
+        int lock_fd;
+        int listen_fd; /* the private socket, listening, non-blocking */
+        int intent_fds[RUNTIME_SLOTS_MAX]; /* by slot; -1 where there is no file */
+};
+
+#define RUNTIME_INIT                                                                                             \
+        ((struct runtime) {.fd = -1, .lock_fd = -1, .listen_fd = -1, .intent_fds = {[0 ... RUNTIME_SLOTS_MAX - 1] = -1}})
+
+/* Prepares the directory for a front that runs as `uid` and `gid` and makes intent files for `n_slots` executors; files of
+ * an earlier daemon's further slots are opened, too. A negative errno, logged with what to do about it; -EBUSY when another
+ * daemon holds the lock. */
+int runtime_prepare(const char *path, uid_t uid, gid_t gid, unsigned n_slots, struct runtime *ret);
+void runtime_done(struct runtime *runtime);
+#define _cleanup_runtime_ _cleanup_(runtime_done)
