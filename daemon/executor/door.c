@@ -92,7 +92,7 @@ static int check_source(const struct job *job, const struct step_source *source,
 static int check_flags(const struct step *step, uint32_t allowed, struct failure *f) {
         if (step->flags & ~allowed)
                 return refuse(f, "flags %#x do not belong to a step %s", step->flags & ~allowed, step_kind_name(step->kind));
-        if ((step->attr_set | step->attr_clear) & ~(uint64_t) ATTRIBUTES)
+        if ((step->attr_set | step->attr_clear | step->attr_set_below | step->attr_clear_below) & ~(uint64_t) ATTRIBUTES)
                 return refuse(f, "attributes that are not known");
         switch (step->propagation) {
         case 0:

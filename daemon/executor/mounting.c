@@ -50,12 +50,12 @@ static uint64_t forced(const struct run *run, const struct step *step) {
         return terminals ? MOUNT_ATTR_NOSUID : MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 }
 
-static uint64_t clearable(const struct run *run, const struct step *step) {
-        return run->job->caller.root ? step->attr_clear : step->attr_clear & ~RESTRICTING;
+static uint64_t clearable(const struct run *run, uint64_t clear) {
+        return run->job->caller.root ? clear : clear & ~RESTRICTING;
 }
 
 uint64_t run_attributes(struct run *run, const struct step *step, uint64_t inherited) {
-        uint64_t set = step->attr_set | forced(run, step), clear = clearable(run, step);
+        uint64_t set = step->attr_set | forced(run, step), clear = clearable(run, step->attr_clear);
 
         if ((set | clear) & MOUNT_ATTR__ATIME)
                 clear |= MOUNT_ATTR__ATIME;
@@ -72,15 +72,16 @@ static int dress_failed(struct run *run, const struct step *step, int r) {
 
 int run_dress(struct run *run, size_t i, int mount, bool recursive) {
         const struct step *step = &run->job->steps[i];
-        uint64_t set = step->attr_set | forced(run, step), clear = clearable(run, step);
-        bool deep = step->flags & STEP_ATTR_RECURSIVE;
+        uint64_t set = step->attr_set | forced(run, step), clear = clearable(run, step->attr_clear);
+        uint64_t set_below = step->attr_set_below | forced(run, step), clear_below = clearable(run, step->attr_clear_below);
         int r;
 
-        /* One call where the attributes reach as far as the cut from the peer groups does. */
-        if (deep || !recursive)
+        /* One call where the attributes reach as far as the cut from the peer groups does. Otherwise the mount itself
+         * is set again after those below it: an option for it alone names each bit that it overrides. */
+        if (!recursive || (set == set_below && clear == clear_below))
                 r = tree_set(mount, recursive, set, clear, MS_PRIVATE);
         else {
-                r = tree_set(mount, true, forced(run, step), 0, MS_PRIVATE);
+                r = tree_set(mount, true, set_below, clear_below, MS_PRIVATE);
                 if (r == 0)
                         r = tree_set(mount, false, set, clear, 0);
         }

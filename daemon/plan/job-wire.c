@@ -35,7 +35,7 @@ enum step_field {
         FIELD_LAYERS = 1 << 4, /* layers, upper, work */
         FIELD_OPTIONS = 1 << 5,
         FIELD_STUBS = 1 << 6,
-        FIELD_ATTRIBUTES = 1 << 7, /* attr_set, attr_clear, propagation */
+        FIELD_ATTRIBUTES = 1 << 7, /* attr_set, attr_clear, the same below, propagation */
         FIELD_SIZE = 1 << 8,
         FIELD_CREATE = 1 << 9, /* create, cover_step, cover_id */
         FIELD_ID = 1 << 10,    /* id, mount_id */
@@ -111,6 +111,7 @@ static bool others_are_empty(const struct step *step, uint32_t fields) {
                (!(not & FIELD_OPTIONS) || step->n_options == 0) &&
                (!(not & FIELD_STUBS) || !step->stubs || !step->stubs[0]) &&
                (!(not & FIELD_ATTRIBUTES) || (step->attr_set | step->attr_clear | step->propagation) == 0) &&
+               ((step->flags & STEP_ATTR_RECURSIVE) || (step->attr_set_below | step->attr_clear_below) == 0) &&
                (!(not & FIELD_SIZE) || step->size == 0) &&
                (!(not & FIELD_CREATE) || (step->create == STEP_CREATE_NEVER && step->cover_step == STEP_NO_COVER &&
                                           step->cover_id == 0)) &&
@@ -196,6 +197,8 @@ static void put_step(struct wire_writer *writer, const struct step *step) {
         if (fields & FIELD_ATTRIBUTES) {
                 wire_put_u64(writer, step->attr_set);
                 wire_put_u64(writer, step->attr_clear);
+                wire_put_u64(writer, step->attr_set_below);
+                wire_put_u64(writer, step->attr_clear_below);
                 wire_put_u64(writer, step->propagation);
         }
         if (fields & FIELD_SIZE)
@@ -340,6 +343,8 @@ static void take_step(struct wire_reader *reader, struct job *job) {
         if (fields & FIELD_ATTRIBUTES) {
                 step->attr_set = wire_take_u64(reader);
                 step->attr_clear = wire_take_u64(reader);
+                step->attr_set_below = wire_take_u64(reader);
+                step->attr_clear_below = wire_take_u64(reader);
                 step->propagation = wire_take_u64(reader);
         }
         if (fields & FIELD_SIZE)

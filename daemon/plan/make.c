@@ -145,6 +145,8 @@ int make_step(struct job *job, const struct plan_pod *pod, const struct wanted *
         step->flags = flags_of(mount);
         step->attr_set = mount->attr_set;
         step->attr_clear = mount->attr_clear;
+        step->attr_set_below = mount->attr_set_below;
+        step->attr_clear_below = mount->attr_clear_below;
         step->propagation = mount->propagation;
         if (copy_text(wanted->containers[mount->container], &step->container) < 0 ||
                 copy_text(mount->target, &step->target) < 0)

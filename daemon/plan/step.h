@@ -65,7 +65,7 @@ enum step_create {
 
 enum step_flags {
         STEP_RECURSIVE = 1 << 0,             /* clone with the mounts below the source */
-        STEP_ATTR_RECURSIVE = 1 << 1,        /* attributes on those, too */
+        STEP_ATTR_RECURSIVE = 1 << 1,        /* attributes on those, too: attr_set_below, attr_clear_below */
         STEP_PROPAGATION_RECURSIVE = 1 << 2,
         STEP_OVERLAY_TMPFS = 1 << 3,         /* STEP_ROOT: a tmpfs upper over the root */
         STEP_STACK = 1 << 4,                 /* the target may be a mount point of the pod already */
@@ -92,6 +92,7 @@ struct step {
         char **stubs;      /* STEP_ROOT: targets that must exist in the root; what is missing gets a stub overlay. NULL-terminated;
                             * never NULL when decoded */
         uint64_t attr_set, attr_clear; /* MOUNT_ATTR_* */
+        uint64_t attr_set_below, attr_clear_below; /* STEP_ATTR_RECURSIVE: for the mounts below; 0 without it */
         uint64_t propagation;          /* MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE */
         uint64_t size;     /* STEP_TREE, STEP_OVERLAY_TMPFS: bytes */
         enum step_create create;

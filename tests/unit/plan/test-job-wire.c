@@ -89,6 +89,8 @@ static struct job *example(void) {
         step->source = (struct step_source) {.kind = STEP_SOURCE_FD, .fd = 1};
         step->attr_set = MOUNT_ATTR_RDONLY;
         step->attr_clear = MOUNT_ATTR_NOEXEC;
+        step->attr_set_below = MOUNT_ATTR_NOSUID;
+        step->attr_clear_below = MOUNT_ATTR_RDONLY;
         step->create = STEP_CREATE_STUB;
         step->cover_step = 1;
         step = add(job, STEP_FILESYSTEM, "main", "/tmp");

@@ -233,6 +233,8 @@ START_TEST(test_step_of_each_field) {
         mount->recursive = mount->attr_recursive = mount->propagation_recursive = true;
         mount->attr_set = MOUNT_ATTR_RDONLY;
         mount->attr_clear = MOUNT_ATTR_NOEXEC;
+        mount->attr_set_below = MOUNT_ATTR_NODEV;
+        mount->attr_clear_below = MOUNT_ATTR_NOSUID;
         mount->propagation = MS_SLAVE;
         mount = want(&wanted, WANTED_FILESYSTEM, 0, "/tmp", "tmpfs");
         mount->source.text = text("scratch");
@@ -252,6 +254,8 @@ START_TEST(test_step_of_each_field) {
         ck_assert_uint_eq(step->source.fd, 1);
         ck_assert_uint_eq(step->attr_set, MOUNT_ATTR_RDONLY);
         ck_assert_uint_eq(step->attr_clear, MOUNT_ATTR_NOEXEC);
+        ck_assert_uint_eq(step->attr_set_below, MOUNT_ATTR_NODEV);
+        ck_assert_uint_eq(step->attr_clear_below, MOUNT_ATTR_NOSUID);
         ck_assert_uint_eq(step->propagation, MS_SLAVE);
         step = find(job, "main", "/tmp");
         ck_assert_str_eq(step->type, "tmpfs");
