@@ -138,7 +138,7 @@ static int is_empty(int fd, bool *ret) {
 /* Upper and work: the caller's own, checked on the fd that the kernel will use. */
 static int open_own(struct run *run, const struct step_source *source, bool work, int *ret_fd) {
         struct stat status;
-        bool empty;
+        bool empty = false;
         int r = source_open(run, source, ret_fd);
 
         if (r == 0)

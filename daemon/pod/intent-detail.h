@@ -9,6 +9,7 @@
 
 #include "executor/intent.h"
 
+/* The text, owned by the caller. -ENOMEM. */
 int intent_detail_write_rows(const int64_t *rows, size_t n, char **ret);
 int intent_detail_write_mounts(const struct intent_mount *mounts, size_t n, char **ret);
 /* -EBADMSG for what was not written by the functions above. */

@@ -87,7 +87,7 @@ static int find(struct unmount *unmount, const struct record_mount **ret, struct
 
 static int validate(struct operation *operation, struct failure *f) {
         struct unmount *unmount = unmount_of(operation);
-        const struct record_mount *mount;
+        const struct record_mount *mount = NULL;
         int r;
 
         r = pods_check_runtime(operation->pods, f);

@@ -53,13 +53,17 @@ struct collect_arguments {
 
 struct operation;
 
+/* A new pod, or, for a dry run, what it would be. What the arguments point to is copied; the caller is, too. */
 int operation_new_create(struct pods *pods, const struct caller *caller, const struct create_arguments *arguments,
                          const struct operation_fds *fds, struct operation **ret, struct failure *f);
+/* Bind and Mount: all of the mounts or none. The arguments are emptied. */
 int operation_new_mount(struct pods *pods, const struct caller *caller, struct pod *pod,
                         struct mount_arguments *arguments, const struct operation_fds *fds, struct operation **ret,
                         struct failure *f);
+/* One mount of a pod, with what podmount made below it. */
 int operation_new_unmount(struct pods *pods, const struct caller *caller, struct pod *pod,
                           const struct unmount_arguments *arguments, struct operation **ret, struct failure *f);
+/* The end of a pod. */
 int operation_new_collect(struct pods *pods, const struct caller *caller, struct pod *pod,
                           const struct collect_arguments *arguments, struct operation **ret, struct failure *f);
 /* The leftover directory pods/<directory>, with the mounts below it, that belongs to no pod (pod/garbage.h). Its

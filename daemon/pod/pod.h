@@ -14,9 +14,11 @@
 struct operation;
 
 enum pod_state { POD_CREATING, POD_READY, POD_DEGRADED, POD_STOPPING, POD_FAILED };
+/* The word of the contract. */
 const char *pod_state_name(enum pod_state state);
 
 enum drift_kind { DRIFT_MISSING, DRIFT_EXTRA, DRIFT_CHANGED };
+/* The word of the contract. */
 const char *drift_kind_name(enum drift_kind kind);
 
 struct drift {
