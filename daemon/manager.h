@@ -37,6 +37,7 @@ int manager_add_executor(struct manager *manager, unsigned slot, int socket, int
 /* Recovers what is on record, then serves. What needs executors goes on in the loop. */
 int manager_start(struct manager *manager);
 
+/* After a reload: counts for what is asked from now on. The settings are copied. */
 void manager_set_settings(struct manager *manager, const struct settings *settings);
 
 /* Takes no further request, and ends the loop with status 0 once what runs is done and answered, or `limit_us` have passed. */

@@ -8,6 +8,7 @@
 
 #include "api/api.h"
 
+/* Not connected yet: see bus_start(). -ENOMEM. */
 int bus_new(struct api *api, struct bus **ret);
 /* Takes and returns NULL. */
 struct bus *bus_free(struct bus *bus);

@@ -14,5 +14,6 @@ struct contract_xml {
 };
 extern const struct contract_xml contract_xml[];
 
+/* The station of the request path that finds out what there is to say, and the one that says it. */
 int query_introspect(struct request *request, struct failure *f);
 int encode_introspect(struct request *request, sd_bus_message *m);

@@ -15,6 +15,7 @@ int listener_new(struct api *api, int fd, struct listener **ret);
 struct listener *listener_free(struct listener *listener);
 DEFINE_CLEANUP(struct listener *, listener_free)
 
+/* Accepts connections from now on. A negative errno. */
 int listener_start(struct listener *listener);
 /* Accepts nobody any more; connections go on. */
 void listener_stop(struct listener *listener);

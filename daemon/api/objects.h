@@ -10,4 +10,5 @@ int objects_append_interfaces(const struct api *api, const struct caller *caller
 /* The names of those interfaces, NULL-terminated. */
 extern const char *const objects_pod_interfaces[];
 
+/* The answer to GetManagedObjects(). */
 int encode_managed_objects(struct request *request, sd_bus_message *m);

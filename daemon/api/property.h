@@ -35,6 +35,7 @@ struct property_row {
 /* Ended by a row without a name. */
 extern const struct property_row property_table[];
 
+/* NULL when the contract has no such property. */
 const struct property_row *property_find(const char *interface, const char *name);
 
 /* Appends a{sv} of an interface's properties: all of them, or those that `names` (NULL-terminated) lists. */

@@ -9,6 +9,7 @@
 #include <check.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,4 +86,21 @@ static inline void make_directory(const char *path) {
 
 static inline bool exists(const char *path) {
         return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* namespace_enter() for tests that need no privilege outside: without root, in a user namespace whose root the test is. */
+static inline void namespace_enter_with_room(void) {
+        char map[64];
+        uid_t uid = geteuid();
+        gid_t gid = getegid();
+
+        if (uid != 0) {
+                ck_assert_int_eq(unshare(CLONE_NEWUSER), 0);
+                (void) snprintf(map, sizeof(map), "0 %u 1", uid); /* fits: two numbers */
+                make_file("/proc/self/uid_map", map);
+                make_file("/proc/self/setgroups", "deny");
+                (void) snprintf(map, sizeof(map), "0 %u 1", gid);
+                make_file("/proc/self/gid_map", map);
+        }
+        ck_assert(namespace_enter());
 }

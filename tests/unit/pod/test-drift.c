@@ -260,10 +260,6 @@ START_TEST(test_own_devices) {
 }
 END_TEST
 
-static void make_directory(const char *path) {
-        ck_assert_int_eq(mkdir(path, 0755), 0);
-}
-
 static struct record_mount record_real(const struct table *table, const char *point, char *container, char *target) {
         const struct entry *entry = table_at(table, point);
 
@@ -284,7 +280,7 @@ START_TEST(test_real) {
         _cleanup_(table_freep) struct table *table = table_new();
         struct record_mount mounts[3];
 
-        (void) namespace_enter_with_room();
+        namespace_enter_with_room();
         ck_assert_int_eq(watch_open(&watch), 0);
         make_directory("/tmp/u");
         ck_assert_int_eq(mount("tree", "/tmp/u", "tmpfs", 0, NULL), 0);
