@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mount.h>
 
 #include "util/array.h"
 #include "util/log.h"
@@ -125,12 +126,17 @@ static enum step_kind kind_of(enum wanted_kind kind) {
         return _STEP_KIND_MAX;
 }
 
+/* Nobody can write to a read-only root: it needs no upper layer to take the writes, only stubs. */
+static bool has_tmpfs_upper(const struct wanted_mount *mount) {
+        return mount->kind == WANTED_ROOT && mount->overlay == SPEC_OVERLAY_TMPFS && !(mount->attr_set & MOUNT_ATTR_RDONLY);
+}
+
 static uint32_t flags_of(const struct wanted_mount *mount) {
         const bool clone = mount->kind == WANTED_ROOT || mount->kind == WANTED_BIND;
 
         return (clone && mount->recursive ? STEP_RECURSIVE : 0) | (mount->attr_recursive ? STEP_ATTR_RECURSIVE : 0) |
                (mount->propagation_recursive ? STEP_PROPAGATION_RECURSIVE : 0) |
-               (mount->kind == WANTED_ROOT && mount->overlay == SPEC_OVERLAY_TMPFS ? STEP_OVERLAY_TMPFS : 0);
+               (has_tmpfs_upper(mount) ? STEP_OVERLAY_TMPFS : 0);
 }
 
 int make_step(struct job *job, const struct plan_pod *pod, const struct wanted *wanted, uint32_t index, struct step **ret,
@@ -153,7 +159,7 @@ int make_step(struct job *job, const struct plan_pod *pod, const struct wanted *
                 return -ENOMEM;
         if (mount->kind == WANTED_FILESYSTEM && copy_text(mount->type, &step->type) < 0)
                 return -ENOMEM;
-        if (mount->kind == WANTED_ROOT && mount->overlay == SPEC_OVERLAY_TMPFS)
+        if (has_tmpfs_upper(mount))
                 step->size = mount->overlay_size;
         r = make_options(mount, step);
         if (r < 0)

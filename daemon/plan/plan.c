@@ -38,6 +38,7 @@ struct planner {
         const struct wanted *wanted;
         struct job *job;
         struct covers *covers;
+        struct covers *deferred; /* mounts that have no step yet */
         struct ground *grounds; /* by number of the cover */
         size_t n_grounds;
         uint32_t step_flags;    /* STEP_STACK on every mount, or 0 */
@@ -46,6 +47,7 @@ struct planner {
 static void planner_done(struct planner *planner) {
         job_free(planner->job);
         covers_free(planner->covers);
+        covers_free(planner->deferred);
         for (size_t i = 0; i < planner->n_grounds; i++) {
                 for (size_t j = 0; j < planner->grounds[i].n_stubs; j++)
                         free(planner->grounds[i].stubs[j]);
@@ -62,7 +64,8 @@ static int planner_init(struct planner *planner, const struct plan_pod *pod, con
         if (r < 0)
                 return r;
         planner->covers = covers_new(wanted->n_mounts);
-        return planner->covers ? 0 : log_oom();
+        planner->deferred = covers_new(wanted->n_mounts);
+        return planner->covers && planner->deferred ? 0 : log_oom();
 }
 
 static int add_ground(struct planner *planner, const char *container, const char *target, const struct ground *ground) {
@@ -138,6 +141,20 @@ static int add_stub(struct ground *ground, const char *target) {
         return *stub ? 0 : log_oom();
 }
 
+/* Stubs come with the root and nothing can be added later, so a mount that waits gets its own now; not one below another
+ * that waits, whose mount point will be there. */
+static int plan_deferred(struct planner *planner, const struct wanted_mount *mount, struct ground *ground) {
+        const char *container = planner->wanted->containers[mount->container];
+        size_t number;
+        int r = covers_find(planner->deferred, container, mount->target, &number);
+
+        if (r == 0 && ground && ground->readonly_root && number == COVER_NONE)
+                r = add_stub(ground, mount->target);
+        if (r == 0)
+                r = covers_add(planner->deferred, container, mount->target);
+        return r < 0 ? log_errno(LOG_ERR, r, "plan the deferred %s", mount->target) : 0;
+}
+
 /* One mount: its step, and what it is for those after it. */
 static int plan_one(struct planner *planner, uint32_t index, struct failure *f) {
         const struct wanted_mount *mount = &planner->wanted->mounts[index];
@@ -152,14 +169,13 @@ static int plan_one(struct planner *planner, uint32_t index, struct failure *f) 
                 if (r < 0)
                         return r;
         }
-        /* Stubs come with the root, nothing can be added later: so for a deferred mount, too. */
+        if (mount->deferred)
+                return plan_deferred(planner, mount, ground);
         if (ground && ground->readonly_root) {
                 r = add_stub(ground, mount->target);
                 if (r < 0)
                         return r;
         }
-        if (mount->deferred)
-                return 0;
         r = make_step(planner->job, planner->pod, planner->wanted, index, &step, f);
         if (r != 0)
                 return r;

@@ -291,6 +291,9 @@ START_TEST(test_encode_refuses) {
         job->steps[2].flags |= STEP_LAZY_BELOW;
         check_not_encoded(job, -EINVAL);
         job = example();
+        job->steps[2].flags &= ~(uint32_t) STEP_ATTR_RECURSIVE; /* but has attributes for below */
+        check_not_encoded(job, -EINVAL);
+        job = example();
         job->steps[2].cover_step = 2; /* itself */
         check_not_encoded(job, -EINVAL);
         job = example();

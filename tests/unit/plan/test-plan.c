@@ -155,6 +155,22 @@ START_TEST(test_overlay_root) {
 }
 END_TEST
 
+START_TEST(test_readonly_overlay_root) {
+        _cleanup_wanted_ struct wanted wanted = {};
+        _cleanup_(job_freep) struct job *job = NULL;
+        struct wanted_mount *root = want_root(&wanted, want_container(&wanted, "main"), true);
+
+        root->overlay = SPEC_OVERLAY_TMPFS;
+        root->overlay_size = 12345;
+        want_bind(&wanted, 0, "/data", "/srv/data");
+        job = create(&wanted, NULL);
+        check_create(job, "/data", STEP_CREATE_STUB, STEP_NO_COVER, 0);
+        ck_assert_uint_eq(job->steps[1].flags, 0); /* nobody could write to the upper layer */
+        ck_assert_uint_eq(job->steps[1].size, 0);
+        ck_assert_str_eq(job->steps[1].stubs[0], "/data");
+}
+END_TEST
+
 /* With many mounts the covers are indexed: the answers are the same. */
 START_TEST(test_many_mounts) {
         _cleanup_wanted_ struct wanted wanted = {};
@@ -213,11 +229,13 @@ START_TEST(test_deferred) {
 
         want_root(&wanted, want_container(&wanted, "main"), true);
         want(&wanted, WANTED_FILESYSTEM, 0, "/proc", "proc")->deferred = true;
+        want(&wanted, WANTED_FILESYSTEM, 0, "/proc/inner", "proc")->deferred = true;
         want_bind(&wanted, 0, "/data", "/srv/data");
         job = create(&wanted, NULL);
         ck_assert_uint_eq(job->n_steps, 4);
         ck_assert_str_eq(job->steps[1].stubs[0], "/proc"); /* mounted later, on a root that takes nothing then */
-        ck_assert_uint_eq(find(job, "main", "/data")->wanted, 2);
+        ck_assert_str_eq(job->steps[1].stubs[1], "/data"); /* none below another that waits */
+        ck_assert_uint_eq(find(job, "main", "/data")->wanted, 3);
 }
 END_TEST
 
@@ -398,5 +416,6 @@ START_TEST(test_collect) {
 END_TEST
 
 UNIT_MAIN("plan", test_head_and_frame, test_private_tree, test_readonly_root, test_writable_root, test_overlay_root,
-        test_many_mounts, test_later_mount_hides, test_containers_apart, test_deferred, test_step_of_each_field,
-        test_unknown_fd, test_too_many_layers, test_mount, test_mount_stacked_and_unknown, test_unmount, test_collect)
+        test_readonly_overlay_root, test_many_mounts, test_later_mount_hides, test_containers_apart, test_deferred,
+        test_step_of_each_field, test_unknown_fd, test_too_many_layers, test_mount, test_mount_stacked_and_unknown,
+        test_unmount, test_collect)
