@@ -5,6 +5,7 @@
 
 #include <limits.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 
@@ -161,22 +162,40 @@ static bool is_superblock_flag(const char *name) {
         return false;
 }
 
-/* The same allow-list that the spec was compiled with. */
+/* The same allow-list that the spec was compiled with, but for names of directories: those are sources. */
+static int check_option(const struct job *job, const struct step_option *option, const char *type, struct failure *f) {
+        const struct data_row *row = option_find_data(type, option->name);
+        _cleanup_failure_ struct failure reason = FAILURE_INIT;
+
+        if (!row && !option->value && is_superblock_flag(option->name))
+                return 0;
+        if (!row || row->value == VALUE_PATH || row->value == VALUE_PATHS)
+                return refuse(f, "option %s is not one for %s", option->name, type);
+        if (option_check_value(row, option->value, &reason) != 0)
+                return refuse(f, "%s", reason.text ? reason.text : option->name);
+        if (job->caller.root)
+                return 0;
+        if (option_is_for_root(row, option->value))
+                return refuse(f, "option %s of %s is for root", option->name, type);
+        if (row->value == VALUE_SIZE || row->value == VALUE_COUNT)
+                return strtoull(option->value, NULL, 10) > 0 ? 0 : refuse(f, "%s without a limit is for root", type);
+        return 0;
+}
+
 static int check_options(const struct job *job, const struct step *step, const char *type, struct failure *f) {
+        bool limited = job->caller.root || strcmp(type, "tmpfs") != 0;
+        int r = 0;
+
         if (step->n_options > JOB_OPTIONS_MAX)
                 return refuse(f, "a file system has at most %d options", JOB_OPTIONS_MAX);
-        for (size_t i = 0; i < step->n_options; i++) {
-                const struct step_option *option = &step->options[i];
-                const struct data_row *row = option_find_data(type, option->name);
-
-                if (!row && !option->value && is_superblock_flag(option->name))
-                        continue;
-                if (!row)
-                        return refuse(f, "option %s is not one for %s", option->name, type);
-                if (!job->caller.root && option_is_for_root(row, option->value))
-                        return refuse(f, "option %s of %s is for root", option->name, type);
+        for (size_t i = 0; i < step->n_options && r == 0; i++) {
+                r = check_option(job, &step->options[i], type, f);
+                if (strcmp(step->options[i].name, "size") == 0 || strcmp(step->options[i].name, "nr_blocks") == 0)
+                        limited = true;
         }
-        return 0;
+        if (r == 0 && !limited)
+                return refuse(f, "a tmpfs without a limit is for root");
+        return r;
 }
 
 static int check_type(const struct job *job, const struct step *step, struct failure *f) {

@@ -10,9 +10,9 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "executor/target.h"
 #include "kernel/detach.h"
 #include "kernel/resolve.h"
+#include "kernel/tree.h"
 #include "util/array.h"
 #include "util/log.h"
 #include "util/path.h"
@@ -65,8 +65,23 @@ static void undo_step(struct run *run, size_t step) {
         forget_step(&run->result->steps[step]);
 }
 
+/* A detached tree that is closed stays together as long as an fd is on any of it, so that what is mounted on a mount
+ * point would still cover it: it is looked at through a clone without those mounts. */
+static void uncover_bases(struct run *run) {
+        for (size_t i = 0; i < run->job->n_steps; i++) {
+                int clone = run->hands[i].base >= 0 ? tree_clone(run->hands[i].base, false) : -1;
+
+                if (clone < 0)
+                        continue;
+                (void) close_fd(run->hands[i].base);
+                run->hands[i].base = clone;
+        }
+}
+
 static void undo(struct run *run) {
         run_forget_root(run);
+        if (run->tree >= 0 && !run->staged && !run->published)
+                uncover_bases(run);
         if (run->tree >= 0 && (run->staged || run->published)) {
                 int r = detach_fd(run->tree);
 

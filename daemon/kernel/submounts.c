@@ -128,21 +128,30 @@ int submounts_read(int fd, bool statmount, struct submounts *ret) {
 }
 
 struct search {
+        uint64_t id;
         uint32_t mount_id;
         const char *below;
         bool found;
 };
 
+/* Whether the topmost mount at the line's place has got this recycled id after the one that is looked for. */
+static bool is_successor(const struct search *search, const char *point) {
+        struct identity recycled, unique;
+
+        return search->id != 0 && identity_read(AT_FDCWD, point, false, &recycled) == 0 && recycled.key == search->mount_id &&
+               identity_read(AT_FDCWD, point, true, &unique) == 0 && unique.key != search->id;
+}
+
 static int search_line(const struct mountinfo_line *line, void *userdata) {
         struct search *search = userdata;
 
-        if (line->id == search->mount_id && path_is_below(line->point, search->below))
+        if (line->id == search->mount_id && path_is_below(line->point, search->below) && !is_successor(search, line->point))
                 search->found = true;
         return 0;
 }
 
 int submounts_find(uint64_t id, uint32_t mount_id, const char *below, bool statmount) {
-        struct search search = {.mount_id = mount_id, .below = below};
+        struct search search = {.id = id, .mount_id = mount_id, .below = below};
         int r;
 
         if (id != 0 && statmount) {

@@ -20,6 +20,7 @@ struct submounts {
 /* Looks below the directory `fd`; `statmount`: whether the kernel has the two calls. A negative errno, logged. */
 int submounts_read(int fd, bool statmount, struct submounts *ret);
 
-/* Whether the mount exists in this namespace: by its unique id, or, where that is 0, by the recycled one, and then only
- * if it is mounted at `below` or under it (a recycled id may be somebody else's by now). 1, 0, or a negative errno. */
+/* Whether the mount exists in this namespace. Without statmount(2) it is looked for by the recycled id, and only at
+ * `below` or under it: elsewhere that id is somebody else's by now; `id`, unless 0, tells a later mount with the same
+ * recycled id from it. 1, 0, or a negative errno. */
 int submounts_find(uint64_t id, uint32_t mount_id, const char *below, bool statmount);

@@ -10,6 +10,7 @@
 
 #include "executor/door.h"
 #include "executor/run.h"
+#include "kernel/fscontext.h"
 #include "kernel/resolve.h"
 #include "tests/unit/namespace.h"
 #include "tests/unit/unit.h"
@@ -24,7 +25,7 @@ enum { CALLER = 12345 };
 static struct executor executor;
 
 /* /tmp/run (runtime directory), /tmp/root (etc/, etc/file, data/, link -> data, out -> /proc/1/root), /tmp/src. */
-static bool hands_begin(const char *without) {
+static _unused_ bool hands_begin(const char *without) {
         int fd;
 
         if (!namespace_enter())
@@ -133,13 +134,14 @@ static _unused_ struct job_result run(struct job *job) {
         return run_fds(job, NULL);
 }
 
-#define ck_assert_done(result) \
-        ck_assert_msg((result).failure == FAILURE_NONE, "step %u: %s", (result).failed_step, (result).text)
-#define ck_assert_failed(result, kind, words)                                                                    \
-        do {                                                                                                     \
-                ck_assert_int_eq((result).failure, (kind));                                                      \
-                ck_assert_msg(strstr((result).text, (words)) != NULL, "\"%s\" is not in: %s", words, (result).text); \
-        } while (0)
+static _unused_ void ck_assert_done(struct job_result result) {
+        ck_assert_msg(result.failure == FAILURE_NONE, "step %u: %s", result.failed_step, result.text ? result.text : "?");
+}
+
+static _unused_ void ck_assert_failed(struct job_result result, enum failure_kind kind, const char *words) {
+        ck_assert_msg(result.failure == kind && result.text && strstr(result.text, words), "not %d with \"%s\", but %d: %s", kind, words,
+                result.failure, result.text ? result.text : "nothing");
+}
 
 /* A published pod with a writable root. */
 static _unused_ struct job_result make_pod(void) {

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The door refuses whatever a captured front may send: one case a rule, each a good job with one thing wrong. */
+
+#include "tests/unit/executor/hands.h"
+
+static struct job *good(void) {
+        struct job *job = new_job(true);
+        struct step *step;
+
+        add_tree(job);
+        add_root(job, "/tmp/root");
+        step = add_bind(job, "/tmp/src", "/data");
+        step->cover_step = 1;
+        step = add_fs(job, "tmpfs", "/tmp");
+        add_option(step, "size", "65536");
+        step = add_step(job, STEP_OVERLAY, NULL, "/both");
+        for (unsigned i = 0; i < 2; i++) {
+                struct step_source *layer = array_append(&step->layers, &step->n_layers);
+
+                *layer = (struct step_source) {.kind = STEP_SOURCE_PATH, .path = strdup("/tmp/src")};
+        }
+        add_publish(job);
+        return job;
+}
+
+static struct job *good_unmount(void) {
+        struct job *job = new_job(true);
+        struct step *step = job_add(job, STEP_UNMOUNT);
+
+        step->target = strdup("main/rootfs/data");
+        step->id = 5;
+        ck_assert_ptr_nonnull(job_add(job, STEP_REMOVE_POD));
+        return job;
+}
+
+static struct job *new_job_root(void) {
+        return new_job(true);
+}
+
+static void set(char **text, const char *value) {
+        free(*text);
+        *text = value ? strdup(value) : NULL;
+}
+
+static void refuse(struct job *job, uint32_t step, const char *words, int line) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        uint32_t failed;
+
+        ck_assert_msg(door_check(job, &failed, &f) == FAILURE_INVALID_ARGS, "line %d: not refused", line);
+        ck_assert_ptr_nonnull(strstr(f.text, "refused at the executor's door: "));
+        ck_assert_msg(strstr(f.text, words) != NULL, "line %d: \"%s\" is not in: %s", line, words, f.text);
+        ck_assert_msg(failed == step, "line %d: step %u", line, failed);
+        job_free(job);
+}
+
+#define REFUSE(make, step, words, ...)                \
+        do {                                          \
+                struct job *job = make();             \
+                                                      \
+                __VA_ARGS__;                          \
+                refuse(job, (step), (words), __LINE__); \
+        } while (0)
+
+START_TEST(test_good) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct job *create = good(), *unmount = good_unmount();
+        uint32_t step;
+
+        ck_assert_msg(door_check(create, &step, &f) == 0, "%s", f.text);
+        ck_assert_msg(door_check(unmount, &step, &f) == 0, "%s", f.text);
+        job_free(create);
+        job_free(unmount);
+}
+END_TEST
+
+START_TEST(test_jobs) {
+        REFUSE(good, UINT32_MAX, "UUID", strcpy(job->uuid, "../../../../etc"));
+        REFUSE(good, UINT32_MAX, "UUID", job->uuid[0] = 'A');
+        REFUSE(good, UINT32_MAX, "UUID", job->uuid[8] = '1');
+        REFUSE(good, UINT32_MAX, "UUID", job->uuid[0] = 0);
+        REFUSE(good_unmount, UINT32_MAX, "UUID", strcpy(job->uuid, "."));
+        REFUSE(new_job_root, UINT32_MAX, "without a step", (void) job);
+        REFUSE(good, UINT32_MAX, "not published", job->n_steps--);
+        REFUSE(good, 5, "made first", job->steps[5].kind = STEP_TREE; add_publish(job));
+        REFUSE(good, 5, "published last", add_publish(job));
+        REFUSE(good, 5, "do not go together", job->steps[5].kind = STEP_REMOVE_POD; add_publish(job));
+        REFUSE(good_unmount, 1, "removed last", ck_assert_ptr_nonnull(job_add(job, STEP_REMOVE_POD)));
+        REFUSE(good, 0, "size", job->steps[0].size = 0);
+        REFUSE(good, 0, "size", job->steps[0].size = UINT64_MAX);
+        REFUSE(good, 0, "name", set(&job->containers[0], "../x"));
+        REFUSE(good, 0, "name", set(&job->containers[0], "a/b"));
+}
+END_TEST
+
+START_TEST(test_mounts) {
+        REFUSE(good, 2, "name", set(&job->steps[2].container, ".."));
+        REFUSE(good, 2, "name", set(&job->steps[2].container, NULL));
+        REFUSE(good, 2, "not one of this pod's", set(&job->steps[2].container, "other"));
+        REFUSE(good, 2, "target", set(&job->steps[2].target, "/data/../../x"));
+        REFUSE(good, 2, "target", set(&job->steps[2].target, "data"));
+        REFUSE(good, 2, "target", set(&job->steps[2].target, "//data"));
+        REFUSE(good, 2, "target", set(&job->steps[2].target, NULL));
+        REFUSE(good, 2, "/proc", set(&job->steps[2].target, "/proc/self/attr"));
+        REFUSE(good, 2, "/sys", set(&job->steps[2].target, "/sys/kernel"));
+        REFUSE(good, 2, "source", set(&job->steps[2].source.path, "relative"));
+        REFUSE(good, 2, "source", set(&job->steps[2].source.path, "/a/../b"));
+        REFUSE(good, 2, "source", job->steps[2].source.kind = STEP_SOURCE_NONE);
+        REFUSE(good, 2, "no fd", job->steps[2].source.kind = STEP_SOURCE_FD);
+        REFUSE(good, 2, "attributes", job->steps[2].attr_set = MOUNT_ATTR_IDMAP);
+        REFUSE(good, 2, "attributes", job->steps[2].attr_clear = UINT64_C(1) << 40);
+        REFUSE(good, 2, "propagation", job->steps[2].propagation = MS_SHARED | MS_SLAVE);
+        REFUSE(good, 2, "flags", job->steps[2].flags = STEP_LAZY_BELOW);
+        REFUSE(good, 2, "later one", job->steps[2].cover_step = 2);
+        REFUSE(good, 1, "target of a root", set(&job->steps[1].target, "/x"));
+        REFUSE(good, 1, "stub", strv_append(&job->steps[1].stubs, "../x"));
+        REFUSE(good, 1, "size", job->steps[1].flags = STEP_OVERLAY_TMPFS);
+        REFUSE(good, 3, "type", set(&job->steps[3].type, "ext4"));
+        REFUSE(good, 3, "type", set(&job->steps[3].type, "overlay"));
+        REFUSE(good, 3, "option", set(&job->steps[3].options[0].name, "mpol"));
+        REFUSE(good, 3, "option", set(&job->steps[3].options[0].name, "source"));
+        REFUSE(good, 4, "lower layers", free(job->steps[4].layers[1].path); job->steps[4].n_layers = 1);
+        REFUSE(good, 4, "both", job->steps[4].upper = (struct step_source) {.kind = STEP_SOURCE_PATH, .path = strdup("/x")});
+        REFUSE(good, 4, "option", add_option(&job->steps[4], "lowerdir+", "/etc"));
+        REFUSE(good, 4, "option", add_option(&job->steps[4], "upperdir", "/etc"));
+        REFUSE(good, 3, "size", set(&job->steps[3].options[0].value, "huge"));
+}
+END_TEST
+
+START_TEST(test_callers) {
+        REFUSE(good, 1, "sends an fd", job->caller.root = false);
+        REFUSE(good, 3, "namespaces", set(&job->steps[3].type, "proc"); set(&job->steps[3].target, "/proc"); job->caller.root = false;
+               job->caller.uid = 1000);
+        REFUSE(good, 4, "for root", add_option(&job->steps[4], "userxattr", NULL); job->caller.root = false; job->caller.uid = 1000);
+        REFUSE(good, 3, "without a limit", job->steps[3].n_options--; free(job->steps[3].options[0].name);
+               free(job->steps[3].options[0].value); job->caller.root = false; job->caller.uid = 1000);
+        REFUSE(good, 3, "for root", set(&job->steps[3].options[0].value, "0"); job->caller.root = false; job->caller.uid = 1000);
+}
+END_TEST
+
+START_TEST(test_unmounts) {
+        REFUSE(good_unmount, 0, "plain path", set(&job->steps[0].target, "main/../x"));
+        REFUSE(good_unmount, 0, "plain path", set(&job->steps[0].target, "/main"));
+        REFUSE(good_unmount, 0, "plain path", set(&job->steps[0].target, "main//x"));
+        REFUSE(good_unmount, 0, "plain path", set(&job->steps[0].target, "main/"));
+        REFUSE(good_unmount, 0, "plain path", set(&job->steps[0].target, "."));
+        REFUSE(good_unmount, 0, "no path", set(&job->steps[0].target, NULL));
+        REFUSE(good_unmount, 0, "no id", job->steps[0].id = 0);
+        REFUSE(good_unmount, 0, "flags", job->steps[0].flags = STEP_RECURSIVE);
+}
+END_TEST
+
+START_TEST(test_identify) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct job *job = new_job(true);
+        uint32_t step;
+
+        ck_assert_ptr_nonnull(job_add(job, STEP_IDENTIFY));
+        job->uuid[0] = 0;
+        ck_assert_int_eq(door_check(job, &step, &f), FAILURE_INVALID_ARGS);
+        job->steps[0].source.kind = STEP_SOURCE_FD;
+        failure_clear(&f);
+        ck_assert_int_eq(door_check(job, &step, &f), FAILURE_INVALID_ARGS);
+        job->n_fds = 1;
+        failure_clear(&f);
+        ck_assert_int_eq(door_check(job, &step, &f), 0);
+        job_free(job);
+}
+END_TEST
+
+UNIT_MAIN("door", test_good, test_jobs, test_mounts, test_callers, test_unmounts, test_identify)

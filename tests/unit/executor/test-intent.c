@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The intent file: what was noted is read back by another process, damage is told. */
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "executor/intent.h"
+#include "plan/step.h"
+#include "tests/unit/unit.h"
+
+static int new_file(void) {
+        int fd = memfd_create("intent", MFD_CLOEXEC);
+
+        ck_assert_int_ge(fd, 0);
+        return fd;
+}
+
+START_TEST(test_empty) {
+        _cleanup_(intent_freep) struct intent *intent = NULL;
+        _cleanup_close_ int fd = new_file();
+        struct intent_mount *mounts;
+        uint64_t job;
+        size_t n;
+
+        ck_assert_int_eq(intent_read(fd, &job, &mounts, &n), 0);
+        ck_assert_int_eq(intent_map(fd, &intent), 0);
+        ck_assert_int_eq(intent_read(fd, &job, &mounts, &n), 0);
+}
+END_TEST
+
+/* A process notes and is killed: all it noted is there. */
+START_TEST(test_killed) {
+        _cleanup_free_ struct intent_mount *mounts = NULL;
+        _cleanup_close_ int fd = new_file();
+        uint64_t job;
+        size_t n;
+        pid_t child = fork();
+
+        if (child == 0) {
+                struct intent *intent;
+
+                if (intent_map(fd, &intent) < 0)
+                        _exit(1);
+                intent_begin(intent, 41);
+                if (intent_add(intent, 0, 1, 2) < 0)
+                        _exit(1);
+                intent_begin(intent, 42);
+                for (uint32_t i = 0; i < 1000; i++)
+                        if (intent_add(intent, i, UINT64_MAX - i, i * 2) < 0)
+                                _exit(1);
+                (void) raise(SIGKILL);
+        }
+        ck_assert_int_eq(waitpid(child, NULL, 0), child);
+        ck_assert_int_eq(intent_read(fd, &job, &mounts, &n), 1);
+        ck_assert_uint_eq(job, 42);
+        ck_assert_uint_eq(n, 1000);
+        for (uint32_t i = 0; i < 1000; i++) {
+                ck_assert_uint_eq(mounts[i].step, i);
+                ck_assert_uint_eq(mounts[i].id, UINT64_MAX - i);
+                ck_assert_uint_eq(mounts[i].mount_id, i * 2);
+        }
+}
+END_TEST
+
+START_TEST(test_full) {
+        _cleanup_(intent_freep) struct intent *intent = NULL;
+        _cleanup_close_ int fd = new_file();
+
+        ck_assert_int_eq(intent_map(fd, &intent), 0);
+        intent_begin(intent, 1);
+        for (uint32_t i = 0; i < JOB_STEPS_MAX; i++)
+                ck_assert_int_eq(intent_add(intent, i, 1, 1), 0);
+        ck_assert_int_eq(intent_add(intent, 0, 1, 1), -E2BIG);
+        intent_end(intent);
+}
+END_TEST
+
+START_TEST(test_damaged) {
+        _cleanup_close_ int fd = new_file();
+        struct intent_mount *mounts;
+        uint64_t job, words[3] = {0};
+        size_t n;
+
+        ck_assert_int_eq(write(fd, "short", 5), 5);
+        ck_assert_int_eq(intent_read(fd, &job, &mounts, &n), -EBADMSG);
+        words[0] = 12345;
+        ck_assert_int_eq(pwrite(fd, words, sizeof(words), 0), sizeof(words));
+        ck_assert_int_eq(intent_read(fd, &job, &mounts, &n), -EBADMSG);
+        /* A count that goes past the end of the file, or past any limit. */
+        words[0] = UINT64_C(0x31746e65746e6970);
+        words[2] = 5;
+        ck_assert_int_eq(pwrite(fd, words, sizeof(words), 0), sizeof(words));
+        ck_assert_int_eq(intent_read(fd, &job, &mounts, &n), -EBADMSG);
+        words[2] = UINT32_MAX;
+        ck_assert_int_eq(pwrite(fd, words, sizeof(words), 0), sizeof(words));
+        ck_assert_int_eq(intent_read(fd, &job, &mounts, &n), -EBADMSG);
+}
+END_TEST
+
+UNIT_MAIN("intent", test_empty, test_killed, test_full, test_damaged)

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Taking away: by id, never another mount, never through a symlink; gone already is success, busy is told. */
+
+#include <sys/wait.h>
+
+#include "tests/unit/executor/hands.h"
+
+static struct job_result pod, bound;
+
+/* A pod with a bind at /data and one at /made/here, whose mount point was made. */
+static bool begin(const char *without) {
+        struct job *job;
+        struct step *step;
+
+        if (!hands_begin(without))
+                return false;
+        pod = make_pod();
+        job = new_job(true);
+        add_bind(job, "/tmp/src", "/data");
+        step = add_bind(job, "/tmp/src", "/made/here");
+        step->create = STEP_CREATE_AS_CALLER;
+        step->cover_id = executor.features.unique_id ? pod.steps[1].id : pod.steps[1].mount_id;
+        bound = run(job);
+        ck_assert_done(bound);
+        return true;
+}
+
+static struct step *add_unmount(struct job *job, const struct step_result *made, const char *path, bool lazy) {
+        struct step *step = job_add(job, lazy ? STEP_DETACH : STEP_UNMOUNT);
+
+        step->target = strdup(path);
+        step->id = made->id;
+        step->mount_id = made->mount_id;
+        step->made = made->made;
+        step->made_file = made->made_file;
+        return step;
+}
+
+static struct job_result unmount_one(const struct step_result *made, const char *path, bool lazy) {
+        struct job *job = new_job(true);
+
+        add_unmount(job, made, path, lazy);
+        return run(job);
+}
+
+static void collect(bool lazy) {
+        _cleanup_job_result_ struct job_result result = {};
+        struct job *job = new_job(true);
+
+        if (!lazy) {
+                add_unmount(job, &bound.steps[0], "main/rootfs/data", false);
+                add_unmount(job, &bound.steps[1], "main/rootfs/made/here", false);
+                add_unmount(job, &pod.steps[1], "main/rootfs", false);
+        } else
+                add_unmount(job, &bound.steps[1], "main/rootfs/made/here", true);
+        add_unmount(job, &pod.steps[0], "", lazy);
+        ck_assert_ptr_nonnull(job_add(job, STEP_REMOVE_POD));
+        result = run(job);
+        ck_assert_done(result);
+        ck_assert(!exists(POD));
+        ck_assert(!exists("/tmp/root/made"));
+        ck_assert_uint_eq(namespace_count("/tmp/run/pods"), 0);
+}
+
+START_TEST(test_collect) {
+        if (begin(NULL))
+                collect(false);
+}
+END_TEST
+
+START_TEST(test_collect_lazily) {
+        if (begin(NULL))
+                collect(true);
+}
+END_TEST
+
+START_TEST(test_collect_old_kernel) {
+        if (begin("unique-id,statmount,detached-attach"))
+                collect(false);
+}
+END_TEST
+
+static void gone_is_success(void) {
+        _cleanup_job_result_ struct job_result first = {}, second = {}, third = {};
+
+        ck_assert_int_eq(umount2(ROOTFS "/data", 0), 0);
+        first = unmount_one(&bound.steps[0], "main/rootfs/data", false);
+        ck_assert_done(first);
+        /* Another mount is there now: it is not ours to take. */
+        ck_assert_int_eq(mount("foreign", ROOTFS "/data", "tmpfs", 0, NULL), 0);
+        second = unmount_one(&bound.steps[0], "main/rootfs/data", false);
+        ck_assert_done(second);
+        ck_assert_uint_eq(namespace_count(ROOTFS "/data "), 1);
+        ck_assert_int_eq(umount2(POD, MNT_DETACH), 0);
+        third = unmount_one(&bound.steps[1], "main/rootfs/made/here", true);
+        ck_assert_done(third);
+}
+
+START_TEST(test_gone) {
+        if (begin(NULL))
+                gone_is_success();
+}
+END_TEST
+
+START_TEST(test_gone_mountinfo) {
+        if (begin("statmount"))
+                gone_is_success();
+}
+END_TEST
+
+START_TEST(test_busy) {
+        _cleanup_job_result_ struct job_result result = {}, again = {}, lazy = {};
+        int fd;
+
+        if (!begin(NULL))
+                return;
+        fd = open(ROOTFS "/data/hello", O_RDONLY | O_CLOEXEC);
+        ck_assert_int_ge(fd, 0);
+        {
+                struct job *job = new_job(true);
+
+                add_unmount(job, &bound.steps[1], "main/rootfs/made/here", false);
+                add_unmount(job, &bound.steps[0], "main/rootfs/data", false);
+                add_unmount(job, &pod.steps[1], "main/rootfs", false);
+                result = run(job);
+        }
+        ck_assert_failed(result, FAILURE_BUSY, "EBUSY");
+        ck_assert_uint_eq(result.failed_step, 1);
+        ck_assert(result.steps[0].done && !result.steps[1].done && !result.steps[2].done);
+        ck_assert_uint_eq(namespace_count(ROOTFS "/data "), 1);
+        (void) close_fd(fd);
+        again = unmount_one(&bound.steps[0], "main/rootfs/data", false);
+        ck_assert_done(again);
+        /* A mount with others on it is busy, too, unless it is an undo. */
+        {
+                struct job *job = new_job(true);
+
+                ck_assert_int_eq(mount("foreign", ROOTFS "/data", "tmpfs", 0, NULL), 0);
+                add_unmount(job, &pod.steps[1], "main/rootfs", false)->flags = STEP_LAZY_BELOW;
+                lazy = run(job);
+        }
+        ck_assert_done(lazy);
+        ck_assert_uint_eq(namespace_count(ROOTFS), 0);
+}
+END_TEST
+
+START_TEST(test_covered) {
+        _cleanup_job_result_ struct job_result result = {};
+
+        if (!begin(NULL))
+                return;
+        ck_assert_int_eq(mount("foreign", ROOTFS "/data", "tmpfs", 0, NULL), 0);
+        result = unmount_one(&bound.steps[0], "main/rootfs/data", false);
+        ck_assert_failed(result, FAILURE_BUSY, "covers");
+        ck_assert_uint_eq(namespace_count(ROOTFS "/data "), 2);
+}
+END_TEST
+
+/* Symlinks on the way lead nowhere, and a renamed directory above is told. */
+START_TEST(test_renamed) {
+        _cleanup_job_result_ struct job_result result = {}, missing = {};
+
+        if (!begin(NULL))
+                return;
+        ck_assert_int_eq(mount("victim", "/tmp/src", "tmpfs", 0, NULL), 0);
+        ck_assert_int_eq(rename(ROOTFS "/made", ROOTFS "/moved"), 0);
+        missing = unmount_one(&bound.steps[1], "main/rootfs/made/here", false);
+        ck_assert_failed(missing, FAILURE_NO_SUCH_MOUNT, "mounted elsewhere");
+        ck_assert_int_eq(symlink("moved", ROOTFS "/made"), 0);
+        result = unmount_one(&bound.steps[1], "main/rootfs/made/here", false);
+        ck_assert_failed(result, FAILURE_NO_SUCH_MOUNT, "mounted elsewhere");
+        ck_assert_uint_eq(namespace_count(ROOTFS "/moved/here"), 1);
+}
+END_TEST
+
+START_TEST(test_not_empty) {
+        _cleanup_job_result_ struct job_result result = {};
+
+        if (!begin(NULL))
+                return;
+        make_file("/tmp/root/made/kept", "not ours\n");
+        result = unmount_one(&bound.steps[1], "main/rootfs/made/here", false);
+        ck_assert_done(result);
+        ck_assert(exists("/tmp/root/made/kept"));
+        ck_assert(!exists("/tmp/root/made/here"));
+}
+END_TEST
+
+START_TEST(test_remove_pod) {
+        _cleanup_job_result_ struct job_result result = {}, gone = {};
+        struct job *job;
+
+        if (!begin(NULL))
+                return;
+        job = new_job(true);
+        ck_assert_ptr_nonnull(job_add(job, STEP_REMOVE_POD));
+        result = run(job);
+        ck_assert_failed(result, FAILURE_BUSY, "still mounted");
+        job = new_job(true);
+        strcpy(job->uuid, "99999999-2222-3333-4444-555555555555");
+        ck_assert_ptr_nonnull(job_add(job, STEP_REMOVE_POD));
+        gone = run(job);
+        ck_assert_done(gone);
+}
+END_TEST
+
+/* A copy in a namespace that was made while the pod lived goes with it: the mount is shared, the directory removed. */
+START_TEST(test_copies) {
+        int to_child[2], to_parent[2], status;
+        pid_t child;
+        char byte;
+
+        if (!begin(NULL))
+                return;
+        ck_assert_int_eq(pipe2(to_child, O_CLOEXEC) | pipe2(to_parent, O_CLOEXEC), 0);
+        child = fork();
+        if (child == 0) {
+                if (unshare(CLONE_NEWNS) < 0 || namespace_count(POD) == 0 || write(to_parent[1], "x", 1) != 1 || read(to_child[0], &byte, 1) != 1)
+                        _exit(2);
+                _exit(namespace_count(POD) == 0 ? 0 : 1);
+        }
+        ck_assert_int_eq(read(to_parent[0], &byte, 1), 1);
+        collect(false);
+        ck_assert_int_eq(write(to_child[1], "x", 1), 1);
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert_int_eq(status, 0);
+}
+END_TEST
+
+UNIT_MAIN("unmount", test_collect, test_collect_lazily, test_collect_old_kernel, test_gone, test_gone_mountinfo, test_busy, test_covered,
+          test_renamed, test_not_empty, test_remove_pod, test_copies)
