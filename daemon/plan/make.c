@@ -128,7 +128,8 @@ static enum step_kind kind_of(enum wanted_kind kind) {
 
 /* Nobody can write to a read-only root: it needs no upper layer to take the writes, only stubs. */
 static bool has_tmpfs_upper(const struct wanted_mount *mount) {
-        return mount->kind == WANTED_ROOT && mount->overlay == SPEC_OVERLAY_TMPFS && !(mount->attr_set & MOUNT_ATTR_RDONLY);
+        return mount->kind == WANTED_ROOT && mount->overlay == SPEC_OVERLAY_TMPFS &&
+               !(mount->attr_set & MOUNT_ATTR_RDONLY);
 }
 
 static uint32_t flags_of(const struct wanted_mount *mount) {
@@ -139,8 +140,8 @@ static uint32_t flags_of(const struct wanted_mount *mount) {
                (has_tmpfs_upper(mount) ? STEP_OVERLAY_TMPFS : 0);
 }
 
-int make_step(struct job *job, const struct plan_pod *pod, const struct wanted *wanted, uint32_t index, struct step **ret,
-        struct failure *f) {
+int make_step(struct job *job, const struct plan_pod *pod, const struct wanted *wanted, uint32_t index,
+        struct step **ret, struct failure *f) {
         const struct wanted_mount *mount = &wanted->mounts[index];
         struct step *step = job_add(job, kind_of(mount->kind));
         int r;

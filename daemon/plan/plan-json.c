@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Shows a job as JSON: what Plan() answers, step by step with what would take each back, and the tree that comes out. */
+/* Shows a job as JSON, Plan()'s answer: step by step with what would take each back, and the tree that comes out. */
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -137,8 +137,9 @@ static int add_mount(struct json_object *object, const struct wanted_mount *moun
                 if (add_source(object, "upper", &mount->upper) < 0 || add_source(object, "work", &mount->work) < 0)
                         return -ENOMEM;
         }
-        if (mount->kind == WANTED_ROOT && mount->overlay == SPEC_OVERLAY_TMPFS && add_text(object, "overlay", "tmpfs") < 0)
-                return -ENOMEM;
+        if (mount->kind == WANTED_ROOT && mount->overlay == SPEC_OVERLAY_TMPFS)
+                if (add_text(object, "overlay", "tmpfs") < 0)
+                        return -ENOMEM;
         return add_texts(object, "options", mount->options);
 }
 

@@ -141,8 +141,8 @@ static int add_stub(struct ground *ground, const char *target) {
         return *stub ? 0 : log_oom();
 }
 
-/* Stubs come with the root and nothing can be added later, so a mount that waits gets its own now; not one below another
- * that waits, whose mount point will be there. */
+/* Stubs come with the root and nothing can be added later, so a mount that waits gets its own now; not one below
+ * another that waits, whose mount point will be there. */
 static int plan_deferred(struct planner *planner, const struct wanted_mount *mount, struct ground *ground) {
         const char *container = planner->wanted->containers[mount->container];
         size_t number;

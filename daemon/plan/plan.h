@@ -30,10 +30,10 @@ struct plan_pod {
  * name is not in fd_names. Deferred mounts get no step. */
 int plan_create(const struct plan_pod *pod, const struct wanted *wanted, struct job **ret, struct failure *f);
 
-/* Mounts into a living pod. `present` is in the order in which the mounts were made (one with id 0, deferred, counts for
- * nothing): of those that cover a target, the last is what it lies on. `stack`: an occupied target is allowed. */
-int plan_mount(const struct plan_pod *pod, const struct wanted *wanted, const struct plan_present *present, size_t n_present,
-               bool stack, struct job **ret, struct failure *f);
+/* Mounts into a living pod. `present` is in the order in which the mounts were made (one with id 0, deferred, counts
+ * for nothing): of those that cover a target, the last is what it lies on. `stack`: an occupied target is allowed. */
+int plan_mount(const struct plan_pod *pod, const struct wanted *wanted, const struct plan_present *present,
+        size_t n_present, bool stack, struct job **ret, struct failure *f);
 
 /* One mount that is to go. */
 struct plan_doomed {
@@ -45,24 +45,26 @@ struct plan_doomed {
 };
 
 /* Unmounts in the order given (descendants first); lazily: one STEP_DETACH for each. */
-int plan_unmount(const struct plan_pod *pod, const struct plan_doomed *doomed, size_t n, bool lazy, struct job **ret, struct failure *f);
-/* The whole pod: like plan_unmount(), then STEP_REMOVE_POD. Lazily, detaching the last of `doomed`, the pod's tmpfs, takes
- * all; only those whose mount point was made (leave `made` 0 for one on a file system that goes with the pod) are
+int plan_unmount(const struct plan_pod *pod, const struct plan_doomed *doomed, size_t n, bool lazy, struct job **ret,
+        struct failure *f);
+/* The whole pod: like plan_unmount(), then STEP_REMOVE_POD. Lazily, detaching the last of `doomed`, the pod's tmpfs,
+ * takes all; only those whose mount point was made (leave `made` 0 for one on a file system that goes with the pod) are
  * detached before it, so that the mount point can be removed. */
-int plan_collect(const struct plan_pod *pod, const struct plan_doomed *doomed, size_t n, bool lazy, struct job **ret, struct failure *f);
+int plan_collect(const struct plan_pod *pod, const struct plan_doomed *doomed, size_t n, bool lazy, struct job **ret,
+        struct failure *f);
 
 /* What takes one step back when a later one fails: words with ", " between them, in the order in which they are done.
- * "close-tree" (nothing was attached yet), "detach" (the mount), "remove-mount-point" (that was created for it), "none" (a
- * step that takes away is not taken back). */
+ * "close-tree" (nothing was attached yet), "detach" (the mount), "remove-mount-point" (that was created for it), "none"
+ * (a step that takes away is not taken back). */
 const char *plan_undo(const struct job *job, const struct step *step);
 
-/* A dry run for people and programs, as text of JSON that the caller owns; `wanted` is NULL for a job that only takes away:
+/* A dry run for people and programs, as JSON text that the caller owns; `wanted` is NULL for a job that only removes:
  *     {"steps": [{"step": "bind", "container": …, "target": …, "type": …, "source": …, "options": […],
  *                 "mount-point": "created", "undo": "close-tree"}…],
- *      "tree": [{"container": …, "target": "/", "type": …, "source": …, "options": […], "mounts": [the same, nested]}…],
+ *      "tree": [{"container": …, "target": "/", "type": …, "source": …, "options": […], "mounts": [the same]}…],
  *      "deferred": [{"container": …, "target": …, "type": …, "namespace": "pid"}…],
  *      "warnings": […]}
- * What a step does not have is left out. Deeper than PLAN_TREE_DEPTH_MAX, the tree goes on beside its last level, so that
- * every parser's nesting limit holds it. -ENOMEM. */
+ * What a step does not have is left out. Deeper than PLAN_TREE_DEPTH_MAX, the tree goes on beside its last level, so
+ * that every parser's nesting limit holds it. -ENOMEM. */
 enum { PLAN_TREE_DEPTH_MAX = 12 };
 int plan_to_json(const struct job *job, const struct wanted *wanted, char **ret);

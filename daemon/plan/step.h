@@ -45,7 +45,8 @@ const char *step_kind_name(enum step_kind kind);
 enum step_source_kind { STEP_SOURCE_NONE, STEP_SOURCE_PATH, STEP_SOURCE_FD };
 struct step_source {
         enum step_source_kind kind;
-        char *path;  /* STEP_SOURCE_PATH: absolute; opened by an opener that is the caller. STEP_SOURCE_NONE: a label or NULL */
+        char *path;  /* STEP_SOURCE_PATH: absolute; opened by an opener that is the caller. STEP_SOURCE_NONE: a label or
+                      * NULL */
         uint32_t fd; /* STEP_SOURCE_FD: index in the job's fds */
 };
 
@@ -89,14 +90,14 @@ struct step {
         struct step_source upper, work;
         struct step_option *options;
         size_t n_options;
-        char **stubs;      /* STEP_ROOT: targets that must exist in the root; what is missing gets a stub overlay. NULL-terminated;
-                            * never NULL when decoded */
+        char **stubs;      /* STEP_ROOT: targets that must exist in the root; what is missing gets a stub overlay.
+                            * NULL-terminated; never NULL when decoded */
         uint64_t attr_set, attr_clear; /* MOUNT_ATTR_* */
         uint64_t attr_set_below, attr_clear_below; /* STEP_ATTR_RECURSIVE: for the mounts below; 0 without it */
         uint64_t propagation;          /* MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE */
         uint64_t size;     /* STEP_TREE, STEP_OVERLAY_TMPFS: bytes */
         enum step_create create;
-        uint32_t cover_step; /* the step of this job whose mount the target must lie on to be created, or STEP_NO_COVER… */
+        uint32_t cover_step; /* the step of this job whose mount the target must lie on to be created, or none… */
         uint64_t cover_id;   /* …and then the id of a mount that was there before; 0: none */
         uint64_t id;       /* STEP_UNMOUNT, STEP_DETACH: the unique id (0 where the kernel has none)… */
         uint32_t mount_id; /* …and the recycled one */
@@ -137,8 +138,8 @@ struct step *job_add(struct job *job, enum step_kind kind);
  * kind does not have, one missing that it needs, an index out of bounds. */
 int job_encode(const struct job *job, uint8_t **ret, size_t *ret_size);
 /* Strict: -EBADMSG for anything that job_encode() would not have written (lengths, counts, kinds, flags, fd indexes
- * past n_fds, a cover_step that is not an earlier one, strings with a NUL inside, trailing bytes). container, target and
- * type are there where the kind has them. Semantics are the door's. */
+ * past n_fds, a cover_step that is not an earlier one, strings with a NUL inside, trailing bytes). container, target
+ * and type are there where the kind has them. Semantics are the door's. */
 int job_decode(const uint8_t *data, size_t size, struct job **ret);
 
 /* What STEP_IDENTIFY answers in step_result.id. */

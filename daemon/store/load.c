@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Reads every record at the start. A value that no podmountd writes ends the reading: records are believed whole or not. */
+/* Reads every record at the start. A value that no podmountd writes ends it: records are believed whole or not. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -136,8 +136,8 @@ static int load_intents(struct store *store, struct loading *loading) {
         return r;
 }
 
-int store_load(struct store *store, struct record_pod ***ret_pods, size_t *ret_n_pods, struct record_intent **ret_intents,
-        size_t *ret_n_intents) {
+int store_load(struct store *store, struct record_pod ***ret_pods, size_t *ret_n_pods,
+        struct record_intent **ret_intents, size_t *ret_n_intents) {
         _cleanup_(loading_done) struct loading loading = {};
         int r = load_pods(store, &loading);
 

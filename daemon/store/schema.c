@@ -120,7 +120,7 @@ int schema_migrate(sqlite3 *db, int version) {
 
                 if (rc != SQLITE_OK) {
                         if (!sqlite3_get_autocommit(db))
-                                (void) sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL); /* the first error is the one told */
+                                (void) sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL); /* the first error is told */
                         return rc;
                 }
         }

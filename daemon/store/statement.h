@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The statements of a store, prepared once and kept; every value is bound. A statement is filled with statement_bind_*()
- * in the order of its parameters, then run or read row by row.
+ * The statements of a store, prepared once and kept; every value is bound. A statement is filled with
+ * statement_bind_*() in the order of its parameters, then run or read row by row.
  */
 
 #include <sqlite3.h>
@@ -60,13 +60,13 @@ struct statement {
 struct statement statement_use(struct store *store, enum statement_kind kind);
 void statement_bind_int(struct statement *statement, int64_t value);
 void statement_bind_u64(struct statement *statement, uint64_t value);
-void statement_bind_text(struct statement *statement, const char *text); /* NULL is bound as NULL; must outlive the run */
+void statement_bind_text(struct statement *statement, const char *text); /* NULL as NULL; must outlive the run */
 void statement_bind_strv(struct statement *statement, char *const *strv);
 
 /* Runs a statement that gives no rows, and makes it ready for the next use. A negative errno, logged. */
 int statement_run(struct statement *statement);
 
-/* The next row: 1, 0 at the end, or a negative errno, logged. Ends by itself with 0 and errors, else call statement_end(). */
+/* The next row: 1, 0 at the end, or a negative errno, logged. Whoever stops before calls statement_end(). */
 int statement_next(struct statement *statement);
 void statement_end(struct statement *statement);
 

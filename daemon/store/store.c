@@ -145,8 +145,8 @@ int store_open(const char *directory, struct store **ret, int *ret_version) {
 
         if (!store)
                 return log_oom();
-        /* The front has one thread and counts no bytes: no lock around each allocation. Refused, and needless, once SQLite
-         * is in use. */
+        /* The front has one thread and counts no bytes: no lock around each allocation. Refused, and needless, once
+         * SQLite is in use. */
         (void) sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
         (void) sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
         r = open_file(store, directory);

@@ -83,19 +83,20 @@ enum store_outcome {
 struct store;
 
 /* Opens or makes state.db in the directory. An enum store_outcome, or a negative errno (-EBUSY: another process has it
- * open). `ret_version` is the schema version that the file had, 0 for a new one; written for STORE_OPENED and STORE_NEWER. */
+ * open). `ret_version` is the schema version that the file had, 0 for a new one; written for STORE_OPENED and
+ * STORE_NEWER. */
 int store_open(const char *directory, struct store **ret, int *ret_version);
 struct store *store_free(struct store *store);
 DEFINE_CLEANUP(struct store *, store_free)
 
-/* Everything, for the start: arrays and their elements are the caller's; pods in the order of creation, intents in that of
- * their jobs. -EBADMSG for a value that no podmountd writes. */
-int store_load(struct store *store, struct record_pod ***ret_pods, size_t *ret_n_pods, struct record_intent **ret_intents,
-               size_t *ret_n_intents);
+/* Everything, for the start: arrays and their elements are the caller's; pods in the order of creation, intents in that
+ * of their jobs. -EBADMSG for a value that no podmountd writes. */
+int store_load(struct store *store, struct record_pod ***ret_pods, size_t *ret_n_pods,
+        struct record_intent **ret_intents, size_t *ret_n_intents);
 void record_intents_free(struct record_intent *intents, size_t n);
 
-/* Transactions: every change below happens inside one (-EINVAL outside); all or nothing: after the first change that failed,
- * the others and store_commit() repeat its error. A commit that fails has rolled back. */
+/* Transactions: every change below happens inside one (-EINVAL outside); all or nothing: after the first change that
+ * failed, the others and store_commit() repeat its error. A commit that fails has rolled back. */
 int store_begin(struct store *store);
 int store_commit(struct store *store);
 void store_rollback(struct store *store); /* no-op outside a transaction */
@@ -104,7 +105,7 @@ int store_put_pod(struct store *store, const struct record_pod *pod); /* without
 /* -ENOENT for a pod that is not there; deleting what is gone is no error. */
 int store_set_state(struct store *store, const char *uuid, enum record_state state, const char *reason);
 int store_delete_pod(struct store *store, const char *uuid);          /* with its mounts */
-/* Inserts (row 0, set on success: a rollback does not take that back) or updates. -ENOENT without the pod or the row. */
+/* Inserts (row 0, set on success: a rollback does not take that back) or updates. -ENOENT without the pod or row. */
 int store_put_mount(struct store *store, const char *uuid, struct record_mount *mount);
 int store_delete_mount(struct store *store, const char *uuid, int64_t row);
 /* Inserts or, for a job that is there, updates. */

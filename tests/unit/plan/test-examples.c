@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * From the document to the plan: specs as people write them, compiled, planned, sent and shown. Prints each plan (as TAP
- * comments), so that a reader sees what podmount makes of each.
+ * From the document to the plan: specs as people write them, compiled, planned, sent and shown. Prints each plan (as
+ * TAP comments), so that a reader sees what podmount makes of each.
  */
 
 #include "plan/plan.h"
@@ -30,7 +30,8 @@ static const char oci[] =
         "  {\"destination\": \"/dev/mqueue\", \"type\": \"mqueue\", \"source\": \"mqueue\"},"
         "  {\"destination\": \"/sys\", \"type\": \"sysfs\", \"source\": \"sysfs\", \"options\": [\"ro\"]},"
         "  {\"destination\": \"/sys/fs/cgroup\", \"type\": \"cgroup\", \"source\": \"cgroup\", \"options\": [\"ro\"]},"
-        "  {\"destination\": \"/data\", \"type\": \"bind\", \"source\": \"/srv/data\", \"options\": [\"rbind\", \"ro\"]}]}";
+        "  {\"destination\": \"/data\", \"type\": \"bind\", \"source\": \"/srv/data\","
+        "   \"options\": [\"rbind\", \"ro\"]}]}";
 
 static const char own[] =
         "{\"podmount\": 1, \"name\": \"web\", \"containers\": ["

@@ -303,7 +303,8 @@ START_TEST(test_unknown_fd) {
         want_bind(&wanted, 0, "/data", "fd:nobody");
         ck_assert_int_eq(plan_create(pod(NULL), &wanted, &job, &f), FAILURE_INVALID_ARGS);
         ck_assert_str_eq(f.text,
-                "/mounts/0: The source fd:nobody of /data names no file descriptor of this call; send one by that name.");
+                "/mounts/0: The source fd:nobody of /data names no file descriptor of this call; "
+                "send one by that name.");
         ck_assert_ptr_null(job);
 }
 END_TEST

@@ -23,7 +23,8 @@ static void example(struct job_result *ret) {
         ck_assert_int_eq(strv_append(&ret->warnings, "one"), 0);
         ck_assert_int_eq(strv_append(&ret->warnings, "tw\xc3\xb6"), 0);
         ret->steps[1] = (struct step_result) {
-                .id = UINT64_MAX, .mount_id = 7, .attributes = 6, .device = 41, .made = 3, .made_file = true, .done = true};
+                .id = UINT64_MAX, .mount_id = 7, .attributes = 6, .device = 41, .made = 3, .made_file = true,
+                .done = true};
 }
 
 static void check_canonical(const uint8_t *data, size_t size) {

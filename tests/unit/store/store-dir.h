@@ -19,7 +19,8 @@ static inline int store_dir_remove_one(const char *path, const struct stat *st _
 
 static inline void store_dir_done(char **directory) {
         if (*directory)
-                (void) nftw(*directory, store_dir_remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT); /* as far as it goes */
+                /* as far as it goes */
+                (void) nftw(*directory, store_dir_remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
         free(*directory);
 }
 #define _cleanup_store_dir_ _cleanup_(store_dir_done)

@@ -17,8 +17,8 @@ START_TEST(test_state_names) {
 END_TEST
 
 START_TEST(test_copy_owns_its_own) {
-        char container[] = "main", target[] = "/data", source[] = "/srv", type[] = "bind", request[] = "{}", key[] = "1:2";
-        char option[] = "ro", *options[] = {option, NULL};
+        char container[] = "main", target[] = "/data", source[] = "/srv", type[] = "bind";
+        char request[] = "{}", key[] = "1:2", option[] = "ro", *options[] = {option, NULL};
         struct record_mount from = {.row = 3, .id = 4, .mount_id = 5, .container = container, .target = target,
                 .source = source, .type = type, .options = options, .request = request, .source_key = key, .device = 6,
                 .attributes = 7, .propagation = 8, .made = 9, .made_file = true, .nested = true, .ground_free = true};
