@@ -27,8 +27,8 @@ static const char *const statement_sql[_STATEMENT_MAX] = {
         [STATEMENT_DELETE_POD] = "DELETE FROM pod WHERE uuid = ?",
         [STATEMENT_FIND_POD] = "SELECT number FROM pod WHERE uuid = ?",
         [STATEMENT_ADD_MOUNT] = "INSERT INTO mount (pod, id, mount_id, container, target, source, type, options,"
-                                " request, source_key, device, attributes, propagation, made, made_file, nested, deferred,"
-                                " ground_free, ground_caller)"
+                                " request, source_key, device, attributes, propagation, made, made_file, nested,"
+                                " deferred, ground_free, ground_caller)"
                                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [STATEMENT_SET_MOUNT] = "UPDATE mount SET pod = ?, id = ?, mount_id = ?, container = ?, target = ?, source = ?,"
                                 " type = ?, options = ?, request = ?, source_key = ?, device = ?, attributes = ?,"

@@ -171,8 +171,8 @@ static void make_filled(const char *directory) {
         store_dir_sql(directory, version_1);
         store_dir_sql(directory,
                 "WITH RECURSIVE n (x) AS (SELECT 100 UNION ALL SELECT x + 1 FROM n WHERE x < 2000)"
-                " INSERT INTO mount SELECT x, 1, x, 8, 'main', '/data/' || x, '/srv', 'bind', NULL, '{}', 9, 6, 1, 2, 1,"
-                " 0 FROM n;");
+                " INSERT INTO mount SELECT x, 1, x, 8, 'main', '/data/' || x, '/srv', 'bind', NULL, '{}', 9, 6, 1, 2,"
+                " 1, 0 FROM n;");
 }
 
 START_TEST(test_damaged) {

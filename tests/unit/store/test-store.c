@@ -220,6 +220,12 @@ START_TEST(test_deletes) {
         ck_assert_int_eq(store_delete_pod(store, uuid_1), 0);
         ck_assert_int_eq(store_delete_intent(store, 1), 0);
         ck_assert_int_eq(store_commit(store), 0);
+        ck_assert_int_eq(store_begin(store), 0);
+        ck_assert_int_eq(store_put_mount(store, uuid_2, &others), 0);
+        ck_assert_int_eq(store_delete_pod(store, uuid_2), 0);
+        others.row = 0;
+        ck_assert_int_eq(store_put_mount(store, uuid_2, &others), -ENOENT); /* nothing remembers it */
+        store_rollback(store);
         loaded = store_dir_load(store);
         ck_assert_uint_eq(loaded.n_pods, 1);
         ck_assert_str_eq(loaded.pods[0]->uuid, uuid_2);
