@@ -22,7 +22,7 @@
 #include "raw.h"
 #include "sample.h"
 
-enum { ROUNDS = 400, POD_ROUNDS = 100, BATCH = 1000, BATCH_ROUNDS = 9, BIG = 10000, BIG_ROUNDS = 3 };
+enum { BLOCK = 20, BIND_BLOCKS = 20, POD_ROUNDS = 100, BATCH = 1000, BATCH_ROUNDS = 9, BIG = 10000, BIG_ROUNDS = 3 };
 
 struct bench {
         sd_bus *bus;
@@ -155,7 +155,19 @@ static char *plain_spec(const struct bench *b) {
                     "{\"destination\":\"/tmp\",\"type\":\"tmpfs\",\"options\":[\"mode=755\",\"size=64m\"]}]}]}", b->root);
 }
 
-/* Ping, a raw bind and a Bind in turns. */
+/* Gives the daemon's trailing reading of the table its time, as an operator who types gc would. */
+static void settle(void) {
+        (void) usleep(300000); /* an early wake-up only makes the figure worse */
+}
+
+/* Pings of a daemon that has nothing else to do. */
+static void ping_block(struct bench *b, struct samples *pings) {
+        settle();
+        for (size_t i = 0; i < BLOCK; i++)
+                samples_add(pings, ping(b));
+}
+
+/* Blocks of Ping, of raw binds and of Bind in turns. */
 static void bench_bind(struct bench *b) {
         struct samples pings = {}, raws = {}, binds = {};
         _cleanup_close_ int scratch = open(b->scratch, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -164,16 +176,20 @@ static void bench_bind(struct bench *b) {
 
         must(mkdirat(scratch, "bind", 0755) < 0 && errno != EEXIST ? -errno : 0, "mkdir");
         uuid = create(b, spec, &unused);
-        for (size_t i = 0; i < ROUNDS; i++) {
-                double start;
+        for (size_t block = 0; block < BIND_BLOCKS; block++) {
+                ping_block(b, &pings);
+                for (size_t i = 0; i < BLOCK; i++) {
+                        double start = sample_now();
 
-                samples_add(&pings, ping(b));
-                start = sample_now();
-                raw_bind(b->root, scratch, "bind");
-                samples_add(&raws, sample_now() - start);
-                raw_unmount(scratch, "bind", 0);
-                samples_add(&binds, bind_one(b, uuid, b->root, "/mnt"));
-                unmount_one(b, uuid, "/mnt");
+                        raw_bind(b->root, scratch, "bind");
+                        samples_add(&raws, sample_now() - start);
+                        raw_unmount(scratch, "bind", 0);
+                }
+                settle();
+                for (size_t i = 0; i < BLOCK; i++) {
+                        samples_add(&binds, bind_one(b, uuid, b->root, "/mnt"));
+                        unmount_one(b, uuid, "/mnt");
+                }
         }
         (void) gc(b, uuid, false);
         report(b, "ping", &pings, NULL, 0, 0);
@@ -204,7 +220,8 @@ static void bench_pod(struct bench *b) {
                 _cleanup_free_ char *uuid = NULL;
                 double start, time;
 
-                samples_add(&pings, ping(b));
+                if (i % BLOCK == 0)
+                        ping_block(b, &pings);
                 start = sample_now();
                 must(mkdir(point, 0700) < 0 ? -errno : 0, "mkdir");
                 raw_pod(b->root, b->root, point);
@@ -306,11 +323,6 @@ static void bench_batch(struct bench *b) {
         report(b, "mount-1000", &ours, "raw loop", samples_median(&raws), 1.5);
         samples_done(&raws);
         samples_done(&ours);
-}
-
-/* Gives the daemon's trailing reading of the table its time, as an operator who types gc would. */
-static void settle(void) {
-        (void) usleep(500000); /* an early wake-up only makes the figure worse */
 }
 
 static void bench_gc(struct bench *b, bool lazy) {

@@ -52,10 +52,10 @@ void samples_done(struct samples *samples) {
         *samples = (struct samples) {};
 }
 
-static struct json_object *rounded(double value, const char *format) {
+static struct json_object *rounded(double value, int digits) {
         char text[64];
 
-        (void) snprintf(text, sizeof(text), format, value); /* 64 bytes hold any figure of ours */
+        (void) snprintf(text, sizeof(text), "%.*f", digits, value); /* 64 bytes hold any figure of ours */
         return json_object_new_double_s(value, text);
 }
 
@@ -63,14 +63,14 @@ void sample_print(const char *figure, double median, const char *base, double ba
         struct json_object *line = json_object_new_object();
 
         json_object_object_add(line, "figure", json_object_new_string(figure));
-        json_object_object_add(line, "median_us", rounded(median, "%.1f"));
+        json_object_object_add(line, "median_us", rounded(median, 1));
         if (base) {
                 json_object_object_add(line, "base", json_object_new_string(base));
-                json_object_object_add(line, "base_us", rounded(base_median, "%.1f"));
-                json_object_object_add(line, "ratio", rounded(base_median > 0 ? median / base_median : 0, "%.2f"));
+                json_object_object_add(line, "base_us", rounded(base_median, 1));
+                json_object_object_add(line, "ratio", rounded(base_median > 0 ? median / base_median : 0, 2));
         }
         if (budget > 0) {
-                json_object_object_add(line, "budget", rounded(budget, "%.2f"));
+                json_object_object_add(line, "budget", rounded(budget, 2));
                 json_object_object_add(line, "within", json_object_new_boolean(median <= budget * base_median));
         }
         printf("%s\n", json_object_to_json_string_ext(line, JSON_C_TO_STRING_SPACED));
