@@ -118,9 +118,6 @@ static int attach_failed(struct run *run, const struct step *step, int r) {
         case ENOSPC:
                 return run_fail(run, FAILURE_QUOTA_EXCEEDED, -r,
                         "the host's mount namespace is full (sysctl fs.mount-max); collect pods that are not needed any more");
-        case ENOTDIR:
-                return run_fail(run, FAILURE_INVALID_TARGET, -r,
-                        "target %s: a directory goes on a directory and a file on a file", step->target);
         case ENOENT:
                 return run_fail(run, FAILURE_INVALID_TARGET, -r, "target %s was removed meanwhile; try again", step->target);
         default:

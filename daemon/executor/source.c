@@ -67,19 +67,11 @@ static int open_path(struct run *run, const char *path, int *ret_fd) {
         return 0;
 }
 
-/* Files that are on no mount at all can be told by their type, or by the file system the kernel keeps them in. */
-static const char *mountless(int fd, const struct stat *status) {
+/* Files that are on no mount at all can be told by the file system that the kernel keeps them in. */
+static const char *mountless(int fd) {
         struct statfs fs;
+        struct stat status;
 
-        switch (status->st_mode & S_IFMT) {
-        case S_IFDIR:
-        case S_IFLNK:
-        case S_IFBLK:
-        case S_IFCHR:
-                return NULL;
-        default:
-                break;
-        }
         if (fstatfs(fd, &fs) < 0)
                 return "a file whose file system does not answer";
         switch ((unsigned long) fs.f_type) {
@@ -96,24 +88,26 @@ static const char *mountless(int fd, const struct stat *status) {
         default:
                 break;
         }
-        if (status->st_nlink == 0 && fcntl(fd, F_GET_SEALS) >= 0)
+        if (fstat(fd, &status) == 0 && status.st_nlink == 0 && fcntl(fd, F_GET_SEALS) >= 0)
                 return "a memfd";
         return NULL;
 }
 
 static int take_fd(struct run *run, const struct step_source *source, int *ret_fd) {
-        struct stat status;
+        int fd = run->fds[source->fd], r;
+        struct identity identity;
         const char *kind;
-        int fd;
 
-        if (fstat(run->fds[source->fd], &status) < 0)
-                return log_errno(LOG_ERR, errno, "fstat an fd of a job");
-        kind = mountless(run->fds[source->fd], &status);
+        r = identity_read(fd, "", run->executor->features.unique_id, &identity);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "look at an fd of a job");
+        /* A directory is always on a mount; its file system need not be asked. */
+        kind = S_ISDIR(identity.mode) ? NULL : mountless(fd);
         if (kind)
                 return run_fail(run, FAILURE_INVALID_ARGS, 0,
                         "%s is %s, which cannot be mounted; send an fd of a directory, of a file or of a detached mount",
                         source_name(source), kind);
-        fd = fcntl(run->fds[source->fd], F_DUPFD_CLOEXEC, 3);
+        fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         if (fd < 0)
                 return log_errno(LOG_ERR, errno, "duplicate an fd of a job");
         *ret_fd = fd;

@@ -34,7 +34,7 @@ int resolve_in_root(int root, const char *path) {
 }
 
 int resolve_beneath(int directory, const char *path, bool same_mount) {
-        return resolve(directory, *path ? path : ".", O_NOFOLLOW,
+        return resolve(directory, *path ? path : ".", 0,
                 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | (same_mount ? RESOLVE_NO_XDEV : 0));
 }
 

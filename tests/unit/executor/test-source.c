@@ -297,5 +297,33 @@ START_TEST(test_overlay) {
 }
 END_TEST
 
+/* The kernel's own words reach the client. */
+START_TEST(test_kernel_words) {
+        _cleanup_job_result_ struct job_result result = {}, option = {};
+        struct job *job;
+        struct step *step;
+        struct step_source *layer;
+
+        if (!begin())
+                return;
+        make_directory("/tmp/upper");
+        make_directory("/tmp/work");
+        ck_assert_int_eq(mount("other", "/tmp/work", "tmpfs", 0, NULL), 0);
+        job = new_job(true);
+        step = add_step(job, STEP_OVERLAY, NULL, "/data");
+        layer = array_append(&step->layers, &step->n_layers);
+        *layer = (struct step_source) {.kind = STEP_SOURCE_PATH, .path = strdup("/tmp/src")};
+        step->upper = (struct step_source) {.kind = STEP_SOURCE_PATH, .path = strdup("/tmp/upper")};
+        step->work = (struct step_source) {.kind = STEP_SOURCE_PATH, .path = strdup("/tmp/work")};
+        result = run(job);
+        ck_assert_failed(result, FAILURE_MOUNT_FAILED, "EINVAL");
+        ck_assert_int_eq(result.error, EINVAL);
+        job = new_job(true);
+        add_option(add_fs(job, "cgroup", "/data"), "none", NULL);
+        option = run(job);
+        ck_assert_failed(option, FAILURE_MOUNT_FAILED, "making the cgroup of /data failed, the kernel says: ");
+}
+END_TEST
+
 UNIT_MAIN("source", test_reach, test_hidden, test_hidden_mountinfo, test_restrictions_stay, test_plain_fds, test_detached_fds, test_wrong_fds,
-          test_foreign_fd, test_overlay)
+          test_foreign_fd, test_overlay, test_kernel_words)

@@ -66,8 +66,11 @@ static void sabotage(struct step *step, unsigned way) {
                 free(step->source.path);
                 step->source.path = strdup("/tmp/nothing");
         } else if (step->kind == STEP_FILESYSTEM && step->n_options > 0 && way == 0) {
+                free(step->type); /* good for the door, a hierarchy of nothing for the kernel */
+                free(step->options[0].name);
                 free(step->options[0].value);
-                step->options[0].value = strdup("no size");
+                step->type = strdup("cgroup");
+                step->options[0] = (struct step_option) {.name = strdup("none")};
         } else {
                 free(step->target);
                 step->target = strdup("/etc/file/below");

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Who lives where: by pidfd, each namespace and the root directory apart. Also what is mounted below a directory. */
+
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "kernel/identity.h"
+#include "kernel/namespaces.h"
+#include "kernel/submounts.h"
+#include "tests/unit/namespace.h"
+#include "tests/unit/unit.h"
+
+/* Compares with a child that has unshared these and changed its root, or not. */
+static struct namespaces_match compare(int flags, const char *root) {
+        struct namespaces_match match = {};
+        int pipes[2], pidfd;
+        char byte;
+        pid_t child;
+
+        ck_assert_int_eq(pipe2(pipes, O_CLOEXEC), 0);
+        child = fork();
+        if (child == 0) {
+                if ((flags && unshare(flags) < 0) || (root && chroot(root) < 0) || write(pipes[1], "x", 1) != 1)
+                        _exit(1);
+                for (;;)
+                        pause();
+        }
+        ck_assert_int_eq(read(pipes[0], &byte, 1), 1);
+        pidfd = (int) syscall(SYS_pidfd_open, child, 0);
+        ck_assert_int_ge(pidfd, 0);
+        ck_assert_int_eq(namespaces_compare(pidfd, &match), 0);
+        ck_assert_int_eq(kill(child, SIGKILL), 0);
+        ck_assert_int_eq(waitpid(child, NULL, 0), child);
+        ck_assert_int_eq(namespaces_compare(pidfd, &match), -ESRCH);
+        (void) close_fd(pidfd);
+        return match;
+}
+
+START_TEST(test_compare) {
+        struct namespaces_match match;
+
+        if (!namespace_enter())
+                return;
+        match = compare(0, NULL);
+        ck_assert(match.mount && match.user && match.root);
+        match = compare(CLONE_NEWNS, NULL);
+        ck_assert(!match.mount && match.user && !match.root);
+        match = compare(0, "/tmp");
+        ck_assert(match.mount && match.user && !match.root);
+        match = compare(CLONE_NEWUSER, NULL);
+        ck_assert(match.mount && !match.user && match.root);
+        match = compare(CLONE_NEWNET | CLONE_NEWIPC, NULL);
+        ck_assert(match.mount && match.user && match.root);
+}
+END_TEST
+
+START_TEST(test_wrong_fd) {
+        struct namespaces_match match;
+        int pipes[2];
+
+        ck_assert_int_eq(pipe2(pipes, O_CLOEXEC), 0);
+        ck_assert_int_eq(namespaces_compare(pipes[0], &match), -EBADF);
+}
+END_TEST
+
+static void below(bool statmount) {
+        _cleanup_close_ int fd = -1, other = -1;
+        struct submounts found;
+        struct identity identity;
+        uint32_t mount_id;
+
+        make_directory("/tmp/s");
+        make_directory("/tmp/s/deep");
+        make_directory("/tmp/s/deep/er");
+        make_directory("/tmp/s2");
+        fd = open("/tmp/s", O_PATH | O_CLOEXEC);
+        ck_assert_int_eq(mount("beside", "/tmp/s2", "tmpfs", 0, NULL), 0);
+        ck_assert_int_eq(submounts_read(fd, statmount, &found), 0);
+        ck_assert(found.attached && !found.children && !found.unbindable);
+        ck_assert_int_eq(mount("one", "/tmp/s/deep", "tmpfs", 0, NULL), 0);
+        ck_assert_int_eq(submounts_read(fd, statmount, &found), 0);
+        ck_assert(found.children && !found.unbindable);
+        make_directory("/tmp/s/deep/er");
+        ck_assert_int_eq(mount("two", "/tmp/s/deep/er", "tmpfs", 0, NULL), 0);
+        ck_assert_int_eq(mount(NULL, "/tmp/s/deep/er", NULL, MS_UNBINDABLE, NULL), 0);
+        ck_assert_int_eq(submounts_read(fd, statmount, &found), 0);
+        ck_assert(found.children && found.unbindable);
+
+        other = open("/tmp/s/deep", O_PATH | O_CLOEXEC);
+        ck_assert_int_eq(identity_mount_id(other, &mount_id), 0);
+        ck_assert_int_eq(identity_read(other, "", true, &identity) == 0 || !statmount, 1);
+        other = close_fd(other);
+        ck_assert_int_eq(submounts_find(statmount ? identity.key : 0, mount_id, "/tmp/s", statmount), 1);
+        if (!statmount)
+                ck_assert_int_eq(submounts_find(0, mount_id, "/tmp/s2", false), 0);
+        ck_assert_int_eq(umount2("/tmp/s/deep", MNT_DETACH), 0);
+        ck_assert_int_eq(submounts_find(statmount ? identity.key : 0, mount_id, "/tmp/s", statmount), 0);
+        ck_assert_int_eq(submounts_read(fd, statmount, &found), 0);
+        ck_assert(!found.children);
+        ck_assert_int_eq(umount2("/tmp/s2", 0), 0);
+}
+
+START_TEST(test_below) {
+        if (namespace_enter())
+                below(true);
+}
+END_TEST
+
+START_TEST(test_below_mountinfo) {
+        if (namespace_enter())
+                below(false);
+}
+END_TEST
+
+UNIT_MAIN("namespaces", test_compare, test_wrong_fd, test_below, test_below_mountinfo)

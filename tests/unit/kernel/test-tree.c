@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Clones, their attributes and propagation, attachment, identity, detaching. */
+
+#include "kernel/detach.h"
+#include "kernel/features.h"
+#include "kernel/fscontext.h"
+#include "kernel/identity.h"
+#include "kernel/tree.h"
+#include "tests/unit/namespace.h"
+#include "tests/unit/unit.h"
+#include "util/array.h"
+
+static bool begin(void) {
+        if (!namespace_enter())
+                return false;
+        make_directory("/tmp/src");
+        make_directory("/tmp/src/sub");
+        make_directory("/tmp/dst");
+        ck_assert_int_eq(mount("below", "/tmp/src/sub", "tmpfs", 0, NULL), 0);
+        return true;
+}
+
+static int open_path(const char *path) {
+        int fd = open(path, O_PATH | O_CLOEXEC);
+
+        ck_assert_int_ge(fd, 0);
+        return fd;
+}
+
+START_TEST(test_clone) {
+        _cleanup_close_ int source = -1, mount_fd = -1, target = -1;
+        _cleanup_free_ char *before = NULL, *line = NULL;
+        uint64_t attributes;
+
+        if (!begin())
+                return;
+        before = namespace_snapshot();
+        source = open_path("/tmp/src");
+        target = open_path("/tmp/dst");
+        mount_fd = tree_clone(source, true);
+        ck_assert_int_ge(mount_fd, 0);
+        ck_assert_int_eq(tree_set(mount_fd, true, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOATIME, 0, MS_PRIVATE), 0);
+        ck_assert_int_eq(identity_attributes(mount_fd, &attributes), 0);
+        ck_assert_uint_eq(attributes, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOATIME);
+        namespace_unchanged(before);
+        ck_assert_int_eq(tree_attach(mount_fd, target, ""), 0);
+        line = namespace_line("/tmp/dst/sub");
+        ck_assert_ptr_nonnull(strstr(line, "ro,noatime"));
+        ck_assert_int_eq(detach_fd(mount_fd), 0);
+        namespace_unchanged(before);
+        /* A clone that is closed was never there. */
+        (void) close_fd(mount_fd);
+        mount_fd = tree_clone(source, false);
+        ck_assert_int_ge(mount_fd, 0);
+        mount_fd = close_fd(mount_fd);
+        namespace_unchanged(before);
+}
+END_TEST
+
+START_TEST(test_attributes) {
+        static const struct {
+                uint64_t set, clear, shows;
+        } cases[] = {
+                {MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV},
+                {MOUNT_ATTR_STRICTATIME, 0, MOUNT_ATTR_STRICTATIME},
+                {MOUNT_ATTR_NODIRATIME, 0, MOUNT_ATTR_NODIRATIME},
+                {MOUNT_ATTR_NOSYMFOLLOW | MOUNT_ATTR_NOEXEC, 0, MOUNT_ATTR_NOSYMFOLLOW | MOUNT_ATTR_NOEXEC},
+        };
+
+        if (!begin())
+                return;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_close_ int fd = fscontext_tmpfs(65536, 0, 0755, 0, 0, 0);
+                uint64_t attributes;
+
+                ck_assert_int_ge(fd, 0);
+                ck_assert_int_eq(tree_set(fd, false, cases[i].set, cases[i].clear, 0), 0);
+                ck_assert_int_eq(identity_attributes(fd, &attributes), 0);
+                ck_assert_uint_eq(attributes, cases[i].shows);
+                ck_assert_int_eq(tree_set(fd, false, 0, cases[i].set, 0), 0);
+                ck_assert_int_eq(identity_attributes(fd, &attributes), 0);
+                ck_assert_uint_eq(attributes, 0);
+        }
+}
+END_TEST
+
+/* The ids of a detached mount are those that it keeps. */
+START_TEST(test_identity) {
+        _cleanup_close_ int fd = -1, target = -1;
+        _cleanup_free_ char *line = NULL, *text = NULL;
+        struct features features;
+        struct identity detached, attached, recycled;
+        uint32_t mount_id;
+
+        if (!begin())
+                return;
+        ck_assert_int_eq(features_probe(NULL, &features), 0);
+        fd = fscontext_tmpfs(65536, 0, 0755, 0, 0, 0);
+        target = open_path("/tmp/dst");
+        ck_assert_int_eq(identity_read(fd, "", features.unique_id, &detached), 0);
+        ck_assert_int_eq(identity_mount_id(fd, &mount_id), 0);
+        ck_assert(detached.mount_root && S_ISDIR(detached.mode));
+        ck_assert_int_eq(tree_attach(fd, target, ""), 0);
+        ck_assert_int_eq(identity_read(AT_FDCWD, "/tmp/dst", features.unique_id, &attached), 0);
+        ck_assert_uint_eq(attached.key, detached.key);
+        ck_assert_uint_eq(attached.device, detached.device);
+        ck_assert_int_eq(identity_read(AT_FDCWD, "/tmp/dst", false, &recycled), 0);
+        ck_assert_uint_eq(recycled.key, mount_id);
+        line = namespace_line("/tmp/dst");
+        ck_assert_int_gt(asprintf(&text, "%u ", mount_id), 0);
+        ck_assert_int_eq(strncmp(line, text, strlen(text)), 0);
+        ck_assert_int_eq(identity_read(AT_FDCWD, "/tmp/src/none", features.unique_id, &attached), -ENOENT);
+        ck_assert_int_eq(identity_read(AT_FDCWD, "/tmp/src", features.unique_id, &attached), 0);
+        ck_assert(!attached.mount_root);
+}
+END_TEST
+
+START_TEST(test_propagation) {
+        _cleanup_close_ int source = -1, fd = -1, target = -1;
+        _cleanup_free_ char *line = NULL, *own = NULL;
+
+        if (!begin())
+                return;
+        ck_assert_int_eq(mount(NULL, "/tmp/src/sub", NULL, MS_SHARED, NULL), 0);
+        source = open_path("/tmp/src/sub");
+        target = open_path("/tmp/dst");
+        fd = tree_clone(source, false);
+        ck_assert_int_eq(tree_set(fd, false, 0, 0, MS_PRIVATE), 0);
+        ck_assert_int_eq(tree_set(fd, false, 0, 0, MS_SHARED), 0);
+        ck_assert_int_eq(tree_attach(fd, target, ""), 0);
+        line = namespace_line("/tmp/dst");
+        own = namespace_line("/tmp/src/sub");
+        ck_assert_ptr_nonnull(strstr(line, "shared:"));
+        ck_assert_int_ne(atoi(strstr(line, "shared:") + 7), atoi(strstr(own, "shared:") + 7));
+}
+END_TEST
+
+START_TEST(test_refusals) {
+        _cleanup_close_ int fd = -1, target = -1, tree = -1;
+        int pipes[2];
+
+        if (!begin())
+                return;
+        ck_assert_int_eq(pipe2(pipes, O_CLOEXEC), 0);
+        ck_assert_int_eq(tree_clone(pipes[0], false), -EINVAL);
+        ck_assert_int_eq(mount(NULL, "/tmp/src/sub", NULL, MS_UNBINDABLE, NULL), 0);
+        fd = open_path("/tmp/src/sub");
+        ck_assert_int_eq(tree_clone(fd, false), -EINVAL);
+        make_file("/tmp/file", "");
+        target = open_path("/tmp/file");
+        tree = fscontext_tmpfs(65536, 0, 0755, 0, 0, 0);
+        ck_assert_int_eq(tree_attach(tree, target, ""), -EINVAL);
+        /* Neither side follows a symlink. */
+        ck_assert_int_eq(symlink("/tmp/dst", "/tmp/link"), 0);
+        (void) close_fd(target);
+        target = open_path("/tmp");
+        ck_assert_int_lt(tree_attach(tree, target, "link"), 0);
+        ck_assert_ptr_null(namespace_line("/tmp/dst"));
+}
+END_TEST
+
+START_TEST(test_detach) {
+        _cleanup_close_ int parent = -1, busy = -1;
+
+        if (!begin())
+                return;
+        parent = open_path("/tmp/src");
+        ck_assert_int_eq(detach_enter(parent), 0);
+        ck_assert_int_eq(detach_name("none", false), -ENOENT);
+        busy = open_path("/tmp/src/sub");
+        ck_assert_int_eq(detach_name("sub", false), -EBUSY);
+        busy = close_fd(busy);
+        ck_assert_int_eq(symlink("sub", "/tmp/src/link"), 0);
+        ck_assert_int_eq(detach_name("link", false), -EINVAL);
+        ck_assert_int_eq(detach_name("sub", false), 0);
+        ck_assert_int_eq(detach_name("sub", false), -EINVAL);
+        ck_assert_int_eq(mount("below", "/tmp/src/sub", "tmpfs", 0, NULL), 0);
+        busy = open_path("/tmp/src/sub");
+        ck_assert_int_eq(detach_name("sub", true), 0);
+        ck_assert_uint_eq(namespace_count("/tmp/src/sub"), 0);
+        detach_leave();
+        ck_assert_int_eq(umount2("/tmp", MNT_DETACH), 0);
+}
+END_TEST
+
+/* Features: those that can be had, fewer when taken away, none by a wrong name. */
+START_TEST(test_features) {
+        _cleanup_strv_ char **all = NULL, **none = NULL;
+        _cleanup_free_ char *before = NULL;
+        struct features features;
+
+        if (!begin())
+                return;
+        before = namespace_snapshot();
+        ck_assert_int_eq(features_probe(NULL, &features), 0);
+        ck_assert_int_eq(features_names(&features, &all), 0);
+        namespace_unchanged(before);
+        for (size_t i = 0; all[i]; i++) {
+                struct features fewer;
+                _cleanup_strv_ char **names = NULL;
+
+                ck_assert_int_eq(features_probe(all[i], &fewer), 0);
+                ck_assert_int_eq(features_names(&fewer, &names), 0);
+                ck_assert_uint_lt(strv_length(names), strv_length(all));
+                for (size_t j = 0; names[j]; j++)
+                        ck_assert_str_ne(names[j], all[i]);
+        }
+        ck_assert_int_eq(features_probe("unique-id,statmount,detached-attach,detached-layers,lowerdir-plus,layer-fd", &features), 0);
+        ck_assert_int_eq(features_names(&features, &none), 0);
+        ck_assert_uint_eq(strv_length(none), 0);
+        ck_assert_int_eq(features_probe("unique", &features), -EINVAL);
+}
+END_TEST
+
+UNIT_MAIN("tree", test_clone, test_attributes, test_identity, test_propagation, test_refusals, test_detach, test_features)
