@@ -78,6 +78,12 @@ int doom_append(struct plan_doomed **list, size_t *n, const struct entry *entry,
         return 0;
 }
 
+static bool lies_on_root_of_caller(const struct entry *entry, const struct map *records) {
+        const struct record_mount *ground = entry->parent ? map_get_u64(records, entry->parent->id) : NULL;
+
+        return ground && ground->ground_caller;
+}
+
 int doom_pod(const struct pods *pods, const char *uuid, const struct record_pod *record, struct plan_doomed **ret,
              size_t *ret_n) {
         _cleanup_(map_freep) struct map *records = NULL;
@@ -96,9 +102,15 @@ int doom_pod(const struct pods *pods, const char *uuid, const struct record_pod 
         if (r < 0)
                 return log_errno(LOG_ERR, r, "list the mounts below %s", directory);
         for (size_t i = n_entries; i > 0; i--) {
-                r = doom_append(&list, &n, entries[i - 1], map_get_u64(records, entries[i - 1]->id), directory);
+                const struct entry *entry = entries[i - 1];
+                size_t before = n;
+
+                r = doom_append(&list, &n, entry, map_get_u64(records, entry->id), directory);
                 if (r < 0)
                         return r;
+                /* Mount points on the pod's own file systems go with these. */
+                if (n > before && list[n - 1].made > 0 && !lies_on_root_of_caller(entry, records))
+                        list[n - 1].made = 0;
         }
         *ret = TAKE_PTR(list);
         *ret_n = n;

@@ -66,7 +66,8 @@ START_TEST(test_own_pod_and_another) {
                 ck_assert_int_eq(verdict_decide(row, &user, RELATION_STRANGER), VERDICT_HIDE);
                 ck_assert_int_eq(verdict_decide(row, &root, RELATION_STRANGER), VERDICT_ALLOW);
         }
-        ck_assert_int_eq(decide(PODMOUNT_POD_INTERFACE, "ListMounts", false, &user_on_socket, RELATION_OWNER), VERDICT_ALLOW);
+        ck_assert_int_eq(decide(PODMOUNT_POD_INTERFACE, "ListMounts", false, &user_on_socket, RELATION_OWNER),
+                         VERDICT_ALLOW);
         ck_assert_int_eq(decide(PODMOUNT_MANAGER_INTERFACE, "GetPod", false, &user, RELATION_STRANGER), VERDICT_HIDE);
         ck_assert_int_eq(decide(PODMOUNT_POD_INTERFACE, "Owner", true, &user, RELATION_STRANGER), VERDICT_HIDE);
         ck_assert_int_eq(decide(PODMOUNT_POD_INTERFACE, "Owner", true, &user, RELATION_OWNER), VERDICT_ALLOW);

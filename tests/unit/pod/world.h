@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The floors below and beside pod/, for real: a mount namespace of the test's own, a runtime directory, executor
+ * processes with their pool, a store, the kernel's table, and an observer that counts.
+ */
+
+#include "kernel/watch.h"
+#include "pod/garbage.h"
+#include "pod/operation.h"
+#include "tests/unit/namespace.h"
+#include "tests/unit/unit.h"
+
+#define RUNTIME "/tmp/run"
+#define UUID_A "11111111-2222-3333-4444-555555555555"
+#define UUID_B "22222222-2222-3333-4444-555555555555"
+#define POD_A RUNTIME "/pods/" UUID_A
+#define ROOTFS_A POD_A "/main/rootfs"
+
+/* One container on /tmp/root with a tmpfs over it; `mounts` are OCI mount objects. */
+#define SPEC(mounts)                                                                                             \
+        "{\"podmount\":1,\"containers\":[{\"name\":\"main\",\"root\":{\"path\":\"/tmp/root\",\"readonly\":false," \
+        "\"overlay\":\"tmpfs\"},\"mounts\":[" mounts "]}]}"
+#define BIND(source, target) \
+        "{\"destination\":\"" target "\",\"type\":\"bind\",\"source\":\"" source "\",\"options\":[\"rbind\"]}"
+
+enum { WORLD_EXECUTORS = 2, USER = 12345 };
+
+struct world_executor {
+        pid_t pid;
+        int intent_fd;
+        int socket; /* a second fd of the pool's end, so that an answer can be kept from it */
+};
+
+struct world {
+        sd_event *event;
+        struct settings settings;
+        struct watch *watch;
+        struct pods pods;
+        struct world_executor executors[WORLD_EXECUTORS];
+        unsigned n_new, n_removed, n_changed, n_mounts_added, n_mounts_removed, n_drifts;
+        char reason[32];              /* of the last pod_removed */
+        enum drift_kind drift_kind;   /* of the last drift */
+        char *drift_target;
+};
+
+extern const struct caller world_root, world_user;
+
+/* False without root. Makes /tmp/root (etc/, data/, mnt/, proc/), /tmp/src (hello, sub/), the runtime directory, and
+ * starts. */
+bool world_begin(struct world *world);
+/* Executors, store, registry, recovery; and their end as by SIGKILL: nothing is said to the store. */
+void world_start(struct world *world);
+void world_stop(struct world *world);
+void world_done(struct world *world);
+
+/* Runs the loop until `*flag`, or until nothing happens any more; fails the test after ten seconds. */
+void world_wait(struct world *world, const bool *flag);
+void world_idle(struct world *world);
+int world_sync(struct world *world);
+
+/* All stations of an operation, waiting for its turn and its end; frees it unless `ret` is given. The failure's kind, 0,
+ * or OPERATION_FINISHED. */
+int world_run(struct world *world, struct operation *operation, struct operation **ret, struct failure *f);
+/* An operation that goes through the stations in the background. */
+struct world_task {
+        struct world *world;
+        struct operation *operation;
+        int result; /* as of world_run() */
+        bool ended;
+        struct failure failure;
+};
+void world_task_start(struct world *world, struct operation *operation, struct world_task *task);
+void world_task_done(struct world_task *task);
+
+/* Calls with the usual arguments; they end as world_run() does. `caller` NULL: root. */
+int world_create(struct world *world, const struct caller *caller, const char *uuid, const char *name, const char *spec,
+                 struct failure *f);
+struct operation *world_new_create(struct world *world, const struct caller *caller, const char *uuid,
+                                   const char *spec);
+struct operation *world_new_bind(struct world *world, const char *uuid, const char *source, const char *target,
+                                 bool stack);
+int world_bind(struct world *world, const char *uuid, const char *source, const char *target, uint64_t *ret_id,
+               struct failure *f);
+int world_unmount(struct world *world, const char *uuid, const struct unmount_arguments *arguments, struct failure *f);
+struct operation *world_new_collect(struct world *world, const char *uuid, bool lazy);
+int world_collect(struct world *world, const char *uuid, bool lazy, struct failure *f);
+struct pod *world_pod(struct world *world, const char *uuid);
+
+/* Waits, without the loop, until an executor has answered, takes the answers away, and kills the executors: what they
+ * did is done, and nobody was told. */
+void world_steal_answers(struct world *world);
+/* New executors in the slots of dead ones, as the keeper does it. */
+void world_restart_executors(struct world *world);
+/* Keeps the mount at this path busy until the fd is closed. */
+int world_hold(const char *path);
+/* How many mounts the kernel has at or below this path. */
+unsigned world_count(const char *path);
