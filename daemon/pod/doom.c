@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Finds in the table what is to go. A recorded mount is known by its unique id; where the table shows none, by the
- * recycled id and the device. The executor compares the unique id once more before it acts.
+ * Finds in the table what is to go. Where the table shows recycled ids alone, the executor compares the unique id once
+ * more before it acts.
  */
 
 #include "pod/doom.h"
 
-#include <inttypes.h>
-#include <string.h>
-
+#include "pod/drift.h"
 #include "pod/registry.h"
 #include "util/array.h"
 #include "util/log.h"
@@ -18,29 +16,19 @@ static uint64_t unique_id(const struct record_mount *mount) {
         return mount->id != mount->mount_id ? mount->id : 0;
 }
 
-/* File systems whose files show another device in stat(2) than their mount does. */
-static bool has_devices_of_its_own(const struct entry *entry) {
-        static const char *const types[] = {"btrfs", "overlay", "bcachefs"};
-
-        for (size_t i = 0; i < ELEMENTSOF(types); i++)
-                if (entry->type && strcmp(entry->type, types[i]) == 0)
+/* Whether a later record has the same recycled id: then this mount was gone when the id was given away. */
+static bool is_superseded(const struct record_pod *record, const struct record_mount *mount) {
+        for (const struct record_mount *later = mount + 1; later < record->mounts + record->n_mounts; later++)
+                if (later->mount_id == mount->mount_id && !later->deferred)
                         return true;
         return false;
 }
 
-struct entry *doom_find_entry(const struct pods *pods, const struct record_mount *mount) {
-        struct entry *entry = NULL;
+struct entry *doom_find_entry(const struct pods *pods, const struct record_pod *record,
+                              const struct record_mount *mount) {
+        struct entry *entry = drift_find_entry(pods->table, mount);
 
-        if (mount->deferred)
-                return NULL;
-        if (unique_id(mount) != 0)
-                entry = table_get_unique(pods->table, mount->id);
-        if (entry)
-                return entry;
-        entry = table_get(pods->table, mount->mount_id);
-        if (!entry || (unique_id(mount) != 0 && entry->unique_id != 0))
-                return NULL;
-        return entry->device == mount->device || has_devices_of_its_own(entry) ? entry : NULL;
+        return entry && !is_superseded(record, mount) ? entry : NULL;
 }
 
 int doom_index(const struct pods *pods, const struct record_pod *record, struct map **ret) {
@@ -48,10 +36,10 @@ int doom_index(const struct pods *pods, const struct record_pod *record, struct 
 
         if (!map)
                 return log_oom();
-        for (size_t i = 0; record && i < record->n_mounts; i++) {
-                struct entry *entry = doom_find_entry(pods, &record->mounts[i]);
+        for (size_t i = record ? record->n_mounts : 0; i > 0; i--) {
+                struct entry *entry = drift_find_entry(pods->table, &record->mounts[i - 1]);
 
-                if (entry && map_put_u64(map, entry->id, &record->mounts[i]) == -ENOMEM)
+                if (entry && map_put_u64(map, entry->id, &record->mounts[i - 1]) == -ENOMEM)
                         return log_oom();
         }
         *ret = TAKE_PTR(map);

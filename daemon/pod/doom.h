@@ -10,10 +10,12 @@
 #include "plan/plan.h"
 #include "pod/pods.h"
 
-/* The table's entry of a recorded mount; NULL when it is gone (or not there yet, being deferred). */
-struct entry *doom_find_entry(const struct pods *pods, const struct record_mount *mount);
+/* The table's entry of one of the record's mounts; NULL when it is gone (or not there yet, being deferred). */
+struct entry *doom_find_entry(const struct pods *pods, const struct record_pod *record,
+                              const struct record_mount *mount);
 
-/* The records by the recycled ids of the entries that they have in the table: struct record_mount *. */
+/* The records by the recycled ids of the entries that they have in the table: struct record_mount *. For asking more than
+ * a few times. */
 int doom_index(const struct pods *pods, const struct record_pod *record, struct map **ret);
 
 /* Appends one mount. `mount` is its record or NULL; `directory` the pod's. */

@@ -23,7 +23,7 @@
 
 struct judgement {
         const struct table *table;
-        struct map *recorded; /* recycled id → entry, of the entries that a record names */
+        struct map *recorded; /* recycled id of an entry → the record that names it */
         struct drift *drifts;
         size_t n_drifts;
 };
@@ -193,13 +193,15 @@ static int judge_mount(struct judgement *judgement, const struct record_mount *m
 static int judge_records(struct judgement *judgement, const struct record_pod *record, const struct entry *tree) {
         int r = 0;
 
-        /* First who is there, since a cover is foreign only if no record names it. */
-        for (size_t i = 0; i < record->n_mounts && r >= 0; i++) {
-                struct entry *entry = drift_find_entry(judgement->table, &record->mounts[i]);
+        /* First who is there, since a cover is foreign only if no record names it. Of two records with one recycled id the
+         * later has it: the mount of the earlier was gone when it was given away. */
+        for (size_t i = record->n_mounts; i > 0 && r >= 0; i--) {
+                struct record_mount *mount = &record->mounts[i - 1];
+                struct entry *entry = drift_find_entry(judgement->table, mount);
 
-                if (!entry || !hangs_in_place(entry, tree, &record->mounts[i]))
+                if (!entry || !hangs_in_place(entry, tree, mount))
                         continue;
-                r = map_put_u64(judgement->recorded, entry->id, entry);
+                r = map_put_u64(judgement->recorded, entry->id, mount);
                 if (r == -EEXIST)
                         r = 0;
         }
@@ -210,7 +212,7 @@ static int judge_records(struct judgement *judgement, const struct record_pod *r
                 if (mount->deferred)
                         continue;
                 entry = drift_find_entry(judgement->table, mount);
-                if (entry && map_get_u64(judgement->recorded, entry->id) == entry)
+                if (entry && map_get_u64(judgement->recorded, entry->id) == mount)
                         r = judge_mount(judgement, mount, entry);
                 else
                         r = add_drift(judgement, DRIFT_MISSING, mount->id, mount->container, mount->target,

@@ -161,7 +161,7 @@ static int list_mount(struct unmount *unmount, struct plan_doomed **doomed, size
         r = add_row(unmount, unmount->row);
         if (r < 0)
                 return r;
-        top = doom_find_entry(operation->pods, mount);
+        top = doom_find_entry(operation->pods, operation->pod->record, mount);
         return top ? list(unmount, top, directory, doomed, n, f) : 0; /* gone already: the record is all there is */
 }
 

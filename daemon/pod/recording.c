@@ -171,7 +171,7 @@ static bool belongs_to(const struct entry *entry, const struct entry *top, const
 }
 
 static int adopt(const struct pods *pods, struct pod *pod, size_t above, const struct map *records) {
-        struct entry *top = doom_find_entry(pods, &pod->record->mounts[above]);
+        struct entry *top = doom_find_entry(pods, pod->record, &pod->record->mounts[above]);
         _cleanup_free_ struct entry **entries = NULL;
         size_t n = 0;
         int r;
@@ -239,14 +239,20 @@ static bool has_row(const int64_t *rows, size_t n, int64_t row) {
 }
 
 size_t recording_gone(const struct pods *pods, const struct pod *pod, int64_t *rows, size_t n_rows) {
+        _cleanup_(map_freep) struct map *there = NULL;
+        _cleanup_free_ int64_t *gone = calloc(n_rows + 1, sizeof(*gone));
         size_t n = 0;
 
-        for (size_t i = 0; i < n_rows; i++) {
-                const struct record_mount *mount = recording_find_row(pod, rows[i]);
+        if (!gone || doom_index(pods, pod->record, &there) < 0 || n_rows == 0)
+                return 0; /* what cannot be told stays on record */
+        qsort(rows, n_rows, sizeof(*rows), compare_rows);
+        for (size_t i = 0; i < pod->record->n_mounts && n < n_rows; i++) {
+                const struct record_mount *mount = &pod->record->mounts[i];
 
-                if (mount && !mount->deferred && !doom_find_entry(pods, mount))
-                        rows[n++] = rows[i];
+                if (!mount->deferred && map_get_u64(there, mount->mount_id) != mount && has_row(rows, n_rows, mount->row))
+                        gone[n++] = mount->row;
         }
+        memcpy(rows, gone, n * sizeof(*rows));
         return n;
 }
 

@@ -27,6 +27,6 @@ int recording_commit(struct pods *pods, struct pod *pod, size_t from, bool state
 
 /* Drops the records at these rows from store and memory, with the intent of `job`; tells the observer. */
 int recording_drop(struct pods *pods, struct pod *pod, const int64_t *rows, size_t n_rows, uint64_t job);
-/* The rows, among `rows`, whose mounts the table no longer has. In place; the new count. */
+/* The rows, among `rows`, whose mounts the table no longer has. In place, in the record's order; the new count. */
 size_t recording_gone(const struct pods *pods, const struct pod *pod, int64_t *rows, size_t n_rows);
 struct record_mount *recording_find_row(const struct pod *pod, int64_t row);

@@ -136,7 +136,8 @@ START_TEST(test_arguments) {
         failure_clear(&f);
         ck_assert_int_eq(new_create(&world, &arguments, &(struct operation_fds) {names, values}, &f),
                          FAILURE_INVALID_ARGS);
-        ck_assert_str_eq(f.text, "The file descriptor named other is no source of any mount; name it as \"fd:other\" or leave it out.");
+        ck_assert_str_eq(f.text, "The file descriptor named other is no source of any mount; name it as \"fd:other\" "
+                                 "or leave it out.");
         failure_clear(&f);
         names[1] = NULL;
         arguments.uuid = "no uuid";
@@ -256,7 +257,8 @@ START_TEST(test_lost_executor_leaves_nothing) {
         world_restart_executors(&world);
         world_wait(&world, &task.ended);
         ck_assert_int_eq(task.result, FAILURE_MOUNT_FAILED);
-        ck_assert_str_eq(task.failure.text, "The executor died while it worked on pod " UUID_A "; nothing was changed; try again.");
+        ck_assert_str_eq(task.failure.text, "The executor died while it worked on pod " UUID_A "; nothing was "
+                                               "changed; try again.");
         ck_assert_ptr_null(world_pod(&world, UUID_A));
         ck_assert(!exists(POD_A));
         namespace_unchanged(before);
