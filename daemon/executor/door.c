@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One function a step kind says what it must and must not have. A job with a step that is not allowed is refused whole. */
+/* One function a step kind says what it must and must not have. A job with a step that is not allowed is refused
+ * whole. */
 
 #include "executor/door.h"
 
@@ -92,8 +93,10 @@ static int check_source(const struct job *job, const struct step_source *source,
 
 static int check_flags(const struct step *step, uint32_t allowed, struct failure *f) {
         if (step->flags & ~allowed)
-                return refuse(f, "flags %#x do not belong to a step %s", step->flags & ~allowed, step_kind_name(step->kind));
-        if ((step->attr_set | step->attr_clear | step->attr_set_below | step->attr_clear_below) & ~(uint64_t) ATTRIBUTES)
+                return refuse(
+                        f, "flags %#x do not belong to a step %s", step->flags & ~allowed, step_kind_name(step->kind));
+        if ((step->attr_set | step->attr_clear | step->attr_set_below | step->attr_clear_below) &
+                ~(uint64_t) ATTRIBUTES)
                 return refuse(f, "attributes that are not known");
         switch (step->propagation) {
         case 0:
@@ -235,7 +238,11 @@ static int check_root(const struct job *job, size_t i, struct failure *f) {
                         return refuse(f, "a stub is no normalised absolute path");
         if (r == 0 && (step->flags & STEP_OVERLAY_TMPFS) && (step->size == 0 || step->size >> TMPFS_SIZE_MAX_SHIFT))
                 return refuse(f, "a tmpfs over a root has a size");
-        return r != 0 ? r : check_flags(step, STEP_RECURSIVE | STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_OVERLAY_TMPFS | STEP_STACK, f);
+        return r != 0 ? r
+                      : check_flags(step,
+                                STEP_RECURSIVE | STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_OVERLAY_TMPFS |
+                                        STEP_STACK,
+                                f);
 }
 
 static int check_bind(const struct job *job, size_t i, struct failure *f) {
@@ -244,7 +251,9 @@ static int check_bind(const struct job *job, size_t i, struct failure *f) {
 
         if (r == 0)
                 r = check_source(job, &step->source, false, f);
-        return r != 0 ? r : check_flags(step, STEP_RECURSIVE | STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_STACK, f);
+        return r != 0 ? r
+                      : check_flags(step,
+                                STEP_RECURSIVE | STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_STACK, f);
 }
 
 static int check_filesystem(const struct job *job, size_t i, struct failure *f) {
@@ -311,7 +320,8 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
         case STEP_OVERLAY:
                 return check_overlay(job, i, f);
         case STEP_PUBLISH:
-                return builds(job) && i == job->n_steps - 1 ? check_flags(step, 0, f) : refuse(f, "a tree is published last");
+                return builds(job) && i == job->n_steps - 1 ? check_flags(step, 0, f)
+                                                            : refuse(f, "a tree is published last");
         case STEP_UNMOUNT:
         case STEP_DETACH:
                 return check_unmount(step, f);
@@ -357,8 +367,9 @@ int door_check(const struct job *job, uint32_t *ret_step, struct failure *f) {
         if (builds(job) && job->steps[job->n_steps - 1].kind != STEP_PUBLISH)
                 return refuse(f, "a tree that is not published");
         for (size_t i = 0; i < job->n_steps; i++) {
-                int r = step_sort(job->steps[i].kind) == step_sort(job->steps[0].kind) ? check_step(job, i, f) :
-                                                                                     refuse(f, "steps that do not go together");
+                int r = step_sort(job->steps[i].kind) == step_sort(job->steps[0].kind)
+                                ? check_step(job, i, f)
+                                : refuse(f, "steps that do not go together");
 
                 if (r != 0) {
                         *ret_step = (uint32_t) i;

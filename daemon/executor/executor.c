@@ -61,7 +61,8 @@ static int settle_process(unsigned slot) {
         (void) prctl(PR_SET_NAME, role); /* a name is for people */
         if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
                 return log_errno(LOG_ERR, errno, "follow the keeper into death");
-        /* Openers are reaped by the kernel; a front that went away is an error code; a terminal's ^C is the keeper's. */
+        /* Openers are reaped by the kernel; a front that went away is an error code; a terminal's ^C is the
+         * keeper's. */
         (void) signal(SIGCHLD, SIG_IGN);
         (void) signal(SIGPIPE, SIG_IGN);
         (void) signal(SIGINT, SIG_IGN);
@@ -98,18 +99,20 @@ static void answer_failure(struct job_result *result, int r, struct failure *f) 
         result->text = TAKE_PTR(f->text);
 }
 
-static int work(struct executor *executor, const struct job *job, const struct channel_message *message, struct job_result *result) {
+static int work(struct executor *executor, const struct job *job, const struct channel_message *message,
+        struct job_result *result) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         int r;
 
-        *result = (struct job_result) {.job = job->id, .failed_step = UINT32_MAX};
+        *result = (struct job_result){.job = job->id, .failed_step = UINT32_MAX};
         result->steps = calloc(job->n_steps > 0 ? job->n_steps : 1, sizeof(*result->steps));
         if (!result->steps)
                 return log_oom();
         result->n_steps = job->n_steps;
-        r = job->n_fds == message->n_fds ? door_check(job, &result->failed_step, &f) :
-                                           failure_set(&f, FAILURE_INVALID_ARGS, "refused at the executor's door: %zu fds came instead of %u",
-                                                   message->n_fds, job->n_fds);
+        r = job->n_fds == message->n_fds
+                    ? door_check(job, &result->failed_step, &f)
+                    : failure_set(&f, FAILURE_INVALID_ARGS,
+                              "refused at the executor's door: %zu fds came instead of %u", message->n_fds, job->n_fds);
         if (r == 0)
                 r = open_pods(executor);
         if (r != 0) {

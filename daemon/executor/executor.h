@@ -9,9 +9,9 @@
 
 struct executor_setup {
         unsigned slot;
-        int socket;     /* SOCK_SEQPACKET, blocking */
-        int intent_fd;  /* read-write */
-        int runtime_fd; /* O_PATH on the runtime directory: nothing outside its pods/ is ever a target */
+        int socket;          /* SOCK_SEQPACKET, blocking */
+        int intent_fd;       /* read-write */
+        int runtime_fd;      /* O_PATH on the runtime directory: nothing outside its pods/ is ever a target */
         const char *without; /* kernel features to do without, for tests: see kernel/features.h; NULL: none */
 };
 

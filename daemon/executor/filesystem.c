@@ -8,17 +8,19 @@
 #include "kernel/fscontext.h"
 #include "util/log.h"
 
-static int make_failed(struct run *run, const struct step *step, const struct fscontext *context, const char *option, int r) {
+static int make_failed(
+        struct run *run, const struct step *step, const struct fscontext *context, const char *option, int r) {
         const char *words = context->words;
 
         if (r == -ENODEV)
-                return run_fail(run, FAILURE_NOT_SUPPORTED, -r, "this kernel has no file system of type %s", step->type);
+                return run_fail(
+                        run, FAILURE_NOT_SUPPORTED, -r, "this kernel has no file system of type %s", step->type);
         if (option && r == -E2BIG)
-                return run_fail(run, FAILURE_INVALID_OPTION, -r, "the value of option %s of %s is longer than %d bytes", option, step->target,
-                        FSCONTEXT_VALUE_MAX);
+                return run_fail(run, FAILURE_INVALID_OPTION, -r, "the value of option %s of %s is longer than %d bytes",
+                        option, step->target, FSCONTEXT_VALUE_MAX);
         if (option)
-                return run_fail(run, FAILURE_INVALID_OPTION, -r, "%s does not take option %s of %s%s%s", step->type, option, step->target,
-                        words ? ", the kernel says: " : "", words ? words : "");
+                return run_fail(run, FAILURE_INVALID_OPTION, -r, "%s does not take option %s of %s%s%s", step->type,
+                        option, step->target, words ? ", the kernel says: " : "", words ? words : "");
         return run_fail(run, FAILURE_MOUNT_FAILED, -r, "making the %s of %s failed%s%s", step->type, step->target,
                 words ? ", the kernel says: " : "", words ? words : "");
 }

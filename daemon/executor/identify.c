@@ -12,10 +12,12 @@ int hand_identify(struct run *run, size_t i) {
         int r = namespaces_compare(run->fds[step->source.fd], &match);
 
         if (r == -ESRCH)
-                return run_fail(run, FAILURE_ACCESS_DENIED, -r, "the calling process has ended, so nobody can be told who it was");
+                return run_fail(run, FAILURE_ACCESS_DENIED, -r,
+                        "the calling process has ended, so nobody can be told who it was");
         if (r < 0)
                 return run_fail(run, FAILURE_ACCESS_DENIED, -r, "the calling process cannot be looked at");
         run->result->steps[i].id = (match.mount ? IDENTIFY_HOST_MOUNT_NAMESPACE : 0U) |
-                                   (match.user ? IDENTIFY_HOST_USER_NAMESPACE : 0U) | (match.root ? IDENTIFY_HOST_ROOT_DIRECTORY : 0U);
+                                   (match.user ? IDENTIFY_HOST_USER_NAMESPACE : 0U) |
+                                   (match.root ? IDENTIFY_HOST_ROOT_DIRECTORY : 0U);
         return 0;
 }

@@ -71,7 +71,7 @@ int intent_add(struct intent *intent, uint32_t step, uint64_t id, uint32_t mount
 
         if (n >= JOB_STEPS_MAX)
                 return -E2BIG;
-        layout->mounts[n] = (struct intent_mount) {.step = step, .mount_id = mount_id, .id = id};
+        layout->mounts[n] = (struct intent_mount){.step = step, .mount_id = mount_id, .id = id};
         atomic_store(&layout->count, n + 1);
         return 0;
 }

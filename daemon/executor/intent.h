@@ -30,5 +30,6 @@ void intent_begin(struct intent *intent, uint64_t job);
 int intent_add(struct intent *intent, uint32_t step, uint64_t id, uint32_t mount_id);
 void intent_end(struct intent *intent);
 
-/* Recovery: the job of the file and what it noted; 1 with a job (also one that ended), 0 with none, -EBADMSG for a damaged file. */
+/* Recovery: the job of the file and what it noted; 1 with a job (also one that ended), 0 with none, -EBADMSG for a
+ * damaged file. */
 int intent_read(int fd, uint64_t *ret_job, struct intent_mount **ret, size_t *ret_n);

@@ -12,7 +12,8 @@
 #include "util/log.h"
 
 /* What whoever is not root can never take off a mount that has it. */
-#define RESTRICTING (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW)
+#define RESTRICTING                                                                                                    \
+        (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW)
 
 uint64_t run_key(const struct run *run, size_t step) {
         const struct step_result *result = &run->result->steps[step];
@@ -65,15 +66,18 @@ uint64_t run_attributes(struct run *run, const struct step *step, uint64_t inher
 static int dress_failed(struct run *run, const struct step *step, int r) {
         if (r == -EINVAL && step->source.kind == STEP_SOURCE_FD)
                 return run_fail(run, FAILURE_SOURCE_DENIED, -r,
-                        "the fd given as source of %s is on no mount of the host's mount namespace, nor the root of a detached mount; "
-                        "open it there, or send the fd of open_tree(2) with OPEN_TREE_CLONE", step->target);
+                        "the fd given as source of %s is on no mount of the host's mount namespace, nor the root of a "
+                        "detached mount; "
+                        "open it there, or send the fd of open_tree(2) with OPEN_TREE_CLONE",
+                        step->target);
         return run_fail(run, FAILURE_MOUNT_FAILED, -r, "the attributes of the mount at %s cannot be set", step->target);
 }
 
 int run_dress(struct run *run, size_t i, int mount, bool recursive) {
         const struct step *step = &run->job->steps[i];
         uint64_t set = step->attr_set | forced(run, step), clear = clearable(run, step->attr_clear);
-        uint64_t set_below = step->attr_set_below | forced(run, step), clear_below = clearable(run, step->attr_clear_below);
+        uint64_t set_below = step->attr_set_below | forced(run, step),
+                 clear_below = clearable(run, step->attr_clear_below);
         int r;
 
         /* One call where the attributes reach as far as the cut from the peer groups does. Otherwise the mount itself
@@ -92,7 +96,8 @@ int run_share(struct run *run, size_t i, int mount) {
         const struct step *step = &run->job->steps[i];
         int r;
 
-        /* slave: of nobody, since it is cut from all peers. unbindable: not attachable to a shared mount, see run_settle(). */
+        /* slave: of nobody, since it is cut from all peers. unbindable: not attachable to a shared mount, see
+         * run_settle(). */
         if (step->propagation != MS_SHARED)
                 return 0;
         r = tree_set(mount, step->flags & STEP_PROPAGATION_RECURSIVE, 0, 0, MS_SHARED);
@@ -109,7 +114,8 @@ int run_settle(struct run *run, size_t i) {
         if (r == 0 && step->propagation != MS_PRIVATE)
                 r = tree_set(mount, deep, 0, 0, step->propagation);
         if (r < 0)
-                return run_fail(run, FAILURE_MOUNT_FAILED, -r, "the propagation of the mount at %s cannot be set", step->target);
+                return run_fail(run, FAILURE_MOUNT_FAILED, -r, "the propagation of the mount at %s cannot be set",
+                        step->target);
         return 0;
 }
 
@@ -117,9 +123,11 @@ static int attach_failed(struct run *run, const struct step *step, int r) {
         switch (-r) {
         case ENOSPC:
                 return run_fail(run, FAILURE_QUOTA_EXCEEDED, -r,
-                        "the host's mount namespace is full (sysctl fs.mount-max); collect pods that are not needed any more");
+                        "the host's mount namespace is full (sysctl fs.mount-max); collect pods that are not needed "
+                        "any more");
         case ENOENT:
-                return run_fail(run, FAILURE_INVALID_TARGET, -r, "target %s was removed meanwhile; try again", step->target);
+                return run_fail(
+                        run, FAILURE_INVALID_TARGET, -r, "target %s was removed meanwhile; try again", step->target);
         default:
                 return run_fail(run, FAILURE_MOUNT_FAILED, -r, "attaching the mount at %s failed", step->target);
         }

@@ -127,7 +127,7 @@ int opener_start(const struct job_caller *caller, struct opener **ret) {
 
         if (!opener)
                 return log_oom();
-        *opener = (struct opener) {.socket = -1, .pidfd = -1, .deadline = now_ms() + OPENER_DEADLINE_MS};
+        *opener = (struct opener){.socket = -1, .pidfd = -1, .deadline = now_ms() + OPENER_DEADLINE_MS};
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
                 return log_errno(LOG_ERR, errno, "make the opener's socket");
         /* Like fork(2), with a pidfd: the child is reaped by whoever comes first, and never killed by a stale pid. */
@@ -148,7 +148,8 @@ struct opener *opener_free(struct opener *opener) {
         if (!opener)
                 return NULL;
         if (opener->pidfd >= 0)
-                (void) syscall(SYS_pidfd_send_signal, opener->pidfd, SIGKILL, NULL, 0); /* it may have ended by itself */
+                (void) syscall(
+                        SYS_pidfd_send_signal, opener->pidfd, SIGKILL, NULL, 0); /* it may have ended by itself */
         (void) close_fd(opener->pidfd);
         (void) close_fd(opener->socket);
         free(opener);

@@ -25,7 +25,8 @@ static int failed(struct run *run, const struct step *step, const struct fsconte
         const char *words = context->words;
         enum failure_kind kind = r == -ENODEV || r == -E2BIG ? FAILURE_NOT_SUPPORTED : FAILURE_MOUNT_FAILED;
 
-        return run_fail(run, kind, -r, "the overlay of %s: %s%s%s", step->target, what, words ? ", the kernel says: " : "", words ? words : "");
+        return run_fail(run, kind, -r, "the overlay of %s: %s%s%s", step->target, what,
+                words ? ", the kernel says: " : "", words ? words : "");
 }
 
 static int inherited(const struct overlay *overlay, uint64_t *ret) {
@@ -46,12 +47,14 @@ static int inherited(const struct overlay *overlay, uint64_t *ret) {
         return 0;
 }
 
-static int set_directories(struct run *run, const struct overlay *overlay, struct fscontext *context, const char **ret_what) {
+static int set_directories(
+        struct run *run, const struct overlay *overlay, struct fscontext *context, const char **ret_what) {
         bool by_fd = run->executor->features.layer_fd;
         int r;
 
         *ret_what = "its lower layers are refused";
-        r = fscontext_set_layers(context, overlay->layers, overlay->n_layers, by_fd, run->executor->features.lowerdir_plus);
+        r = fscontext_set_layers(
+                context, overlay->layers, overlay->n_layers, by_fd, run->executor->features.lowerdir_plus);
         if (r < 0 || overlay->upper < 0)
                 return r;
         *ret_what = "its upper directory is refused";
@@ -148,15 +151,18 @@ static int open_own(struct run *run, const struct step_source *source, bool work
         if (fstat(*ret_fd, &status) < 0)
                 return log_errno(LOG_ERR, errno, "fstat an overlay directory");
         if (status.st_uid != run->job->caller.uid)
-                return run_fail(run, FAILURE_SOURCE_DENIED, 0, "the overlay's %s directory %s must be owned by the caller",
-                        work ? "work" : "upper", source_name(source));
+                return run_fail(run, FAILURE_SOURCE_DENIED, 0,
+                        "the overlay's %s directory %s must be owned by the caller", work ? "work" : "upper",
+                        source_name(source));
         if (!work)
                 return 0;
         r = is_empty(*ret_fd, &empty);
         if (r < 0)
-                return run_fail(run, FAILURE_SOURCE_DENIED, -r, "the overlay's work directory %s cannot be read", source_name(source));
+                return run_fail(run, FAILURE_SOURCE_DENIED, -r, "the overlay's work directory %s cannot be read",
+                        source_name(source));
         if (!empty)
-                return run_fail(run, FAILURE_SOURCE_DENIED, ENOTEMPTY, "the overlay's work directory %s must be empty", source_name(source));
+                return run_fail(run, FAILURE_SOURCE_DENIED, ENOTEMPTY, "the overlay's work directory %s must be empty",
+                        source_name(source));
         return 0;
 }
 
@@ -187,7 +193,8 @@ int hand_overlay(struct run *run, size_t i) {
         int r = open_layers(run, &run->job->steps[i], &layers);
 
         if (r == 0) {
-                const struct overlay overlay = {.layers = layers.fds, .n_layers = layers.n, .upper = layers.upper, .work = layers.work};
+                const struct overlay overlay = {
+                        .layers = layers.fds, .n_layers = layers.n, .upper = layers.upper, .work = layers.work};
 
                 r = overlay_mount(run, i, &overlay, &mount);
         }

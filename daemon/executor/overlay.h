@@ -10,7 +10,7 @@
 struct overlay {
         const int *layers; /* O_PATH, topmost first */
         size_t n_layers;
-        int upper, work;   /* or -1 */
+        int upper, work; /* or -1 */
 };
 
 /* A detached overlay with the options and attributes of the step. The caller's fds stay its own. Layers restrict what

@@ -18,7 +18,7 @@ struct pool_line {
 };
 
 int pool_queue_init(struct pool_queue *queue) {
-        *queue = (struct pool_queue) {.lines = map_new(MAP_KEY_STRING)};
+        *queue = (struct pool_queue){.lines = map_new(MAP_KEY_STRING)};
         return queue->lines ? 0 : log_oom();
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The front's side of the executors. Each slot has at most one executor, and an executor at most one job. The timer of a
- * slot is armed for the first job and looks at the clock when it fires, so that a job costs no timer call. */
+/* The front's side of the executors. Each slot has at most one executor, and an executor at most one job. The
+ * timer of a slot is armed for the first job and looks at the clock when it fires, so that a job costs no timer
+ * call. */
 
 #include "executor/pool.h"
 
@@ -45,7 +46,8 @@ static uint64_t now_us(void) {
         return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
 }
 
-int executor_pool_new(sd_event *event, uint64_t job_timeout_us, pool_replace_fn replace, void *userdata, struct executor_pool **ret) {
+int executor_pool_new(
+        sd_event *event, uint64_t job_timeout_us, pool_replace_fn replace, void *userdata, struct executor_pool **ret) {
         _cleanup_(executor_pool_freep) struct executor_pool *pool = calloc(1, sizeof(*pool));
 
         if (!pool)
@@ -120,7 +122,8 @@ static void read_intent(const struct worker *worker, struct job_result *result) 
 }
 
 static void tell_lost(struct worker *worker, struct pool_job *job, enum failure_kind kind, const char *text) {
-        _cleanup_job_result_ struct job_result result = {.job = job->id, .failure = kind, .failed_step = UINT32_MAX, .lost = true};
+        _cleanup_job_result_ struct job_result result = {
+                .job = job->id, .failure = kind, .failed_step = UINT32_MAX, .lost = true};
 
         result.steps = calloc(job->n_steps > 0 ? job->n_steps : 1, sizeof(*result.steps));
         if (result.steps)
@@ -159,7 +162,8 @@ static int on_timer(sd_event_source *source, uint64_t usec _unused_, void *userd
         struct worker *worker = userdata;
 
         if (worker->condemned) {
-                worker_lose(worker, FAILURE_TIMED_OUT, "the operation took too long, and the process that ran it could not be ended yet; "
+                worker_lose(worker, FAILURE_TIMED_OUT,
+                        "the operation took too long, and the process that ran it could not be ended yet; "
                         "see whether the source's file system answers");
                 return 0;
         }
@@ -169,7 +173,8 @@ static int on_timer(sd_event_source *source, uint64_t usec _unused_, void *userd
                 worker_condemn(worker, "its job took too long");
                 return 0;
         }
-        if (sd_event_source_set_time(source, worker->deadline) < 0 || sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) < 0)
+        if (sd_event_source_set_time(source, worker->deadline) < 0 ||
+                sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) < 0)
                 log_error("No timer for the job of executor %u", worker->slot);
         return 0;
 }
@@ -180,7 +185,8 @@ static void on_result(struct worker *worker, const struct channel_message *messa
         struct pool_job *job = worker->job;
         int r = job_result_decode(message->data, message->size, &result);
 
-        if (r < 0 || !job || worker->unsent || result.job != job->id || result.n_steps != job->n_steps || message->n_fds > 0) {
+        if (r < 0 || !job || worker->unsent || result.job != job->id || result.n_steps != job->n_steps ||
+                message->n_fds > 0) {
                 if (!worker->condemned)
                         worker_condemn(worker, "it answered what nobody asked");
                 return;
@@ -230,7 +236,8 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
                 (void) log_errno(LOG_ERR, r, "receive from executor %u", worker->slot);
         if (worker->condemned && worker->job)
                 worker_lose(worker, FAILURE_TIMED_OUT,
-                        "the operation took too long and was ended; see whether the source's file system answers, then try again");
+                        "the operation took too long and was ended; see whether the source's file system answers, then "
+                        "try again");
         else
                 worker_lose(worker, FAILURE_MOUNT_FAILED,
                         "the process that ran the operation ended; see the journal of podmountd, then try again");
@@ -294,11 +301,13 @@ int executor_pool_add(struct executor_pool *pool, unsigned slot, int socket, int
         if (fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) | O_NONBLOCK) < 0)
                 return log_errno(LOG_ERR, errno, "make the socket of executor %u non-blocking", slot);
         if (pool->workers[slot])
-                worker_lose(pool->workers[slot], FAILURE_TIMED_OUT, "the process that ran the operation was replaced; try again");
+                worker_lose(pool->workers[slot], FAILURE_TIMED_OUT,
+                        "the process that ran the operation was replaced; try again");
         worker = calloc(1, sizeof(*worker));
         if (!worker)
                 return log_oom();
-        *worker = (struct worker) {.pool = pool, .slot = slot, .socket = TAKE_FD(own_socket), .intent_fd = TAKE_FD(own_intent)};
+        *worker = (struct worker){
+                .pool = pool, .slot = slot, .socket = TAKE_FD(own_socket), .intent_fd = TAKE_FD(own_intent)};
         r = sd_event_add_io(pool->event, &worker->io, worker->socket, EPOLLIN, on_io, worker);
         if (r >= 0)
                 r = sd_event_add_time(pool->event, &worker->timer, CLOCK_MONOTONIC, UINT64_MAX, 0, on_timer, worker);
@@ -313,8 +322,8 @@ int executor_pool_add(struct executor_pool *pool, unsigned slot, int socket, int
         return 0;
 }
 
-int executor_pool_submit(struct executor_pool *pool, const struct job *job, const int *fds, size_t n_fds, pool_done_fn done,
-                         void *userdata, struct pool_job **ret) {
+int executor_pool_submit(struct executor_pool *pool, const struct job *job, const int *fds, size_t n_fds,
+        pool_done_fn done, void *userdata, struct pool_job **ret) {
         _cleanup_(pool_job_freep) struct pool_job *new = NULL;
         int r = pool_job_new(job, fds, n_fds, &new);
 
@@ -343,7 +352,8 @@ bool executor_pool_started(const struct pool_job *job) {
         return job->started;
 }
 
-void executor_pool_counts(const struct executor_pool *pool, unsigned *ret_executors, unsigned *ret_running, unsigned *ret_waiting) {
+void executor_pool_counts(
+        const struct executor_pool *pool, unsigned *ret_executors, unsigned *ret_running, unsigned *ret_waiting) {
         unsigned executors = 0, running = 0;
 
         for (size_t i = 0; i < POOL_SLOTS_MAX; i++)

@@ -26,7 +26,8 @@ typedef void (*pool_done_fn)(const struct job_result *result, void *userdata);
 typedef void (*pool_replace_fn)(unsigned slot, void *userdata);
 
 /* A pool without executors on an event loop, which it keeps a reference of. A negative errno. */
-int executor_pool_new(sd_event *event, uint64_t job_timeout_us, pool_replace_fn replace, void *userdata, struct executor_pool **ret);
+int executor_pool_new(
+        sd_event *event, uint64_t job_timeout_us, pool_replace_fn replace, void *userdata, struct executor_pool **ret);
 /* Cancels what waits, forgets what runs. Not from within a pool_done_fn. */
 struct executor_pool *executor_pool_free(struct executor_pool *pool);
 DEFINE_CLEANUP(struct executor_pool *, executor_pool_free)
@@ -34,17 +35,19 @@ DEFINE_CLEANUP(struct executor_pool *, executor_pool_free)
 /* What the configuration says now; counts for jobs that begin later. */
 void executor_pool_set_timeout(struct executor_pool *pool, uint64_t job_timeout_us);
 
-/* A new executor, or a replaced one, for a slot. -EINVAL past POOL_SLOTS_MAX. The other end of the socket must be held by
- * the executor alone: its end is the sign of the executor's death. Takes both fds over (also on failure): its socket, and the intent file. */
+/* A new executor, or a replaced one, for a slot. -EINVAL past POOL_SLOTS_MAX. The other end of the socket must be
+ * held by the executor alone: its end is the sign of the executor's death. Takes both fds over (also on failure):
+ * its socket, and the intent file. */
 int executor_pool_add(struct executor_pool *pool, unsigned slot, int socket, int intent_fd);
 
-/* Queues a job. The job is encoded at once and stays the caller's; the fds are duplicated. `ret` (may be NULL) is valid until the
- * job is done or cancelled. */
-int executor_pool_submit(struct executor_pool *pool, const struct job *job, const int *fds, size_t n_fds, pool_done_fn done,
-                         void *userdata, struct pool_job **ret);
+/* Queues a job. The job is encoded at once and stays the caller's; the fds are duplicated. `ret` (may be NULL) is
+ * valid until the job is done or cancelled. */
+int executor_pool_submit(struct executor_pool *pool, const struct job *job, const int *fds, size_t n_fds,
+        pool_done_fn done, void *userdata, struct pool_job **ret);
 /* Takes a job back that no executor has begun: true, and `done` is never called. False: it runs already. */
 bool executor_pool_cancel(struct executor_pool *pool, struct pool_job *job);
 bool executor_pool_started(const struct pool_job *job);
 
 /* How many executors live, how many jobs run and wait: for status. */
-void executor_pool_counts(const struct executor_pool *pool, unsigned *ret_executors, unsigned *ret_running, unsigned *ret_waiting);
+void executor_pool_counts(
+        const struct executor_pool *pool, unsigned *ret_executors, unsigned *ret_running, unsigned *ret_waiting);

@@ -28,8 +28,8 @@ struct root {
         struct run *run;
         size_t index;
         const struct step *step;
-        int source;  /* the hand's */
-        int clone;   /* detached; it becomes the root unless an overlay does */
+        int source; /* the hand's */
+        int clone;  /* detached; it becomes the root unless an overlay does */
         bool recursive;
         int tmpfs;   /* of the stubs or the writes, or -1 */
         bool staged; /* …attached in the staging directory, for kernels that want layers attached */
@@ -62,7 +62,8 @@ static int make_tmpfs(struct root *root, uint64_t size) {
         root->tmpfs = fscontext_tmpfs(size, 0, 0755, 0, 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
         if (root->tmpfs < 0) {
                 r = root->tmpfs;
-                return run_fail(root->run, FAILURE_MOUNT_FAILED, -r, "making a tmpfs for the root of container %s failed", root->step->container);
+                return run_fail(root->run, FAILURE_MOUNT_FAILED, -r,
+                        "making a tmpfs for the root of container %s failed", root->step->container);
         }
         if (root->run->executor->features.detached_layers)
                 return 0;
@@ -89,7 +90,8 @@ static int make_upper(struct root *root, int *ret_upper, int *ret_work) {
         *ret_upper = resolve_beneath(root->tmpfs, "upper", true);
         *ret_work = resolve_beneath(root->tmpfs, "work", true);
         if (*ret_upper < 0 || *ret_work < 0)
-                return log_errno(LOG_ERR, *ret_upper < 0 ? *ret_upper : *ret_work, "open the upper directory of a root");
+                return log_errno(
+                        LOG_ERR, *ret_upper < 0 ? *ret_upper : *ret_work, "open the upper directory of a root");
         return 0;
 }
 
@@ -104,7 +106,7 @@ static int over_tmpfs(struct root *root, int *ret_mount) {
         if (r != 0)
                 return r;
         return overlay_mount(root->run, root->index,
-                &(struct overlay) {.layers = &layer, .n_layers = 1, .upper = upper, .work = work}, ret_mount);
+                &(struct overlay){.layers = &layer, .n_layers = 1, .upper = upper, .work = work}, ret_mount);
 }
 
 /* Whether the mount that needs this stub is one of a file. */
@@ -117,7 +119,8 @@ static int stub_is_file(struct root *root, const char *stub, bool *ret) {
                 mode_t type;
                 int fd, r;
 
-                if (step->kind != STEP_BIND || strcmp(step->container, root->step->container) != 0 || strcmp(step->target, stub) != 0)
+                if (step->kind != STEP_BIND || strcmp(step->container, root->step->container) != 0 ||
+                        strcmp(step->target, stub) != 0)
                         continue;
                 r = source_of_step(root->run, i, &fd, &type);
                 if (r == 0)
@@ -166,7 +169,8 @@ static int stub_one(struct root *root, const char *stub) {
         r = resolve_deepest(root->clone, stub, &base, &where, &rest);
         if (r < 0)
                 return r == -ENOMEM ? log_oom() : target_failed(root->run, root->step, stub, r);
-        if (identity_read(base, "", unique, &on) < 0 || identity_read(root->clone, "", unique, &own) < 0 || on.key != own.key)
+        if (identity_read(base, "", unique, &on) < 0 || identity_read(root->clone, "", unique, &own) < 0 ||
+                on.key != own.key)
                 return target_failed(root->run, root->step, stub, -ENOENT); /* below a mount that came along */
         return make_stub(root, stub, where, rest);
 }
@@ -188,7 +192,8 @@ static int over_stubs(struct root *root, int *ret_mount) {
         layers[0] = root_layer(root);
         layers[1] = root->tmpfs;
         return overlay_mount(root->run, root->index,
-                &(struct overlay) {.layers = layers, .n_layers = ELEMENTSOF(layers), .upper = -1, .work = -1}, ret_mount);
+                &(struct overlay){.layers = layers, .n_layers = ELEMENTSOF(layers), .upper = -1, .work = -1},
+                ret_mount);
 }
 
 static int root_make(struct root *root, int *ret_mount) {
@@ -207,7 +212,8 @@ static int root_make(struct root *root, int *ret_mount) {
 }
 
 int hand_root(struct run *run, size_t i) {
-        _cleanup_(root_done) struct root root = {.run = run, .index = i, .step = &run->job->steps[i], .source = -1, .clone = -1, .tmpfs = -1};
+        _cleanup_(root_done) struct root root = {
+                .run = run, .index = i, .step = &run->job->steps[i], .source = -1, .clone = -1, .tmpfs = -1};
         _cleanup_close_ int mount = -1;
         mode_t type;
         int target, r = source_of_step(run, i, &root.source, &type);
@@ -215,7 +221,8 @@ int hand_root(struct run *run, size_t i) {
         if (r != 0)
                 return r;
         if (!S_ISDIR(type))
-                return run_fail(run, FAILURE_NO_SUCH_SOURCE, ENOTDIR, "the root of container %s, %s, is not a directory", root.step->container,
+                return run_fail(run, FAILURE_NO_SUCH_SOURCE, ENOTDIR,
+                        "the root of container %s, %s, is not a directory", root.step->container,
                         source_name(&root.step->source));
         r = source_clone(run, i, &root.clone, &root.recursive);
         if (r == 0)

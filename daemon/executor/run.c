@@ -45,7 +45,7 @@ static int run_step(struct run *run, size_t step) {
 }
 
 static void forget_step(struct step_result *result) {
-        *result = (struct step_result) {};
+        *result = (struct step_result){};
 }
 
 /* Takes back one step of a living pod, or what a step of a new one left outside the tree. */
@@ -108,7 +108,7 @@ static int run_begin(struct run *run) {
         if (!run->hands)
                 return log_oom();
         for (size_t i = 0; i < n; i++)
-                run->hands[i] = (struct hand) {.source = -1, .mount = -1, .base = -1};
+                run->hands[i] = (struct hand){.source = -1, .mount = -1, .base = -1};
         intent_begin(run->executor->intent, run->job->id);
         return 0;
 }
@@ -225,7 +225,9 @@ int run_container_root(struct run *run, const char *container, int *ret_fd) {
                 run->root_fd = -1;
                 run_forget_root(run);
                 return run_fail(run, FAILURE_NO_SUCH_CONTAINER, -r,
-                        "the root of container %s is not where podmount put it; see the pod's drift with podmountctl show", container);
+                        "the root of container %s is not where podmount put it; see the pod's drift with podmountctl "
+                        "show",
+                        container);
         }
         *ret_fd = run->root_fd;
         return 0;

@@ -42,16 +42,16 @@ struct run {
         const int *fds; /* the job's, job->n_fds of them */
         struct job_result *result;
         struct failure failure;
-        int error;               /* the errno behind the failure, 0 if none */
-        struct opener *opener;   /* started when first needed */
-        struct hand *hands;      /* one a step */
-        int tree;                /* STEP_TREE's mount until the job ends, or -1 */
-        uint64_t propagation;    /* …what it is to be */
-        bool staged;             /* the tree is attached in the staging directory */
-        bool published;          /* …at pods/<uuid> */
+        int error;             /* the errno behind the failure, 0 if none */
+        struct opener *opener; /* started when first needed */
+        struct hand *hands;    /* one a step */
+        int tree;              /* STEP_TREE's mount until the job ends, or -1 */
+        uint64_t propagation;  /* …what it is to be */
+        bool staged;           /* the tree is attached in the staging directory */
+        bool published;        /* …at pods/<uuid> */
         bool made_pod_directory;
-        char *root_name;         /* the container whose root was last looked up… */
-        int root_fd;             /* …and that */
+        char *root_name; /* the container whose root was last looked up… */
+        int root_fd;     /* …and that */
 };
 
 /* Runs a job that passed the door. Fills `result`; always returns, whatever happened. */

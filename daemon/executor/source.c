@@ -35,11 +35,15 @@ static int open_failed(struct run *run, const char *path, int r) {
         case EACCES:
         case EPERM:
                 return run_fail(run, FAILURE_SOURCE_DENIED, -r,
-                        "source %s cannot be reached by the caller; it needs search permission on each directory of the path", path);
+                        "source %s cannot be reached by the caller; it needs search permission on each directory of "
+                        "the path",
+                        path);
         case ELOOP:
         case EXDEV:
                 return run_fail(run, FAILURE_SOURCE_DENIED, -r,
-                        "source %s leads through a magic link or too many symlinks; name the file itself, or send an fd of it", path);
+                        "source %s leads through a magic link or too many symlinks; name the file itself, or send an "
+                        "fd of it",
+                        path);
         case ETIMEDOUT:
                 return run_fail(run, FAILURE_TIMED_OUT, -r,
                         "source %s did not answer in time; see whether its file system is alive", path);
@@ -105,7 +109,8 @@ static int take_fd(struct run *run, const struct step_source *source, int *ret_f
         kind = S_ISDIR(identity.mode) ? NULL : mountless(fd);
         if (kind)
                 return run_fail(run, FAILURE_INVALID_ARGS, 0,
-                        "%s is %s, which cannot be mounted; send an fd of a directory, of a file or of a detached mount",
+                        "%s is %s, which cannot be mounted; send an fd of a directory, of a file or of a detached "
+                        "mount",
                         source_name(source), kind);
         fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         if (fd < 0)
@@ -153,13 +158,15 @@ static int check_hidden(struct run *run, const struct step *step, const struct s
         if (!recursive && below->children)
                 return hidden(run, step, "mounts below it, and a plain bind would show what they hide: use rbind");
         if (recursive && below->unbindable)
-                return hidden(run, step, "an unbindable mount below it, and a copy without it would show what it hides");
+                return hidden(
+                        run, step, "an unbindable mount below it, and a copy without it would show what it hides");
         return 0;
 }
 
 static int clone_failed(struct run *run, const struct step *step, int r) {
         return run_fail(run, r == -EPERM || r == -EACCES ? FAILURE_SOURCE_DENIED : FAILURE_MOUNT_FAILED, -r,
-                "source %s cannot be cloned%s", source_name(&step->source), r == -EINVAL ? " (is it on an unbindable mount?)" : "");
+                "source %s cannot be cloned%s", source_name(&step->source),
+                r == -EINVAL ? " (is it on an unbindable mount?)" : "");
 }
 
 /* An fd that is on no mount of this namespace: a detached mount with everything below it, or something of elsewhere,
@@ -185,7 +192,8 @@ static int is_attached(struct run *run, int fd) {
 
         if (r < 0)
                 return log_errno(LOG_ERR, r, "look at a source");
-        return submounts_find(features->unique_id ? identity.key : 0, (uint32_t) identity.key, "/", features->statmount);
+        return submounts_find(
+                features->unique_id ? identity.key : 0, (uint32_t) identity.key, "/", features->statmount);
 }
 
 int source_clone(struct run *run, size_t i, int *ret_mount, bool *ret_recursive) {

@@ -21,7 +21,8 @@ int source_of_step(struct run *run, size_t step, int *ret_fd, mode_t *ret_type);
  * *ret_recursive: mounts below came along. */
 int source_clone(struct run *run, size_t step, int *ret_mount, bool *ret_recursive);
 
-/* Whether the caller may have this directory as a layer of an overlay, which shows nothing of what is mounted below it. */
+/* Whether the caller may have this directory as a layer of an overlay, which shows nothing of what is mounted
+ * below it. */
 int source_check_layer(struct run *run, const struct step_source *source, int fd);
 
 /* How people call a source: its path, or "fd <index>". Valid until the next call. */

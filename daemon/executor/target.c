@@ -27,17 +27,20 @@ int target_failed(struct run *run, const struct step *step, const char *target, 
         case ELOOP:
         case EXDEV:
                 return run_fail(run, FAILURE_ESCAPES_ROOT, -r,
-                        "target %s leads through a magic link or out of the root of container %s; name a place inside it",
+                        "target %s leads through a magic link or out of the root of container %s; name a place inside "
+                        "it",
                         target, step->container);
         case ENOENT:
                 return run_fail(run, FAILURE_INVALID_TARGET, -r,
-                        "target %s does not exist in container %s and cannot be made there; make it in the root's source first",
+                        "target %s does not exist in container %s and cannot be made there; make it in the root's "
+                        "source first",
                         target, step->container);
         case ENOTDIR:
-                return run_fail(run, FAILURE_INVALID_TARGET, -r, "target %s: something on the way to it is a file where a directory is needed",
-                        target);
+                return run_fail(run, FAILURE_INVALID_TARGET, -r,
+                        "target %s: something on the way to it is a file where a directory is needed", target);
         default:
-                return run_fail(run, FAILURE_INVALID_TARGET, -r, "target %s of container %s cannot be reached", target, step->container);
+                return run_fail(run, FAILURE_INVALID_TARGET, -r, "target %s of container %s cannot be reached", target,
+                        step->container);
         }
 }
 
@@ -53,14 +56,16 @@ static int check_system(struct run *run, const struct step *step, int fd) {
         struct statfs fs;
 
         if (fstatfs(fd, &fs) < 0)
-                return run_fail(run, FAILURE_INVALID_TARGET, errno, "the file system of target %s does not answer", step->target);
+                return run_fail(run, FAILURE_INVALID_TARGET, errno, "the file system of target %s does not answer",
+                        step->target);
         if (fs.f_type != PROC_SUPER_MAGIC && fs.f_type != SYSFS_MAGIC)
                 return 0;
         top = fs.f_type == PROC_SUPER_MAGIC ? "/proc" : "/sys";
         if (path_is_below(step->target, top) && !target_refusal(step->target, step_type(step)))
                 return 0;
         return run_fail(run, FAILURE_INVALID_TARGET, 0,
-                "target %s of container %s lies in a %s, where only a few well-known places may be mounted on; see podmount-spec(5)",
+                "target %s of container %s lies in a %s, where only a few well-known places may be mounted on; see "
+                "podmount-spec(5)",
                 step->target, step->container, fs.f_type == PROC_SUPER_MAGIC ? "proc file system" : "sysfs");
 }
 
@@ -69,16 +74,18 @@ static int make_failed(struct run *run, const struct step *step, int r) {
         case EACCES:
         case EPERM:
                 return run_fail(run, FAILURE_INVALID_TARGET, -r,
-                        "target %s does not exist in container %s and the caller may not make it; make it in the root's source first",
+                        "target %s does not exist in container %s and the caller may not make it; make it in the "
+                        "root's source first",
                         step->target, step->container);
         case EROFS:
                 return run_fail(run, FAILURE_INVALID_TARGET, -r,
-                        "target %s does not exist in container %s, which is read-only; make it in the source first", step->target,
-                        step->container);
+                        "target %s does not exist in container %s, which is read-only; make it in the source first",
+                        step->target, step->container);
         case ETIMEDOUT:
                 return run_fail(run, FAILURE_TIMED_OUT, -r, "making target %s took too long", step->target);
         default:
-                return run_fail(run, FAILURE_INVALID_TARGET, -r, "target %s of container %s cannot be made", step->target, step->container);
+                return run_fail(run, FAILURE_INVALID_TARGET, -r, "target %s of container %s cannot be made",
+                        step->target, step->container);
         }
 }
 
@@ -109,8 +116,10 @@ static int target_make(struct run *run, size_t i, int root, bool file, int *ret_
         if (r < 0)
                 return log_errno(LOG_ERR, r, "look at a target's parent");
         if (identity.key != cover_key(run, step))
-                return run_fail(run, FAILURE_INVALID_TARGET, 0, "target %s of container %s does not exist and lies on a mount that podmount may "
-                        "not modify; make it there first, or name the place without symlinks", step->target, step->container);
+                return run_fail(run, FAILURE_INVALID_TARGET, 0,
+                        "target %s of container %s does not exist and lies on a mount that podmount may "
+                        "not modify; make it there first, or name the place without symlinks",
+                        step->target, step->container);
         r = check_system(run, step, base);
         if (r != 0)
                 return r;
@@ -137,13 +146,16 @@ static int target_check(struct run *run, const struct step *step, int fd, bool f
                 return log_errno(LOG_ERR, r, "look at a target");
         if (identity.mount_root && !(step->flags & STEP_STACK) && identity.key != cover_key(run, step))
                 return run_fail(run, FAILURE_TARGET_IN_USE, 0,
-                        "target %s of container %s is a mount point already; unmount it first, or ask to stack", step->target, step->container);
+                        "target %s of container %s is a mount point already; unmount it first, or ask to stack",
+                        step->target, step->container);
         if (!file && !S_ISDIR(identity.mode))
-                return run_fail(run, FAILURE_INVALID_TARGET, ENOTDIR, "target %s of container %s is a file where a directory is needed",
-                        step->target, step->container);
+                return run_fail(run, FAILURE_INVALID_TARGET, ENOTDIR,
+                        "target %s of container %s is a file where a directory is needed", step->target,
+                        step->container);
         if (file && S_ISDIR(identity.mode))
-                return run_fail(run, FAILURE_INVALID_TARGET, EISDIR, "target %s of container %s is a directory where a file is needed",
-                        step->target, step->container);
+                return run_fail(run, FAILURE_INVALID_TARGET, EISDIR,
+                        "target %s of container %s is a directory where a file is needed", step->target,
+                        step->container);
         return check_system(run, step, fd);
 }
 

@@ -72,7 +72,9 @@ static int make_pod_directory(struct run *run, int *ret_fd) {
                 return log_errno(LOG_ERR, r, "look at pods/%s", job->uuid);
         if (identity.mount_root)
                 return run_fail(run, FAILURE_TARGET_IN_USE, 0,
-                        "something is mounted at pods/%s already; collect it with podmountctl gc, or choose another UUID", job->uuid);
+                        "something is mounted at pods/%s already; collect it with podmountctl gc, or choose another "
+                        "UUID",
+                        job->uuid);
         fd = resolve_beneath(run->executor->pods_fd, job->uuid, true);
         if (fd < 0)
                 return log_errno(LOG_ERR, fd, "open pods/%s", job->uuid);
@@ -87,7 +89,8 @@ static int settle_all(struct run *run) {
         if (run->propagation != MS_SHARED)
                 r = tree_set(run->tree, true, 0, 0, MS_PRIVATE);
         if (r < 0)
-                return run_fail(run, FAILURE_MOUNT_FAILED, -r, "the propagation of pod %s cannot be set", run->job->uuid);
+                return run_fail(
+                        run, FAILURE_MOUNT_FAILED, -r, "the propagation of pod %s cannot be set", run->job->uuid);
         for (size_t i = 0; i < run->job->n_steps && r == 0; i++)
                 if (run->hands[i].mount >= 0)
                         r = run_settle(run, i);
@@ -103,7 +106,8 @@ int hand_publish(struct run *run, size_t i _unused_) {
         r = tree_attach(run->tree, directory, "");
         if (r == -ENOSPC)
                 return run_fail(run, FAILURE_QUOTA_EXCEEDED, -r,
-                        "the host's mount namespace is full (sysctl fs.mount-max); collect pods that are not needed any more");
+                        "the host's mount namespace is full (sysctl fs.mount-max); collect pods that are not needed "
+                        "any more");
         if (r < 0)
                 return run_fail(run, FAILURE_MOUNT_FAILED, -r, "attaching pod %s at its place failed", run->job->uuid);
         run->published = true;

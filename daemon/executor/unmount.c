@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* STEP_UNMOUNT, STEP_DETACH, STEP_REMOVE_POD: one recorded mount goes, and never another one. Found by its physical
- * path without any symlink, checked by id, unmounted through its parent directory. That it is gone already is success. */
+/* STEP_UNMOUNT, STEP_DETACH, STEP_REMOVE_POD: one recorded mount goes, and never another one. Found by its
+ * physical path without any symlink, checked by id, unmounted through its parent directory. That it is gone
+ * already is success. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +33,7 @@ static int place_of(const struct run *run, const struct step *step, struct place
         if (asprintf(&path, "%s%s%s", run->job->uuid, step->target[0] ? "/" : "", step->target) < 0)
                 return log_oom();
         slash = strrchr(path, '/');
-        *ret = (struct place) {.parent = path, .name = slash ? slash + 1 : run->job->uuid};
+        *ret = (struct place){.parent = path, .name = slash ? slash + 1 : run->job->uuid};
         if (slash)
                 *slash = 0;
         else
@@ -67,7 +68,8 @@ static int pods_path(const struct run *run, char **ret) {
 
         if (!path)
                 return log_oom();
-        (void) snprintf(link, sizeof(link), "/proc/self/fd/%d", run->executor->pods_fd); /* cannot be cut: sized for any int */
+        (void) snprintf(
+                link, sizeof(link), "/proc/self/fd/%d", run->executor->pods_fd); /* cannot be cut: sized for any int */
         if (readlink(link, path, PATH_MAX - 1) < 0)
                 return log_errno(LOG_ERR, errno, "read %s", link);
         *ret = TAKE_PTR(path);
@@ -84,9 +86,11 @@ static int elsewhere(struct run *run, const struct step *step, bool something_th
         if (r <= 0)
                 return r;
         if (something_there)
-                return run_fail(run, FAILURE_BUSY, 0, "another mount covers %s/%s; unmount that first", run->job->uuid, step->target);
+                return run_fail(run, FAILURE_BUSY, 0, "another mount covers %s/%s; unmount that first", run->job->uuid,
+                        step->target);
         return run_fail(run, FAILURE_NO_SUCH_MOUNT, 0,
-                "the mount recorded at %s/%s is mounted elsewhere by now, a directory above it was renamed; see podmountctl show",
+                "the mount recorded at %s/%s is mounted elsewhere by now, a directory above it was renamed; see "
+                "podmountctl show",
                 run->job->uuid, step->target);
 }
 
@@ -116,7 +120,8 @@ static void remove_made(struct run *run, const struct step *step) {
 static int unmount_failed(struct run *run, const struct step *step, int r) {
         switch (-r) {
         case EBUSY:
-                return run_fail(run, FAILURE_BUSY, -r, "the mount at %s/%s is in use; see podmountctl holders, or unmount lazily", run->job->uuid,
+                return run_fail(run, FAILURE_BUSY, -r,
+                        "the mount at %s/%s is in use; see podmountctl holders, or unmount lazily", run->job->uuid,
                         step->target);
         case EINVAL:
         case ENOENT:
@@ -167,9 +172,10 @@ int hand_remove_pod(struct run *run, size_t i _unused_) {
         if (unlinkat(run->executor->pods_fd, run->job->uuid, AT_REMOVEDIR) == 0 || errno == ENOENT)
                 return 0;
         if (errno == EBUSY)
-                return run_fail(run, FAILURE_BUSY, errno, "something is still mounted at pods/%s; see podmountctl tree", run->job->uuid);
-        if (errno == ENOTEMPTY)
-                return run_fail(run, FAILURE_BUSY, errno, "pods/%s is not empty although nothing is mounted there; remove what is in it",
+                return run_fail(run, FAILURE_BUSY, errno, "something is still mounted at pods/%s; see podmountctl tree",
                         run->job->uuid);
+        if (errno == ENOTEMPTY)
+                return run_fail(run, FAILURE_BUSY, errno,
+                        "pods/%s is not empty although nothing is mounted there; remove what is in it", run->job->uuid);
         return run_fail(run, FAILURE_MOUNT_FAILED, errno, "pods/%s cannot be removed", run->job->uuid);
 }

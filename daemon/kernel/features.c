@@ -47,8 +47,8 @@ static bool probe_statmount(void) {
         uint64_t id;
 
         return identity_read(AT_FDCWD, "/", true, &identity) == 0 &&
-               sys_statmount(identity.key, MOUNT_STATUS_BASIC, &status, sizeof(status)) == 0 && status.id == identity.key &&
-               sys_listmount(identity.key, 0, &id, 1) >= 0;
+               sys_statmount(identity.key, MOUNT_STATUS_BASIC, &status, sizeof(status)) == 0 &&
+               status.id == identity.key && sys_listmount(identity.key, 0, &id, 1) >= 0;
 }
 
 static bool probe_detached_attach(void) {

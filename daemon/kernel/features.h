@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * What this kernel can do, found by trying it, never by its version. Each feature can be taken away by name, so that the
- * way without it is tested on any kernel.
+ * What this kernel can do, found by trying it, never by its version. Each feature can be taken away by name, so that
+ * the way without it is tested on any kernel.
  */
 
 #include <stdbool.h>

@@ -45,7 +45,7 @@ int fscontext_open(struct fscontext *context, const char *type) {
 
         if (fd < 0)
                 return -errno;
-        *context = (struct fscontext) {.fd = fd};
+        *context = (struct fscontext){.fd = fd};
         return 0;
 }
 
@@ -105,8 +105,8 @@ int fscontext_set_layers(struct fscontext *context, const int *layers, size_t n,
         if (!by_fd && !one_by_one)
                 return set_layers_joined(context, layers, n);
         for (size_t i = 0; i < n; i++) {
-                int r = by_fd ? fscontext_set_fd(context, "lowerdir+", layers[i]) :
-                                fscontext_set_directory(context, "lowerdir+", layers[i], by_fd);
+                int r = by_fd ? fscontext_set_fd(context, "lowerdir+", layers[i])
+                              : fscontext_set_directory(context, "lowerdir+", layers[i], by_fd);
 
                 if (r < 0)
                         return r;
@@ -129,7 +129,8 @@ int fscontext_tmpfs(uint64_t size, uint64_t inodes, mode_t mode, uid_t uid, gid_
                 const char *name;
                 int base;
                 uint64_t value;
-        } options[] = {{"size", 10, size}, {"nr_inodes", 10, inodes}, {"mode", 8, mode}, {"uid", 10, uid}, {"gid", 10, gid}};
+        } options[] = {
+                {"size", 10, size}, {"nr_inodes", 10, inodes}, {"mode", 8, mode}, {"uid", 10, uid}, {"gid", 10, gid}};
         int r = fscontext_open(&context, "tmpfs");
 
         if (r < 0)

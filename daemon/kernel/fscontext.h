@@ -18,7 +18,7 @@ struct fscontext {
         char *words; /* what the kernel said, messages joined by "; "; NULL while it said nothing */
 };
 
-#define FSCONTEXT_INIT ((struct fscontext) {.fd = -1})
+#define FSCONTEXT_INIT ((struct fscontext){.fd = -1})
 
 enum { FSCONTEXT_VALUE_MAX = 255 }; /* bytes of a string, fsconfig(2) */
 

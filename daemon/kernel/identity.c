@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Ids and attributes of mounts by fd: statx(2) and statfs(2), which work on detached trees, where statmount(2) fails. */
+/* Ids and attributes of mounts by fd: statx(2) and statfs(2), which work on detached trees, where statmount(2)
+ * fails. */
 
 #include "kernel/identity.h"
 
@@ -29,7 +30,7 @@ int identity_read(int directory, const char *name, bool unique, struct identity 
 
         if (r < 0)
                 return r;
-        *ret = (struct identity) {
+        *ret = (struct identity){
                 .key = status.stx_mnt_id,
                 .device = makedev(status.stx_dev_major, status.stx_dev_minor),
                 .mode = status.stx_mode & S_IFMT,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Everything is looked up through one open /proc/PID, and the pidfd is asked afterwards whether the process still lived:
- * then the directory was its own, and not that of another process that got its pid. */
+/* Everything is looked up through one open /proc/PID, and the pidfd is asked afterwards whether the process still
+ * lived: then the directory was its own, and not that of another process that got its pid. */
 
 #include "kernel/namespaces.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Whether a process lives where this one does: namespaces(7) and root directory, by pidfd, without a race on its pid. */
+/* Whether a process lives where this one does: namespaces(7) and root directory, by pidfd, without a race on its
+ * pid. */
 
 #include <stdbool.h>
 

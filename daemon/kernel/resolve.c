@@ -242,7 +242,8 @@ void resolve_unmake(int directory, const char *rest, bool file) {
                 parent = resolve_beneath(directory, slash ? path : "", true);
                 if (parent < 0)
                         return;
-                if (file && (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(status.st_mode) || status.st_size > 0))
+                if (file && (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(status.st_mode) ||
+                                    status.st_size > 0))
                         return;
                 if (unlinkat(parent, name, file ? 0 : AT_REMOVEDIR) < 0)
                         return;

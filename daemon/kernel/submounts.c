@@ -94,7 +94,8 @@ static int scan_list(struct scan *scan) {
 }
 
 static int scan_line(const struct mountinfo_line *line, void *userdata) {
-        scan_take(userdata, line->id, line->parent_id, line->point, line->optional && strstr(line->optional, "unbindable"));
+        scan_take(userdata, line->id, line->parent_id, line->point,
+                line->optional && strstr(line->optional, "unbindable"));
         return 0;
 }
 
@@ -138,14 +139,16 @@ struct search {
 static bool is_successor(const struct search *search, const char *point) {
         struct identity recycled, unique;
 
-        return search->id != 0 && identity_read(AT_FDCWD, point, false, &recycled) == 0 && recycled.key == search->mount_id &&
-               identity_read(AT_FDCWD, point, true, &unique) == 0 && unique.key != search->id;
+        return search->id != 0 && identity_read(AT_FDCWD, point, false, &recycled) == 0 &&
+               recycled.key == search->mount_id && identity_read(AT_FDCWD, point, true, &unique) == 0 &&
+               unique.key != search->id;
 }
 
 static int search_line(const struct mountinfo_line *line, void *userdata) {
         struct search *search = userdata;
 
-        if (line->id == search->mount_id && path_is_below(line->point, search->below) && !is_successor(search, line->point))
+        if (line->id == search->mount_id && path_is_below(line->point, search->below) &&
+                !is_successor(search, line->point))
                 search->found = true;
         return 0;
 }

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * System calls and constants that glibc 2.36 and Linux 6.1's headers do not declare, with the numbers and layouts of the
- * kernel's own interface (include/uapi/linux/mount.h, openat2.h, stat.h). Only for daemon/kernel/.
+ * System calls and constants that glibc 2.36 and Linux 6.1's headers do not declare, with the numbers and layouts of
+ * the kernel's own interface (include/uapi/linux/mount.h, openat2.h, stat.h). Only for daemon/kernel/.
  */
 
 #include <fcntl.h>

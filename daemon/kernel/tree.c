@@ -19,7 +19,8 @@ int tree_set(int mount, bool recursive, uint64_t set, uint64_t clear, uint64_t p
                 attributes.attr_clr |= MOUNT_ATTR__ATIME;
         if (set == 0 && clear == 0 && propagation == 0)
                 return 0;
-        if (mount_setattr(mount, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attributes, sizeof(attributes)) < 0)
+        if (mount_setattr(mount, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attributes, sizeof(attributes)) <
+                0)
                 return -errno;
         return 0;
 }

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * Mounts as fds: cloned, given their attributes while nobody sees them, then attached (open_tree(2), mount_setattr(2),
- * move_mount(2)). Closing the fd of a tree that was never attached frees all of it. Errors are negative errnos, not logged.
+ * Mounts as fds: cloned, given their attributes while nobody sees them, then attached (open_tree(2),
+ * mount_setattr(2), move_mount(2)). Closing the fd of a tree that was never attached frees all of it. Errors are
+ * negative errnos, not logged.
  */
 
 #include <stdbool.h>
@@ -11,8 +12,9 @@
 
 #include "util/cleanup.h"
 
-/* A detached clone of the mount that `source` lies on, with `source` as its root; `recursive`: with the mounts below.
- * -EINVAL for an fd of another mount namespace, for an unbindable mount, and for a file on no mount (a pipe, a memfd). */
+/* A detached clone of the mount that `source` lies on, with `source` as its root; `recursive`: with the mounts
+ * below. -EINVAL for an fd of another mount namespace, for an unbindable mount, and for a file on no mount (a
+ * pipe, a memfd). */
 int tree_clone(int source, bool recursive);
 
 /* Sets and clears MOUNT_ATTR_* bits and the propagation (MS_PRIVATE…; 0: left alone) of a mount by its fd; `recursive`:

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A mount namespace of the test's own: everything private, a tmpfs on /tmp, so that nothing reaches the host and nothing
- * is left behind. Needs root; without it the test is skipped.
+ * A mount namespace of the test's own: everything private, a tmpfs on /tmp, so that nothing reaches the host and
+ * nothing is left behind. Needs root; without it the test is skipped.
  */
 
 #include <check.h>
@@ -88,7 +88,8 @@ static inline bool exists(const char *path) {
         return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* namespace_enter() for tests that need no privilege outside: without root, in a user namespace whose root the test is. */
+/* namespace_enter() for tests that need no privilege outside: without root, in a user namespace whose root the
+ * test is. */
 static inline void namespace_enter_with_room(void) {
         char map[64];
         uid_t uid = geteuid();

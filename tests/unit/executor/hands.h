@@ -44,7 +44,7 @@ static _unused_ bool hands_begin(const char *without) {
         make_file("/tmp/src/hello", "hello\n");
         fd = memfd_create("intent", MFD_CLOEXEC);
         ck_assert_int_ge(fd, 0);
-        executor = (struct executor) {.runtime_fd = open("/tmp/run", O_PATH | O_CLOEXEC)};
+        executor = (struct executor){.runtime_fd = open("/tmp/run", O_PATH | O_CLOEXEC)};
         executor.pods_fd = resolve_beneath(executor.runtime_fd, "pods", true);
         ck_assert_int_ge(executor.pods_fd, 0);
         ck_assert_int_eq(features_probe(without, &executor.features), 0);
@@ -61,7 +61,7 @@ static struct job *new_job(bool root) {
         job->id = id++;
         strcpy(job->uuid, UUID);
         job->owner = job->owner_group = CALLER;
-        job->caller = (struct job_caller) {.root = root, .uid = root ? 0 : CALLER, .gid = root ? 0 : CALLER};
+        job->caller = (struct job_caller){.root = root, .uid = root ? 0 : CALLER, .gid = root ? 0 : CALLER};
         ck_assert_int_eq(strv_append(&job->containers, "main"), 0);
         return job;
 }
@@ -135,12 +135,13 @@ static _unused_ struct job_result run(struct job *job) {
 }
 
 static _unused_ void ck_assert_done(struct job_result result) {
-        ck_assert_msg(result.failure == FAILURE_NONE, "step %u: %s", result.failed_step, result.text ? result.text : "?");
+        ck_assert_msg(
+                result.failure == FAILURE_NONE, "step %u: %s", result.failed_step, result.text ? result.text : "?");
 }
 
 static _unused_ void ck_assert_failed(struct job_result result, enum failure_kind kind, const char *words) {
-        ck_assert_msg(result.failure == kind && result.text && strstr(result.text, words), "not %d with \"%s\", but %d: %s", kind, words,
-                result.failure, result.text ? result.text : "nothing");
+        ck_assert_msg(result.failure == kind && result.text && strstr(result.text, words),
+                "not %d with \"%s\", but %d: %s", kind, words, result.failure, result.text ? result.text : "nothing");
 }
 
 /* A published pod with a writable root. */

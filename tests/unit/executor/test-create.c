@@ -169,7 +169,8 @@ START_TEST(test_propagation) {
         static const struct {
                 uint64_t propagation;
                 const char *target, *shows;
-        } kinds[] = {{MS_SHARED, "/a", "shared:"}, {MS_PRIVATE, "/b", NULL}, {MS_UNBINDABLE, "/c", "unbindable"}, {MS_SLAVE, "/d", NULL}};
+        } kinds[] = {{MS_SHARED, "/a", "shared:"}, {MS_PRIVATE, "/b", NULL}, {MS_UNBINDABLE, "/c", "unbindable"},
+                {MS_SLAVE, "/d", NULL}};
         _cleanup_job_result_ struct job_result result = {};
         struct job *job;
 
@@ -250,5 +251,5 @@ START_TEST(test_taken) {
 }
 END_TEST
 
-UNIT_MAIN("create", test_whole, test_whole_old_kernel, test_stubs, test_stubs_old_kernel, test_overlay_root, test_overlay_root_old_kernel,
-          test_propagation, test_private_pod, test_taken)
+UNIT_MAIN("create", test_whole, test_whole_old_kernel, test_stubs, test_stubs_old_kernel, test_overlay_root,
+        test_overlay_root_old_kernel, test_propagation, test_private_pod, test_taken)

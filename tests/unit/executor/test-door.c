@@ -17,7 +17,7 @@ static struct job *good(void) {
         for (unsigned i = 0; i < 2; i++) {
                 struct step_source *layer = array_append(&step->layers, &step->n_layers);
 
-                *layer = (struct step_source) {.kind = STEP_SOURCE_PATH, .path = strdup("/tmp/src")};
+                *layer = (struct step_source){.kind = STEP_SOURCE_PATH, .path = strdup("/tmp/src")};
         }
         add_publish(job);
         return job;
@@ -53,12 +53,12 @@ static void refuse(struct job *job, uint32_t step, const char *words, int line) 
         job_free(job);
 }
 
-#define REFUSE(make, step, words, ...)                \
-        do {                                          \
-                struct job *job = make();             \
-                                                      \
-                __VA_ARGS__;                          \
-                refuse(job, (step), (words), __LINE__); \
+#define REFUSE(make, step, words, ...)                                                                                 \
+        do {                                                                                                           \
+                struct job *job = make();                                                                              \
+                                                                                                                       \
+                __VA_ARGS__;                                                                                           \
+                refuse(job, (step), (words), __LINE__);                                                                \
         } while (0)
 
 START_TEST(test_good) {
@@ -119,7 +119,8 @@ START_TEST(test_mounts) {
         REFUSE(good, 3, "option", set(&job->steps[3].options[0].name, "mpol"));
         REFUSE(good, 3, "option", set(&job->steps[3].options[0].name, "source"));
         REFUSE(good, 4, "lower layers", free(job->steps[4].layers[1].path); job->steps[4].n_layers = 1);
-        REFUSE(good, 4, "both", job->steps[4].upper = (struct step_source) {.kind = STEP_SOURCE_PATH, .path = strdup("/x")});
+        REFUSE(good, 4, "both",
+                job->steps[4].upper = (struct step_source){.kind = STEP_SOURCE_PATH, .path = strdup("/x")});
         REFUSE(good, 4, "option", add_option(&job->steps[4], "lowerdir+", "/etc"));
         REFUSE(good, 4, "option", add_option(&job->steps[4], "upperdir", "/etc"));
         REFUSE(good, 3, "size", set(&job->steps[3].options[0].value, "huge"));
@@ -128,12 +129,14 @@ END_TEST
 
 START_TEST(test_callers) {
         REFUSE(good, 1, "sends an fd", job->caller.root = false);
-        REFUSE(good, 3, "namespaces", set(&job->steps[3].type, "proc"); set(&job->steps[3].target, "/proc"); job->caller.root = false;
-               job->caller.uid = 1000);
-        REFUSE(good, 4, "for root", add_option(&job->steps[4], "userxattr", NULL); job->caller.root = false; job->caller.uid = 1000);
+        REFUSE(good, 3, "namespaces", set(&job->steps[3].type, "proc"); set(&job->steps[3].target, "/proc");
+                job->caller.root = false; job->caller.uid = 1000);
+        REFUSE(good, 4, "for root", add_option(&job->steps[4], "userxattr", NULL); job->caller.root = false;
+                job->caller.uid = 1000);
         REFUSE(good, 3, "without a limit", job->steps[3].n_options--; free(job->steps[3].options[0].name);
-               free(job->steps[3].options[0].value); job->caller.root = false; job->caller.uid = 1000);
-        REFUSE(good, 3, "for root", set(&job->steps[3].options[0].value, "0"); job->caller.root = false; job->caller.uid = 1000);
+                free(job->steps[3].options[0].value); job->caller.root = false; job->caller.uid = 1000);
+        REFUSE(good, 3, "for root", set(&job->steps[3].options[0].value, "0"); job->caller.root = false;
+                job->caller.uid = 1000);
 }
 END_TEST
 

@@ -47,7 +47,8 @@ static void add_executor(unsigned slot) {
         ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
         child = fork();
         if (child == 0) {
-                const struct executor_setup setup = {.slot = slot, .socket = pair[1], .intent_fd = intent, .runtime_fd = runtime};
+                const struct executor_setup setup = {
+                        .slot = slot, .socket = pair[1], .intent_fd = intent, .runtime_fd = runtime};
 
                 _exit(executor_main(&setup));
         }
@@ -188,7 +189,8 @@ START_TEST(test_fds) {
                         ck_assert_int_eq(kill(child, SIGKILL), 0);
         }
         ck_assert_int_eq(me.failure, FAILURE_NONE);
-        ck_assert_uint_eq(me.first.id, IDENTIFY_HOST_MOUNT_NAMESPACE | IDENTIFY_HOST_USER_NAMESPACE | IDENTIFY_HOST_ROOT_DIRECTORY);
+        ck_assert_uint_eq(me.first.id,
+                IDENTIFY_HOST_MOUNT_NAMESPACE | IDENTIFY_HOST_USER_NAMESPACE | IDENTIFY_HOST_ROOT_DIRECTORY);
         ck_assert_uint_eq(elsewhere.first.id, IDENTIFY_HOST_USER_NAMESPACE);
         ck_assert_int_eq(ended.failure, FAILURE_ACCESS_DENIED);
         end();
@@ -274,8 +276,8 @@ START_TEST(test_timeout) {
 }
 END_TEST
 
-/* An executor that is killed at any moment of a job leaves nothing unknown: every mount of the pod that the kernel has is in
- * the intent file. */
+/* An executor that is killed at any moment of a job leaves nothing unknown: every mount of the pod that the kernel
+ * has is in the intent file. */
 START_TEST(test_killed_anywhere) {
         static const char point[] = POD "/main/rootfs/";
 
@@ -329,7 +331,8 @@ START_TEST(test_garbage) {
         ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
         child = fork();
         if (child == 0) {
-                const struct executor_setup setup = {.socket = pair[1], .intent_fd = intent, .runtime_fd = executor.runtime_fd};
+                const struct executor_setup setup = {
+                        .socket = pair[1], .intent_fd = intent, .runtime_fd = executor.runtime_fd};
 
                 _exit(executor_main(&setup));
         }

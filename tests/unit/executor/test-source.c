@@ -36,24 +36,24 @@ static struct job_result bind_fd(bool root, int fd, uint32_t flags) {
         return run_fds(job, &fd);
 }
 
-#define ck_assert_refused(kind, words, call)                       \
-        do {                                                       \
-                _cleanup_free_ char *_before = namespace_snapshot(); \
-                _cleanup_job_result_ struct job_result _result = call; \
-                                                                   \
-                ck_assert_failed(_result, kind, words);            \
-                namespace_unchanged(_before);                      \
+#define ck_assert_refused(kind, words, call)                                                                           \
+        do {                                                                                                           \
+                _cleanup_free_ char *_before = namespace_snapshot();                                                   \
+                _cleanup_job_result_ struct job_result _result = call;                                                 \
+                                                                                                                       \
+                ck_assert_failed(_result, kind, words);                                                                \
+                namespace_unchanged(_before);                                                                          \
         } while (0)
 
 static void undo_data(void) {
         ck_assert_int_eq(umount2(ROOTFS "/data", MNT_DETACH), 0);
 }
 
-#define ck_assert_bound(call)                                          \
-        do {                                                           \
-                _cleanup_job_result_ struct job_result _result = call; \
-                                                                       \
-                ck_assert_done(_result);                               \
+#define ck_assert_bound(call)                                                                                          \
+        do {                                                                                                           \
+                _cleanup_job_result_ struct job_result _result = call;                                                 \
+                                                                                                                       \
+                ck_assert_done(_result);                                                                               \
         } while (0)
 
 START_TEST(test_reach) {
@@ -64,7 +64,8 @@ START_TEST(test_reach) {
         ck_assert_int_eq(chmod("/tmp/closed", 0700), 0);
         ck_assert_bound(bind_path(true, "/tmp/closed/in", 0));
         undo_data();
-        ck_assert_refused(FAILURE_SOURCE_DENIED, "cannot be reached by the caller", bind_path(false, "/tmp/closed/in", 0));
+        ck_assert_refused(
+                FAILURE_SOURCE_DENIED, "cannot be reached by the caller", bind_path(false, "/tmp/closed/in", 0));
         ck_assert_refused(FAILURE_NO_SUCH_SOURCE, "does not exist", bind_path(true, "/tmp/none", 0));
         ck_assert_refused(FAILURE_NO_SUCH_SOURCE, "does not exist", bind_path(false, "/tmp/none", 0));
         ck_assert_refused(FAILURE_NO_SUCH_SOURCE, "ENOTDIR", bind_path(false, "/tmp/src/hello/x", 0));
@@ -136,7 +137,8 @@ START_TEST(test_restrictions_stay) {
         step->attr_clear = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
         result = run(job);
         ck_assert_done(result);
-        ck_assert_uint_eq(result.steps[0].attributes & (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV),
+        ck_assert_uint_eq(result.steps[0].attributes &
+                                  (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV),
                 MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
         undo_data();
         job_result_done(&result);
@@ -235,7 +237,9 @@ START_TEST(test_foreign_fd) {
         ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
         child = fork();
         if (child == 0) {
-                _exit(unshare(CLONE_NEWNS) == 0 && write(sockets[1], "x", 1) == 1 && read(sockets[1], &status, 1) == 1 ? 0 : 1);
+                _exit(unshare(CLONE_NEWNS) == 0 && write(sockets[1], "x", 1) == 1 && read(sockets[1], &status, 1) == 1
+                                ? 0
+                                : 1);
         }
         ck_assert_int_eq(read(sockets[0], &status, 1), 1);
         {
@@ -267,13 +271,14 @@ START_TEST(test_overlay) {
                 struct step *step = add_step(job, STEP_OVERLAY, NULL, "/data");
                 struct step_source *layer = array_append(&step->layers, &step->n_layers);
 
-                *layer = (struct step_source) {.kind = STEP_SOURCE_PATH, .path = strdup("/tmp/src")};
-                step->upper = (struct step_source) {.kind = STEP_SOURCE_PATH, .path = strdup("/tmp/upper")};
-                step->work = (struct step_source) {.kind = STEP_SOURCE_PATH, .path = strdup("/tmp/work")};
+                *layer = (struct step_source){.kind = STEP_SOURCE_PATH, .path = strdup("/tmp/src")};
+                step->upper = (struct step_source){.kind = STEP_SOURCE_PATH, .path = strdup("/tmp/upper")};
+                step->work = (struct step_source){.kind = STEP_SOURCE_PATH, .path = strdup("/tmp/work")};
                 result = run(job);
                 switch (round) {
                 case 0:
-                        ck_assert_failed(result, FAILURE_SOURCE_DENIED, "upper directory /tmp/upper must be owned by the caller");
+                        ck_assert_failed(result, FAILURE_SOURCE_DENIED,
+                                "upper directory /tmp/upper must be owned by the caller");
                         ck_assert_int_eq(chown("/tmp/upper", CALLER, CALLER), 0);
                         make_directory("/tmp/work/full");
                         break;
@@ -312,9 +317,9 @@ START_TEST(test_kernel_words) {
         job = new_job(true);
         step = add_step(job, STEP_OVERLAY, NULL, "/data");
         layer = array_append(&step->layers, &step->n_layers);
-        *layer = (struct step_source) {.kind = STEP_SOURCE_PATH, .path = strdup("/tmp/src")};
-        step->upper = (struct step_source) {.kind = STEP_SOURCE_PATH, .path = strdup("/tmp/upper")};
-        step->work = (struct step_source) {.kind = STEP_SOURCE_PATH, .path = strdup("/tmp/work")};
+        *layer = (struct step_source){.kind = STEP_SOURCE_PATH, .path = strdup("/tmp/src")};
+        step->upper = (struct step_source){.kind = STEP_SOURCE_PATH, .path = strdup("/tmp/upper")};
+        step->work = (struct step_source){.kind = STEP_SOURCE_PATH, .path = strdup("/tmp/work")};
         result = run(job);
         ck_assert_failed(result, FAILURE_MOUNT_FAILED, "EINVAL");
         ck_assert_int_eq(result.error, EINVAL);
@@ -325,5 +330,5 @@ START_TEST(test_kernel_words) {
 }
 END_TEST
 
-UNIT_MAIN("source", test_reach, test_hidden, test_hidden_mountinfo, test_restrictions_stay, test_plain_fds, test_detached_fds, test_wrong_fds,
-          test_foreign_fd, test_overlay, test_kernel_words)
+UNIT_MAIN("source", test_reach, test_hidden, test_hidden_mountinfo, test_restrictions_stay, test_plain_fds,
+        test_detached_fds, test_wrong_fds, test_foreign_fd, test_overlay, test_kernel_words)

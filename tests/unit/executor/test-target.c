@@ -16,7 +16,8 @@ static bool begin(void) {
         return true;
 }
 
-static struct job_result bind_one(bool root, const char *source, const char *target, enum step_create create, uint32_t flags) {
+static struct job_result bind_one(
+        bool root, const char *source, const char *target, enum step_create create, uint32_t flags) {
         struct job *job = new_job(root);
         struct step *step = add_bind(job, source, target);
 
@@ -26,13 +27,13 @@ static struct job_result bind_one(bool root, const char *source, const char *tar
         return run(job);
 }
 
-#define ck_assert_refused(kind, words, ...)                                             \
-        do {                                                                            \
-                _cleanup_free_ char *_before = namespace_snapshot();                    \
-                _cleanup_job_result_ struct job_result _result = bind_one(__VA_ARGS__); \
-                                                                                        \
-                ck_assert_failed(_result, kind, words);                                 \
-                namespace_unchanged(_before);                                           \
+#define ck_assert_refused(kind, words, ...)                                                                            \
+        do {                                                                                                           \
+                _cleanup_free_ char *_before = namespace_snapshot();                                                   \
+                _cleanup_job_result_ struct job_result _result = bind_one(__VA_ARGS__);                                \
+                                                                                                                       \
+                ck_assert_failed(_result, kind, words);                                                                \
+                namespace_unchanged(_before);                                                                          \
         } while (0)
 
 START_TEST(test_symlinks) {
@@ -62,8 +63,10 @@ START_TEST(test_escapes) {
         ck_assert_refused(FAILURE_ESCAPES_ROOT, "ELOOP", true, "/tmp/src", "/loop", STEP_CREATE_NEVER, 0);
         /* A symlink into proc gets no further than the name of the place does. */
         ck_assert_int_eq(symlink("/proc/sys", ROOTFS "/sysctl"), 0);
-        ck_assert_refused(FAILURE_INVALID_TARGET, "proc file system", true, "/tmp/src", "/sysctl", STEP_CREATE_NEVER, 0);
-        ck_assert_refused(FAILURE_INVALID_ARGS, "refused at the executor's door", true, "/tmp/src", "/proc/sys", STEP_CREATE_NEVER, 0);
+        ck_assert_refused(
+                FAILURE_INVALID_TARGET, "proc file system", true, "/tmp/src", "/sysctl", STEP_CREATE_NEVER, 0);
+        ck_assert_refused(FAILURE_INVALID_ARGS, "refused at the executor's door", true, "/tmp/src", "/proc/sys",
+                STEP_CREATE_NEVER, 0);
 }
 END_TEST
 
@@ -81,9 +84,12 @@ END_TEST
 START_TEST(test_kinds) {
         if (!begin())
                 return;
-        ck_assert_refused(FAILURE_INVALID_TARGET, "is a file where a directory is needed", true, "/tmp/src", "/etc/file", STEP_CREATE_NEVER, 0);
-        ck_assert_refused(FAILURE_INVALID_TARGET, "is a directory where a file is needed", true, "/tmp/src/hello", "/etc", STEP_CREATE_NEVER, 0);
-        ck_assert_refused(FAILURE_INVALID_TARGET, "a file where a directory is needed", true, "/tmp/src", "/etc/file/x", STEP_CREATE_AS_CALLER, 0);
+        ck_assert_refused(FAILURE_INVALID_TARGET, "is a file where a directory is needed", true, "/tmp/src",
+                "/etc/file", STEP_CREATE_NEVER, 0);
+        ck_assert_refused(FAILURE_INVALID_TARGET, "is a directory where a file is needed", true, "/tmp/src/hello",
+                "/etc", STEP_CREATE_NEVER, 0);
+        ck_assert_refused(FAILURE_INVALID_TARGET, "a file where a directory is needed", true, "/tmp/src", "/etc/file/x",
+                STEP_CREATE_AS_CALLER, 0);
         ck_assert_refused(FAILURE_INVALID_TARGET, "does not exist", true, "/tmp/src", "/none", STEP_CREATE_NEVER, 0);
         ck_assert_refused(FAILURE_INVALID_TARGET, "does not exist", true, "/tmp/src", "/none", STEP_CREATE_STUB, 0);
         ck_assert(!exists("/tmp/root/none"));
@@ -97,7 +103,8 @@ START_TEST(test_in_use) {
                 return;
         first = bind_one(true, "/tmp/src", "/data", STEP_CREATE_NEVER, 0);
         ck_assert_done(first);
-        ck_assert_refused(FAILURE_TARGET_IN_USE, "is a mount point already", true, "/tmp/src", "/data", STEP_CREATE_NEVER, 0);
+        ck_assert_refused(
+                FAILURE_TARGET_IN_USE, "is a mount point already", true, "/tmp/src", "/data", STEP_CREATE_NEVER, 0);
         stacked = bind_one(true, "/tmp/root", "/data", STEP_CREATE_NEVER, STEP_STACK);
         ck_assert_done(stacked);
         ck_assert(exists(ROOTFS "/data/etc"));
@@ -115,7 +122,8 @@ START_TEST(test_as_caller) {
 
         if (!begin())
                 return;
-        ck_assert_refused(FAILURE_INVALID_TARGET, "the caller may not make it", false, "/tmp/src", "/mine", STEP_CREATE_AS_CALLER, 0);
+        ck_assert_refused(FAILURE_INVALID_TARGET, "the caller may not make it", false, "/tmp/src", "/mine",
+                STEP_CREATE_AS_CALLER, 0);
         ck_assert(!exists("/tmp/root/mine"));
         ck_assert_int_eq(chown("/tmp/root/data", CALLER, CALLER), 0);
         result = bind_one(false, "/tmp/src/hello", "/data/mine/file", STEP_CREATE_AS_CALLER, 0);
@@ -131,12 +139,14 @@ END_TEST
 
 /* Names that mountinfo escapes and others that people use. */
 START_TEST(test_names) {
-        static const char *const names[] = {"/a b", "/tab\there", "/back\\slash", "/new\nline", "/é✓", "/-", "/...", "/a#b"};
+        static const char *const names[] = {
+                "/a b", "/tab\there", "/back\\slash", "/new\nline", "/é✓", "/-", "/...", "/a#b"};
 
         if (!begin())
                 return;
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
-                _cleanup_job_result_ struct job_result result = bind_one(true, "/tmp/src", names[i], STEP_CREATE_AS_CALLER, 0);
+                _cleanup_job_result_ struct job_result result =
+                        bind_one(true, "/tmp/src", names[i], STEP_CREATE_AS_CALLER, 0);
                 _cleanup_free_ char *path = NULL;
 
                 ck_assert_done(result);
@@ -169,4 +179,5 @@ START_TEST(test_no_container) {
 }
 END_TEST
 
-UNIT_MAIN("target", test_symlinks, test_escapes, test_proc_file, test_kinds, test_in_use, test_as_caller, test_names, test_no_container)
+UNIT_MAIN("target", test_symlinks, test_escapes, test_proc_file, test_kinds, test_in_use, test_as_caller, test_names,
+        test_no_container)

@@ -12,7 +12,8 @@ static char *listing;
 static int list_one(const char *path, const struct stat *status, int type _unused_, struct FTW *ftw _unused_) {
         char *longer;
 
-        ck_assert_int_gt(asprintf(&longer, "%s%s %o %u\n", listing ? listing : "", path, status->st_mode, status->st_uid), 0);
+        ck_assert_int_gt(
+                asprintf(&longer, "%s%s %o %u\n", listing ? listing : "", path, status->st_mode, status->st_uid), 0);
         free(listing);
         listing = longer;
         return 0;
@@ -48,8 +49,8 @@ static void add_mounts(struct job *job, uint32_t cover, uint64_t cover_id) {
 
         for (size_t i = 0; i < MOUNTS; i++) {
                 uint32_t last = (uint32_t) job->n_steps - 1;
-                struct step *step = mounts[i].type ? add_fs(job, mounts[i].type, mounts[i].target) :
-                                                     add_bind(job, mounts[i].source, mounts[i].target);
+                struct step *step = mounts[i].type ? add_fs(job, mounts[i].type, mounts[i].target)
+                                                   : add_bind(job, mounts[i].source, mounts[i].target);
 
                 if (mounts[i].type && strcmp(mounts[i].type, "tmpfs") == 0)
                         add_option(step, "size", "65536");
@@ -70,7 +71,7 @@ static void sabotage(struct step *step, unsigned way) {
                 free(step->options[0].name);
                 free(step->options[0].value);
                 step->type = strdup("cgroup");
-                step->options[0] = (struct step_option) {.name = strdup("none")};
+                step->options[0] = (struct step_option){.name = strdup("none")};
         } else {
                 free(step->target);
                 step->target = strdup("/etc/file/below");
@@ -176,7 +177,8 @@ START_TEST(test_caller) {
         add_tree(job);
         add_root(job, "/tmp/root");
         for (unsigned i = 0; i < 2; i++) {
-                struct step *step = add_bind(job, i == 0 ? "/tmp/src" : "/tmp/nothing", i == 0 ? "/mine/deep" : "/data");
+                struct step *step =
+                        add_bind(job, i == 0 ? "/tmp/src" : "/tmp/nothing", i == 0 ? "/mine/deep" : "/data");
 
                 step->create = STEP_CREATE_AS_CALLER;
                 step->cover_step = 1;

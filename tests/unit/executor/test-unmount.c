@@ -215,7 +215,8 @@ START_TEST(test_copies) {
         ck_assert_int_eq(pipe2(to_child, O_CLOEXEC) | pipe2(to_parent, O_CLOEXEC), 0);
         child = fork();
         if (child == 0) {
-                if (unshare(CLONE_NEWNS) < 0 || namespace_count(POD) == 0 || write(to_parent[1], "x", 1) != 1 || read(to_child[0], &byte, 1) != 1)
+                if (unshare(CLONE_NEWNS) < 0 || namespace_count(POD) == 0 || write(to_parent[1], "x", 1) != 1 ||
+                        read(to_child[0], &byte, 1) != 1)
                         _exit(2);
                 _exit(namespace_count(POD) == 0 ? 0 : 1);
         }
@@ -227,5 +228,5 @@ START_TEST(test_copies) {
 }
 END_TEST
 
-UNIT_MAIN("unmount", test_collect, test_collect_lazily, test_collect_old_kernel, test_gone, test_gone_mountinfo, test_busy, test_covered,
-          test_renamed, test_not_empty, test_remove_pod, test_copies)
+UNIT_MAIN("unmount", test_collect, test_collect_lazily, test_collect_old_kernel, test_gone, test_gone_mountinfo,
+        test_busy, test_covered, test_renamed, test_not_empty, test_remove_pod, test_copies)

@@ -205,11 +205,14 @@ START_TEST(test_features) {
                 for (size_t j = 0; names[j]; j++)
                         ck_assert_str_ne(names[j], all[i]);
         }
-        ck_assert_int_eq(features_probe("unique-id,statmount,detached-attach,detached-layers,lowerdir-plus,layer-fd", &features), 0);
+        ck_assert_int_eq(
+                features_probe("unique-id,statmount,detached-attach,detached-layers,lowerdir-plus,layer-fd", &features),
+                0);
         ck_assert_int_eq(features_names(&features, &none), 0);
         ck_assert_uint_eq(strv_length(none), 0);
         ck_assert_int_eq(features_probe("unique", &features), -EINVAL);
 }
 END_TEST
 
-UNIT_MAIN("tree", test_clone, test_attributes, test_identity, test_propagation, test_refusals, test_detach, test_features)
+UNIT_MAIN(
+        "tree", test_clone, test_attributes, test_identity, test_propagation, test_refusals, test_detach, test_features)
