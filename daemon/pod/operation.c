@@ -116,8 +116,13 @@ int operation_validate(struct operation *operation, struct failure *f) {
         return r;
 }
 
+/* What did not get through its stations gives its turn back at once, not when its maker gets around to free it. */
 int operation_plan(struct operation *operation, struct failure *f) {
-        return operation->class->plan(operation, f);
+        int r = operation->class->plan(operation, f);
+
+        if (r != 0)
+                turn_release(operation);
+        return r;
 }
 
 int operation_intend(struct operation *operation, struct failure *f) {
@@ -125,6 +130,8 @@ int operation_intend(struct operation *operation, struct failure *f) {
 
         if (r == 0)
                 operation->stage = OPERATION_INTENDED;
+        else
+                turn_release(operation);
         return r;
 }
 
@@ -192,10 +199,14 @@ int operation_execute(struct operation *operation, operation_done_fn done, void 
         int r = map_put_u64(operation->pods->operations, operation->job_id, operation);
 
         if (r < 0)
-                return log_errno(LOG_ERR, r, "register a job");
-        r = submit(operation);
+                (void) log_errno(LOG_ERR, r, "register a job");
+        else
+                r = submit(operation);
         if (r < 0) {
                 (void) map_remove_u64(operation->pods->operations, operation->job_id);
+                operation->class->take_back(operation);
+                operation->stage = OPERATION_ENDED;
+                turn_release(operation);
                 return r;
         }
         operation->done = done;

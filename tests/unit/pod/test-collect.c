@@ -10,7 +10,7 @@ static bool begin(struct world *world, char **ret_before) {
 
         if (!world_begin(world))
                 return false;
-        *ret_before = namespace_snapshot();
+        *ret_before = world_snapshot();
         ck_assert_msg(world_create(world, NULL, UUID_A, NULL, FULL, &f) == 0, "%s", f.text);
         return true;
 }
@@ -25,7 +25,7 @@ START_TEST(test_strict) {
         /* What others put into a pod goes with it. */
         ck_assert_int_eq(mount("extra", ROOTFS_A "/mnt", "tmpfs", 0, NULL), 0);
         ck_assert_msg(world_collect(&world, UUID_A, false, &f) == 0, "%s", f.text);
-        namespace_unchanged(before);
+        world_unchanged(before);
         ck_assert(!exists(POD_A));
         ck_assert_ptr_null(world_pod(&world, UUID_A));
         ck_assert_uint_eq(world.n_removed, 1);
@@ -60,7 +60,7 @@ START_TEST(test_busy_then_lazy) {
         world_idle(&world);
         ck_assert_int_eq(pod_get_state(pod), POD_READY);
         ck_assert_msg(world_collect(&world, UUID_A, true, &f) == 0, "%s", f.text);
-        namespace_unchanged(before);
+        world_unchanged(before);
         ck_assert(!exists(POD_A));
         (void) close_fd(fd);
         world_done(&world);
@@ -83,7 +83,7 @@ START_TEST(test_dry_run_and_gone_already) {
         ck_assert_int_eq(umount2(POD_A, MNT_DETACH), 0);
         ck_assert_int_eq(rmdir(POD_A), 0);
         ck_assert_msg(world_collect(&world, UUID_A, false, &f) == 0, "%s", f.text);
-        namespace_unchanged(before);
+        world_unchanged(before);
         world_done(&world);
 }
 END_TEST
@@ -122,7 +122,7 @@ START_TEST(test_executor_dies_meanwhile) {
         world_wait(&world, &task.ended);
         ck_assert_msg(task.result == 0, "%s", task.failure.text);
         ck_assert_ptr_null(world_pod(&world, UUID_A));
-        namespace_unchanged(before);
+        world_unchanged(before);
         world_task_done(&task);
         world_done(&world);
 }

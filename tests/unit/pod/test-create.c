@@ -165,14 +165,14 @@ START_TEST(test_dry_run_changes_nothing) {
 
         if (!world_begin(&world))
                 return;
-        before = namespace_snapshot();
+        before = world_snapshot();
         ck_assert_int_eq(operation_new_create(&world.pods, &world_root, &arguments, NULL, &operation, &f), 0);
         ck_assert_int_eq(operation_validate(operation, &f), OPERATION_GO_ON);
         ck_assert_int_eq(operation_plan(operation, &f), OPERATION_FINISHED);
         ck_assert_ptr_nonnull(strstr(operation_plan_text(operation), "\"publish\""));
         operation_free(operation);
         ck_assert_uint_eq(map_size(world.pods.by_uuid), 0);
-        namespace_unchanged(before);
+        world_unchanged(before);
         world_done(&world);
 }
 END_TEST
@@ -250,7 +250,7 @@ START_TEST(test_lost_executor_leaves_nothing) {
 
         if (!world_begin(&world))
                 return;
-        before = namespace_snapshot();
+        before = world_snapshot();
         world_task_start(&world, world_new_create(&world, NULL, UUID_A, TMPFS_SPEC), &task);
         world_steal_answers(&world);
         ck_assert_uint_eq(world_count(POD_A), 4);
@@ -261,7 +261,7 @@ START_TEST(test_lost_executor_leaves_nothing) {
                                                "changed; try again.");
         ck_assert_ptr_null(world_pod(&world, UUID_A));
         ck_assert(!exists(POD_A));
-        namespace_unchanged(before);
+        world_unchanged(before);
         world_task_done(&task);
         world_done(&world);
 }

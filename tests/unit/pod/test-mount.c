@@ -65,13 +65,13 @@ START_TEST(test_array_is_all_or_nothing) {
 
         if (!begin(&world))
                 return;
-        before = namespace_snapshot();
+        before = world_snapshot();
         ck_assert_int_eq(mount_text(&world, NULL, "[" BIND("/tmp/src", "/data") "," BIND("/tmp/none", "/mnt") "]",
                                     NULL, NULL, &f),
                          FAILURE_NO_SUCH_SOURCE);
         ck_assert_int_eq(strncmp(f.text, "/1: ", 4), 0);
         failure_clear(&f);
-        namespace_unchanged(before);
+        world_unchanged(before);
         ck_assert_uint_eq(world_pod(&world, UUID_A)->record->n_mounts, 2);
         ck_assert_int_eq(world_bind(&world, UUID_A, "/tmp/src", "/data", NULL, &f), 0);
         /* One of them is there already: its id, in its place. */
@@ -174,6 +174,28 @@ START_TEST(test_waiting_for_a_pod_that_goes) {
 }
 END_TEST
 
+/* One that cannot be planned does not keep the others waiting, though its maker still holds it. */
+START_TEST(test_failure_gives_the_turn_back) {
+        struct world_task first, refused, last;
+        struct world world;
+
+        if (!begin(&world))
+                return;
+        world_task_start(&world, world_new_bind(&world, UUID_A, "/tmp/src", "/data", false), &first);
+        world_task_start(&world, world_new_bind(&world, UUID_A, "/tmp/none", "/data", false), &refused);
+        world_task_start(&world, world_new_bind(&world, UUID_A, "/tmp/src", "/mnt", false), &last);
+        world_wait(&world, &last.ended);
+        ck_assert_int_eq(first.result, 0);
+        ck_assert_int_eq(refused.result, FAILURE_TARGET_IN_USE);
+        ck_assert_int_eq(last.result, 0);
+        ck_assert_ptr_null(world_pod(&world, UUID_A)->running);
+        world_task_done(&first);
+        world_task_done(&refused);
+        world_task_done(&last);
+        world_done(&world);
+}
+END_TEST
+
 START_TEST(test_lost_executor_is_undone) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         _cleanup_free_ char *before = NULL;
@@ -182,7 +204,7 @@ START_TEST(test_lost_executor_is_undone) {
 
         if (!begin(&world))
                 return;
-        before = namespace_snapshot();
+        before = world_snapshot();
         world_task_start(&world, world_new_bind(&world, UUID_A, "/tmp/src", "/data", false), &task);
         world_steal_answers(&world);
         ck_assert(exists(ROOTFS_A "/data/hello"));
@@ -190,7 +212,7 @@ START_TEST(test_lost_executor_is_undone) {
         world_wait(&world, &task.ended);
         ck_assert_int_eq(task.result, FAILURE_MOUNT_FAILED);
         ck_assert(!exists(ROOTFS_A "/data/hello"));
-        namespace_unchanged(before);
+        world_unchanged(before);
         world_task_done(&task);
         /* The pod goes on. */
         ck_assert_int_eq(world_bind(&world, UUID_A, "/tmp/src", "/data", NULL, &f), 0);
@@ -202,4 +224,5 @@ END_TEST
 
 UNIT_MAIN("mount", test_bind_and_retry, test_array_is_all_or_nothing, test_containers_and_quota,
           test_retry_knows_its_fd,
-          test_in_turn, test_waiting_for_a_pod_that_goes, test_lost_executor_is_undone)
+          test_in_turn, test_waiting_for_a_pod_that_goes,
+          test_failure_gives_the_turn_back, test_lost_executor_is_undone)

@@ -30,9 +30,9 @@ START_TEST(test_untouched_pods_keep_their_ids) {
                 return;
         ck_assert_int_eq(world_create(&world, &world_user, UUID_A, "web", FULL, &f), 0);
         id = id_at(&world, UUID_A, "/data");
-        before = namespace_snapshot();
+        before = world_snapshot();
         restart(&world);
-        namespace_unchanged(before);
+        world_unchanged(before);
         ck_assert_uint_eq(id_at(&world, UUID_A, "/data"), id);
         ck_assert_int_eq(pod_get_state(world_pod(&world, UUID_A)), POD_READY);
         ck_assert_ptr_eq(pods_find(&world.pods, "web", &world_user, false, &f), world_pod(&world, UUID_A));
@@ -70,7 +70,7 @@ START_TEST(test_creation_interrupted) {
 
         if (!world_begin(&world))
                 return;
-        before = namespace_snapshot();
+        before = world_snapshot();
         world_task_start(&world, world_new_create(&world, NULL, UUID_A, FULL), &task);
         world_steal_answers(&world);
         ck_assert_uint_eq(world_count(POD_A), 4);
@@ -79,7 +79,7 @@ START_TEST(test_creation_interrupted) {
         ck_assert_ptr_null(world_pod(&world, UUID_A));
         ck_assert_uint_eq(world.n_removed, 0); /* nobody ever heard of it */
         ck_assert(!exists(POD_A));
-        namespace_unchanged(before);
+        world_unchanged(before);
         world_done(&world);
 }
 END_TEST
@@ -96,13 +96,13 @@ START_TEST(test_mount_interrupted) {
         ck_assert_int_eq(world_create(&world, NULL, UUID_A, NULL, FULL, &f), 0);
         ck_assert_int_eq(world_create(&world, NULL, UUID_B, NULL, FULL, &f), 0);
         id = id_at(&world, UUID_A, "/data");
-        before = namespace_snapshot();
+        before = world_snapshot();
         world_task_start(&world, world_new_bind(&world, UUID_A, "/tmp/src", "/etc", false), &task);
         world_steal_answers(&world);
         ck_assert(exists(ROOTFS_A "/etc/hello"));
         world_task_done(&task);
         restart(&world);
-        namespace_unchanged(before);
+        world_unchanged(before);
         ck_assert_uint_eq(id_at(&world, UUID_A, "/data"), id);
         ck_assert_int_eq(pod_get_state(world_pod(&world, UUID_A)), POD_READY);
         ck_assert_int_eq(pod_get_state(world_pod(&world, UUID_B)), POD_READY);
@@ -122,7 +122,7 @@ START_TEST(test_mount_interrupted_twice) {
         if (!world_begin(&world))
                 return;
         ck_assert_int_eq(world_create(&world, NULL, UUID_A, NULL, FULL, &f), 0);
-        before = namespace_snapshot();
+        before = world_snapshot();
         world_task_start(&world, world_new_bind(&world, UUID_A, "/tmp/src", "/etc", false), &task);
         world_steal_answers(&world);
         world_task_done(&task);
@@ -133,7 +133,7 @@ START_TEST(test_mount_interrupted_twice) {
                 ck_assert_int_eq(ftruncate(world.executors[slot].intent_fd, 0), 0);
         world_start(&world);
         world_idle(&world);
-        namespace_unchanged(before);
+        world_unchanged(before);
         ck_assert_int_eq(pod_get_state(world_pod(&world, UUID_A)), POD_READY);
         world_done(&world);
 }
@@ -188,7 +188,7 @@ START_TEST(test_collection_interrupted) {
 
         if (!world_begin(&world))
                 return;
-        before = namespace_snapshot();
+        before = world_snapshot();
         ck_assert_int_eq(world_create(&world, NULL, UUID_A, NULL, FULL, &f), 0);
         world_task_start(&world, world_new_collect(&world, UUID_A, false), &task);
         ck_assert_int_eq(pod_get_state(world_pod(&world, UUID_A)), POD_STOPPING);
@@ -196,7 +196,7 @@ START_TEST(test_collection_interrupted) {
         restart(&world);
         ck_assert_ptr_null(world_pod(&world, UUID_A));
         ck_assert_uint_eq(world.n_removed, 1);
-        namespace_unchanged(before);
+        world_unchanged(before);
         world_done(&world);
 }
 END_TEST

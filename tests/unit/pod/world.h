@@ -97,3 +97,6 @@ void world_restart_executors(struct world *world);
 int world_hold(const char *path);
 /* How many mounts the kernel has at or below this path. */
 unsigned world_count(const char *path);
+/* The mount table as text, and that it is as it was then. */
+char *world_snapshot(void);
+void world_unchanged(const char *before);
