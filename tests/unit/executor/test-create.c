@@ -207,6 +207,30 @@ START_TEST(test_propagation) {
 }
 END_TEST
 
+/* The same for mounts that come later, onto a root that is shared. */
+START_TEST(test_live_propagation) {
+        static const uint64_t kinds[] = {MS_PRIVATE, MS_UNBINDABLE, MS_SLAVE, MS_SHARED};
+        _cleanup_job_result_ struct job_result pod = {};
+
+        if (!hands_begin(NULL))
+                return;
+        pod = make_pod();
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
+                _cleanup_job_result_ struct job_result result = {};
+                _cleanup_free_ char *line = NULL;
+                struct job *job = new_job(true);
+
+                add_bind(job, "/tmp/src", "/data")->propagation = kinds[i];
+                result = run(job);
+                ck_assert_done(result);
+                line = namespace_line(ROOTFS "/data");
+                ck_assert_int_eq(strstr(line, "shared:") != NULL, kinds[i] == MS_SHARED);
+                ck_assert_int_eq(strstr(line, "unbindable") != NULL, kinds[i] == MS_UNBINDABLE);
+                ck_assert_int_eq(umount2(ROOTFS "/data", 0), 0);
+        }
+}
+END_TEST
+
 /* Every mount is private: what was asked holds for the whole pod. */
 START_TEST(test_private_pod) {
         _cleanup_job_result_ struct job_result result = {};
@@ -252,4 +276,4 @@ START_TEST(test_taken) {
 END_TEST
 
 UNIT_MAIN("create", test_whole, test_whole_old_kernel, test_stubs, test_stubs_old_kernel, test_overlay_root,
-        test_overlay_root_old_kernel, test_propagation, test_private_pod, test_taken)
+        test_overlay_root_old_kernel, test_propagation, test_live_propagation, test_private_pod, test_taken)

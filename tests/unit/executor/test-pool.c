@@ -59,12 +59,15 @@ static void add_executor(unsigned slot) {
         ck_assert_int_eq(executor_pool_add(pool, slot, pair[0], intent), 0);
 }
 
+static bool replace_later;
+
 /* As the keeper does: kills, reaps, makes another. */
 static void on_replace(unsigned slot, void *userdata _unused_) {
         replaced++;
         ck_assert_int_eq(kill(executors[slot], SIGKILL), 0);
         ck_assert_int_eq(waitpid(executors[slot], NULL, 0), executors[slot]);
-        add_executor(slot);
+        if (!replace_later)
+                add_executor(slot);
 }
 
 static bool begin(unsigned n, uint64_t timeout_us) {
@@ -257,6 +260,30 @@ START_TEST(test_death) {
 }
 END_TEST
 
+/* The end of the socket is enough to tell the job: its successor may come whenever it does. */
+START_TEST(test_timeout_later) {
+        struct answer create = {}, lost = {}, next = {};
+
+        replace_later = true;
+        if (!begin(1, 300 * 1000))
+                return;
+        submit(create_job(1), NULL, &create);
+        until(&answered, 1);
+        ck_assert_int_eq(kill(executors[0], SIGSTOP), 0);
+        submit(bind_job(1, "/tmp/src"), NULL, &lost);
+        submit(bind_job(1, "/tmp/src"), NULL, &next);
+        until(&lost.n, 1);
+        ck_assert(lost.lost);
+        ck_assert_int_eq(lost.failure, FAILURE_TIMED_OUT);
+        ck_assert_uint_eq(next.n, 0);
+        add_executor(0);
+        until(&next.n, 1);
+        ck_assert_int_eq(next.failure, FAILURE_NONE);
+        ck_assert_uint_eq(replaced, 1);
+        end();
+}
+END_TEST
+
 START_TEST(test_timeout) {
         struct answer create = {}, lost = {}, next = {};
 
@@ -350,4 +377,4 @@ START_TEST(test_garbage) {
 }
 END_TEST
 
-UNIT_MAIN("pool", test_jobs, test_fds, test_side_by_side, test_death, test_timeout, test_killed_anywhere, test_garbage)
+UNIT_MAIN("pool", test_jobs, test_fds, test_side_by_side, test_death, test_timeout, test_timeout_later, test_killed_anywhere, test_garbage)

@@ -258,8 +258,6 @@ START_TEST(test_foreign_fd) {
 END_TEST
 
 START_TEST(test_overlay) {
-        _cleanup_free_ char *before = NULL;
-
         if (!begin())
                 return;
         make_directory("/tmp/upper");
