@@ -8,6 +8,7 @@
 
 #include "api/errors.h"
 #include "api/verb.h"
+#include "api/wire.h"
 #include "pod/garbage.h"
 #include "util/log.h"
 
@@ -119,9 +120,10 @@ static const char *outcome_of(const struct work *work) {
 }
 
 static int append_text(sd_bus_message *m, const char *key, const char *text) {
-        return text ? sd_bus_message_append(m, "{sv}", key, "s", text) : 0;
+        return text ? wire_append_entry(m, key, text) : 0;
 }
 
+/* Sentences that name paths, so not always UTF-8. */
 static int append_warnings(sd_bus_message *m, char *const *warnings) {
         int r;
 
@@ -132,8 +134,12 @@ static int append_warnings(sd_bus_message *m, char *const *warnings) {
                 r = sd_bus_message_append(m, "s", "Warnings");
         if (r >= 0)
                 r = sd_bus_message_open_container(m, 'v', "as");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'a', "s");
         for (; r >= 0 && *warnings; warnings++)
-                r = sd_bus_message_append(m, "s", *warnings);
+                r = wire_append_text(m, *warnings);
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
         if (r >= 0)
                 r = sd_bus_message_close_container(m);
         return r < 0 ? r : sd_bus_message_close_container(m);
@@ -163,7 +169,9 @@ int encode_gc(struct request *request, sd_bus_message *m) {
 
                 r = sd_bus_message_open_container(m, 'r', "ssa{sv}");
                 if (r >= 0)
-                        r = sd_bus_message_append(m, "ss", work->id, outcome_of(work));
+                        r = wire_append_text(m, work->id); /* an orphan is called whatever its directory is */
+                if (r >= 0)
+                        r = sd_bus_message_append(m, "s", outcome_of(work));
                 if (r >= 0)
                         r = append_details(m, work);
                 if (r >= 0)

@@ -8,6 +8,8 @@
 #include <sys/mount.h>
 #include <sys/sysmacros.h>
 
+#include "api/wire.h"
+#include "pod/drift.h"
 #include "util/log.h"
 #include "util/path.h"
 
@@ -41,12 +43,17 @@ char *mounts_pod_directory(const struct api *api, const struct pod *pod) {
 static char *make_path(const struct api *api, const struct pod *pod, const struct row *row) {
         const char *container = row->record ? row->record->container : row->drift->container;
         const char *target = row->record ? row->record->target : row->drift->target;
+        _cleanup_free_ char *directory = NULL;
         char *path;
 
         if (row->entry)
                 return strdup(row->entry->point);
-        if (asprintf(&path, "%s/pods/%s/%s/rootfs%s", api->pods->runtime_directory, pod->record->uuid, container ? container : "",
-                     target && strcmp(target, "/") != 0 ? target : "") < 0)
+        directory = mounts_pod_directory(api, pod);
+        if (!directory)
+                return NULL;
+        if (!container || !*container) /* a foreign mount in no container: relative to the pod's directory */
+                return path_join(directory, target ? target : "");
+        if (asprintf(&path, "%s/%s/rootfs%s", directory, container, target && strcmp(target, "/") != 0 ? target : "") < 0)
                 return NULL;
         return path;
 }
@@ -104,16 +111,12 @@ static int append_options(const struct row *row, sd_bus_message *m) {
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-static int append_string(sd_bus_message *m, const char *key, const char *value) {
-        return sd_bus_message_append(m, "{sv}", key, "s", value ? value : "");
-}
-
 static int append_device(sd_bus_message *m, const struct row *row) {
         dev_t device = row->entry ? row->entry->device : row->record ? (dev_t) row->record->device : 0;
         char text[sizeof("4294967295:4294967295")];
 
         (void) snprintf(text, sizeof(text), "%u:%u", major(device), minor(device)); /* always fits */
-        return append_string(m, "Device", device != 0 ? text : "");
+        return wire_append_entry(m, "Device", device != 0 ? text : "");
 }
 
 static int append_row(const struct api *api, const struct pod *pod, const struct row *row, sd_bus_message *m) {
@@ -126,23 +129,23 @@ static int append_row(const struct api *api, const struct pod *pod, const struct
         if (r >= 0)
                 r = sd_bus_message_append(m, "{sv}{sv}", "ID", "t", row->id, "ParentID", "t", parent_id(pod, row->entry));
         if (r >= 0)
-                r = append_string(m, "Container", row->record ? row->record->container : row->drift->container);
+                r = wire_append_entry(m, "Container", row->record ? row->record->container : row->drift->container);
         if (r >= 0)
-                r = append_string(m, "Target", row->record ? row->record->target : row->drift->target);
+                r = wire_append_entry(m, "Target", row->record ? row->record->target : row->drift->target);
         if (r >= 0)
-                r = append_string(m, "Path", path);
+                r = wire_append_entry(m, "Path", path);
         if (r >= 0)
-                r = append_string(m, "Source", row->record ? row->record->source : row->entry ? row->entry->source : NULL);
+                r = wire_append_entry(m, "Source", row->record ? row->record->source : row->entry ? row->entry->source : NULL);
         if (r >= 0)
-                r = append_string(m, "Type", row->record ? row->record->type : row->entry ? row->entry->type : NULL);
+                r = wire_append_entry(m, "Type", row->record ? row->record->type : row->entry ? row->entry->type : NULL);
         if (r >= 0)
                 r = append_options(row, m);
         if (r >= 0)
-                r = append_string(m, "Propagation", propagation_of(row));
+                r = wire_append_entry(m, "Propagation", propagation_of(row));
         if (r >= 0)
                 r = append_device(m, row);
         if (r >= 0)
-                r = append_string(m, "State", state_of(row));
+                r = wire_append_entry(m, "State", state_of(row));
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -153,10 +156,11 @@ static const struct drift *find_drift(const struct pod *pod, uint64_t id) {
         return NULL;
 }
 
-static const struct entry *find_entry(const struct table *table, uint64_t id, uint32_t mount_id) {
+/* A foreign mount is known by whatever id the table has for it. */
+static const struct entry *find_foreign(const struct table *table, uint64_t id) {
         const struct entry *entry = table_get_unique(table, id);
 
-        return entry ? entry : table_get(table, mount_id);
+        return entry || id > UINT32_MAX ? entry : table_get(table, (uint32_t) id);
 }
 
 static int compare_rows(const void *a, const void *b) {
@@ -182,14 +186,14 @@ static int collect_rows(const struct pods *pods, const struct pod *pod, struct r
                 row->record = mount;
                 row->drift = mount->deferred || pod->n_drifts == 0 ? NULL : find_drift(pod, mount->id);
                 if (!mount->deferred && (!row->drift || row->drift->kind != DRIFT_MISSING))
-                        row->entry = find_entry(pods->table, mount->id, mount->mount_id);
+                        row->entry = drift_find_entry(pods->table, mount);
         }
         for (size_t i = 0; i < pod->n_drifts; i++) {
                 const struct drift *drift = &pod->drifts[i];
 
                 if (drift->kind != DRIFT_EXTRA)
                         continue;
-                rows[n++] = (struct row) {.id = drift->id, .drift = drift, .entry = find_entry(pods->table, drift->id, (uint32_t) drift->id)};
+                rows[n++] = (struct row) {.id = drift->id, .drift = drift, .entry = find_foreign(pods->table, drift->id)};
         }
         qsort(rows, n, sizeof(*rows), compare_rows);
         *ret = TAKE_PTR(rows);

@@ -7,6 +7,7 @@
 
 #include "api/authorise.h"
 #include "api/mounts.h"
+#include "api/wire.h"
 #include "dbus/names.h"
 
 static int append_version(const struct property_context *context _unused_, sd_bus_message *m) {
@@ -71,7 +72,12 @@ static int append_containers(const struct property_context *context, sd_bus_mess
 }
 
 static int append_warnings(const struct property_context *context, sd_bus_message *m) {
-        return sd_bus_message_append_strv(m, context->pod->record->warnings);
+        char *const *warnings = context->pod->record->warnings;
+        int r = sd_bus_message_open_container(m, 'a', "s");
+
+        for (; r >= 0 && warnings && *warnings; warnings++)
+                r = wire_append_text(m, *warnings); /* they name paths */
+        return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
 static int append_drifted(const struct property_context *context, sd_bus_message *m) {

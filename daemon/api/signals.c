@@ -8,6 +8,7 @@
 #include "api/objects.h"
 #include "api/peer.h"
 #include "api/property.h"
+#include "api/wire.h"
 #include "dbus/names.h"
 #include "util/log.h"
 
@@ -86,8 +87,21 @@ static int append_interfaces_removed(const struct news *news, const struct peer 
 }
 
 static int append_drift(const struct news *news, const struct peer *peer _unused_, sd_bus_message *m) {
-        return sd_bus_message_append(m, "ssss", news->pod->record->uuid, news->drift->container ? news->drift->container : "",
-                                     news->drift->target ? news->drift->target : "", drift_kind_name(news->drift->kind));
+        int r = sd_bus_message_append(m, "ss", news->pod->record->uuid, news->drift->container ? news->drift->container : "");
+
+        if (r >= 0)
+                r = wire_append_text(m, news->drift->target);
+        return r < 0 ? r : sd_bus_message_append(m, "s", drift_kind_name(news->drift->kind));
+}
+
+static int append_mount(sd_bus_message *m, const struct record_mount *mount) {
+        int r = sd_bus_message_open_container(m, 'r', "tss");
+
+        if (r >= 0)
+                r = sd_bus_message_append(m, "ts", mount->id, mount->container);
+        if (r >= 0)
+                r = wire_append_text(m, mount->target);
+        return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
 static int append_mounts(const struct news *news, const struct peer *peer _unused_, sd_bus_message *m) {
@@ -95,7 +109,7 @@ static int append_mounts(const struct news *news, const struct peer *peer _unuse
 
         for (size_t i = 0; r >= 0 && i < news->n_mounts; i++)
                 if (mounts_is_shown(news->mounts[i]))
-                        r = sd_bus_message_append(m, "(tss)", news->mounts[i]->id, news->mounts[i]->container, news->mounts[i]->target);
+                        r = append_mount(m, news->mounts[i]);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
