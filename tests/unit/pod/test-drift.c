@@ -119,6 +119,21 @@ START_TEST(test_recycled) {
 }
 END_TEST
 
+/* Two mounts of the pod on record with one recycled id: it went from the earlier, which somebody unmounted, to the
+ * later. */
+START_TEST(test_inherited) {
+        struct record_mount mounts[] = {
+                record(2, "", ""), record(3, "main", "/"), record(4, "main", "/data"), record(4, "main", "/etc")};
+        _cleanup_(table_freep) struct table *table = table_new();
+        _cleanup_(judged_done) struct judged judged = {};
+
+        made_fill(table, MADE_TREE, MADE_ROOT, made_entry(4, 3, DIRECTORY "/main/rootfs/etc"));
+        judge(mounts, ELEMENTSOF(mounts), table, DIRECTORY, &judged);
+        ck_assert_uint_eq(judged.n, 1);
+        check(&judged.drifts[0], DRIFT_MISSING, 4, "main", "/data");
+}
+END_TEST
+
 START_TEST(test_extra) {
         struct record_mount mounts[] = MADE_MOUNTS;
         _cleanup_(table_freep) struct table *table = table_new();
@@ -320,5 +335,5 @@ START_TEST(test_real) {
 }
 END_TEST
 
-UNIT_MAIN("drift", test_none, test_missing, test_recycled, test_extra, test_attributes, test_propagation, test_cover,
+UNIT_MAIN("drift", test_none, test_missing, test_recycled, test_inherited, test_extra, test_attributes, test_propagation, test_cover,
         test_deferred, test_no_tree, test_own_devices, test_real)
