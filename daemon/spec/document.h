@@ -21,7 +21,7 @@ int document_parse_root_path(struct json_object *root, const char *pointer, stru
  * not know are told there, as the OCI specification demands; with NULL they are refused. On failure the mounts are
  * freed. */
 int document_parse_mounts(struct json_object *array, const char *pointer, char ***warnings, struct spec_mount **ret,
-                          size_t *ret_n, struct failure *f);
+        size_t *ret_n, struct failure *f);
 /* The same for one object. */
-int document_parse_mount(struct json_object *object, const char *pointer, char ***warnings, struct spec_mount *ret,
-                         struct failure *f);
+int document_parse_mount(
+        struct json_object *object, const char *pointer, char ***warnings, struct spec_mount *ret, struct failure *f);

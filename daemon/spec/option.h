@@ -25,11 +25,11 @@ enum option_kind {
 struct option_row {
         const char *name;
         enum option_kind kind;
-        bool recursive;           /* rbind, rprivate, rro… */
-        uint64_t set, clear;      /* OPTION_ATTRIBUTE: MOUNT_ATTR_* bits; OPTION_SUPERBLOCK: set is 0 in a negation */
-        uint64_t propagation;     /* OPTION_PROPAGATION: MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE */
-        const char *superblock;   /* OPTION_SUPERBLOCK: the fsconfig(2) flag that it sets or takes back */
-        const char *summary;      /* one line for podmount-spec(5) */
+        bool recursive;         /* rbind, rprivate, rro… */
+        uint64_t set, clear;    /* OPTION_ATTRIBUTE: MOUNT_ATTR_* bits; OPTION_SUPERBLOCK: set is 0 in a negation */
+        uint64_t propagation;   /* OPTION_PROPAGATION: MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE */
+        const char *superblock; /* OPTION_SUPERBLOCK: the fsconfig(2) flag that it sets or takes back */
+        const char *summary;    /* one line for podmount-spec(5) */
 };
 
 /* The row of an option without value; NULL for an unknown one. */
@@ -57,7 +57,7 @@ struct data_row {
         const char *type; /* file-system type */
         const char *name;
         enum value_kind value;
-        const char *words; /* VALUE_WORD: the accepted words, '|' between them */
+        const char *words;      /* VALUE_WORD: the accepted words, '|' between them */
         const char *root_words; /* the values that only root may give, '|' between them; "*" for any; NULL for none */
         const char *summary;
 };

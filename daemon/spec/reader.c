@@ -15,8 +15,8 @@
 static int reader_vfail(struct failure *f, enum failure_kind kind, const char *pointer, const char *format, va_list ap)
         __attribute__((__format__(printf, 4, 0)));
 
-static int reader_vfail(struct failure *f, enum failure_kind kind, const char *pointer, const char *format,
-                        va_list ap) {
+static int reader_vfail(
+        struct failure *f, enum failure_kind kind, const char *pointer, const char *format, va_list ap) {
         _cleanup_free_ char *sentence = NULL;
 
         if (vasprintf(&sentence, format, ap) < 0) {
@@ -36,8 +36,8 @@ int reader_fail(struct failure *f, enum failure_kind kind, const char *pointer, 
         return r;
 }
 
-int reader_fail_member(struct failure *f, enum failure_kind kind, const char *pointer, const char *key,
-                       const char *format, ...) {
+int reader_fail_member(
+        struct failure *f, enum failure_kind kind, const char *pointer, const char *key, const char *format, ...) {
         _cleanup_free_ char *member = json_pointer_join(pointer, key);
         va_list ap;
         int r;
@@ -75,12 +75,12 @@ int reader_check_type(struct json_object *value, enum json_type type, const char
 
         if (actual == type)
                 return 0;
-        return reader_fail(f, FAILURE_INVALID_SPEC, pointer, "this is %s, and must be %s", type_name(actual),
-                           type_name(type));
+        return reader_fail(
+                f, FAILURE_INVALID_SPEC, pointer, "this is %s, and must be %s", type_name(actual), type_name(type));
 }
 
 int reader_get(struct json_object *object, const char *pointer, const char *key, enum json_type type,
-               struct json_object **ret, struct failure *f) {
+        struct json_object **ret, struct failure *f) {
         _cleanup_free_ char *member = NULL;
         struct json_object *value = NULL;
         int r;
@@ -113,8 +113,8 @@ int reader_copy_string(struct json_object *value, const char *pointer, char **re
         if (strlen(text) != (size_t) json_object_get_string_len(value))
                 return reader_fail(f, FAILURE_INVALID_SPEC, pointer, "the string has a NUL byte in it; leave it out");
         if (text[0] == '\0')
-                return reader_fail(f, FAILURE_INVALID_SPEC, pointer,
-                                   "the string is empty; give a value or leave the key out");
+                return reader_fail(
+                        f, FAILURE_INVALID_SPEC, pointer, "the string is empty; give a value or leave the key out");
         copy = strdup(text);
         if (!copy)
                 return -ENOMEM;
@@ -136,8 +136,8 @@ int reader_get_string(struct json_object *object, const char *pointer, const cha
         return reader_copy_string(value, member, ret, f);
 }
 
-int reader_get_bool(struct json_object *object, const char *pointer, const char *key, bool fallback, bool *ret,
-                    struct failure *f) {
+int reader_get_bool(
+        struct json_object *object, const char *pointer, const char *key, bool fallback, bool *ret, struct failure *f) {
         struct json_object *value = NULL;
         int r;
 
@@ -177,8 +177,8 @@ int reader_check_known(struct json_object *object, const char *pointer, const ch
                 names = join_known(known);
                 if (!names)
                         return -ENOMEM;
-                return reader_fail_member(f, FAILURE_INVALID_SPEC, pointer, key, "unknown key; what may stand here: %s",
-                                          names);
+                return reader_fail_member(
+                        f, FAILURE_INVALID_SPEC, pointer, key, "unknown key; what may stand here: %s", names);
         }
         return 0;
 }

@@ -16,19 +16,19 @@
 int reader_fail(struct failure *f, enum failure_kind kind, const char *pointer, const char *format, ...) _printf_(4, 5);
 /* The same for the member `key` of the object at `pointer`. */
 int reader_fail_member(struct failure *f, enum failure_kind kind, const char *pointer, const char *key,
-                       const char *format, ...) _printf_(5, 6);
+        const char *format, ...) _printf_(5, 6);
 
 /* FAILURE_INVALID_SPEC unless the value is of the type. */
 int reader_check_type(struct json_object *value, enum json_type type, const char *pointer, struct failure *f);
 
 /* The member, borrowed, of the given type; NULL when there is none. */
 int reader_get(struct json_object *object, const char *pointer, const char *key, enum json_type type,
-               struct json_object **ret, struct failure *f);
+        struct json_object **ret, struct failure *f);
 /* A copy of the string; NULL when there is none. Empty strings and those with a NUL byte are refused. */
 int reader_get_string(struct json_object *object, const char *pointer, const char *key, char **ret, struct failure *f);
 /* `fallback` when there is none. */
-int reader_get_bool(struct json_object *object, const char *pointer, const char *key, bool fallback, bool *ret,
-                    struct failure *f);
+int reader_get_bool(
+        struct json_object *object, const char *pointer, const char *key, bool fallback, bool *ret, struct failure *f);
 
 /* A copy of a string value; refuses as reader_get_string() does. */
 int reader_copy_string(struct json_object *value, const char *pointer, char **ret, struct failure *f);

@@ -26,16 +26,16 @@ bool source_is_fd(const char *text) {
         return strncmp(text, FD_PREFIX, FD_PREFIX_LENGTH) == 0;
 }
 
-static int parse_fd(const char *text, const char *pointer, enum failure_kind kind, struct source *ret,
-                    struct failure *f) {
+static int parse_fd(
+        const char *text, const char *pointer, enum failure_kind kind, struct source *ret, struct failure *f) {
         const char *name = text + FD_PREFIX_LENGTH;
         char *copy;
 
         if (!name_is_valid(name))
                 return reader_fail(f, kind, pointer,
-                                   "\"%.80s\" names no fd: after fd: goes a name of 1 to 64 of A-Z a-z 0-9 . _ -, "
-                                   "the first a letter or digit",
-                                   text);
+                        "\"%.80s\" names no fd: after fd: goes a name of 1 to 64 of A-Z a-z 0-9 . _ -, "
+                        "the first a letter or digit",
+                        text);
         copy = strdup(name);
         if (!copy)
                 return -ENOMEM;
@@ -56,16 +56,15 @@ int source_parse(const char *text, const char *pointer, enum failure_kind kind, 
                 return 0;
         case -EINVAL:
                 return reader_fail(f, kind, pointer,
-                                   "\"%.80s\" is relative; give an absolute path, or fd:NAME for an fd of the call",
-                                   text);
+                        "\"%.80s\" is relative; give an absolute path, or fd:NAME for an fd of the call", text);
         case -EXDEV:
-                return reader_fail(f, kind, pointer, "\"%.80s\" has a \"..\" in it; give the path that it leads to",
-                                   text);
+                return reader_fail(
+                        f, kind, pointer, "\"%.80s\" has a \"..\" in it; give the path that it leads to", text);
         case -ENAMETOOLONG:
                 return reader_fail(f, kind, pointer,
-                                   "the path \"%.40s…\" is longer than a path may be (4095 bytes, 255 a component); "
-                                   "send an fd instead",
-                                   text);
+                        "the path \"%.40s…\" is longer than a path may be (4095 bytes, 255 a component); "
+                        "send an fd instead",
+                        text);
         default:
                 return r;
         }

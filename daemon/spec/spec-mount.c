@@ -26,22 +26,22 @@ static int parse_destination(const char *text, const char *pointer, char **ret, 
                 break;
         case -EINVAL:
                 return reader_fail(f, FAILURE_INVALID_TARGET, pointer,
-                                   "\"%.80s\" is relative; give an absolute path inside the container", text);
+                        "\"%.80s\" is relative; give an absolute path inside the container", text);
         case -EXDEV:
                 return reader_fail(f, FAILURE_INVALID_TARGET, pointer,
-                                   "\"%.80s\" has a \"..\" in it; give the path that it leads to", text);
+                        "\"%.80s\" has a \"..\" in it; give the path that it leads to", text);
         case -ENAMETOOLONG:
                 return reader_fail(f, FAILURE_INVALID_TARGET, pointer,
-                                   "the path \"%.40s…\" is longer than a path may be (4095 bytes, 255 a "
-                                   "component)",
-                                   text);
+                        "the path \"%.40s…\" is longer than a path may be (4095 bytes, 255 a "
+                        "component)",
+                        text);
         default:
                 return r;
         }
         if (strcmp(path, "/") == 0)
                 return reader_fail(f, FAILURE_INVALID_TARGET, pointer,
-                                   "\"/\" is the container's root, which root.path names; choose a "
-                                   "destination below it");
+                        "\"/\" is the container's root, which root.path names; choose a "
+                        "destination below it");
         *ret = TAKE_PTR(path);
         return 0;
 }
@@ -52,7 +52,7 @@ static int check_option(const char *option, const char *pointer, struct failure 
                 return reader_fail(f, FAILURE_INVALID_OPTION, pointer, "the option is empty; leave it out");
         if (strlen(option) > SPEC_OPTION_MAX)
                 return reader_fail(f, FAILURE_INVALID_OPTION, pointer, "the option \"%.40s…\" is longer than %d bytes",
-                                   option, SPEC_OPTION_MAX);
+                        option, SPEC_OPTION_MAX);
         return 0;
 }
 
@@ -60,7 +60,7 @@ static int check_options_count(size_t n, const char *pointer, struct failure *f)
         if (n <= SPEC_OPTIONS_MAX)
                 return 0;
         return reader_fail(f, FAILURE_INVALID_OPTION, pointer, "there are %zu options, and a mount has at most %d", n,
-                           SPEC_OPTIONS_MAX);
+                SPEC_OPTIONS_MAX);
 }
 
 static int parse_options(struct json_object *array, const char *pointer, char ***ret, struct failure *f) {
@@ -100,8 +100,8 @@ static int check_members(struct json_object *object, const char *pointer, char *
         for (const char *const *name = mappings; *name; name++)
                 if (json_object_object_get_ex(object, *name, NULL))
                         return reader_fail_member(f, FAILURE_NOT_SUPPORTED, pointer, *name,
-                                                  "podmount maps no ids; clone the source with "
-                                                  "its id mapping yourself and send the fd");
+                                "podmount maps no ids; clone the source with "
+                                "its id mapping yourself and send the fd");
         if (!warnings)
                 return reader_check_known(object, pointer, known, f);
         for (; !json_object_iter_equal(&it, &end); json_object_iter_next(&it)) {
@@ -134,8 +134,8 @@ static int fill_mount(struct json_object *object, const char *pointer, struct sp
         if (!place)
                 return -ENOMEM;
         if (!destination)
-                return reader_fail(f, FAILURE_INVALID_SPEC, place,
-                                   "it is missing; give the absolute path inside the container");
+                return reader_fail(
+                        f, FAILURE_INVALID_SPEC, place, "it is missing; give the absolute path inside the container");
         r = parse_destination(destination, place, &mount->destination, f);
         if (r != 0)
                 return r;
@@ -155,8 +155,8 @@ static int fill_mount(struct json_object *object, const char *pointer, struct sp
         return parse_options(options, place, &mount->options, f);
 }
 
-int document_parse_mount(struct json_object *object, const char *pointer, char ***warnings, struct spec_mount *ret,
-                         struct failure *f) {
+int document_parse_mount(
+        struct json_object *object, const char *pointer, char ***warnings, struct spec_mount *ret, struct failure *f) {
         _cleanup_(spec_mount_done) struct spec_mount mount = {.pointer = strdup(pointer)};
         int r;
 
@@ -176,8 +176,8 @@ int document_parse_mount(struct json_object *object, const char *pointer, char *
         return 0;
 }
 
-int spec_mount_from_bind(const char *source, const char *target, char *const *options, struct spec_mount *ret,
-                         struct failure *f) {
+int spec_mount_from_bind(
+        const char *source, const char *target, char *const *options, struct spec_mount *ret, struct failure *f) {
         _cleanup_(spec_mount_done) struct spec_mount mount = {.pointer = strdup("")};
         struct source parsed = {.kind = SOURCE_NONE};
         bool has_bind = false;

@@ -33,20 +33,20 @@ static int check_duplicates(const struct spec_mount *mounts, size_t n, struct fa
         qsort(sorted, n, sizeof(*sorted), compare_destinations);
         for (size_t i = 1; i < n; i++)
                 if (strcmp(sorted[i - 1]->destination, sorted[i]->destination) == 0 &&
-                    (!second || sorted[i] < second)) {
+                        (!second || sorted[i] < second)) {
                         first = sorted[i - 1];
                         second = sorted[i];
                 }
         if (!second)
                 return 0;
         return reader_fail_member(f, FAILURE_INVALID_SPEC, second->pointer, "destination",
-                                  "\"%.200s\" is the destination of %s already; "
-                                  "leave one of the two out",
-                                  second->destination, first->pointer);
+                "\"%.200s\" is the destination of %s already; "
+                "leave one of the two out",
+                second->destination, first->pointer);
 }
 
 int document_parse_mounts(struct json_object *array, const char *pointer, char ***warnings, struct spec_mount **ret,
-                          size_t *ret_n, struct failure *f) {
+        size_t *ret_n, struct failure *f) {
         struct spec_mount *mounts = NULL;
         size_t n_mounts = 0, n = json_object_array_length(array);
         int r = 0;

@@ -51,7 +51,7 @@ static const struct unapplied linux_members[] = {
         {"seccomp", json_type_object, "podmount runs nothing that could be filtered"},
         {"maskedPaths", json_type_array, "these paths stay visible; the runtime that enters the pod masks them"},
         {"readonlyPaths", json_type_array,
-         "these paths stay as they are; the runtime that enters the pod makes them read-only"},
+                "these paths stay as they are; the runtime that enters the pod makes them read-only"},
         {"mountLabel", json_type_string, "podmount sets no SELinux label"},
         {"intelRdt", json_type_object, "podmount runs nothing that has resources"},
         {"memoryPolicy", json_type_object, "podmount runs nothing that has memory"},
@@ -60,7 +60,7 @@ static const struct unapplied linux_members[] = {
 };
 
 static int warn_member(struct spec *spec, struct json_object *value, const char *pointer, const struct unapplied *rows,
-                       const char *name, struct failure *f) {
+        const char *name, struct failure *f) {
         _cleanup_free_ char *member = json_pointer_join(pointer, name);
         const struct unapplied *row = rows;
 
@@ -75,12 +75,12 @@ static int warn_member(struct spec *spec, struct json_object *value, const char 
                         return r;
         }
         return warning_add(&spec->warnings, "%s is not applied: %s", member,
-                           row->name ? row->reason : "podmount does not know it");
+                row->name ? row->reason : "podmount does not know it");
 }
 
 /* Warns of every member but the applied ones. */
 static int warn_members(struct spec *spec, struct json_object *object, const char *pointer,
-                        const struct unapplied *rows, const char *const *applied, struct failure *f) {
+        const struct unapplied *rows, const char *const *applied, struct failure *f) {
         struct json_object_iterator it = json_object_iter_begin(object), end = json_object_iter_end(object);
 
         for (; !json_object_iter_equal(&it, &end); json_object_iter_next(&it)) {
@@ -121,14 +121,14 @@ static int check_version(struct json_object *document, struct failure *f) {
                 return r;
         if ((version[0] != '0' && version[0] != '1') || version[1] != '.')
                 return reader_fail(f, FAILURE_INVALID_SPEC, "/ociVersion",
-                                   "\"%.80s\" is no version that podmount knows; give one of "
-                                   "1.x, such as 1.0.2",
-                                   version);
+                        "\"%.80s\" is no version that podmount knows; give one of "
+                        "1.x, such as 1.0.2",
+                        version);
         return 0;
 }
 
-static int parse_root(struct json_object *document, struct spec *spec, struct spec_container *container,
-                      struct failure *f) {
+static int parse_root(
+        struct json_object *document, struct spec *spec, struct spec_container *container, struct failure *f) {
         static const char *const applied[] = {"path", "readonly", NULL};
         static const struct unapplied none[] = {{NULL}};
         struct json_object *root = NULL;
@@ -138,8 +138,8 @@ static int parse_root(struct json_object *document, struct spec *spec, struct sp
         if (r != 0)
                 return r;
         if (!root)
-                return reader_fail(f, FAILURE_INVALID_SPEC, "/root",
-                                   "it is missing; give {\"path\": \"/the/root/directory\"}");
+                return reader_fail(
+                        f, FAILURE_INVALID_SPEC, "/root", "it is missing; give {\"path\": \"/the/root/directory\"}");
         r = document_parse_root_path(root, "/root", &container->root, f);
         if (r != 0)
                 return r;
@@ -171,8 +171,8 @@ int document_parse_oci(struct json_object *document, struct spec *spec, struct f
         if (r != 0)
                 return r;
         if (mounts) {
-                r = document_parse_mounts(mounts, "/mounts", &spec->warnings, &container->mounts, &container->n_mounts,
-                                          f);
+                r = document_parse_mounts(
+                        mounts, "/mounts", &spec->warnings, &container->mounts, &container->n_mounts, f);
                 if (r != 0)
                         return r;
         }

@@ -19,8 +19,8 @@ static int refuse_namespaces(struct json_object *object, const char *pointer, st
         if (!json_object_object_get_ex(object, "namespaces", NULL))
                 return 0;
         return reader_fail_member(f, FAILURE_NOT_SUPPORTED, pointer, "namespaces",
-                                  "this version of podmount takes no namespaces; "
-                                  "leave them out, and mount proc, sysfs, mqueue and cgroup from inside");
+                "this version of podmount takes no namespaces; "
+                "leave them out, and mount proc, sysfs, mqueue and cgroup from inside");
 }
 
 /* A name of a pod or container; NULL when there is none. */
@@ -33,9 +33,9 @@ static int parse_name(struct json_object *object, const char *pointer, char **re
                 return r;
         if (name && !name_is_valid(name))
                 return reader_fail_member(f, FAILURE_INVALID_SPEC, pointer, "name",
-                                          "\"%.80s\" is no name: 1 to 64 of A-Z a-z 0-9 . _ -, "
-                                          "the first a letter or digit",
-                                          name);
+                        "\"%.80s\" is no name: 1 to 64 of A-Z a-z 0-9 . _ -, "
+                        "the first a letter or digit",
+                        name);
         *ret = TAKE_PTR(name);
         return 0;
 }
@@ -49,9 +49,9 @@ static int parse_overlay(struct json_object *root, const char *pointer, enum spe
                 return r;
         if (overlay && strcmp(overlay, "tmpfs") != 0)
                 return reader_fail_member(f, FAILURE_INVALID_SPEC, pointer, "overlay",
-                                          "\"%.80s\" is no overlay of a root; the one there "
-                                          "is is \"tmpfs\"",
-                                          overlay);
+                        "\"%.80s\" is no overlay of a root; the one there "
+                        "is is \"tmpfs\"",
+                        overlay);
         *ret = overlay ? SPEC_OVERLAY_TMPFS : SPEC_OVERLAY_NONE;
         return 0;
 }
@@ -68,8 +68,8 @@ static int parse_root(struct json_object *object, struct spec_container *contain
         if (r != 0)
                 return r;
         if (!root)
-                return reader_fail(f, FAILURE_INVALID_SPEC, pointer,
-                                   "it is missing; give {\"path\": \"/the/root/directory\"}");
+                return reader_fail(
+                        f, FAILURE_INVALID_SPEC, pointer, "it is missing; give {\"path\": \"/the/root/directory\"}");
         r = reader_check_known(root, pointer, known, f);
         if (r != 0)
                 return r;
@@ -102,7 +102,7 @@ static int parse_container(struct json_object *object, struct spec_container *co
                 return r;
         if (!container->name)
                 return reader_fail_member(f, FAILURE_INVALID_SPEC, container->pointer, "name",
-                                          "it is missing; each container has a name");
+                        "it is missing; each container has a name");
         r = parse_root(object, container, f);
         if (r != 0)
                 return r;
@@ -122,9 +122,9 @@ static int check_unique(const struct spec *spec, struct failure *f) {
         for (const struct spec_container *container = spec->containers; container < last; container++)
                 if (strcmp(container->name, last->name) == 0)
                         return reader_fail_member(f, FAILURE_INVALID_SPEC, last->pointer, "name",
-                                                  "\"%s\" is the name of %s already; "
-                                                  "give each container a name of its own",
-                                                  last->name, container->pointer);
+                                "\"%s\" is the name of %s already; "
+                                "give each container a name of its own",
+                                last->name, container->pointer);
         return 0;
 }
 
@@ -132,11 +132,11 @@ static int parse_containers(struct json_object *array, struct spec *spec, struct
         size_t n = json_object_array_length(array);
 
         if (n == 0)
-                return reader_fail(f, FAILURE_INVALID_SPEC, "/containers",
-                                   "the array is empty; a pod has at least one container");
+                return reader_fail(
+                        f, FAILURE_INVALID_SPEC, "/containers", "the array is empty; a pod has at least one container");
         if (n > SPEC_CONTAINERS_MAX)
                 return reader_fail(f, FAILURE_INVALID_SPEC, "/containers",
-                                   "there are %zu containers, and a pod has at most %d", n, SPEC_CONTAINERS_MAX);
+                        "there are %zu containers, and a pod has at most %d", n, SPEC_CONTAINERS_MAX);
         for (size_t i = 0; i < n; i++) {
                 struct spec_container *container = array_append(&spec->containers, &spec->n_containers);
                 int r;
@@ -166,8 +166,8 @@ static int check_version(struct json_object *document, struct failure *f) {
         if (json_object_get_int64(version) == FORMAT_VERSION)
                 return 0;
         return reader_fail(f, FAILURE_INVALID_SPEC, "/podmount",
-                           "version %s of the format is not known to this podmount; write %d",
-                           json_object_to_json_string(version), FORMAT_VERSION);
+                "version %s of the format is not known to this podmount; write %d", json_object_to_json_string(version),
+                FORMAT_VERSION);
 }
 
 int document_parse_own(struct json_object *document, struct spec *spec, struct failure *f) {
@@ -191,7 +191,7 @@ int document_parse_own(struct json_object *document, struct spec *spec, struct f
         if (r != 0)
                 return r;
         if (!containers)
-                return reader_fail(f, FAILURE_INVALID_SPEC, "/containers",
-                                   "it is missing; a pod has at least one container");
+                return reader_fail(
+                        f, FAILURE_INVALID_SPEC, "/containers", "it is missing; a pod has at least one container");
         return parse_containers(containers, spec, f);
 }

@@ -51,9 +51,9 @@ struct spec *spec_free(struct spec *spec) {
 static int parse_text(const char *text, size_t size, uint64_t size_max, struct json_object **ret, struct failure *f) {
         if (size > size_max)
                 return reader_fail(f, FAILURE_INVALID_SPEC, "",
-                                   "it has %zu bytes, and the limit is %llu; split it, or have SpecSizeMax= "
-                                   "of podmountd.conf(5) raised",
-                                   size, (unsigned long long) size_max);
+                        "it has %zu bytes, and the limit is %llu; split it, or have SpecSizeMax= "
+                        "of podmountd.conf(5) raised",
+                        size, (unsigned long long) size_max);
         return json_parse(text, size, ret, f);
 }
 
@@ -64,8 +64,7 @@ static int parse_document(struct json_object *document, struct spec *spec, struc
                 if (json_object_object_get_ex(document, "ociVersion", NULL))
                         return document_parse_oci(document, spec, f);
         }
-        return reader_fail(
-                f, FAILURE_INVALID_SPEC, "",
+        return reader_fail(f, FAILURE_INVALID_SPEC, "",
                 "this is no spec: give an OCI config.json, an object with \"ociVersion\" and "
                 "\"root\", or podmount's own form, {\"podmount\": 1, \"containers\": […]}; see podmount-spec(5)");
 }
@@ -105,8 +104,8 @@ static int parse_one_mount(struct json_object *object, struct spec_mount **ret, 
         return 0;
 }
 
-int spec_parse_mounts(const char *text, size_t size, uint64_t size_max, struct spec_mount **ret, size_t *ret_n,
-                      struct failure *f) {
+int spec_parse_mounts(
+        const char *text, size_t size, uint64_t size_max, struct spec_mount **ret, size_t *ret_n, struct failure *f) {
         _cleanup_json_ struct json_object *document = NULL;
         enum json_type type;
         int r;
@@ -119,7 +118,7 @@ int spec_parse_mounts(const char *text, size_t size, uint64_t size_max, struct s
                 return parse_one_mount(document, ret, ret_n, f);
         if (type != json_type_array)
                 return reader_fail(f, FAILURE_INVALID_SPEC, "",
-                                   "give one OCI mount object or an array of them; see podmount-spec(5)");
+                        "give one OCI mount object or an array of them; see podmount-spec(5)");
         if (json_object_array_length(document) == 0)
                 return reader_fail(f, FAILURE_INVALID_SPEC, "", "the array has no mount in it");
         return document_parse_mounts(document, "", NULL, ret, ret_n, f);

@@ -16,8 +16,8 @@
 
 enum spec_limits {
         SPEC_CONTAINERS_MAX = 64,
-        SPEC_OPTIONS_MAX = 256,   /* of one mount */
-        SPEC_OPTION_MAX = 4096,   /* bytes of one option */
+        SPEC_OPTIONS_MAX = 256, /* of one mount */
+        SPEC_OPTION_MAX = 4096, /* bytes of one option */
 };
 
 /* Where a mount's content comes from. */
@@ -53,8 +53,8 @@ struct spec {
         char *name; /* NULL when the document has none */
         struct spec_container *containers;
         size_t n_containers;
-        char **warnings;  /* what of the document is not applied, a sentence each */
-        char *canonical;  /* the document in canonical form: what a retry is compared with, what the store keeps */
+        char **warnings; /* what of the document is not applied, a sentence each */
+        char *canonical; /* the document in canonical form: what a retry is compared with, what the store keeps */
 };
 
 /* Parses a whole document of at most `size_max` bytes. FAILURE_INVALID_SPEC (with the JSON pointer of the place at the
@@ -64,12 +64,12 @@ struct spec *spec_free(struct spec *spec);
 DEFINE_CLEANUP(struct spec *, spec_free)
 
 /* Parses the argument of Mount(): one OCI mount object or an array of them. Pointers are "" or "/0", "/1"… */
-int spec_parse_mounts(const char *text, size_t size, uint64_t size_max, struct spec_mount **ret, size_t *ret_n,
-                      struct failure *f);
+int spec_parse_mounts(
+        const char *text, size_t size, uint64_t size_max, struct spec_mount **ret, size_t *ret_n, struct failure *f);
 /* The one mount that a Bind() call stands for; type bind, options as given ("bind" is added if neither bind nor rbind
  * is there). FAILURE_INVALID_TARGET, FAILURE_INVALID_OPTION, FAILURE_INVALID_ARGS for the source. */
-int spec_mount_from_bind(const char *source, const char *target, char *const *options, struct spec_mount *ret,
-                         struct failure *f);
+int spec_mount_from_bind(
+        const char *source, const char *target, char *const *options, struct spec_mount *ret, struct failure *f);
 /* Writes a mount as a canonical OCI mount object: the store keeps it, a retry is compared with it. */
 int spec_mount_to_text(const struct spec_mount *mount, char **ret);
 void spec_mount_done(struct spec_mount *mount);

@@ -18,9 +18,9 @@ static int add_layer(struct compile *c, struct wanted_mount *w, const char *text
 
         if (w->n_lower >= LAYERS_MAX)
                 return reader_fail_member(c->f, FAILURE_INVALID_OPTION, w->pointer, "options",
-                                          "there are more than %d lower layers, which "
-                                          "is what overlay takes; merge some",
-                                          LAYERS_MAX);
+                        "there are more than %d lower layers, which "
+                        "is what overlay takes; merge some",
+                        LAYERS_MAX);
         layer = array_append(&w->lower, &w->n_lower);
         if (!layer)
                 return -ENOMEM;
@@ -88,14 +88,14 @@ int compile_layers(struct compile *c, struct wanted_mount *w) {
                 return r;
         if (w->n_lower == 0)
                 return reader_fail_member(c->f, FAILURE_INVALID_OPTION, w->pointer, "options",
-                                          "an overlay needs lowerdir=; give its lower layers");
+                        "an overlay needs lowerdir=; give its lower layers");
         if ((w->upper.kind == SOURCE_NONE) != (w->work.kind == SOURCE_NONE))
                 return reader_fail_member(c->f, FAILURE_INVALID_OPTION, w->pointer, "options",
-                                          "upperdir= and workdir= go together; give "
-                                          "both for a writable overlay, neither for a read-only one");
+                        "upperdir= and workdir= go together; give "
+                        "both for a writable overlay, neither for a read-only one");
         if (w->upper.kind == SOURCE_NONE && w->n_lower < 2)
                 return reader_fail_member(c->f, FAILURE_INVALID_OPTION, w->pointer, "options",
-                                          "an overlay without upperdir= needs at least "
-                                          "two lower layers; bind the one read-only instead");
+                        "an overlay without upperdir= needs at least "
+                        "two lower layers; bind the one read-only instead");
         return 0;
 }

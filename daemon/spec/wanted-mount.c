@@ -65,7 +65,7 @@ bool compile_is_bind(const struct spec_mount *mount, bool *ret_recursive) {
 }
 
 static int fail_member(struct compile *c, const struct wanted_mount *w, enum failure_kind kind, const char *member,
-                       const char *sentence) {
+        const char *sentence) {
         return reader_fail_member(c->f, kind, w->pointer, member, "%s", sentence);
 }
 
@@ -80,8 +80,8 @@ static int compile_bind(struct compile *c, struct wanted_mount *w, const struct 
                 return -ENOMEM;
         if (!mount->source)
                 return reader_fail(c->f, FAILURE_INVALID_SPEC, place,
-                                   "it is missing; a bind needs the absolute path of what is bound, or "
-                                   "fd:NAME for an fd of the call");
+                        "it is missing; a bind needs the absolute path of what is bound, or "
+                        "fd:NAME for an fd of the call");
         r = source_parse(mount->source, place, FAILURE_INVALID_SPEC, &w->source, c->f);
         if (r != 0)
                 return r;
@@ -97,9 +97,9 @@ static int compile_cgroup(struct compile *c, struct wanted_mount *w) {
                 return 0;
         if (w->n_data > 0)
                 return warning_add(&c->wanted->warnings,
-                                   "%s: the options of cgroup2 are one set for the whole host, whose own mounts "
-                                   "have these from now on",
-                                   w->pointer[0] != '\0' ? w->pointer : w->target);
+                        "%s: the options of cgroup2 are one set for the whole host, whose own mounts "
+                        "have these from now on",
+                        w->pointer[0] != '\0' ? w->pointer : w->target);
         w->kind = WANTED_BIND;
         w->recursive = v1 && !unified;
         free(w->type);
@@ -125,12 +125,12 @@ static int compile_namespace(struct compile *c, struct wanted_mount *w, const st
         w->deferred = !c->facts->caller_is_root;
         if (w->deferred)
                 return warning_add(&c->wanted->warnings,
-                                   "%s: %s at %s is deferred: which %s namespace it shows is not named, and "
-                                   "only root gets the host's; mount it from inside",
-                                   place, row->name, w->target, row->shows);
+                        "%s: %s at %s is deferred: which %s namespace it shows is not named, and "
+                        "only root gets the host's; mount it from inside",
+                        place, row->name, w->target, row->shows);
         return warning_add(&c->wanted->warnings,
-                           "%s: %s at %s shows the host's %s namespace, since the spec names none", place, row->name,
-                           w->target, row->shows);
+                "%s: %s at %s shows the host's %s namespace, since the spec names none", place, row->name, w->target,
+                row->shows);
 }
 
 /* No limit at all is root's to give: a tmpfs is memory. */
@@ -141,11 +141,11 @@ static int check_unlimited(struct compile *c, struct wanted_mount *w) {
                 const struct data_option *option = compile_find_data(w, *name);
 
                 if (option && !c->facts->caller_is_root &&
-                    strspn(option->value, "0") >= strcspn(option->value, "kKmMgGtTpPeE%"))
+                        strspn(option->value, "0") >= strcspn(option->value, "kKmMgGtTpPeE%"))
                         return reader_fail_member(c->f, FAILURE_ACCESS_DENIED, w->pointer, "options",
-                                                  "option %s=%s would take the limit away, which is for "
-                                                  "root; give a limit",
-                                                  *name, option->value);
+                                "option %s=%s would take the limit away, which is for "
+                                "root; give a limit",
+                                *name, option->value);
         }
         return 0;
 }
@@ -169,16 +169,16 @@ static int compile_label(struct compile *c, struct wanted_mount *w, const struct
                 return 0;
         if (source_is_fd(mount->source))
                 return fail_member(c, w, FAILURE_INVALID_SPEC, "source",
-                                   "this type is made anew and takes no fd; give a label, or leave it out");
+                        "this type is made anew and takes no fd; give a label, or leave it out");
         if (strlen(mount->source) > OPTION_VALUE_MAX)
-                return fail_member(c, w, FAILURE_INVALID_SPEC, "source",
-                                   "the label is longer than 255 bytes; give a shorter one");
+                return fail_member(
+                        c, w, FAILURE_INVALID_SPEC, "source", "the label is longer than 255 bytes; give a shorter one");
         w->source.text = strdup(mount->source);
         return w->source.text ? 0 : -ENOMEM;
 }
 
-static int compile_filesystem(struct compile *c, struct wanted_mount *w, const struct spec_mount *mount,
-                              const struct type_row *row) {
+static int compile_filesystem(
+        struct compile *c, struct wanted_mount *w, const struct spec_mount *mount, const struct type_row *row) {
         int r;
 
         w->kind = row->kind;
@@ -208,11 +208,11 @@ static int compile_filesystem(struct compile *c, struct wanted_mount *w, const s
 static int fail_type(struct compile *c, const struct wanted_mount *w, const struct spec_mount *mount) {
         if (!mount->type || strcmp(mount->type, "none") == 0)
                 return fail_member(c, w, FAILURE_INVALID_SPEC, "type",
-                                   "the mount has neither a type nor the option bind or rbind; give one");
+                        "the mount has neither a type nor the option bind or rbind; give one");
         return reader_fail_member(c->f, FAILURE_NOT_SUPPORTED, w->pointer, "type",
-                                  "podmount does not mount \"%.80s\"; it mounts bind, "
-                                  "rbind, tmpfs, devpts, proc, sysfs, mqueue, cgroup, cgroup2 and overlay",
-                                  mount->type);
+                "podmount does not mount \"%.80s\"; it mounts bind, "
+                "rbind, tmpfs, devpts, proc, sysfs, mqueue, cgroup, cgroup2 and overlay",
+                mount->type);
 }
 
 static int compile_typed(struct compile *c, struct wanted_mount *w, const struct spec_mount *mount) {

@@ -64,7 +64,7 @@ static int fail_option(struct compile *c, const struct asked *asked, enum failur
         if (!place)
                 return -ENOMEM;
         return reader_fail(c->f, kind, place, "option %.80s%s%s: %s", asked->option,
-                           asked->type ? " of type " : " of a bind", asked->type ? asked->type : "", sentence);
+                asked->type ? " of type " : " of a bind", asked->type ? asked->type : "", sentence);
 }
 
 static void fold_bits(uint64_t *set, uint64_t *clear, const struct option_row *row) {
@@ -78,15 +78,14 @@ static void fold_attribute(struct wanted_mount *w, const struct option_row *row)
                 fold_bits(&w->attr_set_below, &w->attr_clear_below, row);
 }
 
-static int fold_superblock(struct compile *c, struct wanted_mount *w, const struct asked *asked,
-                           const struct option_row *row) {
+static int fold_superblock(
+        struct compile *c, struct wanted_mount *w, const struct asked *asked, const struct option_row *row) {
         struct data_option *before = compile_find_data(w, row->superblock);
 
         if (row->set != 0 && (!asked->type || strcmp(row->superblock, "iversion") == 0))
                 return warning_add(&c->wanted->warnings, "%s: option %s is not applied: %s",
-                                   w->pointer[0] != '\0' ? w->pointer : w->target, row->name,
-                                   asked->type ? "the type has no such flag"
-                                               : "it is the file system's, not the bind's");
+                        w->pointer[0] != '\0' ? w->pointer : w->target, row->name,
+                        asked->type ? "the type has no such flag" : "it is the file system's, not the bind's");
         if (row->set != 0)
                 return set_data(w, row->superblock, NULL);
         if (before)
@@ -94,8 +93,8 @@ static int fold_superblock(struct compile *c, struct wanted_mount *w, const stru
         return 0;
 }
 
-static int fold_plain(struct compile *c, struct wanted_mount *w, const struct asked *asked,
-                      const struct option_row *row) {
+static int fold_plain(
+        struct compile *c, struct wanted_mount *w, const struct asked *asked, const struct option_row *row) {
         switch (row->kind) {
         case OPTION_ATTRIBUTE:
                 fold_attribute(w, row);
@@ -122,17 +121,16 @@ static int fold_plain(struct compile *c, struct wanted_mount *w, const struct as
         return 0;
 }
 
-static int fold_data(struct compile *c, struct wanted_mount *w, const struct asked *asked, const char *name,
-                     const char *value) {
+static int fold_data(
+        struct compile *c, struct wanted_mount *w, const struct asked *asked, const char *name, const char *value) {
         const struct data_row *row = asked->type ? option_find_data(asked->type, name) : NULL;
         _cleanup_failure_ struct failure inner = FAILURE_INIT;
         int r;
 
         if (!row)
                 return fail_option(c, asked, FAILURE_INVALID_OPTION,
-                                   option_find(name)
-                                           ? "it takes no value"
-                                           : "it is unknown; podmount-spec(5) lists the options that there are");
+                        option_find(name) ? "it takes no value"
+                                          : "it is unknown; podmount-spec(5) lists the options that there are");
         r = option_check_value(row, value, &inner);
         if (r > 0)
                 return fail_option(c, asked, inner.kind, inner.text ? inner.text : "the value is not valid");
@@ -140,7 +138,7 @@ static int fold_data(struct compile *c, struct wanted_mount *w, const struct ask
                 return r;
         if (!c->facts->caller_is_root && option_is_for_root(row, value))
                 return fail_option(c, asked, FAILURE_ACCESS_DENIED,
-                                   "it is for root, since it trusts the owner of the layers; leave it out");
+                        "it is for root, since it trusts the owner of the layers; leave it out");
         /* Only one option adds to those of its name. */
         return strcmp(name, "lowerdir+") == 0 ? compile_add_data(w, name, value) : set_data(w, name, value);
 }
@@ -184,9 +182,9 @@ static int check_granted(struct compile *c, const struct wanted_mount *w) {
         if (c->facts->caller_is_root || asked == 0)
                 return 0;
         return reader_fail_member(c->f, FAILURE_ACCESS_DENIED, w->pointer, "options",
-                                  "option %s is for root: everyone else's mounts have nosuid and nodev; "
-                                  "leave it out",
-                                  asked & MOUNT_ATTR_NOSUID ? "suid" : "dev");
+                "option %s is for root: everyone else's mounts have nosuid and nodev; "
+                "leave it out",
+                asked & MOUNT_ATTR_NOSUID ? "suid" : "dev");
 }
 
 /* A clone keeps what its source has. Someone who is not root may tighten that and not loosen it, else a read-only or

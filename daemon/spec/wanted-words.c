@@ -30,9 +30,9 @@ static int add_attributes(char ***words, uint64_t set, uint64_t clear, const cha
                         r = strv_appendf(words, "%s%s", prefix, set & pairs[i].bit ? pairs[i].set : pairs[i].cleared);
         if (r == 0 && clear & MOUNT_ATTR__ATIME)
                 r = strv_appendf(words, "%s%s", prefix,
-                                 set & MOUNT_ATTR_NOATIME       ? "noatime"
-                                 : set & MOUNT_ATTR_STRICTATIME ? "strictatime"
-                                                                : "relatime");
+                        set & MOUNT_ATTR_NOATIME       ? "noatime"
+                        : set & MOUNT_ATTR_STRICTATIME ? "strictatime"
+                                                       : "relatime");
         return r;
 }
 
@@ -81,13 +81,15 @@ static int add_data(char ***words, const struct wanted_mount *w) {
 
 int compile_words(struct wanted_mount *w) {
         bool clone = w->kind == WANTED_ROOT || w->kind == WANTED_BIND;
+        bool alike =
+                w->attr_set == w->attr_set_below && w->attr_clear == w->attr_clear_below; /* the r… words say it all */
         _cleanup_strv_ char **words = NULL;
         int r;
 
         r = strv_copy(NULL, &words);
         if (r == 0 && clone)
                 r = strv_append(&words, w->recursive ? "rbind" : "bind");
-        if (r == 0)
+        if (r == 0 && !alike)
                 r = add_attributes(&words, w->attr_set, w->attr_clear, "");
         if (r == 0)
                 r = add_attributes(&words, w->attr_set_below, w->attr_clear_below, "r");

@@ -82,8 +82,8 @@ static int compile_mounts(struct compile *c, size_t container, const struct spec
         return 0;
 }
 
-int wanted_from_spec(const struct spec *spec, const struct wanted_facts *facts, struct wanted **ret,
-                     struct failure *f) {
+int wanted_from_spec(
+        const struct spec *spec, const struct wanted_facts *facts, struct wanted **ret, struct failure *f) {
         _cleanup_(wanted_freep) struct wanted *wanted = calloc(1, sizeof(*wanted));
         struct compile c = {.facts = facts, .wanted = wanted, .f = f};
         int r;
@@ -111,7 +111,7 @@ int wanted_from_spec(const struct spec *spec, const struct wanted_facts *facts, 
 }
 
 int wanted_from_mounts(const char *container, const struct spec_mount *mounts, size_t n,
-                       const struct wanted_facts *facts, struct wanted **ret, struct failure *f) {
+        const struct wanted_facts *facts, struct wanted **ret, struct failure *f) {
         _cleanup_(wanted_freep) struct wanted *wanted = calloc(1, sizeof(*wanted));
         struct compile c = {.facts = facts, .wanted = wanted, .f = f};
         int r;

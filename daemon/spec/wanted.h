@@ -31,29 +31,29 @@ struct data_option {
 
 struct wanted_mount {
         enum wanted_kind kind;
-        size_t container;  /* index in the wanted's containers */
-        char *pointer;     /* JSON pointer, for errors */
-        char *target;      /* normalised, as the container sees it; "/" for a root */
-        char *type;        /* "bind" for WANTED_ROOT and WANTED_BIND, else the file-system type */
-        char *request;     /* the canonical OCI mount object (for a root NULL): retries are compared with it */
+        size_t container; /* index in the wanted's containers */
+        char *pointer;    /* JSON pointer, for errors */
+        char *target;     /* normalised, as the container sees it; "/" for a root */
+        char *type;       /* "bind" for WANTED_ROOT and WANTED_BIND, else the file-system type */
+        char *request;    /* the canonical OCI mount object (for a root NULL): retries are compared with it */
         struct source source;
         struct source *lower; /* WANTED_OVERLAY: topmost first */
         size_t n_lower;
-        struct source upper, work; /* SOURCE_NONE when absent: a read-only overlay */
-        bool recursive;               /* a clone with the mounts below the source */
-        uint64_t attr_set, attr_clear;/* MOUNT_ATTR_*, for the mount itself; a clone keeps what neither names */
-        bool attr_recursive;          /* the mounts below the source get attributes, too (rro and its like)… */
+        struct source upper, work;     /* SOURCE_NONE when absent: a read-only overlay */
+        bool recursive;                /* a clone with the mounts below the source */
+        uint64_t attr_set, attr_clear; /* MOUNT_ATTR_*, for the mount itself; a clone keeps what neither names */
+        bool attr_recursive;           /* the mounts below the source get attributes, too (rro and its like)… */
         uint64_t attr_set_below, attr_clear_below; /* …these; 0 unless attr_recursive. "rbind,rro,exec" has RDONLY in
                                        * both set masks and NOEXEC in attr_clear alone */
-        uint64_t propagation;         /* MS_SHARED…; never 0 after compilation */
+        uint64_t propagation;                      /* MS_SHARED…; never 0 after compilation */
         bool propagation_recursive;
-        struct data_option *data;     /* fsconfig(2) strings and flags, in order */
+        struct data_option *data; /* fsconfig(2) strings and flags, in order */
         size_t n_data;
         enum wanted_namespace name_space;
-        bool deferred;                /* waits until its namespace is named; recorded, not made */
-        char **options;               /* the effective options as words, for people */
-        enum spec_overlay overlay;    /* WANTED_ROOT */
-        uint64_t overlay_size;        /* bytes of the tmpfs of SPEC_OVERLAY_TMPFS */
+        bool deferred;             /* waits until its namespace is named; recorded, not made */
+        char **options;            /* the effective options as words, for people */
+        enum spec_overlay overlay; /* WANTED_ROOT */
+        uint64_t overlay_size;     /* bytes of the tmpfs of SPEC_OVERLAY_TMPFS */
 };
 
 struct wanted {
@@ -80,6 +80,6 @@ struct wanted_facts {
 int wanted_from_spec(const struct spec *spec, const struct wanted_facts *facts, struct wanted **ret, struct failure *f);
 /* Compiles the mounts of a Mount() or Bind() call for one container (its name becomes containers[0]). */
 int wanted_from_mounts(const char *container, const struct spec_mount *mounts, size_t n,
-                       const struct wanted_facts *facts, struct wanted **ret, struct failure *f);
+        const struct wanted_facts *facts, struct wanted **ret, struct failure *f);
 struct wanted *wanted_free(struct wanted *wanted);
 DEFINE_CLEANUP(struct wanted *, wanted_free)

@@ -30,16 +30,16 @@ static inline void refuse(const char *text, enum failure_kind kind, const char *
         struct spec *spec = NULL;
         int r = spec_parse(text, strlen(text), SIZE_MAX_OF_SPEC, &spec, &f);
 
-        ck_assert_msg(r == (int) kind && f.kind == kind, "%.200s: %d, kind %d, %s", text, r, f.kind,
-                      f.text ? f.text : "");
+        ck_assert_msg(
+                r == (int) kind && f.kind == kind, "%.200s: %d, kind %d, %s", text, r, f.kind, f.text ? f.text : "");
         ck_assert_ptr_null(spec);
         ck_assert_msg(f.text && strncmp(f.text, begin, strlen(begin)) == 0, "%s, not %s", f.text, begin);
         ck_assert_msg(strstr(f.text, more) != NULL, "no %s in: %s", more, f.text);
 }
 
 /* One mount object, given with ' for ", compiled alone. */
-static inline int compile_one(const char *quoted, const struct wanted_facts *facts, struct wanted **ret,
-                              struct failure *f) {
+static inline int compile_one(
+        const char *quoted, const struct wanted_facts *facts, struct wanted **ret, struct failure *f) {
         _cleanup_free_ char *text = strdup(quoted);
         struct spec_mount *mounts = NULL;
         size_t n = 0;
@@ -70,13 +70,13 @@ static inline struct wanted *want(const char *quoted, const struct wanted_facts 
 }
 
 static inline void refuse_mount(const char *quoted, const struct wanted_facts *facts, enum failure_kind kind,
-                                const char *begin, const char *more) {
+        const char *begin, const char *more) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         struct wanted *wanted = NULL;
         int r = compile_one(quoted, facts, &wanted, &f);
 
-        ck_assert_msg(r == (int) kind && f.kind == kind, "%s: %d, kind %d, %s", quoted, r, f.kind,
-                      f.text ? f.text : "");
+        ck_assert_msg(
+                r == (int) kind && f.kind == kind, "%s: %d, kind %d, %s", quoted, r, f.kind, f.text ? f.text : "");
         ck_assert_ptr_null(wanted);
         ck_assert_msg(f.text && strncmp(f.text, begin, strlen(begin)) == 0, "%s, not %s", f.text, begin);
         ck_assert_msg(strstr(f.text, more) != NULL, "no %s in: %s", more, f.text);

@@ -28,15 +28,15 @@ static void check(const char *type, const struct attributes *a, const struct wan
         const struct wanted_mount *w;
 
         ck_assert_int_gt(asprintf(&text, "{'destination': '/a', 'type': '%s', 'source': '/s', 'options': [%s]}", type,
-                                  a->options),
-                         0);
+                                 a->options),
+                0);
         wanted = want(text, facts);
         w = wanted->mounts;
         ck_assert_msg(w->attr_set == a->set && w->attr_clear == a->clear, "%s: set %#lx clear %#lx", text,
-                      (unsigned long) w->attr_set, (unsigned long) w->attr_clear);
+                (unsigned long) w->attr_set, (unsigned long) w->attr_clear);
         ck_assert_msg(w->attr_set_below == a->set_below && w->attr_clear_below == a->clear_below,
-                      "%s below: set %#lx clear %#lx", text, (unsigned long) w->attr_set_below,
-                      (unsigned long) w->attr_clear_below);
+                "%s below: set %#lx clear %#lx", text, (unsigned long) w->attr_set_below,
+                (unsigned long) w->attr_clear_below);
         ck_assert_int_eq(w->attr_recursive, (a->set_below | a->clear_below) != 0);
 }
 
@@ -112,7 +112,7 @@ START_TEST(test_user) {
                 {"'rbind'", SAFE, 0, SAFE},
                 {"'rbind', 'ro'", SAFE | RO, 0, SAFE},
                 {"'rbind', 'rro', 'rnoexec', 'rnoatime'", SAFE | RO | NOEXEC | NOATIME, ATIME,
-                 SAFE | RO | NOEXEC | NOATIME, ATIME},
+                        SAFE | RO | NOEXEC | NOATIME, ATIME},
                 {"'rbind', 'rrw', 'rexec'", SAFE, 0, SAFE},
         };
         static const struct attributes fresh[] = {
@@ -129,10 +129,10 @@ START_TEST(test_user) {
         for (size_t i = 0; i < ELEMENTSOF(refused); i++) {
                 _cleanup_free_ char *bind = NULL, *tmpfs = NULL;
 
-                ck_assert_int_gt(asprintf(&bind,
-                                          "{'destination': '/a', 'type': 'rbind', 'source': '/s', 'options': ['%s']}",
-                                          refused[i]),
-                                 0);
+                ck_assert_int_gt(
+                        asprintf(&bind, "{'destination': '/a', 'type': 'rbind', 'source': '/s', 'options': ['%s']}",
+                                refused[i]),
+                        0);
                 ck_assert_int_gt(
                         asprintf(&tmpfs, "{'destination': '/a', 'type': 'tmpfs', 'options': ['%s']}", refused[i]), 0);
                 refuse_mount(bind, &as_user, FAILURE_ACCESS_DENIED, "/options: option ", "is for root");
@@ -174,10 +174,10 @@ START_TEST(test_propagation) {
                 _cleanup_(wanted_freep) struct wanted *wanted = NULL;
                 _cleanup_free_ char *text = NULL;
 
-                ck_assert_int_gt(asprintf(&text,
-                                          "{'destination': '/a', 'type': 'bind', 'source': '/s', 'options': [%s]}",
-                                          cases[i].options),
-                                 0);
+                ck_assert_int_gt(
+                        asprintf(&text, "{'destination': '/a', 'type': 'bind', 'source': '/s', 'options': [%s]}",
+                                cases[i].options),
+                        0);
                 wanted = want(text, &as_root);
                 ck_assert_uint_eq(wanted->mounts->propagation, cases[i].propagation);
                 ck_assert_int_eq(wanted->mounts->propagation_recursive, cases[i].recursive);
@@ -205,7 +205,7 @@ START_TEST(test_superblock) {
         _cleanup_(wanted_freep) struct wanted *bind =
                 want("{'destination': '/a', 'type': 'bind', 'source': '/s', 'options': "
                      "['sync', 'async', 'nolazytime']}",
-                     &as_root);
+                        &as_root);
 
         ck_assert_uint_eq(tmpfs->mounts->n_data, 3);
         ck_assert_str_eq(tmpfs->mounts->data[0].name, "lazytime");
@@ -227,20 +227,22 @@ static void check_words(const char *quoted, const struct wanted_facts *facts, co
 }
 
 START_TEST(test_words) {
+        check_words("{'destination': '/a', 'type': 'rbind', 'source': '/s', 'options': ['rro', 'rexec']}", &as_root,
+                "rbind,rro,rexec,rshared");
         check_words("{'destination': '/a', 'type': 'bind', 'source': '/s'}", &as_root, "bind,shared");
         check_words("{'destination': '/a', 'type': 'bind', 'source': '/s', 'options': ['rw', 'noatime']}", &as_root,
-                    "bind,rw,noatime,shared");
+                "bind,rw,noatime,shared");
         check_words("{'destination': '/a', 'type': 'rbind', 'source': '/s', 'options': ['rro', 'exec']}", &as_root,
-                    "rbind,ro,exec,rro,rshared");
+                "rbind,ro,exec,rro,rshared");
         check_words("{'destination': '/a', 'type': 'rbind', 'source': '/s', 'options': ['ro', 'rslave']}", &as_user,
-                    "rbind,ro,nosuid,nodev,rnosuid,rnodev,rslave");
+                "rbind,ro,nosuid,nodev,rnosuid,rnodev,rslave");
         check_words("{'destination': '/a', 'type': 'tmpfs', 'options': ['mode=755', 'unbindable', 'relatime']}",
-                    &as_user, "nosuid,nodev,relatime,unbindable,mode=755,size=67108864");
+                &as_user, "nosuid,nodev,relatime,unbindable,mode=755,size=67108864");
         check_words("{'destination': '/a', 'type': 'overlay', 'options': ['lowerdir=/1:fd:2', 'workdir=/w', "
                     "'upperdir=/u']}",
-                    &as_root, "nosuid,nodev,shared,lowerdir+=/1,lowerdir+=fd:2,upperdir=/u,workdir=/w");
+                &as_root, "nosuid,nodev,shared,lowerdir+=/1,lowerdir+=fd:2,upperdir=/u,workdir=/w");
 }
 END_TEST
 
 UNIT_MAIN("attributes", test_root_clone, test_root_fresh, test_user, test_user_root, test_propagation, test_superblock,
-          test_words)
+        test_words)

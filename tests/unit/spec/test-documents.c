@@ -8,8 +8,8 @@
 
 #include "tests/unit/spec/spec-cases.h"
 
-static void compile(const char *text, size_t size, const struct wanted_facts *facts, struct spec **ret_spec,
-                    struct wanted **ret) {
+static void compile(
+        const char *text, size_t size, const struct wanted_facts *facts, struct spec **ret_spec, struct wanted **ret) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         int r = spec_parse(text, size, SIZE_MAX_OF_SPEC, ret_spec, &f);
 
@@ -52,10 +52,10 @@ static char *generate(const char *runtime) {
 }
 
 static void check_runtime(const char *runtime) {
-        static const char *const destinations[] = {"/",        "/proc",       "/dev", "/dev/pts",
-                                                   "/dev/shm", "/dev/mqueue", "/sys", "/sys/fs/cgroup"};
-        static const char *const told[] = {"/process",          "/hostname",          "/linux/resources",
-                                           "/linux/namespaces", "/linux/maskedPaths", "/linux/readonlyPaths"};
+        static const char *const destinations[] = {
+                "/", "/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys", "/sys/fs/cgroup"};
+        static const char *const told[] = {"/process", "/hostname", "/linux/resources", "/linux/namespaces",
+                "/linux/maskedPaths", "/linux/readonlyPaths"};
         _cleanup_free_ char *text = generate(runtime);
         _cleanup_(spec_freep) struct spec *spec = NULL;
         _cleanup_(wanted_freep) struct wanted *root = NULL, *user = NULL;

@@ -61,7 +61,7 @@ START_TEST(test_same) {
 
                 ck_assert_msg(strcmp(type, "plain") == 0 ? option_find(option) != NULL
                                                          : option_find_data(type, option) != NULL,
-                              "podmount-spec(5) has %s, which is in no table", *name);
+                        "podmount-spec(5) has %s, which is in no table", *name);
         }
         ck_assert_uint_eq(strv_length(names), n_rows);
 }

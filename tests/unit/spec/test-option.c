@@ -182,8 +182,8 @@ START_TEST(test_values) {
 
                 ck_assert_msg(row != NULL, "%s %s", c->type, c->name);
                 r = option_check_value(row, c->value, &f);
-                ck_assert_msg(r == (c->good ? 0 : FAILURE_INVALID_OPTION), "%s=%s: %d %s", c->name, c->value, r,
-                              f.text);
+                ck_assert_msg(
+                        r == (c->good ? 0 : FAILURE_INVALID_OPTION), "%s=%s: %d %s", c->name, c->value, r, f.text);
                 ck_assert_msg(c->good || strstr(f.text, c->name), "%s not in: %s", c->name, f.text);
         }
 }

@@ -70,9 +70,9 @@ START_TEST(test_bind) {
 
         check_bind("/s", NULL, "{\"destination\":\"/a/b\",\"options\":[\"bind\"],\"source\":\"/s\",\"type\":\"bind\"}");
         check_bind("/s/.", ro,
-                   "{\"destination\":\"/a/b\",\"options\":[\"ro\",\"bind\"],\"source\":\"/s\",\"type\":\"bind\"}");
+                "{\"destination\":\"/a/b\",\"options\":[\"ro\",\"bind\"],\"source\":\"/s\",\"type\":\"bind\"}");
         check_bind("fd:x", rbind,
-                   "{\"destination\":\"/a/b\",\"options\":[\"rro\",\"rbind\"],\"source\":\"fd:x\",\"type\":\"bind\"}");
+                "{\"destination\":\"/a/b\",\"options\":[\"rro\",\"rbind\"],\"source\":\"fd:x\",\"type\":\"bind\"}");
 }
 END_TEST
 
@@ -100,8 +100,8 @@ START_TEST(test_bind_refused) {
 
                 if (cases[i].option)
                         ck_assert_int_eq(strv_append(&options, cases[i].option), 0);
-                ck_assert_int_eq(spec_mount_from_bind(cases[i].source, cases[i].target, options, &mount, &f),
-                                 cases[i].kind);
+                ck_assert_int_eq(
+                        spec_mount_from_bind(cases[i].source, cases[i].target, options, &mount, &f), cases[i].kind);
                 ck_assert_msg(strncmp(f.text, cases[i].begin, strlen(cases[i].begin)) == 0, "%s", f.text);
                 ck_assert_ptr_null(mount.pointer);
         }
@@ -157,4 +157,4 @@ START_TEST(test_no_fd_names) {
 END_TEST
 
 UNIT_MAIN("spec-mount", test_mounts, test_mounts_refused, test_bind, test_bind_refused, test_text_again, test_fd_names,
-          test_no_fd_names)
+        test_no_fd_names)

@@ -40,8 +40,8 @@ START_TEST(test_own) {
         _cleanup_(spec_freep) struct spec *spec = parse(
                 "{\"podmount\": 1, \"name\": \"shop\", \"containers\": ["
                 "{\"name\": \"web\", \"root\": {\"path\": \"fd:root\", \"readonly\": true, \"overlay\": \"tmpfs\"}, "
-                "\"mounts\": [{\"destination\": \"/d\", \"type\": \"bind\", \"source\": \"fd:d\"}]}, " BOX("db",
-                                                                                                           "") "]}");
+                "\"mounts\": [{\"destination\": \"/d\", \"type\": \"bind\", \"source\": \"fd:d\"}]}, " BOX(
+                        "db", "") "]}");
 
         ck_assert_str_eq(spec->name, "shop");
         ck_assert_uint_eq(spec->n_containers, 2);
@@ -125,7 +125,7 @@ static const struct refusal refusals[] = {
         {OCI(", \"ociVersion\": \"1.0\""), FAILURE_INVALID_SPEC, "Not valid JSON", ""},
         {OCI(", \"a\\u0000b\": 1"), FAILURE_INVALID_SPEC, "Not valid JSON", "NUL"},
         {OCI_MOUNT("{\"destination\": \"/a\\u0000/etc\", \"type\": \"tmpfs\"}"), FAILURE_INVALID_SPEC, "Not valid JSON",
-         "NUL"},
+                "NUL"},
         /* OCI: version and root */
         {"{\"ociVersion\": 1, \"root\": {\"path\": \"/r\"}}", FAILURE_INVALID_SPEC, "/ociVersion: ", "a string"},
         {"{\"ociVersion\": \"2.0.0\", \"root\": {\"path\": \"/r\"}}", FAILURE_INVALID_SPEC, "/ociVersion: ", "1.x"},
@@ -136,13 +136,13 @@ static const struct refusal refusals[] = {
         {"{\"ociVersion\": \"1.0\", \"root\": {}}", FAILURE_INVALID_SPEC, "/root/path: ", "missing"},
         {"{\"ociVersion\": \"1.0\", \"root\": {\"path\": 1}}", FAILURE_INVALID_SPEC, "/root/path: ", "a string"},
         {"{\"ociVersion\": \"1.0\", \"root\": {\"path\": \"rootfs\"}}", FAILURE_INVALID_SPEC,
-         "/root/path: ", "podmountctl"},
+                "/root/path: ", "podmountctl"},
         {"{\"ociVersion\": \"1.0\", \"root\": {\"path\": \"/a/../b\"}}", FAILURE_INVALID_SPEC,
-         "/root/path: ", "\"..\""},
+                "/root/path: ", "\"..\""},
         {"{\"ociVersion\": \"1.0\", \"root\": {\"path\": \"fd:a b\"}}", FAILURE_INVALID_SPEC,
-         "/root/path: ", "names no fd"},
+                "/root/path: ", "names no fd"},
         {"{\"ociVersion\": \"1.0\", \"root\": {\"path\": \"/r\", \"readonly\": \"yes\"}}", FAILURE_INVALID_SPEC,
-         "/root/readonly: ", "true or false"},
+                "/root/readonly: ", "true or false"},
         /* OCI: the rest */
         {OCI(", \"mounts\": {}"), FAILURE_INVALID_SPEC, "/mounts: ", "an array"},
         {OCI(", \"process\": 1"), FAILURE_INVALID_SPEC, "/process: ", "an object"},
@@ -160,18 +160,18 @@ static const struct refusal refusals[] = {
         {OCI_MOUNT("{\"destination\": \"/a\", \"type\": 1}"), FAILURE_INVALID_SPEC, "/mounts/0/type: ", "a string"},
         {OCI_MOUNT("{\"destination\": \"/a\", \"type\": \"\"}"), FAILURE_INVALID_SPEC, "/mounts/0/type: ", "empty"},
         {OCI_MOUNT("{\"destination\": \"/a\", \"source\": true}"), FAILURE_INVALID_SPEC,
-         "/mounts/0/source: ", "a string"},
+                "/mounts/0/source: ", "a string"},
         {OCI_MOUNT("{\"destination\": \"/a\", \"options\": \"ro\"}"), FAILURE_INVALID_SPEC,
-         "/mounts/0/options: ", "an array"},
+                "/mounts/0/options: ", "an array"},
         {OCI_MOUNT("{\"destination\": \"/a\", \"options\": [1]}"), FAILURE_INVALID_SPEC,
-         "/mounts/0/options/0: ", "a string"},
+                "/mounts/0/options/0: ", "a string"},
         {OCI_MOUNT("{\"destination\": \"/a\", \"options\": [\"ro\", null]}"), FAILURE_INVALID_SPEC,
-         "/mounts/0/options/1: ", "null"},
+                "/mounts/0/options/1: ", "null"},
         {OCI_MOUNT("{\"destination\": \"/a\", \"uidMappings\": []}"), FAILURE_NOT_SUPPORTED,
-         "/mounts/0/uidMappings: ", "fd"},
+                "/mounts/0/uidMappings: ", "fd"},
         {OCI_MOUNT("{\"destination\": \"/a\"}, {\"destination\": \"/b\"}, {\"destination\": \"//b/\"}, "
                    "{\"destination\": \"/a\"}"),
-         FAILURE_INVALID_SPEC, "/mounts/2/destination: ", "/mounts/1"},
+                FAILURE_INVALID_SPEC, "/mounts/2/destination: ", "/mounts/1"},
         /* podmount's own */
         {"{\"podmount\": 2, \"containers\": []}", FAILURE_INVALID_SPEC, "/podmount: ", "write 1"},
         {"{\"podmount\": \"1\", \"containers\": []}", FAILURE_INVALID_SPEC, "/podmount: ", "a number"},
@@ -181,9 +181,9 @@ static const struct refusal refusals[] = {
         {OWN(""), FAILURE_INVALID_SPEC, "/containers: ", "empty"},
         {"{\"podmount\": 1, \"contaners\": []}", FAILURE_INVALID_SPEC, "/contaners: ", "podmount, name, containers"},
         {"{\"podmount\": 1, \"ociVersion\": \"1.0\", \"containers\": []}", FAILURE_INVALID_SPEC,
-         "/ociVersion: ", "unknown"},
+                "/ociVersion: ", "unknown"},
         {"{\"podmount\": 1, \"namespaces\": {}, \"containers\": []}", FAILURE_NOT_SUPPORTED,
-         "/namespaces: ", "leave them out"},
+                "/namespaces: ", "leave them out"},
         {"{\"podmount\": 1, \"name\": \"a/b\", \"containers\": []}", FAILURE_INVALID_SPEC, "/name: ", "no name"},
         {"{\"podmount\": 1, \"name\": \"a\\nb\", \"containers\": []}", FAILURE_INVALID_SPEC, "/name: ", "no name"},
         {OWN("1"), FAILURE_INVALID_SPEC, "/containers/0: ", "an object"},
@@ -193,17 +193,17 @@ static const struct refusal refusals[] = {
         {OWN("{\"name\": \"a\"}"), FAILURE_INVALID_SPEC, "/containers/0/root: ", "missing"},
         {OWN("{\"name\": \"a\", \"root\": \"/r\"}"), FAILURE_INVALID_SPEC, "/containers/0/root: ", "an object"},
         {OWN("{\"name\": \"a\", \"root\": {\"path\": \"r\"}}"), FAILURE_INVALID_SPEC,
-         "/containers/0/root/path: ", "relative"},
+                "/containers/0/root/path: ", "relative"},
         {OWN("{\"name\": \"a\", \"root\": {\"path\": \"/r\", \"readOnly\": true}}"), FAILURE_INVALID_SPEC,
-         "/containers/0/root/readOnly: ", "path, readonly, overlay"},
+                "/containers/0/root/readOnly: ", "path, readonly, overlay"},
         {OWN("{\"name\": \"a\", \"root\": {\"path\": \"/r\", \"overlay\": \"disk\"}}"), FAILURE_INVALID_SPEC,
-         "/containers/0/root/overlay: ", "tmpfs"},
+                "/containers/0/root/overlay: ", "tmpfs"},
         {OWN("{\"name\": \"a\", \"root\": {\"path\": \"/r\", \"overlay\": true}}"), FAILURE_INVALID_SPEC,
-         "/containers/0/root/overlay: ", "a string"},
+                "/containers/0/root/overlay: ", "a string"},
         {OWN(BOX("a", ", \"mount\": []")), FAILURE_INVALID_SPEC, "/containers/0/mount: ", "unknown"},
         {OWN(BOX("a", ", \"namespaces\": {}")), FAILURE_NOT_SUPPORTED, "/containers/0/namespaces: ", ""},
         {OWN(BOX("a", ", \"mounts\": [{\"destination\": \"/a\", \"option\": []}]")), FAILURE_INVALID_SPEC,
-         "/containers/0/mounts/0/option: ", "destination, type, source, options"},
+                "/containers/0/mounts/0/option: ", "destination, type, source, options"},
         {OWN(BOX("a", ", \"mo~unt/s\": []")), FAILURE_INVALID_SPEC, "/containers/0/mo~0unt~1s: ", "unknown"},
 };
 
@@ -232,13 +232,13 @@ START_TEST(test_limits) {
         _cleanup_free_ char *many = repeat("{\"podmount\": 1, \"containers\": [", "{}", ",", 65, "]}");
         _cleanup_free_ char *options = repeat("{\"ociVersion\": \"1.0\", \"root\": {\"path\": \"/r\"}, \"mounts\": "
                                               "[{\"destination\": \"/a\", \"options\": [",
-                                              "\"ro\"", ",", 257, "]}]}");
+                "\"ro\"", ",", 257, "]}]}");
         _cleanup_free_ char *option = repeat("{\"ociVersion\": \"1.0\", \"root\": {\"path\": \"/r\"}, \"mounts\": "
                                              "[{\"destination\": \"/a\", \"options\": [\"",
-                                             "x", "", 4097, "\"]}]}");
+                "x", "", 4097, "\"]}]}");
         _cleanup_free_ char *path = repeat("{\"ociVersion\": \"1.0\", \"root\": {\"path\": \"/r\"}, \"mounts\": "
                                            "[{\"destination\": \"",
-                                           "/x", "", 2048, "\"}]}");
+                "/x", "", 2048, "\"}]}");
         _cleanup_free_ char *component =
                 repeat("{\"ociVersion\": \"1.0\", \"root\": {\"path\": \"/", "x", "", 256, "\"}}");
         _cleanup_free_ char *name = repeat("{\"podmount\": 1, \"name\": \"", "x", "", 10000, "\", \"containers\": []}");
@@ -276,4 +276,4 @@ START_TEST(test_many_mounts) {
 END_TEST
 
 UNIT_MAIN("spec", test_oci, test_own, test_canonical, test_warnings, test_warnings_bounded, test_refusals, test_limits,
-          test_many_mounts)
+        test_many_mounts)

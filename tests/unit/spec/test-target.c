@@ -51,7 +51,7 @@ START_TEST(test_targets) {
                 const char *refusal = target_refusal(cases[i].target, cases[i].type);
 
                 ck_assert_msg((refusal == NULL) == cases[i].allowed, "%s at %s: %s", cases[i].type, cases[i].target,
-                              refusal ? refusal : "allowed");
+                        refusal ? refusal : "allowed");
         }
 }
 END_TEST

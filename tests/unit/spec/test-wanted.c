@@ -58,12 +58,12 @@ START_TEST(test_bind) {
                 want("{'destination': '/a', 'type': 'rbind', 'source': 'fd:x'}", &as_root);
         _cleanup_(wanted_freep) struct wanted *option = want("{'destination': '/a', 'type': 'none', 'source': '/s', "
                                                              "'options': ['bind', 'rbind']}",
-                                                             &as_root);
+                &as_root);
         _cleanup_(wanted_freep) struct wanted *untyped =
                 want("{'destination': '/a', 'source': '/s', 'options': ['bind']}", &as_root);
         _cleanup_(wanted_freep) struct wanted *other = want("{'destination': '/a', 'type': 'tmpfs', 'source': '/s', "
                                                             "'options': ['rbind']}",
-                                                            &as_root);
+                &as_root);
 
         ck_assert_int_eq(plain->mounts->kind, WANTED_BIND);
         ck_assert_int_eq(plain->mounts->source.kind, SOURCE_PATH);
@@ -91,45 +91,45 @@ START_TEST(test_refused) {
                 {"{'destination': '/a'}", FAILURE_INVALID_SPEC, "/type: ", "neither"},
                 {"{'destination': '/a', 'type': 'none'}", FAILURE_INVALID_SPEC, "/type: ", "neither"},
                 {"{'destination': '/a', 'type': 'ext4', 'source': '/dev/sda'}", FAILURE_NOT_SUPPORTED,
-                 "/type: ", "tmpfs, devpts, proc"},
+                        "/type: ", "tmpfs, devpts, proc"},
                 {"{'destination': '/a', 'type': 'bind'}", FAILURE_INVALID_SPEC, "/source: ", "missing"},
                 {"{'destination': '/a', 'type': 'bind', 'source': 's'}", FAILURE_INVALID_SPEC, "/source: ", "relative"},
                 {"{'destination': '/a', 'type': 'bind', 'source': '/s/../t'}", FAILURE_INVALID_SPEC,
-                 "/source: ", "\"..\""},
+                        "/source: ", "\"..\""},
                 {"{'destination': '/a', 'type': 'bind', 'source': 'fd:/'}", FAILURE_INVALID_SPEC,
-                 "/source: ", "names no fd"},
+                        "/source: ", "names no fd"},
                 {"{'destination': '/a', 'type': 'tmpfs', 'source': 'fd:x'}", FAILURE_INVALID_SPEC,
-                 "/source: ", "takes no fd"},
+                        "/source: ", "takes no fd"},
                 {"{'destination': '/proc', 'type': 'tmpfs'}", FAILURE_INVALID_TARGET, "/destination: ", "type proc"},
                 {"{'destination': '/a', 'type': 'tmpfs', 'options': ['foo']}", FAILURE_INVALID_OPTION,
-                 "/options/0: ", "option foo of type tmpfs"},
+                        "/options/0: ", "option foo of type tmpfs"},
                 {"{'destination': '/a', 'type': 'tmpfs', 'options': ['ro', 'foo=1']}", FAILURE_INVALID_OPTION,
-                 "/options/1: ", "podmount-spec(5)"},
+                        "/options/1: ", "podmount-spec(5)"},
                 {"{'destination': '/a', 'type': 'bind', 'source': '/s', 'options': ['size=1']}", FAILURE_INVALID_OPTION,
-                 "/options/0: ", "of a bind"},
+                        "/options/0: ", "of a bind"},
                 {"{'destination': '/a', 'type': 'tmpfs', 'options': ['ro=1']}", FAILURE_INVALID_OPTION,
-                 "/options/0: ", "takes no value"},
+                        "/options/0: ", "takes no value"},
                 {"{'destination': '/a', 'type': 'tmpfs', 'options': ['ro,nosuid']}", FAILURE_INVALID_OPTION,
-                 "/options/0: ", "unknown"},
+                        "/options/0: ", "unknown"},
                 {"{'destination': '/a', 'type': 'tmpfs', 'options': ['size=lots']}", FAILURE_INVALID_OPTION,
-                 "/options/0: ", "64m"},
+                        "/options/0: ", "64m"},
                 {"{'destination': '/a', 'type': 'cgroup', 'options': ['release_agent=/bin/sh']}",
-                 FAILURE_INVALID_OPTION, "/options/0: ", "unknown"},
+                        FAILURE_INVALID_OPTION, "/options/0: ", "unknown"},
                 {"{'destination': '/a', 'type': 'tmpfs', 'options': ['remount']}", FAILURE_NOT_SUPPORTED,
-                 "/options/0: ", "anew"},
+                        "/options/0: ", "anew"},
                 {"{'destination': '/a', 'type': 'bind', 'source': '/s', 'options': ['idmap']}", FAILURE_NOT_SUPPORTED,
-                 "/options/0: ", "fd"},
+                        "/options/0: ", "fd"},
                 {"{'destination': '/a', 'type': 'bind', 'source': '/s', 'options': ['ridmap']}", FAILURE_NOT_SUPPORTED,
-                 "/options/0: ", "fd"},
+                        "/options/0: ", "fd"},
                 {"{'destination': '/a', 'type': 'tmpfs', 'options': ['tmpcopyup']}", FAILURE_NOT_SUPPORTED,
-                 "/options/0: ", "copy"},
+                        "/options/0: ", "copy"},
                 {"{'destination': '/a', 'type': 'overlay'}", FAILURE_INVALID_OPTION, "/options: ", "lowerdir="},
                 {"{'destination': '/a', 'type': 'overlay', 'options': ['lowerdir=/l']}", FAILURE_INVALID_OPTION,
-                 "/options: ", "two lower"},
+                        "/options: ", "two lower"},
                 {"{'destination': '/a', 'type': 'overlay', 'options': ['lowerdir=/l', 'upperdir=/u']}",
-                 FAILURE_INVALID_OPTION, "/options: ", "go together"},
+                        FAILURE_INVALID_OPTION, "/options: ", "go together"},
                 {"{'destination': '/a', 'type': 'overlay', 'options': ['lowerdir=l']}", FAILURE_INVALID_OPTION,
-                 "/options/0: ", "relative"},
+                        "/options/0: ", "relative"},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -144,7 +144,7 @@ START_TEST(test_tmpfs) {
                 want("{'destination': '/a', 'type': 'tmpfs', 'source': 'label'}", &as_user);
         _cleanup_(wanted_freep) struct wanted *sized = want("{'destination': '/a', 'type': 'tmpfs', 'options': "
                                                             "['size=1m', 'mode=755', 'size=2m']}",
-                                                            &as_user);
+                &as_user);
         _cleanup_(wanted_freep) struct wanted *blocks =
                 want("{'destination': '/a', 'type': 'tmpfs', 'options': ['nr_blocks=9']}", &as_user);
 
@@ -159,9 +159,9 @@ START_TEST(test_tmpfs) {
         ck_assert_uint_eq(blocks->mounts->n_data, 1);
 
         refuse_mount("{'destination': '/a', 'type': 'tmpfs', 'options': ['size=00k']}", &as_user, FAILURE_ACCESS_DENIED,
-                     "", "size=00k");
+                "", "size=00k");
         refuse_mount("{'destination': '/a', 'type': 'tmpfs', 'options': ['nr_inodes=0']}", &as_user,
-                     FAILURE_ACCESS_DENIED, "", "root");
+                FAILURE_ACCESS_DENIED, "", "root");
         wanted_free(want("{'destination': '/a', 'type': 'tmpfs', 'options': ['size=0', 'nr_inodes=0']}", &as_root));
         wanted_free(want("{'destination': '/a', 'type': 'tmpfs', 'options': ['size=010', 'nr_inodes=10']}", &as_user));
 }
@@ -172,7 +172,7 @@ START_TEST(test_devpts) {
                 want("{'destination': '/dev/pts', 'type': 'devpts', 'options': ['gid=5']}", &as_user);
         _cleanup_(wanted_freep) struct wanted *given = want("{'destination': '/dev/pts', 'type': 'devpts', 'options': "
                                                             "['newinstance', 'nodev']}",
-                                                            &as_user);
+                &as_user);
 
         ck_assert_ptr_nonnull(find_data(plain->mounts, "newinstance"));
         ck_assert_uint_eq(plain->mounts->attr_set, MOUNT_ATTR_NOSUID);
@@ -188,7 +188,7 @@ START_TEST(test_overlay) {
                 want("{'destination': '/a', 'type': 'overlay', 'source': 'overlay', 'options': ["
                      "'lowerdir=/old', 'upperdir=fd:u', 'xino=off', 'lowerdir=/a\\\\:b/:fd:l', 'lowerdir+=/c:d', "
                      "'workdir=/w', 'volatile']}",
-                     &as_root);
+                        &as_root);
         _cleanup_(wanted_freep) struct wanted *read_only =
                 want("{'destination': '/a', 'type': 'overlay', 'options': ['lowerdir=/1:/2']}", &as_user);
         const struct wanted_mount *w = wanted->mounts;
@@ -208,9 +208,9 @@ START_TEST(test_overlay) {
         ck_assert_int_eq(read_only->mounts->upper.kind, SOURCE_NONE);
 
         refuse_mount("{'destination': '/a', 'type': 'overlay', 'options': ['lowerdir=/1:/2', 'metacopy=on']}", &as_user,
-                     FAILURE_ACCESS_DENIED, "/options/1: ", "for root");
+                FAILURE_ACCESS_DENIED, "/options/1: ", "for root");
         refuse_mount("{'destination': '/a', 'type': 'overlay', 'options': ['userxattr', 'lowerdir=/1:/2']}", &as_user,
-                     FAILURE_ACCESS_DENIED, "/options/0: ", "for root");
+                FAILURE_ACCESS_DENIED, "/options/0: ", "for root");
         wanted_free(want(
                 "{'destination': '/a', 'type': 'overlay', 'options': ['lowerdir=/1:/2', 'metacopy=on', 'index=off']}",
                 &as_root));
@@ -276,8 +276,8 @@ START_TEST(test_cgroup) {
         five = want("{'destination': '/sys/fs/cgroup', 'type': 'cgroup2', 'options': ['nsdelegate']}", &as_root);
         ck_assert_int_eq(five->mounts->kind, WANTED_FILESYSTEM);
         ck_assert_uint_eq(strv_length(five->warnings), 2);
-        six = want("{'destination': '/sys/fs/cgroup/memory', 'type': 'cgroup', 'options': ['memory', 'nosuid']}",
-                   &hybrid);
+        six = want(
+                "{'destination': '/sys/fs/cgroup/memory', 'type': 'cgroup', 'options': ['memory', 'nosuid']}", &hybrid);
         ck_assert_int_eq(six->mounts->kind, WANTED_FILESYSTEM);
         ck_assert_str_eq(six->mounts->type, "cgroup");
         ck_assert_str_eq(six->mounts->data[0].name, "memory");
@@ -285,4 +285,4 @@ START_TEST(test_cgroup) {
 END_TEST
 
 UNIT_MAIN("wanted", test_order, test_bind, test_refused, test_tmpfs, test_devpts, test_overlay, test_namespaces,
-          test_cgroup)
+        test_cgroup)
