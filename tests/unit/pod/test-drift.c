@@ -335,5 +335,5 @@ START_TEST(test_real) {
 }
 END_TEST
 
-UNIT_MAIN("drift", test_none, test_missing, test_recycled, test_inherited, test_extra, test_attributes, test_propagation, test_cover,
-        test_deferred, test_no_tree, test_own_devices, test_real)
+UNIT_MAIN("drift", test_none, test_missing, test_recycled, test_inherited, test_extra, test_attributes, test_propagation,
+        test_cover, test_deferred, test_no_tree, test_own_devices, test_real)
