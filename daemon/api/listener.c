@@ -15,6 +15,7 @@ enum {
         QUEUE_MAX = 16384,    /* messages that a peer may leave unread */
         ACCEPT_PAUSE_US = 100 * 1000, /* after an accept that failed for want of fds or memory */
         GROUPS_MAX = 65536,   /* NGROUPS_MAX of the kernel */
+        GREETING_MAX = 16,    /* messages that fit behind a handshake: sd-bus reads it by 256 bytes, a header has 16 */
 };
 
 #ifndef SO_PEERPIDFD /* Linux 6.5, asm-generic/socket.h */
@@ -31,6 +32,7 @@ struct listener {
 struct connection {
         struct listener *listener;
         struct peer *peer; /* the peer holds the reference on the bus; this is the adapter's on the peer */
+        sd_event_source *greeting; /* until the handshake is over */
         struct connection *next, **link;
 };
 
@@ -42,6 +44,7 @@ static void close_bus(sd_bus *bus) {
 static void on_disconnect(struct peer *peer) {
         struct connection *connection = peer->adapter;
 
+        connection->greeting = sd_event_source_disable_unref(connection->greeting);
         *connection->link = connection->next;
         if (connection->next)
                 connection->next->link = connection->link;
@@ -61,6 +64,25 @@ static int on_closed(sd_bus_message *m _unused_, void *userdata, sd_bus_error *e
 
         peer_disconnect(connection->peer);
         return 1;
+}
+
+/* A peer may send its first messages right behind its handshake. sd-bus then has them in its buffer already, and waits for
+ * the socket, on which nothing more comes: once the handshake is over they are taken from there by hand. */
+static int on_greeting(sd_event_source *source _unused_, void *userdata) {
+        struct connection *connection = userdata;
+        sd_bus *bus = connection->peer->bus;
+        int r = 1;
+
+        if (sd_bus_is_ready(bus) == 0)
+                return 0;
+        connection->greeting = sd_event_source_disable_unref(connection->greeting);
+        bus = sd_bus_ref(bus); /* a message may end the connection */
+        for (int i = 0; i < GREETING_MAX && r > 0; i++)
+                r = sd_bus_process(bus, NULL);
+        if (r < 0 && sd_bus_get_fd(bus) >= 0)
+                (void) shutdown(sd_bus_get_fd(bus), SHUT_RDWR); /* the loop hears of the end */
+        sd_bus_unref(bus);
+        return 0;
 }
 
 static int read_groups(int fd, struct caller *caller) {
@@ -132,7 +154,9 @@ static int start_bus(sd_bus *bus, int fd, struct connection *connection, sd_even
         if (r < 0)
                 return r;
         r = sd_bus_start(bus);
-        return r < 0 ? r : sd_bus_attach_event(bus, event, SD_EVENT_PRIORITY_NORMAL);
+        if (r >= 0)
+                r = sd_bus_attach_event(bus, event, SD_EVENT_PRIORITY_NORMAL);
+        return r < 0 ? r : sd_event_add_post(event, &connection->greeting, on_greeting, connection);
 }
 
 static int welcome(struct listener *listener, int client) {
