@@ -313,7 +313,7 @@ int manager_stop(struct manager *manager, uint64_t limit_us) {
                 r = sd_event_add_post(manager->event, &manager->stop_post, on_stop_post, manager);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "cannot wait for what runs");
-        return 0;
+        return on_stop_post(NULL, manager); /* at rest no event comes that it could follow */
 }
 
 char *manager_status(const struct manager *manager) {
