@@ -1,0 +1,131 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Drift: what others do to a pod's mounts is noticed, told and shown; what they do elsewhere is not."""
+
+import json
+import os
+import statistics
+import subprocess
+import time
+
+from frame import host, specs, tap
+from frame.daemon import Daemon
+from frame.tap import case, contains, equal, eventually
+
+
+class Watch:
+    """`podmountctl watch`: the records it prints, as they arrive."""
+
+    def __init__(self, daemon):
+        self.process = subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, '--json=short', 'watch'], stdout=subprocess.PIPE)
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self.rest, self.records = b'', []
+        self.wait_for(lambda record: record['Signal'] == 'Subscribed')
+
+    def read(self):
+        try:
+            data = os.read(self.process.stdout.fileno(), 65536)
+        except BlockingIOError:
+            data = b''
+        *whole, self.rest = (self.rest + data).split(b'\n')
+        self.records += [json.loads(line.lstrip(b'\x1e')) for line in whole]
+        return self.records
+
+    def wait_for(self, condition, seconds=10):
+        return eventually(lambda: next((record for record in self.read() if condition(record)), None), f'a record, seen {self.records}', seconds, 0.001)
+
+    def forget(self):
+        self.read()
+        self.records.clear()
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def drift(kind, target):
+    return lambda record: record['Signal'] == 'DriftDetected' and (record['Kind'], record['Target']) == (kind, target)
+
+
+@case('a foreign mount, its removal, and the removal of an own mount: each told within 100 ms, each shown')
+def foreign(daemon):
+    pod = daemon.create(specs.oci(mounts=[specs.mount('/tmp'), specs.mount('/srv')]))
+    root, watch, delays = daemon.rootfs(pod), Watch(daemon), []
+    for _ in range(5):
+        watch.forget()
+        subprocess.run(['mount', '-t', 'tmpfs', 'foreign', f'{root}/mnt'], check=True)
+        begin = time.monotonic()
+        record = watch.wait_for(drift('extra', '/mnt'))
+        delays.append(time.monotonic() - begin)
+        equal((record['UUID'], record['Container']), (pod, 'main'), 'who drifted')
+        equal(daemon.state(pod), 'degraded', 'state')
+        equal(daemon.json('show', pod)['Drifted'], True, 'Drifted')
+        contains(daemon.ok('show', pod), 'extra main:/mnt', 'show')
+        subprocess.run(['umount', f'{root}/mnt'], check=True)
+        eventually(lambda: daemon.state(pod) == 'ready', 'ready again')
+    subprocess.run(['umount', f'{root}/srv'], check=True)
+    begin = time.monotonic()
+    watch.wait_for(drift('missing', '/srv'))
+    delays.append(time.monotonic() - begin)
+    contains(daemon.ok('show', pod), 'missing main:/srv', 'show')
+    equal(statistics.median(delays) < 0.1, True, f'delays {delays}')
+    watch.stop()
+    equal(daemon.json('gc', pod)[0]['Outcome'], 'removed', 'collection')
+
+
+@case('a remount by someone else is `changed`')
+def changed(daemon):
+    pod = daemon.create(specs.oci(mounts=[specs.mount('/tmp')]))
+    watch = Watch(daemon)
+    subprocess.run(['mount', '-o', 'remount,bind,ro', f'{daemon.rootfs(pod)}/tmp'], check=True)
+    watch.wait_for(drift('changed', '/tmp'))
+    equal(daemon.mounts(pod)['main:/tmp']['State'], 'changed', 'state of the mount')
+    subprocess.run(['mount', '-o', 'remount,bind,rw', f'{daemon.rootfs(pod)}/tmp'], check=True)
+    eventually(lambda: daemon.state(pod) == 'ready', 'ready again')
+    watch.stop()
+    daemon.ok('gc', pod)
+
+
+@case('an own mount replaced by a foreign one at the same place is noticed')
+def replaced(daemon):
+    pod = daemon.create(specs.oci(mounts=[specs.mount('/tmp')]))
+    point = f'{daemon.rootfs(pod)}/tmp'
+    subprocess.run(['umount', point], check=True)
+    subprocess.run(['mount', '-t', 'tmpfs', 'foreign', point], check=True)
+    eventually(lambda: daemon.state(pod) == 'degraded', 'degraded')
+    contains(daemon.ok('show', pod), 'missing main:/tmp', 'show')
+    equal(daemon.json('gc', pod)[0]['Outcome'], 'removed', 'collection')
+
+
+@case('what happens elsewhere on the host, and what podmount does itself, is no drift')
+def elsewhere(daemon):
+    pod = daemon.create(specs.oci())
+    watch = Watch(daemon)
+    elsewhere = specs.tree('elsewhere', {})
+    for _ in range(10):
+        subprocess.run(['mount', '-t', 'tmpfs', 'elsewhere', elsewhere], check=True)
+        daemon.ok('bind', pod, '/etc', '/mnt', '-o', 'rbind,ro')
+        daemon.ok('unmount', pod, '/mnt')
+        subprocess.run(['umount', elsewhere], check=True)
+    time.sleep(0.5)
+    equal([record for record in watch.read() if record['Signal'] == 'DriftDetected'], [], 'drift')
+    equal(daemon.state(pod), 'ready', 'state')
+    watch.stop()
+    daemon.ok('gc', pod)
+
+
+@case('a burst of foreign mounts is coalesced, and the last one is seen')
+def burst(daemon):
+    pod = daemon.create(specs.oci())
+    root, elsewhere = daemon.rootfs(pod), specs.tree('burst', {})
+    script = f'for i in $(seq 200); do mount -t tmpfs b {elsewhere} && umount {elsewhere}; done; mount -t tmpfs last {root}/mnt'
+    subprocess.run(['busybox', 'sh', '-c', script], check=True)
+    eventually(lambda: daemon.state(pod) == 'degraded', 'the last mount is seen', 2)
+    subprocess.run(['umount', f'{root}/mnt'], check=True)
+    eventually(lambda: daemon.state(pod) == 'ready', 'its removal is seen', 2)
+    daemon.ok('gc', pod)
+
+
+if __name__ == '__main__':
+    host.prepare()
+    tap.run(Daemon)

@@ -1,0 +1,184 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Restarts: what was recorded is compared with the kernel, what was cut off is undone or done, ids stay."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+
+from frame import host, specs, tap
+from frame.daemon import Stage
+from frame.tap import case, contains, equal, eventually
+
+
+def database(daemon):
+    return sqlite3.connect(f'file:{daemon.runtime}/state/state.db?mode=ro', uri=True)
+
+
+def intents(daemon):
+    connection = database(daemon)
+    try:
+        return connection.execute('SELECT count(*) FROM intent').fetchone()[0]
+    finally:
+        connection.close()
+
+
+def start_create(daemon, spec, ident):
+    call = subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, 'create', '--id', ident, '-'], stdin=subprocess.PIPE,
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    call.stdin.write(json.dumps(spec).encode())
+    call.stdin.close()
+    return call
+
+
+def kill_all(daemon):
+    os.kill(daemon.keeper(), signal.SIGKILL)
+    daemon.wait()
+
+
+def assert_no_leaks(daemon):
+    """Every mount below pods/ belongs to a pod that is there, and every directory does."""
+    pods = {pod['UUID'] for pod in daemon.pods()}
+    for point in host.mounts_below(f'{daemon.runtime}/pods'):
+        uuid = point[len(f'{daemon.runtime}/pods/'):].split('/')[0]
+        equal(uuid in pods, True, f'an owner of {point}')
+    equal(set(os.listdir(f'{daemon.runtime}/pods')) <= pods, True, f"directories in pods/: {os.listdir(f'{daemon.runtime}/pods')}, pods: {pods}")
+
+
+@case('three pods: one lost a mount, one got a foreign one, one was cut off: degraded, degraded, collected')
+def three_pods(daemon):
+    third = '33333333-2222-4333-8444-555555555555'
+    spec = specs.oci(mounts=[specs.mount('/tmp'), specs.mount('/srv')])
+    first, second = daemon.create(spec), daemon.create(spec)
+    before = {pod: daemon.mounts(pod) for pod in (first, second)}
+    for pid in daemon.executors():
+        os.kill(pid, signal.SIGSTOP)
+    call = start_create(daemon, spec, third)
+    eventually(lambda: intents(daemon) == 1, 'the third creation is intended')
+    kill_all(daemon)
+    call.wait()
+    subprocess.run(['umount', f'{daemon.rootfs(first)}/srv'], check=True)
+    subprocess.run(['mount', '-t', 'tmpfs', 'foreign', f'{daemon.rootfs(second)}/mnt'], check=True)
+    daemon.start()
+    eventually(lambda: third not in [pod['UUID'] for pod in daemon.pods()], 'the third pod is collected')
+    equal({pod['UUID']: pod['State'] for pod in daemon.pods()}, {first: 'degraded', second: 'degraded'}, 'states')
+    assert_no_leaks(daemon)
+    for pod, touched in ((first, 'main:/srv'), (second, 'main:/mnt')):
+        after = daemon.mounts(pod)
+        for key, mount in before[pod].items():
+            if key != touched:
+                equal(after[key]['ID'], mount['ID'], f'id of {key}')
+    equal(daemon.mounts(first)['main:/srv']['State'], 'missing', 'the removed mount')
+    equal(daemon.mounts(second)['main:/mnt']['State'], 'extra', 'the foreign mount')
+    contains(daemon.ok('show', first), 'missing main:/srv', 'show')
+    contains(daemon.ok('show', second), 'extra main:/mnt', 'show')
+    for pod in (first, second):
+        equal(daemon.json('gc', pod)[0]['Outcome'], 'removed', 'collection')
+    equal(host.mounts_below(f'{daemon.runtime}/pods'), {}, 'mounts that are left')
+
+
+@case('a creation killed at any instant leaves a whole pod or none')
+def killed_creation(daemon):
+    spec = specs.oci(mounts=[specs.mount(f'/mnt/{i}') for i in range(300)])
+    keep = daemon.create(specs.oci())
+    for turn, delay in enumerate([0, 2, 5, 10, 20, 35, 60, 100]):
+        ident = f'44444444-2222-4333-8444-{turn:012}'
+        call = start_create(daemon, spec, ident)
+        time.sleep(delay / 1000)
+        kill_all(daemon)
+        call.wait()
+        daemon.start()
+        eventually(lambda: all(pod['State'] in ('ready', 'degraded') for pod in daemon.pods()), 'recovery ends')
+        assert_no_leaks(daemon)
+        equal(daemon.state(keep), 'ready', 'the other pod')
+        if ident in [pod['UUID'] for pod in daemon.pods()]:
+            equal(daemon.state(ident), 'ready', f'state after {delay} ms')
+            equal(len([m for m in daemon.mounts(ident).values() if m['Target'].startswith('/mnt/')]), 300, 'mounts')
+            equal(daemon.create(spec, '--id', ident), ident, 'the retry of a call whose reply was lost')
+            equal(daemon.json('gc', ident)[0]['Outcome'], 'removed', 'collection')
+    equal(daemon.json('gc', keep)[0]['Outcome'], 'removed', 'collection')
+
+
+@case('a collection killed at any instant is finished after the start, or the pod is still whole')
+def killed_collection(daemon):
+    spec = specs.oci(mounts=[specs.mount(f'/mnt/{i}') for i in range(300)])
+    for turn, delay in enumerate([0, 5, 15, 40]):
+        ident = daemon.create(spec, '--id', f'55555555-2222-4333-8444-{turn:012}')
+        call = subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, 'gc', ident], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(delay / 1000)
+        kill_all(daemon)
+        call.wait()
+        daemon.start()
+        eventually(lambda: all(pod['State'] in ('ready', 'degraded') for pod in daemon.pods()), 'recovery ends')
+        assert_no_leaks(daemon)
+        if ident in [pod['UUID'] for pod in daemon.pods()]:
+            equal(daemon.state(ident), 'ready', f'state after {delay} ms')
+            equal(daemon.json('gc', ident)[0]['Outcome'], 'removed', 'collection')
+
+
+@case('an array of mounts killed at any instant is there whole or not at all')
+def killed_mounts(daemon):
+    pod = daemon.create(specs.oci())
+    mounts = json.dumps([specs.mount(f'/mnt/{i}') for i in range(300)])
+    clean = sorted(host.mounts_below(daemon.rootfs(pod)))
+    for delay in [1, 5, 15, 40]:
+        call = subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, 'mount', pod, mounts], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(delay / 1000)
+        kill_all(daemon)
+        call.wait()
+        daemon.start()
+        eventually(lambda: daemon.state(pod) == 'ready', f'state after {delay} ms')
+        found = [m for m in daemon.mounts(pod).values() if m['Target'].startswith('/mnt/')]
+        equal(len(found) in (0, 300), True, f'{len(found)} mounts after {delay} ms')
+        equal(sorted(host.mounts_below(daemon.rootfs(pod))) == clean, not found, 'what the kernel has')
+        for mount in found:
+            daemon.ok('unmount', pod, mount['Target'])
+    equal(daemon.json('gc', pod)[0]['Outcome'], 'removed', 'collection')
+
+
+@case('an orderly stop and start keeps pods, ids, names, warnings and the time of creation')
+def orderly(daemon):
+    pod = daemon.create(specs.oci(mounts=[specs.mount('/tmp'), specs.mount('/proc', 'proc', 'proc')]), '--name', 'kept')
+    before = daemon.json('show', pod)
+    daemon.restart()
+    equal(daemon.json('show', 'kept'), before, 'the pod')
+    equal(daemon.json('gc', pod)[0]['Outcome'], 'removed', 'collection')
+
+
+@case('a state.db that is newer is refused with a sentence, and left as it is')
+def newer(daemon):
+    daemon.stop()
+    path = f'{daemon.runtime}/state/state.db'
+    connection = sqlite3.connect(path)
+    connection.execute('PRAGMA user_version = 9999')
+    connection.commit()
+    connection.close()
+    os.chown(path, host.FRONT, host.FRONT)
+    daemon.launch()
+    equal(daemon.wait() > 0, True, 'exit status')
+    contains(daemon.log(), 'newer', 'log')
+    connection = sqlite3.connect(path)
+    equal(connection.execute('PRAGMA user_version').fetchone()[0], 9999, 'version')
+    connection.close()
+
+
+@case('a state.db that is no database is refused with a sentence')
+def damaged(daemon):
+    daemon.stop()
+    for name in os.listdir(f'{daemon.runtime}/state'):
+        if name.startswith('state.db'):
+            os.unlink(f'{daemon.runtime}/state/{name}')
+    with open(f'{daemon.runtime}/state/state.db', 'w') as file:
+        file.write('this is no database\n' * 100)
+    os.chown(f'{daemon.runtime}/state/state.db', host.FRONT, host.FRONT)
+    daemon.launch()
+    equal(daemon.wait() > 0, True, 'exit status')
+    contains(daemon.log(), 'state.db', 'log')
+
+
+if __name__ == '__main__':
+    host.prepare()
+    tap.run(Stage)

@@ -1,0 +1,223 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a caller without privilege gets of the host through podmount: nothing that it could not have had itself."""
+
+import json
+import os
+import socket
+import subprocess
+
+import dbus
+
+from frame import host, specs, tap
+from frame.bus import Bus
+from frame.daemon import MANAGER, Daemon
+from frame.host import ALICE, BOB, UserError, as_user
+from frame.polkit import Polkit
+from frame.tap import case, contains, equal
+
+bus = None
+CONFIG = '[Limits]\nPodsPerUser=3\nMountsPerPod=40\nMountsPerUser=60\nTmpfsSize=1M\n'
+
+
+class Situation:
+    """polkit says yes to everybody: only the rules of podmount itself are left. Alice has a pod."""
+
+    def __init__(self):
+        self.polkit = Polkit(bus, 'yes')
+        self.daemon = Daemon(bus, CONFIG)
+        self.root = specs.rootfs('alice-root', owner=ALICE)
+        self.pod = self.create()
+        self.inside = self.daemon.rootfs(self.pod)
+
+    def create(self, spec=None, uid=ALICE):
+        text = json.dumps(spec or specs.oci(self.root))
+        return as_user(uid, lambda: str(bus.call(MANAGER, 'CreatePod', 'sa{sh}a{sv}', text, {}, {})[0]))
+
+    def bind(self, source, target='/mnt', options=('bind',), uid=ALICE):
+        return as_user(uid, lambda: int(bus.call(MANAGER, 'Bind', 'sssa{sh}a{sv}', self.pod, source, target, {}, {'options': dbus.Array(options, signature='s')})))
+
+    def mount(self, *mounts, uid=ALICE):
+        return as_user(uid, lambda: [int(i) for i in bus.call(MANAGER, 'Mount', 'ssa{sh}a{sv}', self.pod, json.dumps(list(mounts)), {}, {})])
+
+    def refused(self, function, *arguments, **more):
+        """(name without prefix, text) of a call that must fail and change nothing."""
+        before = host.mount_table()
+        try:
+            function(*arguments, **more)
+        except UserError as error:
+            equal(host.mount_table(), before, 'mount table after the refusal')
+            return error.name.rsplit('.', 1)[1], error.text
+        raise AssertionError(f'{arguments} was not refused')
+
+    def diagnose(self):
+        return self.daemon.diagnose()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.polkit.stop()
+        self.daemon.__exit__(*exception)
+
+
+@case('a directory and a file of its own can be bound, with nosuid and nodev')
+def own(s):
+    data = specs.tree('own-data', {'file': 'x'}, owner=ALICE)
+    s.bind(data)
+    s.bind(f'{data}/file', '/etc/hostname')
+    with open(f'{s.inside}/mnt/file') as file:
+        equal(file.read(), 'x', 'content')
+    for point in (f'{s.inside}/mnt', f'{s.inside}/etc/hostname', s.inside):
+        options = host.mounts_below(s.inside)[point][5].split(',')
+        contains(options, 'nosuid', point)
+        contains(options, 'nodev', point)
+    s.mount(specs.mount('/tmp', options=['suid', 'dev']))
+    options = host.mounts_below(s.inside)[f'{s.inside}/tmp'][5].split(',')
+    contains(options, 'nosuid', 'a tmpfs for which suid was asked')
+    contains(options, 'nodev', 'a tmpfs for which dev was asked')
+
+
+@case('what it cannot reach it cannot bind: a closed directory, a file below one, a closed root')
+def unreachable(s):
+    secret = specs.tree('secret', {'file': 'secret', 'open/file': 'secret'})
+    os.chmod(secret, 0o700)
+    for source in (f'{secret}/file', f'{secret}/open'):
+        equal(s.refused(s.bind, source)[0], 'SourceDenied', source)
+    equal(s.refused(s.create, specs.oci(f'{secret}/open'))[0], 'SourceDenied', 'a root')
+    equal(s.refused(s.mount, specs.mount('/mnt', 'overlay', 'overlay', [f'lowerdir={secret}/open']))[0], 'SourceDenied', 'a lower layer')
+
+
+@case('what lies hidden below a mount stays hidden: a clone that is not recursive is refused, a recursive one shows the mount')
+def hidden_below(s):
+    data = specs.tree('covered', {'sub/hidden': 'hidden'}, owner=ALICE)
+    subprocess.run(['mount', '-t', 'tmpfs', 'cover', f'{data}/sub'], check=True)
+    try:
+        equal(s.refused(s.bind, data)[0], 'SourceDenied', 'a bind')
+        s.bind(data, '/mnt', ['rbind'])
+        equal(os.listdir(f'{s.inside}/mnt/sub'), [], 'what the recursive clone shows')
+        as_user(ALICE, lambda: bus.call(MANAGER, 'Unmount', 'ssa{sv}', s.pod, '/mnt', {}) and None)
+    finally:
+        subprocess.run(['umount', f'{data}/sub'], check=True)
+
+
+@case('/proc/PID/root and cwd of another, and its own, lead nowhere')
+def magic_links(s):
+    sleeper = subprocess.Popen(['sleep', '600'], cwd='/root')
+    try:
+        for link in (f'/proc/{sleeper.pid}/root', f'/proc/{sleeper.pid}/cwd', f'/proc/{sleeper.pid}/root/etc', '/proc/self/root', '/proc/1/root', '/proc/self/fd/0'):
+            name, text = s.refused(s.bind, link)
+            equal(name in ('SourceDenied', 'NoSuchSource'), True, f'{link}: {name}: {text}')
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+
+
+@case("an overlay's upper and work directories are the caller's own, and work is empty")
+def overlay_directories(s):
+    lower = specs.tree('lower', {'file': 'lower'})
+    mine = specs.tree('mine', {'upper/': '', 'work/': '', 'full/file': 'x'}, owner=ALICE)
+    other = specs.tree('other', {'upper/': '', 'work/': ''}, owner=BOB)
+    os.chmod(f'{other}/upper', 0o777)
+
+    def overlay(upper, work):
+        return specs.mount('/mnt', 'overlay', 'overlay', [f'lowerdir={lower}', f'upperdir={upper}', f'workdir={work}'])
+    for upper, work in [(f'{other}/upper', f'{mine}/work'), (f'{mine}/upper', f'{other}/work'), (f'{mine}/upper', f'{mine}/full'), (f'{other}/upper', f'{other}/work')]:
+        equal(s.refused(s.mount, overlay(upper, work))[0], 'SourceDenied', f'{upper}, {work}')
+    s.mount(overlay(f'{mine}/upper', f'{mine}/work'))
+    with open(f'{s.inside}/mnt/file') as file:
+        equal(file.read(), 'lower', 'content')
+    with open(f'{s.inside}/mnt/new', 'w') as file:
+        file.write('x')
+    equal(os.path.exists(f'{lower}/new'), False, 'the lower layer was written to')
+    equal(os.path.exists(f'{mine}/upper/new'), True, 'the upper layer was not written to')
+
+
+@case('its fds are sources as far as they are directories, files or mounts')
+def fds(s):
+    data = specs.tree('fd-own', {'file': 'x'}, owner=ALICE)
+
+    def bind_fd(make):
+        descriptor = make()
+        number = descriptor if isinstance(descriptor, int) else descriptor.fileno()
+        return int(bus.call(MANAGER, 'Bind', 'sssa{sh}a{sv}', s.pod, 'fd:x', '/mnt', {'x': dbus.types.UnixFd(number)}, {}))
+    as_user(ALICE, bind_fd, lambda: os.open(data, os.O_PATH))
+    equal(os.listdir(f'{s.inside}/mnt'), ['file'], 'the bound directory')
+    as_user(ALICE, lambda: bus.call(MANAGER, 'Unmount', 'ssa{sv}', s.pod, '/mnt', {}) and None)
+    for label, make in [('socket', lambda: socket.socketpair()[0]), ('pipe', lambda: os.pipe()[0]), ('memfd', lambda: os.memfd_create('x')),
+                        ('pidfd', lambda: os.pidfd_open(os.getpid()))]:
+        name, text = s.refused(lambda: as_user(ALICE, bind_fd, make))
+        equal(name in ('SourceDenied', 'InvalidArgs', 'InvalidTarget', 'NoSuchSource'), True, f'{label}: {name}: {text}')
+
+
+@case('mount points are made in its own root only where it could have made them itself')
+def mount_points(s):
+    data = specs.tree('points', {'file': 'x'}, owner=ALICE)
+    os.makedirs(f'{s.root}/closed', exist_ok=True)
+    os.chown(f'{s.root}/closed', 0, 0)
+    os.chmod(f'{s.root}/closed', 0o755)
+    s.refused(s.bind, data, '/closed/new')
+    equal(os.listdir(f'{s.root}/closed'), [], 'a directory of another')
+    s.bind(data, '/srv/new')
+    equal(os.stat(f'{s.root}/srv').st_uid, ALICE, 'owner')
+
+
+@case('quotas: pods per user, mounts per pod and user, tmpfs size where none is given')
+def quotas(s):
+    s.mount(specs.mount('/tmp'))
+    size = os.statvfs(f'{s.inside}/tmp')
+    equal(size.f_blocks * size.f_frsize, 1024 * 1024, 'bytes of a tmpfs without size')
+    name, text = s.refused(s.mount, *[specs.mount(f'/mnt/{i}') for i in range(60)])
+    equal(name, 'QuotaExceeded', text)
+    s.create()
+    s.create()
+    name, text = s.refused(s.create)
+    equal(name, 'QuotaExceeded', text)
+    contains(text, 'PodsPerUser', 'the sentence')
+    s.create(specs.oci(specs.rootfs('bob-root', owner=BOB)), uid=BOB)
+    for _ in range(5):
+        s.daemon.create(specs.oci())
+
+
+@case('namespace-bound file systems of a stranger wait until the namespaces are named')
+def deferred(s):
+    pod = s.create(specs.oci(s.root, [specs.mount('/proc', 'proc', 'proc'), specs.mount('/sys', 'sysfs', 'sysfs', ['ro'])]))
+    inside = s.daemon.rootfs(pod)
+    equal([point for point in host.mounts_below(inside)], [inside], 'mounts')
+    mounts = s.daemon.mounts(pod)
+    equal((mounts['main:/proc']['State'], mounts['main:/sys']['State']), ('deferred', 'deferred'), 'states')
+    equal(s.daemon.state(pod), 'ready', 'state')
+
+
+@case('the directory of a pod is open to its owner alone')
+def directory_modes(s):
+    equal(oct(os.stat(s.daemon.runtime).st_mode & 0o7777), '0o755', 'runtime directory')
+    equal(oct(os.stat(f'{s.daemon.runtime}/pods').st_mode & 0o7777), '0o711', 'pods')
+    found = os.stat(f'{s.daemon.runtime}/pods/{s.pod}')
+    equal((oct(found.st_mode & 0o7777), found.st_uid), ('0o700', ALICE), 'the pod')
+    as_user(ALICE, os.listdir, s.inside)
+    try:
+        as_user(BOB, os.listdir, s.inside)
+    except UserError as error:
+        equal(error.name, 'PermissionError', 'what another gets')
+    else:
+        raise AssertionError('another user can look into the pod')
+    for name in os.listdir(s.daemon.runtime):
+        if name.startswith('state'):
+            found = os.stat(f'{s.daemon.runtime}/{name}')
+            equal((oct(found.st_mode & 0o7777), found.st_uid), ('0o700', host.FRONT), 'state')
+
+
+@case('a uid 0 in a user namespace of its own is a stranger')
+def stranger_root(s):
+    program = ['unshare', '--user', '--map-root-user', f'{host.DIRECTORY}/bin/podmountctl', '--socket', s.daemon.socket, 'create', '-']
+    done = host.run(program, user=ALICE, input=json.dumps(specs.oci(s.root)))
+    equal(done.status, 1, f'{done}')
+    done = host.run(['unshare', '--mount', f'{host.DIRECTORY}/bin/podmountctl', '--socket', s.daemon.socket, 'show', s.pod])
+    equal(done.status, 1, f'root of another mount namespace sees a pod of another: {done}')
+
+
+if __name__ == '__main__':
+    host.prepare()
+    bus = Bus()
+    tap.run(Situation)
