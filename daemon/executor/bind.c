@@ -1,24 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* STEP_BIND: a clone of a source at a target. */
 
-#include <sys/stat.h>
-
 #include "executor/run.h"
 #include "executor/source.h"
 #include "executor/target.h"
 
 int hand_bind(struct run *run, size_t step) {
         _cleanup_close_ int mount = -1, target = -1;
-        bool recursive;
-        mode_t type;
-        int source, r = source_of_step(run, step, &source, &type);
+        bool recursive, directory;
+        int r = source_clone(run, step, &mount, &recursive);
 
-        if (r == 0)
-                r = source_clone(run, step, &mount, &recursive);
         if (r == 0)
                 r = run_dress(run, step, mount, recursive);
         if (r == 0)
-                r = target_open(run, step, !S_ISDIR(type), &target);
+                r = run_note(run, step, mount, &directory);
+        if (r == 0)
+                r = target_open(run, step, !directory, &target);
         if (r == 0)
                 r = run_attach(run, step, &mount, target);
         run->hands[step].source = close_fd(run->hands[step].source);

@@ -55,6 +55,8 @@ int hand_filesystem(struct run *run, size_t i) {
         if (r == 0)
                 r = run_share(run, i, mount);
         if (r == 0)
+                r = run_note(run, i, mount, NULL);
+        if (r == 0)
                 r = target_open(run, i, false, &target);
         if (r == 0)
                 r = run_attach(run, i, &mount, target);

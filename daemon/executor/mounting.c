@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include "executor/run.h"
 #include "kernel/detach.h"
@@ -21,7 +22,7 @@ uint64_t run_key(const struct run *run, size_t step) {
         return result->id ? result->id : result->mount_id;
 }
 
-int run_note(struct run *run, size_t step, int mount) {
+int run_note(struct run *run, size_t step, int mount, bool *ret_directory) {
         struct step_result *result = &run->result->steps[step];
         bool unique = run->executor->features.unique_id;
         struct identity identity;
@@ -33,6 +34,8 @@ int run_note(struct run *run, size_t step, int mount) {
                 r = identity_attributes(mount, &result->attributes);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "look at a new mount");
+        if (ret_directory)
+                *ret_directory = S_ISDIR(identity.mode);
         result->device = identity.device;
         if (unique)
                 result->id = identity.key;
@@ -96,6 +99,9 @@ int run_share(struct run *run, size_t i, int mount) {
         const struct step *step = &run->job->steps[i];
         int r;
 
+        /* A tree of ours is shared as a whole when it is published, and private until then. */
+        if (run->tree >= 0)
+                return 0;
         /* slave: of nobody, since it is cut from all peers. unbindable: not attachable to a shared mount, see
          * run_settle(). */
         if (step->propagation != MS_SHARED)
@@ -142,11 +148,8 @@ static bool keep(const struct run *run, const struct step *step) {
 int run_attach(struct run *run, size_t i, int *mount, int target) {
         const struct step *step = &run->job->steps[i];
         struct hand *hand = &run->hands[i];
-        int r = run_note(run, i, *mount);
+        int r = tree_attach(*mount, target, "");
 
-        if (r < 0)
-                return r;
-        r = tree_attach(*mount, target, "");
         if (r < 0)
                 return attach_failed(run, step, r);
         if (!keep(run, step)) {

@@ -116,15 +116,15 @@ static int stub_is_file(struct root *root, const char *stub, bool *ret) {
         *ret = false;
         for (size_t i = root->index + 1; i < job->n_steps; i++) {
                 const struct step *step = &job->steps[i];
-                mode_t type;
-                int fd, r;
+                bool directory;
+                int r;
 
                 if (step->kind != STEP_BIND || strcmp(step->container, root->step->container) != 0 ||
                         strcmp(step->target, stub) != 0)
                         continue;
-                r = source_of_step(root->run, i, &fd, &type);
+                r = source_is_directory(root->run, i, &directory);
                 if (r == 0)
-                        *ret = !S_ISDIR(type);
+                        *ret = !directory;
                 return r;
         }
         return 0;
@@ -215,18 +215,21 @@ int hand_root(struct run *run, size_t i) {
         _cleanup_(root_done) struct root root = {
                 .run = run, .index = i, .step = &run->job->steps[i], .source = -1, .clone = -1, .tmpfs = -1};
         _cleanup_close_ int mount = -1;
-        mode_t type;
-        int target, r = source_of_step(run, i, &root.source, &type);
+        bool directory;
+        int target, r = source_is_directory(run, i, &directory);
 
         if (r != 0)
                 return r;
-        if (!S_ISDIR(type))
+        if (!directory)
                 return run_fail(run, FAILURE_NO_SUCH_SOURCE, ENOTDIR,
                         "the root of container %s, %s, is not a directory", root.step->container,
                         source_name(&root.step->source));
+        root.source = run->hands[i].source;
         r = source_clone(run, i, &root.clone, &root.recursive);
         if (r == 0)
                 r = root_make(&root, &mount);
+        if (r == 0)
+                r = run_note(run, i, mount, NULL);
         if (r == 0)
                 r = run_container_root(run, root.step->container, &target);
         if (r == 0)

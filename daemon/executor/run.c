@@ -126,7 +126,8 @@ static void run_end(struct run *run) {
                 free(hand->rest);
         }
         free(run->hands);
-        detach_leave();
+        if (unmounts(run->job))
+                detach_leave();
         intent_end(run->executor->intent);
 }
 

@@ -50,6 +50,7 @@ struct run {
         bool staged;           /* the tree is attached in the staging directory */
         bool published;        /* …at pods/<uuid> */
         bool made_pod_directory;
+        uint64_t plain;  /* the last mount found to be neither proc nor sysfs; 0: none yet */
         char *root_name; /* the container whose root was last looked up… */
         int root_fd;     /* …and that */
 };
@@ -70,8 +71,8 @@ void run_forget_root(struct run *run);
 int run_opener(struct run *run, struct opener **ret);
 
 /* Writes ids, device and attributes of a step's mount into its result and its ids into the intent file: before the
- * mount is attached anywhere. */
-int run_note(struct run *run, size_t step, int mount);
+ * mount is attached anywhere. *ret_directory (may be NULL): whether its root is a directory. */
+int run_note(struct run *run, size_t step, int mount, bool *ret_directory);
 
 /* The id that says which mount a step made: unique, or the recycled one where the kernel has no other. */
 uint64_t run_key(const struct run *run, size_t step);
@@ -83,7 +84,7 @@ int run_dress(struct run *run, size_t step, int mount, bool recursive);
 int run_share(struct run *run, size_t step, int mount);
 /* The step's attributes without what the caller may not undo, for a mount that has `inherited` ones. */
 uint64_t run_attributes(struct run *run, const struct step *step, uint64_t inherited);
-/* Puts a dressed mount on a target and takes its fd over. */
+/* Puts a dressed and noted mount on a target and takes its fd over. */
 int run_attach(struct run *run, size_t step, int *mount, int target);
 /* Attaching made a mount shared if what it was attached to is: sets what was asked for instead. */
 int run_settle(struct run *run, size_t step);

@@ -131,21 +131,29 @@ int source_open(struct run *run, const struct step_source *source, int *ret_fd) 
         return -EINVAL;
 }
 
-int source_of_step(struct run *run, size_t i, int *ret_fd, mode_t *ret_type) {
+int source_of_step(struct run *run, size_t i, int *ret_fd) {
         struct hand *hand = &run->hands[i];
-        struct identity identity;
-        int r;
 
         if (hand->source < 0) {
-                r = source_open(run, &run->job->steps[i].source, &hand->source);
+                int r = source_open(run, &run->job->steps[i].source, &hand->source);
+
                 if (r != 0)
                         return r;
         }
-        r = identity_read(hand->source, "", run->executor->features.unique_id, &identity);
+        *ret_fd = hand->source;
+        return 0;
+}
+
+int source_is_directory(struct run *run, size_t i, bool *ret) {
+        struct identity identity;
+        int fd, r = source_of_step(run, i, &fd);
+
+        if (r != 0)
+                return r;
+        r = identity_read(fd, "", run->executor->features.unique_id, &identity);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "look at a source");
-        *ret_fd = hand->source;
-        *ret_type = identity.mode;
+        *ret = S_ISDIR(identity.mode);
         return 0;
 }
 
@@ -154,10 +162,20 @@ static int hidden(struct run *run, const struct step *step, const char *what) {
 }
 
 /* What the caller would get to see that is covered now. */
-static int check_hidden(struct run *run, const struct step *step, const struct submounts *below, bool recursive) {
-        if (!recursive && below->children)
+static int check_hidden(struct run *run, size_t i, int source, bool recursive) {
+        const struct step *step = &run->job->steps[i];
+        struct submounts below;
+        bool directory;
+        int r = source_is_directory(run, i, &directory);
+
+        if (r != 0 || !directory)
+                return r;
+        r = submounts_read(source, run->executor->features.statmount, &below);
+        if (r < 0)
+                return r;
+        if (!recursive && below.children)
                 return hidden(run, step, "mounts below it, and a plain bind would show what they hide: use rbind");
-        if (recursive && below->unbindable)
+        if (recursive && below.unbindable)
                 return hidden(
                         run, step, "an unbindable mount below it, and a copy without it would show what it hides");
         return 0;
@@ -199,9 +217,7 @@ static int is_attached(struct run *run, int fd) {
 int source_clone(struct run *run, size_t i, int *ret_mount, bool *ret_recursive) {
         const struct step *step = &run->job->steps[i];
         bool recursive = step->flags & STEP_RECURSIVE, attached = true;
-        struct submounts below;
-        mode_t type;
-        int fd, r = source_of_step(run, i, &fd, &type), mount;
+        int fd, r = source_of_step(run, i, &fd), mount;
 
         if (r != 0)
                 return r;
@@ -219,10 +235,8 @@ int source_clone(struct run *run, size_t i, int *ret_mount, bool *ret_recursive)
         if (mount < 0)
                 return clone_failed(run, step, mount);
         /* Looked at after the clone: what is not covered now was not hidden from the caller. */
-        if (!run->job->caller.root && S_ISDIR(type)) {
-                r = submounts_read(fd, run->executor->features.statmount, &below);
-                if (r == 0)
-                        r = check_hidden(run, step, &below, recursive);
+        if (!run->job->caller.root) {
+                r = check_hidden(run, i, fd, recursive);
                 if (r != 0) {
                         (void) close_fd(mount);
                         return r;

@@ -13,8 +13,11 @@
 /* Opens a source. The fd is the caller's of this function (a duplicate of one that came with the job). */
 int source_open(struct run *run, const struct step_source *source, int *ret_fd);
 
-/* The step's own source, opened once and kept in its hand, and the type bits of its mode. */
-int source_of_step(struct run *run, size_t step, int *ret_fd, mode_t *ret_type);
+/* The step's own source, opened once and kept in its hand. */
+int source_of_step(struct run *run, size_t step, int *ret_fd);
+
+/* Whether it is a directory. */
+int source_is_directory(struct run *run, size_t step, bool *ret);
 
 /* A detached mount of the step's source: a clone, or the very mount if the fd is a detached one that cannot be cloned.
  * For anyone but root a clone that is not recursive of a directory with mounts below it is FAILURE_SOURCE_DENIED.

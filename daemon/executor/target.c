@@ -51,15 +51,19 @@ static uint64_t cover_key(const struct run *run, const struct step *step) {
 
 /* The rule that the spec's destination passed, for the place that was really reached: a symlink or a bind may have led
  * into proc or sysfs from anywhere. */
-static int check_system(struct run *run, const struct step *step, int fd) {
+static int check_system(struct run *run, const struct step *step, int fd, uint64_t mount) {
         const char *top;
         struct statfs fs;
 
+        if (mount == run->plain)
+                return 0;
         if (fstatfs(fd, &fs) < 0)
                 return run_fail(run, FAILURE_INVALID_TARGET, errno, "the file system of target %s does not answer",
                         step->target);
-        if (fs.f_type != PROC_SUPER_MAGIC && fs.f_type != SYSFS_MAGIC)
+        if (fs.f_type != PROC_SUPER_MAGIC && fs.f_type != SYSFS_MAGIC) {
+                run->plain = mount;
                 return 0;
+        }
         top = fs.f_type == PROC_SUPER_MAGIC ? "/proc" : "/sys";
         if (path_is_below(step->target, top) && !target_refusal(step->target, step_type(step)))
                 return 0;
@@ -120,7 +124,7 @@ static int target_make(struct run *run, size_t i, int root, bool file, int *ret_
                         "target %s of container %s does not exist and lies on a mount that podmount may "
                         "not modify; make it there first, or name the place without symlinks",
                         step->target, step->container);
-        r = check_system(run, step, base);
+        r = check_system(run, step, base, identity.key);
         if (r != 0)
                 return r;
         fd = make(run, step, base, rest, file);
@@ -156,7 +160,7 @@ static int target_check(struct run *run, const struct step *step, int fd, bool f
                 return run_fail(run, FAILURE_INVALID_TARGET, EISDIR,
                         "target %s of container %s is a directory where a file is needed", step->target,
                         step->container);
-        return check_system(run, step, fd);
+        return check_system(run, step, fd, identity.key);
 }
 
 int target_open(struct run *run, size_t i, bool file, int *ret_fd) {

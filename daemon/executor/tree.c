@@ -46,9 +46,7 @@ int hand_tree(struct run *run, size_t i) {
         }
         r = make_containers(run->tree, job->containers);
         if (r == 0)
-                r = run_note(run, i, run->tree);
-        if (r == 0)
-                r = run_share(run, i, run->tree);
+                r = run_note(run, i, run->tree, NULL);
         if (r == 0 && !run->executor->features.detached_attach) {
                 r = staging_attach(run, run->tree, "tree");
                 run->staged = r == 0;
@@ -82,15 +80,19 @@ static int make_pod_directory(struct run *run, int *ret_fd) {
         return 0;
 }
 
-/* Where the tree became shared or was made private as a whole, single mounts are set to what was asked for them. */
-static int settle_all(struct run *run) {
-        int r = 0;
+/* One call for all mounts of the tree: what most of them are to be. */
+static int set_propagation(struct run *run, uint64_t propagation) {
+        int r = tree_set(run->tree, true, 0, 0, propagation);
 
-        if (run->propagation != MS_SHARED)
-                r = tree_set(run->tree, true, 0, 0, MS_PRIVATE);
-        if (r < 0)
-                return run_fail(
-                        run, FAILURE_MOUNT_FAILED, -r, "the propagation of pod %s cannot be set", run->job->uuid);
+        if (r == 0)
+                return 0;
+        return run_fail(run, FAILURE_MOUNT_FAILED, -r, "the propagation of pod %s cannot be set", run->job->uuid);
+}
+
+/* Where the tree became shared or private as a whole, single mounts are set to what was asked for them. */
+static int settle_all(struct run *run) {
+        int r = run->propagation == MS_SHARED ? 0 : set_propagation(run, MS_PRIVATE);
+
         for (size_t i = 0; i < run->job->n_steps && r == 0; i++)
                 if (run->hands[i].mount >= 0)
                         r = run_settle(run, i);
@@ -101,6 +103,8 @@ int hand_publish(struct run *run, size_t i _unused_) {
         _cleanup_close_ int directory = -1;
         int r = make_pod_directory(run, &directory);
 
+        if (r == 0 && run->propagation == MS_SHARED)
+                r = set_propagation(run, MS_SHARED);
         if (r != 0)
                 return r;
         r = tree_attach(run->tree, directory, "");
