@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* An overlay is named its layers while each is a mount of the host or its own detached tree, never one nested in the
- * pod's tree. Its upper and work directories are the caller's own: whoever writes into an upper directory decides what
- * a lower file becomes. */
+ * pod's tree. All its directories are the caller's own. Whoever writes into an upper layer decides what a lower file
+ * becomes, and which mode a lower directory has: one of the same name above it replaces it, and the kernel reaches
+ * what is in the lower one with our credentials. Over / anybody's own root/ would open root's. */
 
 #include "executor/overlay.h"
 
@@ -138,8 +139,9 @@ static int is_empty(int fd, bool *ret) {
         return -errno;
 }
 
-/* Upper and work: the caller's own, checked on the fd that the kernel will use. */
-static int open_own(struct run *run, const struct step_source *source, bool work, int *ret_fd) {
+/* A layer or directory: the caller's own, checked on the fd that the kernel will use. `what` is "lower", "upper" or
+ * "work"; the last is empty, too. */
+static int open_own(struct run *run, const struct step_source *source, const char *what, int *ret_fd) {
         struct stat status;
         bool empty = false;
         int r = source_open(run, source, ret_fd);
@@ -152,9 +154,8 @@ static int open_own(struct run *run, const struct step_source *source, bool work
                 return log_errno(LOG_ERR, errno, "fstat an overlay directory");
         if (status.st_uid != run->job->caller.uid)
                 return run_fail(run, FAILURE_SOURCE_DENIED, 0,
-                        "the overlay's %s directory %s must be owned by the caller", work ? "work" : "upper",
-                        source_name(source));
-        if (!work)
+                        "the overlay's %s directory %s must be owned by the caller", what, source_name(source));
+        if (strcmp(what, "work") != 0)
                 return 0;
         r = is_empty(*ret_fd, &empty);
         if (r < 0)
@@ -173,16 +174,14 @@ static int open_layers(struct run *run, const struct step *step, struct layers *
         if (!layers->fds)
                 return log_oom();
         for (size_t i = 0; i < step->n_layers && r == 0; i++) {
-                r = source_open(run, &step->layers[i], &layers->fds[i]);
-                if (r != 0)
-                        return r;
+                layers->fds[i] = -1;
                 layers->n = i + 1;
-                r = source_check_layer(run, &step->layers[i], layers->fds[i]);
+                r = open_own(run, &step->layers[i], "lower", &layers->fds[i]);
         }
         if (r == 0 && step->upper.kind != STEP_SOURCE_NONE) {
-                r = open_own(run, &step->upper, false, &layers->upper);
+                r = open_own(run, &step->upper, "upper", &layers->upper);
                 if (r == 0)
-                        r = open_own(run, &step->work, true, &layers->work);
+                        r = open_own(run, &step->work, "work", &layers->work);
         }
         return r;
 }

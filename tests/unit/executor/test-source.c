@@ -260,6 +260,7 @@ END_TEST
 START_TEST(test_overlay) {
         if (!begin())
                 return;
+        ck_assert_int_eq(chown("/tmp/src", CALLER, CALLER), 0);
         make_directory("/tmp/upper");
         make_directory("/tmp/work");
         ck_assert_int_eq(chown("/tmp/work", CALLER, CALLER), 0);
