@@ -21,13 +21,12 @@
 #include "util/channel.h"
 #include "util/log.h"
 
-enum { ANSWER_GRACE_US = 2 * 1000 * 1000 /* after the longest job, for the answers to be read */ };
+enum { STOP_LIMIT_US = 12 * 1000 * 1000 /* for what runs to end and be answered; the unit allows the whole service 20 s */ };
 
 struct front {
         sd_event *event;
         int control;
         struct manager *manager;
-        struct settings settings;
 };
 
 static void notify_ready(const struct front *front) {
@@ -55,7 +54,6 @@ static void take_settings(struct front *front, const char *text) {
         if (settings_from_text(text, &settings) < 0)
                 log_error("the keeper's settings cannot be read: those before stay in force");
         else {
-                front->settings = settings;
                 log_set_level(settings.log_level);
                 manager_set_settings(front->manager, &settings);
                 log_info("Configuration re-read");
@@ -91,7 +89,7 @@ static int take_message(struct front *front, struct channel_message *message) {
                 return 0;
         case CONTROL_STOP:
                 (void) sd_notify(false, "STOPPING=1\nSTATUS=Finishing what runs.");
-                return manager_stop(front->manager, front->settings.job_timeout_us + ANSWER_GRACE_US);
+                return manager_stop(front->manager, STOP_LIMIT_US);
         default:
                 log_error("the keeper sent a message of kind %u, which is none", header.kind);
                 return 0;
@@ -204,7 +202,7 @@ static int start(struct front *front, const struct front_setup *setup) {
 }
 
 int front_main(const struct front_setup *setup) {
-        struct front front = {.control = setup->control, .settings = setup->settings};
+        struct front front = {.control = setup->control};
         int r = become_front(setup);
 
         if (r < 0)

@@ -28,7 +28,7 @@
 #include "util/settings.h"
 
 enum {
-        STOP_GRACE_MS = 5000,    /* beyond the longest job, for the front to finish and answer */
+        STOP_GRACE_MS = 15000,   /* for the front, which takes 12 s at most */
         EXECUTOR_GRACE_MS = 2000,/* for executors to end once the front is gone */
         RESPAWN_DELAY_MS = 250,  /* before an executor that died at once is started again */
         RESPAWN_QUICK_MS = 1000, /* what "at once" means */
@@ -218,7 +218,7 @@ static void stop(struct keeper *keeper) {
         if (keeper->stopping)
                 return;
         keeper->stopping = true;
-        keeper->deadline_ms = now_ms() + keeper->settings.job_timeout_us / 1000 + STOP_GRACE_MS;
+        keeper->deadline_ms = now_ms() + STOP_GRACE_MS;
         if (tell_front(keeper, CONTROL_STOP, 0, NULL, NULL, 0) < 0)
                 keeper->deadline_ms = now_ms();
 }
