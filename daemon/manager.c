@@ -287,18 +287,24 @@ void manager_set_settings(struct manager *manager, const struct settings *settin
         executor_pool_set_timeout(manager->executors, settings->job_timeout_us);
 }
 
+static int leave(struct manager *manager) {
+        api_close(manager->api);
+        return sd_event_exit(manager->event, 0);
+}
+
 static int on_stop_timer(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
         struct manager *manager = userdata;
 
-        log_warning("%zu operations did not end in time: the next start finishes them", map_size(manager->pods.operations));
-        return sd_event_exit(manager->event, 0);
+        if (map_size(manager->pods.operations) > 0)
+                log_warning("%zu operations did not end in time: the next start finishes them", map_size(manager->pods.operations));
+        return leave(manager);
 }
 
 static int on_stop_post(sd_event_source *source _unused_, void *userdata) {
         struct manager *manager = userdata;
 
         if (map_size(manager->pods.operations) == 0 && api_idle(manager->api))
-                return sd_event_exit(manager->event, 0);
+                return leave(manager);
         return 0;
 }
 

@@ -63,14 +63,18 @@ int api_new(const struct api_setup *setup, struct api **ret) {
         return 0;
 }
 
-struct api *api_free(struct api *api) {
-        if (!api)
-                return NULL;
-        memset(&api->pods->observer, 0, sizeof(api->pods->observer));
+void api_close(struct api *api) {
         while (api->requests)
                 (void) request_free(api->requests);
         api->bus = bus_free(api->bus);
         api->listener = listener_free(api->listener);
+}
+
+struct api *api_free(struct api *api) {
+        if (!api)
+                return NULL;
+        memset(&api->pods->observer, 0, sizeof(api->pods->observer));
+        api_close(api);
         (void) map_free(api->users);
         strv_free(api->features);
         (void) sd_event_unref(api->event);

@@ -61,3 +61,7 @@ void api_stop(struct api *api);
 
 /* Nothing is in flight and every answer has been written. */
 bool api_idle(const struct api *api);
+
+/* Ends every connection, written out or not. To be called before the event loop is left: sd-bus would wait there, for as
+ * long as it takes, until each peer has shaken hands and read everything. */
+void api_close(struct api *api);
