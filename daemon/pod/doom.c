@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Finds in the table what is to go. Where the table shows recycled ids alone, the executor compares the unique id once
- * more before it acts.
+ * Finds in the table what is to go. Where the table shows recycled ids alone, the executor compares the unique id of a
+ * single mount once more before it acts; of a whole pod all goes that lies in it.
  */
 
 #include "pod/doom.h"
@@ -96,6 +96,9 @@ int doom_pod(const struct pods *pods, const char *uuid, const struct record_pod 
                 r = doom_append(&list, &n, entry, map_get_u64(records, entry->id), directory);
                 if (r < 0)
                         return r;
+                /* All that hangs here goes, also a foreign mount that took the place and the recycled id of one of ours. */
+                if (n > before)
+                        list[n - 1].id = entry->unique_id;
                 /* Mount points on the pod's own file systems go with these. */
                 if (n > before && list[n - 1].made > 0 && !lies_on_root_of_caller(entry, records))
                         list[n - 1].made = 0;
