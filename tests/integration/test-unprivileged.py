@@ -72,10 +72,12 @@ def own(s):
         options = host.mounts_below(s.inside)[point][5].split(',')
         contains(options, 'nosuid', point)
         contains(options, 'nodev', point)
-    s.mount(specs.mount('/tmp', options=['suid', 'dev']))
+    for option in ('suid', 'dev'):
+        equal(s.refused(s.mount, specs.mount('/tmp', options=[option]))[0], 'AccessDenied', option)
+    s.mount(specs.mount('/tmp'))
     options = host.mounts_below(s.inside)[f'{s.inside}/tmp'][5].split(',')
-    contains(options, 'nosuid', 'a tmpfs for which suid was asked')
-    contains(options, 'nodev', 'a tmpfs for which dev was asked')
+    contains(options, 'nosuid', 'a tmpfs')
+    contains(options, 'nodev', 'a tmpfs')
 
 
 @case('what it cannot reach it cannot bind: a closed directory, a file below one, a closed root')
@@ -85,7 +87,7 @@ def unreachable(s):
     for source in (f'{secret}/file', f'{secret}/open'):
         equal(s.refused(s.bind, source)[0], 'SourceDenied', source)
     equal(s.refused(s.create, specs.oci(f'{secret}/open'))[0], 'SourceDenied', 'a root')
-    equal(s.refused(s.mount, specs.mount('/mnt', 'overlay', 'overlay', [f'lowerdir={secret}/open']))[0], 'SourceDenied', 'a lower layer')
+    equal(s.refused(s.mount, specs.mount('/mnt', 'overlay', 'overlay', [f'lowerdir=/usr:{secret}/open']))[0], 'SourceDenied', 'a lower layer')
 
 
 @case('what lies hidden below a mount stays hidden: a clone that is not recursive is refused, a recursive one shows the mount')
@@ -173,7 +175,7 @@ def quotas(s):
     s.create()
     name, text = s.refused(s.create)
     equal(name, 'QuotaExceeded', text)
-    contains(text, 'PodsPerUser', 'the sentence')
+    contains(text, 'pods per user', 'the sentence')
     s.create(specs.oci(specs.rootfs('bob-root', owner=BOB)), uid=BOB)
     for _ in range(5):
         s.daemon.create(specs.oci())
@@ -202,10 +204,8 @@ def directory_modes(s):
         equal(error.name, 'PermissionError', 'what another gets')
     else:
         raise AssertionError('another user can look into the pod')
-    for name in os.listdir(s.daemon.runtime):
-        if name.startswith('state'):
-            found = os.stat(f'{s.daemon.runtime}/{name}')
-            equal((oct(found.st_mode & 0o7777), found.st_uid), ('0o700', host.FRONT), 'state')
+    found = os.stat(f'{s.daemon.runtime}/state')
+    equal((oct(found.st_mode & 0o7777), found.st_uid), ('0o700', host.FRONT), 'state')
 
 
 @case('a uid 0 in a user namespace of its own is a stranger')

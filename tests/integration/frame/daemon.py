@@ -159,6 +159,8 @@ class Daemon:
     def call(self, interface, method, signature, *arguments, path=PATH, timeout=30, connection=None):
         own = connection or self.connection()
         try:
+            if 'h' in signature:  # libdbus knows only after its handshake that it may send fds
+                own.call_blocking(None, PATH, 'org.freedesktop.DBus.Peer', 'Ping', '', ())
             return own.call_blocking(None, path, interface, method, signature, arguments, timeout=timeout)
         finally:
             if not connection:

@@ -27,6 +27,9 @@ def diagnose(text):
 
 
 def equal(seen, expected, what='value'):
+    if seen != expected and isinstance(seen, list) and isinstance(expected, list) and len(expected) > 3:
+        more, less = [x for x in seen if x not in expected], [x for x in expected if x not in seen]
+        raise AssertionError(f'{what}:\n  too much {more!r}\n  lacking  {less!r}')
     if seen != expected:
         raise AssertionError(f'{what}:\n  seen     {seen!r}\n  expected {expected!r}')
 
