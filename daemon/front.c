@@ -151,6 +151,7 @@ static int become_front(const struct front_setup *setup) {
         r = keep_own_fds(setup);
         if (r < 0)
                 return r;
+        log_use_journal();
         r = process_drop_privileges(setup->uid, setup->gid);
         if (r < 0)
                 return r;

@@ -74,7 +74,7 @@ static int find_peer(struct bus *bus, const char *name, struct peer **ret) {
         int r;
 
         if (peer && !peer->watch_slot && peer->identity == PEER_KNOWN) {
-                peer_disconnect(peer); /* not watched: what was known may be past */
+                peer_retire(peer); /* not watched: what was known may be past */
                 peer = NULL;
         }
         if (!peer) {

@@ -22,6 +22,7 @@ struct peer {
         struct caller caller;     /* complete in PEER_KNOWN */
         enum peer_identity identity;
         bool subscribed;
+        uint32_t n_requests;      /* in flight */
         bool gone;                /* the connection is; its requests go on without it */
         int pidfd;                /* of the caller's process, -1 if it has none */
         sd_bus_slot *watch_slot;  /* bus: NameOwnerChanged of the name */
@@ -42,3 +43,7 @@ DEFINE_CLEANUP(struct peer *, peer_unref)
 /* The connection ended: requests that execute nothing yet are taken back, the subscription and the adapter's reference are
  * dropped. */
 void peer_disconnect(struct peer *peer);
+
+/* The peer is not to be found any more, but what it asked is done and answered: for one whose identity has to be
+ * established anew. */
+void peer_retire(struct peer *peer);

@@ -22,6 +22,7 @@ struct request *request_new(struct peer *peer, const struct request_transport *t
                 return NULL;
         request->api = api;
         request->peer = peer_ref(peer);
+        peer->n_requests++;
         request->transport = transport;
         request->message = message;
         request->link = api->requests_end;
@@ -139,6 +140,7 @@ struct request *request_free(struct request *request) {
                 request->next->link = request->link;
         else
                 request->api->requests_end = request->link;
+        request->peer->n_requests--;
         (void) peer_unref(request->peer);
         free(request);
         return NULL;
