@@ -42,8 +42,9 @@ int request_charge(struct request *request, struct failure *f) {
         user = map_get_u64(request->api->users, caller->uid);
         if (user && user->n_requests >= limit && !caller_is_root(caller))
                 return failure_set(f, FAILURE_QUOTA_EXCEEDED,
-                                   "User %u has %u requests in flight, the limit (RequestsPerUser=): wait for answers before asking more",
-                                   (unsigned) caller->uid, user->n_requests);
+                        "User %u has %u requests in flight, the limit (RequestsPerUser=): wait for answers before "
+                        "asking more",
+                        (unsigned) caller->uid, user->n_requests);
         if (!user) {
                 user = calloc(1, sizeof(*user));
                 if (!user)
@@ -147,5 +148,6 @@ struct request *request_free(struct request *request) {
 }
 
 struct pod *request_answer_pod(const struct request *request) {
-        return request->n_works > 0 && request->works[0]->operation ? operation_pod(request->works[0]->operation) : request->pod;
+        return request->n_works > 0 && request->works[0]->operation ? operation_pod(request->works[0]->operation)
+                                                                    : request->pod;
 }
