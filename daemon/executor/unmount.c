@@ -121,7 +121,7 @@ static int unmount_failed(struct run *run, const struct step *step, int r) {
         switch (-r) {
         case EBUSY:
                 return run_fail(run, FAILURE_BUSY, -r,
-                        "the mount at %s/%s is in use; see podmountctl holders, or unmount lazily", run->job->uuid,
+                        "the mount at %s/%s is in use; stop what uses it, or unmount lazily", run->job->uuid,
                         step->target);
         case EINVAL:
         case ENOENT:
