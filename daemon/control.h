@@ -16,7 +16,7 @@ enum control_kind {
         CONTROL_SETTINGS, /* re-read: the settings as text follow */
         CONTROL_STOP,     /* finish what runs, answer, exit */
         /* front → keeper */
-        CONTROL_REPLACE, /* the slot's executor hangs: kill it, start another */
+        CONTROL_REPLACE,  /* the slot's executor hangs: kill it, start another */
 };
 
 struct control_header {

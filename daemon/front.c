@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Turns a child of the keeper into the front, and connects the two: new executors, settings and the order to stop come
- * in over the control socket, the wish for another executor goes out. Speaks sd_notify(3) for the service.
+ * Turns a child of the keeper into the front, and connects the two: new executors, settings and the order to stop come in
+ * over the control socket, the wish for another executor goes out. Speaks sd_notify(3) for the service.
  */
 
 #include "front.h"
@@ -21,10 +21,7 @@
 #include "util/channel.h"
 #include "util/log.h"
 
-enum {
-        STOP_LIMIT_US =
-                12 * 1000 * 1000 /* for what runs to end and be answered; the unit allows the whole service 20 s */
-};
+enum { STOP_LIMIT_US = 12 * 1000 * 1000 /* for what runs to end and be answered; the unit allows the whole service 20 s */ };
 
 struct front {
         sd_event *event;
@@ -53,7 +50,7 @@ static void take_settings(struct front *front, const char *text) {
 
         (void) clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail for this clock */
         (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%llu",
-                (unsigned long long) ts.tv_sec * 1000000ULL + (unsigned long long) ts.tv_nsec / 1000ULL);
+                          (unsigned long long) ts.tv_sec * 1000000ULL + (unsigned long long) ts.tv_nsec / 1000ULL);
         if (settings_from_text(text, &settings) < 0)
                 log_error("the keeper's settings cannot be read: those before stay in force");
         else {
@@ -154,7 +151,6 @@ static int become_front(const struct front_setup *setup) {
         r = keep_own_fds(setup);
         if (r < 0)
                 return r;
-        log_use_journal();
         r = process_drop_privileges(setup->uid, setup->gid);
         if (r < 0)
                 return r;

@@ -16,15 +16,15 @@ struct front_setup {
         pid_t keeper;
         uid_t uid;
         gid_t gid;
-        int control;                    /* control.h, the front's end */
-        int sockets[RUNTIME_SLOTS_MAX]; /* of the executors, by slot; -1: none */
-        const struct runtime *runtime;  /* of it the front uses path, fd, listen_fd and the intent fds */
+        int control;                       /* control.h, the front's end */
+        int sockets[RUNTIME_SLOTS_MAX];    /* of the executors, by slot; -1: none */
+        const struct runtime *runtime;     /* of it the front uses path, fd, listen_fd and the intent fds */
         struct watch *watch;
-        char *const *features; /* names of what the kernel offers */
+        char *const *features;             /* names of what the kernel offers */
         bool bus;
         struct settings settings;
 };
 
-/* Gives up every privilege and serves until it is told to stop. Returns the exit status. Runs in a child of its own:
- * the fds and objects of the setup are its own then. */
+/* Gives up every privilege and serves until it is told to stop. Returns the exit status. Runs in a child of its own: the
+ * fds and objects of the setup are its own then. */
 int front_main(const struct front_setup *setup);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Starts, watches and ends the other processes. What it holds is what must outlive them: the lock, the intent files,
- * the runtime directory. It never blocks on the front: a message that the front does not take now is sent again later.
+ * Starts, watches and ends the other processes. What it holds is what must outlive them: the lock, the intent files, the
+ * runtime directory. It never blocks on the front: a message that the front does not take now is sent again later.
  */
 
 #include "keeper.h"
@@ -28,10 +28,10 @@
 #include "util/settings.h"
 
 enum {
-        STOP_GRACE_MS = 15000,    /* for the front, which takes 12 s at most */
-        EXECUTOR_GRACE_MS = 2000, /* for executors to end once the front is gone */
-        RESPAWN_DELAY_MS = 250,   /* before an executor that died at once is started again */
-        RESPAWN_QUICK_MS = 1000,  /* what "at once" means */
+        STOP_GRACE_MS = 15000,   /* for the front, which takes 12 s at most */
+        EXECUTOR_GRACE_MS = 2000,/* for executors to end once the front is gone */
+        RESPAWN_DELAY_MS = 250,  /* before an executor that died at once is started again */
+        RESPAWN_QUICK_MS = 1000, /* what "at once" means */
 };
 
 struct keeper_executor {
@@ -48,7 +48,7 @@ struct keeper {
         uid_t uid;
         gid_t gid;
         int signal_fd, control;
-        pid_t front; /* 0 once it is gone */
+        pid_t front;        /* 0 once it is gone */
         int front_status;
         bool stopping;
         uint64_t deadline_ms; /* while stopping: then the front is killed */
@@ -69,14 +69,11 @@ static int find_user(const char *name, uid_t *ret_uid, gid_t *ret_gid) {
         errno = 0;
         pw = getpwnam(name); /* one thread, before any other process of ours */
         if (!pw) {
-                log_error("there is no user %s for the front: create it (systemd-sysusers does) or name another with "
-                          "--user",
-                        name);
+                log_error("there is no user %s for the front: create it (systemd-sysusers does) or name another with --user", name);
                 return -ENOENT;
         }
         if (pw->pw_uid == 0 || pw->pw_gid == 0) {
-                log_error("the front must not run as user %s, who is root or in root's group: name another with --user",
-                        name);
+                log_error("the front must not run as user %s, who is root or in root's group: name another with --user", name);
                 return -EPERM;
         }
         *ret_uid = pw->pw_uid;
@@ -128,13 +125,12 @@ static int start_executor(struct keeper *keeper, unsigned slot) {
                         process_exit(EXIT_FAILURE);
                 process_exit(executor_main(&setup));
         }
-        keeper->executors[slot] = (struct keeper_executor){.pid = pid, .start_ms = now_ms()};
+        keeper->executors[slot] = (struct keeper_executor) {.pid = pid, .start_ms = now_ms()};
         log_debug("executor %u is process %d", slot, (int) pid);
         return TAKE_FD(ours);
 }
 
-static int tell_front(
-        struct keeper *keeper, enum control_kind kind, unsigned slot, const char *text, const int *fds, size_t n_fds) {
+static int tell_front(struct keeper *keeper, enum control_kind kind, unsigned slot, const char *text, const int *fds, size_t n_fds) {
         const struct control_header header = {.kind = kind, .slot = slot};
         size_t length = text ? strlen(text) : 0;
         _cleanup_free_ char *message = malloc(sizeof(header) + length);
@@ -182,7 +178,7 @@ static void kill_executor(struct keeper *keeper, unsigned slot) {
         log_warning("executor %u (process %d) hangs: it is replaced", slot, (int) keeper->executors[slot].pid);
         (void) kill(keeper->executors[slot].pid, SIGKILL);
         /* One that is stuck in the kernel dies when that lets it go: nobody waits for that. */
-        keeper->executors[slot] = (struct keeper_executor){.pid = 0, .start_ms = now_ms()};
+        keeper->executors[slot] = (struct keeper_executor) {.pid = 0, .start_ms = now_ms()};
 }
 
 static void on_exit_of(struct keeper *keeper, pid_t pid, int status) {
@@ -199,8 +195,8 @@ static void on_exit_of(struct keeper *keeper, pid_t pid, int status) {
                         continue;
                 if (!keeper->stopping && keeper->front > 0)
                         log_warning("executor %u (process %d) ended (%s %d): it is replaced", slot, (int) pid,
-                                WIFSIGNALED(status) ? "signal" : "status",
-                                WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+                                    WIFSIGNALED(status) ? "signal" : "status",
+                                    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
                 executor->pid = 0;
                 executor->start_ms = now - executor->start_ms < RESPAWN_QUICK_MS ? now + RESPAWN_DELAY_MS : now;
                 return;
@@ -214,8 +210,7 @@ static void reload(struct keeper *keeper) {
                 log_error("the configuration was not re-read: the one before stays in force");
                 return;
         }
-        if (settings_to_text(&keeper->settings, &text) < 0 ||
-                tell_front(keeper, CONTROL_SETTINGS, 0, text, NULL, 0) < 0)
+        if (settings_to_text(&keeper->settings, &text) < 0 || tell_front(keeper, CONTROL_SETTINGS, 0, text, NULL, 0) < 0)
                 log_error("the front could not be told of the new configuration: signal again");
 }
 
@@ -292,8 +287,7 @@ static void serve(struct keeper *keeper) {
                         uint64_t now = now_ms();
 
                         if (now >= keeper->deadline_ms) {
-                                log_warning("the front did not end in time: it is killed; what it left is found at the "
-                                            "next start");
+                                log_warning("the front did not end in time: it is killed; what it left is found at the next start");
                                 (void) kill(keeper->front, SIGKILL);
                                 keeper->deadline_ms = UINT64_MAX;
                         }
@@ -397,8 +391,7 @@ static int prepare(struct keeper *keeper) {
         r = find_user(keeper->options->user, &keeper->uid, &keeper->gid);
         if (r < 0)
                 return r;
-        r = runtime_prepare(
-                keeper->options->runtime_dir, keeper->uid, keeper->gid, keeper->n_executors, &keeper->runtime);
+        r = runtime_prepare(keeper->options->runtime_dir, keeper->uid, keeper->gid, keeper->n_executors, &keeper->runtime);
         if (r < 0)
                 return r;
         r = watch_open(&keeper->watch);
@@ -416,8 +409,7 @@ static int exit_status(const struct keeper *keeper) {
         if (!WIFSIGNALED(keeper->front_status))
                 log_error("the front ended with status %d", WEXITSTATUS(keeper->front_status));
         else if (!keeper->stopping)
-                log_error("the front was killed by signal %d: pods stay mounted, start podmountd again",
-                        WTERMSIG(keeper->front_status));
+                log_error("the front was killed by signal %d: pods stay mounted, start podmountd again", WTERMSIG(keeper->front_status));
         return EXIT_FAILURE;
 }
 

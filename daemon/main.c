@@ -20,8 +20,7 @@ static int check_place(void) {
         if (stat("/proc/self/ns/user", &st) < 0)
                 return log_errno(LOG_ERR, errno, "cannot read /proc/self/ns/user: podmountd needs /proc");
         if (st.st_ino != initial_user_namespace) {
-                log_error("podmountd runs in a user namespace, where it could neither own the host's mounts nor judge "
-                          "who calls: "
+                log_error("podmountd runs in a user namespace, where it could neither own the host's mounts nor judge who calls: "
                           "start it on the host");
                 return -EPERM;
         }

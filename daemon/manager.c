@@ -69,9 +69,7 @@ static int reread(struct manager *manager) {
         if (r >= 0)
                 r = table_replace(manager->table, entries, n, &changes);
         pause = (now_us() - start) * PAUSE_FACTOR;
-        manager->pause_until_us = now_us() + (pause < PAUSE_MIN_US          ? PAUSE_MIN_US
-                                                     : pause > PAUSE_MAX_US ? PAUSE_MAX_US
-                                                                            : pause);
+        manager->pause_until_us = now_us() + (pause < PAUSE_MIN_US ? PAUSE_MIN_US : pause > PAUSE_MAX_US ? PAUSE_MAX_US : pause);
         if (r < 0) {
                 manager->dirty = true;
                 return log_errno(LOG_ERR, r, "cannot read the mount table");
@@ -149,39 +147,33 @@ static int open_store(struct manager *manager) {
                 return log_oom();
         r = store_open(directory, &manager->store, &version);
         if (r == -EACCES)
-                log_error("the front's user must be able to reach %s: every directory above it needs search permission "
-                          "for others",
-                        directory);
+                log_error("the front's user must be able to reach %s: every directory above it needs search permission for others", directory);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "cannot open %s/state.db", directory);
         switch ((enum store_outcome) r) {
         case STORE_OPENED:
                 return 0;
         case STORE_NEWER:
-                log_error("%s/state.db has version %d, written by a newer podmountd: start that one again, or collect "
-                          "every pod with "
+                log_error("%s/state.db has version %d, written by a newer podmountd: start that one again, or collect every pod with "
                           "it before going back",
-                        directory, version);
+                          directory, version);
                 return -EPROTONOSUPPORT;
         case STORE_DAMAGED:
-                log_error("%s/state.db is damaged or no database of podmount: unmount what lies below %s/pods by hand, "
-                          "then remove it",
-                        directory, manager->runtime->path);
+                log_error("%s/state.db is damaged or no database of podmount: unmount what lies below %s/pods by hand, then remove it",
+                          directory, manager->runtime->path);
                 return -EBADMSG;
         }
         return -EBADMSG;
 }
 
 static int watch_table(struct manager *manager) {
-        int r = sd_event_add_io(
-                manager->event, &manager->watch_source, watch_fd(manager->watch), EPOLLPRI, on_watch, manager);
+        int r = sd_event_add_io(manager->event, &manager->watch_source, watch_fd(manager->watch), EPOLLPRI, on_watch, manager);
 
         /* Before anything else of the same turn, so that nobody looks at a table that is known to be old. */
         if (r >= 0)
                 r = sd_event_source_set_priority(manager->watch_source, SD_EVENT_PRIORITY_IMPORTANT);
         if (r >= 0)
-                r = sd_event_add_time(
-                        manager->event, &manager->reread_timer, CLOCK_MONOTONIC, 0, 1000, on_reread, manager);
+                r = sd_event_add_time(manager->event, &manager->reread_timer, CLOCK_MONOTONIC, 0, 1000, on_reread, manager);
         if (r >= 0)
                 r = sd_event_source_set_enabled(manager->reread_timer, SD_EVENT_OFF);
         if (r < 0)
@@ -243,8 +235,7 @@ int manager_new(const struct manager_setup *setup, struct manager **ret) {
         r = open_store(manager);
         if (r < 0)
                 return r;
-        r = executor_pool_new(
-                manager->event, manager->settings.job_timeout_us, setup->replace, setup->userdata, &manager->executors);
+        r = executor_pool_new(manager->event, manager->settings.job_timeout_us, setup->replace, setup->userdata, &manager->executors);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "cannot make the pool of executors");
         r = make_pods(manager);
@@ -305,8 +296,7 @@ static int on_stop_timer(sd_event_source *source _unused_, uint64_t usec _unused
         struct manager *manager = userdata;
 
         if (map_size(manager->pods.operations) > 0)
-                log_warning("%zu operations did not end in time: the next start finishes them",
-                        map_size(manager->pods.operations));
+                log_warning("%zu operations did not end in time: the next start finishes them", map_size(manager->pods.operations));
         return leave(manager);
 }
 
@@ -324,8 +314,7 @@ int manager_stop(struct manager *manager, uint64_t limit_us) {
         if (manager->stop_timer)
                 return 0;
         api_stop(manager->api);
-        r = sd_event_add_time_relative(
-                manager->event, &manager->stop_timer, CLOCK_MONOTONIC, limit_us, 0, on_stop_timer, manager);
+        r = sd_event_add_time_relative(manager->event, &manager->stop_timer, CLOCK_MONOTONIC, limit_us, 0, on_stop_timer, manager);
         if (r >= 0)
                 r = sd_event_add_post(manager->event, &manager->stop_post, on_stop_post, manager);
         if (r < 0)
@@ -336,8 +325,7 @@ int manager_stop(struct manager *manager, uint64_t limit_us) {
 char *manager_status(const struct manager *manager) {
         char *text;
 
-        if (asprintf(&text, "%zu pods, %zu mounts on the host", map_size(manager->pods.by_uuid),
-                    table_size(manager->table)) < 0)
+        if (asprintf(&text, "%zu pods, %zu mounts on the host", map_size(manager->pods.by_uuid), table_size(manager->table)) < 0)
                 return NULL;
         return text;
 }

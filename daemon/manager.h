@@ -22,7 +22,7 @@ struct manager_setup {
         char *const *features;         /* names of what the kernel offers; copied */
         bool bus;                      /* connect to the system bus */
         const struct settings *settings;
-        pool_replace_fn replace; /* asks the keeper for a new executor */
+        pool_replace_fn replace;       /* asks the keeper for a new executor */
         void *userdata;
 };
 
@@ -40,8 +40,7 @@ int manager_start(struct manager *manager);
 /* After a reload: counts for what is asked from now on. The settings are copied. */
 void manager_set_settings(struct manager *manager, const struct settings *settings);
 
-/* Takes no further request, and ends the loop with status 0 once what runs is done and answered, or `limit_us` have
- * passed. */
+/* Takes no further request, and ends the loop with status 0 once what runs is done and answered, or `limit_us` have passed. */
 int manager_stop(struct manager *manager, uint64_t limit_us);
 
 /* One line on what there is, for STATUS= of sd_notify(3); the caller's. NULL when memory is short. */

@@ -47,8 +47,7 @@ static void print_help(void) {
                "      --state-dir DIR     what outlives a boot; default " STATE_DIRECTORY "\n"
                "      --config FILE       configuration; default " CONFIG_FILE "\n"
                "      --user NAME         whom the unprivileged front runs as; default " FRONT_USER "\n"
-               "      --bus system|none   take " PODMOUNT_BUS_NAME
-               " on the system bus, or serve the socket alone; default system\n"
+               "      --bus system|none   take " PODMOUNT_BUS_NAME " on the system bus, or serve the socket alone; default system\n"
                "      --log-level LEVEL   error, warning, notice, info or debug; default the configuration's\n"
                "  -h, --help              show this help\n"
                "      --version           show the version\n\n"
@@ -168,7 +167,7 @@ int options_parse(int argc, char **argv, struct options *ret) {
                 return wrong("--runtime-dir", "the root directory cannot be used");
 
         *ret = options;
-        options = (struct options){};
+        options = (struct options) {};
         return OPTIONS_RUN;
 }
 
@@ -178,5 +177,5 @@ void options_done(struct options *options) {
         free(options->config);
         free(options->user);
         free(options->features_off);
-        *options = (struct options){};
+        *options = (struct options) {};
 }

@@ -11,11 +11,11 @@ struct options {
         char *runtime_dir; /* absolute, normalised */
         char *state_dir;
         char *config;
-        bool config_given;  /* then it must exist */
-        char *user;         /* the front's */
-        bool bus;           /* --bus=system */
-        int log_level;      /* -1: the configuration's */
-        char *features_off; /* --disable-feature, for the tests: names joined by commas, or NULL */
+        bool config_given;   /* then it must exist */
+        char *user;          /* the front's */
+        bool bus;            /* --bus=system */
+        int log_level;       /* -1: the configuration's */
+        char *features_off;  /* --disable-feature, for the tests: names joined by commas, or NULL */
 };
 
 enum options_outcome {

@@ -18,8 +18,7 @@ int process_die_with(pid_t parent);
 /* Closes every fd but 0 to 2 and those given (entries below 0 are passed over; the array is sorted in place). */
 int process_close_others(int *keep, size_t n);
 
-/* Becomes `uid` and `gid` for good: no supplementary group, no capability in any set, none to be had again. Verified.
- */
+/* Becomes `uid` and `gid` for good: no supplementary group, no capability in any set, none to be had again. Verified. */
 int process_drop_privileges(uid_t uid, gid_t gid);
 
 /* Neither core dumps nor ptrace(2) nor /proc/PID/mem by others of the same uid. */

@@ -25,8 +25,7 @@ static int own_directory(int fd, const char *name, uid_t uid, gid_t gid, mode_t 
                 return log_errno(LOG_ERR, errno, "cannot make %s in the runtime directory", name);
         directory = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (directory < 0)
-                return log_errno(
-                        LOG_ERR, errno, "%s in the runtime directory must be a directory; remove what is there", name);
+                return log_errno(LOG_ERR, errno, "%s in the runtime directory must be a directory; remove what is there", name);
         if (fchown(directory, uid, gid) < 0 || fchmod(directory, mode) < 0)
                 return log_errno(LOG_ERR, errno, "cannot set owner and mode of %s in the runtime directory", name);
         return TAKE_FD(directory);
@@ -46,9 +45,8 @@ static int open_directory(const char *path, char **ret_path, int *ret_fd) {
         if (fd < 0 || fstat(fd, &st) < 0)
                 return log_errno(LOG_ERR, errno, "cannot open the runtime directory %s", real);
         if (st.st_uid != 0)
-                return log_errno(LOG_ERR, EPERM,
-                        "the runtime directory %s belongs to uid %u, it must be root's: chown it or choose another",
-                        real, (unsigned) st.st_uid);
+                return log_errno(LOG_ERR, EPERM, "the runtime directory %s belongs to uid %u, it must be root's: chown it or choose another",
+                                 real, (unsigned) st.st_uid);
         if (fchmod(fd, 0755) < 0)
                 return log_errno(LOG_ERR, errno, "cannot set the mode of %s", real);
         *ret_path = TAKE_PTR(real);
@@ -67,10 +65,10 @@ static int take_lock(int fd, const char *path) {
         if (errno != EAGAIN && errno != EACCES)
                 return log_errno(LOG_ERR, errno, "cannot lock %s/lock", path);
 
-        lock = (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
+        lock = (struct flock) {.l_type = F_WRLCK, .l_whence = SEEK_SET};
         if (fcntl(lock_fd, F_GETLK, &lock) >= 0 && lock.l_type != F_UNLCK && lock.l_pid > 0)
-                log_error("podmountd runs on %s already, as process %d: stop that one or choose another --runtime-dir",
-                        path, (int) lock.l_pid);
+                log_error("podmountd runs on %s already, as process %d: stop that one or choose another --runtime-dir", path,
+                          (int) lock.l_pid);
         else
                 log_error("podmountd runs on %s already: stop that one or choose another --runtime-dir", path);
         return -EBUSY;
@@ -110,8 +108,7 @@ static int open_intents(int directory, unsigned n_slots, int *fds) {
                 char name[sizeof("4294967295")];
 
                 (void) snprintf(name, sizeof(name), "%u", slot); /* always fits */
-                fds[slot] =
-                        openat(directory, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | (slot < n_slots ? O_CREAT : 0), 0600);
+                fds[slot] = openat(directory, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | (slot < n_slots ? O_CREAT : 0), 0600);
                 if (fds[slot] < 0 && (slot < n_slots || errno != ENOENT))
                         return log_errno(LOG_ERR, errno, "cannot open intent/%s in the runtime directory", name);
         }

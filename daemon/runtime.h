@@ -20,19 +20,19 @@
 enum { RUNTIME_SLOTS_MAX = 16 /* executors, podmountd.conf(5) Executors= */ };
 
 struct runtime {
-        char *path; /* canonical: as mountinfo shows it */
-        int fd;     /* O_PATH on it */
+        char *path;    /* canonical: as mountinfo shows it */
+        int fd;        /* O_PATH on it */
         int lock_fd;
-        int listen_fd;                     /* the private socket, listening, non-blocking */
+        int listen_fd; /* the private socket, listening, non-blocking */
         int intent_fds[RUNTIME_SLOTS_MAX]; /* by slot; -1 where there is no file */
 };
 
-#define RUNTIME_INIT                                                                                                   \
-        ((struct runtime){.fd = -1, .lock_fd = -1, .listen_fd = -1, .intent_fds = {[0 ... RUNTIME_SLOTS_MAX - 1] = -1}})
+#define RUNTIME_INIT                                                                                             \
+        ((struct runtime) {.fd = -1, .lock_fd = -1, .listen_fd = -1, .intent_fds = {[0 ... RUNTIME_SLOTS_MAX - 1] = -1}})
 
-/* Prepares the directory for a front that runs as `uid` and `gid` and makes intent files for `n_slots` executors; files
- * of an earlier daemon's further slots are opened, too. A negative errno, logged with what to do about it; -EBUSY when
- * another daemon holds the lock. */
+/* Prepares the directory for a front that runs as `uid` and `gid` and makes intent files for `n_slots` executors; files of
+ * an earlier daemon's further slots are opened, too. A negative errno, logged with what to do about it; -EBUSY when another
+ * daemon holds the lock. */
 int runtime_prepare(const char *path, uid_t uid, gid_t gid, unsigned n_slots, struct runtime *ret);
 void runtime_done(struct runtime *runtime);
 #define _cleanup_runtime_ _cleanup_(runtime_done)

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The request path and its adapters under one owner: what the manager starts and stops, and what every file of this
- * floor can reach. The requests' way through it is dispatch.c's.
+ * The request path and its adapters under one owner: what the manager starts and stops, and what every file of this floor
+ * can reach. The requests' way through it is dispatch.c's.
  */
 
 #include <stdbool.h>
@@ -21,7 +21,7 @@ struct request;
 
 struct api_setup {
         sd_event *event;
-        struct pods *pods; /* outlives the api; its observer is set by api_new() */
+        struct pods *pods;             /* outlives the api; its observer is set by api_new() */
         const struct settings *settings;
         int listen_fd;                 /* the private socket, listening; taken over, also on failure */
         bool bus;                      /* serve the system bus, too */
@@ -39,12 +39,12 @@ struct api {
         char **features;
         int (*rescan)(void *userdata);
         void *userdata;
-        struct bus *bus; /* NULL without one */
+        struct bus *bus;           /* NULL without one */
         struct listener *listener;
-        struct peer *peers;            /* all that are connected, or known on the bus */
-        struct request *requests;      /* all in flight, in the order of their arrival… */
+        struct peer *peers;        /* all that are connected, or known on the bus */
+        struct request *requests;  /* all in flight, in the order of their arrival… */
         struct request **requests_end; /* …and where the next one goes */
-        struct map *users;             /* how many requests each uid has in flight (request.c) */
+        struct map *users;         /* how many requests each uid has in flight (request.c) */
         bool stopping;
 };
 
@@ -62,6 +62,6 @@ void api_stop(struct api *api);
 /* Nothing is in flight and every answer has been written. */
 bool api_idle(const struct api *api);
 
-/* Ends every connection, written out or not. To be called before the event loop is left: sd-bus would wait there, for
- * as long as it takes, until each peer has shaken hands and read everything. */
+/* Ends every connection, written out or not. To be called before the event loop is left: sd-bus would wait there, for as
+ * long as it takes, until each peer has shaken hands and read everything. */
 void api_close(struct api *api);

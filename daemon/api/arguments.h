@@ -13,14 +13,14 @@
 #include "util/array.h"
 
 struct arguments {
-        const char *id;   /* of the pod, as given */
-        char **ids;       /* GC */
-        const char *text; /* a spec, or mounts */
+        const char *id;         /* of the pod, as given */
+        char **ids;             /* GC */
+        const char *text;       /* a spec, or mounts */
         const char *source, *target;
         const char *interface, *property; /* org.freedesktop.DBus.Properties */
 
-        char **fd_names; /* NULL-terminated… */
-        int *fds;        /* …and duplicates of the fds, O_CLOEXEC, in the same order */
+        char **fd_names;        /* NULL-terminated… */
+        int *fds;               /* …and duplicates of the fds, O_CLOEXEC, in the same order */
         size_t n_fds;
 
         /* options */

@@ -19,22 +19,10 @@ static const char *verdict_of(const struct failure *f) {
 void audit_request(const struct request *request, const struct failure *f) {
         const struct caller *caller = &request->peer->caller;
         const struct pod *pod = request_answer_pod(request);
-        const char *verdict = verdict_of(f), *name = pod                    ? pod->record->uuid
-                                                     : request->n_works > 0 ? request->works[0]->id
-                                                                            : request->arguments.id;
+        const char *verdict = verdict_of(f), *name = pod ? pod->record->uuid : request->n_works > 0 ? request->works[0]->id : request->arguments.id;
         char uid[sizeof("4294967295")], pid[sizeof("-2147483648")];
         const char *const fields[] = {
-                "CALLER_UID=",
-                uid,
-                "CALLER_PID=",
-                pid,
-                "METHOD=",
-                request->method->member,
-                "POD=",
-                name,
-                "VERDICT=",
-                verdict,
-                NULL,
+                "CALLER_UID=", uid, "CALLER_PID=", pid, "METHOD=", request->method->member, "POD=", name, "VERDICT=", verdict, NULL,
         };
         bool done = !f || f->kind == FAILURE_NONE;
 
@@ -43,9 +31,8 @@ void audit_request(const struct request *request, const struct failure *f) {
         (void) snprintf(uid, sizeof(uid), "%u", (unsigned) caller->uid); /* always fits */
         (void) snprintf(pid, sizeof(pid), "%d", (int) caller->pid);      /* always fits */
         if (done)
-                log_fields(LOG_INFO, AUDIT_MESSAGE_ID, fields, "%s %s by uid %s: done", request->method->member,
-                        name ? name : "", uid);
+                log_fields(LOG_INFO, AUDIT_MESSAGE_ID, fields, "%s %s by uid %s: done", request->method->member, name ? name : "", uid);
         else
-                log_fields(LOG_NOTICE, AUDIT_MESSAGE_ID, fields, "%s %s by uid %s: %s, %s", request->method->member,
-                        name ? name : "", uid, verdict, f->text ? f->text : error_name(f->kind));
+                log_fields(LOG_NOTICE, AUDIT_MESSAGE_ID, fields, "%s %s by uid %s: %s, %s", request->method->member, name ? name : "", uid,
+                           verdict, f->text ? f->text : error_name(f->kind));
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Verdicts and their enforcement. A pod that the caller may not see does not exist for it, in whatever way it is named.
- */
+/* Verdicts and their enforcement. A pod that the caller may not see does not exist for it, in whatever way it is named. */
 
 #include "api/authorise.h"
 
@@ -16,7 +15,7 @@ struct authorisation {
         struct request *request;
         struct polkit_query *query; /* while it is out */
         char *action;
-        char **details; /* pairs of key and value: what was asked, and so what was granted */
+        char **details;             /* pairs of key and value: what was asked, and so what was granted */
         bool granted;
 };
 
@@ -45,8 +44,7 @@ bool authorise_property(const struct request *request, const char *interface, co
 
 static bool takes(const struct method *method, size_t offset) {
         for (const struct argument_row *row = method->in; row && row->name; row++)
-                if (row->kind != ARGUMENT_FDS && row->kind != ARGUMENT_OPTIONS && row->kind != ARGUMENT_ANY &&
-                        row->offset == offset)
+                if (row->kind != ARGUMENT_FDS && row->kind != ARGUMENT_OPTIONS && row->kind != ARGUMENT_ANY && row->offset == offset)
                         return true;
         return false;
 }
@@ -170,17 +168,15 @@ static void on_polkit(enum polkit_answer answer, void *userdata) {
                 return;
         case POLKIT_CHALLENGE:
                 (void) failure_set(&f, FAILURE_INTERACTIVE_AUTHORIZATION_REQUIRED,
-                        "%s by user %u needs authentication (%s): call again with interactive authorisation allowed",
-                        request->method->member, (unsigned) request->peer->caller.uid, authorisation->action);
+                                   "%s by user %u needs authentication (%s): call again with interactive authorisation allowed",
+                                   request->method->member, (unsigned) request->peer->caller.uid, authorisation->action);
                 break;
         case POLKIT_NO:
         case POLKIT_ABSENT:
-                (void) failure_set(&f, FAILURE_ACCESS_DENIED,
-                        "User %u may not call %s: %s %s; ask an administrator for a polkit rule, or to be "
-                        "put into the group podmount",
-                        (unsigned) request->peer->caller.uid, request->method->member,
-                        answer == POLKIT_NO ? "polkit refused" : "there is no polkit to ask for",
-                        authorisation->action);
+                (void) failure_set(&f, FAILURE_ACCESS_DENIED, "User %u may not call %s: %s %s; ask an administrator for a polkit rule, or to be "
+                                                              "put into the group podmount",
+                                   (unsigned) request->peer->caller.uid, request->method->member,
+                                   answer == POLKIT_NO ? "polkit refused" : "there is no polkit to ask for", authorisation->action);
                 break;
         }
         dispatch_fail(request, &f);
@@ -195,7 +191,7 @@ static int ask(struct request *request, const char *action) {
         if (r < 0)
                 return r;
         if (authorisation && authorisation->granted && strcmp(authorisation->action, action) == 0 &&
-                same_details(authorisation->details, details))
+            same_details(authorisation->details, details))
                 return 0;
 
         request->authorisation = authorisation_free(authorisation);
@@ -209,7 +205,7 @@ static int ask(struct request *request, const char *action) {
         if (!authorisation->action)
                 return log_oom();
         r = polkit_ask(request->peer->bus, request->peer->caller.bus_name, action, authorisation->details,
-                request->transport->interactive(request), on_polkit, authorisation, &authorisation->query);
+                       request->transport->interactive(request), on_polkit, authorisation, &authorisation->query);
         return r < 0 ? r : DISPATCH_WAIT;
 }
 
@@ -223,24 +219,20 @@ int authorise(struct request *request, struct failure *f) {
         if (request->method == &method_unknown)
                 return 0; /* answered with an error, whoever asks */
         if (!row)
-                return failure_set(
-                        f, FAILURE_ACCESS_DENIED, "%s has no rule that allows it to anybody", request->method->member);
+                return failure_set(f, FAILURE_ACCESS_DENIED, "%s has no rule that allows it to anybody", request->method->member);
         switch (judge(request, row)) {
         case VERDICT_ALLOW:
                 return 0;
         case VERDICT_ASK:
                 return ask(request, row->action);
         case VERDICT_HIDE:
-                return failure_set(f, FAILURE_NO_SUCH_POD,
-                        "There is no pod \"%s\"; podmountctl list shows those that there are",
-                        request->arguments.id ? request->arguments.id : request->path);
+                return failure_set(f, FAILURE_NO_SUCH_POD, "There is no pod \"%s\"; podmountctl list shows those that there are",
+                                   request->arguments.id ? request->arguments.id : request->path);
         case VERDICT_DENY:
-                return failure_set(f, FAILURE_ACCESS_DENIED, "User %u may not call %s%s", (unsigned) caller->uid,
-                        request->method->member,
-                        caller->transport == CALLER_SOCKET
-                                ? " on this socket, where nobody can be asked: root can, and others "
-                                  "can over the system bus"
-                                : ": only root can");
+                return failure_set(f, FAILURE_ACCESS_DENIED, "User %u may not call %s%s", (unsigned) caller->uid, request->method->member,
+                                   caller->transport == CALLER_SOCKET ? " on this socket, where nobody can be asked: root can, and others "
+                                                                        "can over the system bus"
+                                                                      : ": only root can");
         }
         return -EINVAL;
 }

@@ -46,8 +46,7 @@ static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *err
         return 0;
 }
 
-/* Without the match nobody tells us when the peer ends: it can call, but is identified each time and cannot subscribe.
- */
+/* Without the match nobody tells us when the peer ends: it can call, but is identified each time and cannot subscribe. */
 static int on_match_added(sd_bus_message *m, void *userdata, sd_bus_error *error _unused_) {
         struct peer *peer = userdata;
 
@@ -63,10 +62,9 @@ static int watch_peer(struct peer *peer) {
         _cleanup_free_ char *rule = NULL;
 
         if (asprintf(&rule,
-                    "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/"
-                    "DBus',interface='org.freedesktop.DBus',"
-                    "member='NameOwnerChanged',arg0='%s'",
-                    peer->caller.bus_name) < 0)
+                     "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',interface='org.freedesktop.DBus',"
+                     "member='NameOwnerChanged',arg0='%s'",
+                     peer->caller.bus_name) < 0)
                 return -ENOMEM;
         return sd_bus_add_match_async(peer->bus, &peer->watch_slot, rule, on_owner_changed, on_match_added, peer);
 }
@@ -76,7 +74,7 @@ static int find_peer(struct bus *bus, const char *name, struct peer **ret) {
         int r;
 
         if (peer && !peer->watch_slot && peer->identity == PEER_KNOWN) {
-                peer_retire(peer); /* not watched: what was known may be past */
+                peer_disconnect(peer); /* not watched: what was known may be past */
                 peer = NULL;
         }
         if (!peer) {
@@ -163,12 +161,10 @@ static int on_name(sd_bus_message *m, void *userdata _unused_, sd_bus_error *err
         uint32_t answer = 0;
 
         if (sd_bus_message_is_method_error(m, NULL))
-                log_error("the bus does not give us the name " PODMOUNT_BUS_NAME
-                          " (%s): is its policy file installed, and may this user own it?",
-                        sd_bus_message_get_error(m)->message);
+                log_error("the bus does not give us the name " PODMOUNT_BUS_NAME " (%s): is its policy file installed, and may this user own it?",
+                          sd_bus_message_get_error(m)->message);
         else if (sd_bus_message_read(m, "u", &answer) >= 0 && answer == NAME_IN_QUEUE)
-                log_warning(
-                        "another process owns the name " PODMOUNT_BUS_NAME ": it is ours when that one gives it up");
+                log_warning("another process owns the name " PODMOUNT_BUS_NAME ": it is ours when that one gives it up");
         else if (answer == NAME_PRIMARY_OWNER)
                 log_info("Serving " PODMOUNT_BUS_NAME " on the bus");
         return 1;
@@ -202,11 +198,11 @@ static int set_up(struct bus *bus, sd_bus *connection) {
         if (r >= 0)
                 r = sd_bus_add_fallback(connection, NULL, "/", on_call, bus);
         if (r >= 0)
-                r = sd_bus_match_signal_async(connection, NULL, "org.freedesktop.DBus.Local", NULL,
-                        "org.freedesktop.DBus.Local", "Connected", on_connected, NULL, bus);
+                r = sd_bus_match_signal_async(connection, NULL, "org.freedesktop.DBus.Local", NULL, "org.freedesktop.DBus.Local", "Connected",
+                                              on_connected, NULL, bus);
         if (r >= 0)
-                r = sd_bus_match_signal_async(connection, NULL, "org.freedesktop.DBus.Local", NULL,
-                        "org.freedesktop.DBus.Local", "Disconnected", on_lost, NULL, bus);
+                r = sd_bus_match_signal_async(connection, NULL, "org.freedesktop.DBus.Local", NULL, "org.freedesktop.DBus.Local",
+                                              "Disconnected", on_lost, NULL, bus);
         if (r >= 0)
                 r = sd_bus_start(connection);
         return r < 0 ? r : sd_bus_attach_event(connection, bus->api->event, SD_EVENT_PRIORITY_NORMAL);
@@ -260,8 +256,7 @@ void bus_stop(struct bus *bus) {
         bus->stopping = true;
         bus->retry = sd_event_source_disable_unref(bus->retry);
         if (bus->bus && sd_bus_is_ready(bus->bus) > 0)
-                (void) sd_bus_release_name_async(
-                        bus->bus, NULL, PODMOUNT_BUS_NAME, NULL, NULL); /* the end of the connection does it, too */
+                (void) sd_bus_release_name_async(bus->bus, NULL, PODMOUNT_BUS_NAME, NULL, NULL); /* the end of the connection does it, too */
 }
 
 bool bus_flushed(const struct bus *bus) {

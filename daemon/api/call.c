@@ -30,8 +30,7 @@ static void sent(struct request *request, int r) {
 static void fail(struct request *request, const struct failure *f) {
         const char *name = request->dbus_error ? request->dbus_error : error_name(f->kind);
 
-        sent(request, sd_bus_reply_method_errorf(
-                              request->message, name, "%s", f->text ? f->text : "podmountd is short of memory"));
+        sent(request, sd_bus_reply_method_errorf(request->message, name, "%s", f->text ? f->text : "podmountd is short of memory"));
 }
 
 static void reply(struct request *request) {
@@ -89,11 +88,6 @@ int call_arrived(struct peer *peer, sd_bus_message *m) {
 
         if (kind == 0)
                 return sd_bus_reply_method_errorf(m, SD_BUS_ERROR_UNKNOWN_OBJECT, "There is no object %s", path);
-        /* Who is not known yet cannot be charged, but must not fill our memory either. */
-        if (peer->identity != PEER_KNOWN && peer->n_requests >= peer->api->settings->requests_per_user)
-                return sd_bus_reply_method_errorf(m, PODMOUNT_ERROR_QUOTA_EXCEEDED,
-                        "%u requests of this connection wait already (RequestsPerUser=): wait for answers",
-                        peer->n_requests);
         request = request_new(peer, &transport, sd_bus_message_ref(m));
         if (!request) {
                 (void) sd_bus_message_unref(m);

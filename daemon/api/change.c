@@ -9,8 +9,7 @@
 static struct operation_fds fds_of(const struct request *request) {
         static char *const none[] = {NULL};
 
-        return (struct operation_fds){.names = request->arguments.fd_names ? request->arguments.fd_names : none,
-                .fds = request->arguments.fds};
+        return (struct operation_fds) {.names = request->arguments.fd_names ? request->arguments.fd_names : none, .fds = request->arguments.fds};
 }
 
 static int add(struct request *request, struct operation *operation) {
@@ -25,9 +24,8 @@ static int check_fds_used(const struct request *request, char *const *used, stru
                 for (char *const *other = used; other && *other; other++)
                         found |= strcmp(*name, *other) == 0;
                 if (!found)
-                        return failure_set(f, FAILURE_INVALID_ARGS,
-                                "The fd \"%s\" is named by no source; write \"fd:%s\" where it is wanted", *name,
-                                *name);
+                        return failure_set(f, FAILURE_INVALID_ARGS, "The fd \"%s\" is named by no source; write \"fd:%s\" where it is wanted",
+                                           *name, *name);
         }
         return 0;
 }
@@ -104,8 +102,7 @@ int prepare_bind(struct request *request, struct failure *f) {
         size_t n = 0;
         int r;
 
-        r = spec_mount_from_bind(
-                request->arguments.source, request->arguments.target, request->arguments.options, &mount, f);
+        r = spec_mount_from_bind(request->arguments.source, request->arguments.target, request->arguments.options, &mount, f);
         if (r != 0)
                 return r;
         slot = array_append(&mounts, &n);
@@ -140,8 +137,7 @@ int prepare_unmount(struct request *request, struct failure *f) {
         int r;
 
         if (!unmount.target && unmount.mount_id == 0)
-                return failure_set(
-                        f, FAILURE_INVALID_ARGS, "Neither a target nor the option \"mount-id\" says what to unmount");
+                return failure_set(f, FAILURE_INVALID_ARGS, "Neither a target nor the option \"mount-id\" says what to unmount");
         r = operation_new_unmount(request->api->pods, &request->peer->caller, request->pod, &unmount, &operation, f);
         return r != 0 ? r : add(request, operation);
 }

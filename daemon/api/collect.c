@@ -71,8 +71,7 @@ static int add_orphan(struct request *request, const char *directory) {
         struct work *work;
         int r;
 
-        r = operation_new_collect_orphan(
-                request->api->pods, &request->peer->caller, directory, &arguments, &operation, &f);
+        r = operation_new_collect_orphan(request->api->pods, &request->peer->caller, directory, &arguments, &operation, &f);
         work = request_add_work(request, operation, directory);
         if (!work)
                 return log_oom();
@@ -88,8 +87,7 @@ static int add_garbage(struct request *request) {
         int r = garbage_list(request->api->pods, &request->peer->caller, &garbage, &n);
 
         for (size_t i = 0; r >= 0 && i < n; i++) {
-                r = garbage[i].pod ? add_pod(request, garbage[i].pod, "garbage")
-                                   : add_orphan(request, garbage[i].directory);
+                r = garbage[i].pod ? add_pod(request, garbage[i].pod, "garbage") : add_orphan(request, garbage[i].directory);
                 if (r >= 0 && request->n_works > 0)
                         request->works[request->n_works - 1]->detail = TAKE_PTR(garbage[i].detail);
         }

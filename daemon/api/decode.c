@@ -18,7 +18,7 @@ void arguments_done(struct arguments *arguments) {
         strv_free(arguments->fd_names);
         strv_free(arguments->ids);
         strv_free(arguments->options);
-        *arguments = (struct arguments){};
+        *arguments = (struct arguments) {};
 }
 
 /* What sd-bus says of a message: short of memory, or bytes that are not what the signature promises. */
@@ -40,8 +40,8 @@ static int check_fd(const char *name, int fd, struct failure *f) {
         target[n] = '\0';
         if (target[0] == '/' || strncmp(target, "(unreachable)", strlen("(unreachable)")) == 0)
                 return 0;
-        return failure_set(f, FAILURE_INVALID_ARGS,
-                "The fd \"%s\" is no file or directory but %s: open the source, O_PATH is enough", name, target);
+        return failure_set(f, FAILURE_INVALID_ARGS, "The fd \"%s\" is no file or directory but %s: open the source, O_PATH is enough",
+                           name, target);
 }
 
 static int take_fd(struct arguments *arguments, const char *name, int fd, struct failure *f) {
@@ -50,7 +50,7 @@ static int take_fd(struct arguments *arguments, const char *name, int fd, struct
 
         if (!name_is_valid(name))
                 return failure_set(f, FAILURE_INVALID_ARGS,
-                        "\"%.80s\" cannot name an fd: 1 to 64 letters, digits, '.', '_' and '-' are needed", name);
+                                   "\"%.80s\" cannot name an fd: 1 to 64 letters, digits, '.', '_' and '-' are needed", name);
         for (size_t i = 0; i < arguments->n_fds; i++)
                 if (strcmp(arguments->fd_names[i], name) == 0)
                         return failure_set(f, FAILURE_INVALID_ARGS, "Two fds are named \"%s\"", name);
@@ -58,8 +58,7 @@ static int take_fd(struct arguments *arguments, const char *name, int fd, struct
                 return failure_set(f, FAILURE_INVALID_ARGS, "More than %d fds in one call", DECODE_FDS_MAX);
         copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         if (copy < 0 && errno == EMFILE)
-                return failure_set(
-                        f, FAILURE_QUOTA_EXCEEDED, "podmountd has no room for another fd now: try again later");
+                return failure_set(f, FAILURE_QUOTA_EXCEEDED, "podmountd has no room for another fd now: try again later");
         if (copy < 0)
                 return log_errno(LOG_ERR, errno, "duplicate an fd");
         r = check_fd(name, copy, f);
@@ -90,8 +89,7 @@ static int read_fds(sd_bus_message *m, struct arguments *arguments, struct failu
                 if (r < 0)
                         return r == -ENOMEM ? log_oom()
                                             : failure_set(f, FAILURE_INVALID_ARGS,
-                                                      "The dictionary of fds points to an fd that did not come with "
-                                                      "the message");
+                                                          "The dictionary of fds points to an fd that did not come with the message");
                 r = take_fd(arguments, name, fd, f);
                 if (r != 0)
                         return r;
@@ -150,8 +148,8 @@ static int read_value(sd_bus_message *m, const struct option_key *key, struct ar
         if (r <= 0 || !contents)
                 return broken(r, key->name, f);
         if (strcmp(contents, key->type) != 0)
-                return failure_set(f, FAILURE_INVALID_ARGS, "The option \"%s\" is of D-Bus type '%s', not '%.80s'",
-                        key->name, key->type, contents);
+                return failure_set(f, FAILURE_INVALID_ARGS, "The option \"%s\" is of D-Bus type '%s', not '%.80s'", key->name, key->type,
+                                   contents);
         r = sd_bus_message_enter_container(m, 'v', key->type);
         if (r < 0)
                 return broken(r, key->name, f);
@@ -170,8 +168,7 @@ static int read_value(sd_bus_message *m, const struct option_key *key, struct ar
         return r < 0 ? broken(r, key->name, f) : 0;
 }
 
-static int read_option(sd_bus_message *m, const struct option_key *keys, uint64_t *seen, struct arguments *arguments,
-        struct failure *f) {
+static int read_option(sd_bus_message *m, const struct option_key *keys, uint64_t *seen, struct arguments *arguments, struct failure *f) {
         const char *name;
         int r = sd_bus_message_read(m, "s", &name);
 
@@ -188,8 +185,7 @@ static int read_option(sd_bus_message *m, const struct option_key *keys, uint64_
         return unknown_option(name, keys, f);
 }
 
-static int read_options(
-        sd_bus_message *m, const struct option_key *keys, struct arguments *arguments, struct failure *f) {
+static int read_options(sd_bus_message *m, const struct option_key *keys, struct arguments *arguments, struct failure *f) {
         uint64_t seen = 0;
         int r = sd_bus_message_enter_container(m, 'a', "{sv}");
 
@@ -208,8 +204,8 @@ static int read_options(
         return r < 0 ? broken(r, "options", f) : 0;
 }
 
-static int read_argument(sd_bus_message *m, const struct argument_row *row, const struct option_key *keys,
-        struct arguments *arguments, struct failure *f) {
+static int read_argument(sd_bus_message *m, const struct argument_row *row, const struct option_key *keys, struct arguments *arguments,
+                         struct failure *f) {
         int r;
 
         switch (row->kind) {
@@ -217,8 +213,7 @@ static int read_argument(sd_bus_message *m, const struct argument_row *row, cons
                 r = sd_bus_message_read_basic(m, 's', (char *) arguments + row->offset);
                 return r < 0 ? broken(r, row->name, f) : 0;
         case ARGUMENT_STRINGS:
-                return read_strings(
-                        m, row->name, DECODE_IDS_MAX, (char ***) (void *) ((char *) arguments + row->offset), f);
+                return read_strings(m, row->name, DECODE_IDS_MAX, (char ***) (void *) ((char *) arguments + row->offset), f);
         case ARGUMENT_FDS:
                 return read_fds(m, arguments, f);
         case ARGUMENT_OPTIONS:
@@ -246,12 +241,12 @@ static int check_signature(sd_bus_message *m, const struct argument_row *rows, s
                 return log_oom();
         if (given && strcmp(given, wanted) == 0)
                 return 0;
-        return failure_set(f, FAILURE_INVALID_ARGS,
-                "The arguments have the D-Bus signature '%.255s', the method takes '%s'", given ? given : "", wanted);
+        return failure_set(f, FAILURE_INVALID_ARGS, "The arguments have the D-Bus signature '%.255s', the method takes '%s'",
+                           given ? given : "", wanted);
 }
 
-int decode_arguments(sd_bus_message *m, const struct argument_row *rows, const struct option_key *keys,
-        struct arguments *ret, struct failure *f) {
+int decode_arguments(sd_bus_message *m, const struct argument_row *rows, const struct option_key *keys, struct arguments *ret,
+                     struct failure *f) {
         struct arguments arguments = {};
         int r = sd_bus_message_rewind(m, true);
 

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Station 2 for D-Bus: turns a message into arguments by the method's description. Strict: an option that the method
- * does not take, a value of another type, an fd that is none, are FAILURE_INVALID_ARGS with its name.
+ * Station 2 for D-Bus: turns a message into arguments by the method's description. Strict: an option that the method does
+ * not take, a value of another type, an fd that is none, are FAILURE_INVALID_ARGS with its name.
  */
 
 #include <systemd/sd-bus.h>
@@ -12,9 +12,9 @@
 #include "util/failure.h"
 
 enum decode_limits {
-        DECODE_IDS_MAX = 65536,   /* pods of one GC() */
-        DECODE_OPTIONS_MAX = 256, /* options of one Bind() */
-        DECODE_FDS_MAX = 253,     /* fds of one message, unix(7) SCM_RIGHTS */
+        DECODE_IDS_MAX = 65536,     /* pods of one GC() */
+        DECODE_OPTIONS_MAX = 256,   /* options of one Bind() */
+        DECODE_FDS_MAX = 253,       /* fds of one message, unix(7) SCM_RIGHTS */
 };
 
 /* One argument of a method, in the order of its signature. */
@@ -30,7 +30,7 @@ struct argument_row {
         const char *name; /* as in the XML */
         const char *type; /* D-Bus signature */
         enum argument_kind kind;
-        size_t offset; /* in struct arguments */
+        size_t offset;    /* in struct arguments */
 };
 
 struct option_key {
@@ -40,5 +40,5 @@ struct option_key {
 };
 
 /* Both lists end with a row without a name. */
-int decode_arguments(sd_bus_message *m, const struct argument_row *rows, const struct option_key *keys,
-        struct arguments *ret, struct failure *f);
+int decode_arguments(sd_bus_message *m, const struct argument_row *rows, const struct option_key *keys, struct arguments *ret,
+                     struct failure *f);

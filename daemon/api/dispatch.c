@@ -38,10 +38,9 @@ static int on_timeout(sd_event_source *source _unused_, uint64_t usec _unused_, 
         for (size_t i = 0; i < request->n_works; i++)
                 executing |= request->works[i]->state == WORK_EXECUTING;
         (void) failure_set(&f, FAILURE_TIMED_OUT,
-                executing ? "Not done within %" PRIu64
-                            " µs: the work goes on and is recorded; call again to learn its outcome"
-                          : "Not begun within %" PRIu64 " µs: nothing was changed",
-                request->arguments.timeout_us);
+                           executing ? "Not done within %" PRIu64 " µs: the work goes on and is recorded; call again to learn its outcome"
+                                     : "Not begun within %" PRIu64 " µs: nothing was changed",
+                           request->arguments.timeout_us);
         dispatch_fail(request, &f);
         return 0;
 }
@@ -53,11 +52,10 @@ static int station_decode(struct request *request, struct failure *f) {
         arguments_done(&request->arguments);
         request->pod = NULL;
         r = request->transport->decode(request, f);
-        if (r != 0 || request->arguments.timeout_us == 0 || request->arguments.timeout_us == UINT64_MAX ||
-                request->timeout)
+        if (r != 0 || request->arguments.timeout_us == 0 || request->arguments.timeout_us == UINT64_MAX || request->timeout)
                 return r;
-        r = sd_event_add_time_relative(request->api->event, &request->timeout, CLOCK_MONOTONIC,
-                request->arguments.timeout_us, 1000, on_timeout, request);
+        r = sd_event_add_time_relative(request->api->event, &request->timeout, CLOCK_MONOTONIC, request->arguments.timeout_us, 1000,
+                                       on_timeout, request);
         if (r == -EOVERFLOW) /* later than this clock can say: never */
                 return 0;
         return r < 0 ? log_errno(LOG_ERR, r, "cannot arm the timeout of a request") : 0;
@@ -130,8 +128,7 @@ static int on_again(sd_event_source *source _unused_, uint64_t usec _unused_, vo
         if (!pod) /* somebody else has collected it */
                 work->not_found = true;
         else {
-                r = operation_new_collect(
-                        request->api->pods, &request->peer->caller, pod, &arguments, &work->operation, &work->failure);
+                r = operation_new_collect(request->api->pods, &request->peer->caller, pod, &arguments, &work->operation, &work->failure);
                 if (r < 0)
                         (void) failure_from_errno(&work->failure, r);
         }
@@ -149,8 +146,7 @@ static bool try_again(struct work *work) {
                 return false;
         work_release(work);
         work->state = WORK_WAITING;
-        return sd_event_add_time_relative(
-                       request->api->event, &work->again, CLOCK_MONOTONIC, RETRY_INTERVAL_US, 0, on_again, work) >= 0;
+        return sd_event_add_time_relative(request->api->event, &work->again, CLOCK_MONOTONIC, RETRY_INTERVAL_US, 0, on_again, work) >= 0;
 }
 
 static void work_ended(struct work *work) {
@@ -200,8 +196,7 @@ static void run_work(struct work *work) {
         work_ended(work);
 }
 
-/* 5 to 9, for every change that the request makes, side by side; a method that changes nothing has its say here, too.
- */
+/* 5 to 9, for every change that the request makes, side by side; a method that changes nothing has its say here, too. */
 static int station_work(struct request *request, struct failure *f) {
         int r = 0;
 
@@ -314,7 +309,7 @@ void dispatch_cancel_peer(struct peer *peer) {
                 if (request->peer != peer || !request->waiting)
                         continue;
                 log_info("The caller of %s (uid %u) left: %s", request->method->member, (unsigned) peer->caller.uid,
-                        executes(request) ? "what was begun is finished" : "nothing was changed");
+                         executes(request) ? "what was begun is finished" : "nothing was changed");
                 (void) request_free(request);
         }
 }

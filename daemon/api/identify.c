@@ -5,8 +5,7 @@
  *     bus:    GetConnectionCredentials → pidfd_open(2) → STEP_IDENTIFY → GetConnectionUnixProcessID → known
  *     socket: SO_PEERCRED, SO_PEERGROUPS, SO_PEERPIDFD (listener.c) → STEP_IDENTIFY → known
  *
- * A process that is gone by then, or another one than before, leaves a caller without the host's namespaces: never
- * root.
+ * A process that is gone by then, or another one than before, leaves a caller without the host's namespaces: never root.
  */
 
 #include "api/identify.h"
@@ -22,8 +21,8 @@
 #include "util/log.h"
 
 enum {
-        GROUPS_MAX = 65536,   /* NGROUPS_MAX of the kernel */
-        OVERFLOW_GID = 65534, /* of a caller whose groups the bus does not tell */
+        GROUPS_MAX = 65536,           /* NGROUPS_MAX of the kernel */
+        OVERFLOW_GID = 65534,         /* of a caller whose groups the bus does not tell */
         BUS_TIMEOUT_US = 25 * 1000 * 1000,
 };
 
@@ -80,7 +79,7 @@ static int ask_process_again(struct peer *peer) {
         int r;
 
         r = sd_bus_message_new_method_call(peer->bus, &call, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                "org.freedesktop.DBus", "GetConnectionUnixProcessID");
+                                           "org.freedesktop.DBus", "GetConnectionUnixProcessID");
         if (r >= 0)
                 r = sd_bus_message_append(call, "s", peer->caller.bus_name);
         if (r >= 0)
@@ -195,8 +194,8 @@ static int read_credentials(sd_bus_message *m, struct caller *caller) {
         return has_uid ? 0 : -ENODATA;
 }
 
-/* The bus tells the groups sorted, the primary one among them: which it is, only the process knows. What the process
- * says counts if the bus vouches for it. */
+/* The bus tells the groups sorted, the primary one among them: which it is, only the process knows. What the process says
+ * counts if the bus vouches for it. */
 static gid_t choose_group(const struct caller *caller) {
         _cleanup_free_ char *path = NULL, *line = NULL;
         _cleanup_fclose_ FILE *file = NULL;
@@ -245,7 +244,7 @@ static int ask_credentials(struct peer *peer) {
         int r;
 
         r = sd_bus_message_new_method_call(peer->bus, &call, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                "org.freedesktop.DBus", "GetConnectionCredentials");
+                                           "org.freedesktop.DBus", "GetConnectionCredentials");
         if (r >= 0)
                 r = sd_bus_message_append(call, "s", peer->caller.bus_name);
         if (r >= 0)

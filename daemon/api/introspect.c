@@ -9,56 +9,59 @@
 #include "dbus/names.h"
 #include "util/log.h"
 
-static const char document_head[] = "<!DOCTYPE node PUBLIC \"-//freedesktop//DTD D-BUS Object Introspection 1.0//EN\"\n"
-                                    " \"https://www.freedesktop.org/standards/dbus/1.0/introspect.dtd\">\n"
-                                    "<node>\n"
-                                    "  <interface name=\"org.freedesktop.DBus.Peer\">\n"
-                                    "    <method name=\"Ping\"/>\n"
-                                    "    <method name=\"GetMachineId\">\n"
-                                    "      <arg type=\"s\" name=\"machine_uuid\" direction=\"out\"/>\n"
-                                    "    </method>\n"
-                                    "  </interface>\n"
-                                    "  <interface name=\"org.freedesktop.DBus.Introspectable\">\n"
-                                    "    <method name=\"Introspect\">\n"
-                                    "      <arg name=\"xml_data\" type=\"s\" direction=\"out\"/>\n"
-                                    "    </method>\n"
-                                    "  </interface>\n";
+static const char document_head[] =
+        "<!DOCTYPE node PUBLIC \"-//freedesktop//DTD D-BUS Object Introspection 1.0//EN\"\n"
+        " \"https://www.freedesktop.org/standards/dbus/1.0/introspect.dtd\">\n"
+        "<node>\n"
+        "  <interface name=\"org.freedesktop.DBus.Peer\">\n"
+        "    <method name=\"Ping\"/>\n"
+        "    <method name=\"GetMachineId\">\n"
+        "      <arg type=\"s\" name=\"machine_uuid\" direction=\"out\"/>\n"
+        "    </method>\n"
+        "  </interface>\n"
+        "  <interface name=\"org.freedesktop.DBus.Introspectable\">\n"
+        "    <method name=\"Introspect\">\n"
+        "      <arg name=\"xml_data\" type=\"s\" direction=\"out\"/>\n"
+        "    </method>\n"
+        "  </interface>\n";
 
-static const char properties[] = "  <interface name=\"org.freedesktop.DBus.Properties\">\n"
-                                 "    <method name=\"Get\">\n"
-                                 "      <arg name=\"interface_name\" type=\"s\" direction=\"in\"/>\n"
-                                 "      <arg name=\"property_name\" type=\"s\" direction=\"in\"/>\n"
-                                 "      <arg name=\"value\" type=\"v\" direction=\"out\"/>\n"
-                                 "    </method>\n"
-                                 "    <method name=\"GetAll\">\n"
-                                 "      <arg name=\"interface_name\" type=\"s\" direction=\"in\"/>\n"
-                                 "      <arg name=\"properties\" type=\"a{sv}\" direction=\"out\"/>\n"
-                                 "    </method>\n"
-                                 "    <method name=\"Set\">\n"
-                                 "      <arg name=\"interface_name\" type=\"s\" direction=\"in\"/>\n"
-                                 "      <arg name=\"property_name\" type=\"s\" direction=\"in\"/>\n"
-                                 "      <arg name=\"value\" type=\"v\" direction=\"in\"/>\n"
-                                 "    </method>\n"
-                                 "    <signal name=\"PropertiesChanged\">\n"
-                                 "      <arg name=\"interface_name\" type=\"s\"/>\n"
-                                 "      <arg name=\"changed_properties\" type=\"a{sv}\"/>\n"
-                                 "      <arg name=\"invalidated_properties\" type=\"as\"/>\n"
-                                 "    </signal>\n"
-                                 "  </interface>\n";
+static const char properties[] =
+        "  <interface name=\"org.freedesktop.DBus.Properties\">\n"
+        "    <method name=\"Get\">\n"
+        "      <arg name=\"interface_name\" type=\"s\" direction=\"in\"/>\n"
+        "      <arg name=\"property_name\" type=\"s\" direction=\"in\"/>\n"
+        "      <arg name=\"value\" type=\"v\" direction=\"out\"/>\n"
+        "    </method>\n"
+        "    <method name=\"GetAll\">\n"
+        "      <arg name=\"interface_name\" type=\"s\" direction=\"in\"/>\n"
+        "      <arg name=\"properties\" type=\"a{sv}\" direction=\"out\"/>\n"
+        "    </method>\n"
+        "    <method name=\"Set\">\n"
+        "      <arg name=\"interface_name\" type=\"s\" direction=\"in\"/>\n"
+        "      <arg name=\"property_name\" type=\"s\" direction=\"in\"/>\n"
+        "      <arg name=\"value\" type=\"v\" direction=\"in\"/>\n"
+        "    </method>\n"
+        "    <signal name=\"PropertiesChanged\">\n"
+        "      <arg name=\"interface_name\" type=\"s\"/>\n"
+        "      <arg name=\"changed_properties\" type=\"a{sv}\"/>\n"
+        "      <arg name=\"invalidated_properties\" type=\"as\"/>\n"
+        "    </signal>\n"
+        "  </interface>\n";
 
-static const char object_manager[] = "  <interface name=\"org.freedesktop.DBus.ObjectManager\">\n"
-                                     "    <method name=\"GetManagedObjects\">\n"
-                                     "      <arg name=\"objects\" type=\"a{oa{sa{sv}}}\" direction=\"out\"/>\n"
-                                     "    </method>\n"
-                                     "    <signal name=\"InterfacesAdded\">\n"
-                                     "      <arg name=\"object\" type=\"o\"/>\n"
-                                     "      <arg name=\"interfaces\" type=\"a{sa{sv}}\"/>\n"
-                                     "    </signal>\n"
-                                     "    <signal name=\"InterfacesRemoved\">\n"
-                                     "      <arg name=\"object\" type=\"o\"/>\n"
-                                     "      <arg name=\"interfaces\" type=\"as\"/>\n"
-                                     "    </signal>\n"
-                                     "  </interface>\n";
+static const char object_manager[] =
+        "  <interface name=\"org.freedesktop.DBus.ObjectManager\">\n"
+        "    <method name=\"GetManagedObjects\">\n"
+        "      <arg name=\"objects\" type=\"a{oa{sa{sv}}}\" direction=\"out\"/>\n"
+        "    </method>\n"
+        "    <signal name=\"InterfacesAdded\">\n"
+        "      <arg name=\"object\" type=\"o\"/>\n"
+        "      <arg name=\"interfaces\" type=\"a{sa{sv}}\"/>\n"
+        "    </signal>\n"
+        "    <signal name=\"InterfacesRemoved\">\n"
+        "      <arg name=\"object\" type=\"o\"/>\n"
+        "      <arg name=\"interfaces\" type=\"as\"/>\n"
+        "    </signal>\n"
+        "  </interface>\n";
 
 static void write_contract(FILE *file, const char *interface) {
         for (const struct contract_xml *xml = contract_xml; xml->name; xml++)
@@ -69,7 +72,7 @@ static void write_contract(FILE *file, const char *interface) {
 static void write_pods(FILE *file, const struct request *request) {
         const struct pod *pod;
 
-        MAP_FOREACH (pod, request->api->pods->by_uuid)
+        MAP_FOREACH(pod, request->api->pods->by_uuid)
                 if (pods_may_see(pod, &request->peer->caller))
                         (void) fprintf(file, "  <node name=\"%s\"/>\n", strrchr(pod->object_path, '/') + 1);
 }

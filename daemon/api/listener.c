@@ -12,10 +12,10 @@
 #include "util/log.h"
 
 enum {
-        QUEUE_MAX = 16384,            /* messages that a peer may leave unread */
+        QUEUE_MAX = 16384,    /* messages that a peer may leave unread */
         ACCEPT_PAUSE_US = 100 * 1000, /* after an accept that failed for want of fds or memory */
-        GROUPS_MAX = 65536,           /* NGROUPS_MAX of the kernel */
-        GREETING_MAX = 16, /* messages that fit behind a handshake: sd-bus reads it by 256 bytes, a header has 16 */
+        GROUPS_MAX = 65536,   /* NGROUPS_MAX of the kernel */
+        GREETING_MAX = 16,    /* messages that fit behind a handshake: sd-bus reads it by 256 bytes, a header has 16 */
 };
 
 #ifndef SO_PEERPIDFD /* Linux 6.5, asm-generic/socket.h */
@@ -31,7 +31,7 @@ struct listener {
 
 struct connection {
         struct listener *listener;
-        struct peer *peer;         /* the peer holds the reference on the bus; this is the adapter's on the peer */
+        struct peer *peer; /* the peer holds the reference on the bus; this is the adapter's on the peer */
         sd_event_source *greeting; /* until the handshake is over */
         struct connection *next, **link;
 };
@@ -66,8 +66,8 @@ static int on_closed(sd_bus_message *m _unused_, void *userdata, sd_bus_error *e
         return 1;
 }
 
-/* A peer may send its first messages right behind its handshake. sd-bus then has them in its buffer already, and waits
- * for the socket, on which nothing more comes: once the handshake is over they are taken from there by hand. */
+/* A peer may send its first messages right behind its handshake. sd-bus then has them in its buffer already, and waits for
+ * the socket, on which nothing more comes: once the handshake is over they are taken from there by hand. */
 static int on_greeting(sd_event_source *source _unused_, void *userdata) {
         struct connection *connection = userdata;
         sd_bus *bus = connection->peer->bus;
@@ -147,8 +147,8 @@ static int start_bus(sd_bus *bus, int fd, struct connection *connection, sd_even
         if (r >= 0)
                 r = sd_bus_add_fallback(bus, NULL, "/", on_call, connection);
         if (r >= 0)
-                r = sd_bus_match_signal(bus, NULL, "org.freedesktop.DBus.Local", NULL, "org.freedesktop.DBus.Local",
-                        "Disconnected", on_closed, connection);
+                r = sd_bus_match_signal(bus, NULL, "org.freedesktop.DBus.Local", NULL, "org.freedesktop.DBus.Local", "Disconnected", on_closed,
+                                        connection);
         if (r >= 0)
                 r = sd_bus_set_fd(bus, fd, fd);
         if (r < 0)
@@ -187,10 +187,9 @@ static int welcome(struct listener *listener, int client) {
         peer->on_disconnect = on_disconnect;
 
         r = read_peer(fd, &peer->caller, &peer->pidfd);
-        if (r >= 0 && count_connections(listener, peer->caller.uid) >= listener->api->settings->connections_per_user &&
-                peer->caller.uid != 0) {
-                log_notice("User %u has %u connections, the limit (ConnectionsPerUser=): another one is refused",
-                        (unsigned) peer->caller.uid, listener->api->settings->connections_per_user);
+        if (r >= 0 && count_connections(listener, peer->caller.uid) >= listener->api->settings->connections_per_user && peer->caller.uid != 0) {
+                log_notice("User %u has %u connections, the limit (ConnectionsPerUser=): another one is refused", (unsigned) peer->caller.uid,
+                           listener->api->settings->connections_per_user);
                 r = -EUSERS;
         }
         listener->connections = connection; /* on_disconnect() takes it out again */
@@ -216,8 +215,8 @@ static int take_breath(struct listener *listener) {
 
         listener->pause = sd_event_source_disable_unref(listener->pause);
         if (r >= 0)
-                r = sd_event_add_time_relative(listener->api->event, &listener->pause, CLOCK_MONOTONIC, ACCEPT_PAUSE_US,
-                        0, on_pause_over, listener);
+                r = sd_event_add_time_relative(listener->api->event, &listener->pause, CLOCK_MONOTONIC, ACCEPT_PAUSE_US, 0, on_pause_over,
+                                               listener);
         return r;
 }
 

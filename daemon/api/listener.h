@@ -20,6 +20,5 @@ int listener_start(struct listener *listener);
 /* Accepts nobody any more; connections go on. */
 void listener_stop(struct listener *listener);
 
-/* Cuts a peer off whose answers and signals have piled up because it does not read. To be called after each message to
- * it. */
+/* Cuts a peer off whose answers and signals have piled up because it does not read. To be called after each message to it. */
 void listener_check_queue(struct peer *peer);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The method table. It says the same as the interface files of dbus/: a test compares them, and both with the verdicts.
- */
+/* The method table. It says the same as the interface files of dbus/: a test compares them, and both with the verdicts. */
 
 #include "api/method.h"
 
@@ -14,27 +13,21 @@
 #include "dbus/names.h"
 
 #define AT(field) offsetof(struct arguments, field)
-#define IN_STRING(name, field)                                                                                         \
-        { name, "s", ARGUMENT_STRING, AT(field) }
+#define IN_STRING(name, field) {name, "s", ARGUMENT_STRING, AT(field)}
 #define IN_ID IN_STRING("id", id)
-#define IN_FDS                                                                                                         \
-        { "fds", "a{sh}", ARGUMENT_FDS, 0 }
-#define IN_OPTIONS                                                                                                     \
-        { "options", "a{sv}", ARGUMENT_OPTIONS, 0 }
-#define OUT(name, type)                                                                                                \
-        { name, type, ARGUMENT_ANY, 0 }
-#define ARGUMENTS(...) ((const struct argument_row[]){__VA_ARGS__ __VA_OPT__(, ){}})
+#define IN_FDS {"fds", "a{sh}", ARGUMENT_FDS, 0}
+#define IN_OPTIONS {"options", "a{sv}", ARGUMENT_OPTIONS, 0}
+#define OUT(name, type) {name, type, ARGUMENT_ANY, 0}
+#define ARGUMENTS(...) ((const struct argument_row[]) {__VA_ARGS__ __VA_OPT__(,) {}})
 
-#define KEYS(...) ((const struct option_key[]){__VA_ARGS__ __VA_OPT__(, ) KEY("timeout", "t", timeout_us), {}})
-#define KEY(name, type, field)                                                                                         \
-        { name, type, AT(field) }
+#define KEYS(...) ((const struct option_key[]) {__VA_ARGS__ __VA_OPT__(,) KEY("timeout", "t", timeout_us), {}})
+#define KEY(name, type, field) {name, type, AT(field)}
 
 #define CREATE_KEYS KEYS(KEY("id", "s", uuid), KEY("name", "s", name), KEY("lease", "s", lease))
 #define BIND_KEYS KEYS(KEY("container", "s", container), KEY("options", "as", options), KEY("stack", "b", stack))
 #define MOUNT_KEYS KEYS(KEY("container", "s", container), KEY("stack", "b", stack))
-#define UNMOUNT_KEYS                                                                                                   \
-        KEYS(KEY("container", "s", container), KEY("mount-id", "t", mount_id), KEY("lazy", "b", lazy),                 \
-                KEY("missing-ok", "b", missing_ok))
+#define UNMOUNT_KEYS                                                                                                         \
+        KEYS(KEY("container", "s", container), KEY("mount-id", "t", mount_id), KEY("lazy", "b", lazy), KEY("missing-ok", "b", missing_ok))
 #define COLLECT_KEYS KEYS(KEY("lazy", "b", lazy), KEY("wait", "b", wait), KEY("dry-run", "b", dry_run))
 #define LIST_MOUNTS_KEYS KEYS(KEY("after", "t", after), KEY("limit", "u", limit))
 
@@ -43,185 +36,69 @@
 #define PROPERTIES "org.freedesktop.DBus.Properties"
 
 const struct method method_table[] = {
-        {.interface = MANAGER,
-                .member = "CreatePod",
-                .objects = OBJECT_MANAGER,
-                .changes = true,
-                .keys = CREATE_KEYS,
-                .in = ARGUMENTS(IN_STRING("spec", text), IN_FDS, IN_OPTIONS),
-                .out = ARGUMENTS(OUT("uuid", "s"), OUT("pod", "o")),
-                .prepare = prepare_create,
-                .encode = encode_create},
-        {.interface = MANAGER,
-                .member = "Plan",
-                .objects = OBJECT_MANAGER,
-                .keys = CREATE_KEYS,
-                .in = ARGUMENTS(IN_STRING("spec", text), IN_FDS, IN_OPTIONS),
-                .out = ARGUMENTS(OUT("plan", "s")),
-                .prepare = prepare_plan,
-                .encode = encode_plan},
-        {.interface = MANAGER,
-                .member = "GetPod",
-                .objects = OBJECT_MANAGER,
-                .prefix = true,
-                .in = ARGUMENTS(IN_ID),
-                .out = ARGUMENTS(OUT("pod", "o")),
-                .encode = encode_get_pod},
-        {.interface = MANAGER,
-                .member = "ListPods",
-                .objects = OBJECT_MANAGER,
-                .keys = KEYS(),
-                .in = ARGUMENTS(IN_OPTIONS),
-                .out = ARGUMENTS(OUT("pods", "a(ssuso)")),
-                .encode = encode_list_pods},
-        {.interface = MANAGER,
-                .member = "Bind",
-                .objects = OBJECT_MANAGER,
-                .changes = true,
-                .keys = BIND_KEYS,
-                .in = ARGUMENTS(IN_ID, IN_STRING("source", source), IN_STRING("target", target), IN_FDS, IN_OPTIONS),
-                .out = ARGUMENTS(OUT("mount_id", "t")),
-                .prepare = prepare_bind,
-                .encode = encode_bind},
-        {.interface = MANAGER,
-                .member = "Mount",
-                .objects = OBJECT_MANAGER,
-                .changes = true,
-                .keys = MOUNT_KEYS,
-                .in = ARGUMENTS(IN_ID, IN_STRING("mounts", text), IN_FDS, IN_OPTIONS),
-                .out = ARGUMENTS(OUT("mount_ids", "at")),
-                .prepare = prepare_mount,
-                .encode = encode_mount},
-        {.interface = MANAGER,
-                .member = "Unmount",
-                .objects = OBJECT_MANAGER,
-                .changes = true,
-                .keys = UNMOUNT_KEYS,
-                .in = ARGUMENTS(IN_ID, IN_STRING("target", target), IN_OPTIONS),
-                .out = ARGUMENTS(),
-                .prepare = prepare_unmount},
-        {.interface = MANAGER,
-                .member = "GC",
-                .objects = OBJECT_MANAGER,
-                .changes = true,
-                .keys = COLLECT_KEYS,
-                .in = ARGUMENTS({"ids", "as", ARGUMENT_STRINGS, AT(ids)}, IN_OPTIONS),
-                .out = ARGUMENTS(OUT("outcomes", "a(ssa{sv})")),
-                .prepare = prepare_gc,
-                .encode = encode_gc},
-        {.interface = MANAGER,
-                .member = "ListMounts",
-                .objects = OBJECT_MANAGER,
-                .keys = LIST_MOUNTS_KEYS,
-                .in = ARGUMENTS(IN_ID, IN_OPTIONS),
-                .out = ARGUMENTS(OUT("mounts", "aa{sv}")),
-                .query = query_list_mounts,
-                .encode = encode_list_mounts},
-        {.interface = MANAGER,
-                .member = "Rescan",
-                .objects = OBJECT_MANAGER,
-                .in = ARGUMENTS(),
-                .out = ARGUMENTS(OUT("generation", "t")),
-                .query = query_rescan,
-                .encode = encode_rescan},
-        {.interface = MANAGER,
-                .member = "Subscribe",
-                .objects = OBJECT_MANAGER,
-                .in = ARGUMENTS(),
-                .out = ARGUMENTS(),
-                .query = query_subscribe},
-        {.interface = MANAGER,
-                .member = "Unsubscribe",
-                .objects = OBJECT_MANAGER,
-                .in = ARGUMENTS(),
-                .out = ARGUMENTS(),
-                .query = query_unsubscribe},
+        {.interface = MANAGER, .member = "CreatePod", .objects = OBJECT_MANAGER, .changes = true, .keys = CREATE_KEYS,
+         .in = ARGUMENTS(IN_STRING("spec", text), IN_FDS, IN_OPTIONS), .out = ARGUMENTS(OUT("uuid", "s"), OUT("pod", "o")),
+         .prepare = prepare_create, .encode = encode_create},
+        {.interface = MANAGER, .member = "Plan", .objects = OBJECT_MANAGER, .keys = CREATE_KEYS,
+         .in = ARGUMENTS(IN_STRING("spec", text), IN_FDS, IN_OPTIONS), .out = ARGUMENTS(OUT("plan", "s")),
+         .prepare = prepare_plan, .encode = encode_plan},
+        {.interface = MANAGER, .member = "GetPod", .objects = OBJECT_MANAGER, .prefix = true, .in = ARGUMENTS(IN_ID),
+         .out = ARGUMENTS(OUT("pod", "o")), .encode = encode_get_pod},
+        {.interface = MANAGER, .member = "ListPods", .objects = OBJECT_MANAGER, .keys = KEYS(), .in = ARGUMENTS(IN_OPTIONS),
+         .out = ARGUMENTS(OUT("pods", "a(ssuso)")), .encode = encode_list_pods},
+        {.interface = MANAGER, .member = "Bind", .objects = OBJECT_MANAGER, .changes = true, .keys = BIND_KEYS,
+         .in = ARGUMENTS(IN_ID, IN_STRING("source", source), IN_STRING("target", target), IN_FDS, IN_OPTIONS),
+         .out = ARGUMENTS(OUT("mount_id", "t")), .prepare = prepare_bind, .encode = encode_bind},
+        {.interface = MANAGER, .member = "Mount", .objects = OBJECT_MANAGER, .changes = true, .keys = MOUNT_KEYS,
+         .in = ARGUMENTS(IN_ID, IN_STRING("mounts", text), IN_FDS, IN_OPTIONS), .out = ARGUMENTS(OUT("mount_ids", "at")),
+         .prepare = prepare_mount, .encode = encode_mount},
+        {.interface = MANAGER, .member = "Unmount", .objects = OBJECT_MANAGER, .changes = true, .keys = UNMOUNT_KEYS,
+         .in = ARGUMENTS(IN_ID, IN_STRING("target", target), IN_OPTIONS), .out = ARGUMENTS(), .prepare = prepare_unmount},
+        {.interface = MANAGER, .member = "GC", .objects = OBJECT_MANAGER, .changes = true, .keys = COLLECT_KEYS,
+         .in = ARGUMENTS({"ids", "as", ARGUMENT_STRINGS, AT(ids)}, IN_OPTIONS), .out = ARGUMENTS(OUT("outcomes", "a(ssa{sv})")),
+         .prepare = prepare_gc, .encode = encode_gc},
+        {.interface = MANAGER, .member = "ListMounts", .objects = OBJECT_MANAGER, .keys = LIST_MOUNTS_KEYS,
+         .in = ARGUMENTS(IN_ID, IN_OPTIONS), .out = ARGUMENTS(OUT("mounts", "aa{sv}")), .query = query_list_mounts,
+         .encode = encode_list_mounts},
+        {.interface = MANAGER, .member = "Rescan", .objects = OBJECT_MANAGER, .in = ARGUMENTS(), .out = ARGUMENTS(OUT("generation", "t")),
+         .query = query_rescan, .encode = encode_rescan},
+        {.interface = MANAGER, .member = "Subscribe", .objects = OBJECT_MANAGER, .in = ARGUMENTS(), .out = ARGUMENTS(),
+         .query = query_subscribe},
+        {.interface = MANAGER, .member = "Unsubscribe", .objects = OBJECT_MANAGER, .in = ARGUMENTS(), .out = ARGUMENTS(),
+         .query = query_unsubscribe},
 
-        {.interface = POD,
-                .member = "Bind",
-                .objects = OBJECT_POD,
-                .changes = true,
-                .keys = BIND_KEYS,
-                .in = ARGUMENTS(IN_STRING("source", source), IN_STRING("target", target), IN_FDS, IN_OPTIONS),
-                .out = ARGUMENTS(OUT("mount_id", "t")),
-                .prepare = prepare_bind,
-                .encode = encode_bind},
-        {.interface = POD,
-                .member = "Mount",
-                .objects = OBJECT_POD,
-                .changes = true,
-                .keys = MOUNT_KEYS,
-                .in = ARGUMENTS(IN_STRING("mounts", text), IN_FDS, IN_OPTIONS),
-                .out = ARGUMENTS(OUT("mount_ids", "at")),
-                .prepare = prepare_mount,
-                .encode = encode_mount},
-        {.interface = POD,
-                .member = "Unmount",
-                .objects = OBJECT_POD,
-                .changes = true,
-                .keys = UNMOUNT_KEYS,
-                .in = ARGUMENTS(IN_STRING("target", target), IN_OPTIONS),
-                .out = ARGUMENTS(),
-                .prepare = prepare_unmount},
-        {.interface = POD,
-                .member = "Collect",
-                .objects = OBJECT_POD,
-                .changes = true,
-                .keys = COLLECT_KEYS,
-                .in = ARGUMENTS(IN_OPTIONS),
-                .out = ARGUMENTS(OUT("outcome", "s"), OUT("details", "a{sv}")),
-                .prepare = prepare_collect,
-                .encode = encode_collect},
-        {.interface = POD,
-                .member = "ListMounts",
-                .objects = OBJECT_POD,
-                .keys = LIST_MOUNTS_KEYS,
-                .in = ARGUMENTS(IN_OPTIONS),
-                .out = ARGUMENTS(OUT("mounts", "aa{sv}")),
-                .query = query_list_mounts,
-                .encode = encode_list_mounts},
+        {.interface = POD, .member = "Bind", .objects = OBJECT_POD, .changes = true, .keys = BIND_KEYS,
+         .in = ARGUMENTS(IN_STRING("source", source), IN_STRING("target", target), IN_FDS, IN_OPTIONS),
+         .out = ARGUMENTS(OUT("mount_id", "t")), .prepare = prepare_bind, .encode = encode_bind},
+        {.interface = POD, .member = "Mount", .objects = OBJECT_POD, .changes = true, .keys = MOUNT_KEYS,
+         .in = ARGUMENTS(IN_STRING("mounts", text), IN_FDS, IN_OPTIONS), .out = ARGUMENTS(OUT("mount_ids", "at")),
+         .prepare = prepare_mount, .encode = encode_mount},
+        {.interface = POD, .member = "Unmount", .objects = OBJECT_POD, .changes = true, .keys = UNMOUNT_KEYS,
+         .in = ARGUMENTS(IN_STRING("target", target), IN_OPTIONS), .out = ARGUMENTS(), .prepare = prepare_unmount},
+        {.interface = POD, .member = "Collect", .objects = OBJECT_POD, .changes = true, .keys = COLLECT_KEYS, .in = ARGUMENTS(IN_OPTIONS),
+         .out = ARGUMENTS(OUT("outcome", "s"), OUT("details", "a{sv}")), .prepare = prepare_collect, .encode = encode_collect},
+        {.interface = POD, .member = "ListMounts", .objects = OBJECT_POD, .keys = LIST_MOUNTS_KEYS, .in = ARGUMENTS(IN_OPTIONS),
+         .out = ARGUMENTS(OUT("mounts", "aa{sv}")), .query = query_list_mounts, .encode = encode_list_mounts},
 
-        {.interface = "org.freedesktop.DBus.Introspectable",
-                .member = "Introspect",
-                .objects = OBJECT_NODE | OBJECT_MANAGER | OBJECT_POD,
-                .in = ARGUMENTS(),
-                .out = ARGUMENTS(OUT("xml_data", "s")),
-                .query = query_introspect,
-                .encode = encode_introspect},
-        {.interface = PROPERTIES,
-                .member = "Get",
-                .objects = OBJECT_MANAGER | OBJECT_POD,
-                .in = ARGUMENTS(IN_STRING("interface_name", interface), IN_STRING("property_name", property)),
-                .out = ARGUMENTS(OUT("value", "v")),
-                .query = query_get,
-                .encode = encode_get},
-        {.interface = PROPERTIES,
-                .member = "GetAll",
-                .objects = OBJECT_MANAGER | OBJECT_POD,
-                .in = ARGUMENTS(IN_STRING("interface_name", interface)),
-                .out = ARGUMENTS(OUT("properties", "a{sv}")),
-                .query = query_get_all,
-                .encode = encode_get_all},
-        {.interface = PROPERTIES,
-                .member = "Set",
-                .objects = OBJECT_MANAGER | OBJECT_POD,
-                .in = ARGUMENTS(IN_STRING("interface_name", interface), IN_STRING("property_name", property),
-                        OUT("value", "v")),
-                .out = ARGUMENTS(),
-                .query = query_set},
-        {.interface = "org.freedesktop.DBus.ObjectManager",
-                .member = "GetManagedObjects",
-                .objects = OBJECT_MANAGER,
-                .in = ARGUMENTS(),
-                .out = ARGUMENTS(OUT("objects", "a{oa{sa{sv}}}")),
-                .encode = encode_managed_objects},
+        {.interface = "org.freedesktop.DBus.Introspectable", .member = "Introspect", .objects = OBJECT_NODE | OBJECT_MANAGER | OBJECT_POD,
+         .in = ARGUMENTS(), .out = ARGUMENTS(OUT("xml_data", "s")), .query = query_introspect, .encode = encode_introspect},
+        {.interface = PROPERTIES, .member = "Get", .objects = OBJECT_MANAGER | OBJECT_POD,
+         .in = ARGUMENTS(IN_STRING("interface_name", interface), IN_STRING("property_name", property)), .out = ARGUMENTS(OUT("value", "v")),
+         .query = query_get, .encode = encode_get},
+        {.interface = PROPERTIES, .member = "GetAll", .objects = OBJECT_MANAGER | OBJECT_POD,
+         .in = ARGUMENTS(IN_STRING("interface_name", interface)), .out = ARGUMENTS(OUT("properties", "a{sv}")), .query = query_get_all,
+         .encode = encode_get_all},
+        {.interface = PROPERTIES, .member = "Set", .objects = OBJECT_MANAGER | OBJECT_POD,
+         .in = ARGUMENTS(IN_STRING("interface_name", interface), IN_STRING("property_name", property), OUT("value", "v")),
+         .out = ARGUMENTS(), .query = query_set},
+        {.interface = "org.freedesktop.DBus.ObjectManager", .member = "GetManagedObjects", .objects = OBJECT_MANAGER, .in = ARGUMENTS(),
+         .out = ARGUMENTS(OUT("objects", "a{oa{sa{sv}}}")), .encode = encode_managed_objects},
         {},
 };
 
 const struct method method_unknown = {.interface = "", .member = "(unknown method)", .query = query_unknown};
 
-const struct method *method_find(
-        enum object_kind kind, const char *interface, const char *member, bool *ret_interface_known) {
+const struct method *method_find(enum object_kind kind, const char *interface, const char *member, bool *ret_interface_known) {
         bool known = false;
 
         for (const struct method *method = method_table; method->member; method++) {

@@ -53,8 +53,7 @@ static char *make_path(const struct api *api, const struct pod *pod, const struc
                 return NULL;
         if (!container || !*container) /* a foreign mount in no container: relative to the pod's directory */
                 return path_join(directory, target ? target : "");
-        if (asprintf(&path, "%s/%s/rootfs%s", directory, container, target && strcmp(target, "/") != 0 ? target : "") <
-                0)
+        if (asprintf(&path, "%s/%s/rootfs%s", directory, container, target && strcmp(target, "/") != 0 ? target : "") < 0)
                 return NULL;
         return path;
 }
@@ -128,8 +127,7 @@ static int append_row(const struct api *api, const struct pod *pod, const struct
                 return log_oom();
         r = sd_bus_message_open_container(m, 'a', "{sv}");
         if (r >= 0)
-                r = sd_bus_message_append(
-                        m, "{sv}{sv}", "ID", "t", row->id, "ParentID", "t", parent_id(pod, row->entry));
+                r = sd_bus_message_append(m, "{sv}{sv}", "ID", "t", row->id, "ParentID", "t", parent_id(pod, row->entry));
         if (r >= 0)
                 r = wire_append_entry(m, "Container", row->record ? row->record->container : row->drift->container);
         if (r >= 0)
@@ -137,15 +135,9 @@ static int append_row(const struct api *api, const struct pod *pod, const struct
         if (r >= 0)
                 r = wire_append_entry(m, "Path", path);
         if (r >= 0)
-                r = wire_append_entry(m, "Source",
-                        row->record  ? row->record->source
-                        : row->entry ? row->entry->source
-                                     : NULL);
+                r = wire_append_entry(m, "Source", row->record ? row->record->source : row->entry ? row->entry->source : NULL);
         if (r >= 0)
-                r = wire_append_entry(m, "Type",
-                        row->record  ? row->record->type
-                        : row->entry ? row->entry->type
-                                     : NULL);
+                r = wire_append_entry(m, "Type", row->record ? row->record->type : row->entry ? row->entry->type : NULL);
         if (r >= 0)
                 r = append_options(row, m);
         if (r >= 0)
@@ -201,8 +193,7 @@ static int collect_rows(const struct pods *pods, const struct pod *pod, struct r
 
                 if (drift->kind != DRIFT_EXTRA)
                         continue;
-                rows[n++] =
-                        (struct row){.id = drift->id, .drift = drift, .entry = find_foreign(pods->table, drift->id)};
+                rows[n++] = (struct row) {.id = drift->id, .drift = drift, .entry = find_foreign(pods->table, drift->id)};
         }
         qsort(rows, n, sizeof(*rows), compare_rows);
         *ret = TAKE_PTR(rows);
@@ -217,8 +208,7 @@ int query_list_mounts(struct request *request, struct failure *f _unused_) {
 
 int encode_list_mounts(struct request *request, sd_bus_message *m) {
         const struct arguments *arguments = &request->arguments;
-        uint32_t limit =
-                arguments->limit == 0 || arguments->limit > MOUNTS_PAGE_MAX ? MOUNTS_PAGE_MAX : arguments->limit;
+        uint32_t limit = arguments->limit == 0 || arguments->limit > MOUNTS_PAGE_MAX ? MOUNTS_PAGE_MAX : arguments->limit;
         _cleanup_free_ struct row *rows = NULL;
         size_t n = 0;
         int r = collect_rows(request->api->pods, request->pod, &rows, &n);

@@ -10,8 +10,7 @@
 
 enum { MOUNTS_PAGE_MAX = 10000 /* rows of one ListMounts() */ };
 
-/* The pod's own tmpfs holds the containers' roots; it is of no use to clients and left out of lists, counts and
- * signals. */
+/* The pod's own tmpfs holds the containers' roots; it is of no use to clients and left out of lists, counts and signals. */
 bool mounts_is_shown(const struct record_mount *mount);
 uint32_t mounts_count(const struct pod *pod);
 

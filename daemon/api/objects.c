@@ -7,15 +7,10 @@
 #include "dbus/names.h"
 
 const char *const objects_pod_interfaces[] = {
-        PODMOUNT_POD_INTERFACE,
-        "org.freedesktop.DBus.Peer",
-        "org.freedesktop.DBus.Introspectable",
-        "org.freedesktop.DBus.Properties",
-        NULL,
+        PODMOUNT_POD_INTERFACE, "org.freedesktop.DBus.Peer", "org.freedesktop.DBus.Introspectable", "org.freedesktop.DBus.Properties", NULL,
 };
 
-int objects_append_interfaces(
-        const struct api *api, const struct caller *caller, const struct pod *pod, sd_bus_message *m) {
+int objects_append_interfaces(const struct api *api, const struct caller *caller, const struct pod *pod, sd_bus_message *m) {
         const struct property_context context = {.api = api, .caller = caller, .pod = pod};
         int r = sd_bus_message_open_container(m, 'a', "{sa{sv}}");
 
@@ -37,7 +32,7 @@ int encode_managed_objects(struct request *request, sd_bus_message *m) {
         const struct pod *pod;
         int r = sd_bus_message_open_container(m, 'a', "{oa{sa{sv}}}");
 
-        MAP_FOREACH (pod, request->api->pods->by_uuid) {
+        MAP_FOREACH(pod, request->api->pods->by_uuid) {
                 if (r < 0)
                         break;
                 if (!pod->announced || !pods_may_see(pod, caller))

@@ -6,8 +6,7 @@
 #include "api/request.h"
 
 /* Appends a{sa{sv}}: the interfaces of a pod with their properties, as this caller sees them. */
-int objects_append_interfaces(
-        const struct api *api, const struct caller *caller, const struct pod *pod, sd_bus_message *m);
+int objects_append_interfaces(const struct api *api, const struct caller *caller, const struct pod *pod, sd_bus_message *m);
 /* The names of those interfaces, NULL-terminated. */
 extern const char *const objects_pod_interfaces[];
 

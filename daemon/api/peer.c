@@ -52,21 +52,15 @@ struct peer *peer_unref(struct peer *peer) {
         return NULL;
 }
 
-void peer_retire(struct peer *peer) {
+void peer_disconnect(struct peer *peer) {
         if (peer->gone)
                 return;
         peer->gone = true;
         peer->subscribed = false;
         unlink_peer(peer);
+        identify_cancel(peer);
+        dispatch_cancel_peer(peer);
         if (peer->on_disconnect)
                 peer->on_disconnect(peer);
         (void) peer_unref(peer);
-}
-
-void peer_disconnect(struct peer *peer) {
-        if (peer->gone)
-                return;
-        identify_cancel(peer);
-        dispatch_cancel_peer(peer);
-        peer_retire(peer);
 }

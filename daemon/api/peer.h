@@ -2,9 +2,8 @@
 #pragma once
 
 /*
- * Who is at the other end: a unique name of the bus, or a connection of the private socket. Carries the caller's
- * identity once it is established (identify.h), and the subscription. Lives as long as the connection, or a request of
- * it.
+ * Who is at the other end: a unique name of the bus, or a connection of the private socket. Carries the caller's identity
+ * once it is established (identify.h), and the subscription. Lives as long as the connection, or a request of it.
  */
 
 #include <stdbool.h>
@@ -19,16 +18,15 @@ enum peer_identity { PEER_UNKNOWN, PEER_ASKING, PEER_KNOWN };
 struct peer {
         unsigned references;
         struct api *api;
-        sd_bus *bus;          /* reference: the system bus, or this connection */
-        struct caller caller; /* complete in PEER_KNOWN */
+        sd_bus *bus;              /* reference: the system bus, or this connection */
+        struct caller caller;     /* complete in PEER_KNOWN */
         enum peer_identity identity;
         bool subscribed;
-        uint32_t n_requests;                      /* in flight */
-        bool gone;                                /* the connection is; its requests go on without it */
-        int pidfd;                                /* of the caller's process, -1 if it has none */
-        sd_bus_slot *watch_slot;                  /* bus: NameOwnerChanged of the name */
-        sd_bus_slot *call_slot;                   /* bus: the question that is out */
-        struct pool_job *job;                     /* STEP_IDENTIFY, while it is out */
+        bool gone;                /* the connection is; its requests go on without it */
+        int pidfd;                /* of the caller's process, -1 if it has none */
+        sd_bus_slot *watch_slot;  /* bus: NameOwnerChanged of the name */
+        sd_bus_slot *call_slot;   /* bus: the question that is out */
+        struct pool_job *job;     /* STEP_IDENTIFY, while it is out */
         void (*on_disconnect)(struct peer *peer); /* the adapter forgets it: its entry, its slots */
         void *adapter;
         struct peer *next, **link; /* in api->peers while not gone */
@@ -41,10 +39,6 @@ struct peer *peer_ref(struct peer *peer);
 struct peer *peer_unref(struct peer *peer);
 DEFINE_CLEANUP(struct peer *, peer_unref)
 
-/* The connection ended: requests that execute nothing yet are taken back, the subscription and the adapter's reference
- * are dropped. */
+/* The connection ended: requests that execute nothing yet are taken back, the subscription and the adapter's reference are
+ * dropped. */
 void peer_disconnect(struct peer *peer);
-
-/* The peer is not to be found any more, but what it asked is done and answered: for one whose identity has to be
- * established anew. */
-void peer_retire(struct peer *peer);

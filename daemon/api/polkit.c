@@ -36,8 +36,7 @@ static enum polkit_answer read_answer(sd_bus_message *m) {
                 log_warning("polkit does not answer (%s): the request is denied", sd_bus_message_get_error(m)->name);
                 return POLKIT_ABSENT;
         }
-        if (sd_bus_message_enter_container(m, 'r', "bba{ss}") < 0 ||
-                sd_bus_message_read(m, "bb", &authorized, &challenge) < 0) {
+        if (sd_bus_message_enter_container(m, 'r', "bba{ss}") < 0 || sd_bus_message_read(m, "bb", &authorized, &challenge) < 0) {
                 log_error("polkit's answer cannot be read: the request is denied");
                 return POLKIT_ABSENT;
         }
@@ -53,7 +52,7 @@ static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *error _unu
 }
 
 static int append(sd_bus_message *m, const char *subject, const char *action, char *const *details, bool interactive,
-        const char *cancellation) {
+                  const char *cancellation) {
         int r = sd_bus_message_append(m, "(sa{sv})s", "system-bus-name", 1, "name", "s", subject, action);
 
         if (r >= 0)
@@ -63,13 +62,12 @@ static int append(sd_bus_message *m, const char *subject, const char *action, ch
         if (r >= 0)
                 r = sd_bus_message_close_container(m);
         if (r >= 0)
-                r = sd_bus_message_append(
-                        m, "us", interactive ? (uint32_t) POLKIT_ALLOW_USER_INTERACTION : 0U, cancellation);
+                r = sd_bus_message_append(m, "us", interactive ? (uint32_t) POLKIT_ALLOW_USER_INTERACTION : 0U, cancellation);
         return r;
 }
 
-int polkit_ask(sd_bus *bus, const char *subject, const char *action, char *const *details, bool interactive,
-        polkit_fn answered, void *userdata, struct polkit_query **ret) {
+int polkit_ask(sd_bus *bus, const char *subject, const char *action, char *const *details, bool interactive, polkit_fn answered,
+               void *userdata, struct polkit_query **ret) {
         static uint64_t last;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         _cleanup_(polkit_query_freep) struct polkit_query *query = calloc(1, sizeof(*query));
@@ -81,8 +79,7 @@ int polkit_ask(sd_bus *bus, const char *subject, const char *action, char *const
         query->bus = sd_bus_ref(bus);
         query->answered = answered;
         query->userdata = userdata;
-        r = sd_bus_message_new_method_call(
-                bus, &call, POLKIT_NAME, POLKIT_PATH, POLKIT_INTERFACE, "CheckAuthorization");
+        r = sd_bus_message_new_method_call(bus, &call, POLKIT_NAME, POLKIT_PATH, POLKIT_INTERFACE, "CheckAuthorization");
         if (r >= 0)
                 r = append(call, subject, action, details, interactive, query->cancellation);
         if (r >= 0)
@@ -99,8 +96,8 @@ struct polkit_query *polkit_query_free(struct polkit_query *query) {
         if (query->slot) {
                 query->slot = sd_bus_slot_unref(query->slot);
                 /* No reply is awaited; a polkit that is gone has no dialogue either. */
-                (void) sd_bus_call_method_async(query->bus, NULL, POLKIT_NAME, POLKIT_PATH, POLKIT_INTERFACE,
-                        "CancelCheckAuthorization", NULL, NULL, "s", query->cancellation);
+                (void) sd_bus_call_method_async(query->bus, NULL, POLKIT_NAME, POLKIT_PATH, POLKIT_INTERFACE, "CancelCheckAuthorization",
+                                                NULL, NULL, "s", query->cancellation);
         }
         (void) sd_bus_unref(query->bus);
         free(query->cancellation);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Asks polkit: org.freedesktop.PolicyKit1.Authority.CheckAuthorization() of the polkit reference manual,
- * asynchronously. */
+/* Asks polkit: org.freedesktop.PolicyKit1.Authority.CheckAuthorization() of the polkit reference manual, asynchronously. */
 
 #include <stdbool.h>
 #include <systemd/sd-bus.h>
@@ -19,10 +18,10 @@ enum polkit_answer {
 struct polkit_query;
 typedef void (*polkit_fn)(enum polkit_answer answer, void *userdata);
 
-/* Asks whether the owner of the unique bus name `subject` is authorised for `action`. `details` are pairs of key and
- * value, NULL-terminated. `answered` is called once, from the loop, unless the query is freed before. */
-int polkit_ask(sd_bus *bus, const char *subject, const char *action, char *const *details, bool interactive,
-        polkit_fn answered, void *userdata, struct polkit_query **ret);
+/* Asks whether the owner of the unique bus name `subject` is authorised for `action`. `details` are pairs of key and value,
+ * NULL-terminated. `answered` is called once, from the loop, unless the query is freed before. */
+int polkit_ask(sd_bus *bus, const char *subject, const char *action, char *const *details, bool interactive, polkit_fn answered,
+               void *userdata, struct polkit_query **ret);
 /* Ends a query; one that is out is cancelled, so that no dialogue stays on anybody's screen. */
 struct polkit_query *polkit_query_free(struct polkit_query *query);
 DEFINE_CLEANUP(struct polkit_query *, polkit_query_free)

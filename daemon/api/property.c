@@ -26,7 +26,7 @@ static int append_pod_count(const struct property_context *context, sd_bus_messa
         const struct pod *pod;
         uint32_t n = 0;
 
-        MAP_FOREACH (pod, context->api->pods->by_uuid)
+        MAP_FOREACH(pod, context->api->pods->by_uuid)
                 n += pod != context->leaving && pods_may_see(pod, context->caller);
         return sd_bus_message_append(m, "u", n);
 }
@@ -35,7 +35,7 @@ static int append_all_mount_count(const struct property_context *context, sd_bus
         const struct pod *pod;
         uint32_t n = 0;
 
-        MAP_FOREACH (pod, context->api->pods->by_uuid)
+        MAP_FOREACH(pod, context->api->pods->by_uuid)
                 if (pod != context->leaving && pods_may_see(pod, context->caller))
                         n += mounts_count(pod);
         return sd_bus_message_append(m, "u", n);
@@ -136,8 +136,7 @@ static bool listed(const char *const *names, const char *name) {
         return false;
 }
 
-int property_append_all(
-        const struct property_context *context, const char *interface, const char *const *names, sd_bus_message *m) {
+int property_append_all(const struct property_context *context, const char *interface, const char *const *names, sd_bus_message *m) {
         int r = sd_bus_message_open_container(m, 'a', "{sv}");
 
         for (const struct property_row *row = property_table; r >= 0 && row->name; row++) {
@@ -155,7 +154,7 @@ int property_append_all(
 }
 
 static struct property_context context_of(const struct request *request) {
-        return (struct property_context){.api = request->api, .caller = &request->peer->caller, .pod = request->pod};
+        return (struct property_context) {.api = request->api, .caller = &request->peer->caller, .pod = request->pod};
 }
 
 /* The interface that the object has, or "" for one that only D-Bus itself knows. */
@@ -188,12 +187,10 @@ static int check_property(struct request *request, struct failure *f) {
         r = check_interface(request, f);
         if (r != 0)
                 return r;
-        if (property_find(arguments->interface, arguments->property) &&
-                authorise_property(request, arguments->interface, arguments->property))
+        if (property_find(arguments->interface, arguments->property) && authorise_property(request, arguments->interface, arguments->property))
                 return 0;
         request->dbus_error = SD_BUS_ERROR_UNKNOWN_PROPERTY;
-        return failure_set(
-                f, FAILURE_INVALID_ARGS, "%s has no property \"%.255s\"", arguments->interface, arguments->property);
+        return failure_set(f, FAILURE_INVALID_ARGS, "%s has no property \"%.255s\"", arguments->interface, arguments->property);
 }
 
 int query_get(struct request *request, struct failure *f) {
@@ -224,6 +221,5 @@ int query_set(struct request *request, struct failure *f) {
         if (r != 0)
                 return r;
         request->dbus_error = SD_BUS_ERROR_PROPERTY_READ_ONLY;
-        return failure_set(f, FAILURE_INVALID_ARGS, "%s.%s is read-only", request->arguments.interface,
-                request->arguments.property);
+        return failure_set(f, FAILURE_INVALID_ARGS, "%s.%s is read-only", request->arguments.interface, request->arguments.property);
 }

@@ -39,8 +39,7 @@ extern const struct property_row property_table[];
 const struct property_row *property_find(const char *interface, const char *name);
 
 /* Appends a{sv} of an interface's properties: all of them, or those that `names` (NULL-terminated) lists. */
-int property_append_all(
-        const struct property_context *context, const char *interface, const char *const *names, sd_bus_message *m);
+int property_append_all(const struct property_context *context, const char *interface, const char *const *names, sd_bus_message *m);
 
 /* org.freedesktop.DBus.Properties. */
 int query_get(struct request *request, struct failure *f);

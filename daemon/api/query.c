@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Methods that change no pod: look-ups, the table's re-reading, subscriptions, and calls that there are no methods for.
- */
+/* Methods that change no pod: look-ups, the table's re-reading, subscriptions, and calls that there are no methods for. */
 
 #include <string.h>
 
@@ -16,13 +15,13 @@ int encode_list_pods(struct request *request, sd_bus_message *m) {
         const struct pod *pod;
         int r = sd_bus_message_open_container(m, 'a', "(ssuso)");
 
-        MAP_FOREACH (pod, request->api->pods->by_uuid) {
+        MAP_FOREACH(pod, request->api->pods->by_uuid) {
                 if (r < 0)
                         break;
                 if (!pods_may_see(pod, &request->peer->caller))
                         continue;
                 r = sd_bus_message_append(m, "(ssuso)", pod->record->uuid, pod->record->name ? pod->record->name : "",
-                        (uint32_t) pod->record->owner, pod_state_name(pod_get_state(pod)), pod->object_path);
+                                          (uint32_t) pod->record->owner, pod_state_name(pod_get_state(pod)), pod->object_path);
         }
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
@@ -41,8 +40,7 @@ int encode_rescan(struct request *request, sd_bus_message *m) {
 int query_subscribe(struct request *request, struct failure *f) {
         if (request->peer->caller.transport == CALLER_BUS && !request->peer->watch_slot)
                 return failure_set(f, FAILURE_QUOTA_EXCEEDED,
-                        "The bus does not tell podmountd when another connection ends: use the private socket, or try "
-                        "later");
+                                   "The bus does not tell podmountd when another connection ends: use the private socket, or try later");
         request->peer->subscribed = true;
         return 0;
 }
@@ -54,6 +52,6 @@ int query_unsubscribe(struct request *request, struct failure *f _unused_) {
 
 int query_unknown(struct request *request, struct failure *f) {
         request->dbus_error = request->dbus_error ? request->dbus_error : SD_BUS_ERROR_UNKNOWN_METHOD;
-        return failure_set(f, FAILURE_INVALID_ARGS,
-                "%s has no such method, or none with these arguments; busctl introspect shows all", request->path);
+        return failure_set(f, FAILURE_INVALID_ARGS, "%s has no such method, or none with these arguments; busctl introspect shows all",
+                           request->path);
 }

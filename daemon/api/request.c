@@ -22,7 +22,6 @@ struct request *request_new(struct peer *peer, const struct request_transport *t
                 return NULL;
         request->api = api;
         request->peer = peer_ref(peer);
-        peer->n_requests++;
         request->transport = transport;
         request->message = message;
         request->link = api->requests_end;
@@ -42,9 +41,8 @@ int request_charge(struct request *request, struct failure *f) {
         user = map_get_u64(request->api->users, caller->uid);
         if (user && user->n_requests >= limit && !caller_is_root(caller))
                 return failure_set(f, FAILURE_QUOTA_EXCEEDED,
-                        "User %u has %u requests in flight, the limit (RequestsPerUser=): wait for answers before "
-                        "asking more",
-                        (unsigned) caller->uid, user->n_requests);
+                                   "User %u has %u requests in flight, the limit (RequestsPerUser=): wait for answers before asking more",
+                                   (unsigned) caller->uid, user->n_requests);
         if (!user) {
                 user = calloc(1, sizeof(*user));
                 if (!user)
@@ -141,13 +139,11 @@ struct request *request_free(struct request *request) {
                 request->next->link = request->link;
         else
                 request->api->requests_end = request->link;
-        request->peer->n_requests--;
         (void) peer_unref(request->peer);
         free(request);
         return NULL;
 }
 
 struct pod *request_answer_pod(const struct request *request) {
-        return request->n_works > 0 && request->works[0]->operation ? operation_pod(request->works[0]->operation)
-                                                                    : request->pod;
+        return request->n_works > 0 && request->works[0]->operation ? operation_pod(request->works[0]->operation) : request->pod;
 }

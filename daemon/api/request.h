@@ -19,7 +19,7 @@ enum station {
         STATION_DECODE,
         STATION_IDENTIFY,
         STATION_AUTHORISE,
-        STATION_WORK, /* 5 to 9, for each pod that it changes */
+        STATION_WORK,     /* 5 to 9, for each pod that it changes */
         STATION_ANNOUNCE,
 };
 
@@ -49,30 +49,30 @@ struct authorisation;
 
 struct request {
         struct api *api;
-        struct peer *peer; /* reference */
+        struct peer *peer;        /* reference */
         const struct request_transport *transport;
-        void *message; /* the transport's */
+        void *message;            /* the transport's */
         const struct method *method;
         enum object_kind object;
-        const char *path; /* of the object, the message's */
+        const char *path;         /* of the object, the message's */
         enum station station;
-        bool waiting; /* for something that calls dispatch_continue() */
-        bool charged; /* counted in api->users */
+        bool waiting;             /* for something that calls dispatch_continue() */
+        bool charged;             /* counted in api->users */
         struct arguments arguments;
-        struct pod *pod; /* the one that it names; valid within the turn that found it */
+        struct pod *pod;          /* the one that it names; valid within the turn that found it */
         struct work **works;
         size_t n_works, n_done;
         struct authorisation *authorisation; /* asked for or granted, NULL else */
         struct failure failure;
-        const char *dbus_error; /* a standard name that no failure kind has, or NULL */
-        char *text;             /* an answer in words: Introspect() */
-        uint64_t number;        /* an answer in a number: Rescan() */
+        const char *dbus_error;   /* a standard name that no failure kind has, or NULL */
+        char *text;               /* an answer in words: Introspect() */
+        uint64_t number;          /* an answer in a number: Rescan() */
         sd_event_source *timeout;
         struct request *next, **link; /* in api->requests */
 };
 
-/* A new request in the api's list; takes a reference on the peer. The transport's message is released with it, unless
- * NULL is returned: memory is short. */
+/* A new request in the api's list; takes a reference on the peer. The transport's message is released with it, unless NULL is
+ * returned: memory is short. */
 struct request *request_new(struct peer *peer, const struct request_transport *transport, void *message);
 struct request *request_free(struct request *request);
 DEFINE_CLEANUP(struct request *, request_free)

@@ -87,8 +87,7 @@ static int append_interfaces_removed(const struct news *news, const struct peer 
 }
 
 static int append_drift(const struct news *news, const struct peer *peer _unused_, sd_bus_message *m) {
-        int r = sd_bus_message_append(
-                m, "ss", news->pod->record->uuid, news->drift->container ? news->drift->container : "");
+        int r = sd_bus_message_append(m, "ss", news->pod->record->uuid, news->drift->container ? news->drift->container : "");
 
         if (r >= 0)
                 r = wire_append_text(m, news->drift->target);
@@ -115,8 +114,7 @@ static int append_mounts(const struct news *news, const struct peer *peer _unuse
 }
 
 static int append_properties(const struct news *news, const struct peer *peer, sd_bus_message *m) {
-        const struct property_context context = {
-                .api = peer->api, .caller = &peer->caller, .pod = news->pod, .leaving = news->leaving};
+        const struct property_context context = {.api = peer->api, .caller = &peer->caller, .pod = news->pod, .leaving = news->leaving};
         const char *interface = news->reason; /* of the properties, not of the signal */
         int r = sd_bus_message_append(m, "s", interface);
 
@@ -125,8 +123,8 @@ static int append_properties(const struct news *news, const struct peer *peer, s
         return r < 0 ? r : sd_bus_message_append(m, "as", 0);
 }
 
-static void tell_properties(struct api *api, const struct pod *pod, const char *path, const char *interface,
-        const char *const *names, const struct pod *leaving) {
+static void tell_properties(struct api *api, const struct pod *pod, const char *path, const char *interface, const char *const *names,
+                            const struct pod *leaving) {
         const struct news news = {
                 .path = path,
                 .interface = "org.freedesktop.DBus.Properties",
@@ -151,18 +149,10 @@ static const char *const count_of_mounts[] = {"MountCount", NULL};
 
 static void on_pod_new(struct pod *pod, void *userdata) {
         const struct news added = {
-                .path = PODMOUNT_OBJECT_PATH,
-                .interface = object_manager,
-                .member = "InterfacesAdded",
-                .append = append_interfaces_added,
-                .pod = pod,
+                .path = PODMOUNT_OBJECT_PATH, .interface = object_manager, .member = "InterfacesAdded", .append = append_interfaces_added, .pod = pod,
         };
         const struct news news = {
-                .path = PODMOUNT_OBJECT_PATH,
-                .interface = PODMOUNT_MANAGER_INTERFACE,
-                .member = "PodNew",
-                .append = append_new,
-                .pod = pod,
+                .path = PODMOUNT_OBJECT_PATH, .interface = PODMOUNT_MANAGER_INTERFACE, .member = "PodNew", .append = append_new, .pod = pod,
         };
 
         send_all(userdata, &added);
@@ -172,18 +162,10 @@ static void on_pod_new(struct pod *pod, void *userdata) {
 
 static void on_pod_removed(struct pod *pod, const char *reason, void *userdata) {
         const struct news removed = {
-                .path = PODMOUNT_OBJECT_PATH,
-                .interface = object_manager,
-                .member = "InterfacesRemoved",
-                .append = append_interfaces_removed,
-                .pod = pod,
+                .path = PODMOUNT_OBJECT_PATH, .interface = object_manager, .member = "InterfacesRemoved", .append = append_interfaces_removed, .pod = pod,
         };
         const struct news news = {
-                .path = PODMOUNT_OBJECT_PATH,
-                .interface = PODMOUNT_MANAGER_INTERFACE,
-                .member = "PodRemoved",
-                .append = append_removed,
-                .pod = pod,
+                .path = PODMOUNT_OBJECT_PATH, .interface = PODMOUNT_MANAGER_INTERFACE, .member = "PodRemoved", .append = append_removed, .pod = pod,
                 .reason = reason,
         };
 
@@ -198,16 +180,10 @@ static void on_pod_changed(struct pod *pod, void *userdata) {
         tell_properties(userdata, pod, pod->object_path, PODMOUNT_POD_INTERFACE, names, NULL);
 }
 
-static void tell_mounts(struct api *api, const struct pod *pod, const struct record_mount *const *mounts, size_t n,
-        const char *member) {
+static void tell_mounts(struct api *api, const struct pod *pod, const struct record_mount *const *mounts, size_t n, const char *member) {
         const struct news news = {
-                .path = pod->object_path,
-                .interface = PODMOUNT_POD_INTERFACE,
-                .member = member,
-                .append = append_mounts,
-                .pod = pod,
-                .mounts = mounts,
-                .n_mounts = n,
+                .path = pod->object_path, .interface = PODMOUNT_POD_INTERFACE, .member = member, .append = append_mounts, .pod = pod,
+                .mounts = mounts, .n_mounts = n,
         };
         bool any = false;
 
@@ -229,11 +205,7 @@ static void on_mounts_removed(struct pod *pod, const struct record_mount *const 
 
 static void on_drift(struct pod *pod, const struct drift *drift, void *userdata) {
         const struct news news = {
-                .path = PODMOUNT_OBJECT_PATH,
-                .interface = PODMOUNT_MANAGER_INTERFACE,
-                .member = "DriftDetected",
-                .append = append_drift,
-                .pod = pod,
+                .path = PODMOUNT_OBJECT_PATH, .interface = PODMOUNT_MANAGER_INTERFACE, .member = "DriftDetected", .append = append_drift, .pod = pod,
                 .drift = drift,
         };
 
@@ -241,7 +213,7 @@ static void on_drift(struct pod *pod, const struct drift *drift, void *userdata)
 }
 
 struct pods_observer signals_observer(struct api *api) {
-        return (struct pods_observer){
+        return (struct pods_observer) {
                 .pod_new = on_pod_new,
                 .pod_removed = on_pod_removed,
                 .pod_changed = on_pod_changed,

@@ -24,7 +24,6 @@ enum { LOG_TEXT_MAX = 8192 }; /* bytes of one message */
 
 static const char *log_role;
 static int log_max_level = LOG_INFO;
-static bool log_journal;
 
 static const char *const level_names[] = {
         [LOG_EMERG] = "emergency", [LOG_ALERT] = "alert",   [LOG_CRIT] = "critical", [LOG_ERR] = "error",
@@ -33,10 +32,6 @@ static const char *const level_names[] = {
 
 void log_set_role(const char *role) {
         log_role = role;
-}
-
-void log_use_journal(void) {
-        log_journal = true;
 }
 
 void log_set_level(int level) {
@@ -130,7 +125,7 @@ static void emit(int level, const char *message_id, const char *const *fields, c
         text = text_escape(raw, LOG_TEXT_MAX);
         if (!text)
                 return;
-        if (log_journal && stderr_is_journal() && to_journal(level, message_id, fields, text) >= 0)
+        if (stderr_is_journal() && to_journal(level, message_id, fields, text) >= 0)
                 return;
         to_stderr(level, text);
 }

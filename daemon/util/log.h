@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Structured logging: to the journal when stderr is connected to it (JOURNAL_STREAM, see systemd.exec(5)) and the process
- * asked for that, else as one readable line on stderr. Never on stdout.
+ * Structured logging: to the journal when stderr is connected to it (JOURNAL_STREAM, see systemd.exec(5)), else as
+ * one readable line on stderr. Never on stdout.
  *
  *     log_fields(LOG_INFO, MESSAGE_POD_CREATED, (const char *const[]) {"POD=", uuid, "CALLER_UID=", uid_text, NULL},
  *                "Created pod %s", uuid);
@@ -18,11 +18,6 @@
 
 /* The name of this process in each line ("keeper", "front", "executor-0"); kept by reference. */
 void log_set_role(const char *role);
-
-/* From now on messages go to the journal with their fields, when stderr is the journal's; before, and elsewhere, they are
- * lines on stderr. Only for a process whose children do not close what they inherit: libsystemd keeps the fd of its first
- * message for good, and in a child that closed it the number would soon be something else's. */
-void log_use_journal(void);
 
 /* Messages with a priority above `level` (LOG_ERR to LOG_DEBUG) are dropped. */
 void log_set_level(int level);

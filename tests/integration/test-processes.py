@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Three kinds of process: what each may, and what the loss of each comes to."""
 
+import json
 import os
 import signal
 import subprocess
@@ -190,6 +191,25 @@ def covered(daemon):
     subprocess.run(['umount', daemon.runtime], check=True)
     daemon.ok('bind', pod, '/etc', '/mnt', '-o', 'rbind,ro')
     daemon.ok('gc', pod)
+
+
+@case('the runtime directory unmounted by someone: said so, until it is started again')
+def unmounted(daemon):
+    daemon.stop()
+    subprocess.run(['mount', '-t', 'tmpfs', '-o', 'mode=0755', 'runtime', daemon.runtime], check=True)
+    daemon.start()
+    pod = daemon.create(specs.oci())
+    daemon.manager('ListPods', 'a{sv}', {}, connection=daemon.early)
+    subprocess.run(['umount', '--lazy', daemon.runtime], check=True)
+    before = host.mount_table()
+    for method, signature, arguments in [('Bind', 'sssa{sh}a{sv}', [pod, '/etc', '/mnt', {}, {'options': ['rbind']}]),
+                                         ('CreatePod', 'sa{sh}a{sv}', [json.dumps(specs.oci()), {}, {}])]:
+        name, text = daemon.error_of(method, signature, *arguments, connection=daemon.early)
+        contains(text, daemon.runtime, f'the sentence of {name}')
+    equal(host.mount_table(), before, 'mount table')
+    daemon.stop()
+    daemon.start()
+    daemon.ok('gc', daemon.create(specs.oci()))
 
 
 @case('at rest it does nothing: no wake-up in two seconds')

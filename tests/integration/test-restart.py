@@ -145,6 +145,88 @@ def orderly(daemon):
     equal(daemon.json('gc', pod)[0]['Outcome'], 'removed', 'collection')
 
 
+VERSION_1 = """
+    CREATE TABLE daemon (job_block INTEGER NOT NULL);
+    INSERT INTO daemon VALUES (0);
+    CREATE TABLE pod (
+     number INTEGER PRIMARY KEY,
+     uuid TEXT NOT NULL UNIQUE,
+     name TEXT,
+     owner INTEGER NOT NULL,
+     owner_group INTEGER NOT NULL,
+     state INTEGER NOT NULL,
+     created_us INTEGER NOT NULL,
+     spec TEXT,
+     reason TEXT,
+     containers BLOB,
+     warnings BLOB);
+    CREATE TABLE mount (
+     row INTEGER PRIMARY KEY,
+     pod INTEGER NOT NULL REFERENCES pod (number) ON DELETE CASCADE,
+     id INTEGER NOT NULL,
+     mount_id INTEGER NOT NULL,
+     container TEXT NOT NULL,
+     target TEXT NOT NULL,
+     source TEXT,
+     type TEXT,
+     options BLOB,
+     request TEXT,
+     device INTEGER NOT NULL,
+     attributes INTEGER NOT NULL,
+     propagation INTEGER NOT NULL,
+     made INTEGER NOT NULL,
+     nested INTEGER NOT NULL,
+     deferred INTEGER NOT NULL);
+    CREATE INDEX mount_of_pod ON mount (pod);
+    CREATE TABLE intent (
+     job INTEGER PRIMARY KEY,
+     uuid TEXT NOT NULL,
+     verb INTEGER NOT NULL,
+     lazy INTEGER NOT NULL,
+     detail TEXT);
+    PRAGMA application_id = 0x706d6e74;
+    PRAGMA user_version = 1;
+"""
+
+
+def older(path):
+    """Makes the file as version 1 would have written it."""
+    columns = {table: [] for table in ('daemon', 'pod', 'mount', 'intent')}
+    connection = sqlite3.connect(f'{path}.old')
+    connection.executescript(VERSION_1)
+    for table, names in columns.items():
+        names += [row[1] for row in connection.execute(f'PRAGMA table_info({table})')]
+    connection.execute('DELETE FROM daemon')
+    connection.execute('ATTACH ? AS newer', [path])
+    for table, names in columns.items():
+        connection.execute(f'INSERT INTO main.{table} SELECT {", ".join(names)} FROM newer.{table}')
+    connection.commit()
+    connection.close()
+    for name in [path, f'{path}-wal', f'{path}-shm']:
+        if os.path.exists(name):
+            os.unlink(name)
+    os.rename(f'{path}.old', path)
+    os.chown(path, host.FRONT, host.FRONT)
+    os.chmod(path, 0o600)
+
+
+@case('a state.db of version 1 is migrated: pods, mounts and their ids are as they were')
+def migrated(daemon):
+    pod = daemon.create(specs.oci(mounts=[specs.mount('/tmp'), specs.bind('/etc', '/mnt', 'rbind', 'ro')]), '--name', 'old')
+    before = daemon.json('show', pod)
+    daemon.stop()
+    path = f'{daemon.runtime}/state/state.db'
+    older(path)
+    daemon.start()
+    equal(daemon.json('show', 'old'), before, 'the pod')
+    daemon.ok('bind', 'old', '/etc', '/srv', '-o', 'rbind,ro')
+    equal(daemon.json('gc', 'old')[0]['Outcome'], 'removed', 'collection')
+    daemon.stop()
+    connection = sqlite3.connect(path)
+    equal(connection.execute('PRAGMA user_version').fetchone()[0] > 1, True, 'version')
+    connection.close()
+
+
 @case('a state.db that is newer is refused with a sentence, and left as it is')
 def newer(daemon):
     daemon.stop()

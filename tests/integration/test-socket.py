@@ -264,6 +264,62 @@ def odd_names(daemon):
     daemon.ok('gc', pod)
 
 
+@case('a creation that fails at any of its mounts leaves nothing')
+def rollback(daemon):
+    data = specs.tree('rollback', {'file': 'x'})
+    root = specs.rootfs('rollback-root')
+    good = [specs.mount('/tmp'), specs.bind(data, '/new/dir', 'rbind', 'ro'), specs.mount('/proc', 'proc', 'proc'), specs.bind(f'{data}/file', '/etc/new-file'),
+            specs.mount('/tmp/deeper'), specs.mount('/dev/mqueue', 'mqueue', 'mqueue')]
+    before, files = host.mount_table(), sorted(os.listdir(root))
+    for bad in (specs.bind('/nonexistent', '/srv'), specs.bind(data, '/etc/hostname'), specs.mount('/srv', options=['mode=0755', 'size=1m', 'nr_inodes=0', 'huge=never'])):
+        for place in range(len(good) + 1):
+            done = daemon.ctl('create', '-', input=json.dumps(specs.oci(root, good[:place] + [bad] + good[place:])))
+            if done.status == 0:  # nothing wrong with this one on this kernel
+                daemon.ok('gc', done.out.strip())
+            equal(host.mount_table(), before, f'mount table with {bad} at {place}')
+            equal(sorted(os.listdir(root)), files, f'the root with {bad} at {place}')
+            equal(daemon.pods(), [], f'pods with {bad} at {place}')
+    equal(os.listdir(f'{daemon.runtime}/pods'), [], 'directories in pods/')
+
+
+@case('ten clients at once: each pod is whole, and all is gone in the end')
+def side_by_side(daemon):
+    before = host.mount_table()
+    spec = json.dumps(specs.oci(mounts=[specs.mount(f'/mnt/{i}') for i in range(10)]))
+    script = f'''set -e
+        ctl="{host.DIRECTORY}/bin/podmountctl --socket {daemon.socket}"
+        for i in 1 2 3; do
+            pod=$($ctl create {host.DIRECTORY}/side-by-side.json)
+            $ctl bind $pod /etc /srv -o rbind,ro >/dev/null
+            $ctl unmount $pod /mnt/3
+            $ctl gc $pod >/dev/null
+        done'''
+    with open(f'{host.DIRECTORY}/side-by-side.json', 'w') as file:
+        file.write(spec)
+    clients = [subprocess.Popen(['sh', '-c', script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(10)]
+    for client in clients:
+        out, _ = client.communicate(timeout=120)
+        equal(client.returncode, 0, out)
+    equal(daemon.pods(), [], 'pods')
+    equal(host.mount_table(), before, 'mount table')
+
+
+@case('creations of one id at the same time give one pod')
+def joined(daemon):
+    ident = '66666666-2222-4333-8444-555555555555'
+    spec = json.dumps(specs.oci(mounts=[specs.mount(f'/mnt/{i}') for i in range(200)]))
+    clients = [subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, 'create', '--id', ident, '-'], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    for client in clients:
+        client.stdin.write(spec)
+        client.stdin.close()
+    for client in clients:
+        equal((client.stdout.read().strip(), client.wait(60)), (ident, 0), client.stderr.read())
+    equal([(pod['UUID'], pod['State']) for pod in daemon.pods()], [(ident, 'ready')], 'pods')
+    equal(len([m for m in daemon.mounts(ident).values() if m['Target'].startswith('/mnt/')]), 200, 'mounts')
+    daemon.ok('gc', ident)
+
+
 @case('calls that come in one piece with the handshake are answered')
 def pipelined(daemon):
     calls = b''.join(marshal(b'', serial=serial, member='Rescan', signature='') for serial in range(1, 6))

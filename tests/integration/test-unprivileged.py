@@ -14,7 +14,7 @@ from frame.bus import Bus
 from frame.daemon import MANAGER, Daemon
 from frame.host import ALICE, BOB, UserError, as_user
 from frame.polkit import Polkit
-from frame.tap import case, contains, equal
+from frame.tap import case, contains, equal, eventually
 
 bus = None
 CONFIG = '[Limits]\nPodsPerUser=3\nMountsPerPod=40\nMountsPerUser=60\nTmpfsSize=1M\n'
@@ -115,9 +115,10 @@ def magic_links(s):
         sleeper.wait()
 
 
-@case("an overlay's upper and work directories are the caller's own, and work is empty")
+@case("an overlay's directories are the caller's own, lower ones too, and work is empty")
 def overlay_directories(s):
-    lower = specs.tree('lower', {'file': 'lower'})
+    lower = specs.tree('lower', {'file': 'lower'}, owner=ALICE)
+    foreign = specs.tree('foreign-lower', {'file': 'of root'})
     mine = specs.tree('mine', {'upper/': '', 'work/': '', 'full/file': 'x'}, owner=ALICE)
     other = specs.tree('other', {'upper/': '', 'work/': ''}, owner=BOB)
     os.chmod(f'{other}/upper', 0o777)
@@ -126,6 +127,8 @@ def overlay_directories(s):
         return specs.mount('/mnt', 'overlay', 'overlay', [f'lowerdir={lower}', f'upperdir={upper}', f'workdir={work}'])
     for upper, work in [(f'{other}/upper', f'{mine}/work'), (f'{mine}/upper', f'{other}/work'), (f'{mine}/upper', f'{mine}/full'), (f'{other}/upper', f'{other}/work')]:
         equal(s.refused(s.mount, overlay(upper, work))[0], 'SourceDenied', f'{upper}, {work}')
+    options = [f'lowerdir={foreign}', f'upperdir={mine}/upper', f'workdir={mine}/work']
+    equal(s.refused(s.mount, specs.mount('/mnt', 'overlay', 'overlay', options))[0], 'SourceDenied', 'a lower layer of another')
     s.mount(overlay(f'{mine}/upper', f'{mine}/work'))
     with open(f'{s.inside}/mnt/file') as file:
         equal(file.read(), 'lower', 'content')
@@ -206,6 +209,41 @@ def directory_modes(s):
         raise AssertionError('another user can look into the pod')
     found = os.stat(f'{s.daemon.runtime}/state')
     equal((oct(found.st_mode & 0o7777), found.st_uid), ('0o700', host.FRONT), 'state')
+
+
+@case('connections of one user are bounded, and others are served all the same')
+def connections(s):
+    def crowd():
+        held = []
+        for _ in range(200):
+            connection = socket.socket(socket.AF_UNIX)
+            connection.connect(s.daemon.socket)
+            held.append(connection)
+        served = 0
+        for connection in held:
+            connection.settimeout(5)
+            try:
+                connection.sendall(b'\0AUTH EXTERNAL ' + str(ALICE).encode().hex().encode() + b'\r\n')
+                served += connection.recv(100).startswith(b'OK')
+            except OSError:
+                pass
+        with open(f'{s.daemon.directory}/crowd', 'w') as file:
+            file.write(str(served))
+        os.kill(os.getpid(), 19)  # holds them until it is killed
+    os.chmod(s.daemon.directory, 0o777)
+    pid = os.fork()
+    if pid == 0:
+        host.drop_to(ALICE)
+        crowd()
+        os._exit(0)
+    path = f'{s.daemon.directory}/crowd'
+    eventually(lambda: os.path.exists(path) and os.path.getsize(path) > 0, 'the crowd is there', 60)
+    with open(path) as file:
+        equal(file.read(), '64', 'connections that were served')
+    equal(s.daemon.ctl('status').status, 0, 'root is served')
+    equal(s.daemon.ctl('status', user=BOB).status, 0, 'another user is served')
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
 
 
 @case('a uid 0 in a user namespace of its own is a stranger')

@@ -23,8 +23,7 @@ static char *describe_method(const struct method *method) {
         char *text = NULL;
         size_t size;
         FILE *file = open_memstream(&text, &size);
-        const struct argument_row *in = method->in ? method->in : no_arguments,
-                                  *out = method->out ? method->out : no_arguments;
+        const struct argument_row *in = method->in ? method->in : no_arguments, *out = method->out ? method->out : no_arguments;
 
         ck_assert_ptr_nonnull(file);
         fprintf(file, "%s.%s(", method->interface, method->member);
@@ -69,8 +68,7 @@ static void write_arguments(FILE *file, const char *element, const char *directi
         const char *end = element_end(element);
 
         for (const char *arg = strstr(element, "<arg "); arg && arg < end; arg = strstr(arg + 1, "<arg ")) {
-                _cleanup_free_ char *name = attribute(arg, "name"), *type = attribute(arg, "type"),
-                                    *way = attribute(arg, "direction");
+                _cleanup_free_ char *name = attribute(arg, "name"), *type = attribute(arg, "type"), *way = attribute(arg, "direction");
 
                 ck_assert(name && type);
                 if (!direction)
@@ -113,24 +111,20 @@ static char *describe_signal_xml(const char *interface, const char *element) {
 }
 
 static char *describe_property_xml(const char *interface, const char *element) {
-        _cleanup_free_ char *name = attribute(element, "name"), *type = attribute(element, "type"),
-                            *access = attribute(element, "access");
-        const char *end = element_end(element), *change = "signals",
-                   *annotation = strstr(element, "EmitsChangedSignal");
+        _cleanup_free_ char *name = attribute(element, "name"), *type = attribute(element, "type"), *access = attribute(element, "access");
+        const char *end = element_end(element), *change = "signals", *annotation = strstr(element, "EmitsChangedSignal");
         char *text;
 
         ck_assert(name && type && access);
         ck_assert_str_eq(access, "read");
         if (annotation && annotation < end)
-                change = strstr(annotation, "\"const\"") && strstr(annotation, "\"const\"") < end ? "constant"
-                                                                                                  : "silent";
+                change = strstr(annotation, "\"const\"") && strstr(annotation, "\"const\"") < end ? "constant" : "silent";
         ck_assert_int_gt(asprintf(&text, "%s.%s %s %s", interface, name, type, change), 0);
         return text;
 }
 
 static char *describe_property(const struct property_row *row) {
-        static const char *const changes[] = {
-                [PROPERTY_CONSTANT] = "constant", [PROPERTY_SIGNALS] = "signals", [PROPERTY_SILENT] = "silent"};
+        static const char *const changes[] = {[PROPERTY_CONSTANT] = "constant", [PROPERTY_SIGNALS] = "signals", [PROPERTY_SILENT] = "silent"};
         char *text;
 
         ck_assert_int_gt(asprintf(&text, "%s.%s %s %s", row->interface, row->name, row->type, changes[row->change]), 0);
@@ -218,11 +212,9 @@ START_TEST(test_verdicts) {
         size_t n_methods = 0, n_properties = 0, n;
 
         for (const struct method *method = method_table; method->member; method++, n_methods++)
-                ck_assert_msg(verdict_find(method->interface, method->member, false), "%s.%s has no verdict",
-                        method->interface, method->member);
+                ck_assert_msg(verdict_find(method->interface, method->member, false), "%s.%s has no verdict", method->interface, method->member);
         for (const struct property_row *row = property_table; row->name; row++, n_properties++)
-                ck_assert_msg(verdict_find(row->interface, row->name, true), "%s.%s has no verdict", row->interface,
-                        row->name);
+                ck_assert_msg(verdict_find(row->interface, row->name, true), "%s.%s has no verdict", row->interface, row->name);
         (void) verdict_table(&n);
         ck_assert_uint_eq(n, n_methods + n_properties); /* nor one for what there is not */
 }
@@ -256,5 +248,4 @@ START_TEST(test_find) {
 }
 END_TEST
 
-UNIT_MAIN("contract", test_interfaces, test_methods, test_properties, test_signals, test_verdicts,
-        test_every_change_takes_a_timeout, test_find)
+UNIT_MAIN("contract", test_interfaces, test_methods, test_properties, test_signals, test_verdicts, test_every_change_takes_a_timeout, test_find)

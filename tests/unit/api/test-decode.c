@@ -30,17 +30,14 @@ static sd_bus_message *new_call(const char *member) {
 
         if (!bus)
                 connect_bus();
-        ck_assert_int_ge(sd_bus_message_new_method_call(
-                                 bus, &m, PODMOUNT_BUS_NAME, PODMOUNT_OBJECT_PATH, PODMOUNT_MANAGER_INTERFACE, member),
-                0);
+        ck_assert_int_ge(sd_bus_message_new_method_call(bus, &m, PODMOUNT_BUS_NAME, PODMOUNT_OBJECT_PATH, PODMOUNT_MANAGER_INTERFACE, member), 0);
         return m;
 }
 
 /* Decodes the finished message as a call of this method, releases it, and returns what came of it. */
 static int decode(sd_bus_message *m, struct arguments *ret, struct failure *f) {
         bool known;
-        const struct method *method =
-                method_find(OBJECT_MANAGER, PODMOUNT_MANAGER_INTERFACE, sd_bus_message_get_member(m), &known);
+        const struct method *method = method_find(OBJECT_MANAGER, PODMOUNT_MANAGER_INTERFACE, sd_bus_message_get_member(m), &known);
         int r;
 
         ck_assert_ptr_nonnull(method);
@@ -66,10 +63,9 @@ START_TEST(test_bind) {
         struct arguments arguments = {};
         sd_bus_message *m = new_call("Bind");
 
-        ck_assert_int_ge(
-                sd_bus_message_append(m, "sssa{sh}a{sv}", "web", "fd:data", "/data", 1, "data", fd, 4, "container", "s",
-                        "main", "options", "as", 2, "ro", "nosuid", "stack", "b", 1, "timeout", "t", UINT64_C(5000000)),
-                0);
+        ck_assert_int_ge(sd_bus_message_append(m, "sssa{sh}a{sv}", "web", "fd:data", "/data", 1, "data", fd, 4, "container", "s", "main",
+                                               "options", "as", 2, "ro", "nosuid", "stack", "b", 1, "timeout", "t", UINT64_C(5000000)),
+                         0);
         ck_assert_int_eq(decode(m, &arguments, &f), 0);
         ck_assert_str_eq(arguments.id, "web");
         ck_assert_str_eq(arguments.source, "fd:data");
@@ -144,8 +140,7 @@ static sd_bus_message *bind_with(const char *name, int fd) {
 }
 
 START_TEST(test_fd_kinds) {
-        _cleanup_close_ int event = eventfd(0, EFD_CLOEXEC), root = open("/", O_PATH | O_CLOEXEC),
-                            sock = socket(AF_UNIX, SOCK_STREAM, 0);
+        _cleanup_close_ int event = eventfd(0, EFD_CLOEXEC), root = open("/", O_PATH | O_CLOEXEC), sock = socket(AF_UNIX, SOCK_STREAM, 0);
         int pipes[2];
 
         ck_assert_int_eq(pipe2(pipes, O_CLOEXEC), 0);
@@ -179,9 +174,7 @@ START_TEST(test_no_leak) {
         for (int i = 0; i < 10; i++) {
                 sd_bus_message *m = new_call("Bind");
 
-                ck_assert_int_ge(sd_bus_message_append(m, "sssa{sh}a{sv}", "web", "fd:x", "/x", 2, "x", fd, "y", fd, 1,
-                                         "nonsense", "b", 1),
-                        0);
+                ck_assert_int_ge(sd_bus_message_append(m, "sssa{sh}a{sv}", "web", "fd:x", "/x", 2, "x", fd, "y", fd, 1, "nonsense", "b", 1), 0);
                 refuse(m, "Unknown option");
         }
         after = dup(fd);
@@ -190,5 +183,4 @@ START_TEST(test_no_leak) {
 }
 END_TEST
 
-UNIT_MAIN("decode", test_bind, test_gc, test_unknown_option, test_wrong_type, test_twice, test_fd_kinds, test_fd_twice,
-        test_no_leak)
+UNIT_MAIN("decode", test_bind, test_gc, test_unknown_option, test_wrong_type, test_twice, test_fd_kinds, test_fd_twice, test_no_leak)

@@ -12,7 +12,7 @@
 
 /* Parses words up to NULL, the program's name left out. What is printed goes nowhere. */
 static int parse(struct options *ret, ...) {
-        char *argv[16] = {(char[]){"podmountd"}};
+        char *argv[16] = {(char[]) {"podmountd"}};
         int argc = 1, null = open("/dev/null", O_WRONLY | O_CLOEXEC);
         va_list words;
 
@@ -42,10 +42,9 @@ END_TEST
 START_TEST(test_given) {
         _cleanup_options_ struct options options = {};
 
-        ck_assert_int_eq(
-                parse(&options, "--runtime-dir=//run//x/", "--bus", "none", "--user", "nobody", "--config", "/c",
-                        "--log-level", "debug", "--disable-feature", "statmount", "--disable-feature=layer-fd", NULL),
-                OPTIONS_RUN);
+        ck_assert_int_eq(parse(&options, "--runtime-dir=//run//x/", "--bus", "none", "--user", "nobody", "--config", "/c", "--log-level", "debug",
+                               "--disable-feature", "statmount", "--disable-feature=layer-fd", NULL),
+                         OPTIONS_RUN);
         ck_assert_str_eq(options.runtime_dir, "/run/x");
         ck_assert_str_eq(options.user, "nobody");
         ck_assert_str_eq(options.config, "/c");

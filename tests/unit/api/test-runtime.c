@@ -99,8 +99,7 @@ START_TEST(test_again) {
         ck_assert_int_eq(runtime_prepare(path, SOMEBODY, SOMEBODY, 1, &second), 0);
         ck_assert_int_ge(second.intent_fds[2], 0);
         client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        ck_assert_int_lt(snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", path),
-                (int) sizeof(address.sun_path));
+        ck_assert_int_lt(snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", path), (int) sizeof(address.sun_path));
         ck_assert_int_eq(connect(client, (struct sockaddr *) &address, sizeof(address)), 0);
 }
 END_TEST
