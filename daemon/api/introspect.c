@@ -80,7 +80,7 @@ static void write_pods(FILE *file, const struct request *request) {
 /* The one child on the way down to the objects. */
 static void write_next(FILE *file, const char *path) {
         size_t length = strcmp(path, "/") == 0 ? 0 : strlen(path);
-        const char *rest = PODMOUNT_POD_PATH + length + 1;
+        const char *rest = &PODMOUNT_POD_PATH[length + 1];
 
         (void) fprintf(file, "  <node name=\"%.*s\"/>\n", (int) strcspn(rest, "/"), rest);
 }
