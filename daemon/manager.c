@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Holds the front together. The mount table is re-read when the kernel says that it changed: at most once a turn of the
- * loop, then not before a pause in proportion to what the reading cost, and always once more after the last change. An
- * operation that needs the table as it is now has it re-read at once (sync_table).
+ * Holds the front together. The mount table is re-read a moment after the kernel says that it changed: not before a
+ * pause in proportion to what the last reading cost, not while a job runs whose answer would have to wait, yet always
+ * in time for drift to be seen. Until it is read, further changes say nothing new and wake nobody. An operation that
+ * needs the table as it is now has it re-read at once (sync_table).
  */
 
 #include "manager.h"
@@ -24,8 +25,10 @@
 
 enum {
         PAUSE_MIN_US = 20 * 1000, /* between two readings */
-        PAUSE_MAX_US = 80 * 1000, /* drift is to be seen within 100 ms */
+        PAUSE_MAX_US = 70 * 1000, /* drift is to be seen within 100 ms */
         PAUSE_FACTOR = 5,         /* of a reading's cost: at most a sixth of the time goes into readings */
+        DELAY_US = 2 * 1000,      /* from a change to its reading: what belongs together comes together… */
+        DELAY_MAX_US = 70 * 1000, /* …and at most so long where jobs run all the time */
 };
 
 struct manager {
@@ -42,8 +45,9 @@ struct manager {
 
         sd_event_source *watch_source;
         sd_event_source *reread_timer; /* armed while a change waits for the pause to end */
-        bool dirty;                    /* a change was told and the table not read since */
-        uint64_t pause_until_us;       /* CLOCK_MONOTONIC */
+        bool dirty;                    /* a change was told and the table not read since: the watch is off */
+        uint64_t dirty_since_us;       /* CLOCK_MONOTONIC, as the next one */
+        uint64_t pause_until_us;
 
         sd_event_source *stop_timer, *stop_post;
 };
@@ -53,6 +57,13 @@ static uint64_t now_us(void) {
 
         (void) clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail for this clock */
         return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
+}
+
+static void enable_watch(struct manager *manager, bool enable) {
+        int r = manager->watch_source ? sd_event_source_set_enabled(manager->watch_source, enable ? SD_EVENT_ON : SD_EVENT_OFF) : 0;
+
+        if (r < 0)
+                (void) log_errno(LOG_ERR, r, "cannot turn the watch of the mount table %s", enable ? "on" : "off");
 }
 
 /* Reads the table and tells the pods what changed. */
@@ -74,14 +85,18 @@ static int reread(struct manager *manager) {
                 manager->dirty = true;
                 return log_errno(LOG_ERR, r, "cannot read the mount table");
         }
+        enable_watch(manager, true);
         if (manager->pods_ready && changes.n_items > 0)
                 pods_judge_drift(&manager->pods, &changes);
         return 0;
 }
 
+/* No earlier than the pause and the delay since the change allow. */
 static int arm_reread(struct manager *manager) {
-        int r = sd_event_source_set_time(manager->reread_timer, manager->pause_until_us);
+        uint64_t at = manager->dirty_since_us + DELAY_US;
+        int r;
 
+        r = sd_event_source_set_time(manager->reread_timer, at > manager->pause_until_us ? at : manager->pause_until_us);
         if (r >= 0)
                 r = sd_event_source_set_enabled(manager->reread_timer, SD_EVENT_ONESHOT);
         return r < 0 ? log_errno(LOG_ERR, r, "cannot arm the timer of the mount table") : 0;
@@ -89,21 +104,25 @@ static int arm_reread(struct manager *manager) {
 
 static int on_reread(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
         struct manager *manager = userdata;
+        uint64_t now = now_us();
 
-        if (manager->dirty && reread(manager) < 0)
-                return arm_reread(manager);
-        return 0;
+        if (!manager->dirty) /* sync_table() was faster */
+                return 0;
+        if (map_size(manager->pods.operations) > 0 && now < manager->dirty_since_us + DELAY_MAX_US)
+                manager->pause_until_us = now + DELAY_US;
+        else if (reread(manager) >= 0)
+                return 0;
+        return arm_reread(manager);
 }
 
 static int on_watch(sd_event_source *source _unused_, int fd _unused_, uint32_t revents _unused_, void *userdata) {
         struct manager *manager = userdata;
 
-        if (watch_take(manager->watch))
-                manager->dirty = true;
-        if (!manager->dirty) /* sync_table() was faster */
+        if (!watch_take(manager->watch) && !manager->dirty) /* sync_table() was faster */
                 return 0;
-        if (now_us() >= manager->pause_until_us && reread(manager) >= 0)
-                return 0;
+        manager->dirty = true;
+        manager->dirty_since_us = now_us();
+        enable_watch(manager, false);
         return arm_reread(manager);
 }
 
@@ -169,9 +188,6 @@ static int open_store(struct manager *manager) {
 static int watch_table(struct manager *manager) {
         int r = sd_event_add_io(manager->event, &manager->watch_source, watch_fd(manager->watch), EPOLLPRI, on_watch, manager);
 
-        /* Before anything else of the same turn, so that nobody looks at a table that is known to be old. */
-        if (r >= 0)
-                r = sd_event_source_set_priority(manager->watch_source, SD_EVENT_PRIORITY_IMPORTANT);
         if (r >= 0)
                 r = sd_event_add_time(manager->event, &manager->reread_timer, CLOCK_MONOTONIC, 0, 1000, on_reread, manager);
         if (r >= 0)
