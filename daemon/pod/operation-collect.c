@@ -149,6 +149,7 @@ static int forget(struct operation *operation) {
                 store_rollback(store);
                 return log_errno(LOG_ERR, r, "forget pod %s", operation->uuid);
         }
+        pods_purge_later(operation->pods);
         return 0;
 }
 

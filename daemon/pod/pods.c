@@ -28,6 +28,30 @@ static int mount_of(int directory, const char *path, int flags, struct statx *re
         return 0;
 }
 
+/* Some rows a turn of the loop, and only when it has nothing else to do. */
+static int on_purge(sd_event_source *source, void *userdata) {
+        struct pods *pods = userdata;
+
+        if (store_purge(pods->store) <= 0) /* an error is logged there; what stays is purged at the next start */
+                (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        return 0;
+}
+
+void pods_purge_later(struct pods *pods) {
+        int r = store_has_buried(pods->store) ? sd_event_source_set_enabled(pods->purge, SD_EVENT_ON) : 0;
+
+        if (r < 0)
+                (void) log_errno(LOG_WARNING, r, "enable the source that purges the store"); /* the next start does it */
+}
+
+static int add_purge(struct pods *pods) {
+        int r = sd_event_add_defer(pods->event, &pods->purge, on_purge, pods);
+
+        if (r >= 0)
+                r = sd_event_source_set_priority(pods->purge, SD_EVENT_PRIORITY_IDLE);
+        return r < 0 ? r : sd_event_source_set_enabled(pods->purge, SD_EVENT_OFF);
+}
+
 int pods_init(struct pods *pods) {
         struct statx runtime;
         int r;
@@ -46,6 +70,8 @@ int pods_init(struct pods *pods) {
         r = sd_event_add_defer(pods->event, &pods->wake, turn_dispatch, pods);
         if (r >= 0)
                 r = sd_event_source_set_enabled(pods->wake, SD_EVENT_OFF);
+        if (r >= 0)
+                r = add_purge(pods);
         if (r < 0) {
                 pods_done(pods);
                 return log_errno(LOG_ERR, r, "add the source that resumes operations");
@@ -92,6 +118,7 @@ void pods_done(struct pods *pods) {
         pods->by_name = map_free(pods->by_name);
         pods->operations = map_free(pods->operations);
         pods->wake = sd_event_source_disable_unref(pods->wake);
+        pods->purge = sd_event_source_disable_unref(pods->purge);
 }
 
 int pods_add(struct pods *pods, struct pod *pod) {

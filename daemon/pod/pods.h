@@ -51,6 +51,7 @@ struct pods {
         struct map *operations;      /* struct operation *, those that execute, by job */
         struct operation *woken;     /* those to be resumed, in order */
         sd_event_source *wake;
+        sd_event_source *purge;      /* on while the store has something to purge */
 };
 
 /* The manager sets what stands above in a zeroed struct, then calls this, which makes the rest. -ENOMEM, or what

@@ -16,6 +16,9 @@ char *pods_directory(const struct pods *pods, const char *uuid);
 /* Brings the table up to date. */
 int pods_sync(struct pods *pods);
 
+/* Has the loop delete, whenever it is idle, what pods that were forgotten left in the store. */
+void pods_purge_later(struct pods *pods);
+
 /* Frees an operation that will hear nothing more, without touching pods or store: at the end of the registry. */
 void operation_forget(struct operation *operation);
 

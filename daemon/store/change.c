@@ -92,15 +92,92 @@ int store_set_state(struct store *store, const char *uuid, enum record_state sta
         return run_existing(&statement, "the state", uuid);
 }
 
+/* Whether a pod has more mounts than one purge takes: 1, 0, or a negative errno. */
+static int has_many(struct store *store, int64_t number) {
+        struct statement statement = statement_use(store, STATEMENT_HAS_MANY);
+        int r;
+
+        statement_bind_int(&statement, number);
+        statement_bind_int(&statement, STORE_PURGE_ROWS);
+        r = statement_next(&statement);
+        if (r > 0)
+                statement_end(&statement);
+        return r;
+}
+
 int store_delete_pod(struct store *store, const char *uuid) {
         struct statement statement;
-        int r = use(store, STATEMENT_DELETE_POD, &statement);
+        int64_t number;
+        int r = use(store, STATEMENT_DELETE_POD, &statement), many;
 
-        if (r < 0)
+        if (r == 0)
+                r = find_pod(store, uuid, &number);
+        if (r <= 0)
                 return r;
-        statement_bind_text(&statement, uuid);
+        many = has_many(store, number);
+        if (many < 0)
+                return many;
         store_forget_pod(store);
+        if (many) {
+                store->buried = true;
+                statement = statement_use(store, STATEMENT_BURY_POD);
+                statement_bind_int(&statement, number);
+        } else
+                statement_bind_text(&statement, uuid);
         return statement_run(&statement);
+}
+
+/* The next of the deleted pods that still have mounts: 1, 0, or a negative errno. */
+static int find_buried(struct store *store, int64_t *ret) {
+        struct statement statement = statement_use(store, STATEMENT_FIND_BURIED);
+        int r = statement_next(&statement);
+
+        if (r <= 0)
+                return r;
+        *ret = statement_int(&statement);
+        statement_end(&statement);
+        return 1;
+}
+
+static int purge(struct store *store, int64_t number) {
+        struct statement statement = statement_use(store, STATEMENT_PURGE_MOUNTS);
+        int r;
+
+        statement_bind_int(&statement, number);
+        statement_bind_int(&statement, STORE_PURGE_ROWS);
+        r = statement_run(&statement);
+        if (r < 0 || sqlite3_changes(store->db) == STORE_PURGE_ROWS)
+                return r;
+        statement = statement_use(store, STATEMENT_PURGE_POD);
+        statement_bind_int(&statement, number);
+        return statement_run(&statement);
+}
+
+bool store_has_buried(const struct store *store) {
+        return store->buried;
+}
+
+int store_purge(struct store *store) {
+        int64_t number = 0;
+        int r;
+
+        if (!store->buried)
+                return 0;
+        r = find_buried(store, &number);
+        if (r <= 0) {
+                store->buried = false; /* after an error, too: the next start tries again */
+                return r;
+        }
+        r = store_begin(store);
+        if (r == 0)
+                r = purge(store, number);
+        if (r == 0)
+                r = store_commit(store);
+        if (r == 0)
+                return 1;
+        store_rollback(store);
+        store->buried = false;
+        return r;
 }
 
 /* The columns that adding and updating a mount share, in the order of both statements. */

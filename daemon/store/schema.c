@@ -4,7 +4,8 @@
  * The file format of state.db: an SQLite database with application_id "pmnt" and the schema version in user_version.
  *
  *     daemon   one row. job_block: counts the starts; jobs are numbered from job_block << 40
- *     pod      number: the key within this file. A row a pod, in the order of creation
+ *     pod      number: the key within this file. A row a pod, in the order of creation. A uuid that is a "~" and the
+ *              number: the pod is deleted, its mounts are about to be
  *     mount    a row a mount that podmount made or keeps an eye on, in the order of making (row)
  *     intent   a row a job that was begun and whose end is not recorded yet
  *

@@ -25,6 +25,11 @@ static const char *const statement_sql[_STATEMENT_MAX] = {
                               " warnings = excluded.warnings",
         [STATEMENT_SET_STATE] = "UPDATE pod SET state = ?, reason = ? WHERE uuid = ?",
         [STATEMENT_DELETE_POD] = "DELETE FROM pod WHERE uuid = ?",
+        [STATEMENT_HAS_MANY] = "SELECT 1 FROM mount WHERE pod = ? LIMIT 1 OFFSET ?",
+        [STATEMENT_BURY_POD] = "UPDATE pod SET uuid = '~' || number, name = NULL WHERE number = ?",
+        [STATEMENT_FIND_BURIED] = "SELECT number FROM pod WHERE uuid >= '~' LIMIT 1",
+        [STATEMENT_PURGE_MOUNTS] = "DELETE FROM mount WHERE row IN (SELECT row FROM mount WHERE pod = ? LIMIT ?)",
+        [STATEMENT_PURGE_POD] = "DELETE FROM pod WHERE number = ?",
         [STATEMENT_FIND_POD] = "SELECT number FROM pod WHERE uuid = ?",
         [STATEMENT_ADD_MOUNT] = "INSERT INTO mount (pod, id, mount_id, container, target, source, type, options,"
                                 " request, source_key, device, attributes, propagation, made, made_file, nested,"
@@ -41,10 +46,11 @@ static const char *const statement_sql[_STATEMENT_MAX] = {
                                  " lazy = excluded.lazy, detail = excluded.detail",
         [STATEMENT_DELETE_INTENT] = "DELETE FROM intent WHERE job = ?",
         [STATEMENT_LOAD_PODS] = "SELECT number, uuid, name, owner, owner_group, state, created_us, spec, lease, reason,"
-                                " containers, warnings FROM pod ORDER BY number",
+                                " containers, warnings FROM pod WHERE uuid < '~' ORDER BY number",
         [STATEMENT_LOAD_MOUNTS] = "SELECT pod, row, id, mount_id, container, target, source, type, options, request,"
                                   " source_key, device, attributes, propagation, made, made_file, nested, deferred,"
-                                  " ground_free, ground_caller FROM mount ORDER BY pod, row",
+                                  " ground_free, ground_caller FROM mount"
+                                  " WHERE pod IN (SELECT number FROM pod WHERE uuid < '~') ORDER BY pod, row",
         [STATEMENT_LOAD_INTENTS] = "SELECT job, uuid, verb, lazy, detail FROM intent ORDER BY job",
 };
 

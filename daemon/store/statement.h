@@ -20,6 +20,11 @@ enum statement_kind {
         STATEMENT_PUT_POD,
         STATEMENT_SET_STATE,
         STATEMENT_DELETE_POD,
+        STATEMENT_HAS_MANY,
+        STATEMENT_BURY_POD,
+        STATEMENT_FIND_BURIED,
+        STATEMENT_PURGE_MOUNTS,
+        STATEMENT_PURGE_POD,
         STATEMENT_FIND_POD,
         STATEMENT_ADD_MOUNT,
         STATEMENT_SET_MOUNT,
@@ -32,12 +37,15 @@ enum statement_kind {
         _STATEMENT_MAX,
 };
 
+enum { STORE_PURGE_ROWS = 256 /* deleted at once: about a millisecond */ };
+
 struct store {
         sqlite3 *db;
         sqlite3_stmt *statements[_STATEMENT_MAX];
         uint64_t next_job;
         char *last_uuid;     /* the pod looked up last, NULL for none: mounts of one come in rows… */
         int64_t last_number; /* …and this is its key */
+        bool buried;         /* deleted pods may have mounts that are still to be deleted */
         int failed; /* the first error within the transaction: it can only be rolled back */
 };
 

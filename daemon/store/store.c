@@ -170,6 +170,12 @@ int store_open(const char *directory, struct store **ret, int *ret_version) {
         rc = statements_prepare(store);
         if (rc != SQLITE_OK)
                 return open_failed(store, rc, "prepare");
+        store->buried = true; /* by a run that had no time to purge: before anything is loaded */
+        do
+                r = store_purge(store);
+        while (r > 0);
+        if (r < 0)
+                return r;
         r = take_job_block(store);
         if (r != 0)
                 return r;

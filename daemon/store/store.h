@@ -104,13 +104,19 @@ void store_rollback(struct store *store); /* no-op outside a transaction */
 int store_put_pod(struct store *store, const struct record_pod *pod); /* without its mounts; a new one or an update */
 /* -ENOENT for a pod that is not there; deleting what is gone is no error. */
 int store_set_state(struct store *store, const char *uuid, enum record_state state, const char *reason);
-int store_delete_pod(struct store *store, const char *uuid);          /* with its mounts */
+/* With its mounts. Those of a big pod are out of sight at once and deleted by store_purge(), or at the next start. */
+int store_delete_pod(struct store *store, const char *uuid);
 /* Inserts (row 0, set on success: a rollback does not take that back) or updates. -ENOENT without the pod or row. */
 int store_put_mount(struct store *store, const char *uuid, struct record_mount *mount);
 int store_delete_mount(struct store *store, const char *uuid, int64_t row);
 /* Inserts or, for a job that is there, updates. */
 int store_put_intent(struct store *store, const struct record_intent *intent);
 int store_delete_intent(struct store *store, uint64_t job);
+
+/* Deletes some of what deleted pods left, in a transaction of its own, which takes about a millisecond. 1: there may be
+ * more, 0: there is none; a negative errno. store_has_buried() says in advance whether there may be any. */
+bool store_has_buried(const struct store *store);
+int store_purge(struct store *store);
 
 /* A number that no job had before, also not before a restart. Needs no transaction. */
 uint64_t store_next_job(struct store *store);

@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 
 #include "store-dir.h"
+#include "store/schema.h"
+#include "store/statement.h"
 #include "util/array.h"
 
 static char uuid_1[] = "0123abcd-4567-89ab-cdef-0123456789ab";
@@ -348,20 +350,86 @@ START_TEST(test_modes) {
 }
 END_TEST
 
-/* Ten thousand mounts come back in order, and a collection takes them all. */
-START_TEST(test_many) {
-        _cleanup_store_dir_ char *directory = store_dir_new();
-        _cleanup_(store_freep) struct store *store = store_dir_open(directory);
+static void put_many(struct store *store, uint64_t n) {
         struct record_pod pod = small_pod(uuid_1);
 
         ck_assert_int_eq(store_begin(store), 0);
         ck_assert_int_eq(store_put_pod(store, &pod), 0);
-        for (uint64_t i = 1; i <= 10000; i++) {
+        for (uint64_t i = 1; i <= n; i++) {
                 struct record_mount mount = small_mount(i);
 
                 ck_assert_int_eq(store_put_mount(store, uuid_1, &mount), 0);
         }
         ck_assert_int_eq(store_commit(store), 0);
+}
+
+static void delete_one(struct store *store) {
+        ck_assert_int_eq(store_begin(store), 0);
+        ck_assert_int_eq(store_delete_pod(store, uuid_1), 0);
+        ck_assert_int_eq(store_commit(store), 0);
+}
+
+static int count_rows(struct store *store, const char *sql) {
+        int n = -1;
+
+        ck_assert_int_eq(schema_get_int(store->db, sql, &n), SQLITE_OK);
+        return n;
+}
+
+/* A big pod is out of sight at once, also for its successor of the same name; its mounts go bit by bit. */
+START_TEST(test_purge) {
+        _cleanup_store_dir_ char *directory = store_dir_new();
+        _cleanup_(store_freep) struct store *store = store_dir_open(directory);
+        size_t turns = 0;
+        int r;
+
+        put_many(store, STORE_PURGE_ROWS);
+        delete_one(store);
+        ck_assert(!store_has_buried(store));
+        ck_assert_int_eq(store_purge(store), 0);
+        ck_assert_int_eq(count_rows(store, "SELECT count(*) FROM mount"), 0);
+
+        put_many(store, 1000);
+        delete_one(store);
+        ck_assert(store_has_buried(store));
+        put_many(store, 3);
+        {
+                _cleanup_loaded_ struct store_dir_loaded loaded = store_dir_load(store);
+
+                ck_assert_uint_eq(loaded.n_pods, 1);
+                ck_assert_uint_eq(loaded.pods[0]->n_mounts, 3);
+        }
+        while ((r = store_purge(store)) > 0)
+                turns++;
+        ck_assert_int_eq(r, 0);
+        ck_assert_uint_eq(turns, 4);
+        ck_assert(!store_has_buried(store));
+        ck_assert_int_eq(count_rows(store, "SELECT count(*) FROM mount"), 3);
+        ck_assert_int_eq(count_rows(store, "SELECT count(*) FROM pod"), 1);
+}
+END_TEST
+
+/* What a run had no time to purge is gone before the next one loads. */
+START_TEST(test_purge_at_start) {
+        _cleanup_store_dir_ char *directory = store_dir_new();
+        _cleanup_(store_freep) struct store *store = store_dir_open(directory);
+
+        put_many(store, 1000);
+        delete_one(store);
+        ck_assert_int_eq(store_purge(store), 1);
+        store = store_free(store);
+        store = store_dir_open(directory);
+        ck_assert_int_eq(count_rows(store, "SELECT count(*) FROM mount"), 0);
+        ck_assert_int_eq(count_rows(store, "SELECT count(*) FROM pod"), 0);
+}
+END_TEST
+
+/* Ten thousand mounts come back in order, and a collection takes them all. */
+START_TEST(test_many) {
+        _cleanup_store_dir_ char *directory = store_dir_new();
+        _cleanup_(store_freep) struct store *store = store_dir_open(directory);
+
+        put_many(store, 10000);
         {
                 _cleanup_loaded_ struct store_dir_loaded loaded = store_dir_load(store);
 
@@ -369,9 +437,7 @@ START_TEST(test_many) {
                 for (uint64_t i = 1; i <= 10000; i++)
                         ck_assert_uint_eq(loaded.pods[0]->mounts[i - 1].id, i);
         }
-        ck_assert_int_eq(store_begin(store), 0);
-        ck_assert_int_eq(store_delete_pod(store, uuid_1), 0);
-        ck_assert_int_eq(store_commit(store), 0);
+        delete_one(store);
         {
                 _cleanup_loaded_ struct store_dir_loaded loaded = store_dir_load(store);
 
@@ -426,4 +492,4 @@ START_TEST(test_full_disk) {
 END_TEST
 
 UNIT_MAIN("store", test_everything_loads_back, test_updates, test_deletes, test_rollback_and_failure, test_jobs_go_on,
-        test_killed, test_one_user, test_modes, test_many, test_full_disk)
+        test_killed, test_one_user, test_modes, test_purge, test_purge_at_start, test_many, test_full_disk)
