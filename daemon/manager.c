@@ -60,8 +60,10 @@ static uint64_t now_us(void) {
 }
 
 static void enable_watch(struct manager *manager, bool enable) {
-        int r = manager->watch_source ? sd_event_source_set_enabled(manager->watch_source, enable ? SD_EVENT_ON : SD_EVENT_OFF) : 0;
+        int r = 0;
 
+        if (manager->watch_source)
+                r = sd_event_source_set_enabled(manager->watch_source, enable ? SD_EVENT_ON : SD_EVENT_OFF);
         if (r < 0)
                 (void) log_errno(LOG_ERR, r, "cannot turn the watch of the mount table %s", enable ? "on" : "off");
 }

@@ -147,6 +147,27 @@ static bool rest_is_plain(const char *path) {
         }
 }
 
+/* The usual case, that only the last component is missing: 1 when it is, 0 to go step by step. */
+static int deepest_parent(int root, const char *path, int *ret_fd, char **ret_rest) {
+        const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+        _cleanup_free_ char *parent = NULL, *rest = NULL;
+        _cleanup_close_ int fd = -1;
+        struct stat status;
+
+        if (!slash || !path_is_component(name))
+                return 0;
+        parent = strndup(path, slash > path ? (size_t) (slash - path) : 1);
+        rest = strdup(name);
+        if (!parent || !rest)
+                return -ENOMEM;
+        fd = resolve(root, parent, O_DIRECTORY, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+        if (fd < 0 || fstatat(fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
+                return 0;
+        *ret_fd = TAKE_FD(fd);
+        *ret_rest = TAKE_PTR(rest);
+        return 1;
+}
+
 int resolve_deepest(int root, const char *path, int *ret_fd, char **ret_where, char **ret_rest) {
         _cleanup_(walk_done) struct walk walk = {.root = root, .where = strdup(""), .ahead = strdup(path), .fd = -1};
         _cleanup_free_ char *rest = NULL;
@@ -154,6 +175,12 @@ int resolve_deepest(int root, const char *path, int *ret_fd, char **ret_where, c
 
         if (!walk.where || !walk.ahead)
                 return -ENOMEM;
+        if (!ret_where) {
+                int r = deepest_parent(root, path, ret_fd, ret_rest);
+
+                if (r != 0)
+                        return r < 0 ? r : 0;
+        }
         for (;;) {
                 const char *after = walk.ahead;
                 _cleanup_free_ char *component = next_component(&after);
@@ -199,19 +226,19 @@ static int make_one(int directory, const char *name, bool file) {
 }
 
 int resolve_make(int directory, const char *rest, bool file) {
-        _cleanup_close_ int fd = resolve_beneath(directory, "", true);
         _cleanup_free_ char *made = calloc(1, strlen(rest) + 2);
+        _cleanup_close_ int fd = -1;
 
-        if (fd < 0 || !made)
-                return fd < 0 ? fd : -ENOMEM;
+        if (!made)
+                return -ENOMEM;
         for (const char *path = rest;;) {
                 _cleanup_free_ char *name = next_component(&path);
                 bool last = path[strspn(path, "/")] == 0;
-                int r, next;
+                int at = fd >= 0 ? fd : directory, r, next;
 
                 if (!name)
-                        return TAKE_FD(fd);
-                r = make_one(fd, name, file && last);
+                        return fd >= 0 ? TAKE_FD(fd) : resolve_beneath(directory, "", true);
+                r = make_one(at, name, file && last);
                 if (r < 0) {
                         resolve_unmake(directory, made, false);
                         return r;
@@ -219,7 +246,7 @@ int resolve_make(int directory, const char *rest, bool file) {
                 if (made[0])
                         strcat(made, "/");
                 strcat(made, name);
-                next = resolve_beneath(fd, name, true);
+                next = resolve_beneath(at, name, true);
                 if (next < 0) {
                         resolve_unmake(directory, made, file && last);
                         return next;

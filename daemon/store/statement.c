@@ -50,7 +50,7 @@ static const char *const statement_sql[_STATEMENT_MAX] = {
         [STATEMENT_LOAD_MOUNTS] = "SELECT pod, row, id, mount_id, container, target, source, type, options, request,"
                                   " source_key, device, attributes, propagation, made, made_file, nested, deferred,"
                                   " ground_free, ground_caller FROM mount"
-                                  " WHERE pod IN (SELECT number FROM pod WHERE uuid < '~') ORDER BY pod, row",
+                                  " WHERE pod NOT IN (SELECT number FROM pod WHERE uuid >= '~') ORDER BY pod, row",
         [STATEMENT_LOAD_INTENTS] = "SELECT job, uuid, verb, lazy, detail FROM intent ORDER BY job",
 };
 

@@ -8,6 +8,7 @@
 #include "util/json.h"
 
 #include <limits.h>
+#include <stdio_ext.h>
 #include <string.h>
 
 #include "util/json-scan.h"
@@ -110,19 +111,46 @@ static int compare_keys(const void *a, const void *b) {
 
 static int write_value(FILE *out, struct json_object *value);
 
-static int write_scalar(FILE *out, struct json_object *value) {
-        const char *text = json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+/* Whether json-c would write every byte of the string as it is. */
+static bool is_plain(const char *text, size_t length) {
+        for (size_t i = 0; i < length; i++)
+                if ((unsigned char) text[i] < ' ' || text[i] == '"' || text[i] == '\\')
+                        return false;
+        return true;
+}
 
+static int write_plain(FILE *out, const char *text, size_t length) {
+        if (fputc('"', out) == EOF || fwrite(text, 1, length, out) != length || fputc('"', out) == EOF)
+                return -ENOMEM;
+        return 0;
+}
+
+static int write_scalar(FILE *out, struct json_object *value) {
+        const char *text;
+
+        if (json_object_is_type(value, json_type_string)) {
+                size_t length = (size_t) json_object_get_string_len(value);
+
+                text = json_object_get_string(value);
+                if (is_plain(text, length))
+                        return write_plain(out, text, length);
+        }
+        text = json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
         return text && fputs(text, out) >= 0 ? 0 : -ENOMEM;
 }
 
-static int write_member(FILE *out, struct json_object *object, const char *key) {
-        _cleanup_json_ struct json_object *name = json_object_new_string(key);
-        int r;
+static int write_key(FILE *out, const char *key) {
+        _cleanup_json_ struct json_object *name = NULL;
 
-        if (!name)
-                return -ENOMEM;
-        r = write_scalar(out, name);
+        if (is_plain(key, strlen(key)))
+                return write_plain(out, key, strlen(key));
+        name = json_object_new_string(key);
+        return name ? write_scalar(out, name) : -ENOMEM;
+}
+
+static int write_member(FILE *out, struct json_object *object, const char *key) {
+        int r = write_key(out, key);
+
         if (r < 0)
                 return r;
         if (fputc(':', out) == EOF)
@@ -189,6 +217,7 @@ char *json_canonical(struct json_object *object) {
         out = open_memstream(&text, &size);
         if (!out)
                 return NULL;
+        (void) __fsetlocking(out, FSETLOCKING_BYCALLER); /* nobody else has it */
         r = write_value(out, object);
         if (fclose(out) != 0 || r < 0) {
                 free(text);

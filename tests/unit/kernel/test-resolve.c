@@ -87,6 +87,13 @@ static void deepest(const char *path, const char *at, const char *rest) {
         ck_assert_str_eq(where, at);
         ck_assert_int_gt(asprintf(&full, "/tmp/r%s", at), 0);
         ck_assert_is(fd, full);
+
+        /* Whoever does not ask for the path gets the same, maybe by a shorter way. */
+        free(missing);
+        missing = NULL;
+        ck_assert_int_eq(resolve_deepest(root, path, &fd, NULL, &missing), 0);
+        ck_assert_str_eq(missing, rest);
+        ck_assert_is(fd, full);
 }
 
 START_TEST(test_deepest) {

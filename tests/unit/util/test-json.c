@@ -41,6 +41,7 @@ START_TEST(test_accepted) {
         check_accepted("\"\\u00e4\\ud83d\\ude00\\/\"", "\"\xc3\xa4\xf0\x9f\x98\x80/\"");
         check_accepted("{\"b\":[1, true,false ,null],\"a\":{\"d\":{},\"c\":\"x\\ny\"}}",
                        "{\"a\":{\"c\":\"x\\ny\",\"d\":{}},\"b\":[1,true,false,null]}");
+        check_accepted("{\"a\\\"b\\\\\":\"\\u0001\\u007f\\\"\\\\\\t\"}", "{\"a\\\"b\\\\\":\"\\u0001\x7f\\\"\\\\\\t\"}");
         /* The same key in different objects is no duplicate. */
         check_accepted("[{\"a\":1},{\"a\":{\"a\":2}}]", "[{\"a\":1},{\"a\":{\"a\":2}}]");
 }
