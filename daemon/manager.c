@@ -88,7 +88,7 @@ static int reread(struct manager *manager) {
                 return log_errno(LOG_ERR, r, "cannot read the mount table");
         }
         enable_watch(manager, true);
-        if (manager->pods_ready && changes.n_items > 0)
+        if (manager->pods_ready) /* without changes, too: some pods may wait to be judged */
                 pods_judge_drift(&manager->pods, &changes);
         return 0;
 }
@@ -102,6 +102,13 @@ static int arm_reread(struct manager *manager) {
         if (r >= 0)
                 r = sd_event_source_set_enabled(manager->reread_timer, SD_EVENT_ONESHOT);
         return r < 0 ? log_errno(LOG_ERR, r, "cannot arm the timer of the mount table") : 0;
+}
+
+static int schedule_reread(struct manager *manager) {
+        manager->dirty = true;
+        manager->dirty_since_us = now_us();
+        enable_watch(manager, false);
+        return arm_reread(manager);
 }
 
 static int on_reread(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
@@ -122,18 +129,27 @@ static int on_watch(sd_event_source *source _unused_, int fd _unused_, uint32_t 
 
         if (!watch_take(manager->watch) && !manager->dirty) /* sync_table() was faster */
                 return 0;
-        manager->dirty = true;
-        manager->dirty_since_us = now_us();
-        enable_watch(manager, false);
-        return arm_reread(manager);
+        return schedule_reread(manager);
 }
 
 static int sync_table(void *userdata) {
         struct manager *manager = userdata;
+        int r;
 
         if (!watch_take(manager->watch) && !manager->dirty)
                 return 0;
-        return reread(manager);
+        r = reread(manager);
+        if (r < 0)
+                (void) arm_reread(manager); /* logged; the next change tries again */
+        return r;
+}
+
+static bool table_is_current(void *userdata) {
+        struct manager *manager = userdata;
+
+        if (!manager->dirty && watch_take(manager->watch))
+                return schedule_reread(manager) < 0; /* then it is as current as it gets */
+        return !manager->dirty;
 }
 
 static int rescan(void *userdata) {
@@ -206,6 +222,7 @@ static int make_pods(struct manager *manager) {
         manager->pods.table = manager->table;
         manager->pods.settings = &manager->settings;
         manager->pods.sync_table = sync_table;
+        manager->pods.table_is_current = table_is_current;
         manager->pods.sync_userdata = manager;
         manager->pods.runtime_directory = manager->runtime->path;
         manager->pods.runtime_fd = manager->runtime->fd;

@@ -150,8 +150,12 @@ void judge_again(struct pods *pods) {
                 if (!pod->judge_again || pod->running)
                         continue;
                 if (!synced) {
-                        int r = pods_sync(pods);
+                        int r;
 
+                        /* Nobody waits for this: the reading that is due judges what is marked. */
+                        if (pods->table_is_current && !pods->table_is_current(pods->sync_userdata))
+                                return;
+                        r = pods_sync(pods);
                         synced = true;
                         if (r < 0)
                                 (void) log_errno(LOG_ERR, r, "read the mount table"); /* judged against what is known */

@@ -37,6 +37,9 @@ struct pods {
         /* Brings the table up to date when the kernel's changed since, and hands what changed to pods_judge_drift();
          * cheap when nothing did. */
         int (*sync_table)(void *userdata);
+        /* Whether it is up to date; if not, it will be soon, and pods_judge_drift() is called then. NULL: never known,
+         * so that it is brought up to date instead. */
+        bool (*table_is_current)(void *userdata);
         void *sync_userdata;
         const char *runtime_directory;
         int runtime_fd;
