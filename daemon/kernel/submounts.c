@@ -170,3 +170,9 @@ int submounts_find(uint64_t id, uint32_t mount_id, const char *below, bool statm
         r = mountinfo_each(search_line, &search);
         return r < 0 ? r : search.found;
 }
+
+int submounts_list(uint64_t id, uint64_t *ids, size_t n) {
+        ssize_t found = sys_listmount(id, 0, ids, n);
+
+        return found < 0 ? -errno : (int) found;
+}

@@ -243,7 +243,7 @@ static int record_all(struct create *create, const struct job_result *result) {
         int r;
 
         r = recording_append(pod, create->wanted, NULL, operation->job, result, NULL);
-        if (r == 0 && recording_has_recursive(create->wanted)) {
+        if (r == 0 && recording_may_have_nested(pod, create->wanted)) {
                 r = pods_sync(operation->pods);
                 if (r >= 0)
                         r = recording_append_nested(operation->pods, pod, create->wanted);

@@ -238,7 +238,7 @@ static int record_all(struct mount *mount, const struct job_result *answer) {
                 return log_oom();
         mount->from = pod->record->n_mounts;
         r = recording_append(pod, mount->wanted, mount->wanted_keys, operation->job, answer, ids);
-        if (r == 0 && recording_has_recursive(mount->wanted)) {
+        if (r == 0 && recording_may_have_nested(pod, mount->wanted)) {
                 r = pods_sync(operation->pods);
                 if (r >= 0)
                         r = recording_append_nested(operation->pods, pod, mount->wanted);

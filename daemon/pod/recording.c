@@ -6,9 +6,11 @@
 
 #include "pod/recording.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mount.h>
 
+#include "kernel/submounts.h"
 #include "pod/doom.h"
 #include "pod/registry.h"
 #include "util/array.h"
@@ -120,9 +122,32 @@ int recording_append(struct pod *pod, const struct wanted *wanted, char *const *
         return log_oom();
 }
 
-bool recording_has_recursive(const struct wanted *wanted) {
+static bool is_recorded(const struct record_pod *record, uint64_t id) {
+        for (size_t i = record->n_mounts; i > 0; i--) /* the newest are the likely ones */
+                if (record->mounts[i - 1].id == id)
+                        return true;
+        return false;
+}
+
+/* Asks the kernel for what is below one mount, as far as few words say it. */
+static bool may_have_nested(const struct record_pod *record, const struct record_mount *mount) {
+        enum { LIST_MAX = 64 };
+        uint64_t ids[LIST_MAX];
+        int n = mount->id != mount->mount_id ? submounts_list(mount->id, ids, LIST_MAX) : -ENOSYS;
+
+        if (n < 0 || n == LIST_MAX)
+                return true;
+        for (int i = 0; i < n; i++)
+                if (!is_recorded(record, ids[i]))
+                        return true;
+        return false;
+}
+
+bool recording_may_have_nested(const struct pod *pod, const struct wanted *wanted) {
+        const struct record_mount *first = &pod->record->mounts[pod->record->n_mounts - wanted->n_mounts];
+
         for (size_t i = 0; i < wanted->n_mounts; i++)
-                if (wanted->mounts[i].recursive && !wanted->mounts[i].deferred)
+                if (wanted->mounts[i].recursive && !wanted->mounts[i].deferred && may_have_nested(pod->record, &first[i]))
                         return true;
         return false;
 }

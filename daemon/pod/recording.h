@@ -17,7 +17,9 @@ int recording_append(struct pod *pod, const struct wanted *wanted, char *const *
 /* Appends the mounts that came along with the recursive clones of `wanted`, whose records are the last; the table is
  * fresh. */
 int recording_append_nested(const struct pods *pods, struct pod *pod, const struct wanted *wanted);
-bool recording_has_recursive(const struct wanted *wanted);
+/* Whether there may be any, of records that were just appended: so that the table need not be fresh where there are
+ * none. */
+bool recording_may_have_nested(const struct pod *pod, const struct wanted *wanted);
 /* Takes the records from `from` on out of memory again. */
 void recording_truncate(struct pod *pod, size_t from);
 
