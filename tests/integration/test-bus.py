@@ -25,7 +25,8 @@ class Listener:
     def __init__(self):
         self.connection = bus.connect()
         self.seen = []
-        self.connection.add_signal_receiver(self.receive, sender_keyword='sender', member_keyword='member', path_keyword='path', interface_keyword='interface')
+        self.connection.add_signal_receiver(self.receive, sender_keyword='sender', member_keyword='member',
+                path_keyword='path', interface_keyword='interface')
         self.manager('Subscribe', '')
 
     def receive(self, *arguments, sender, member, path, interface):
@@ -64,17 +65,21 @@ def gc(uuid):
 @case('busctl shows the interfaces and the pods as objects, and calls them')
 def busctl(daemon):
     text = bus.busctl('introspect', NAME, PATH).out
-    for word in ['CreatePod', 'Plan', 'GetPod', 'ListPods', 'Bind', 'Mount', 'Unmount', 'GC', 'ListMounts', 'Rescan', 'Subscribe', 'Unsubscribe', 'Version', 'Features',
-                 'Tracking', 'PodCount', 'MountCount', 'Generation', 'PodNew', 'PodRemoved', 'DriftDetected', 'GetManagedObjects']:
+    for word in ['CreatePod', 'Plan', 'GetPod', 'ListPods', 'Bind', 'Mount', 'Unmount', 'GC', 'ListMounts', 'Rescan',
+            'Subscribe', 'Unsubscribe', 'Version', 'Features',
+                 'Tracking', 'PodCount', 'MountCount', 'Generation', 'PodNew', 'PodRemoved', 'DriftDetected',
+                 'GetManagedObjects']:
         contains(text, word, 'introspection of the manager')
     uuid, path = create()
     contains(bus.busctl('tree', NAME).out, path, 'busctl tree')
     text = bus.busctl('introspect', NAME, path).out
-    for word in ['Bind', 'Mount', 'Unmount', 'Collect', 'ListMounts', 'UUID', 'Name', 'Owner', 'State', 'RootDirectory', 'Containers', 'Warnings', 'Drifted', 'MountCount',
+    for word in ['Bind', 'Mount', 'Unmount', 'Collect', 'ListMounts', 'UUID', 'Name', 'Owner', 'State', 'RootDirectory',
+            'Containers', 'Warnings', 'Drifted', 'MountCount',
                  'CreatedTimestamp', 'MountsAdded', 'MountsRemoved']:
         contains(text, word, 'introspection of a pod')
     data = specs.tree('busctl-data', {'file': 'x'})
-    done = bus.busctl('call', NAME, PATH, MANAGER, 'Bind', 'sssa{sh}a{sv}', uuid, data, '/data', '0', '1', 'options', 'as', '1', 'ro')
+    done = bus.busctl('call', NAME, PATH, MANAGER, 'Bind', 'sssa{sh}a{sv}', uuid, data, '/data', '0', '1', 'options',
+            'as', '1', 'ro')
     equal(done.out.split()[0], 't', f'reply of Bind ({done})')
     equal(os.listdir(f'{daemon.rootfs(uuid)}/data'), ['file'], 'the bound directory')
     done = bus.busctl('call', NAME, path, POD, 'Unmount', 'sa{sv}', '/data', '0')
@@ -89,14 +94,17 @@ def python_client(daemon):
     client = Listener()
     uuid, path = create(caller=client)
     client.turn()
-    equal([(member, [str(a) for a in arguments]) for member, _, arguments in client.seen if member == 'PodNew'], [('PodNew', [uuid, path])], 'PodNew with the reply')
+    equal([(member, [str(a) for a in arguments]) for member, _, arguments in client.seen if member == 'PodNew'],
+            [('PodNew', [uuid, path])], 'PodNew with the reply')
     client.forget()
 
     descriptor = os.open(data, os.O_PATH | os.O_DIRECTORY)
-    ident = client.manager('Bind', 'sssa{sh}a{sv}', uuid, 'fd:data', '/data', {'data': dbus.types.UnixFd(descriptor)}, {'options': ['ro']})
+    ident = client.manager('Bind', 'sssa{sh}a{sv}', uuid, 'fd:data', '/data', {'data': dbus.types.UnixFd(descriptor)},
+            {'options': ['ro']})
     os.close(descriptor)
     client.turn()
-    added = [(str(p), [(int(i), str(c), str(t)) for i, c, t in arguments[0]]) for member, p, arguments in client.seen if member == 'MountsAdded']
+    added = [(str(p), [(int(i), str(c), str(t)) for i, c, t in arguments[0]]) for member, p,
+            arguments in client.seen if member == 'MountsAdded']
     equal(added, [(path, [(int(ident), 'main', '/data')])], 'MountsAdded with the reply')
     with open(f'{daemon.rootfs(uuid)}/data/file') as file:
         equal(file.read(), 'by fd', 'content')
@@ -104,7 +112,8 @@ def python_client(daemon):
     client.forget()
     client.manager('Unmount', 'sa{sv}', '/data', {}, path=path, interface=POD)
     client.turn()
-    removed = [[(int(i), str(c), str(t)) for i, c, t in arguments[0]] for member, _, arguments in client.seen if member == 'MountsRemoved']
+    removed = [[(int(i), str(c), str(t)) for i, c, t in arguments[0]] for member, _,
+            arguments in client.seen if member == 'MountsRemoved']
     equal(removed, [[(int(ident), 'main', '/data')]], 'MountsRemoved with the reply')
 
     client.forget()
@@ -123,7 +132,8 @@ def one_signal(daemon):
     client.wait_for('PodNew')
     client.forget()
     silent.forget()
-    idents = client.manager('Mount', 'ssa{sh}a{sv}', uuid, json.dumps([specs.mount(f'/mnt/{i}') for i in range(20)]), {}, {})
+    idents = client.manager('Mount', 'ssa{sh}a{sv}', uuid, json.dumps([specs.mount(f'/mnt/{i}') for i in range(20)]),
+            {}, {})
     client.turn()
     equal([len(arguments[0]) for member, _, arguments in client.seen if member == 'MountsAdded'], [20], 'MountsAdded')
     equal(len(idents), 20, 'ids')
@@ -143,7 +153,8 @@ def drift_signal(daemon):
     host.run(['mount', '-t', 'tmpfs', 'foreign', f'{daemon.rootfs(uuid)}/mnt'])
     signal = client.wait_for('DriftDetected')[0]
     equal([str(a) for a in signal[2]], [uuid, 'main', '/mnt', 'extra'], 'arguments')
-    equal(str(bus.call(PROPERTIES, 'Get', 'ss', POD, 'State', path=f'{PATH}/pod/{uuid.replace("-", "_")}')), 'degraded', 'State')
+    equal(str(bus.call(PROPERTIES, 'Get', 'ss', POD, 'State', path=f'{PATH}/pod/{uuid.replace("-", "_")}')), 'degraded',
+            'State')
     gc(uuid)
     client.connection.close()
 
@@ -167,7 +178,8 @@ def objects(daemon):
     equal(str(bus.call(MANAGER, 'GetPod', 's', 'objects')), path, 'GetPod by name')
     equal(str(bus.call(MANAGER, 'GetPod', 's', uuid[:8])), path, 'GetPod by prefix')
     gc(uuid)
-    equal(len([p for p in bus.call(OBJECTS, 'GetManagedObjects', '') if str(p).startswith(f'{PATH}/pod/')]), 0, 'objects after the collection')
+    equal(len([p for p in bus.call(OBJECTS, 'GetManagedObjects', '') if str(p).startswith(f'{PATH}/pod/')]), 0,
+            'objects after the collection')
 
 
 @case('State and MountCount changes are announced to subscribers')
@@ -179,7 +191,8 @@ def property_changes(daemon):
 
     def state_told():
         client.turn()
-        return any(member == 'PropertiesChanged' and p == path and str(arguments[1].get('State', '')) == 'degraded' for member, p, arguments in client.seen)
+        return any(member == 'PropertiesChanged' and p == path and str(arguments[1].get('State',
+                '')) == 'degraded' for member, p, arguments in client.seen)
     eventually(state_told, f'PropertiesChanged of State, seen {client.seen}')
     gc(uuid)
     client.connection.close()

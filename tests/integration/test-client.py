@@ -15,7 +15,8 @@ CTL = f'{host.DIRECTORY}/bin/podmountctl'
 
 @case('wrong usage is 2 and asks nothing of a daemon; what is refused is 1 with a next step')
 def statuses(daemon):
-    for words in [[], ['nonsense'], ['list', 'x'], ['show'], ['bind', 'a', 'b'], ['list', '--lazy'], ['create', '--fd', 'x=999', 'y'], ['unmount', 'x'], ['unmount', 'x', '--id', '0'],
+    for words in [[], ['nonsense'], ['list', 'x'], ['show'], ['bind', 'a', 'b'], ['list', '--lazy'],
+            ['create', '--fd', 'x=999', 'y'], ['unmount', 'x'], ['unmount', 'x', '--id', '0'],
                   ['--json=nonsense', 'list'], ['--timeout', 'x', 'list'], ['-H', 'a', '-M', 'b', 'list']]:
         done = daemon.ctl(*words) if '-H' not in words else host.run([CTL] + words)
         equal((done.status, done.out), (2, ''), f'{words}: {done}')
@@ -36,8 +37,10 @@ def json_everywhere(daemon):
     created = daemon.json('create', '-', input=spec)
     pod = created['UUID']
     equal(sorted(created), ['Object', 'UUID'], 'create')
-    for words, kind in [(['list'], list), (['show', pod], dict), (['tree', pod], list), (['tree'], list), (['status'], dict), (['rescan'], dict),
-                        (['bind', pod, '/etc', '/mnt', '-o', 'rbind,ro'], dict), (['mount', pod, json.dumps(specs.mount('/srv'))], dict), (['unmount', pod, '/srv'], dict),
+    for words, kind in [(['list'], list), (['show', pod], dict), (['tree', pod], list), (['tree'], list),
+            (['status'], dict), (['rescan'], dict),
+                        (['bind', pod, '/etc', '/mnt', '-o', 'rbind,ro'], dict),
+                        (['mount', pod, json.dumps(specs.mount('/srv'))], dict), (['unmount', pod, '/srv'], dict),
                         (['gc', pod, '--dry-run'], list), (['gc', pod], list)]:
         out = daemon.ok('--json=short', *words)
         equal((out.count('\n'), type(json.loads(out))), (1, kind), f'{words}')
@@ -52,7 +55,8 @@ def check(daemon):
     done = host.run([CTL, 'check', '-'], input=json.dumps(specs.oci(mounts=[specs.mount('/tmp', options=['size=1m'])])))
     equal(done.status, 0, f'{done}')
     contains(done.out, '/tmp', 'the table')
-    done = host.run([CTL, 'check', '-'], input=json.dumps(specs.oci(mounts=[specs.mount('/tmp', options=['nonsense'])])))
+    done = host.run([CTL, 'check', '-'], input=json.dumps(specs.oci(mounts=[specs.mount('/tmp',
+            options=['nonsense'])])))
     equal(done.status, 1, f'{done}')
     contains(done.err, '/mounts/0', 'the place')
 
@@ -73,7 +77,8 @@ def relative(daemon):
 @case('a pipe that is closed and a full disk are failures')
 def broken_stdout(daemon):
     with open('/dev/full', 'w') as full:
-        done = subprocess.run([CTL, '--socket', daemon.socket, 'status'], stdout=full, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run([CTL, '--socket', daemon.socket, 'status'], stdout=full, stderr=subprocess.PIPE,
+                text=True)
     equal(done.returncode, 1, done.stderr)
 
 
@@ -100,7 +105,8 @@ def completion(daemon):
             PATH={host.DIRECTORY}/bin:$PATH
             COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${{#COMP_LINE}}; COMPREPLY=()
             _podmountctl; printf '%s\\n' "${{COMPREPLY[@]}}"'''
-        return host.run(['bash', '-c', script, 'bash', 'podmountctl', '--socket', daemon.socket] + list(words)).out.split()
+        return host.run(['bash', '-c', script, 'bash', 'podmountctl', '--socket',
+                daemon.socket] + list(words)).out.split()
     equal(complete('un'), ['unmount'], 'a verb')
     equal(sorted(complete('show', '')), sorted([pod, 'web']), 'pods')
     contains(complete('unmount', 'web', '/t'), '/tmp', 'targets')

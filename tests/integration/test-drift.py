@@ -17,7 +17,8 @@ class Watch:
     """`podmountctl watch`: the records it prints, as they arrive."""
 
     def __init__(self, daemon):
-        self.process = subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, '--json=short', 'watch'], stdout=subprocess.PIPE)
+        self.process = subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, '--json=short',
+                'watch'], stdout=subprocess.PIPE)
         os.set_blocking(self.process.stdout.fileno(), False)
         self.rest, self.records = b'', []
         self.wait_for(lambda record: record['Signal'] == 'Subscribed')
@@ -32,7 +33,8 @@ class Watch:
         return self.records
 
     def wait_for(self, condition, seconds=10):
-        return eventually(lambda: next((record for record in self.read() if condition(record)), None), f'a record, seen {self.records}', seconds, 0.001)
+        return eventually(lambda: next((record for record in self.read() if condition(record)), None),
+                f'a record, seen {self.records}', seconds, 0.001)
 
     def forget(self):
         self.read()
@@ -120,7 +122,8 @@ def elsewhere(daemon):
 def burst(daemon):
     pod = daemon.create(specs.oci())
     root, elsewhere = daemon.rootfs(pod), specs.tree('burst', {})
-    script = f'for i in $(seq 200); do mount -t tmpfs b {elsewhere} && umount {elsewhere}; done; mount -t tmpfs last {root}/mnt'
+    script = (f'for i in $(seq 200); do mount -t tmpfs b {elsewhere} && umount {elsewhere}; done; '
+              f'mount -t tmpfs last {root}/mnt')
     subprocess.run(['busybox', 'sh', '-c', script], check=True)
     eventually(lambda: daemon.state(pod) == 'degraded', 'the last mount is seen', 2)
     subprocess.run(['umount', f'{root}/mnt'], check=True)

@@ -30,7 +30,8 @@ class Situation:
         self.root = specs.rootfs('alice-root', owner=ALICE)
         self.pod = self.daemon.create(specs.oci(), '--name', 'web')
         self.inside = self.daemon.rootfs(self.pod)
-        self.hers = as_user(ALICE, lambda: str(bus.call(MANAGER, 'CreatePod', 'sa{sh}a{sv}', json.dumps(specs.oci(self.root)), {}, {})[0]))
+        self.hers = as_user(ALICE, lambda: str(bus.call(MANAGER, 'CreatePod', 'sa{sh}a{sv}',
+                json.dumps(specs.oci(self.root)), {}, {})[0]))
 
     def expect(self, name, pattern, method, signature, *arguments, user=0):
         """The call fails with this name, and the sentence is this (a regular expression for the whole of it)."""
@@ -67,18 +68,23 @@ class Situation:
 
 @case('NoSuchPod')
 def no_such_pod(s):
-    s.expect('NoSuchPod', r'There is no pod "nope"; podmountctl list shows those that there are|No pod "nope" is known; podmountctl list shows those there are\.',
+    s.expect('NoSuchPod',
+            r'There is no pod "nope"; podmountctl list shows those that there are|'
+            r'No pod "nope" is known; podmountctl list shows those there are\.',
              'GetPod', 's', 'nope')
 
 
 @case('NoSuchContainer')
 def no_such_container(s):
-    s.bind('NoSuchContainer', rf'Pod {s.pod} has no container "nope"; it has: main\.', '/etc', '/mnt', more={'container': 'nope'})
+    s.bind('NoSuchContainer', rf'Pod {s.pod} has no container "nope"; it has: main\.', '/etc', '/mnt',
+            more={'container': 'nope'})
 
 
 @case('PodExists')
 def pod_exists(s):
-    s.expect('PodExists', rf'A pod of yours is named "web" already \({s.pod}\); choose another name, or collect it with podmountctl gc web\.',
+    s.expect('PodExists',
+            rf'A pod of yours is named "web" already \({s.pod}\); choose another name, or '
+            r'collect it with podmountctl gc web\.',
              'CreatePod', 'sa{sh}a{sv}', json.dumps(specs.oci()), {}, {'name': 'web'})
 
 
@@ -90,18 +96,23 @@ def invalid_spec(s):
 
 @case('InvalidOption')
 def invalid_option(s):
-    s.bind('InvalidOption', r'/options/1: option nonsense of a bind: it is unknown; podmount-spec\(5\) lists the options that there are', '/etc', '/mnt', ['rbind', 'nonsense'])
+    s.bind('InvalidOption',
+            r'/options/1: option nonsense of a bind: it is unknown; podmount-spec\(5\) lists the options that '
+            r'there are', '/etc', '/mnt', ['rbind', 'nonsense'])
 
 
 @case('InvalidTarget')
 def invalid_target(s):
-    s.bind('InvalidTarget', r'.*target /etc/hostname of container main is a file where a directory is needed.*', '/etc', '/etc/hostname')
+    s.bind('InvalidTarget', r'.*target /etc/hostname of container main is a file where a directory is needed.*', '/etc',
+            '/etc/hostname')
 
 
 @case('TargetInUse')
 def target_in_use(s):
     ident = s.daemon.ok('bind', s.pod, '/etc', '/mnt', '-o', 'rbind,ro').strip()
-    s.bind('TargetInUse', rf'/mnt is in use: mount {ident} \(bind\) is there; unmount it first, or mount over it with the option "stack"\.', '/usr', '/mnt')
+    s.bind('TargetInUse',
+            rf'/mnt is in use: mount {ident} \(bind\) is there; unmount it first, or mount over it with '
+            r'the option "stack"\.', '/usr', '/mnt')
 
 
 @case('EscapesRoot')
@@ -109,7 +120,9 @@ def escapes_root(s):
     s.daemon.ok('mount', s.pod, json.dumps(specs.mount('/proc', 'proc', 'proc')))
     os.symlink('/proc/self/root/tmp', f'{s.inside}/srv/out')
     try:
-        s.bind('EscapesRoot', r'target /srv/out leads through a magic link or out of the root of container main; name a place inside it.*', '/etc', '/srv/out')
+        s.bind('EscapesRoot',
+                r'target /srv/out leads through a magic link or out of the root of container main; '
+                r'name a place inside it.*', '/etc', '/srv/out')
     finally:
         os.unlink(f'{s.inside}/srv/out')
 
@@ -118,7 +131,9 @@ def escapes_root(s):
 def source_denied(s):
     secret = specs.tree('secret', {'open/file': 'x'})
     os.chmod(secret, 0o700)
-    s.bind('SourceDenied', rf'source {secret}/open cannot be reached by the caller; it needs search permission on each directory of the path.*',
+    s.bind('SourceDenied',
+            rf'source {secret}/open cannot be reached by the caller; it needs search permission on each '
+            r'directory of the path.*',
            f'{secret}/open', '/mnt', user=ALICE, pod=s.hers)
 
 
@@ -129,7 +144,9 @@ def no_such_source(s):
 
 @case('NoSuchMount')
 def no_such_mount(s):
-    s.expect('NoSuchMount', rf'Nothing is recorded at /mnt in container main of pod {s.pod}; podmountctl tree {s.pod} shows what is\.', 'Unmount', 'ssa{sv}', s.pod, '/mnt', {})
+    s.expect('NoSuchMount',
+            rf'Nothing is recorded at /mnt in container main of pod {s.pod}; podmountctl tree {s.pod} shows what is\.',
+            'Unmount', 'ssa{sv}', s.pod, '/mnt', {})
 
 
 @case('Busy')
@@ -137,19 +154,22 @@ def busy(s):
     s.daemon.ok('mount', s.pod, json.dumps(specs.mount('/tmp')))
     sleeper = subprocess.Popen(['sleep', '600'], cwd=f'{s.inside}/tmp')
     eventually(lambda: os.readlink(f'/proc/{sleeper.pid}/cwd').startswith(s.inside), 'the mount is in use')
-    s.expect('Busy', rf'the mount at {s.pod}/main/rootfs/tmp is in use; .*unmount lazily.*', 'Unmount', 'ssa{sv}', s.pod, '/tmp', {})
+    s.expect('Busy', rf'the mount at {s.pod}/main/rootfs/tmp is in use; .*unmount lazily.*', 'Unmount', 'ssa{sv}',
+            s.pod, '/tmp', {})
     sleeper.kill()
     sleeper.wait()
 
 
 @case('NotSupported')
 def not_supported(s):
-    s.expect('NotSupported', r'/type: .*"ext4".*', 'Mount', 'ssa{sh}a{sv}', s.pod, json.dumps(specs.mount('/mnt', 'ext4', '/dev/null')), {}, {})
+    s.expect('NotSupported', r'/type: .*"ext4".*', 'Mount', 'ssa{sh}a{sv}', s.pod,
+            json.dumps(specs.mount('/mnt', 'ext4', '/dev/null')), {}, {})
 
 
 @case('QuotaExceeded')
 def quota_exceeded(s):
-    s.expect('QuotaExceeded', r'pods per user: 1 of 1 in use, 1 more asked for; collect some with podmountctl gc', 'CreatePod', 'sa{sh}a{sv}', json.dumps(specs.oci(s.root)), {}, {}, user=ALICE)
+    s.expect('QuotaExceeded', r'pods per user: 1 of 1 in use, 1 more asked for; collect some with podmountctl gc',
+            'CreatePod', 'sa{sh}a{sv}', json.dumps(specs.oci(s.root)), {}, {}, user=ALICE)
 
 
 @case('TimedOut')
@@ -157,7 +177,8 @@ def timed_out(s):
     for pid in s.daemon.executors():
         os.kill(pid, 19)
     try:
-        s.bind('TimedOut', r'Not begun within 300000 µs: nothing was changed', '/etc', '/mnt', more={'timeout': dbus.UInt64(300000)})
+        s.bind('TimedOut', r'Not begun within 300000 µs: nothing was changed', '/etc', '/mnt',
+                more={'timeout': dbus.UInt64(300000)})
     finally:
         for pid in s.daemon.executors():
             os.kill(pid, 18)
@@ -168,7 +189,8 @@ def mount_failed(s):
     base = specs.tree('overlay', {'lower/': '', 'upper/': '', 'other/': ''})
     subprocess.run(['mount', '-t', 'tmpfs', 'other', f'{base}/other'], check=True)
     os.mkdir(f'{base}/other/work')
-    mount = specs.mount('/mnt', 'overlay', 'overlay', [f'lowerdir={base}/lower', f'upperdir={base}/upper', f'workdir={base}/other/work'])
+    mount = specs.mount('/mnt', 'overlay', 'overlay', [f'lowerdir={base}/lower', f'upperdir={base}/upper',
+            f'workdir={base}/other/work'])
     try:
         s.expect('MountFailed', r'the overlay of /mnt: making it failed: EINVAL \(Invalid argument\)',
                  'Mount', 'ssa{sh}a{sv}', s.pod, json.dumps(mount), {}, {})
@@ -179,7 +201,9 @@ def mount_failed(s):
 @case('AccessDenied')
 def access_denied(s):
     s.polkit.answer('no')
-    s.expect(DBUS_ERROR + 'AccessDenied', rf'User {ALICE} may not call CreatePod: polkit refused org\.podmount1\.create; ask an administrator for a polkit rule, or to be put '
+    s.expect(DBUS_ERROR + 'AccessDenied',
+            rf'User {ALICE} may not call CreatePod: polkit refused org\.podmount1\.create; ask an administrator for '
+            r'a polkit rule, or to be put '
              r'into the group podmount', 'CreatePod', 'sa{sh}a{sv}', json.dumps(specs.oci(s.root)), {}, {}, user=ALICE)
 
 
@@ -191,7 +215,8 @@ def invalid_args(s):
 @case('InteractiveAuthorizationRequired')
 def interactive(s):
     s.polkit.answer('challenge')
-    s.expect(DBUS_ERROR + 'InteractiveAuthorizationRequired', rf'CreatePod by user {ALICE} needs authentication \(org\.podmount1\.create\): call again with interactive '
+    s.expect(DBUS_ERROR + 'InteractiveAuthorizationRequired',
+            rf'CreatePod by user {ALICE} needs authentication \(org\.podmount1\.create\): call again with interactive '
              r'authorisation allowed.*', 'CreatePod', 'sa{sh}a{sv}', json.dumps(specs.oci(s.root)), {}, {}, user=ALICE)
 
 

@@ -48,13 +48,15 @@ class Victim(Daemon):
         return said
 
     def bad_bind(self, names, source, target, says=(), options=None, fds=None):
-        return self.refused_call(names, 'Bind', 'sssa{sh}a{sv}', self.pod, source, target, dbus.Dictionary(fds or {}, signature='sh'),
+        return self.refused_call(names, 'Bind', 'sssa{sh}a{sv}', self.pod, source, target,
+                dbus.Dictionary(fds or {}, signature='sh'),
                                  dbus.Dictionary(options or {}, signature='sv'), says=says)
 
 
 @case('a spec that is not JSON: the line and column')
 def not_json(v):
-    for text in ['', 'x', '{', '{"root": }', '[1,2', '{} trailing', '{"a":1,}', "{'a': 1}", '"text"', 'null', '42', '[]', 'NaN', '{"ociVersion":"1.0.2"']:
+    for text in ['', 'x', '{', '{"root": }', '[1,2', '{} trailing', '{"a":1,}', "{'a': 1}", '"text"', 'null', '42',
+            '[]', 'NaN', '{"ociVersion":"1.0.2"']:
         v.bad_spec(text)
     contains(v.bad_spec('{\n  "root": nonsense\n}'), 'line 2', 'the place')
 
@@ -70,48 +72,63 @@ def big(v):
 @case('wrong types and missing members, with the JSON pointer to the place')
 def wrong_types(v):
     good = specs.oci()
-    for change, pointer in [({'root': 7}, '/root'), ({'root': {}}, '/root/path'), ({'root': {'path': 7}}, '/root/path'), ({'root': {'path': 'relative'}}, '/root/path'),
-                            ({'root': {'path': good['root']['path'], 'readonly': 'yes'}}, '/root/readonly'), ({'mounts': {}}, '/mounts'), ({'mounts': [7]}, '/mounts/0'),
-                            ({'mounts': [specs.mount('/tmp'), {'type': 'tmpfs'}]}, '/mounts/1/destination'), ({'mounts': [{'destination': 7}]}, '/mounts/0/destination'),
+    for change, pointer in [({'root': 7}, '/root'), ({'root': {}}, '/root/path'), ({'root': {'path': 7}}, '/root/path'),
+            ({'root': {'path': 'relative'}}, '/root/path'),
+                            ({'root': {'path': good['root']['path'], 'readonly': 'yes'}}, '/root/readonly'),
+                            ({'mounts': {}}, '/mounts'), ({'mounts': [7]}, '/mounts/0'),
+                            ({'mounts': [specs.mount('/tmp'), {'type': 'tmpfs'}]}, '/mounts/1/destination'),
+                            ({'mounts': [{'destination': 7}]}, '/mounts/0/destination'),
                             ({'mounts': [{'destination': '/x', 'options': 'ro'}]}, '/mounts/0/options'),
-                            ({'mounts': [{'destination': '/x', 'options': ['ro', 7]}]}, '/mounts/0/options/1'), ({'ociVersion': 1}, '/ociVersion')]:
+                            ({'mounts': [{'destination': '/x', 'options': ['ro', 7]}]}, '/mounts/0/options/1'),
+                            ({'ociVersion': 1}, '/ociVersion')]:
         v.bad_spec(good | change, says=pointer)
 
 
 @case('duplicate destinations, with the pointer to the second')
 def duplicates(v):
-    v.bad_spec(specs.oci(mounts=[specs.mount('/tmp'), specs.mount('/tmp')]), ['InvalidSpec', 'TargetInUse'], says='/mounts/1')
-    v.bad_spec(specs.oci(mounts=[specs.mount('/tmp'), specs.mount('//tmp/.')]), ['InvalidSpec', 'TargetInUse'], says='/mounts/1')
+    v.bad_spec(specs.oci(mounts=[specs.mount('/tmp'), specs.mount('/tmp')]), ['InvalidSpec', 'TargetInUse'],
+            says='/mounts/1')
+    v.bad_spec(specs.oci(mounts=[specs.mount('/tmp'), specs.mount('//tmp/.')]), ['InvalidSpec', 'TargetInUse'],
+            says='/mounts/1')
 
 
 @case("podmount's own format: unknown versions, members, no containers, names twice, bad names")
 def own_format(v):
     root = {'path': specs.rootfs()}
-    for spec in [{'podmount': 2, 'containers': [{'name': 'a', 'root': root}]}, {'podmount': 1}, {'podmount': 1, 'containers': []},
-                 {'podmount': 1, 'containers': [{'name': 'a', 'root': root}, {'name': 'a', 'root': root}]}, {'podmount': 1, 'containers': [{'name': 'a/b', 'root': root}]},
-                 {'podmount': 1, 'containers': [{'name': '..', 'root': root}]}, {'podmount': 1, 'containers': [{'root': root}]},
-                 {'podmount': 1, 'containers': [{'name': 'a', 'root': root, 'nonsense': 1}]}, {'podmount': 1, 'name': 'x' * 10000, 'containers': [{'name': 'a', 'root': root}]},
+    for spec in [{'podmount': 2, 'containers': [{'name': 'a', 'root': root}]}, {'podmount': 1},
+            {'podmount': 1, 'containers': []},
+                 {'podmount': 1, 'containers': [{'name': 'a', 'root': root}, {'name': 'a', 'root': root}]},
+                 {'podmount': 1, 'containers': [{'name': 'a/b', 'root': root}]},
+                 {'podmount': 1, 'containers': [{'name': '..', 'root': root}]},
+                 {'podmount': 1, 'containers': [{'root': root}]},
+                 {'podmount': 1, 'containers': [{'name': 'a', 'root': root, 'nonsense': 1}]},
+                 {'podmount': 1, 'name': 'x' * 10000, 'containers': [{'name': 'a', 'root': root}]},
                  {'podmount': 1, 'containers': [{'name': f'c{i}', 'root': root} for i in range(100)]}]:
         v.bad_spec(spec)
 
 
 @case('unknown options, options of another type, values that do not fit')
 def options(v):
-    for mount in [specs.mount('/mnt', options=['nonsense']), specs.mount('/mnt', options=['size=many']), specs.mount('/mnt', options=['size']),
+    for mount in [specs.mount('/mnt', options=['nonsense']), specs.mount('/mnt', options=['size=many']),
+            specs.mount('/mnt', options=['size']),
                   specs.mount('/mnt', options=['lowerdir=/etc']), specs.mount('/mnt', options=['mode=9']),
-                  specs.mount('/mnt', options=['x' * 5000]), specs.mount('/mnt', options=['ro'] * 1000), specs.mount('/proc', 'proc', 'proc', ['hidepid=nonsense'])]:
+                  specs.mount('/mnt', options=['x' * 5000]), specs.mount('/mnt', options=['ro'] * 1000),
+                  specs.mount('/proc', 'proc', 'proc', ['hidepid=nonsense'])]:
         v.bad_spec(specs.oci(mounts=[mount]), 'InvalidOption', says='/mounts/0')
-    v.bad_bind('InvalidOption', '/etc', '/mnt', options={'options': dbus.Array(['nonsense'], signature='s')}, says='nonsense')
+    v.bad_bind('InvalidOption', '/etc', '/mnt', options={'options': dbus.Array(['nonsense'], signature='s')},
+            says='nonsense')
     for kind in ('ext4', 'nonsense', 'ntfs3', 'fuse', 'nfs'):
         v.bad_spec(specs.oci(mounts=[specs.mount('/mnt', kind, 'x')]), 'NotSupported', says=kind)
 
 
 @case('targets with `..`, relative ones, the root itself, /proc and /sys')
 def targets(v):
-    for target in ['..', '/..', '/mnt/..', '/mnt/../../etc', 'relative', '', '/', '//', '/.', '/mnt/' + 'x' * 300, '/' + 'd/' * 3000, '/proc', '/proc/self', '/proc/1/root', '/sys',
+    for target in ['..', '/..', '/mnt/..', '/mnt/../../etc', 'relative', '', '/', '//', '/.', '/mnt/' + 'x' * 300,
+            '/' + 'd/' * 3000, '/proc', '/proc/self', '/proc/1/root', '/sys',
                    '/sys/kernel']:
         v.bad_bind(['InvalidTarget', 'EscapesRoot', INVALID_ARGS], '/etc', target)
-        v.bad_spec(specs.oci(mounts=[specs.bind('/etc', target, 'rbind')]), ['InvalidTarget', 'InvalidSpec', 'EscapesRoot'], says='/mounts/0')
+        v.bad_spec(specs.oci(mounts=[specs.bind('/etc', target, 'rbind')]),
+                ['InvalidTarget', 'InvalidSpec', 'EscapesRoot'], says='/mounts/0')
 
 
 @case('symlinks stay inside the root; magic links and links in a circle are refused')
@@ -141,7 +158,8 @@ def files_and_directories(v):
     v.bad_bind('InvalidTarget', data, '/etc/hostname', says='/etc/hostname')
     v.bad_bind('InvalidTarget', f'{data}/file', '/mnt', says='/mnt')
     v.bad_bind('InvalidTarget', data, '/etc/hostname/below', says='/etc/hostname')
-    v.refused_call('InvalidTarget', 'CreatePod', 'sa{sh}a{sv}', json.dumps(specs.oci(mounts=[specs.mount('/etc/hostname')])), {}, {})
+    v.refused_call('InvalidTarget', 'CreatePod', 'sa{sh}a{sv}',
+            json.dumps(specs.oci(mounts=[specs.mount('/etc/hostname')])), {}, {})
 
 
 @case('sources that are not there, are no mountable thing, or too long')
@@ -156,7 +174,8 @@ def sources(v):
     for source in ['relative', '', '/' + 'd/' * 3000 + 'x', '/' + 'x' * 300]:
         v.bad_bind([INVALID_ARGS, 'NoSuchSource', 'InvalidSpec', 'InvalidTarget', 'InvalidOption'], source, '/mnt')
     for root in ['/nonexistent', '/etc/hostname', f'{data}/file', '/' + 'd/' * 3000]:
-        v.refused_call(['NoSuchSource', 'InvalidSpec', 'InvalidTarget'], 'CreatePod', 'sa{sh}a{sv}', json.dumps(specs.oci(root)), {}, {})
+        v.refused_call(['NoSuchSource', 'InvalidSpec', 'InvalidTarget'], 'CreatePod', 'sa{sh}a{sv}',
+                json.dumps(specs.oci(root)), {}, {})
     listener.close()
 
 
@@ -164,21 +183,26 @@ def sources(v):
 def ids(v):
     spec = json.dumps(specs.oci())
     for ident in ['', 'x', '../..', 'a/b', 'line\nfeed', 'x' * 10000, v.pod[:7], v.pod[:-1] + 'g', '*', 'Victim']:
-        for method, signature, arguments in [('GetPod', 's', [ident]), ('Bind', 'sssa{sh}a{sv}', [ident, '/etc', '/mnt', {}, {}]), ('ListMounts', 'sa{sv}', [ident, {}]),
+        for method, signature, arguments in [('GetPod', 's', [ident]),
+                ('Bind', 'sssa{sh}a{sv}', [ident, '/etc', '/mnt', {}, {}]), ('ListMounts', 'sa{sv}', [ident, {}]),
                                              ('Unmount', 'ssa{sv}', [ident, '/mnt', {}])]:
             v.refused_call(['NoSuchPod', INVALID_ARGS], method, signature, *arguments)
-    for ident in ['', 'x', v.pod + '0', 'zzzzzzzz-2222-4333-8444-555555555555', '00000000-0000-0000-0000-000000000000', '1' * 10000, 'a/b']:
+    for ident in ['', 'x', v.pod + '0', 'zzzzzzzz-2222-4333-8444-555555555555', '00000000-0000-0000-0000-000000000000',
+            '1' * 10000, 'a/b']:
         v.refused_call(INVALID_ARGS, 'CreatePod', 'sa{sh}a{sv}', spec, {}, {'id': ident})
-    for name in ['', 'a/b', '..', '.', 'line\nfeed', 'x' * 10000, '-x', 'a b', 'ü', '12345678', 'abcdef01', '11111111-2222-4333-8444-555555555555']:
+    for name in ['', 'a/b', '..', '.', 'line\nfeed', 'x' * 10000, '-x', 'a b', 'ü', '12345678', 'abcdef01',
+            '11111111-2222-4333-8444-555555555555']:
         v.refused_call([INVALID_ARGS, 'InvalidSpec'], 'CreatePod', 'sa{sh}a{sv}', spec, {}, {'name': name})
-    v.refused_call('PodExists', 'CreatePod', 'sa{sh}a{sv}', json.dumps(specs.oci(readonly=True)), {}, {'id': v.pod}, says=v.pod)
+    v.refused_call('PodExists', 'CreatePod', 'sa{sh}a{sv}', json.dumps(specs.oci(readonly=True)), {}, {'id': v.pod},
+            says=v.pod)
     v.refused_call('PodExists', 'CreatePod', 'sa{sh}a{sv}', spec, {}, {'name': 'victim'}, says='victim')
 
 
 @case('containers that are not there')
 def containers(v):
     for name in ['other', '', '..', 'a/b', 'x' * 10000]:
-        v.refused_call(['NoSuchContainer', INVALID_ARGS], 'Bind', 'sssa{sh}a{sv}', v.pod, '/etc', '/mnt', {}, {'container': name})
+        v.refused_call(['NoSuchContainer', INVALID_ARGS], 'Bind', 'sssa{sh}a{sv}', v.pod, '/etc', '/mnt', {},
+                {'container': name})
         v.refused_call(['NoSuchContainer', INVALID_ARGS], 'Unmount', 'ssa{sv}', v.pod, '/mnt', {'container': name})
 
 
@@ -188,12 +212,14 @@ def fds(v):
     v.bad_bind(INVALID_ARGS, 'fd:x', '/mnt', says='x')
     v.bad_bind(INVALID_ARGS, '/etc', '/mnt', fds={'stray': dbus.types.UnixFd(directory)}, says='stray')
     v.bad_bind(INVALID_ARGS, 'fd:', '/mnt', fds={'': dbus.types.UnixFd(directory)})
-    v.refused_call(INVALID_ARGS, 'CreatePod', 'sa{sh}a{sv}', json.dumps(specs.oci()), {'stray': dbus.types.UnixFd(directory)}, {})
+    v.refused_call(INVALID_ARGS, 'CreatePod', 'sa{sh}a{sv}', json.dumps(specs.oci()),
+            {'stray': dbus.types.UnixFd(directory)}, {})
     ends, pipe, memory = socket.socketpair(), os.pipe(), os.memfd_create('x')
     event = subprocess.Popen(['sleep', '600'])
     process = os.pidfd_open(event.pid)
     for number in (ends[0].fileno(), pipe[0], memory, process):
-        v.bad_bind([INVALID_ARGS, 'SourceDenied', 'InvalidTarget', 'NoSuchSource', 'MountFailed'], 'fd:x', '/mnt', fds={'x': dbus.types.UnixFd(number)})
+        v.bad_bind([INVALID_ARGS, 'SourceDenied', 'InvalidTarget', 'NoSuchSource', 'MountFailed'], 'fd:x', '/mnt',
+                fds={'x': dbus.types.UnixFd(number)})
     event.kill()
     event.wait()
     for number in (null, directory, pipe[0], pipe[1], memory, process):
@@ -233,7 +259,8 @@ def index_beyond(v):
 
 @case('bytes that are no D-Bus: the connection ends, the daemon goes on')
 def no_dbus(v):
-    for data in [b'GET / HTTP/1.0\r\n\r\n', b'\0' * 100000, b'\0AUTH ANONYMOUS\r\n', b'\0AUTH EXTERNAL 3939\r\nBEGIN\r\n', b'']:
+    for data in [b'GET / HTTP/1.0\r\n\r\n', b'\0' * 100000, b'\0AUTH ANONYMOUS\r\n',
+            b'\0AUTH EXTERNAL 3939\r\nBEGIN\r\n', b'']:
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(v.socket)
         try:
@@ -241,7 +268,8 @@ def no_dbus(v):
         except OSError:
             pass
         connection.close()
-    for data in [b'\xff' * 1000, marshal(b'\xff' * 64), marshal(b'', signature='a' * 200), b'l\1\0\1' + b'\xff' * 12, marshal(b'')[:20]]:
+    for data in [b'\xff' * 1000, marshal(b'\xff' * 64), marshal(b'', signature='a' * 200), b'l\1\0\1' + b'\xff' * 12,
+            marshal(b'')[:20]]:
         connection = raw_connection(v.socket)
         try:
             connection.sendall(data)
@@ -258,11 +286,15 @@ def no_dbus(v):
 def call_options(v):
     for bad in [{'nonsense': 1}, {'container': 7}, {'stack': 'yes'}, {'options': 'ro'}, {'timeout': 'soon'}]:
         v.refused_call(INVALID_ARGS, 'Bind', 'sssa{sh}a{sv}', v.pod, '/etc', '/mnt', {}, bad)
-    for method, signature, arguments in [('GC', 'asa{sv}', [[v.pod], {'lazy': 'yes'}]), ('GC', 'asa{sv}', [[v.pod], {'nonsense': True}]),
-                                         ('ListPods', 'a{sv}', [{'nonsense': True}]), ('ListMounts', 'sa{sv}', [v.pod, {'limit': 'x'}]),
-                                         ('Unmount', 'ssa{sv}', [v.pod, '/mnt', {'mount-id': 'x'}]), ('CreatePod', 'sa{sh}a{sv}', [json.dumps(specs.oci()), {}, {'id': 7}])]:
+    for method, signature, arguments in [('GC', 'asa{sv}', [[v.pod], {'lazy': 'yes'}]),
+            ('GC', 'asa{sv}', [[v.pod], {'nonsense': True}]),
+                                         ('ListPods', 'a{sv}', [{'nonsense': True}]),
+                                         ('ListMounts', 'sa{sv}', [v.pod, {'limit': 'x'}]),
+                                         ('Unmount', 'ssa{sv}', [v.pod, '/mnt', {'mount-id': 'x'}]),
+                                         ('CreatePod', 'sa{sh}a{sv}', [json.dumps(specs.oci()), {}, {'id': 7}])]:
         v.refused_call(INVALID_ARGS, method, signature, *arguments)
-    for method, signature, arguments in [('GetPod', 'u', [7]), ('Bind', 's', [v.pod]), ('GC', 's', ['x']), ('CreatePod', '', [])]:
+    for method, signature, arguments in [('GetPod', 'u', [7]), ('Bind', 's', [v.pod]), ('GC', 's', ['x']),
+            ('CreatePod', '', [])]:
         v.refused_call([INVALID_ARGS, 'org.freedesktop.DBus.Error.InvalidSignature'], method, signature, *arguments)
     name, _ = v.error_of('NoSuchMethod', '')
     equal(name, 'org.freedesktop.DBus.Error.UnknownMethod', 'an unknown method')
@@ -273,8 +305,10 @@ def mounts(v):
     for text in ['', '{}', '7', '"x"', '[7]', '[[]]', '[{}]', '{"destination": "/mnt"', 'null']:
         v.refused_call(['InvalidSpec', INVALID_ARGS], 'Mount', 'ssa{sh}a{sv}', v.pod, text, {}, {})
     many = [specs.mount(f'/mnt/{i}') for i in range(50)]
-    v.refused_call('NoSuchSource', 'Mount', 'ssa{sh}a{sv}', v.pod, json.dumps(many + [specs.bind('/nonexistent', '/srv')]), {}, {}, says='/50')
-    v.refused_call(['InvalidSpec', 'TargetInUse'], 'Mount', 'ssa{sh}a{sv}', v.pod, json.dumps(many + [specs.mount('/mnt/7')]), {}, {}, says='/50')
+    v.refused_call('NoSuchSource', 'Mount', 'ssa{sh}a{sv}', v.pod,
+            json.dumps(many + [specs.bind('/nonexistent', '/srv')]), {}, {}, says='/50')
+    v.refused_call(['InvalidSpec', 'TargetInUse'], 'Mount', 'ssa{sh}a{sv}', v.pod,
+            json.dumps(many + [specs.mount('/mnt/7')]), {}, {}, says='/50')
     equal(os.listdir(f'{v.root}/mnt'), [], 'mount points that are left')
 
 
@@ -286,7 +320,8 @@ def being_collected(v):
         v.manager('ListPods', 'a{sv}', {}, connection=connection)
         connection.call_async(None, PATH, MANAGER, 'GC', 'asa{sv}', ([pod], {}), None, None)
         connection.flush()
-        name, text = v.error_of('Bind', 'sssa{sh}a{sv}', pod, '/etc', '/srv', {}, {'options': ['rbind']}, connection=connection)
+        name, text = v.error_of('Bind', 'sssa{sh}a{sv}', pod, '/etc', '/srv', {}, {'options': ['rbind']},
+                connection=connection)
         equal(name in (ERROR + 'Busy', ERROR + 'NoSuchPod'), True, f'{name}: {text}')
         contains(text, pod, 'the sentence')
         connection.close()
@@ -300,7 +335,8 @@ def gone_callers(v):
         connection.sendall(marshal(b'', member='Rescan', signature=''))
         connection.close()
     for _ in range(5):
-        call = subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', v.socket, 'create', '-'], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        call = subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', v.socket, 'create', '-'],
+                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         call.stdin.write(json.dumps(specs.oci(mounts=[specs.mount(f'/mnt/{i}') for i in range(50)])).encode())
         call.stdin.close()
         call.kill()

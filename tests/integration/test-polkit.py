@@ -17,7 +17,8 @@ from frame.tap import case, contains, equal, eventually
 
 DENIED = 'org.freedesktop.DBus.Error.AccessDenied'
 INTERACTIVE = 'org.freedesktop.DBus.Error.InteractiveAuthorizationRequired'
-PROPERTIES, OBJECTS, INTROSPECTABLE = 'org.freedesktop.DBus.Properties', 'org.freedesktop.DBus.ObjectManager', 'org.freedesktop.DBus.Introspectable'
+PROPERTIES, OBJECTS = 'org.freedesktop.DBus.Properties', 'org.freedesktop.DBus.ObjectManager'
+INTROSPECTABLE = 'org.freedesktop.DBus.Introspectable'
 bus = None
 
 
@@ -32,7 +33,8 @@ class Situation:
     def create(self, uid, options=None):
         """(uuid, path) of a pod that this user makes."""
         spec = json.dumps(specs.oci(self.root))
-        return as_user(uid, lambda: [str(part) for part in bus.call(MANAGER, 'CreatePod', 'sa{sh}a{sv}', spec, {}, options or {})])
+        return as_user(uid, lambda: [str(part) for part in bus.call(MANAGER, 'CreatePod', 'sa{sh}a{sv}', spec, {},
+                options or {})])
 
     def refused(self, uid, method, signature, *arguments, path=PATH, interface=MANAGER):
         """The error's name of a call that must fail."""
@@ -113,8 +115,10 @@ def absent(s):
 @case('while polkit hangs others are served, and the caller who goes away is forgotten')
 def hanging(s):
     s.polkit.answer('hang')
-    waiting = subprocess.Popen(['setpriv', f'--reuid={ALICE}', f'--regid={ALICE}', '--clear-groups', f'{host.DIRECTORY}/bin/podmountctl', 'create', '-'],
-                               env=s.daemon.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    waiting = subprocess.Popen(['setpriv', f'--reuid={ALICE}', f'--regid={ALICE}', '--clear-groups',
+            f'{host.DIRECTORY}/bin/podmountctl', 'create', '-'],
+                               env=s.daemon.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
     waiting.stdin.write(json.dumps(specs.oci(s.root)).encode())
     waiting.stdin.close()
     eventually(s.polkit.calls, 'polkit is asked')
@@ -145,7 +149,8 @@ def visibility(s):
     mine, mine_path = s.create(ALICE, {'name': 'same'})
     specs.rootfs('bob-root', owner=BOB)
     theirs, theirs_path = s.create(BOB, {'name': 'same'})
-    for uid, seen, seen_path, hidden, hidden_path in [(ALICE, mine, mine_path, theirs, theirs_path), (BOB, theirs, theirs_path, mine, mine_path)]:
+    for uid, seen, seen_path, hidden, hidden_path in [(ALICE, mine, mine_path, theirs, theirs_path),
+            (BOB, theirs, theirs_path, mine, mine_path)]:
         def look():
             return {
                 'list': [str(pod[0]) for pod in bus.call(MANAGER, 'ListPods', 'a{sv}', {})],
@@ -155,19 +160,27 @@ def visibility(s):
                 'state': str(bus.call(PROPERTIES, 'Get', 'ss', POD, 'State', path=seen_path)),
             }
         found = as_user(uid, look)
-        equal((found['list'], found['by name'], found['objects'], found['state']), ([seen], seen_path, [seen_path], 'ready'), f'what uid {uid} sees')
+        equal((found['list'], found['by name'], found['objects'], found['state']),
+                ([seen], seen_path, [seen_path], 'ready'), f'what uid {uid} sees')
         contains(found['introspection'], seen_path.rsplit('/', 1)[1], 'introspection')
         equal(hidden_path.rsplit('/', 1)[1] in found['introspection'], False, "another's pod in the introspection")
-        for method, signature, arguments in [('GetPod', 's', [hidden]), ('Bind', 'sssa{sh}a{sv}', [hidden, '/etc', '/mnt', {}, {}]),
-                                             ('Mount', 'ssa{sh}a{sv}', [hidden, '[]', {}, {}]), ('Unmount', 'ssa{sv}', [hidden, '/', {}]),
+        for method, signature, arguments in [('GetPod', 's', [hidden]),
+                ('Bind', 'sssa{sh}a{sv}', [hidden, '/etc', '/mnt', {}, {}]),
+                                             ('Mount', 'ssa{sh}a{sv}', [hidden, '[]', {}, {}]),
+                                             ('Unmount', 'ssa{sv}', [hidden, '/', {}]),
                                              ('ListMounts', 'sa{sv}', [hidden, {}])]:
-            equal(s.refused(uid, method, signature, *arguments), 'org.podmount1.Error.NoSuchPod', f'{method} on a pod of another')
-        for interface, method, signature, arguments in [(PROPERTIES, 'GetAll', 's', [POD]), (PROPERTIES, 'Get', 'ss', [POD, 'State']), (POD, 'ListMounts', 'a{sv}', [{}]),
+            equal(s.refused(uid, method, signature, *arguments), 'org.podmount1.Error.NoSuchPod',
+                    f'{method} on a pod of another')
+        for interface, method, signature, arguments in [(PROPERTIES, 'GetAll', 's', [POD]),
+                (PROPERTIES, 'Get', 'ss', [POD, 'State']), (POD, 'ListMounts', 'a{sv}', [{}]),
                                                         (POD, 'Collect', 'a{sv}', [{}])]:
             name = s.refused(uid, method, signature, *arguments, path=hidden_path, interface=interface)
-            equal(name in ('org.podmount1.Error.NoSuchPod', 'org.freedesktop.DBus.Error.UnknownObject', 'org.freedesktop.DBus.Error.UnknownMethod',
-                           'org.freedesktop.DBus.Error.UnknownInterface', 'org.freedesktop.DBus.Error.UnknownProperty'), True, f'{method} on a hidden object: {name}')
-        outcome = as_user(uid, lambda: [[str(row[0]), str(row[1])] for row in bus.call(MANAGER, 'GC', 'asa{sv}', [hidden], {})])
+            equal(name in ('org.podmount1.Error.NoSuchPod', 'org.freedesktop.DBus.Error.UnknownObject',
+                    'org.freedesktop.DBus.Error.UnknownMethod',
+                           'org.freedesktop.DBus.Error.UnknownInterface', 'org.freedesktop.DBus.Error.UnknownProperty'),
+                           True, f'{method} on a hidden object: {name}')
+        outcome = as_user(uid, lambda: [[str(row[0]), str(row[1])] for row in bus.call(MANAGER, 'GC', 'asa{sv}',
+                [hidden], {})])
         equal(outcome, [[hidden, 'not-found']], "GC of another's pod")
     equal(sorted(pod['UUID'] for pod in s.daemon.pods()), sorted([mine, theirs]), 'what root sees')
     contains(s.daemon.refused('show', 'same'), 'same', 'a name of two owners, for root')
@@ -183,7 +196,8 @@ def signals(s):
         dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
         connection = bus.connect()
         seen = []
-        connection.add_signal_receiver(lambda *a, member, path: seen.append(f'{member} {path} {a}'), member_keyword='member', path_keyword='path')
+        connection.add_signal_receiver(lambda *a, member, path: seen.append(f'{member} {path} {a}'),
+                member_keyword='member', path_keyword='path')
         connection.call_blocking(NAME, PATH, MANAGER, 'Subscribe', '', ())
         with open(f'{host.DIRECTORY}/ready', 'w'):
             pass

@@ -47,7 +47,8 @@ def executor_lost(daemon):
     for pid in daemon.executors():
         os.kill(pid, signal.SIGSTOP)
     stopped = daemon.executors()
-    call = subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, 'bind', pod, '/etc', '/mnt', '-o', 'rbind,ro'], stdout=subprocess.PIPE,
+    call = subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, 'bind', pod, '/etc',
+            '/mnt', '-o', 'rbind,ro'], stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, text=True)
     time.sleep(0.3)
     for pid in stopped:
@@ -185,7 +186,8 @@ def covered(daemon):
     pod = daemon.create(specs.oci())
     subprocess.run(['mount', '-t', 'tmpfs', 'cover', daemon.runtime], check=True)
     before = host.mount_table()
-    name, text = daemon.error_of('Bind', 'sssa{sh}a{sv}', pod, '/etc', '/mnt', {}, {'options': ['rbind']}, connection=daemon.early)
+    name, text = daemon.error_of('Bind', 'sssa{sh}a{sv}', pod, '/etc', '/mnt', {}, {'options': ['rbind']},
+            connection=daemon.early)
     contains(text, daemon.runtime, f'the sentence of {name}')
     equal(host.mount_table(), before, 'mount table')
     subprocess.run(['umount', daemon.runtime], check=True)

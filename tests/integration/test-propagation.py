@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Propagation: nothing done in a pod reaches the host, and what is unmounted is gone from every namespace that copied it."""
+"""Propagation: nothing done in a pod reaches the host; what is unmounted is gone from every namespace that copied it."""
 
 import os
 import subprocess
@@ -96,17 +96,20 @@ def private_copy(daemon):
     late.wait()
 
 
-@case('options say what a mount\'s propagation is: private, slave, unbindable, and shared in a group of its own by default')
+@case("options say what a mount's propagation is; by default it is shared in a group of its own")
 def options(daemon):
     data = specs.tree('propagation-data', {})
-    kinds = {'default': [], 'private': ['private'], 'slave': ['rslave'], 'unbindable': ['unbindable'], 'shared': ['rshared']}
-    pod = daemon.create(specs.oci(mounts=[specs.bind(data, f'/mnt/{kind}', 'rbind', *words) for kind, words in kinds.items()]))
+    kinds = {'default': [], 'private': ['private'], 'slave': ['rslave'], 'unbindable': ['unbindable'],
+            'shared': ['rshared']}
+    pod = daemon.create(specs.oci(mounts=[specs.bind(data, f'/mnt/{kind}', 'rbind', *words) for kind,
+            words in kinds.items()]))
     found = host.mounts_below(f'{daemon.rootfs(pod)}/mnt')
 
     def tags(kind):
         fields = found[f'{daemon.rootfs(pod)}/mnt/{kind}']
         return [tag.split(':')[0] for tag in fields[6:fields.index('-')]]
-    equal((tags('default'), tags('private'), tags('unbindable'), tags('shared')), (['shared'], [], ['unbindable'], ['shared']), 'tags')
+    equal((tags('default'), tags('private'), tags('unbindable'), tags('shared')),
+            (['shared'], [], ['unbindable'], ['shared']), 'tags')
     daemon.ok('gc', pod)
 
 

@@ -15,7 +15,8 @@ from frame.tap import case, contains, equal, eventually
 
 
 def start_create(daemon, spec, ident):
-    call = subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, 'create', '--id', ident, '-'], stdin=subprocess.PIPE,
+    call = subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, 'create', '--id', ident,
+            '-'], stdin=subprocess.PIPE,
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     call.stdin.write(json.dumps(spec).encode())
     call.stdin.close()
@@ -33,7 +34,8 @@ def assert_no_leaks(daemon):
     for point in host.mounts_below(f'{daemon.runtime}/pods'):
         uuid = point[len(f'{daemon.runtime}/pods/'):].split('/')[0]
         equal(uuid in pods, True, f'an owner of {point}')
-    equal(set(os.listdir(f'{daemon.runtime}/pods')) <= pods, True, f"directories in pods/: {os.listdir(f'{daemon.runtime}/pods')}, pods: {pods}")
+    equal(set(os.listdir(f'{daemon.runtime}/pods')) <= pods, True,
+            f"directories in pods/: {os.listdir(f'{daemon.runtime}/pods')}, pods: {pods}")
 
 
 @case('three pods: one lost a mount, one got a foreign one, one was cut off: degraded, degraded, collected')
@@ -43,14 +45,17 @@ def three_pods(daemon):
     first, second = daemon.create(spec), daemon.create(spec)
     before = {pod: daemon.mounts(pod) for pod in (first, second)}
     connection = daemon.connection()
-    daemon.manager('ListPods', 'a{sv}', {}, connection=connection)  # who we are is known from here on, without an executor
+    daemon.manager('ListPods', 'a{sv}', {},
+            connection=connection)  # who we are is known from here on, without an executor
     for pid in daemon.executors():
         os.kill(pid, signal.SIGSTOP)
-    connection.call_async(None, PATH, MANAGER, 'CreatePod', 'sa{sh}a{sv}', (json.dumps(spec), {}, {'id': third}), None, None)
+    connection.call_async(None, PATH, MANAGER, 'CreatePod', 'sa{sh}a{sv}', (json.dumps(spec), {}, {'id': third}), None,
+            None)
     connection.flush()
 
     def creating():
-        return any((str(row[0]), str(row[3])) == (third, 'creating') for row in daemon.manager('ListPods', 'a{sv}', {}, connection=connection))
+        return any((str(row[0]), str(row[3])) == (third, 'creating') for row in daemon.manager('ListPods', 'a{sv}', {},
+                connection=connection))
     eventually(creating, 'the third creation runs')
     kill_all(daemon)
     connection.close()
@@ -101,7 +106,8 @@ def killed_collection(daemon):
     spec = specs.oci(mounts=[specs.mount(f'/mnt/{i}') for i in range(300)])
     for turn, delay in enumerate([0, 5, 15, 40]):
         ident = daemon.create(spec, '--id', f'55555555-2222-4333-8444-{turn:012}')
-        call = subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, 'gc', ident], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        call = subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, 'gc', ident],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(delay / 1000)
         kill_all(daemon)
         call.wait()
@@ -119,7 +125,8 @@ def killed_mounts(daemon):
     mounts = json.dumps([specs.mount(f'/mnt/{i}') for i in range(300)])
     clean = sorted(host.mounts_below(daemon.rootfs(pod)))
     for delay in [1, 5, 15, 40]:
-        call = subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, 'mount', pod, mounts], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        call = subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, 'mount', pod, mounts],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(delay / 1000)
         kill_all(daemon)
         call.wait()
@@ -212,7 +219,8 @@ def older(path):
 
 @case('a state.db of version 1 is migrated: pods, mounts and their ids are as they were')
 def migrated(daemon):
-    pod = daemon.create(specs.oci(mounts=[specs.mount('/tmp'), specs.bind('/etc', '/mnt', 'rbind', 'ro')]), '--name', 'old')
+    pod = daemon.create(specs.oci(mounts=[specs.mount('/tmp'), specs.bind('/etc', '/mnt', 'rbind', 'ro')]), '--name',
+            'old')
     before = daemon.json('show', pod)
     daemon.stop()
     path = f'{daemon.runtime}/state/state.db'

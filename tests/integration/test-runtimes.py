@@ -17,7 +17,8 @@ def run_in_pod(daemon, tool):
         raise Skip(f'{tool} is not installed')
     before = host.mount_table()
     data = specs.tree('runtime-data', {'file': 'from the host'})
-    pod = daemon.create(specs.oci(mounts=[specs.bind(data, '/data', 'rbind', 'ro'), specs.mount('/srv', options=['size=1m'])]))
+    pod = daemon.create(specs.oci(mounts=[specs.bind(data, '/data', 'rbind', 'ro'),
+            specs.mount('/srv', options=['size=1m'])]))
     bundle = specs.tree(f'{tool}-run', {})
     if not os.path.exists(f'{bundle}/config.json'):
         subprocess.run([tool, 'spec'], cwd=bundle, check=True, stdout=subprocess.DEVNULL)
@@ -26,10 +27,12 @@ def run_in_pod(daemon, tool):
     config['root'] = {'path': daemon.rootfs(pod), 'readonly': False}
     config['process']['terminal'] = False
     config['linux'].pop('resources', None)  # a device filter needs CAP_SYS_RESOURCE, which not every test machine gives
-    config['process']['args'] = ['/bin/sh', '-c', 'cat /data/file; echo; touch /data/x || echo read-only; touch /srv/x && echo writable']
+    config['process']['args'] = ['/bin/sh', '-c',
+            'cat /data/file; echo; touch /data/x || echo read-only; touch /srv/x && echo writable']
     with open(f'{bundle}/config.json', 'w') as file:
         json.dump(config, file)
-    done = host.run([tool, '--root', f'{host.DIRECTORY}/{tool}-state', 'run', f'podmount-test-{os.getpid()}'], cwd=bundle)
+    done = host.run([tool, '--root', f'{host.DIRECTORY}/{tool}-state', 'run', f'podmount-test-{os.getpid()}'],
+            cwd=bundle)
     equal(done.status, 0, f'{tool} run: {done}')
     for word in ('from the host', 'read-only', 'writable'):
         contains(done.out, word, f'what the container said ({done})')

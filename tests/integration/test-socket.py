@@ -59,7 +59,8 @@ def config_file(daemon):
     if not os.path.exists(f'{bundle}/rootfs'):
         os.rename(specs.rootfs('own-bundle-rootfs'), f'{bundle}/rootfs')
     with open(f'{bundle}/config.json', 'w') as file:
-        json.dump({'ociVersion': '1.0.2', 'root': {'path': 'rootfs'}, 'mounts': [specs.bind('data', '/data', 'rbind', 'ro')]}, file)
+        json.dump({'ociVersion': '1.0.2', 'root': {'path': 'rootfs'},
+                'mounts': [specs.bind('data', '/data', 'rbind', 'ro')]}, file)
     for place, cwd in [('config.json', bundle), ('.', bundle), (f'{bundle}/config.json', '/'), (bundle, '/')]:
         pod = daemon.ok('create', place, cwd=cwd).strip()
         with open(f'{daemon.rootfs(pod)}/data/file') as file:
@@ -72,19 +73,22 @@ def own_format(daemon):
     before = host.mount_table()
     data = specs.tree('shared-data', {'file': 'shared\n'})
     spec = specs.podmount({'web': (specs.rootfs('web-root'), False, [specs.bind(data, '/data', 'rbind')]),
-                           'log': (specs.rootfs('log-root'), False, [specs.bind(data, '/srv', 'rbind', 'ro'), specs.mount('/cache', options=['size=1m'])])},
+                           'log': (specs.rootfs('log-root'), False,
+                           [specs.bind(data, '/srv', 'rbind', 'ro'), specs.mount('/cache', options=['size=1m'])])},
                           name='pair')
     spec['containers'][1]['root']['overlay'] = 'tmpfs'
     pod = daemon.create(spec)
     shown = daemon.json('show', 'pair')
-    equal((shown['UUID'], shown['Name'], shown['Containers'], shown['State']), (pod, 'pair', ['web', 'log'], 'ready'), 'properties')
+    equal((shown['UUID'], shown['Name'], shown['Containers'], shown['State']), (pod, 'pair', ['web', 'log'], 'ready'),
+            'properties')
     web, log = daemon.rootfs(pod, 'web'), daemon.rootfs(pod, 'log')
     with open(f'{web}/data/from-web', 'w') as file:
         file.write('x')
     equal(os.path.exists(f'{log}/srv/from-web'), True, 'the shared directory')
     equal(write_refused(f'{log}/srv/from-log'), errno.EROFS, 'writing to the read-only bind')
     equal(write_refused(f'{log}/etc/scratch'), 0, 'writing to the overlaid root')
-    equal(os.path.exists(f'{host.DIRECTORY}/log-root/etc/scratch'), False, 'the source of an overlaid root was written to')
+    equal(os.path.exists(f'{host.DIRECTORY}/log-root/etc/scratch'), False,
+            'the source of an overlaid root was written to')
     os.unlink(f'{data}/from-web')
     daemon.ok('gc', 'pair')
     equal(host.mount_table(), before, 'mount table')
@@ -96,7 +100,8 @@ def mount_points(daemon):
     for readonly in (False, True):
         root = specs.rootfs(f'mount-points-{readonly}')
         before = sorted(os.listdir(root))
-        pod = daemon.create(specs.oci(root, [specs.bind(data, '/new/deep/dir', 'rbind'), specs.bind(f'{data}/file', '/etc/new-file')], readonly=readonly))
+        pod = daemon.create(specs.oci(root, [specs.bind(data, '/new/deep/dir', 'rbind'),
+                specs.bind(f'{data}/file', '/etc/new-file')], readonly=readonly))
         inside = daemon.rootfs(pod)
         equal(os.listdir(f'{inside}/new/deep/dir'), ['file'], 'the bound directory')
         with open(f'{inside}/etc/new-file') as file:
@@ -118,7 +123,8 @@ def bind_read_only(daemon):
     equal(write_refused(f'{inside}/file'), errno.EROFS, 'writing')
     equal(daemon.ok('bind', pod, data, '/data', '-o', 'ro').strip(), ident, 'id of an equal bind')
     mount = daemon.mounts(pod)['main:/data']
-    equal((str(mount['ID']), mount['Source'], mount['State'], mount['Path']), (ident, data, 'ok', inside), 'the listed mount')
+    equal((str(mount['ID']), mount['Source'], mount['State'], mount['Path']), (ident, data, 'ok', inside),
+            'the listed mount')
     contains(mount['Options'], 'ro', 'options')
     daemon.ok('unmount', pod, '/data')
     equal(os.listdir(inside), [], 'after the unmount')
@@ -150,7 +156,8 @@ def all_or_nothing(daemon):
     pod = daemon.create(specs.oci())
     before = host.mount_table()
     good = [specs.bind(data, '/data', 'rbind'), specs.mount('/tmp', options=['size=1m', 'mode=1777'])]
-    contains(daemon.refused('mount', pod, json.dumps(good + [specs.bind('/nonexistent/source', '/mnt')])), '/nonexistent/source')
+    contains(daemon.refused('mount', pod, json.dumps(good + [specs.bind('/nonexistent/source', '/mnt')])),
+            '/nonexistent/source')
     equal(host.mount_table(), before, 'mount table after the refusal')
     equal(daemon.state(pod), 'ready', 'state after the refusal')
     idents = daemon.ok('mount', pod, json.dumps(good)).split()
@@ -195,7 +202,8 @@ def retry_of_create(daemon):
 @case('plan shows every step and changes nothing')
 def plan(daemon):
     before = host.mount_table()
-    spec = json.dumps(specs.oci(mounts=[specs.mount('/tmp'), specs.bind('/etc/hostname', '/etc/hostname', 'rbind', 'ro')]))
+    spec = json.dumps(specs.oci(mounts=[specs.mount('/tmp'),
+            specs.bind('/etc/hostname', '/etc/hostname', 'rbind', 'ro')]))
     steps = daemon.json('plan', '-', input=spec)['steps']
     for target in ('/tmp', '/etc/hostname'):
         equal(any(step.get('target') == target for step in steps), True, f'a step for {target}')
@@ -204,17 +212,19 @@ def plan(daemon):
     equal(host.mount_table(), before, 'mount table')
 
 
-@case('gc: --dry-run changes nothing, busy loses nothing, --lazy detaches, an unknown pod is not-found and does not stop the others')
+@case('gc: --dry-run changes nothing, busy loses nothing, --lazy detaches, not-found does not stop the others')
 def collection(daemon):
     before = host.mount_table()
     pod, other = daemon.create(specs.oci(mounts=[specs.mount('/tmp')]), '--name', 'busy'), daemon.create(specs.oci())
     whole = host.mount_table()
-    equal([(row['UUID'], row['Outcome']) for row in daemon.json('gc', pod, '--dry-run')], [(pod, 'would-remove')], 'a dry run')
+    equal([(row['UUID'], row['Outcome']) for row in daemon.json('gc', pod, '--dry-run')], [(pod, 'would-remove')],
+            'a dry run')
     equal(host.mount_table(), whole, 'mount table after the dry run')
     sleeper = subprocess.Popen(['sleep', '600'], cwd=f'{daemon.rootfs(pod)}/tmp')
     done = daemon.ctl('--json=short', 'gc', pod, 'no-such-pod', other)
     outcomes = {row['UUID']: row['Outcome'] for row in json.loads(done.out)}
-    equal((outcomes[pod], outcomes['no-such-pod'], outcomes[other], done.status), ('busy', 'not-found', 'removed', 1), 'outcomes')
+    equal((outcomes[pod], outcomes['no-such-pod'], outcomes[other], done.status), ('busy', 'not-found', 'removed', 1),
+            'outcomes')
     equal([p['UUID'] for p in daemon.pods()], [pod], 'pods that are left')
     contains(daemon.mounts(pod), 'main:/tmp', 'what is recorded of the busy pod')
     equal(daemon.json('gc', pod, '--lazy')[0]['Outcome'], 'removed', 'outcome of the lazy collection')
@@ -268,10 +278,12 @@ def odd_names(daemon):
 def rollback(daemon):
     data = specs.tree('rollback', {'file': 'x'})
     root = specs.rootfs('rollback-root')
-    good = [specs.mount('/tmp'), specs.bind(data, '/new/dir', 'rbind', 'ro'), specs.mount('/proc', 'proc', 'proc'), specs.bind(f'{data}/file', '/etc/new-file'),
+    good = [specs.mount('/tmp'), specs.bind(data, '/new/dir', 'rbind', 'ro'), specs.mount('/proc', 'proc', 'proc'),
+            specs.bind(f'{data}/file', '/etc/new-file'),
             specs.mount('/tmp/deeper'), specs.mount('/dev/mqueue', 'mqueue', 'mqueue')]
     before, files = host.mount_table(), sorted(os.listdir(root))
-    for bad in (specs.bind('/nonexistent', '/srv'), specs.bind(data, '/etc/hostname'), specs.mount('/srv', options=['mode=0755', 'size=1m', 'nr_inodes=0', 'huge=never'])):
+    for bad in (specs.bind('/nonexistent', '/srv'), specs.bind(data, '/etc/hostname'),
+            specs.mount('/srv', options=['mode=0755', 'size=1m', 'nr_inodes=0', 'huge=never'])):
         for place in range(len(good) + 1):
             done = daemon.ctl('create', '-', input=json.dumps(specs.oci(root, good[:place] + [bad] + good[place:])))
             if done.status == 0:  # nothing wrong with this one on this kernel
@@ -296,7 +308,8 @@ def side_by_side(daemon):
         done'''
     with open(f'{host.DIRECTORY}/side-by-side.json', 'w') as file:
         file.write(spec)
-    clients = [subprocess.Popen(['sh', '-c', script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(10)]
+    clients = [subprocess.Popen(['sh', '-c', script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True) for _ in range(10)]
     for client in clients:
         out, _ = client.communicate(timeout=120)
         equal(client.returncode, 0, out)
@@ -308,7 +321,8 @@ def side_by_side(daemon):
 def joined(daemon):
     ident = '66666666-2222-4333-8444-555555555555'
     spec = json.dumps(specs.oci(mounts=[specs.mount(f'/mnt/{i}') for i in range(200)]))
-    clients = [subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, 'create', '--id', ident, '-'], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    clients = [subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, 'create', '--id',
+            ident, '-'], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True) for _ in range(4)]
     for client in clients:
         client.stdin.write(spec)
@@ -337,8 +351,10 @@ def pipelined(daemon):
 def tree(daemon):
     pod = daemon.create(specs.oci(mounts=[specs.mount('/tmp'), specs.mount('/tmp/deeper')]), '--name', 'drawn')
     lines = daemon.ok('tree', 'drawn').splitlines()
-    depth = {key: next(line.index(key) for line in lines if f'{key} ' in line) for key in ('main:/', 'main:/tmp', 'main:/tmp/deeper')}
-    equal(depth['main:/'] < depth['main:/tmp'] < depth['main:/tmp/deeper'], True, f'indentation in\n{chr(10).join(lines)}')
+    depth = {key: next(line.index(key) for line in lines if f'{key} ' in line) for key in ('main:/', 'main:/tmp',
+            'main:/tmp/deeper')}
+    equal(depth['main:/'] < depth['main:/tmp'] < depth['main:/tmp/deeper'], True,
+            f'indentation in\n{chr(10).join(lines)}')
     contains(daemon.ok('tree'), 'drawn', 'the tree of all pods')
     daemon.ok('gc', pod)
 

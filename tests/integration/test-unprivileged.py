@@ -35,10 +35,12 @@ class Situation:
         return as_user(uid, lambda: str(bus.call(MANAGER, 'CreatePod', 'sa{sh}a{sv}', text, {}, {})[0]))
 
     def bind(self, source, target='/mnt', options=('bind',), uid=ALICE):
-        return as_user(uid, lambda: int(bus.call(MANAGER, 'Bind', 'sssa{sh}a{sv}', self.pod, source, target, {}, {'options': dbus.Array(options, signature='s')})))
+        return as_user(uid, lambda: int(bus.call(MANAGER, 'Bind', 'sssa{sh}a{sv}', self.pod, source, target, {},
+                {'options': dbus.Array(options, signature='s')})))
 
     def mount(self, *mounts, uid=ALICE):
-        return as_user(uid, lambda: [int(i) for i in bus.call(MANAGER, 'Mount', 'ssa{sh}a{sv}', self.pod, json.dumps(list(mounts)), {}, {})])
+        return as_user(uid, lambda: [int(i) for i in bus.call(MANAGER, 'Mount', 'ssa{sh}a{sv}', self.pod,
+                json.dumps(list(mounts)), {}, {})])
 
     def refused(self, function, *arguments, **more):
         """(name without prefix, text) of a call that must fail and change nothing."""
@@ -87,10 +89,11 @@ def unreachable(s):
     for source in (f'{secret}/file', f'{secret}/open'):
         equal(s.refused(s.bind, source)[0], 'SourceDenied', source)
     equal(s.refused(s.create, specs.oci(f'{secret}/open'))[0], 'SourceDenied', 'a root')
-    equal(s.refused(s.mount, specs.mount('/mnt', 'overlay', 'overlay', [f'lowerdir=/usr:{secret}/open']))[0], 'SourceDenied', 'a lower layer')
+    equal(s.refused(s.mount, specs.mount('/mnt', 'overlay', 'overlay', [f'lowerdir=/usr:{secret}/open']))[0],
+            'SourceDenied', 'a lower layer')
 
 
-@case('what lies hidden below a mount stays hidden: a clone that is not recursive is refused, a recursive one shows the mount')
+@case('what lies hidden below a mount stays hidden: only a recursive clone is made, which shows the mount')
 def hidden_below(s):
     data = specs.tree('covered', {'sub/hidden': 'hidden'}, owner=ALICE)
     subprocess.run(['mount', '-t', 'tmpfs', 'cover', f'{data}/sub'], check=True)
@@ -107,7 +110,8 @@ def hidden_below(s):
 def magic_links(s):
     sleeper = subprocess.Popen(['sleep', '600'], cwd='/root')
     try:
-        for link in (f'/proc/{sleeper.pid}/root', f'/proc/{sleeper.pid}/cwd', f'/proc/{sleeper.pid}/root/etc', '/proc/self/root', '/proc/1/root', '/proc/self/fd/0'):
+        for link in (f'/proc/{sleeper.pid}/root', f'/proc/{sleeper.pid}/cwd', f'/proc/{sleeper.pid}/root/etc',
+                '/proc/self/root', '/proc/1/root', '/proc/self/fd/0'):
             name, text = s.refused(s.bind, link)
             equal(name in ('SourceDenied', 'NoSuchSource'), True, f'{link}: {name}: {text}')
     finally:
@@ -125,10 +129,12 @@ def overlay_directories(s):
 
     def overlay(upper, work):
         return specs.mount('/mnt', 'overlay', 'overlay', [f'lowerdir={lower}', f'upperdir={upper}', f'workdir={work}'])
-    for upper, work in [(f'{other}/upper', f'{mine}/work'), (f'{mine}/upper', f'{other}/work'), (f'{mine}/upper', f'{mine}/full'), (f'{other}/upper', f'{other}/work')]:
+    for upper, work in [(f'{other}/upper', f'{mine}/work'), (f'{mine}/upper', f'{other}/work'),
+            (f'{mine}/upper', f'{mine}/full'), (f'{other}/upper', f'{other}/work')]:
         equal(s.refused(s.mount, overlay(upper, work))[0], 'SourceDenied', f'{upper}, {work}')
     options = [f'lowerdir={foreign}', f'upperdir={mine}/upper', f'workdir={mine}/work']
-    equal(s.refused(s.mount, specs.mount('/mnt', 'overlay', 'overlay', options))[0], 'SourceDenied', 'a lower layer of another')
+    equal(s.refused(s.mount, specs.mount('/mnt', 'overlay', 'overlay', options))[0], 'SourceDenied',
+            'a lower layer of another')
     s.mount(overlay(f'{mine}/upper', f'{mine}/work'))
     with open(f'{s.inside}/mnt/file') as file:
         equal(file.read(), 'lower', 'content')
@@ -145,14 +151,17 @@ def fds(s):
     def bind_fd(make):
         descriptor = make()
         number = descriptor if isinstance(descriptor, int) else descriptor.fileno()
-        return int(bus.call(MANAGER, 'Bind', 'sssa{sh}a{sv}', s.pod, 'fd:x', '/mnt', {'x': dbus.types.UnixFd(number)}, {}))
+        return int(bus.call(MANAGER, 'Bind', 'sssa{sh}a{sv}', s.pod, 'fd:x', '/mnt', {'x': dbus.types.UnixFd(number)},
+                {}))
     as_user(ALICE, bind_fd, lambda: os.open(data, os.O_PATH))
     equal(os.listdir(f'{s.inside}/mnt'), ['file'], 'the bound directory')
     as_user(ALICE, lambda: bus.call(MANAGER, 'Unmount', 'ssa{sv}', s.pod, '/mnt', {}) and None)
-    for label, make in [('socket', lambda: socket.socketpair()[0]), ('pipe', lambda: os.pipe()[0]), ('memfd', lambda: os.memfd_create('x')),
+    for label, make in [('socket', lambda: socket.socketpair()[0]), ('pipe', lambda: os.pipe()[0]),
+            ('memfd', lambda: os.memfd_create('x')),
                         ('pidfd', lambda: os.pidfd_open(os.getpid()))]:
         name, text = s.refused(lambda: as_user(ALICE, bind_fd, make))
-        equal(name in ('SourceDenied', 'InvalidArgs', 'InvalidTarget', 'NoSuchSource'), True, f'{label}: {name}: {text}')
+        equal(name in ('SourceDenied', 'InvalidArgs', 'InvalidTarget', 'NoSuchSource'), True,
+                f'{label}: {name}: {text}')
 
 
 @case('mount points are made in its own root only where it could have made them itself')
@@ -186,7 +195,8 @@ def quotas(s):
 
 @case('namespace-bound file systems of a stranger wait until the namespaces are named')
 def deferred(s):
-    pod = s.create(specs.oci(s.root, [specs.mount('/proc', 'proc', 'proc'), specs.mount('/sys', 'sysfs', 'sysfs', ['ro'])]))
+    pod = s.create(specs.oci(s.root, [specs.mount('/proc', 'proc', 'proc'),
+            specs.mount('/sys', 'sysfs', 'sysfs', ['ro'])]))
     inside = s.daemon.rootfs(pod)
     equal([point for point in host.mounts_below(inside)], [inside], 'mounts')
     mounts = s.daemon.mounts(pod)
@@ -248,10 +258,12 @@ def connections(s):
 
 @case('a uid 0 in a user namespace of its own is a stranger')
 def stranger_root(s):
-    program = ['unshare', '--user', '--map-root-user', f'{host.DIRECTORY}/bin/podmountctl', '--socket', s.daemon.socket, 'create', '-']
+    program = ['unshare', '--user', '--map-root-user', f'{host.DIRECTORY}/bin/podmountctl', '--socket', s.daemon.socket,
+            'create', '-']
     done = host.run(program, user=ALICE, input=json.dumps(specs.oci(s.root)))
     equal(done.status, 1, f'{done}')
-    done = host.run(['unshare', '--mount', f'{host.DIRECTORY}/bin/podmountctl', '--socket', s.daemon.socket, 'show', s.pod])
+    done = host.run(['unshare', '--mount', f'{host.DIRECTORY}/bin/podmountctl', '--socket', s.daemon.socket, 'show',
+            s.pod])
     equal(done.status, 1, f'root of another mount namespace sees a pod of another: {done}')
 
 

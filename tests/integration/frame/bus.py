@@ -67,7 +67,8 @@ class Bus:
 
     def start(self):
         with open(f'{self.directory}/log', 'ab') as log:
-            self.process = subprocess.Popen(['dbus-daemon', '--nofork', '--nopidfile', f'--config-file={self.directory}/bus.conf'], stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen(['dbus-daemon', '--nofork', '--nopidfile',
+                    f'--config-file={self.directory}/bus.conf'], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log)
         eventually(self.accepts, 'dbus-daemon accepts connections')
 
@@ -105,7 +106,8 @@ class Bus:
         except dbus.exceptions.DBusException:
             return False
 
-    def call(self, interface, method, signature, *arguments, path='/org/podmount1', destination='org.podmount1', timeout=30, connection=None):
+    def call(self, interface, method, signature, *arguments, path='/org/podmount1', destination='org.podmount1',
+            timeout=30, connection=None):
         own = connection or self.connect()
         try:
             return own.call_blocking(destination, path, interface, method, signature, arguments, timeout=timeout)

@@ -38,8 +38,10 @@ class Daemon:
             file.write(text)
 
     def command(self):
-        return [f'{host.DIRECTORY}/bin/podmountd', '--runtime-dir', self.runtime, '--state-dir', f'{self.directory}/state', '--config',
-                f'{self.directory}/podmountd.conf', '--user', host.FRONT_NAME, '--bus', 'system' if self.bus else 'none', '--log-level', 'debug']
+        return [f'{host.DIRECTORY}/bin/podmountd', '--runtime-dir', self.runtime, '--state-dir',
+                f'{self.directory}/state', '--config',
+                f'{self.directory}/podmountd.conf', '--user', host.FRONT_NAME, '--bus',
+                'system' if self.bus else 'none', '--log-level', 'debug']
 
     def environment(self):
         environment = dict(os.environ)
@@ -49,7 +51,8 @@ class Daemon:
     def launch(self):
         """Starts the process without waiting for it."""
         with open(self.log_path, 'ab') as log:
-            self.process = subprocess.Popen(self.command(), env=self.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.command(), env=self.environment(), stdin=subprocess.DEVNULL,
+                    stdout=log, stderr=log)
 
     def start(self):
         self.launch()
@@ -114,7 +117,8 @@ class Daemon:
     # podmountctl
     def ctl(self, *words, user=0, over_bus=False, check=False, **more):
         where = [] if over_bus else ['--socket', self.socket]
-        done = host.run([f'{host.DIRECTORY}/bin/podmountctl'] + where + [str(word) for word in words], user=user, env=self.environment(), **more)
+        done = host.run([f'{host.DIRECTORY}/bin/podmountctl'] + where + [str(word) for word in words], user=user,
+                env=self.environment(), **more)
         if check and done.status != 0:
             raise AssertionError(f'podmountctl {" ".join(map(str, words))}: {done}')
         return done

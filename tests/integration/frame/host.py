@@ -76,8 +76,10 @@ def run(argv, user=0, input=None, fds=(), cwd=None, env=None, timeout=60):
     """Runs a program to its end."""
     if user:
         argv = ['setpriv', f'--reuid={user}', f'--regid={user}', '--clear-groups', '--inh-caps=-all'] + list(argv)
-    process = subprocess.run(argv, input=input, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=None if input is not None else
-                             subprocess.DEVNULL, pass_fds=fds, cwd=cwd, env=env, timeout=timeout, text=True, errors='surrogateescape')
+    process = subprocess.run(argv, input=input, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=None if input is not None else
+                             subprocess.DEVNULL, pass_fds=fds, cwd=cwd, env=env, timeout=timeout, text=True,
+                             errors='surrogateescape')
     return Done(process)
 
 
@@ -92,7 +94,8 @@ def as_user(uid, function, *arguments):
                 drop_to(uid)
             result = ('ok', function(*arguments))
         except BaseException as error:
-            result = ('error', (getattr(error, 'get_dbus_name', lambda: type(error).__name__)(), str(error), traceback.format_exc()))
+            result = ('error', (getattr(error, 'get_dbus_name', lambda: type(error).__name__)(), str(error),
+                    traceback.format_exc()))
         with os.fdopen(write_end, 'wb') as file:
             pickle.dump(result, file)
         os._exit(0)

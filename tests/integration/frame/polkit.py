@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A polkit authority that answers what the test says: a process of its own that owns org.freedesktop.PolicyKit1.
 
-Answers: yes, no, challenge (asks for interaction), hang (never answers), error (fails the call), die (exits on the call).
+Answers: yes, no, challenge (asks for interaction), hang (never answers), error (fails the call), die (exits).
 """
 
 import json
@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 
-NAME, PATH, INTERFACE = 'org.freedesktop.PolicyKit1', '/org/freedesktop/PolicyKit1/Authority', 'org.freedesktop.PolicyKit1.Authority'
+NAME, PATH = 'org.freedesktop.PolicyKit1', '/org/freedesktop/PolicyKit1/Authority'
+INTERFACE = 'org.freedesktop.PolicyKit1.Authority'
 
 
 class Polkit:
@@ -23,7 +24,8 @@ class Polkit:
         with open(self.calls_path(), 'w'):
             pass
         environment = dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=bus.address)
-        self.process = subprocess.Popen([sys.executable, '-m', 'frame.polkit', self.directory], env=environment, stdin=subprocess.DEVNULL)
+        self.process = subprocess.Popen([sys.executable, '-m', 'frame.polkit', self.directory], env=environment,
+                stdin=subprocess.DEVNULL)
         eventually(lambda: bus.has_owner(NAME), 'the mock polkit has its name')
 
     def calls_path(self):
@@ -61,11 +63,13 @@ def main(directory):
     from gi.repository import GLib
 
     class Authority(dbus.service.Object):
-        @dbus.service.method(INTERFACE, in_signature='(sa{sv})sa{ss}us', out_signature='(bba{ss})', async_callbacks=('reply', 'fail'))
+        @dbus.service.method(INTERFACE, in_signature='(sa{sv})sa{ss}us', out_signature='(bba{ss})',
+                async_callbacks=('reply', 'fail'))
         def CheckAuthorization(self, subject, action, details, flags, cancellation, reply, fail):
             with open(f'{directory}/polkit-calls', 'a') as file:
                 subject_details = {str(key): str(value) for key, value in subject[1].items()}
-                file.write(json.dumps({'subject': [str(subject[0]), subject_details], 'action': str(action), 'flags': int(flags),
+                file.write(json.dumps({'subject': [str(subject[0]), subject_details], 'action': str(action),
+                        'flags': int(flags),
                                        'details': {str(key): str(value) for key, value in details.items()}}) + '\n')
             with open(f'{directory}/polkit-answer') as file:
                 word = file.read()

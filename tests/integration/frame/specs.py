@@ -66,7 +66,8 @@ def oci(root=None, mounts=(), readonly=False):
 
 def podmount(containers, name=None):
     """podmount's own format: {container: (root, readonly, mounts)}."""
-    spec = {'podmount': 1, 'containers': [{'name': key, 'root': {'path': root, 'readonly': readonly}, 'mounts': list(mounts)}
+    spec = {'podmount': 1, 'containers': [{'name': key, 'root': {'path': root, 'readonly': readonly},
+            'mounts': list(mounts)}
                                           for key, (root, readonly, mounts) in containers.items()]}
     if name:
         spec['name'] = name
