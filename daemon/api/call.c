@@ -20,6 +20,8 @@ static int decode(struct request *request, struct failure *f) {
         return decode_arguments(request->message, request->method->in, request->method->keys, &request->arguments, f);
 }
 
+enum { LISTS_UNREAD_MAX = 8 /* long answers that a connection of the private socket may leave unread; see listener.c, too */ };
+
 static void sent(struct request *request, int r) {
         if (r < 0 && !request->peer->gone)
                 (void) log_errno(LOG_WARNING, r, "cannot answer a call of %s", request->method->member);
@@ -33,10 +35,34 @@ static void fail(struct request *request, const struct failure *f) {
         sent(request, sd_bus_reply_method_errorf(request->message, name, "%s", f->text ? f->text : "podmountd is short of memory"));
 }
 
+/* Answers that change nothing can be had for the asking, of a size that a short call chooses: whoever does not read them
+ * gets no more of them into our memory. */
+static int check_unread(struct request *request, struct failure *f) {
+        struct peer *peer = request->peer;
+        uint64_t n = 0;
+
+        if (peer->caller.transport != CALLER_SOCKET || peer->gone || !request->method->encode ||
+            (request->method->changes && !request->arguments.dry_run))
+                return 0;
+        if (sd_bus_get_n_queued_write(peer->bus, &n) >= 0 && n == 0)
+                peer->n_lists = 0;
+        if (peer->n_lists >= LISTS_UNREAD_MAX)
+                return failure_set(f, FAILURE_QUOTA_EXCEEDED,
+                                   "%u answers to this connection wait to be read: read them before asking more", peer->n_lists);
+        peer->n_lists++;
+        return 0;
+}
+
 static void reply(struct request *request) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        int r = sd_bus_message_new_method_return(request->message, &m);
+        _cleanup_failure_ struct failure unread = FAILURE_INIT;
+        int r;
 
+        if (check_unread(request, &unread) != 0) {
+                fail(request, &unread);
+                return;
+        }
+        r = sd_bus_message_new_method_return(request->message, &m);
         if (r >= 0 && request->method->encode)
                 r = request->method->encode(request, m);
         if (r < 0) {

@@ -7,13 +7,18 @@
 #include "api/dispatch.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "api/audit.h"
 #include "api/authorise.h"
 #include "api/identify.h"
+#include "spec/spec.h"
 #include "util/log.h"
 
-enum { RETRY_INTERVAL_US = 500 * 1000 /* between two tries of a collection that waits for holders */ };
+enum {
+        RETRY_INTERVAL_US = 500 * 1000, /* between two tries of a collection that waits for holders */
+        STRANGER_REQUESTS_MAX = 64,     /* of one connection, while it is not known who is at its end */
+};
 
 static void run(struct request *request);
 
@@ -45,6 +50,16 @@ static int on_timeout(sd_event_source *source _unused_, uint64_t usec _unused_, 
         return 0;
 }
 
+/* A document past the limit is refused here, before the request waits for anybody with it in memory. */
+static int check_size(const struct request *request, struct failure *f) {
+        uint64_t size_max = request->api->settings->spec_size_max;
+        const char *text = request->arguments.text;
+        _cleanup_(spec_freep) struct spec *spec = NULL;
+        size_t size = text ? strlen(text) : 0;
+
+        return size > size_max ? spec_parse(text, size, size_max, &spec, f) : 0;
+}
+
 /* 2 decode: types, sizes, fds; touches no state. */
 static int station_decode(struct request *request, struct failure *f) {
         int r;
@@ -52,6 +67,8 @@ static int station_decode(struct request *request, struct failure *f) {
         arguments_done(&request->arguments);
         request->pod = NULL;
         r = request->transport->decode(request, f);
+        if (r == 0)
+                r = check_size(request, f);
         if (r != 0 || request->arguments.timeout_us == 0 || request->arguments.timeout_us == UINT64_MAX || request->timeout)
                 return r;
         r = sd_event_add_time_relative(request->api->event, &request->timeout, CLOCK_MONOTONIC, request->arguments.timeout_us, 1000,
@@ -61,6 +78,22 @@ static int station_decode(struct request *request, struct failure *f) {
         return r < 0 ? log_errno(LOG_ERR, r, "cannot arm the timeout of a request") : 0;
 }
 
+/* Nobody is charged for requests whose caller is not known yet; they are few, however long an executor takes to look. */
+static int check_strangers(const struct request *request, struct failure *f) {
+        const struct caller *caller = &request->peer->caller;
+        size_t n = 0;
+
+        if (caller->transport == CALLER_SOCKET && caller->uid == 0)
+                return DISPATCH_WAIT;
+        for (const struct request *other = request->api->requests; other; other = other->next)
+                n += other->peer == request->peer && other->waiting && other->station == STATION_IDENTIFY;
+        if (n < STRANGER_REQUESTS_MAX)
+                return DISPATCH_WAIT;
+        return failure_set(f, FAILURE_QUOTA_EXCEEDED,
+                           "%d calls of this connection wait for podmountd to learn who makes them: wait for the first answer before asking more",
+                           STRANGER_REQUESTS_MAX);
+}
+
 /* 3 identify: who calls, from the transport and an executor, never from the arguments. */
 static int station_identify(struct request *request, struct failure *f) {
         int r = identify_begin(request->peer);
@@ -68,7 +101,7 @@ static int station_identify(struct request *request, struct failure *f) {
         if (r < 0)
                 return r;
         if (request->peer->identity != PEER_KNOWN)
-                return DISPATCH_WAIT;
+                return check_strangers(request, f);
         return request_charge(request, f);
 }
 

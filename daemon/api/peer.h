@@ -23,6 +23,7 @@ struct peer {
         enum peer_identity identity;
         bool subscribed;
         bool gone;                /* the connection is; its requests go on without it */
+        unsigned n_lists;         /* socket: long answers sent since it had last read everything */
         int pidfd;                /* of the caller's process, -1 if it has none */
         sd_bus_slot *watch_slot;  /* bus: NameOwnerChanged of the name */
         sd_bus_slot *call_slot;   /* bus: the question that is out */

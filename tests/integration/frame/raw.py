@@ -6,15 +6,20 @@ import struct
 
 from frame.daemon import MANAGER, PATH
 
-HANDSHAKE = b'\0AUTH EXTERNAL ' + b'0'.hex().encode() + b'\r\nNEGOTIATE_UNIX_FD\r\nBEGIN\r\n'
+
+def handshake(uid=0):
+    return b'\0AUTH EXTERNAL ' + str(uid).encode().hex().encode() + b'\r\nNEGOTIATE_UNIX_FD\r\nBEGIN\r\n'
 
 
-def raw_connection(path):
-    """A connection after the handshake, to send bytes of one's own."""
+HANDSHAKE = handshake()
+
+
+def raw_connection(path, uid=0):
+    """A connection of this user after the handshake, to send bytes of one's own."""
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(path)
     connection.settimeout(10)
-    connection.sendall(HANDSHAKE)
+    connection.sendall(handshake(uid))
     data = b''
     while data.count(b'\r\n') < 2:
         data += connection.recv(4096)
