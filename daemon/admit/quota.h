@@ -18,3 +18,7 @@ struct quota_use {
 /* FAILURE_QUOTA_EXCEEDED naming the limit, what is used and what was asked for. */
 int quota_check(const struct settings *settings, const struct caller *caller, const struct quota_use *use,
                 uint32_t new_pods, uint32_t new_mounts, struct failure *f);
+
+/* How many mounts recursive clones may bring along beside `new_mounts` that passed: they are known only when they are
+ * made, and charged as if they were all used until then. So it is a share of what is left, and another call has some. */
+uint32_t quota_brought(const struct settings *settings, const struct quota_use *use, uint32_t new_mounts);

@@ -18,6 +18,8 @@ int hand_bind(struct run *run, size_t step) {
                 r = target_open(run, step, !directory, &target);
         if (r == 0)
                 r = run_attach(run, step, &mount, target);
+        if (r == 0 && run->tree < 0)
+                r = source_count(run, run->hands[step].mount, 0);
         run->hands[step].source = close_fd(run->hands[step].source);
         return r;
 }

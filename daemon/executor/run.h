@@ -50,6 +50,8 @@ struct run {
         bool staged;           /* the tree is attached in the staging directory */
         bool published;        /* …at pods/<uuid> */
         bool made_pod_directory;
+        uint32_t brought; /* mounts that clones have brought along, unless root's… */
+        bool brought_unknown; /* …and more with a detached mount, which tells of none until it is attached */
         uint64_t plain;  /* the last mount found to be neither proc nor sysfs; 0: none yet */
         char *root_name; /* the container whose root was last looked up… */
         int root_fd;     /* …and that */

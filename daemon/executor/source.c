@@ -161,8 +161,15 @@ static int hidden(struct run *run, const struct step *step, const char *what) {
         return run_fail(run, FAILURE_SOURCE_DENIED, 0, "source %s has %s", source_name(&step->source), what);
 }
 
-/* What the caller would get to see that is covered now. */
-static int check_hidden(struct run *run, size_t i, int source, bool recursive) {
+static int too_many(struct run *run) {
+        return run_fail(run, FAILURE_QUOTA_EXCEEDED, 0,
+                "mounts that recursive binds bring along: more than %" PRIu32 ", this call's share of what is left to the "
+                "caller; bind single directories, or collect pods with podmountctl gc",
+                run->job->caller.brought_max);
+}
+
+/* What the caller would get to see that is covered now; and how many mounts come along. */
+static int check_below(struct run *run, size_t i, int source, bool recursive) {
         const struct step *step = &run->job->steps[i];
         struct submounts below;
         bool directory;
@@ -178,7 +185,21 @@ static int check_hidden(struct run *run, size_t i, int source, bool recursive) {
         if (recursive && below.unbindable)
                 return hidden(
                         run, step, "an unbindable mount below it, and a copy without it would show what it hides");
-        return 0;
+        if (recursive && __builtin_add_overflow(run->brought, below.n, &run->brought))
+                return too_many(run);
+        return run->brought > run->job->caller.brought_max ? too_many(run) : 0;
+}
+
+int source_count(struct run *run, int top, size_t own) {
+        struct submounts below;
+        int r;
+
+        if (!run->brought_unknown)
+                return 0;
+        r = submounts_read(top, run->executor->features.statmount, &below);
+        if (r < 0)
+                return r;
+        return below.n > own + run->job->caller.brought_max ? too_many(run) : 0;
 }
 
 static int clone_failed(struct run *run, const struct step *step, int r) {
@@ -228,6 +249,7 @@ int source_clone(struct run *run, size_t i, int *ret_mount, bool *ret_recursive)
                 attached = r;
         }
         if (!attached) {
+                run->brought_unknown = !run->job->caller.root;
                 *ret_recursive = true;
                 return clone_detached(run, step, fd, ret_mount);
         }
@@ -236,7 +258,7 @@ int source_clone(struct run *run, size_t i, int *ret_mount, bool *ret_recursive)
                 return clone_failed(run, step, mount);
         /* Looked at after the clone: what is not covered now was not hidden from the caller. */
         if (!run->job->caller.root) {
-                r = check_hidden(run, i, fd, recursive);
+                r = check_below(run, i, fd, recursive);
                 if (r != 0) {
                         (void) close_fd(mount);
                         return r;

@@ -24,6 +24,10 @@ int source_is_directory(struct run *run, size_t step, bool *ret);
  * *ret_recursive: mounts below came along. */
 int source_clone(struct run *run, size_t step, int *ret_mount, bool *ret_recursive);
 
+/* Counts what detached mounts have brought along, now that they are attached with `top`, an fd of theirs or of the tree
+ * that has `own` mounts of the job's besides. FAILURE_QUOTA_EXCEEDED past the caller's limit. */
+int source_count(struct run *run, int top, size_t own);
+
 /* Whether the caller may have this directory as a layer of an overlay, which shows nothing of what is mounted
  * below it. */
 int source_check_layer(struct run *run, const struct step_source *source, int fd);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "executor/run.h"
+#include "executor/source.h"
 #include "executor/staging.h"
 #include "kernel/fscontext.h"
 #include "kernel/identity.h"
@@ -115,5 +116,6 @@ int hand_publish(struct run *run, size_t i _unused_) {
         if (r < 0)
                 return run_fail(run, FAILURE_MOUNT_FAILED, -r, "attaching pod %s at its place failed", run->job->uuid);
         run->published = true;
-        return settle_all(run);
+        r = source_count(run, run->tree, run->job->n_steps);
+        return r != 0 ? r : settle_all(run);
 }

@@ -46,6 +46,7 @@ static void scan_take(struct scan *scan, uint64_t key, uint64_t parent, const ch
                 return;
         if (key == scan->key)
                 return;
+        scan->found.n++;
         if (parent == scan->key)
                 scan->found.children = true;
         if (unbindable)

@@ -238,6 +238,7 @@ int job_encode(const struct job *job, uint8_t **ret, size_t *ret_size) {
         wire_put_u8(&writer, job->caller.root);
         wire_put_u32(&writer, job->caller.uid);
         wire_put_u32(&writer, job->caller.gid);
+        wire_put_u32(&writer, job->caller.brought_max);
         wire_put_count(&writer, job->caller.n_groups);
         for (size_t i = 0; i < job->caller.n_groups; i++)
                 wire_put_u32(&writer, job->caller.groups[i]);
@@ -372,6 +373,7 @@ static void take_caller(struct wire_reader *reader, struct job_caller *ret) {
         ret->root = wire_take_bool(reader);
         ret->uid = wire_take_u32(reader);
         ret->gid = wire_take_u32(reader);
+        ret->brought_max = wire_take_u32(reader);
         n = wire_take_count(reader, JOB_GROUPS_MAX, sizeof(uint32_t));
         if (n == 0)
                 return;

@@ -25,7 +25,8 @@ int make_job(const struct plan_pod *pod, struct job **ret) {
         if (pod->caller) {
                 const struct job_caller *from = pod->caller;
 
-                job->caller = (struct job_caller) {.root = from->root, .uid = from->uid, .gid = from->gid};
+                job->caller = (struct job_caller) {.root = from->root, .uid = from->uid, .gid = from->gid,
+                        .brought_max = from->brought_max};
                 if (from->n_groups > 0) {
                         job->caller.groups = reallocarray(NULL, from->n_groups, sizeof(*from->groups));
                         if (!job->caller.groups)

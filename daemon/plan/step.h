@@ -112,6 +112,7 @@ struct job_caller {
         gid_t gid;
         gid_t *groups;
         size_t n_groups;
+        uint32_t brought_max; /* mounts that clones may bring along in this job, unless root's */
 };
 
 struct job {

@@ -99,10 +99,14 @@ static int check_quota(struct operation *operation, struct failure *f) {
                 .mounts_of_namespace = table_size(operation->pods->table),
                 .mounts_max = operation->pods->mounts_max,
         };
+        int r;
 
         if (!caller_is_root(&operation->caller))
                 use.pods_of_user = pods_count_of(operation->pods, operation->caller.uid, &use.mounts_of_user);
-        return quota_check(operation->pods->settings, &operation->caller, &use, 1, operation->new_mounts, f);
+        r = quota_check(operation->pods->settings, &operation->caller, &use, 1, operation->new_mounts, f);
+        if (r == 0)
+                operation_reserve(operation, &use);
+        return r;
 }
 
 static int validate(struct operation *operation, struct failure *f) {

@@ -6,6 +6,7 @@
  * struct of its own that begins with this one, and a class of functions.
  */
 
+#include "admit/quota.h"
 #include "executor/intent.h"
 #include "plan/plan.h"
 #include "pod/operation.h"
@@ -58,7 +59,8 @@ struct operation {
         unsigned tries;        /* that ended busy or lost */
         bool undoing;
         struct failure cause;  /* what the undo is for */
-        uint32_t new_mounts;   /* that it will add to the record: counted against quotas already */
+        uint32_t new_mounts;   /* that it will add to the record: counted against quotas already… */
+        uint32_t brought_max;  /* …with these, which recursive clones may bring along */
 
         uint64_t *ids;
         size_t n_ids;
@@ -77,6 +79,8 @@ int operation_new(const struct operation_class *class, size_t size, struct pods 
                   struct pod *pod, const char *uuid, const struct operation_fds *fds, struct operation **ret,
                   struct failure *f);
 
+/* After quota_check(): charges what recursive clones may bring along, until it is known. */
+void operation_reserve(struct operation *operation, const struct quota_use *use);
 /* The plan's view of the pod; points into the operation. Gives the operation its job id unless `dry`. */
 void operation_plan_pod(struct operation *operation, bool dry, struct job_caller *caller, struct plan_pod *ret);
 /* What the executors said went wrong, with the JSON pointer of the mount that it concerns (`wanted` may be NULL). */

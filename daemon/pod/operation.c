@@ -135,6 +135,13 @@ int operation_intend(struct operation *operation, struct failure *f) {
         return r;
 }
 
+void operation_reserve(struct operation *operation, const struct quota_use *use) {
+        if (caller_is_root(&operation->caller))
+                return;
+        operation->brought_max = quota_brought(operation->pods->settings, use, operation->new_mounts);
+        operation->new_mounts += operation->brought_max;
+}
+
 void operation_plan_pod(struct operation *operation, bool dry, struct job_caller *caller, struct plan_pod *ret) {
         const struct record_pod *record = operation->pod ? operation->pod->record : NULL;
 
@@ -146,6 +153,7 @@ void operation_plan_pod(struct operation *operation, bool dry, struct job_caller
                 .gid = operation->caller.gid,
                 .groups = operation->caller.groups,
                 .n_groups = operation->caller.n_groups,
+                .brought_max = operation->brought_max,
         };
         *ret = (struct plan_pod) {
                 .job = operation->job_id,

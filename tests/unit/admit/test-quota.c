@@ -83,4 +83,30 @@ START_TEST(test_headroom) {
 }
 END_TEST
 
-UNIT_MAIN("quota", test_pods_of_user, test_mounts, test_headroom)
+/* The share of what is left, never more than that. */
+START_TEST(test_brought) {
+        struct quota_use use = {.mounts_of_namespace = 1000, .mounts_max = 100000};
+
+        limits();
+        settings.mounts_per_user = 64000;
+        settings.mounts_per_pod = 64000;
+        ck_assert_uint_eq(quota_brought(&settings, &use, 0), 1000);
+        use.mounts_of_user = 63900;
+        ck_assert_uint_eq(quota_brought(&settings, &use, 10), 16);
+        ck_assert_uint_eq(quota_brought(&settings, &use, 95), 5);
+        ck_assert_uint_eq(quota_brought(&settings, &use, 100), 0);
+        ck_assert_uint_eq(quota_brought(&settings, &use, UINT32_MAX), 0);
+        use.mounts_of_user = 0;
+        use.mounts_of_pod = 63990;
+        ck_assert_uint_eq(quota_brought(&settings, &use, 1), 9);
+        use.mounts_of_pod = 0;
+        use.mounts_of_namespace = 94998;
+        ck_assert_uint_eq(quota_brought(&settings, &use, 1), 1);
+        use.mounts_of_namespace = 99999;
+        ck_assert_uint_eq(quota_brought(&settings, &use, 1), 0);
+        use.mounts_max = 0; /* unknown */
+        ck_assert_uint_eq(quota_brought(&settings, &use, 0), 1000);
+}
+END_TEST
+
+UNIT_MAIN("quota", test_pods_of_user, test_mounts, test_headroom, test_brought)

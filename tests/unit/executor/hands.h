@@ -61,7 +61,7 @@ static struct job *new_job(bool root) {
         job->id = id++;
         strcpy(job->uuid, UUID);
         job->owner = job->owner_group = CALLER;
-        job->caller = (struct job_caller){.root = root, .uid = root ? 0 : CALLER, .gid = root ? 0 : CALLER};
+        job->caller = (struct job_caller){.root = root, .uid = root ? 0 : CALLER, .gid = root ? 0 : CALLER, .brought_max = 2};
         ck_assert_int_eq(strv_append(&job->containers, "main"), 0);
         return job;
 }

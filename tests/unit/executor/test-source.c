@@ -329,5 +329,40 @@ START_TEST(test_kernel_words) {
 }
 END_TEST
 
-UNIT_MAIN("source", test_reach, test_hidden, test_hidden_mountinfo, test_restrictions_stay, test_plain_fds,
+/* A recursive clone brings mounts along that no spec names: anyone but root has a limit of them for a whole job. */
+START_TEST(test_brought) {
+        struct job *job;
+        int tree;
+
+        if (!begin())
+                return;
+        for (int i = 0; i < 3; i++) {
+                char path[] = "/tmp/src/0";
+
+                path[sizeof(path) - 2] += (char) i;
+                make_directory(path);
+                ck_assert_int_eq(mount("nested", path, "tmpfs", 0, NULL), 0);
+        }
+        for (int way = 0; way < 2; way++) {
+                executor.features.statmount &= way == 0;
+                ck_assert_refused(FAILURE_QUOTA_EXCEEDED, "more than 2", bind_path(false, "/tmp/src", STEP_RECURSIVE));
+                ck_assert_bound(bind_path(true, "/tmp/src", STEP_RECURSIVE));
+                undo_data();
+                tree = open_tree(AT_FDCWD, "/tmp/src", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+                ck_assert_int_ge(tree, 0);
+                ck_assert_refused(FAILURE_QUOTA_EXCEEDED, "more than 2", bind_fd(false, tree, STEP_RECURSIVE));
+                (void) close_fd(tree);
+        }
+        ck_assert_int_eq(umount2("/tmp/src/0", 0), 0);
+        ck_assert_bound(bind_path(false, "/tmp/src", STEP_RECURSIVE));
+        ck_assert_uint_eq(namespace_count(ROOTFS "/data"), 3);
+        undo_data();
+        job = new_job(false);
+        add_bind(job, "/tmp/src", "/data")->flags = STEP_RECURSIVE;
+        add_bind(job, "/tmp/src", "/etc")->flags = STEP_RECURSIVE;
+        ck_assert_refused(FAILURE_QUOTA_EXCEEDED, "more than 2", run(job));
+}
+END_TEST
+
+UNIT_MAIN("source", test_reach, test_hidden, test_brought, test_hidden_mountinfo, test_restrictions_stay, test_plain_fds,
         test_detached_fds, test_wrong_fds, test_foreign_fd, test_overlay, test_kernel_words)

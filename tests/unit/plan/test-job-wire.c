@@ -67,7 +67,8 @@ static struct job *example(void) {
         job->owner = 1000;
         job->owner_group = 1001;
         job->n_fds = 3;
-        job->caller = (struct job_caller) {.uid = 1000, .gid = 1001, .groups = calloc(3, sizeof(gid_t)), .n_groups = 3};
+        job->caller = (struct job_caller) {.uid = 1000, .gid = 1001, .groups = calloc(3, sizeof(gid_t)), .n_groups = 3,
+                .brought_max = 1002};
         job->caller.groups[0] = 4;
         job->caller.groups[2] = UINT32_MAX - 1;
         ck_assert_int_eq(strv_append(&job->containers, "main"), 0);
@@ -148,6 +149,7 @@ START_TEST(test_identity) {
         ck_assert_uint_eq(back->owner_group, 1001);
         ck_assert_uint_eq(back->caller.n_groups, 3);
         ck_assert_uint_eq(back->caller.groups[2], UINT32_MAX - 1);
+        ck_assert_uint_eq(back->caller.brought_max, 1002);
         ck_assert(!back->caller.root);
         ck_assert_str_eq(back->containers[1], "second.one");
         ck_assert_ptr_null(back->containers[2]);
