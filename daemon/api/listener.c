@@ -133,6 +133,13 @@ static uint32_t count_connections(const struct listener *listener, uid_t uid) {
         return n;
 }
 
+/* The fds of a message that sd-bus cannot make sense of (another number than its header says is enough) stay open for good,
+ * as of libsystemd 252: a few hundred such messages, and we have no fd left. Over this socket nobody but root can call
+ * anything that takes fds; a bus checks the messages of the others. */
+static bool takes_fds(const struct connection *connection) {
+        return connection->peer->caller.uid == 0;
+}
+
 /* Makes sd-bus serve the connection. The fd is taken over on success. */
 static int start_bus(sd_bus *bus, int fd, struct connection *connection, sd_event *event) {
         sd_id128_t id;
@@ -143,7 +150,7 @@ static int start_bus(sd_bus *bus, int fd, struct connection *connection, sd_even
         if (r >= 0)
                 r = sd_bus_set_server(bus, true, id);
         if (r >= 0)
-                r = sd_bus_negotiate_fds(bus, true);
+                r = sd_bus_negotiate_fds(bus, takes_fds(connection));
         if (r >= 0)
                 r = sd_bus_add_fallback(bus, NULL, "/", on_call, connection);
         if (r >= 0)

@@ -17,7 +17,7 @@ from frame.daemon import MANAGER, Daemon
 from frame.host import ALICE, UserError, as_user
 from frame.polkit import Polkit
 from frame.raw import marshal, raw_connection
-from frame.tap import case, equal
+from frame.tap import case, equal, eventually
 
 bus = None
 CONFIG = '[Limits]\nMountsPerUser=3000\nMountsPerPod=3000\n'
@@ -152,6 +152,26 @@ def growth(s):
     equal(len(counts) > 2 and counts[-1] <= 100, True, f'mounts after each bind: {counts}')
     done = s.daemon.ok('bind', s.pod, s.inside, '/data', '-o', 'rbind')
     equal(done.strip().isdigit(), True, 'what root binds')
+
+
+@case('fds that come with noise, with too few or too many words for them, or that are left behind, are closed')
+def left_behind(s):
+    etc = os.open('/etc', os.O_PATH)
+    call = marshal(b'\0' * 16, member='GetPod', signature='s', fds=1)
+    broken = bytearray(call)
+    broken[20] = 255
+    s.descriptors()
+    before = s.descriptors()
+
+    def attack():
+        for data, n in [(call, 1), (call, 5), (call, 0), (call[:40], 5), (call[:8], 3), (bytes(broken), 2), (b'x' * 100, 3)]:
+            for _ in range(20):
+                connection = raw_connection(s.daemon.socket, ALICE)
+                socket.send_fds(connection, [data], [etc] * n)
+                connection.close()
+    as_user(ALICE, attack)
+    s.daemon.ok('status')
+    eventually(lambda: s.descriptors()[0] <= before[0] + 1, f'no fd is left open: {before} before, {s.descriptors()} after')
 
 
 if __name__ == '__main__':
