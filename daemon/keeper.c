@@ -394,7 +394,7 @@ static int prepare(struct keeper *keeper) {
         r = runtime_prepare(keeper->options->runtime_dir, keeper->uid, keeper->gid, keeper->n_executors, &keeper->runtime);
         if (r < 0)
                 return r;
-        r = watch_open(&keeper->watch);
+        r = watch_open(WATCH_MOUNTINFO, false, &keeper->watch);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "cannot watch the mount table");
         r = find_features(keeper);

@@ -1,36 +1,69 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The watch over the mount table by poll(2) on mountinfo.
+ * The watch over the mount table: poll(2) on mountinfo, and fanotify(7) where the kernel notifies of mounts.
  *
- * The kernel remembers for each open file which change it reported last, and any poll of the file counts as the report,
- * the one inside epoll_wait(2) too. So the fd that sits in the event loop cannot be asked a second time: it only wakes
- * the loop, and watch_take() asks a file of its own.
+ * The kernel remembers for each open file of mountinfo which change it reported last, and any poll of the file counts
+ * as the report, the one inside epoll_wait(2) too. So the fd that sits in the event loop cannot be asked a second
+ * time: it only wakes the loop, and watch_take() asks a file of its own.
  */
 
 #include <fcntl.h>
 #include <poll.h>
+#include <string.h>
+#include <sys/fanotify.h>
 
+#include "kernel/syscalls.h"
 #include "kernel/watch.h"
 #include "util/log.h"
 
 struct watch {
-        int wake_fd;  /* in the caller's event loop */
-        int table_fd; /* polled by watch_take(), read by mountinfo_read() */
+        enum watch_tracking tracking;
+        int wake_fd;   /* in the caller's event loop */
+        int table_fd;  /* polled by watch_take(), read by mountinfo_read() */
+        int events_fd; /* the fanotify group, or -1 */
 };
 
-int watch_open(struct watch **ret) {
+/* A queue without limit: trees of more mounts than the default of 16,384 events are ordinary, and what overflows
+ * costs a listing of everything. */
+static int open_group(bool limited) {
+        _cleanup_close_ int group = -1, namespace = -1;
+
+        group = fanotify_init(
+                FAN_CLASS_NOTIF | FAN_REPORT_MNT | FAN_NONBLOCK | FAN_CLOEXEC | (limited ? 0 : FAN_UNLIMITED_QUEUE), 0);
+        if (group < 0)
+                return -errno;
+        namespace = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+        if (namespace < 0)
+                return -errno;
+        if (fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_MNTNS, FAN_MNT_ATTACH | FAN_MNT_DETACH, namespace, NULL) < 0)
+                return -errno;
+        return TAKE_FD(group);
+}
+
+bool watch_probe(void) {
+        _cleanup_close_ int group = open_group(false);
+
+        return group >= 0;
+}
+
+int watch_open(enum watch_tracking tracking, bool limited, struct watch **ret) {
         _cleanup_(watch_freep) struct watch *watch = malloc(sizeof(*watch));
 
         if (!watch)
                 return log_oom();
-        *watch = (struct watch){.wake_fd = -1, .table_fd = -1};
+        *watch = (struct watch){.tracking = tracking, .wake_fd = -1, .table_fd = -1, .events_fd = -1};
         watch->wake_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC | O_NOCTTY);
         if (watch->wake_fd < 0)
                 return log_errno(LOG_ERR, errno, "open /proc/self/mountinfo");
         watch->table_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC | O_NOCTTY);
         if (watch->table_fd < 0)
                 return log_errno(LOG_ERR, errno, "open /proc/self/mountinfo");
+        if (tracking == WATCH_FANOTIFY) {
+                watch->events_fd = open_group(limited);
+                if (watch->events_fd < 0)
+                        return log_errno(LOG_ERR, watch->events_fd, "ask for notifications of mounts");
+        }
         *ret = TAKE_PTR(watch);
         return 0;
 }
@@ -40,6 +73,7 @@ struct watch *watch_free(struct watch *watch) {
                 return NULL;
         (void) close_fd(watch->wake_fd);
         (void) close_fd(watch->table_fd);
+        (void) close_fd(watch->events_fd);
         free(watch);
         return NULL;
 }
@@ -48,13 +82,16 @@ int watch_fd(const struct watch *watch) {
         return watch->wake_fd;
 }
 
+int watch_events_fd(const struct watch *watch) {
+        return watch->events_fd;
+}
+
 int watch_mountinfo_fd(const struct watch *watch) {
         return watch->table_fd;
 }
 
 enum watch_tracking watch_tracking(const struct watch *watch) {
-        (void) watch; /* there is one way so far, and it works on every kernel */
-        return WATCH_MOUNTINFO;
+        return watch->tracking;
 }
 
 const char *watch_tracking_name(enum watch_tracking tracking) {
@@ -82,4 +119,57 @@ bool watch_take(struct watch *watch) {
                 return true;
         }
         return n > 0 && (poll_fd.revents & (POLLPRI | POLLERR)) != 0;
+}
+
+/* The mount that an event is about, in what follows its metadata; 0 for one without. */
+static uint64_t event_mount(const char *position, const char *end) {
+        while ((size_t) (end - position) >= sizeof(struct fanotify_event_info_header)) {
+                struct mount_event info = {};
+
+                memcpy(&info, position, sizeof(struct fanotify_event_info_header));
+                if (info.size < sizeof(struct fanotify_event_info_header) || info.size > end - position)
+                        return 0;
+                if (info.type == FAN_EVENT_INFO_TYPE_MNT && info.size >= sizeof(info)) {
+                        memcpy(&info, position, sizeof(info));
+                        return info.id;
+                }
+                position += info.size;
+        }
+        return 0;
+}
+
+int watch_next(struct watch *watch, struct watch_events *ret) {
+        /* An event about a mount has 40 bytes: no more of them fit than the caller has room for. */
+        char buffer[WATCH_EVENTS_MAX * (sizeof(struct fanotify_event_metadata) + sizeof(struct mount_event))];
+        const char *position = buffer, *end;
+        ssize_t size;
+
+        if (watch->events_fd < 0)
+                return 0;
+        do
+                size = read(watch->events_fd, buffer, sizeof(buffer));
+        while (size < 0 && errno == EINTR);
+        if (size < 0)
+                return errno == EAGAIN ? 0 : -errno;
+        ret->n = 0;
+        ret->overflow = false;
+        end = buffer + size;
+        while ((size_t) (end - position) >= sizeof(struct fanotify_event_metadata)) {
+                struct fanotify_event_metadata event;
+                uint64_t id;
+
+                memcpy(&event, position, sizeof(event));
+                if (event.vers != FANOTIFY_METADATA_VERSION || event.metadata_len < sizeof(event) ||
+                        event.event_len < event.metadata_len || event.event_len > end - position)
+                        return -EPROTO;
+                if (event.mask & FAN_Q_OVERFLOW)
+                        ret->overflow = true;
+                id = event_mount(position + event.metadata_len, position + event.event_len);
+                if (id != 0 && ret->n < WATCH_EVENTS_MAX)
+                        ret->ids[ret->n++] = id;
+                else if (id != 0)
+                        ret->overflow = true; /* shorter events than known: what is left out is found like lost ones */
+                position += event.event_len;
+        }
+        return 1;
 }

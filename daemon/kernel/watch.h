@@ -2,11 +2,16 @@
 #pragma once
 
 /*
- * Tells when the mount table of this mount namespace changed: poll(2) on /proc/self/mountinfo (POLLERR|POLLPRI,
- * proc_pid_mountinfo(5)). The fd goes into an event loop with EPOLLPRI; level is reset by watch_take().
+ * Tells when the mount table of this mount namespace changed.
+ *
+ * Everywhere: poll(2) on /proc/self/mountinfo (POLLERR|POLLPRI, proc_pid_mountinfo(5)), which says that something
+ * happened: a mount, an unmount, a move, changed attributes. Where the kernel has mount notifications (fanotify(7)
+ * with FAN_REPORT_MNT, about 6.15): also which mounts came, went or moved.
  */
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "util/cleanup.h"
 
@@ -14,13 +19,20 @@ enum watch_tracking { WATCH_MOUNTINFO, WATCH_LISTMOUNT, WATCH_FANOTIFY };
 
 struct watch;
 
-/* Begins to watch this process's mount namespace. A negative errno. */
-int watch_open(struct watch **ret);
+/* Whether this kernel gives this process notifications of mounts. */
+bool watch_probe(void);
+
+/* Begins to watch this process's mount namespace in the given way, which the kernel must have (kernel/features.h).
+ * Notifications need CAP_SYS_ADMIN here, reading them later does not. `limited`: the queue of notifications grows no
+ * longer than the kernel's default (fs.fanotify.max_queued_events). A negative errno. */
+int watch_open(enum watch_tracking tracking, bool limited, struct watch **ret);
 struct watch *watch_free(struct watch *watch);
 DEFINE_CLEANUP(struct watch *, watch_free)
 
-/* The fd to poll for EPOLLPRI; stays the watch's. */
+/* The fd to poll for EPOLLPRI; stays the watch's. Its level is reset by the poll that reports it. */
 int watch_fd(const struct watch *watch);
+/* The fd to poll for EPOLLIN until watch_next() has nothing more; -1 without notifications. Stays the watch's. */
+int watch_events_fd(const struct watch *watch);
 /* An fd of the table's text to read from its start, for mountinfo_read(). */
 int watch_mountinfo_fd(const struct watch *watch);
 /* How changes are noticed here. */
@@ -28,3 +40,14 @@ enum watch_tracking watch_tracking(const struct watch *watch);
 const char *watch_tracking_name(enum watch_tracking tracking); /* "mountinfo", "listmount", "fanotify" */
 /* Whether something changed since the last call. Never blocks. */
 bool watch_take(struct watch *watch);
+
+enum { WATCH_EVENTS_MAX = 256 };
+
+struct watch_events {
+        uint64_t ids[WATCH_EVENTS_MAX]; /* unique ids of what was attached, detached or moved, in this order */
+        size_t n;
+        bool overflow; /* the kernel has dropped events after these */
+};
+
+/* Takes the next events out of the queue. 1, or 0 when there are none, or a negative errno. Never blocks. */
+int watch_next(struct watch *watch, struct watch_events *ret);

@@ -2,9 +2,11 @@
 
 /* The watch over the mount table, with real mounts in a mount namespace of the test's own. */
 
+#include <linux/mount.h>
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "kernel/statmount.h"
 #include "kernel/watch.h"
 #include "tests/unit/namespace.h"
 #include "tests/unit/unit.h"
@@ -31,7 +33,7 @@ START_TEST(test_quiet) {
         _cleanup_close_ int epoll_fd = -1;
 
         namespace_enter_with_room();
-        ck_assert_int_eq(watch_open(&watch), 0);
+        ck_assert_int_eq(watch_open(WATCH_MOUNTINFO, false, &watch), 0);
         epoll_fd = epoll_on(watch);
         (void) watch_take(watch);
         (void) wakes(epoll_fd, 0);
@@ -45,7 +47,7 @@ START_TEST(test_mount_and_unmount) {
         _cleanup_close_ int epoll_fd = -1;
 
         namespace_enter_with_room();
-        ck_assert_int_eq(watch_open(&watch), 0);
+        ck_assert_int_eq(watch_open(WATCH_MOUNTINFO, false, &watch), 0);
         epoll_fd = epoll_on(watch);
         (void) watch_take(watch);
         (void) wakes(epoll_fd, 0);
@@ -69,7 +71,7 @@ START_TEST(test_change_after_take) {
         char first;
 
         namespace_enter_with_room();
-        ck_assert_int_eq(watch_open(&watch), 0);
+        ck_assert_int_eq(watch_open(WATCH_MOUNTINFO, false, &watch), 0);
         (void) watch_take(watch);
         ck_assert_int_eq(read(watch_mountinfo_fd(watch), &first, 1), 1);
         ck_assert_int_eq(mount("again", "/tmp", "tmpfs", 0, NULL), 0);
@@ -78,10 +80,85 @@ START_TEST(test_change_after_take) {
 }
 END_TEST
 
+/* Each mount that comes, moves or goes is named by its unique id, and nothing else is. */
+START_TEST(test_events) {
+        _cleanup_(statmount_freep) struct statmount *statmount = statmount_new();
+        _cleanup_(watch_freep) struct watch *watch = NULL;
+        _cleanup_free_ uint64_t *ids = NULL;
+        struct statmount_line line;
+        struct watch_events events;
+        size_t n;
+
+        if (!namespace_enter() || !watch_probe())
+                return;
+        make_directory("/tmp/a");
+        make_directory("/tmp/b");
+        ck_assert_int_eq(watch_open(WATCH_FANOTIFY, false, &watch), 0);
+        ck_assert_int_ge(watch_events_fd(watch), 0);
+        ck_assert_int_eq(watch_next(watch, &events), 0);
+
+        ck_assert_int_eq(mount("a source", "/tmp/a", "tmpfs", MS_NOSUID | MS_NOATIME, "size=64k"), 0);
+        ck_assert_int_eq(watch_next(watch, &events), 1);
+        ck_assert_uint_eq(events.n, 1);
+        ck_assert(!events.overflow);
+        ck_assert_int_eq(watch_next(watch, &events), 0);
+        ck_assert_int_eq(statmount_list(&ids, &n), 0);
+        ck_assert_uint_eq(ids[n - 1], events.ids[0]); /* the youngest of all */
+        ck_assert_int_eq(statmount_read(statmount, events.ids[0], &line), 0);
+        ck_assert_uint_eq(line.id, events.ids[0]);
+        ck_assert_str_eq(line.point, "/tmp/a");
+        ck_assert_str_eq(line.root, "/");
+        ck_assert_str_eq(line.type, "tmpfs");
+        ck_assert_uint_eq(line.attributes, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOATIME);
+        ck_assert_uint_ne(line.propagation & MS_PRIVATE, 0);
+        ck_assert_uint_ne(line.namespace, 0);
+        if (line.source)
+                ck_assert_str_eq(line.source, "a source");
+        if (line.options)
+                ck_assert_ptr_nonnull(strstr(line.options, "size=64k"));
+
+        ck_assert_int_eq(mount("/tmp/a", "/tmp/b", NULL, MS_MOVE, NULL), 0);
+        ck_assert_int_eq(watch_next(watch, &events), 1);
+        ck_assert_uint_eq(events.n, 1);
+        ck_assert_uint_eq(events.ids[0], line.id);
+        ck_assert_int_eq(mount(NULL, "/tmp/b", NULL, MS_REMOUNT | MS_BIND, NULL), 0);
+        ck_assert_int_eq(watch_next(watch, &events), 0);
+        ck_assert_int_eq(umount2("/tmp/b", MNT_DETACH), 0);
+        ck_assert_int_eq(watch_next(watch, &events), 1);
+        ck_assert_uint_eq(events.ids[0], line.id);
+        ck_assert_int_eq(statmount_read(statmount, line.id, &line), -ENOENT);
+}
+END_TEST
+
+/* Texts that are longer than the buffer is at first. */
+START_TEST(test_long_texts) {
+        _cleanup_(statmount_freep) struct statmount *statmount = statmount_new();
+        _cleanup_free_ uint64_t *ids = NULL;
+        struct statmount_line line;
+        char name[201];
+        size_t n;
+
+        if (!namespace_enter() || !watch_probe())
+                return;
+        memset(name, 'x', sizeof(name) - 1);
+        name[sizeof(name) - 1] = '\0';
+        for (unsigned i = 0; i < 15; i++) { /* relative to the last: neither path is longer than PATH_MAX */
+                make_directory(name);
+                ck_assert_int_eq(chdir(name), 0);
+        }
+        make_directory("m");
+        ck_assert_int_eq(mount(".", "m", NULL, MS_BIND, NULL), 0); /* its root is as long as its mount point */
+        ck_assert_int_eq(statmount_list(&ids, &n), 0);
+        ck_assert_int_eq(statmount_read(statmount, ids[n - 1], &line), 0);
+        ck_assert_uint_eq(strlen(line.root), 15 * sizeof(name));
+        ck_assert_uint_eq(strlen(line.point), strlen("/tmp") + 15 * sizeof(name) + strlen("/m"));
+}
+END_TEST
+
 START_TEST(test_names) {
         _cleanup_(watch_freep) struct watch *watch = NULL;
 
-        ck_assert_int_eq(watch_open(&watch), 0);
+        ck_assert_int_eq(watch_open(WATCH_MOUNTINFO, false, &watch), 0);
         ck_assert_str_eq(watch_tracking_name(watch_tracking(watch)), "mountinfo");
         ck_assert_str_eq(watch_tracking_name(WATCH_LISTMOUNT), "listmount");
         ck_assert_str_eq(watch_tracking_name(WATCH_FANOTIFY), "fanotify");
@@ -89,4 +166,4 @@ START_TEST(test_names) {
 }
 END_TEST
 
-UNIT_MAIN("watch", test_quiet, test_mount_and_unmount, test_change_after_take, test_names)
+UNIT_MAIN("watch", test_quiet, test_mount_and_unmount, test_change_after_take, test_events, test_long_texts, test_names)

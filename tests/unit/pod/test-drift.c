@@ -296,7 +296,7 @@ START_TEST(test_real) {
         struct record_mount mounts[3];
 
         namespace_enter_with_room();
-        ck_assert_int_eq(watch_open(&watch), 0);
+        ck_assert_int_eq(watch_open(WATCH_MOUNTINFO, false, &watch), 0);
         make_directory("/tmp/u");
         ck_assert_int_eq(mount("tree", "/tmp/u", "tmpfs", 0, NULL), 0);
         make_directory("/tmp/u/main");

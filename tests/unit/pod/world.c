@@ -149,7 +149,7 @@ void world_start(struct world *world) {
                 .observer = {on_new, on_removed, on_changed, on_added, on_mounts_removed, on_drift, world},
         };
         ck_assert_int_eq(store_open(RUNTIME "/state", &world->pods.store, &version), STORE_OPENED);
-        ck_assert_int_ge(watch_open(&world->watch), 0);
+        ck_assert_int_ge(watch_open(WATCH_MOUNTINFO, false, &world->watch), 0);
         ck_assert_int_eq(executor_pool_new(world->event, 30 * 1000 * 1000, on_replace, world, &world->pods.executors),
                          0);
         for (unsigned slot = 0; slot < WORLD_EXECUTORS; slot++) {

@@ -64,7 +64,7 @@ START_TEST(test_real) {
                 0);
         ck_assert_int_eq(mount(NULL, "/tmp/ro", NULL, MS_SHARED, NULL), 0);
         ck_assert_int_eq(stat("/tmp/ro", &st), 0);
-        ck_assert_int_eq(watch_open(&watch), 0);
+        ck_assert_int_eq(watch_open(WATCH_MOUNTINFO, false, &watch), 0);
         made_read(table, watch);
 
         entry = table_at(table, "/tmp/ro");
