@@ -21,7 +21,8 @@ bool diff_same_mount(const struct entry *before, const struct entry *after) {
 }
 
 bool diff_moved(const struct entry *before, const struct entry *after) {
-        return before->parent_id != after->parent_id || !same_text(before->point, after->point);
+        return before->parent_id != after->parent_id || before->parent_unique != after->parent_unique ||
+               !same_text(before->point, after->point);
 }
 
 bool diff_remounted(const struct entry *before, const struct entry *after) {
@@ -29,6 +30,21 @@ bool diff_remounted(const struct entry *before, const struct entry *after) {
                before->propagation != after->propagation || before->peer_group != after->peer_group ||
                before->master_group != after->master_group || !same_text(before->options, after->options) ||
                !same_text(before->source, after->source);
+}
+
+int changes_drop(struct changes *changes, struct entry *entry) {
+        struct entry **slot = array_append(&changes->dropped, &changes->n_dropped);
+        int r;
+
+        if (!slot)
+                return -ENOMEM;
+        r = changes_add(changes, CHANGE_UNMOUNTED, entry);
+        if (r < 0) {
+                changes->n_dropped--;
+                return r;
+        }
+        *slot = entry;
+        return 0;
 }
 
 int changes_add(struct changes *changes, enum change_kind kind, struct entry *entry) {

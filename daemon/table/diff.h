@@ -14,3 +14,5 @@ bool diff_remounted(const struct entry *before, const struct entry *after);
 
 /* Appends one change; -ENOMEM. The entry stays who it belongs to. */
 int changes_add(struct changes *changes, enum change_kind kind, struct entry *entry);
+/* Appends CHANGE_UNMOUNTED and takes the entry over, to be freed with the changes; -ENOMEM. */
+int changes_drop(struct changes *changes, struct entry *entry);

@@ -20,26 +20,27 @@ enum entry_propagation_flags {
 };
 
 struct entry {
-        uint64_t unique_id;      /* the 64-bit id of statmount(2); 0 when read from mountinfo */
-        uint32_t id;             /* the recycled id, first field of proc_pid_mountinfo(5) */
-        uint32_t parent_id;      /* its parent's */
+        uint64_t unique_id;     /* the 64-bit id of statmount(2); 0 when read from mountinfo */
+        uint32_t id;            /* the recycled id, first field of proc_pid_mountinfo(5) */
+        uint32_t parent_id;     /* its parent's */
+        uint64_t parent_unique; /* its parent's 64-bit id; 0 when read from mountinfo */
         dev_t device;
-        char *root;              /* of the mount within its file system */
-        char *point;             /* where it is mounted, as this process sees it */
-        char *type;              /* "fuse.sshfs" included */
-        char *source;            /* NULL when the kernel shows none */
-        uint64_t attributes;     /* MOUNT_ATTR_* of mount_setattr(2), the atime bits included */
+        char *root;          /* of the mount within its file system */
+        char *point;         /* where it is mounted, as this process sees it; "" when no path leads there any more */
+        char *type;          /* "fuse.sshfs" included */
+        char *source;        /* NULL when the kernel shows none */
+        uint64_t attributes; /* MOUNT_ATTR_* of mount_setattr(2), the atime bits included */
         bool superblock_readonly;
-        char *options;           /* of the file system, comma-joined as the kernel writes them */
-        unsigned propagation;    /* enum entry_propagation_flags */
+        char *options;        /* of the file system, comma-joined as the kernel writes them */
+        unsigned propagation; /* enum entry_propagation_flags */
         uint64_t peer_group, master_group;
 
         /* kept by the table */
-        struct entry *parent;
-        struct entry *children;  /* first child, in mount order */
-        struct entry *next;      /* next sibling */
-        struct entry *same_point;/* next mount with the same mount point, in no particular order */
-        uint64_t seen;           /* the reading (counted from 1) that saw it last */
+        struct entry *parent;       /* NULL also when the parent is not in the table */
+        struct entry *children;     /* first child; in mount order, but for those that were moved */
+        struct entry *next, *prev;  /* siblings, or others without a parent; the first one's `prev` is the last one */
+        struct entry *left, *right; /* in the order of mount points (table/index.h) */
+        uint64_t seen;              /* the reading (counted from 1) that saw it last */
 };
 
 /* A new, zeroed entry; NULL when memory is short. */

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Turns lines of mountinfo into entries: option words into bits, optional fields into propagation. */
+/* Turns what the kernel shows into entries: mountinfo's option words into bits and its optional fields into
+ * propagation, statmount's flags into the words that mountinfo has for them. */
 
-#include <linux/mount.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 
 #include "kernel/mountinfo.h"
 #include "table/reading.h"
@@ -142,8 +145,118 @@ int reading_take_mountinfo(int fd, struct entry ***ret, size_t *ret_n) {
         return 0;
 }
 
+/* \040 and its like, as mountinfo and statmount write them into options. */
+static char *unescape(const char *text) {
+        char *copy = malloc(strlen(text) + 1), *to = copy;
+
+        if (!copy)
+                return NULL;
+        for (; *text; to++)
+                if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && text[2] >= '0' && text[2] <= '7' &&
+                        text[3] >= '0' && text[3] <= '7') {
+                        *to = (char) ((text[1] - '0') << 6 | (text[2] - '0') << 3 | (text[3] - '0'));
+                        text += 4;
+                } else
+                        *to = *text++;
+        *to = '\0';
+        return copy;
+}
+
+static int read_options(const struct statmount_line *line, char **ret) {
+        _cleanup_free_ char *own = unescape(line->options ?: "");
+        char *options;
+
+        if (!own || asprintf(&options, "%s%s%s%s%s%s", line->superblock_flags & MS_RDONLY ? "ro" : "rw",
+                            line->superblock_flags & MS_SYNCHRONOUS ? ",sync" : "",
+                            line->superblock_flags & MS_DIRSYNC ? ",dirsync" : "",
+                            line->superblock_flags & MS_LAZYTIME ? ",lazytime" : "", *own ? "," : "", own) < 0)
+                return -ENOMEM;
+        *ret = options;
+        return 0;
+}
+
+static int read_type(const struct statmount_line *line, char **ret) {
+        char *type;
+
+        if (asprintf(&type, "%s%s%s", line->type ?: "", line->subtype && *line->subtype ? "." : "",
+                    line->subtype ?: "") < 0)
+                return -ENOMEM;
+        *ret = type;
+        return 0;
+}
+
+static int entry_from_status(const struct statmount_line *line, struct entry **ret) {
+        bool sourceless = !line->source || !*line->source || strcmp(line->source, "none") == 0;
+        _cleanup_(entry_freep) struct entry *entry = entry_new();
+
+        if (!entry)
+                return -ENOMEM;
+        entry->unique_id = line->id;
+        entry->parent_unique = line->parent_id;
+        entry->id = line->mount_id;
+        entry->parent_id = line->parent_mount_id;
+        entry->device = line->device;
+        entry->attributes = line->attributes;
+        entry->superblock_readonly = line->superblock_flags & MS_RDONLY;
+        entry->propagation = (line->propagation & MS_SHARED ? ENTRY_SHARED : 0) |
+                             (line->propagation & MS_SLAVE ? ENTRY_SLAVE : 0) |
+                             (line->propagation & MS_UNBINDABLE ? ENTRY_UNBINDABLE : 0);
+        entry->peer_group = line->peer_group;
+        entry->master_group = line->master_group;
+        if (copy_text(line->root ?: "/", &entry->root) < 0 || copy_text(line->point ?: "", &entry->point) < 0 ||
+                read_type(line, &entry->type) < 0 || read_options(line, &entry->options) < 0 ||
+                copy_text(sourceless ? NULL : line->source, &entry->source) < 0)
+                return -ENOMEM;
+        *ret = TAKE_PTR(entry);
+        return 0;
+}
+
+int reading_look(struct statmount *statmount, uint64_t id, struct entry **ret) {
+        struct statmount_line line;
+        int r = statmount_read(statmount, id, &line);
+
+        if (r == -ENOENT || r == -EPERM)
+                return 0;
+        if (r >= 0)
+                r = entry_from_status(&line, ret);
+        return r < 0 ? log_errno(LOG_ERR, r, "look at mount %" PRIu64, id) : 1;
+}
+
+int reading_take_statmount(struct statmount *statmount, struct entry ***ret, size_t *ret_n) {
+        _cleanup_(reading_done) struct reading reading = {};
+        _cleanup_free_ uint64_t *ids = NULL;
+        size_t n;
+        int r = statmount_list(&ids, &n);
+
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "list the mounts");
+        for (size_t i = 0; i < n; i++) {
+                _cleanup_(entry_freep) struct entry *entry = NULL;
+                struct entry **slot;
+
+                r = reading_look(statmount, ids[i], &entry);
+                if (r < 0)
+                        return r;
+                if (r == 0)
+                        continue; /* gone since the list was made */
+                slot = array_append(&reading.entries, &reading.n_entries);
+                if (!slot)
+                        return log_oom();
+                *slot = TAKE_PTR(entry);
+        }
+        *ret_n = reading.n_entries;
+        *ret = TAKE_PTR(reading.entries);
+        reading.n_entries = 0;
+        return 0;
+}
+
 int reading_take(struct watch *watch, struct entry ***ret, size_t *ret_n) {
-        return reading_take_mountinfo(watch_mountinfo_fd(watch), ret, ret_n);
+        _cleanup_(statmount_freep) struct statmount *statmount = NULL;
+
+        if (watch_tracking(watch) == WATCH_MOUNTINFO)
+                return reading_take_mountinfo(watch_mountinfo_fd(watch), ret, ret_n);
+        statmount = statmount_new();
+        return statmount ? reading_take_statmount(statmount, ret, ret_n) : log_oom();
 }
 
 void reading_free(struct entry **entries, size_t n) {

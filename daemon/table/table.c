@@ -1,49 +1,29 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The mount table. Every reading replaces the whole of it, but a mount that was there before keeps its entry, so that
- * others may hold on to the pointer. A replacement is prepared on the side (whatever needs memory) and then committed
- * (what cannot fail).
+ * The mount table. Mounts come, go and change one by one, or a whole reading is compared with what is there; a mount
+ * that stays keeps its entry, so that others may hold on to the pointer.
  *
- * The kernel's text is not one instant, and tests hand in whatever they like: duplicate ids are dropped, an entry
- * whose parent is not there is a root, and a circle of parents is cut open, so that every walk ends.
+ * Neither the kernel's text nor a row of single looks is one instant, and tests hand in whatever they like: an entry
+ * whose parent is not there is a root until the parent comes, and one that would close a circle of parents stays a
+ * root, so that every walk ends.
  */
 
 #include <string.h>
 
 #include "table/diff.h"
+#include "table/index.h"
 #include "table/table.h"
 #include "util/map.h"
 #include "util/path.h"
 
 struct table {
-        struct map *by_id;     /* recycled id → entry */
-        struct map *by_unique; /* unique id → entry, of those that have one */
-        struct map *by_point;  /* mount point → one of its entries, the others by same_point */
-        struct entry **order;  /* every parent before its children */
-        size_t n_order;
+        struct map *by_id;      /* recycled id → entry */
+        struct map *by_unique;  /* unique id → entry, of those that have one */
+        struct entry *by_point; /* table/index.h */
+        struct entry *roots;    /* those without a parent here, linked like siblings */
         uint64_t generation, readings;
 };
-
-/* A replacement in the making. */
-struct draft {
-        struct map *by_id, *by_unique, *by_point;
-        struct entry **fresh; /* as read, without duplicates */
-        struct entry **kept;  /* beside each: the entry it will live in; itself for a new mount */
-        struct entry **order;
-        size_t n;
-        struct changes changes;
-};
-
-static void draft_done(struct draft *draft) {
-        (void) map_free(draft->by_id);
-        (void) map_free(draft->by_unique);
-        (void) map_free(draft->by_point);
-        free(draft->fresh);
-        free(draft->kept);
-        free(draft->order);
-        changes_done(&draft->changes);
-}
 
 struct table *table_new(void) {
         _cleanup_(table_freep) struct table *table = calloc(1, sizeof(*table));
@@ -52,219 +32,332 @@ struct table *table_new(void) {
                 return NULL;
         table->by_id = map_new(MAP_KEY_U64);
         table->by_unique = map_new(MAP_KEY_U64);
-        table->by_point = map_new(MAP_KEY_STRING);
-        if (!table->by_id || !table->by_unique || !table->by_point)
+        if (!table->by_id || !table->by_unique)
                 return NULL;
         return TAKE_PTR(table);
 }
 
 struct table *table_free(struct table *table) {
+        struct entry *entry;
+
         if (!table)
                 return NULL;
+        if (table->by_id)
+                MAP_FOREACH(entry, table->by_id)
+        (void) entry_free(entry);
         (void) map_free(table->by_id);
         (void) map_free(table->by_unique);
-        (void) map_free(table->by_point);
-        for (size_t i = 0; i < table->n_order; i++)
-                (void) entry_free(table->order[i]);
-        free(table->order);
         free(table);
         return NULL;
 }
 
 size_t table_size(const struct table *table) {
-        return table->n_order;
+        return map_size(table->by_id);
 }
 
 uint64_t table_generation(const struct table *table) {
         return table->generation;
 }
 
-/* Puts one read entry into the draft; one whose id is there already is left to table_replace() to free. */
-static int draft_add(struct draft *draft, const struct table *table, struct entry *fresh) {
-        struct entry *old = map_get_u64(table->by_id, fresh->id), *kept = fresh;
-        int r;
-
-        if (old && diff_same_mount(old, fresh))
-                kept = old;
-        r = map_put_u64(draft->by_id, fresh->id, kept);
-        if (r == -EEXIST)
-                return 0;
-        if (r < 0)
-                return r;
-        if (fresh->unique_id != 0) {
-                r = map_put_u64(draft->by_unique, fresh->unique_id, kept);
-                if (r < 0 && r != -EEXIST)
-                        return r;
-        }
-        r = map_put(draft->by_point, fresh->point, kept);
-        if (r < 0 && r != -EEXIST)
-                return r;
-        draft->fresh[draft->n] = fresh;
-        draft->kept[draft->n++] = kept;
-        return 0;
-}
-
-/* Lists what changed: first what went, so that a recycled id is gone before it comes back. */
-static int draft_compare(struct draft *draft, const struct table *table) {
-        struct changes *changes = &draft->changes;
-        int r = 0;
-
-        changes->dropped = calloc(table->n_order ?: 1, sizeof(*changes->dropped));
-        if (!changes->dropped)
-                return -ENOMEM;
-        for (size_t i = 0; i < table->n_order && r >= 0; i++)
-                if (map_get_u64(draft->by_id, table->order[i]->id) != table->order[i])
-                        r = changes_add(changes, CHANGE_UNMOUNTED, table->order[i]);
-        for (size_t i = 0; i < draft->n && r >= 0; i++) {
-                const struct entry *before = draft->kept[i], *after = draft->fresh[i];
-
-                if (before == after)
-                        r = changes_add(changes, CHANGE_MOUNTED, draft->kept[i]);
-                if (r >= 0 && before != after && diff_moved(before, after))
-                        r = changes_add(changes, CHANGE_MOVED, draft->kept[i]);
-                if (r >= 0 && before != after && diff_remounted(before, after))
-                        r = changes_add(changes, CHANGE_REMOUNTED, draft->kept[i]);
-        }
-        return r;
-}
-
-static int draft_make(struct draft *draft, const struct table *table, struct entry **entries, size_t n_entries) {
-        int r;
-
-        draft->by_id = map_new(MAP_KEY_U64);
-        draft->by_unique = map_new(MAP_KEY_U64);
-        draft->by_point = map_new(MAP_KEY_STRING);
-        draft->fresh = calloc(n_entries ?: 1, sizeof(*draft->fresh));
-        draft->kept = calloc(n_entries ?: 1, sizeof(*draft->kept));
-        draft->order = calloc(n_entries ?: 1, sizeof(*draft->order));
-        if (!draft->by_id || !draft->by_unique || !draft->by_point || !draft->fresh || !draft->kept || !draft->order)
-                return -ENOMEM;
-        for (size_t i = 0; i < n_entries; i++) {
-                r = draft_add(draft, table, entries[i]);
-                if (r < 0)
-                        return r;
-        }
-        return draft_compare(draft, table);
-}
-
-/* Moves what was read into the entry that stays; what was there goes to `fresh`, to be freed with it. */
-static void exchange_content(struct entry *kept, struct entry *fresh) {
-        struct entry swapped = *kept;
-
-        *kept = *fresh;
-        *fresh = swapped;
-}
-
-/* The next entry of a walk over the tree of `top`, parents first, siblings in mount order; NULL at its end. */
-static struct entry *walk(const struct entry *top, struct entry *entry) {
-        if (entry->children)
-                return entry->children;
-        while (entry != top && !entry->next)
-                entry = entry->parent;
-        return entry == top ? NULL : entry->next;
-}
-
-/* Puts the tree of `top` at the end of the order. */
-static void order_tree(struct table *table, struct entry *top) {
-        for (struct entry *entry = top; entry; entry = walk(top, entry)) {
-                entry->seen = table->readings;
-                table->order[table->n_order++] = entry;
-        }
-}
-
-/* Cuts the way from `entry` up, so that it becomes a root. */
-static void cut_from_parent(struct entry *entry) {
-        struct entry **link = &entry->parent->children;
-
-        while (*link != entry)
-                link = &(*link)->next;
-        *link = entry->next;
+static void list_append(struct entry **first, struct entry *entry) {
         entry->next = NULL;
+        if (!*first) {
+                entry->prev = entry;
+                *first = entry;
+                return;
+        }
+        entry->prev = (*first)->prev;
+        entry->prev->next = entry;
+        (*first)->prev = entry;
+}
+
+static void list_remove(struct entry **first, struct entry *entry) {
+        if (entry == *first)
+                *first = entry->next;
+        else
+                entry->prev->next = entry->next;
+        if (entry->next)
+                entry->next->prev = entry->prev;
+        else if (*first)
+                (*first)->prev = entry->prev;
+        entry->next = entry->prev = NULL;
+}
+
+static struct entry *find_parent(const struct table *table, const struct entry *entry) {
+        struct entry *parent = entry->parent_unique != 0 ? map_get_u64(table->by_unique, entry->parent_unique)
+                                                         : map_get_u64(table->by_id, entry->parent_id);
+
+        return parent == entry ? NULL : parent; /* the first mount of all is its own parent */
+}
+
+static const struct entry *top_of(const struct entry *entry) {
+        while (entry->parent)
+                entry = entry->parent;
+        return entry;
+}
+
+static void link_entry(struct table *table, struct entry *entry) {
+        struct entry *parent = find_parent(table, entry);
+
+        if (parent && entry->children && top_of(parent) == entry)
+                parent = NULL;
+        entry->parent = parent;
+        list_append(parent ? &parent->children : &table->roots, entry);
+}
+
+static void unlink_entry(struct table *table, struct entry *entry) {
+        if (!entry->prev) /* it is in no list yet */
+                return;
+        list_remove(entry->parent ? &entry->parent->children : &table->roots, entry);
         entry->parent = NULL;
 }
 
-/* Links parents, children and equal mount points, and fills the order. */
-static void table_link(struct table *table, struct entry **entries, size_t n) {
-        for (size_t i = 0; i < n; i++) {
-                struct entry *entry = entries[i], *first = map_get(table->by_point, entry->point);
-
-                entry->parent = map_get_u64(table->by_id, entry->parent_id);
-                if (entry->parent == entry) /* the first mount of all is its own parent */
-                        entry->parent = NULL;
-                entry->children = entry->next = entry->same_point = NULL;
-                entry->seen = 0;
-                if (first != entry) {
-                        entry->same_point = first->same_point;
-                        first->same_point = entry;
-                }
+/* Roots that were waiting for this entry. There are few: the root of the namespace, and what a burst of events has
+ * torn from its parents for a moment. */
+static void adopt(struct table *table, struct entry *entry) {
+        for (struct entry *root = table->roots, *next; root; root = next) {
+                next = root->next;
+                if (root == entry || find_parent(table, root) != entry || top_of(entry) == root)
+                        continue;
+                unlink_entry(table, root);
+                root->parent = entry;
+                list_append(&entry->children, root);
         }
-        for (size_t i = n; i-- > 0;) { /* from the last on, so that each list is in mount order */
-                struct entry *entry = entries[i];
-
-                if (entry->parent) {
-                        entry->next = entry->parent->children;
-                        entry->parent->children = entry;
-                }
-        }
-        for (size_t i = 0; i < n; i++)
-                if (!entries[i]->parent)
-                        order_tree(table, entries[i]);
-        for (size_t i = 0; i < n && table->n_order < n; i++) /* what no root leads to: circles */
-                if (entries[i]->seen == 0) {
-                        cut_from_parent(entries[i]);
-                        order_tree(table, entries[i]);
-                }
 }
 
-/* Nothing here can fail. */
-static void draft_commit(struct draft *draft, struct table *table, struct changes *ret) {
-        bool changed = draft->changes.n_items > 0;
+/* The entry of the mount that `fresh` is a new sight of. */
+static struct entry *find_same(const struct table *table, const struct entry *fresh) {
+        struct entry *entry = fresh->unique_id != 0 ? map_get_u64(table->by_unique, fresh->unique_id) : NULL;
 
-        for (size_t i = 0; i < draft->n; i++)
-                if (draft->kept[i] != draft->fresh[i])
-                        exchange_content(draft->kept[i], draft->fresh[i]);
-        for (size_t i = 0; i < draft->changes.n_items; i++)
-                if (draft->changes.items[i].kind == CHANGE_UNMOUNTED) {
-                        struct entry *gone = draft->changes.items[i].entry;
+        if (entry)
+                return entry;
+        entry = map_get_u64(table->by_id, fresh->id);
+        return entry && diff_same_mount(entry, fresh) ? entry : NULL;
+}
 
-                        gone->parent = gone->children = gone->next = gone->same_point = NULL;
-                        draft->changes.dropped[draft->changes.n_dropped++] = gone;
+static int drop(struct table *table, struct entry *entry, struct changes *changes) {
+        int r = changes_drop(changes, entry);
+
+        if (r < 0)
+                return r;
+        while (entry->children) {
+                struct entry *child = entry->children;
+
+                unlink_entry(table, child);
+                list_append(&table->roots, child);
+        }
+        unlink_entry(table, entry);
+        index_remove(&table->by_point, entry);
+        (void) map_remove_u64(table->by_id, entry->id);
+        if (entry->unique_id != 0)
+                (void) map_remove_u64(table->by_unique, entry->unique_id);
+        return 0;
+}
+
+/* Makes room for an entry's ids; `old`, if any, gives up its own that differ. */
+static int take_ids(struct table *table, struct entry *entry, struct entry *old, const struct entry *fresh) {
+        bool id = !old || old->id != fresh->id;
+        int r = id ? map_put_u64(table->by_id, fresh->id, entry) : 0;
+
+        if (r < 0)
+                return r;
+        if (fresh->unique_id != 0 && (!old || old->unique_id != fresh->unique_id)) {
+                r = map_put_u64(table->by_unique, fresh->unique_id, entry);
+                if (r < 0) {
+                        if (id)
+                                (void) map_remove_u64(table->by_id, fresh->id);
+                        return r;
                 }
+        }
+        if (old && id)
+                (void) map_remove_u64(table->by_id, old->id);
+        if (old && old->unique_id != 0 && old->unique_id != fresh->unique_id)
+                (void) map_remove_u64(table->by_unique, old->unique_id);
+        return 0;
+}
 
-        (void) map_free(table->by_id);
-        (void) map_free(table->by_unique);
-        (void) map_free(table->by_point);
-        free(table->order);
-        table->by_id = TAKE_PTR(draft->by_id);
-        table->by_unique = TAKE_PTR(draft->by_unique);
-        table->by_point = TAKE_PTR(draft->by_point);
-        table->order = TAKE_PTR(draft->order);
-        table->n_order = 0;
-        table->readings++;
-        table->generation += changed;
-        table_link(table, draft->kept, draft->n);
-        *ret = draft->changes;
-        draft->changes = (struct changes){};
+static int add(struct table *table, struct entry *fresh, struct changes *changes) {
+        int r = changes_add(changes, CHANGE_MOUNTED, fresh);
+
+        if (r < 0)
+                return r;
+        r = take_ids(table, fresh, NULL, fresh);
+        if (r < 0) {
+                changes->n_items--;
+                return r;
+        }
+        index_insert(&table->by_point, fresh);
+        return 0;
+}
+
+/* Moves what was seen into the entry that stays; what was there goes to `fresh`, to be freed with it. */
+static void exchange_content(struct entry *kept, struct entry *fresh) {
+        struct entry old = *kept;
+
+        *kept = *fresh;
+        kept->parent = old.parent;
+        kept->children = old.children;
+        kept->next = old.next;
+        kept->prev = old.prev;
+        kept->left = old.left;
+        kept->right = old.right;
+        *fresh = old;
+}
+
+/* 1: it hangs elsewhere and is linked nowhere. */
+static int update(struct table *table, struct entry *kept, struct entry *fresh, struct changes *changes) {
+        bool moved = diff_moved(kept, fresh), remounted = diff_remounted(kept, fresh);
+        size_t n = changes->n_items;
+        int r = moved ? changes_add(changes, CHANGE_MOVED, kept) : 0;
+
+        if (r >= 0 && remounted)
+                r = changes_add(changes, CHANGE_REMOUNTED, kept);
+        if (r >= 0)
+                r = take_ids(table, kept, kept, fresh);
+        if (r < 0) {
+                changes->n_items = n;
+                return r;
+        }
+        if (moved) {
+                unlink_entry(table, kept);
+                index_remove(&table->by_point, kept);
+        }
+        exchange_content(kept, fresh);
+        if (moved)
+                index_insert(&table->by_point, kept);
+        return moved;
+}
+
+/* Takes `fresh` over, also on failure. The entry that stands for it; 1: it has to be linked. */
+static int put(struct table *table, struct entry *fresh, struct changes *changes, struct entry **ret) {
+        _cleanup_(entry_freep) struct entry *owned = fresh;
+        struct entry *kept = find_same(table, fresh), *other = map_get_u64(table->by_id, fresh->id);
+        int r = 0;
+
+        /* Another mount that had this recycled id is gone, even if nobody has told so yet. */
+        if (other && other != kept)
+                r = drop(table, other, changes);
+        if (r < 0)
+                return r;
+        if (kept)
+                r = update(table, kept, fresh, changes);
+        else
+                r = add(table, fresh, changes);
+        if (r < 0)
+                return r;
+        if (!kept) {
+                kept = TAKE_PTR(owned);
+                r = 1;
+        }
+        kept->seen = table->readings;
+        *ret = kept;
+        return r;
+}
+
+int table_put(struct table *table, struct entry *fresh, struct changes *changes, struct entry **ret) {
+        size_t n = changes->n_items;
+        struct entry *entry;
+        int r = put(table, fresh, changes, &entry);
+
+        if (r < 0)
+                return r;
+        table->generation += changes->n_items != n;
+        if (r > 0) {
+                link_entry(table, entry);
+                adopt(table, entry);
+        }
+        if (ret)
+                *ret = entry;
+        return 0;
+}
+
+int table_drop(struct table *table, struct entry *entry, struct changes *changes) {
+        int r = drop(table, entry, changes);
+
+        table->generation += r >= 0;
+        return r;
+}
+
+struct list {
+        struct entry **items;
+        size_t n;
+};
+
+static int list_add(struct entry *entry, void *userdata) {
+        struct list *list = userdata;
+
+        list->items[list->n++] = entry;
+        return 0;
+}
+
+/* Of two entries with one id the first counts; the other is freed and its place in the reading emptied. */
+static int mark_seen(struct table *table, struct entry **entries, size_t n) {
+        _cleanup_(map_freep) struct map *ids = map_new(MAP_KEY_U64);
+
+        if (!ids)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                struct entry *kept;
+                int r = map_put_u64(ids, entries[i]->id, entries[i]);
+
+                if (r == -EEXIST) {
+                        entries[i] = entry_free(entries[i]);
+                        continue;
+                }
+                if (r < 0)
+                        return r;
+                kept = find_same(table, entries[i]);
+                if (kept)
+                        kept->seen = table->readings;
+        }
+        return 0;
+}
+
+static int drop_unseen(struct table *table, struct changes *changes) {
+        _cleanup_free_ struct entry **all = calloc(table_size(table) + 1, sizeof(*all));
+        struct list list = {.items = all};
+        int r = 0;
+
+        if (!all)
+                return -ENOMEM;
+        (void) index_each(table->by_point, "/", true, list_add, &list);
+        for (size_t i = 0; i < list.n && r >= 0; i++)
+                if (all[i]->seen != table->readings)
+                        r = drop(table, all[i], changes);
+        return r;
 }
 
 int table_replace(struct table *table, struct entry **entries, size_t n_entries, struct changes *ret) {
-        _cleanup_(draft_done) struct draft draft = {};
-        int r;
+        _cleanup_free_ struct entry **unlinked = calloc(n_entries + 1, sizeof(*unlinked));
+        _cleanup_changes_ struct changes changes = {};
+        size_t n_unlinked = 0, i;
+        int r = unlinked ? 0 : -ENOMEM;
 
-        r = draft_make(&draft, table, entries, n_entries);
+        table->readings++;
         if (r >= 0)
-                draft_commit(&draft, table, ret);
+                r = mark_seen(table, entries, n_entries);
+        if (r >= 0)
+                r = drop_unseen(table, &changes);
+        for (i = 0; i < n_entries && r >= 0; i++) {
+                struct entry *kept;
 
-        /* What did not become the table's is freed: on success the duplicates and the emptied shells of kept mounts. */
-        for (size_t i = 0, k = 0; i < n_entries; i++) {
-                bool taken = r >= 0 && k < draft.n && draft.fresh[k] == entries[i];
-                bool lives = taken && draft.kept[k] == entries[i];
-
-                k += taken;
-                if (!lives)
-                        (void) entry_free(entries[i]);
+                if (!entries[i])
+                        continue;
+                r = put(table, entries[i], &changes, &kept);
+                if (r > 0)
+                        unlinked[n_unlinked++] = kept;
         }
-        return r < 0 ? r : 0;
+        for (; i < n_entries; i++)
+                (void) entry_free(entries[i]);
+        for (size_t k = 0; k < n_unlinked; k++) /* once all are there: no parent comes late */
+                if (map_get_u64(table->by_id, unlinked[k]->id) == unlinked[k])
+                        link_entry(table, unlinked[k]);
+        table->generation += changes.n_items > 0;
+        if (r < 0)
+                return r;
+        *ret = changes;
+        changes = (struct changes){};
+        return 0;
 }
 
 struct entry *table_get(const struct table *table, uint32_t id) {
@@ -275,26 +368,58 @@ struct entry *table_get_unique(const struct table *table, uint64_t unique_id) {
         return unique_id == 0 ? NULL : map_get_u64(table->by_unique, unique_id);
 }
 
+static int is_child(struct entry *entry, void *userdata) {
+        const struct entry **found = userdata; /* the parent on the way in, the child on the way out */
+
+        if (entry->parent != *found)
+                return 0;
+        *found = entry;
+        return 1;
+}
+
 const struct entry *table_covering(const struct table *table, const struct entry *entry) {
-        (void) table; /* the entry's own links say it */
-        for (const struct entry *child = entry->children; child; child = child->next)
-                if (strcmp(child->point, entry->point) == 0)
-                        return child;
-        return NULL;
+        const struct entry *found = entry;
+
+        return index_each(table->by_point, entry->point, false, is_child, &found) > 0 ? found : NULL;
+}
+
+static int is_sibling(struct entry *entry, void *userdata) {
+        const struct entry *of = userdata;
+
+        return entry != of && entry->parent == of->parent;
+}
+
+struct beside {
+        const struct entry *entry;
+        int (*fn)(const struct entry *sibling, void *userdata);
+        void *userdata;
+};
+
+static int is_beside(struct entry *entry, void *userdata) {
+        const struct beside *beside = userdata;
+
+        return entry != beside->entry && entry->parent == beside->entry->parent ? beside->fn(entry, beside->userdata)
+                                                                                : 0;
+}
+
+int table_each_beside(const struct table *table, const struct entry *entry,
+        int (*fn)(const struct entry *sibling, void *userdata), void *userdata) {
+        struct beside context = {.entry = entry, .fn = fn, .userdata = userdata};
+
+        return index_each(table->by_point, entry->point, false, is_beside, &context);
 }
 
 /* Whether another child of the same parent sits on a directory above `entry`'s mount point, so that no path walk gets
  * to it. `path` is scratch space with the mount point in it. */
-static bool hidden_by_sibling(const struct table *table, const struct entry *entry, char *path) {
+static bool hidden_by_sibling(const struct table *table, struct entry *entry, char *path) {
         const char *top = entry->parent->point;
 
         for (char *slash = strrchr(path, '/'); slash; slash = strrchr(path, '/')) {
                 slash[slash == path ? 1 : 0] = '\0';
                 if (!path_is_below(path, top))
                         return false;
-                for (const struct entry *e = map_get(table->by_point, path); e; e = e->same_point)
-                        if (e->parent == entry->parent && e != entry)
-                                return true;
+                if (index_each(table->by_point, path, false, is_sibling, entry) > 0)
+                        return true;
                 if (slash == path)
                         return false;
         }
@@ -302,7 +427,7 @@ static bool hidden_by_sibling(const struct table *table, const struct entry *ent
 }
 
 /* Whether a path walk gets to the mount: 1, 0, or -ENOMEM. */
-static int reachable(const struct table *table, const struct entry *entry) {
+static int reachable(const struct table *table, struct entry *entry) {
         for (; entry->parent; entry = entry->parent) {
                 _cleanup_free_ char *path = NULL;
 
@@ -317,11 +442,36 @@ static int reachable(const struct table *table, const struct entry *entry) {
         return 1;
 }
 
+struct visit {
+        const struct table *table;
+        struct entry *found;
+};
+
+static int is_on_top(struct entry *entry, void *userdata) {
+        struct visit *visit = userdata;
+
+        if (table_covering(visit->table, entry) || reachable(visit->table, entry) == 0)
+                return 0;
+        visit->found = entry;
+        return 1;
+}
+
 struct entry *table_at(const struct table *table, const char *point) {
-        for (struct entry *entry = map_get(table->by_point, point); entry; entry = entry->same_point)
-                if (!table_covering(table, entry) && reachable(table, entry) != 0)
-                        return entry;
-        return NULL;
+        struct visit visit = {.table = table};
+
+        (void) index_each(table->by_point, point, false, is_on_top, &visit); /* `found` tells */
+        return visit.found;
+}
+
+/* The next entry of a walk over the tree of `top`, parents first, siblings in their order; NULL at its end. */
+static struct entry *walk_past(const struct entry *top, struct entry *entry) {
+        while (entry != top && !entry->next)
+                entry = entry->parent;
+        return entry == top ? NULL : entry->next;
+}
+
+static struct entry *walk(const struct entry *top, struct entry *entry) {
+        return entry->children ?: walk_past(top, entry);
 }
 
 int table_subtree(const struct table *table, struct entry *top, struct entry ***ret, size_t *ret_n) {
@@ -342,20 +492,44 @@ int table_subtree(const struct table *table, struct entry *top, struct entry ***
         return 0;
 }
 
-int table_below(const struct table *table, const char *path, struct entry ***ret, size_t *ret_n) {
-        struct entry **found;
-        size_t n = 0;
+/* "/" stands for everything, also for what no path leads to. */
+static bool lies_below(const struct entry *entry, const char *path) {
+        return strcmp(path, "/") == 0 || path_is_below(entry->point, path);
+}
 
-        for (size_t i = 0; i < table->n_order; i++)
-                n += path_is_below(table->order[i]->point, path);
-        found = calloc(n ?: 1, sizeof(*found));
-        if (!found)
+static int count(struct entry *entry _unused_, void *userdata) {
+        (*(size_t *) userdata)++;
+        return 0;
+}
+
+int table_below(const struct table *table, const char *path, struct entry ***ret, size_t *ret_n) {
+        _cleanup_free_ struct entry **there = NULL;
+        struct list list = {};
+        struct entry **found;
+        size_t n = 0, n_found = 0;
+
+        (void) index_each(table->by_point, path, true, count, &n);
+        there = list.items = calloc(n + 1, sizeof(*there));
+        found = calloc(n + 1, sizeof(*found));
+        if (!there || !found) {
+                free(found);
                 return -ENOMEM;
-        n = 0;
-        for (size_t i = 0; i < table->n_order; i++)
-                if (path_is_below(table->order[i]->point, path))
-                        found[n++] = table->order[i];
+        }
+        (void) index_each(table->by_point, path, true, list_add, &list);
+        for (size_t i = 0; i < list.n; i++) {
+                struct entry *top = there[i];
+
+                if (top->parent && lies_below(top->parent, path))
+                        continue; /* comes with its parent */
+                for (struct entry *entry = top; entry;) {
+                        bool below = lies_below(entry, path);
+
+                        if (below)
+                                found[n_found++] = entry;
+                        entry = below ? walk(top, entry) : walk_past(top, entry);
+                }
+        }
         *ret = found;
-        *ret_n = n;
+        *ret_n = n_found;
         return 0;
 }

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The kernel's mount table as last seen: entries by id, with their tree. Pure: it is handed whole readings (later also
- * single events) and says what changed; who reads and when is the manager's.
+ * The kernel's mount table as last seen: entries by id, with their tree. Pure: it is handed whole readings or
+ * single mounts and says what changed; who reads and when is the manager's.
  */
 
 #include <stdint.h>
@@ -38,10 +38,20 @@ size_t table_size(const struct table *table);
 uint64_t table_generation(const struct table *table);
 
 /* Replaces the content by a whole reading. Takes the entries over (also on failure); the array stays the caller's.
- * Entries with the same id, device and root are the same mount: the table's pointer stays valid, with what is new in it,
- * and is compared for moves and remounts. Of two entries with one id the first counts. `ret` says what changed, first
- * what went, then the rest in the reading's order. -ENOMEM leaves the table as it was. */
+ * Entries with the same unique id, or without one the same id, device and root, are the same mount: the table's
+ * pointer stays valid, with what is new in it, and is compared for moves and remounts. Of two entries with one id the
+ * first counts. `ret` says what changed, first what went, then the rest in the reading's order. -ENOMEM leaves a part
+ * of it done: read again. */
 int table_replace(struct table *table, struct entry **entries, size_t n_entries, struct changes *ret);
+
+/* Takes one mount in as it is now, whether it is new, moved, changed or none of it; what changed is appended to
+ * `changes`. Takes the entry over, also on failure. `ret`, unless NULL: the table's entry. -ENOMEM leaves the table
+ * as it was, but for another mount with this recycled id, which is gone. */
+int table_put(struct table *table, struct entry *fresh, struct changes *changes, struct entry **ret);
+/* Forgets one mount, which lives on until the changes are freed; its children, if any, have no parent then. -ENOMEM
+ * leaves the table as it was. An entry that came and went is in the same changes as CHANGE_MOUNTED and as
+ * CHANGE_UNMOUNTED. */
+int table_drop(struct table *table, struct entry *entry, struct changes *changes);
 void changes_done(struct changes *changes);
 #define _cleanup_changes_ _cleanup_(changes_done)
 
@@ -49,13 +59,18 @@ void changes_done(struct changes *changes);
 struct entry *table_get(const struct table *table, uint32_t id);
 /* NULL also while the table is read from mountinfo, which knows no unique ids. */
 struct entry *table_get_unique(const struct table *table, uint64_t unique_id);
-/* The mount that a path walk to exactly this mount point ends on: the topmost of those at it. NULL also when all of them
- * are hidden below a mount further up the path. */
+/* The mount that a path walk to exactly this mount point ends on: the topmost of those at it. NULL also when all of
+ * them are hidden below a mount further up the path. */
 struct entry *table_at(const struct table *table, const char *point);
+
+/* Calls `fn` for each other child of the entry's parent at exactly its mount point, until it returns other than 0,
+ * and returns that. It must not change the table. */
+int table_each_beside(const struct table *table, const struct entry *entry,
+        int (*fn)(const struct entry *sibling, void *userdata), void *userdata);
 
 /* All mounts of the subtree of `top`, itself first, every parent before its children; the array is the caller's. */
 int table_subtree(const struct table *table, struct entry *top, struct entry ***ret, size_t *ret_n);
-/* All mounts whose mount point is `path` or lies below it by whole components, parents first. */
+/* All mounts whose mount point is `path` or lies below it by whole components, parents first; for "/" all mounts. */
 int table_below(const struct table *table, const char *path, struct entry ***ret, size_t *ret_n);
 /* Whether another mount sits on exactly this mount's root (covers it). */
 const struct entry *table_covering(const struct table *table, const struct entry *entry);

@@ -253,6 +253,83 @@ START_TEST(test_empty_reading) {
 }
 END_TEST
 
+static struct entry *made_unique(uint64_t id, uint64_t parent, const char *point) {
+        struct entry *entry = made_entry((uint32_t) id, (uint32_t) parent, point);
+
+        entry->unique_id = (1ULL << 32) + id;
+        entry->parent_unique = (1ULL << 32) + parent;
+        return entry;
+}
+
+/* One by one: children before their parent, a mount put beneath another, the end of both. */
+START_TEST(test_one_by_one) {
+        _cleanup_(table_freep) struct table *table = table_new();
+        _cleanup_changes_ struct changes changes = {};
+        struct entry *child, *below;
+
+        ck_assert_int_eq(table_put(table, made_unique(3, 2, "/a/b"), &changes, &child), 0);
+        ck_assert_ptr_null(child->parent);
+        ck_assert_int_eq(table_put(table, made_unique(1, 1, "/"), &changes, NULL), 0);
+        ck_assert_int_eq(table_put(table, made_unique(2, 1, "/a"), &changes, NULL), 0);
+        ck_assert_ptr_eq(child->parent, table_get(table, 2));
+        ck_assert_ptr_eq(table_get(table, 2)->parent, table_get(table, 1));
+        ck_assert_uint_eq(count(&changes, CHANGE_MOUNTED), 3);
+        ck_assert_uint_eq(table_generation(table), 3);
+
+        ck_assert_int_eq(table_put(table, made_unique(4, 2, "/a/b"), &changes, &below), 0);
+        ck_assert_int_eq(table_put(table, made_unique(3, 4, "/a/b"), &changes, NULL), 0);
+        ck_assert_uint_eq(count(&changes, CHANGE_MOVED), 1);
+        ck_assert_ptr_eq(child->parent, below);
+        ck_assert_ptr_eq(table_at(table, "/a/b"), child);
+        ck_assert_ptr_eq(table_covering(table, below), child);
+        ck_assert_int_eq(table_put(table, made_unique(3, 4, "/a/b"), &changes, NULL), 0);
+        ck_assert_uint_eq(changes.n_items, 5);
+
+        ck_assert_int_eq(table_drop(table, below, &changes), 0);
+        ck_assert_ptr_null(child->parent);
+        ck_assert_ptr_null(table_get_unique(table, (1ULL << 32) + 4));
+        ck_assert_int_eq(table_put(table, made_unique(3, 2, "/a/b"), &changes, NULL), 0);
+        ck_assert_ptr_eq(child->parent, table_get(table, 2));
+        ck_assert_int_eq(table_drop(table, child, &changes), 0);
+        ck_assert_uint_eq(table_size(table), 2);
+        ck_assert_uint_eq(changes.n_dropped, 2);
+        ck_assert_ptr_null(table_at(table, "/a/b"));
+}
+END_TEST
+
+/* A recycled id that comes back before anybody told that it was free. */
+START_TEST(test_recycled_early) {
+        _cleanup_(table_freep) struct table *table = table_new();
+        _cleanup_changes_ struct changes changes = {};
+        struct entry *before = made_unique(2, 1, "/a"), *after = made_unique(2, 1, "/b");
+
+        after->unique_id++;
+        ck_assert_int_eq(table_put(table, made_unique(1, 1, "/"), &changes, NULL), 0);
+        ck_assert_int_eq(table_put(table, before, &changes, NULL), 0);
+        ck_assert_int_eq(table_put(table, after, &changes, NULL), 0);
+        ck_assert_uint_eq(table_size(table), 2);
+        ck_assert_uint_eq(count(&changes, CHANGE_UNMOUNTED), 1);
+        ck_assert_ptr_eq(changes.dropped[0], before);
+        ck_assert_ptr_eq(table_get(table, 2), after);
+}
+END_TEST
+
+/* "/a.b" comes neither between "/a" and "/a/b" nor below "/a". */
+START_TEST(test_order_of_paths) {
+        _cleanup_(table_freep) struct table *table = table_new();
+        _cleanup_free_ struct entry **below = NULL;
+        size_t n;
+
+        made_fill(table, made_entry(1, 1, "/"), made_entry(2, 1, "/a.b"), made_entry(3, 1, "/a"),
+                made_entry(4, 3, "/a/b"), made_entry(5, 1, "/a-"), made_entry(6, 3, "/a/b c"), made_entry(7, 3, ""));
+        ck_assert_int_eq(table_below(table, "/a", &below, &n), 0);
+        ck_assert_uint_eq(n, 3);
+        free(below);
+        ck_assert_int_eq(table_below(table, "/", &below, &n), 0);
+        ck_assert_uint_eq(n, 7);
+}
+END_TEST
+
 UNIT_MAIN("table", test_first_reading, test_nothing_changed, test_unmounted, test_recycled_id, test_moved_and_remounted,
         test_at, test_covered_root, test_walks, test_duplicates_and_orphans, test_circles, test_deep_and_wide,
-        test_empty_reading)
+        test_empty_reading, test_one_by_one, test_recycled_early, test_order_of_paths)

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * An event only says which mount to look at: what is true is what statmount(2) says then, so that events may be late,
+ * double or about what is gone again.
+ *
+ * Two things come without an event of their own and follow from another's. A mount that is put beneath another takes
+ * its place, and the other becomes its child: so whatever was at a new mount's place is looked at again. When such a
+ * mount goes, what was on it falls back: so the children of one that is gone are looked at again.
+ */
+
+#include <string.h>
+
+#include "table/diff.h"
+#include "table/following.h"
+#include "table/reading.h"
+#include "util/array.h"
+#include "util/log.h"
+
+struct following {
+        struct watch *watch;
+        struct table *table;
+        struct statmount *statmount; /* NULL when mountinfo is read */
+        struct following_counters counters;
+};
+
+/* Ids of mounts still to be looked at. */
+struct agenda {
+        uint64_t *ids;
+        size_t n;
+};
+
+static void agenda_done(struct agenda *agenda) {
+        free(agenda->ids);
+}
+
+int following_new(struct watch *watch, struct table *table, struct following **ret) {
+        _cleanup_(following_freep) struct following *following = calloc(1, sizeof(*following));
+
+        if (!following)
+                return log_oom();
+        following->watch = watch;
+        following->table = table;
+        if (watch_tracking(watch) != WATCH_MOUNTINFO) {
+                following->statmount = statmount_new();
+                if (!following->statmount)
+                        return log_oom();
+        }
+        *ret = TAKE_PTR(following);
+        return 0;
+}
+
+struct following *following_free(struct following *following) {
+        if (!following)
+                return NULL;
+        (void) statmount_free(following->statmount);
+        free(following);
+        return NULL;
+}
+
+const struct following_counters *following_counters(const struct following *following) {
+        return &following->counters;
+}
+
+int following_read(struct following *following, struct changes *ret) {
+        _cleanup_free_ struct entry **entries = NULL;
+        size_t n;
+        int r = following->statmount ? reading_take_statmount(following->statmount, &entries, &n)
+                                     : reading_take_mountinfo(watch_mountinfo_fd(following->watch), &entries, &n);
+
+        if (r < 0)
+                return r;
+        following->counters.full_reads++;
+        r = table_replace(following->table, entries, n, ret);
+        return r < 0 ? log_errno(LOG_ERR, r, "take a reading of the mount table") : 0;
+}
+
+static int note(struct agenda *agenda, uint64_t id) {
+        uint64_t *slot = array_append(&agenda->ids, &agenda->n);
+
+        if (!slot)
+                return log_oom();
+        *slot = id;
+        return 0;
+}
+
+static int note_children(struct agenda *agenda, const struct entry *entry) {
+        int r = 0;
+
+        for (const struct entry *child = entry->children; child && r >= 0; child = child->next)
+                r = note(agenda, child->unique_id);
+        return r;
+}
+
+static int note_sibling(const struct entry *sibling, void *userdata) {
+        return note(userdata, sibling->unique_id);
+}
+
+/* One that is gone. */
+static int take_out(struct following *following, struct entry *entry, struct agenda *agenda, struct changes *changes) {
+        int r = note_children(agenda, entry);
+
+        if (r >= 0)
+                r = table_drop(following->table, entry, changes);
+        return r < 0 ? log_errno(LOG_ERR, r, "forget a mount") : 0;
+}
+
+/* One that is there, `known` whether the table has it. */
+static int take_in(struct following *following, struct entry *fresh, const struct entry *known, struct agenda *agenda,
+        struct changes *changes) {
+        bool came = !known || diff_moved(known, fresh), moved = known && came;
+        struct entry *entry;
+        int r;
+
+        r = table_put(following->table, fresh, changes, &entry);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "take in a mount");
+        if (came && entry->parent)
+                r = table_each_beside(following->table, entry, note_sibling, agenda);
+        if (r >= 0 && moved) /* their paths are others, and perhaps their propagation */
+                r = note_children(agenda, entry);
+        return r;
+}
+
+/* Looks at what is noted until nothing is; the latest note first. */
+static int work_off(struct following *following, struct agenda *agenda, struct changes *changes) {
+        while (agenda->n > 0) {
+                uint64_t id = agenda->ids[--agenda->n];
+                struct entry *known = table_get_unique(following->table, id), *fresh = NULL;
+                int r = reading_look(following->statmount, id, &fresh);
+
+                following->counters.looks++;
+                if (r > 0)
+                        r = take_in(following, fresh, known, agenda, changes);
+                else if (r == 0 && known)
+                        r = take_out(following, known, agenda, changes);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int take_all(struct following *following, const uint64_t *ids, size_t n, struct changes *changes) {
+        _cleanup_(agenda_done) struct agenda agenda = {};
+        int r = 0;
+
+        for (size_t i = 0; i < n && r >= 0; i++) {
+                r = note(&agenda, ids[i]);
+                if (r >= 0)
+                        r = work_off(following, &agenda, changes);
+        }
+        return r;
+}
+
+int following_events(struct following *following, size_t n, struct changes *changes) {
+        struct watch_events events;
+        size_t taken = 0;
+
+        do {
+                int r = watch_next(following->watch, &events);
+
+                if (r < 0)
+                        return log_errno(LOG_ERR, r, "read notifications of mounts");
+                if (r == 0)
+                        return 0;
+                taken += events.n;
+                following->counters.events += events.n;
+                r = take_all(following, events.ids, events.n, changes);
+                if (r < 0)
+                        return r;
+                if (events.overflow) {
+                        following->counters.overflows++;
+                        return -ENOBUFS;
+                }
+                if (events.n < WATCH_EVENTS_MAX) /* that was the queue's end a moment ago */
+                        return 0;
+        } while (n == 0 || taken < n);
+        return 1;
+}
+
+static int compare_ids(const void *a, const void *b) {
+        const uint64_t *x = a, *y = b;
+
+        return (*x > *y) - (*x < *y);
+}
+
+/* Of the entries, those that the list does not have. */
+static int note_unlisted(struct following *following, const uint64_t *ids, size_t n, struct agenda *agenda) {
+        _cleanup_free_ struct entry **entries = NULL;
+        size_t n_entries;
+        int r = table_below(following->table, "/", &entries, &n_entries);
+
+        if (r < 0)
+                return log_oom();
+        for (size_t i = 0; i < n_entries && r >= 0; i++)
+                if (!bsearch(&entries[i]->unique_id, ids, n, sizeof(*ids), compare_ids))
+                        r = note(agenda, entries[i]->unique_id);
+        return r;
+}
+
+int following_delta(struct following *following, struct changes *changes) {
+        _cleanup_(agenda_done) struct agenda agenda = {};
+        _cleanup_free_ uint64_t *ids = NULL;
+        size_t n;
+        int r;
+
+        if (!following->statmount)
+                return log_errno(LOG_ERR, EOPNOTSUPP, "list the mounts");
+        r = statmount_list(&ids, &n);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "list the mounts");
+        following->counters.deltas++;
+        r = note_unlisted(following, ids, n, &agenda);
+        if (r >= 0)
+                r = work_off(following, &agenda, changes);
+        for (size_t i = 0; i < n && r >= 0; i++)
+                if (!table_get_unique(following->table, ids[i]))
+                        r = take_all(following, &ids[i], 1, changes);
+        return r;
+}
+
+int following_look(struct following *following, const char *path, struct changes *changes) {
+        _cleanup_(agenda_done) struct agenda agenda = {};
+        _cleanup_free_ struct entry **entries = NULL;
+        size_t n;
+        int r;
+
+        if (!following->statmount)
+                return 0;
+        r = table_below(following->table, path, &entries, &n);
+        if (r < 0)
+                return log_oom();
+        for (size_t i = n; i > 0 && r >= 0; i--)
+                r = note(&agenda, entries[i - 1]->unique_id);
+        return r < 0 ? r : work_off(following, &agenda, changes);
+}

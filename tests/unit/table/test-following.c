@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The table against the kernel: single cases, and random sequences of everything that changes a mount table, after
+ * each step of which the table that followed is what statmount and mountinfo show. PODMOUNT_SEED repeats a sequence,
+ * PODMOUNT_STEPS makes it longer.
+ */
+
+#include <inttypes.h>
+#include <linux/mount.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "kernel/features.h"
+#include "table/following.h"
+#include "table/reading.h"
+#include "tests/unit/namespace.h"
+#include "tests/unit/unit.h"
+
+#ifndef MOVE_MOUNT_BENEATH
+#define MOVE_MOUNT_BENEATH 0x200
+#endif
+
+struct world {
+        struct watch *watch;
+        struct table *table;
+        struct following *following;
+};
+
+static bool begin(struct world *world, enum watch_tracking tracking, bool limited) {
+        _cleanup_changes_ struct changes changes = {};
+        struct features features;
+
+        if (!namespace_enter())
+                return false;
+        ck_assert_int_eq(features_probe(NULL, &features), 0);
+        if ((tracking == WATCH_FANOTIFY && !features.mount_events) ||
+                (tracking != WATCH_MOUNTINFO && !features.statmount)) {
+                fprintf(stderr, "# this kernel has no %s: nothing tested\n", watch_tracking_name(tracking));
+                return false;
+        }
+        *world = (struct world){.table = table_new()};
+        ck_assert_int_eq(watch_open(tracking, limited, &world->watch), 0);
+        ck_assert_int_eq(following_new(world->watch, world->table, &world->following), 0);
+        ck_assert_int_eq(following_read(world->following, &changes), 0);
+        return true;
+}
+
+static void end(struct world *world) {
+        world->following = following_free(world->following);
+        world->table = table_free(world->table);
+        world->watch = watch_free(world->watch);
+}
+
+/* As the manager does: what cannot be followed is read. */
+static void catch_up(struct world *world) {
+        _cleanup_changes_ struct changes changes = {}, all = {};
+        int r;
+
+        if (watch_tracking(world->watch) == WATCH_FANOTIFY)
+                r = following_events(world->following, 0, &changes);
+        else
+                r = following_delta(world->following, &changes);
+        if (r == -ENOBUFS)
+                r = following_read(world->following, &all);
+        ck_assert_int_eq(r, 0);
+}
+
+static void look(struct world *world, const char *path) {
+        _cleanup_changes_ struct changes changes = {};
+
+        ck_assert_int_eq(following_look(world->following, path, &changes), 0);
+}
+
+static bool same_text(const char *a, const char *b) {
+        return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* `whole`: with what no notification tells of. */
+static const char *difference(const struct entry *a, const struct entry *b, bool whole) {
+        if (a->unique_id != 0 && b->unique_id != 0 &&
+                (a->unique_id != b->unique_id || a->parent_unique != b->parent_unique))
+                return "unique ids";
+        if (a->parent_id != b->parent_id)
+                return "parent";
+        if (a->device != b->device)
+                return "device";
+        if (!same_text(a->root, b->root))
+                return "root";
+        if (!same_text(a->point, b->point))
+                return "mount point";
+        if (!same_text(a->type, b->type))
+                return "type";
+        if (!same_text(a->source, b->source))
+                return "source";
+        if (a->attributes != b->attributes)
+                return "attributes";
+        if (whole && !same_text(a->options, b->options))
+                return "options";
+        if (whole && (a->propagation != b->propagation || a->peer_group != b->peer_group ||
+                             a->master_group != b->master_group))
+                return "propagation";
+        return NULL;
+}
+
+static void compare_reading(
+        const struct world *world, struct entry **entries, size_t n, size_t lost, bool whole, const char *after) {
+        for (size_t i = 0; i < n; i++) {
+                const struct entry *is = entries[i], *have = table_get(world->table, is->id);
+                const char *what = have ? difference(have, is, whole) : "all of it";
+
+                ck_assert_msg(!what, "after %s: mount %u at %s differs in its %s: %s, parent %u, options %s", after,
+                        is->id, is->point, what, have ? have->point : "not in the table", have ? have->parent_id : 0,
+                        have ? have->options : "");
+                /* The links say the same as the ids. */
+                ck_assert_uint_eq(have->parent ? have->parent->id : 0,
+                        table_get(world->table, is->parent_id) && is->parent_id != is->id ? is->parent_id : 0);
+        }
+        ck_assert_msg(table_size(world->table) == n + lost, "after %s: %zu mounts in the table, %zu there", after,
+                table_size(world->table), n + lost);
+}
+
+/* Mounts whose mount point was renamed out of what their parent shows: mountinfo leaves them out. */
+static size_t count_lost(const struct world *world) {
+        _cleanup_free_ struct entry **all = NULL;
+        size_t n, lost = 0;
+
+        ck_assert_int_eq(table_below(world->table, "/", &all, &n), 0);
+        ck_assert_uint_eq(n, table_size(world->table));
+        for (size_t i = 0; i < n; i++)
+                lost += all[i]->point[0] == '\0';
+        return lost;
+}
+
+/* Table = listmount + statmount = mountinfo. */
+static void compare(const struct world *world, bool whole, const char *after) {
+        _cleanup_(statmount_freep) struct statmount *statmount = statmount_new();
+        _cleanup_close_ int mountinfo =
+                open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC); /* as seen from today's root */
+        struct entry **entries;
+        size_t n;
+
+        ck_assert_ptr_nonnull(statmount);
+        ck_assert_int_eq(reading_take_statmount(statmount, &entries, &n), 0);
+        compare_reading(world, entries, n, 0, whole, after);
+        reading_free(entries, n);
+        ck_assert_int_eq(reading_take_mountinfo(mountinfo, &entries, &n), 0);
+        compare_reading(world, entries, n, count_lost(world), whole, after);
+        reading_free(entries, n);
+}
+
+static uint64_t state;
+
+static unsigned draw(unsigned below) {
+        state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+        return (unsigned) (state >> 33) % below;
+}
+
+/* A directory below /tmp/w, made if it is not there. */
+static void pick(char *path, size_t size) {
+        unsigned depth = draw(4);
+
+        (void) snprintf(path, size, "/tmp/w"); /* fits, as below */
+        for (unsigned i = 0; i < depth; i++) {
+                size_t used = strlen(path);
+
+                (void) snprintf(path + used, size - used, "/d%u", draw(3));
+                (void) mkdir(path, 0755); /* or there already, or read-only */
+        }
+}
+
+static const char *put_beneath(const char *source, const char *target) {
+        int tree = (int) syscall(SYS_open_tree, AT_FDCWD, source, 1 /* OPEN_TREE_CLONE */ | O_CLOEXEC);
+
+        if (tree < 0)
+                return "nothing";
+        (void) syscall(SYS_move_mount, tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_BENEATH);
+        (void) close(tree);
+        return "beneath";
+}
+
+/* One random step; many fail, which is as good. `ret_silent`: no notification tells of all that it does. */
+static const char *step(bool *ret_silent) {
+        static const unsigned long kinds[] = {MS_SHARED, MS_PRIVATE, MS_SLAVE, MS_UNBINDABLE};
+        char a[64], b[64], c[80];
+
+        pick(a, sizeof(a));
+        pick(b, sizeof(b));
+        *ret_silent = false;
+        switch (draw(14)) {
+        case 0:
+        case 1:
+                (void) mount("fresh one", a, "tmpfs", draw(2) ? MS_NOSUID : 0, "size=64k");
+                return "mount";
+        case 2:
+        case 3:
+                (void) mount(a, b, NULL, MS_BIND, NULL);
+                return "bind";
+        case 4:
+                (void) mount(a, b, NULL, MS_BIND | MS_REC, NULL);
+                return "rbind";
+        case 5:
+        case 6:
+                (void) mount(a, b, NULL, MS_MOVE, NULL);
+                return "move";
+        case 7:
+                return put_beneath(a, b);
+        case 8:
+                *ret_silent = true;
+                (void) mount(NULL, a, NULL, MS_REMOUNT | MS_BIND | (draw(2) ? MS_NODEV : MS_NOSUID), NULL);
+                return "remount";
+        case 9:
+        case 10:
+                (void) umount2(a, 0);
+                return "unmount";
+        case 11:
+                if (strcmp(a, "/tmp/w") != 0)
+                        (void) umount2(a, MNT_DETACH);
+                return "lazy unmount";
+        case 12:
+                (void) mount(NULL, a, NULL, kinds[draw(ELEMENTSOF(kinds))] | (draw(3) == 0 ? MS_REC : 0), NULL);
+                return "propagation";
+        default:
+                *ret_silent = true;
+                (void) snprintf(c, sizeof(c), "%s/r%u", strcmp(a, "/tmp/w") ? "/tmp/w" : "/tmp/w/d0", draw(2));
+                (void) rename(a, c);
+                return "rename";
+        }
+}
+
+static void run_random(enum watch_tracking tracking, unsigned steps) {
+        const char *seed = getenv("PODMOUNT_SEED"), *longer = getenv("PODMOUNT_STEPS");
+        struct world world;
+
+        if (!begin(&world, tracking, false))
+                return;
+        state = seed ? strtoull(seed, NULL, 10) : (uint64_t) time(NULL) * 1000003 + (uint64_t) getpid();
+        fprintf(stderr, "# PODMOUNT_SEED=%" PRIu64 "\n", state);
+        make_directory("/tmp/w");
+        if (longer)
+                steps = (unsigned) strtoul(longer, NULL, 10);
+        for (unsigned i = 0; i < steps; i++) {
+                char after[64];
+                const char *what;
+                bool silent = false;
+
+                if (i == 0 || table_size(world.table) > 120) {
+                        while (umount2("/tmp/w", MNT_DETACH) == 0)
+                                ;
+                        ck_assert_int_eq(mount("w", "/tmp/w", "tmpfs", 0, NULL), 0);
+                }
+                what = step(&silent);
+                catch_up(&world);
+                if (silent || i % 8 == 7 || tracking != WATCH_FANOTIFY)
+                        look(&world, "/");
+                (void) snprintf(after, sizeof(after), "step %u, %s", i, what); /* fits */
+                compare(&world, silent || i % 8 == 7 || tracking != WATCH_FANOTIFY, after);
+        }
+        end(&world);
+}
+
+START_TEST(test_random_events) {
+        run_random(WATCH_FANOTIFY, 2000);
+}
+END_TEST
+
+START_TEST(test_random_lists) {
+        run_random(WATCH_LISTMOUNT, 200);
+}
+END_TEST
+
+/* More than the kernel's default queue holds. */
+START_TEST(test_overflow) {
+        struct world world;
+        char path[32];
+
+        if (!begin(&world, WATCH_FANOTIFY, true))
+                return;
+        make_directory("/tmp/s");
+        for (unsigned i = 0; i < 9000; i++) {
+                (void) snprintf(path, sizeof(path), "/tmp/%u", i); /* fits */
+                make_directory(path);
+                ck_assert_int_eq(mount("/tmp/s", path, NULL, MS_BIND, NULL), 0);
+                if (i % 3 != 0)
+                        ck_assert_int_eq(umount2(path, 0), 0);
+        }
+        for (unsigned i = 0; i < 9000; i++) {
+                (void) snprintf(path, sizeof(path), "/tmp/%u", i);
+                if (i % 3 == 1)
+                        ck_assert_int_eq(mount("/tmp/s", path, NULL, MS_BIND, NULL), 0);
+        }
+        catch_up(&world);
+        ck_assert_uint_eq(following_counters(world.following)->overflows, 1);
+        ck_assert_uint_eq(following_counters(world.following)->full_reads, 2);
+        compare(&world, true, "an overflow");
+        ck_assert_int_eq(mount("/tmp/s", "/tmp/0", NULL, MS_BIND, NULL), 0);
+        catch_up(&world);
+        ck_assert_uint_eq(following_counters(world.following)->full_reads, 2);
+        compare(&world, true, "the one after it");
+        end(&world);
+}
+END_TEST
+
+/* A pivot moves the root away from under everything. */
+START_TEST(test_pivot) {
+        struct world world;
+
+        if (!begin(&world, WATCH_FANOTIFY, false))
+                return;
+        make_directory("/tmp/new");
+        ck_assert_int_eq(mount("/", "/tmp/new", NULL, MS_BIND | MS_REC, NULL), 0);
+        catch_up(&world);
+        ck_assert_int_eq(syscall(SYS_pivot_root, "/tmp/new", "/tmp/new/mnt"), 0);
+        catch_up(&world);
+        compare(&world, true, "a pivot");
+        ck_assert_int_eq(umount2("/mnt", MNT_DETACH), 0);
+        catch_up(&world);
+        compare(&world, true, "the old root's end");
+        end(&world);
+}
+END_TEST
+
+UNIT_MAIN("following", test_random_events, test_random_lists, test_overflow, test_pivot)
