@@ -127,7 +127,7 @@ static void adopt_watchdog(pid_t keeper) {
 
 /* fds of the setup stay, everything else that the keeper has open is closed. */
 static int keep_own_fds(const struct front_setup *setup) {
-        int keep[RUNTIME_SLOTS_MAX * 2 + 5];
+        int keep[RUNTIME_SLOTS_MAX * 2 + 6];
         size_t n = 0;
 
         keep[n++] = setup->control;
@@ -135,6 +135,7 @@ static int keep_own_fds(const struct front_setup *setup) {
         keep[n++] = setup->runtime->listen_fd;
         keep[n++] = watch_fd(setup->watch);
         keep[n++] = watch_mountinfo_fd(setup->watch);
+        keep[n++] = watch_events_fd(setup->watch);
         for (unsigned slot = 0; slot < RUNTIME_SLOTS_MAX; slot++) {
                 keep[n++] = setup->sockets[slot];
                 keep[n++] = setup->runtime->intent_fds[slot];

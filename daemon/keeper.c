@@ -373,16 +373,29 @@ static int start_all(struct keeper *keeper) {
 }
 
 /* What clients are told; each executor tries for itself. */
-static int find_features(struct keeper *keeper) {
-        struct features features;
-        int r = features_probe(keeper->options->features_off, &features);
+static int find_features(struct keeper *keeper, struct features *ret) {
+        int r = features_probe(keeper->options->features_off, ret);
 
         if (r >= 0)
-                r = features_names(&features, &keeper->features);
+                r = features_names(ret, &keeper->features);
         return r < 0 ? log_errno(LOG_ERR, r, "cannot find out what this kernel offers") : 0;
 }
 
+/* The best way that the kernel has. Each ends with the next one: /proc tells everywhere. */
+static int open_watch(struct keeper *keeper, const struct features *features) {
+        int r = -EOPNOTSUPP;
+
+        if (features->mount_events)
+                r = watch_open(WATCH_FANOTIFY, false, &keeper->watch);
+        if (r < 0 && features->statmount)
+                r = watch_open(WATCH_LISTMOUNT, false, &keeper->watch);
+        if (r < 0)
+                r = watch_open(WATCH_MOUNTINFO, false, &keeper->watch);
+        return r < 0 ? log_errno(LOG_ERR, r, "cannot watch the mount table") : 0;
+}
+
 static int prepare(struct keeper *keeper) {
+        struct features features;
         int r = read_settings(keeper->options, &keeper->settings);
 
         if (r < 0)
@@ -394,10 +407,10 @@ static int prepare(struct keeper *keeper) {
         r = runtime_prepare(keeper->options->runtime_dir, keeper->uid, keeper->gid, keeper->n_executors, &keeper->runtime);
         if (r < 0)
                 return r;
-        r = watch_open(WATCH_MOUNTINFO, false, &keeper->watch);
+        r = find_features(keeper, &features);
         if (r < 0)
-                return log_errno(LOG_ERR, r, "cannot watch the mount table");
-        r = find_features(keeper);
+                return r;
+        r = open_watch(keeper, &features);
         if (r < 0)
                 return r;
         return take_signals(keeper);

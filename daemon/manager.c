@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Holds the front together. The mount table is re-read a moment after the kernel says that it changed: not before a
- * pause in proportion to what the last reading cost, not while a job runs whose answer would have to wait, yet always
- * in time for drift to be seen. Until it is read, further changes say nothing new and wake nobody. An operation that
- * needs the table as it is now has it re-read at once (sync_table).
+ * Holds the front together. When the mount table is brought up to date is tracker.h's.
  */
 
 #include "manager.h"
@@ -12,24 +9,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/statfs.h>
-#include <time.h>
 
 #include "api/api.h"
 #include "pod/pods.h"
 #include "store/store.h"
-#include "table/reading.h"
 #include "table/table.h"
+#include "tracker.h"
 #include "util/array.h"
 #include "util/log.h"
 #include "util/path.h"
-
-enum {
-        PAUSE_MIN_US = 20 * 1000, /* between two readings */
-        PAUSE_MAX_US = 70 * 1000, /* drift is to be seen within 100 ms */
-        PAUSE_FACTOR = 5,         /* of a reading's cost: at most a sixth of the time goes into readings */
-        DELAY_US = 2 * 1000,      /* from a change to its reading: what belongs together comes together… */
-        DELAY_MAX_US = 70 * 1000, /* …and at most so long where jobs run all the time */
-};
 
 struct manager {
         sd_event *event;
@@ -38,122 +26,51 @@ struct manager {
         struct settings settings;
         struct store *store;
         struct table *table;
+        char *pods_path; /* <runtime>/pods */
+        struct tracker *tracker;
         struct executor_pool *executors;
         struct pods pods;
         bool pods_ready;
         struct api *api;
 
-        sd_event_source *watch_source;
-        sd_event_source *reread_timer; /* armed while a change waits for the pause to end */
-        bool dirty;                    /* a change was told and the table not read since: the watch is off */
-        uint64_t dirty_since_us;       /* CLOCK_MONOTONIC, as the next one */
-        uint64_t pause_until_us;
-
         sd_event_source *stop_timer, *stop_post;
 };
 
-static uint64_t now_us(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail for this clock */
-        return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
-}
-
-static void enable_watch(struct manager *manager, bool enable) {
-        int r = 0;
-
-        if (manager->watch_source)
-                r = sd_event_source_set_enabled(manager->watch_source, enable ? SD_EVENT_ON : SD_EVENT_OFF);
-        if (r < 0)
-                (void) log_errno(LOG_ERR, r, "cannot turn the watch of the mount table %s", enable ? "on" : "off");
-}
-
-/* Reads the table and tells the pods what changed. */
-static int reread(struct manager *manager) {
-        _cleanup_changes_ struct changes changes = {};
-        _cleanup_free_ struct entry **entries = NULL;
-        uint64_t start = now_us(), pause;
-        size_t n = 0;
-        int r;
-
-        (void) watch_take(manager->watch); /* what happened until here is in the reading, the rest is told again */
-        manager->dirty = false;
-        r = reading_take(manager->watch, &entries, &n);
-        if (r >= 0)
-                r = table_replace(manager->table, entries, n, &changes);
-        pause = (now_us() - start) * PAUSE_FACTOR;
-        manager->pause_until_us = now_us() + (pause < PAUSE_MIN_US ? PAUSE_MIN_US : pause > PAUSE_MAX_US ? PAUSE_MAX_US : pause);
-        if (r < 0) {
-                manager->dirty = true;
-                return log_errno(LOG_ERR, r, "cannot read the mount table");
-        }
-        enable_watch(manager, true);
-        if (manager->pods_ready) /* without changes, too: some pods may wait to be judged */
-                pods_judge_drift(&manager->pods, &changes);
-        return 0;
-}
-
-/* No earlier than the pause and the delay since the change allow. */
-static int arm_reread(struct manager *manager) {
-        uint64_t at = manager->dirty_since_us + DELAY_US;
-        int r;
-
-        r = sd_event_source_set_time(manager->reread_timer, at > manager->pause_until_us ? at : manager->pause_until_us);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(manager->reread_timer, SD_EVENT_ONESHOT);
-        return r < 0 ? log_errno(LOG_ERR, r, "cannot arm the timer of the mount table") : 0;
-}
-
-static int schedule_reread(struct manager *manager) {
-        manager->dirty = true;
-        manager->dirty_since_us = now_us();
-        enable_watch(manager, false);
-        return arm_reread(manager);
-}
-
-static int on_reread(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
-        struct manager *manager = userdata;
-        uint64_t now = now_us();
-
-        if (!manager->dirty) /* sync_table() was faster */
-                return 0;
-        if (map_size(manager->pods.operations) > 0 && now < manager->dirty_since_us + DELAY_MAX_US)
-                manager->pause_until_us = now + DELAY_US;
-        else if (reread(manager) >= 0)
-                return 0;
-        return arm_reread(manager);
-}
-
-static int on_watch(sd_event_source *source _unused_, int fd _unused_, uint32_t revents _unused_, void *userdata) {
+static void on_changes(const struct changes *changes, void *userdata) {
         struct manager *manager = userdata;
 
-        if (!watch_take(manager->watch) && !manager->dirty) /* sync_table() was faster */
-                return 0;
-        return schedule_reread(manager);
+        if (manager->pods_ready)
+                pods_judge_drift(&manager->pods, changes);
+}
+
+static bool is_busy(void *userdata) {
+        const struct manager *manager = userdata;
+
+        return manager->pods_ready && map_size(manager->pods.operations) > 0;
 }
 
 static int sync_table(void *userdata) {
         struct manager *manager = userdata;
-        int r;
 
-        if (!watch_take(manager->watch) && !manager->dirty)
-                return 0;
-        r = reread(manager);
-        if (r < 0)
-                (void) arm_reread(manager); /* logged; the next change tries again */
-        return r;
+        return tracker_sync(manager->tracker);
+}
+
+static int sync_below(const char *path, void *userdata) {
+        struct manager *manager = userdata;
+
+        return tracker_sync_below(manager->tracker, path);
 }
 
 static bool table_is_current(void *userdata) {
         struct manager *manager = userdata;
 
-        if (!manager->dirty && watch_take(manager->watch))
-                return schedule_reread(manager) < 0; /* then it is as current as it gets */
-        return !manager->dirty;
+        return tracker_is_current(manager->tracker);
 }
 
 static int rescan(void *userdata) {
-        return reread(userdata);
+        struct manager *manager = userdata;
+
+        return tracker_rescan(manager->tracker);
 }
 
 /* fs.mount-max, 0 when it cannot be read. */
@@ -204,15 +121,15 @@ static int open_store(struct manager *manager) {
 }
 
 static int watch_table(struct manager *manager) {
-        int r = sd_event_add_io(manager->event, &manager->watch_source, watch_fd(manager->watch), EPOLLPRI, on_watch, manager);
+        struct tracker_setup setup = {.changed = on_changes, .busy = is_busy, .userdata = manager};
+        int r;
 
-        if (r >= 0)
-                r = sd_event_add_time(manager->event, &manager->reread_timer, CLOCK_MONOTONIC, 0, 1000, on_reread, manager);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(manager->reread_timer, SD_EVENT_OFF);
-        if (r < 0)
-                return log_errno(LOG_ERR, r, "cannot watch the mount table");
-        return reread(manager);
+        manager->pods_path = path_join(manager->runtime->path, "pods");
+        if (!manager->pods_path)
+                return log_oom();
+        setup.pods_path = manager->pods_path;
+        r = tracker_new(manager->event, manager->watch, manager->table, &setup, &manager->tracker);
+        return r < 0 ? r : tracker_rescan(manager->tracker);
 }
 
 static int make_pods(struct manager *manager) {
@@ -222,6 +139,7 @@ static int make_pods(struct manager *manager) {
         manager->pods.table = manager->table;
         manager->pods.settings = &manager->settings;
         manager->pods.sync_table = sync_table;
+        manager->pods.sync_below = sync_below;
         manager->pods.table_is_current = table_is_current;
         manager->pods.sync_userdata = manager;
         manager->pods.runtime_directory = manager->runtime->path;
@@ -289,14 +207,14 @@ struct manager *manager_free(struct manager *manager) {
                 return NULL;
         (void) sd_event_source_disable_unref(manager->stop_post);
         (void) sd_event_source_disable_unref(manager->stop_timer);
-        (void) sd_event_source_disable_unref(manager->reread_timer);
-        (void) sd_event_source_disable_unref(manager->watch_source);
+        manager->tracker = tracker_free(manager->tracker);
         manager->api = api_free(manager->api);
         if (manager->pods_ready)
                 pods_done(&manager->pods);
         manager->executors = executor_pool_free(manager->executors);
         manager->store = store_free(manager->store);
         manager->table = table_free(manager->table);
+        free(manager->pods_path);
         (void) sd_event_unref(manager->event);
         free(manager);
         return NULL;

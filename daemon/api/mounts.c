@@ -203,7 +203,11 @@ static int collect_rows(const struct pods *pods, const struct pod *pod, struct r
 
 /* Rows whose entries come from a table that is as new as the call. */
 int query_list_mounts(struct request *request, struct failure *f _unused_) {
-        return request->api->pods->sync_table(request->api->pods->sync_userdata);
+        _cleanup_free_ char *directory = mounts_pod_directory(request->api, request->pod);
+
+        if (!directory)
+                return log_oom();
+        return request->api->pods->sync_below(directory, request->api->pods->sync_userdata);
 }
 
 int encode_list_mounts(struct request *request, sd_bus_message *m) {

@@ -64,13 +64,16 @@ static int validate(struct operation *operation, struct failure *f) {
 
 static int plan(struct operation *operation, struct failure *f) {
         struct collect *collect = collect_of(operation);
+        _cleanup_free_ char *directory = pods_directory(operation->pods, operation->uuid);
         _cleanup_free_ struct plan_doomed *doomed = NULL;
         struct job_caller caller;
         struct plan_pod pod;
         size_t n = 0;
         int r;
 
-        r = pods_sync(operation->pods);
+        if (!directory)
+                return log_oom();
+        r = pods_sync_below(operation->pods, directory);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "read the mount table");
         r = doom_pod(operation->pods, operation->uuid, operation->pod ? operation->pod->record : NULL, &doomed, &n);

@@ -146,6 +146,25 @@ static int list(struct unmount *unmount, struct entry *top, const char *director
         return r;
 }
 
+/* The mount that is to go, with exact paths below it; `ret` is NULL when it is gone already. */
+static int find_top(const struct operation *operation, const struct record_mount *mount, struct entry **ret) {
+        struct entry *top = doom_find_entry(operation->pods, operation->pod->record, mount);
+        _cleanup_free_ char *point = NULL;
+        int r;
+
+        if (top) {
+                point = strdup(top->point);
+                if (!point)
+                        return log_oom();
+                r = pods_sync_below(operation->pods, point);
+                if (r < 0)
+                        return log_errno(LOG_ERR, r, "read the mount table");
+                top = doom_find_entry(operation->pods, operation->pod->record, mount);
+        }
+        *ret = top;
+        return 0;
+}
+
 static int list_mount(struct unmount *unmount, struct plan_doomed **doomed, size_t *n, struct failure *f) {
         const struct operation *operation = &unmount->operation;
         const struct record_mount *mount = recording_find_row(operation->pod, unmount->row);
@@ -161,7 +180,9 @@ static int list_mount(struct unmount *unmount, struct plan_doomed **doomed, size
         r = add_row(unmount, unmount->row);
         if (r < 0)
                 return r;
-        top = doom_find_entry(operation->pods, operation->pod->record, mount);
+        r = find_top(operation, mount, &top);
+        if (r < 0)
+                return r;
         return top ? list(unmount, top, directory, doomed, n, f) : 0; /* gone already: the record is all there is */
 }
 

@@ -40,6 +40,9 @@ struct pods {
         /* Whether it is up to date; if not, it will be soon, and pods_judge_drift() is called then. NULL: never known,
          * so that it is brought up to date instead. */
         bool (*table_is_current)(void *userdata);
+        /* As sync_table(), and looks again at the mounts at and below a path, for what the kernel tells nobody (renames
+         * above a mount point, propagation). NULL: sync_table() does. Entries may go: find them again. */
+        int (*sync_below)(const char *path, void *userdata);
         void *sync_userdata;
         const char *runtime_directory;
         int runtime_fd;

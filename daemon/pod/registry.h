@@ -15,6 +15,8 @@ struct pod *pods_find_name(const struct pods *pods, uid_t owner, const char *nam
 char *pods_directory(const struct pods *pods, const char *uuid);
 /* Brings the table up to date. */
 int pods_sync(struct pods *pods);
+/* The same, exact to the path of every mount that lies at or below `path`. Entries may go: find them again. */
+int pods_sync_below(struct pods *pods, const char *path);
 
 /* Has the loop delete, whenever it is idle, what pods that were forgotten left in the store. */
 void pods_purge_later(struct pods *pods);

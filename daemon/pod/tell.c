@@ -18,6 +18,10 @@ int pods_sync(struct pods *pods) {
         return pods->sync_table ? pods->sync_table(pods->sync_userdata) : 0;
 }
 
+int pods_sync_below(struct pods *pods, const char *path) {
+        return pods->sync_below ? pods->sync_below(path, pods->sync_userdata) : pods_sync(pods);
+}
+
 void tell_new(struct pods *pods, struct pod *pod) {
         pod->announced = true;
         if (pods->observer.pod_new)

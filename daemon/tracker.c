@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * When the table follows the kernel.
+ *
+ * With notifications, the events of a burst are taken together, a slice a turn of the loop, and then there is a
+ * pause, so that mounts that come and go at once cost next to nothing. The poll on mountinfo also fires when
+ * attributes change, which no event tells: if it fires alone, the pods' mounts are looked at again at once; if it
+ * fires among events, nobody can tell, and they are looked at again after a while, in proportion to the cost.
+ *
+ * With statmount alone, the poll is answered by a comparison of the lists of ids and a look at the pods' mounts;
+ * everything else is read again after a while. With neither, the poll is answered by reading mountinfo.
+ *
+ * Whatever is put off is always done after the last change.
+ */
+
+#include "tracker.h"
+
+#include <time.h>
+
+#include "util/log.h"
+
+enum {
+        DELAY_US = 2 * 1000,      /* from a change to its round: what belongs together comes together… */
+        DELAY_MAX_US = 70 * 1000, /* …and at most so long where jobs run all the time */
+        PAUSE_MIN_US = 20 * 1000, /* between two rounds */
+        PAUSE_MAX_US = 70 * 1000, /* drift is to be seen within 100 ms */
+        PAUSE_FACTOR = 5,         /* of a round's cost: at most a sixth of the time goes into rounds */
+        LATER_MIN_US = 60 * 1000, /* before what can wait */
+        LATER_MAX_US = 5 * 1000 * 1000,
+        LATER_FACTOR = 30,             /* of its cost */
+        EVENTS_MAX = WATCH_EVENTS_MAX, /* a turn of the loop: less than a millisecond */
+};
+
+struct tracker {
+        struct watch *watch;
+        struct following *following;
+        struct tracker_setup setup;
+
+        sd_event_source *poll_source, *events_source; /* off while dirty, which loses nothing: both are levels then */
+        sd_event_source *round_timer;                 /* armed while dirty */
+        sd_event_source *later_timer;                 /* armed while `later` */
+        bool dirty;                                   /* a change was told and not taken in since */
+        bool polled;                                  /* the poll said so */
+        bool lost;                                    /* everything has to be read */
+        bool later;                                   /* what can wait is to be done */
+        uint64_t dirty_since_us;                      /* CLOCK_MONOTONIC, as the next ones */
+        uint64_t pause_until_us;
+        uint64_t later_from_us;
+};
+
+static uint64_t now_us(void) {
+        struct timespec ts;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail for this clock */
+        return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
+}
+
+static uint64_t pause_after(uint64_t cost, uint64_t factor, uint64_t least, uint64_t most) {
+        uint64_t pause = cost * factor;
+
+        return now_us() + (pause < least ? least : pause > most ? most : pause);
+}
+
+/* Without changes, too, when a round was due: someone may wait for it. */
+static void tell(const struct tracker *tracker, const struct changes *changes) {
+        if (tracker->dirty || changes->n_items > 0)
+                tracker->setup.changed(changes, tracker->setup.userdata);
+}
+
+static int arm(sd_event_source *timer, uint64_t usec) {
+        int r = sd_event_source_set_time(timer, usec);
+
+        if (r >= 0)
+                r = sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+        return r < 0 ? log_errno(LOG_ERR, r, "cannot arm a timer of the mount table") : 0;
+}
+
+/* Something may be other than the table has it, and is to be seen in a while. */
+static int put_off(struct tracker *tracker) {
+        if (tracker->later)
+                return 0;
+        tracker->later = true;
+        if (tracker->later_from_us < now_us() + LATER_MIN_US)
+                tracker->later_from_us = now_us() + LATER_MIN_US;
+        return arm(tracker->later_timer, tracker->later_from_us);
+}
+
+static int read_all(struct tracker *tracker) {
+        _cleanup_changes_ struct changes changes = {};
+        int r;
+
+        (void) watch_take(tracker->watch); /* what happened until here is in the reading, the rest is told again */
+        tracker->polled = false;
+        r = following_read(tracker->following, &changes);
+        tracker->lost = r < 0;
+        if (r < 0)
+                return r;
+        tell(tracker, &changes);
+        tracker->dirty = false;
+        return 0;
+}
+
+static int look_below(struct tracker *tracker, const char *path) {
+        _cleanup_changes_ struct changes changes = {};
+        int r = following_look(tracker->following, path, &changes);
+
+        if (r < 0)
+                tracker->lost = true;
+        tell(tracker, &changes);
+        return r;
+}
+
+/* Takes in up to `n` events (0: all). 1 when there may be more. */
+static int take_events(struct tracker *tracker, size_t n) {
+        _cleanup_changes_ struct changes changes = {};
+        uint64_t before = following_counters(tracker->following)->events;
+        bool polled = watch_take(tracker->watch) || tracker->polled, events;
+        int r = following_events(tracker->following, n, &changes);
+
+        tracker->polled = false;
+        tell(tracker, &changes);
+        if (r < 0) {
+                if (r == -ENOBUFS)
+                        log_info("The kernel dropped notifications of mounts: the whole mount table is read");
+                tracker->lost = true;
+                return read_all(tracker);
+        }
+        tracker->dirty = r > 0;
+        events = following_counters(tracker->following)->events != before;
+        if (polled && events)
+                (void) put_off(tracker); /* logged; the next change tries again */
+        else if (polled && look_below(tracker, tracker->setup.pods_path) < 0)
+                return read_all(tracker);
+        return r;
+}
+
+static int take_list(struct tracker *tracker) {
+        _cleanup_changes_ struct changes changes = {};
+        int r;
+
+        (void) watch_take(tracker->watch);
+        tracker->polled = false;
+        r = following_delta(tracker->following, &changes);
+        tell(tracker, &changes);
+        if (r >= 0)
+                r = look_below(tracker, tracker->setup.pods_path);
+        if (r < 0) {
+                tracker->lost = true;
+                return read_all(tracker);
+        }
+        tracker->dirty = false;
+        (void) put_off(tracker); /* logged */
+        return 0;
+}
+
+/* Whether anything was told since the last round. */
+static bool is_told(struct tracker *tracker) {
+        if (watch_take(tracker->watch))
+                tracker->polled = true;
+        return tracker->polled || tracker->dirty || tracker->lost;
+}
+
+/* One round in the way that there is. 1 when there is more to take. */
+static int catch_up(struct tracker *tracker, size_t n_events) {
+        if (tracker->lost)
+                return read_all(tracker);
+        switch (watch_tracking(tracker->watch)) {
+        case WATCH_FANOTIFY:
+                return take_events(tracker, n_events);
+        case WATCH_LISTMOUNT:
+                return take_list(tracker);
+        case WATCH_MOUNTINFO:
+                break;
+        }
+        return read_all(tracker);
+}
+
+static void listen_on(struct tracker *tracker, bool on) {
+        int how = on ? SD_EVENT_ON : SD_EVENT_OFF;
+        int r = sd_event_source_set_enabled(tracker->poll_source, how);
+
+        if (r >= 0 && tracker->events_source)
+                r = sd_event_source_set_enabled(tracker->events_source, how);
+        if (r < 0)
+                (void) log_errno(LOG_ERR, r, "cannot turn the watch over the mount table %s", on ? "on" : "off");
+}
+
+/* No earlier than the pause and the delay since the change allow. */
+static int arm_round(struct tracker *tracker) {
+        uint64_t at = tracker->dirty_since_us + DELAY_US;
+
+        return arm(tracker->round_timer, at > tracker->pause_until_us ? at : tracker->pause_until_us);
+}
+
+static int schedule(struct tracker *tracker) {
+        if (tracker->dirty)
+                return 0;
+        tracker->dirty = true;
+        tracker->dirty_since_us = now_us();
+        listen_on(tracker, false);
+        return arm_round(tracker);
+}
+
+static int on_round(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+        struct tracker *tracker = userdata;
+        uint64_t start = now_us();
+        int r;
+
+        if (!tracker->dirty && !tracker->lost) /* tracker_sync() was faster */
+                return 0;
+        if (tracker->setup.busy(tracker->setup.userdata) && start < tracker->dirty_since_us + DELAY_MAX_US)
+                return arm(tracker->round_timer, start + DELAY_US);
+        r = catch_up(tracker, EVENTS_MAX);
+        if (r > 0) /* the other sources have their turn, then it goes on */
+                return arm(tracker->round_timer, start);
+        tracker->pause_until_us = pause_after(now_us() - start, PAUSE_FACTOR, PAUSE_MIN_US, PAUSE_MAX_US);
+        if (r < 0)
+                return arm_round(tracker);
+        listen_on(tracker, true);
+        return 0;
+}
+
+static int on_change(sd_event_source *source _unused_, int fd _unused_, uint32_t revents, void *userdata) {
+        struct tracker *tracker = userdata;
+
+        if (!is_told(tracker) && !(revents & EPOLLIN)) /* tracker_sync() was faster */
+                return 0;
+        return schedule(tracker);
+}
+
+static int on_later(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+        struct tracker *tracker = userdata;
+        uint64_t start = now_us();
+        int r;
+
+        tracker->later = false;
+        if (watch_tracking(tracker->watch) == WATCH_FANOTIFY)
+                r = look_below(tracker, tracker->setup.pods_path);
+        else
+                r = read_all(tracker);
+        tracker->later_from_us = pause_after(now_us() - start, LATER_FACTOR, LATER_MIN_US, LATER_MAX_US);
+        return r < 0 ? put_off(tracker) : 0;
+}
+
+static int add_sources(struct tracker *tracker, sd_event *event) {
+        int events_fd = watch_events_fd(tracker->watch), r;
+
+        r = sd_event_add_io(event, &tracker->poll_source, watch_fd(tracker->watch), EPOLLPRI, on_change, tracker);
+        if (r >= 0 && events_fd >= 0)
+                r = sd_event_add_io(event, &tracker->events_source, events_fd, EPOLLIN, on_change, tracker);
+        if (r >= 0)
+                r = sd_event_add_time(event, &tracker->round_timer, CLOCK_MONOTONIC, 0, 1000, on_round, tracker);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(tracker->round_timer, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_time(event, &tracker->later_timer, CLOCK_MONOTONIC, 0, 1000, on_later, tracker);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(tracker->later_timer, SD_EVENT_OFF);
+        return r < 0 ? log_errno(LOG_ERR, r, "cannot watch the mount table") : 0;
+}
+
+int tracker_new(sd_event *event, struct watch *watch, struct table *table, const struct tracker_setup *setup,
+        struct tracker **ret) {
+        _cleanup_(tracker_freep) struct tracker *tracker = calloc(1, sizeof(*tracker));
+        int r;
+
+        if (!tracker)
+                return log_oom();
+        tracker->watch = watch;
+        tracker->setup = *setup;
+        tracker->lost = true;
+        r = following_new(watch, table, &tracker->following);
+        if (r >= 0)
+                r = add_sources(tracker, event);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(tracker);
+        return 0;
+}
+
+struct tracker *tracker_free(struct tracker *tracker) {
+        if (!tracker)
+                return NULL;
+        (void) sd_event_source_disable_unref(tracker->later_timer);
+        (void) sd_event_source_disable_unref(tracker->round_timer);
+        (void) sd_event_source_disable_unref(tracker->events_source);
+        (void) sd_event_source_disable_unref(tracker->poll_source);
+        (void) following_free(tracker->following);
+        free(tracker);
+        return NULL;
+}
+
+/* Takes the rest of a failure to the next round. */
+static int done(struct tracker *tracker, int r) {
+        if (r < 0) {
+                tracker->dirty = true;
+                listen_on(tracker, false);
+                (void) arm_round(tracker); /* logged; the next call tries again */
+                return r;
+        }
+        if (!tracker->dirty)
+                listen_on(tracker, true);
+        return 0;
+}
+
+int tracker_sync(struct tracker *tracker) {
+        /* The queue is asked in any case: the poll may have told of an event before it was there. */
+        if (watch_events_fd(tracker->watch) < 0 && !is_told(tracker))
+                return 0;
+        return done(tracker, catch_up(tracker, 0));
+}
+
+bool tracker_is_current(struct tracker *tracker) {
+        if (tracker->dirty || tracker->lost)
+                return false;
+        return !is_told(tracker) || schedule(tracker) < 0; /* then it is as current as it gets */
+}
+
+int tracker_sync_below(struct tracker *tracker, const char *path) {
+        int r = tracker_sync(tracker);
+
+        if (r < 0)
+                return r;
+        r = look_below(tracker, path);
+        return r < 0 ? done(tracker, read_all(tracker)) : 0;
+}
+
+int tracker_rescan(struct tracker *tracker) {
+        return done(tracker, read_all(tracker));
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Keeps the mount table as new as it must be: decides when table/following does its work, coalesces storms, and tells
+ * what changed. Three ways, by what the kernel has (kernel/watch.h); in each the table is exact some time after the
+ * last change, and at once after tracker_sync().
+ */
+
+#include <systemd/sd-event.h>
+
+#include "kernel/watch.h"
+#include "table/following.h"
+#include "table/table.h"
+
+struct tracker;
+
+struct tracker_setup {
+        const char *pods_path; /* where the mounts lie whose attributes matter; outlives it */
+        /* What changed, and that a round was done which tracker_is_current() promised. */
+        void (*changed)(const struct changes *changes, void *userdata);
+        /* Whether someone waits for an answer, so that a round had better wait. */
+        bool (*busy)(void *userdata);
+        void *userdata;
+};
+
+/* Watch and table outlive it. Nothing is read yet. A negative errno, logged. */
+int tracker_new(sd_event *event, struct watch *watch, struct table *table, const struct tracker_setup *setup,
+        struct tracker **ret);
+struct tracker *tracker_free(struct tracker *tracker);
+DEFINE_CLEANUP(struct tracker *, tracker_free)
+
+/* Takes in what the kernel has told until now; cheap when that is nothing. A negative errno, logged. */
+int tracker_sync(struct tracker *tracker);
+/* The same, and looks again at what lies at and below `path`, for what the kernel does not tell: attributes,
+ * propagation, paths that became others by a rename. */
+int tracker_sync_below(struct tracker *tracker, const char *path);
+/* Whether there is nothing to take in; if there is, it is soon, and the setup's changed() is called then. */
+bool tracker_is_current(struct tracker *tracker);
+/* Reads everything. */
+int tracker_rescan(struct tracker *tracker);
