@@ -167,6 +167,7 @@ def kills(daemon):
     equal(host.mounts_below(f'{daemon.runtime}/pods'), {}, 'mounts that are left')
     equal(os.listdir(f'{daemon.runtime}/pods'), [], 'directories that are left')
     equal(daemon.json('gc'), [], 'garbage')
+    equal([word for word in ('Sanitizer', 'runtime error') if word in daemon.log()], [], 'reports of a sanitized build')
 
 
 if __name__ == '__main__':
