@@ -13,6 +13,7 @@
 #include "client/hint.h"
 #include "client/report.h"
 #include "dbus/names.h"
+#include "util/text.h"
 
 /* Length of the UTF-8 sequence at `text` that is well-formed and printable, 0 if there is none. */
 static size_t sequence_length(const unsigned char *text) {
@@ -72,10 +73,8 @@ static void say(const char *prefix, const char *text, const char *more) {
 }
 
 static _printf_(3, 0) void say_formatted(const char *prefix, const char *more, const char *format, va_list list) {
-        _cleanup_free_ char *text = NULL;
+        _cleanup_free_ char *text = text_vformat(format, list);
 
-        if (vasprintf(&text, format, list) < 0)
-                text = NULL;
         say(prefix, text ? text : "out of memory", more);
 }
 

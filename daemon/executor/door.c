@@ -13,6 +13,7 @@
 #include "spec/option.h"
 #include "spec/target.h"
 #include "util/path.h"
+#include "util/text.h"
 
 #define ATTRIBUTES                                                                                                     \
         (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME |            \
@@ -38,13 +39,10 @@ static int refuse(struct failure *f, const char *format, ...) _printf_(2, 3);
 static int refuse(struct failure *f, const char *format, ...) {
         _cleanup_free_ char *text = NULL;
         va_list arguments;
-        int r;
 
         va_start(arguments, format);
-        r = vasprintf(&text, format, arguments);
+        text = text_vformat(format, arguments);
         va_end(arguments);
-        if (r < 0)
-                text = NULL;
         return failure_set(f, FAILURE_INVALID_ARGS, "refused at the executor's door: %s", text ? text : "");
 }
 

@@ -16,6 +16,7 @@
 #include "util/array.h"
 #include "util/log.h"
 #include "util/path.h"
+#include "util/text.h"
 
 static int run_step(struct run *run, size_t step) {
         switch (run->job->steps[step].kind) {
@@ -158,13 +159,10 @@ int run_fail(struct run *run, enum failure_kind kind, int error, const char *for
         _cleanup_free_ char *text = NULL;
         const char *name = error ? strerrorname_np(error) : NULL, *meaning = error ? strerrordesc_np(error) : NULL;
         va_list arguments;
-        int r;
 
         va_start(arguments, format);
-        r = vasprintf(&text, format, arguments);
+        text = text_vformat(format, arguments);
         va_end(arguments);
-        if (r < 0)
-                text = NULL;
         run->error = error;
         if (name)
                 return failure_set(&run->failure, kind, "%s: %s (%s)", text ? text : "", name, meaning ? meaning : "");
@@ -174,15 +172,12 @@ int run_fail(struct run *run, enum failure_kind kind, int error, const char *for
 int run_warn(struct run *run, const char *format, ...) {
         _cleanup_free_ char *text = NULL;
         va_list arguments;
-        int r;
 
         va_start(arguments, format);
-        r = vasprintf(&text, format, arguments);
+        text = text_vformat(format, arguments);
         va_end(arguments);
-        if (r < 0) {
-                text = NULL;
+        if (!text)
                 return log_oom();
-        }
         return strv_append(&run->result->warnings, text) < 0 ? log_oom() : 0;
 }
 

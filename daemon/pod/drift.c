@@ -7,7 +7,6 @@
  */
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/mount.h>
 
@@ -15,6 +14,7 @@
 #include "util/array.h"
 #include "util/map.h"
 #include "util/path.h"
+#include "util/text.h"
 
 /* What of MOUNT_ATTR_* statvfs(3) shows. The access times are a field of their own and compared as one. */
 #define ATTRIBUTES_SHOWN                                                                                               \
@@ -55,18 +55,6 @@ static int add_drift(struct judgement *judgement, enum drift_kind kind, uint64_t
         drift->container = strdup(container);
         drift->target = strdup(target);
         return drift->container && drift->target ? 0 : -ENOMEM;
-}
-
-static char *format(const char *pattern, ...) _printf_(1, 2);
-static char *format(const char *pattern, ...) {
-        va_list arguments;
-        char *text;
-        int n;
-
-        va_start(arguments, pattern);
-        n = vasprintf(&text, pattern, arguments);
-        va_end(arguments);
-        return n < 0 ? NULL : text;
 }
 
 /* Whether st_dev, which the record has, may be another number than the mount's own device: subvolumes have their own,
@@ -187,7 +175,7 @@ static int judge_mount(struct judgement *judgement, const struct record_mount *m
         if (!text)
                 return -ENOMEM;
         return add_drift(judgement, DRIFT_CHANGED, mount->id, mount->container, mount->target,
-                format("The mount is not as it was made: %s.", text));
+                text_format("The mount is not as it was made: %s.", text));
 }
 
 static int judge_records(struct judgement *judgement, const struct record_pod *record, const struct entry *tree) {
@@ -216,7 +204,7 @@ static int judge_records(struct judgement *judgement, const struct record_pod *r
                         r = judge_mount(judgement, mount, entry);
                 else
                         r = add_drift(judgement, DRIFT_MISSING, mount->id, mount->container, mount->target,
-                                format("The mount (id %" PRIu64
+                                text_format("The mount (id %" PRIu64
                                        ") is gone from the kernel's table: it was unmounted or moved "
                                        "away, and not by podmountd.",
                                         mount->id));
@@ -229,7 +217,7 @@ static int judge_extra(
         struct judgement *judgement, const struct record_pod *record, const struct entry *entry, const char *base) {
         const char *below = path_below(entry->point, base) ?: entry->point;
         uint64_t id = entry->unique_id ?: entry->id;
-        char *detail = format(
+        char *detail = text_format(
                 "A mount of type %s (id %" PRIu64 ") that podmountd did not make.", entry->type ?: "unknown", id);
 
         for (char **name = record->containers; name && *name; name++) {

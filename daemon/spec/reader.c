@@ -11,18 +11,17 @@
 #include "spec/reader.h"
 #include "util/array.h"
 #include "util/json.h"
+#include "util/text.h"
 
 static int reader_vfail(struct failure *f, enum failure_kind kind, const char *pointer, const char *format, va_list ap)
         __attribute__((__format__(printf, 4, 0)));
 
 static int reader_vfail(
         struct failure *f, enum failure_kind kind, const char *pointer, const char *format, va_list ap) {
-        _cleanup_free_ char *sentence = NULL;
+        _cleanup_free_ char *sentence = text_vformat(format, ap);
 
-        if (vasprintf(&sentence, format, ap) < 0) {
-                sentence = NULL; /* undefined after a failure (asprintf(3)) */
+        if (!sentence)
                 return -ENOMEM;
-        }
         return failure_set(f, kind, "%s: %s", pointer[0] != '\0' ? pointer : "document", sentence);
 }
 

@@ -13,19 +13,16 @@ int warning_add(char ***warnings, const char *format, ...) {
         _cleanup_free_ char *text = NULL, *safe = NULL;
         size_t n = strv_length(*warnings);
         va_list ap;
-        int r;
 
         if (n >= WARNINGS_MAX)
                 return 0;
         if (n == WARNINGS_MAX - 1)
                 return strv_append(warnings, "there are more warnings than are told here");
         va_start(ap, format);
-        r = vasprintf(&text, format, ap);
+        text = text_vformat(format, ap);
         va_end(ap);
-        if (r < 0) {
-                text = NULL; /* undefined after a failure (asprintf(3)) */
+        if (!text)
                 return -ENOMEM;
-        }
         safe = text_escape(text, WARNING_TEXT_MAX);
         if (!safe)
                 return -ENOMEM;

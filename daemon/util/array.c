@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "util/text.h"
+
 void *array_append_raw(void **array, size_t *count, size_t size) {
         char *base;
 
@@ -75,12 +77,10 @@ int strv_appendf(char ***strv, const char *format, ...) {
         int r;
 
         va_start(arguments, format);
-        r = vasprintf(&text, format, arguments);
+        text = text_vformat(format, arguments);
         va_end(arguments);
-        if (r < 0) {
-                text = NULL;
+        if (!text)
                 return -ENOMEM;
-        }
         r = strv_consume(strv, text);
         if (r < 0)
                 return r;

@@ -5,7 +5,6 @@
 #include "util/failure.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "util/text.h"
@@ -13,16 +12,13 @@
 int failure_set(struct failure *f, enum failure_kind kind, const char *format, ...) {
         _cleanup_free_ char *text = NULL;
         va_list arguments;
-        int r;
 
         if (f->kind != FAILURE_NONE)
                 return (int) f->kind;
 
         va_start(arguments, format);
-        r = vasprintf(&text, format, arguments);
+        text = text_vformat(format, arguments);
         va_end(arguments);
-        if (r < 0)
-                text = NULL;
 
         /* With no memory for the sentence the kind alone is told. */
         f->kind = kind;

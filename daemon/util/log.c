@@ -116,12 +116,10 @@ static void to_stderr(int level, const char *text) {
 
 _printf_(4, 0)
 static void emit(int level, const char *message_id, const char *const *fields, const char *format, va_list arguments) {
-        _cleanup_free_ char *raw = NULL, *text = NULL;
+        _cleanup_free_ char *raw = text_vformat(format, arguments), *text = NULL;
 
-        if (vasprintf(&raw, format, arguments) < 0) {
-                raw = NULL;
+        if (!raw)
                 return;
-        }
         text = text_escape(raw, LOG_TEXT_MAX);
         if (!text)
                 return;
@@ -153,8 +151,7 @@ int log_errno_at(int level, int error, const char *file, int line, const char *f
                 return -number;
 
         va_start(arguments, format);
-        if (vasprintf(&text, format, arguments) < 0)
-                text = NULL;
+        text = text_vformat(format, arguments);
         va_end(arguments);
 
         (void) snprintf(number_text, sizeof(number_text), "%i", number); /* always fits */

@@ -5,7 +5,24 @@
 #include "util/text.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+
+char *text_vformat(const char *format, va_list arguments) {
+        char *text;
+
+        return vasprintf(&text, format, arguments) < 0 ? NULL : text;
+}
+
+char *text_format(const char *format, ...) {
+        va_list arguments;
+        char *text;
+
+        va_start(arguments, format);
+        text = text_vformat(format, arguments);
+        va_end(arguments);
+        return text;
+}
 
 static bool is_continuation(unsigned char byte) {
         return (byte & 0xc0) == 0x80;

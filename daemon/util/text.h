@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Bytes that came from outside, made fit for messages and terminals: UTF-8 (RFC 3629) and its escapes. */
+/* Text for people: sentences made from a format, and bytes from outside made fit for messages and terminals: UTF-8
+ * (RFC 3629) and its escapes. */
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "util/cleanup.h"
+
+/* What the format makes, as asprintf(3) does. NULL when memory is short. */
+char *text_vformat(const char *format, va_list arguments) _printf_(1, 0);
+char *text_format(const char *format, ...) _printf_(1, 2);
 
 /* Length in bytes (1 to 4) of the valid UTF-8 character at `text`, of which `size` bytes may be read; 0 if there is
  * none: a stray or missing continuation byte, an overlong form, a surrogate, past U+10FFFF, or `size` is 0. */

@@ -66,4 +66,11 @@ START_TEST(test_escape_cuts) {
 }
 END_TEST
 
-UNIT_MAIN("text", test_character, test_escape, test_escape_cuts)
+START_TEST(test_format) {
+        _cleanup_free_ char *text = text_format("%s:%04x", "a", 0x2a);
+
+        ck_assert_str_eq(text, "a:002a");
+}
+END_TEST
+
+UNIT_MAIN("text", test_format, test_character, test_escape, test_escape_cuts)
