@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "executor/run.h"
-#include "executor/target.h"
 #include "kernel/fscontext.h"
 #include "util/log.h"
 
@@ -49,16 +48,8 @@ static int make(struct run *run, const struct step *step, int *ret_mount) {
 
 int hand_filesystem(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
-        _cleanup_close_ int mount = -1, target = -1;
+        _cleanup_close_ int mount = -1;
         int r = make(run, step, &mount);
 
-        if (r == 0)
-                r = run_share(run, i, mount);
-        if (r == 0)
-                r = run_note(run, i, mount, NULL);
-        if (r == 0)
-                r = target_open(run, i, false, &target);
-        if (r == 0)
-                r = run_attach(run, i, &mount, target);
-        return r;
+        return r == 0 ? run_place(run, i, &mount) : r;
 }

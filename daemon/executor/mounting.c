@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "executor/run.h"
+#include "executor/target.h"
 #include "kernel/detach.h"
 #include "kernel/identity.h"
 #include "kernel/tree.h"
@@ -160,4 +161,15 @@ int run_attach(struct run *run, size_t i, int *mount, int target) {
         hand->attached = run->tree < 0;
         /* In a tree of ours everything that is not shared is settled when it is published. */
         return hand->attached && step->propagation != MS_SHARED ? run_settle(run, i) : 0;
+}
+
+int run_place(struct run *run, size_t i, int *mount) {
+        _cleanup_close_ int target = -1;
+        int r = run_share(run, i, *mount);
+
+        if (r == 0)
+                r = run_note(run, i, *mount, NULL);
+        if (r == 0)
+                r = target_open(run, i, false, &target);
+        return r == 0 ? run_attach(run, i, mount, target) : r;
 }

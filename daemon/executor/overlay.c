@@ -14,7 +14,6 @@
 #include <sys/stat.h>
 
 #include "executor/source.h"
-#include "executor/target.h"
 #include "kernel/detach.h"
 #include "kernel/fscontext.h"
 #include "kernel/identity.h"
@@ -188,7 +187,7 @@ static int open_layers(struct run *run, const struct step *step, struct layers *
 
 int hand_overlay(struct run *run, size_t i) {
         _cleanup_(layers_done) struct layers layers = {.upper = -1, .work = -1};
-        _cleanup_close_ int mount = -1, target = -1;
+        _cleanup_close_ int mount = -1;
         int r = open_layers(run, &run->job->steps[i], &layers);
 
         if (r == 0) {
@@ -197,13 +196,5 @@ int hand_overlay(struct run *run, size_t i) {
 
                 r = overlay_mount(run, i, &overlay, &mount);
         }
-        if (r == 0)
-                r = run_share(run, i, mount);
-        if (r == 0)
-                r = run_note(run, i, mount, NULL);
-        if (r == 0)
-                r = target_open(run, i, false, &target);
-        if (r == 0)
-                r = run_attach(run, i, &mount, target);
-        return r;
+        return r == 0 ? run_place(run, i, &mount) : r;
 }

@@ -88,6 +88,8 @@ int run_share(struct run *run, size_t step, int mount);
 uint64_t run_attributes(struct run *run, const struct step *step, uint64_t inherited);
 /* Puts a dressed and noted mount on a target and takes its fd over. */
 int run_attach(struct run *run, size_t step, int *mount, int target);
+/* From made to attached, for a new file system: shared, noted, its target opened. Takes the fd over. */
+int run_place(struct run *run, size_t step, int *mount);
 /* Attaching made a mount shared if what it was attached to is: sets what was asked for instead. */
 int run_settle(struct run *run, size_t step);
 
