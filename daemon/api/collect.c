@@ -19,28 +19,36 @@ static struct work *find_work(const struct request *request, const char *id) {
         return NULL;
 }
 
-/* Adds the work of collecting one pod; what stands against it is that work's failure. */
-static int add_pod(struct request *request, struct pod *pod, const char *reason) {
-        const struct collect_arguments arguments = {
+static struct collect_arguments arguments_of(const struct request *request, const char *reason) {
+        return (struct collect_arguments) {
                 .lazy = request->arguments.lazy,
                 .dry_run = request->arguments.dry_run,
                 .reason = reason,
         };
+}
+
+/* Adds the work of an operation, whose making came to `r`; what stood against it is that work's failure. */
+static int add_work(struct request *request, struct operation *operation, const char *id, int r, struct failure *f) {
+        struct work *work = request_add_work(request, operation, id);
+
+        if (!work)
+                return log_oom();
+        if (r < 0)
+                (void) failure_from_errno(f, r);
+        failure_move(&work->failure, f);
+        return 0;
+}
+
+static int add_pod(struct request *request, struct pod *pod, const char *reason) {
+        const struct collect_arguments arguments = arguments_of(request, reason);
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         struct operation *operation = NULL;
-        struct work *work;
         int r;
 
         if (find_work(request, pod->record->uuid))
                 return 0; /* named twice */
         r = operation_new_collect(request->api->pods, &request->peer->caller, pod, &arguments, &operation, &f);
-        work = request_add_work(request, operation, pod->record->uuid);
-        if (!work)
-                return log_oom();
-        if (r < 0)
-                (void) failure_from_errno(&f, r);
-        failure_move(&work->failure, &f);
-        return 0;
+        return add_work(request, operation, pod->record->uuid, r, &f);
 }
 
 static int add_named(struct request *request, const char *id) {
@@ -61,24 +69,13 @@ static int add_named(struct request *request, const char *id) {
 }
 
 static int add_orphan(struct request *request, const char *directory) {
-        const struct collect_arguments arguments = {
-                .lazy = request->arguments.lazy,
-                .dry_run = request->arguments.dry_run,
-                .reason = "garbage",
-        };
+        const struct collect_arguments arguments = arguments_of(request, "garbage");
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         struct operation *operation = NULL;
-        struct work *work;
-        int r;
+        int r = operation_new_collect_orphan(request->api->pods, &request->peer->caller, directory, &arguments,
+                                             &operation, &f);
 
-        r = operation_new_collect_orphan(request->api->pods, &request->peer->caller, directory, &arguments, &operation, &f);
-        work = request_add_work(request, operation, directory);
-        if (!work)
-                return log_oom();
-        if (r < 0)
-                (void) failure_from_errno(&f, r);
-        failure_move(&work->failure, &f);
-        return 0;
+        return add_work(request, operation, directory, r, &f);
 }
 
 static int add_garbage(struct request *request) {

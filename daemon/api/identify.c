@@ -63,6 +63,20 @@ static void conclude(struct peer *peer, pid_t pid) {
         finish(peer, true);
 }
 
+/* Asks the bus about the caller's name. */
+static int ask_bus(struct peer *peer, const char *method, sd_bus_message_handler_t answer) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(peer->bus, &call, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                           "org.freedesktop.DBus", method);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "s", peer->caller.bus_name);
+        if (r >= 0)
+                r = sd_bus_call_async(peer->bus, &peer->call_slot, call, answer, peer, BUS_TIMEOUT_US);
+        return r < 0 ? log_errno(LOG_ERR, r, "cannot ask the bus about %s", peer->caller.bus_name) : 0;
+}
+
 static int on_process_again(sd_bus_message *m, void *userdata, sd_bus_error *error _unused_) {
         struct peer *peer = userdata;
         uint32_t pid = 0;
@@ -72,19 +86,6 @@ static int on_process_again(sd_bus_message *m, void *userdata, sd_bus_error *err
                 pid = 0; /* the name is gone, too */
         conclude(peer, (pid_t) pid);
         return 1;
-}
-
-static int ask_process_again(struct peer *peer) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-        int r;
-
-        r = sd_bus_message_new_method_call(peer->bus, &call, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                                           "org.freedesktop.DBus", "GetConnectionUnixProcessID");
-        if (r >= 0)
-                r = sd_bus_message_append(call, "s", peer->caller.bus_name);
-        if (r >= 0)
-                r = sd_bus_call_async(peer->bus, &peer->call_slot, call, on_process_again, peer, BUS_TIMEOUT_US);
-        return r < 0 ? log_errno(LOG_ERR, r, "cannot ask the bus about %s", peer->caller.bus_name) : 0;
 }
 
 static void on_looked_up(const struct job_result *result, void *userdata) {
@@ -102,7 +103,7 @@ static void on_looked_up(const struct job_result *result, void *userdata) {
                 set_flags(peer, result->steps[0].id);
         if (peer->caller.transport == CALLER_SOCKET)
                 conclude(peer, peer->caller.pid);
-        else if (ask_process_again(peer) < 0)
+        else if (ask_bus(peer, "GetConnectionUnixProcessID", on_process_again) < 0)
                 finish(peer, false);
 }
 
@@ -239,26 +240,13 @@ static int on_credentials(sd_bus_message *m, void *userdata, sd_bus_error *error
         return 1;
 }
 
-static int ask_credentials(struct peer *peer) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-        int r;
-
-        r = sd_bus_message_new_method_call(peer->bus, &call, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                                           "org.freedesktop.DBus", "GetConnectionCredentials");
-        if (r >= 0)
-                r = sd_bus_message_append(call, "s", peer->caller.bus_name);
-        if (r >= 0)
-                r = sd_bus_call_async(peer->bus, &peer->call_slot, call, on_credentials, peer, BUS_TIMEOUT_US);
-        return r < 0 ? log_errno(LOG_ERR, r, "cannot ask the bus about %s", peer->caller.bus_name) : 0;
-}
-
 int identify_begin(struct peer *peer) {
         int r;
 
         if (peer->identity != PEER_UNKNOWN)
                 return 0;
         if (peer->caller.transport == CALLER_BUS)
-                r = ask_credentials(peer);
+                r = ask_bus(peer, "GetConnectionCredentials", on_credentials);
         else if (peer->pidfd >= 0)
                 r = look_up(peer);
         else {
