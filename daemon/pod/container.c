@@ -69,12 +69,8 @@ int container_intend(struct operation *operation, enum record_verb verb, bool la
         r = store_begin(store);
         if (r == 0)
                 r = store_put_intent(store, &intent);
-        if (r == 0)
-                r = store_commit(store);
-        if (r == 0)
-                return 0;
-        store_rollback(store);
-        return log_errno(LOG_ERR, r, "write down what is to be done to pod %s", operation->uuid);
+        r = store_end(store, r);
+        return r < 0 ? log_errno(LOG_ERR, r, "write down what is to be done to pod %s", operation->uuid) : 0;
 }
 
 void container_forget_intent(struct operation *operation) {
@@ -83,10 +79,7 @@ void container_forget_intent(struct operation *operation) {
 
         if (r == 0)
                 r = store_delete_intent(store, operation->job_id);
-        if (r == 0)
-                r = store_commit(store);
-        if (r < 0) {
-                store_rollback(store);
+        r = store_end(store, r);
+        if (r < 0)
                 (void) log_errno(LOG_ERR, r, "forget a job of pod %s", operation->uuid); /* the next start does it */
-        }
 }

@@ -4,7 +4,6 @@
  * what has really gone; lazily, one detach of its tree takes all.
  */
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "pod/doom.h"
@@ -14,14 +13,11 @@
 #include "pod/turn.h"
 #include "util/log.h"
 
-enum { LOST_MAX = 2 /* executors that one collection may cost */ };
-
 struct collect {
         struct operation operation;
         bool lazy, dry_run, orphan;
         char *reason;
         enum record_state before; /* what the pod goes back to when it is busy */
-        unsigned n_lost;
 };
 
 static struct collect *collect_of(struct operation *operation) {
@@ -91,12 +87,9 @@ static int set_state(struct operation *operation, enum record_state state, const
                 r = store_set_state(store, operation->uuid, state, operation->pod->record->reason);
         if (r == 0)
                 r = intent ? store_put_intent(store, intent) : store_delete_intent(store, operation->job_id);
-        if (r == 0)
-                r = store_commit(store);
-        if (r < 0) {
-                store_rollback(store);
+        r = store_end(store, r);
+        if (r < 0)
                 return log_errno(LOG_ERR, r, "set pod %s to %s", operation->uuid, record_state_name(state));
-        }
         operation->pod->record->state = state;
         tell_changed(operation->pods, operation->pod);
         return 0;
@@ -138,24 +131,6 @@ static void take_back(struct operation *operation) {
         (void) set_state(operation, collect->before, NULL);              /* logged; the next start collects it */
 }
 
-static int forget(struct operation *operation) {
-        struct store *store = operation->pods->store;
-        int r = store_begin(store);
-
-        if (r == 0)
-                r = store_delete_pod(store, operation->uuid);
-        if (r == 0)
-                r = store_delete_intent(store, operation->job_id);
-        if (r == 0)
-                r = store_commit(store);
-        if (r < 0) {
-                store_rollback(store);
-                return log_errno(LOG_ERR, r, "forget pod %s", operation->uuid);
-        }
-        pods_purge_later(operation->pods);
-        return 0;
-}
-
 static void removed(struct collect *collect, struct failure *f) {
         struct operation *operation = &collect->operation;
 
@@ -163,22 +138,15 @@ static void removed(struct collect *collect, struct failure *f) {
                 log_info("Collected what was left of pod %s", operation->uuid);
                 return;
         }
-        if (forget(operation) < 0) {
+        if (recording_forget(operation->pods, operation->uuid, operation->job_id) < 0) {
                 (void) failure_from_errno(f, -EIO);
                 return;
         }
+        pods_purge_later(operation->pods);
         log_fields(LOG_INFO, NULL, (const char *const[]) {"POD=", operation->uuid, "REASON=", collect->reason, NULL},
                    "Removed pod %s (%s)", operation->uuid, collect->reason);
         tell_removed(operation->pods, operation->pod, collect->reason);
         pods_remove(operation->pods, operation->pod);
-}
-
-static bool try_again(struct collect *collect, const struct job_result *answer) {
-        struct operation *operation = &collect->operation;
-
-        if (answer->lost)
-                return ++collect->n_lost < LOST_MAX && operation_retry(operation, UINT32_MAX);
-        return answer->failure == FAILURE_BUSY && operation_retry(operation, operation->pods->settings->busy_retries);
 }
 
 static void result(struct operation *operation, const struct job_result *answer) {
@@ -186,7 +154,7 @@ static void result(struct operation *operation, const struct job_result *answer)
         struct failure f = FAILURE_INIT;
 
         if (answer && (answer->lost || answer->failure != FAILURE_NONE)) {
-                if (try_again(collect, answer))
+                if (operation_retry(operation, answer))
                         return;
                 (void) operation_failure(operation, answer, NULL, &f);
                 take_back(operation);

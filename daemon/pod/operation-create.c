@@ -4,7 +4,6 @@
  * is taken and a retry finds it; it is announced when it stands whole.
  */
 
-#include <inttypes.h>
 #include <string.h>
 #include <systemd/sd-id128.h>
 #include <time.h>
@@ -190,12 +189,8 @@ static int write_intent(const struct operation *operation, const struct record_p
                 r = store_put_pod(store, record);
         if (r == 0)
                 r = store_put_intent(store, &intent);
-        if (r == 0)
-                r = store_commit(store);
-        if (r == 0)
-                return 0;
-        store_rollback(store);
-        return log_errno(LOG_ERR, r, "write down the creation of pod %s", operation->uuid);
+        r = store_end(store, r);
+        return r < 0 ? log_errno(LOG_ERR, r, "write down the creation of pod %s", operation->uuid) : 0;
 }
 
 static int intend(struct operation *operation, struct failure *f _unused_) {
@@ -224,19 +219,7 @@ static int intend(struct operation *operation, struct failure *f _unused_) {
 }
 
 static void take_back(struct operation *operation) {
-        struct store *store = operation->pods->store;
-        int r = store_begin(store);
-
-        if (r == 0)
-                r = store_delete_pod(store, operation->uuid);
-        if (r == 0)
-                r = store_delete_intent(store, operation->job_id);
-        if (r == 0)
-                r = store_commit(store);
-        if (r < 0) {
-                store_rollback(store);
-                (void) log_errno(LOG_ERR, r, "forget pod %s", operation->uuid); /* collected at the next start */
-        }
+        (void) recording_forget(operation->pods, operation->uuid, operation->job_id); /* the next start collects it */
         if (operation->pod)
                 pods_remove(operation->pods, operation->pod);
 }
@@ -246,12 +229,7 @@ static int record_all(struct create *create, const struct job_result *result) {
         struct pod *pod = operation->pod;
         int r;
 
-        r = recording_append(pod, create->wanted, NULL, operation->job, result, NULL);
-        if (r == 0 && recording_may_have_nested(pod, create->wanted)) {
-                r = pods_sync(operation->pods);
-                if (r >= 0)
-                        r = recording_append_nested(operation->pods, pod, create->wanted);
-        }
+        r = recording_append(operation->pods, pod, create->wanted, NULL, operation->job, result, NULL);
         for (char **warning = result->warnings; r == 0 && warning && *warning; warning++)
                 r = strv_append(&pod->record->warnings, *warning);
         if (r == 0) {

@@ -241,12 +241,7 @@ static int record_all(struct mount *mount, const struct job_result *answer) {
         if (!ids)
                 return log_oom();
         mount->from = pod->record->n_mounts;
-        r = recording_append(pod, mount->wanted, mount->wanted_keys, operation->job, answer, ids);
-        if (r == 0 && recording_may_have_nested(pod, mount->wanted)) {
-                r = pods_sync(operation->pods);
-                if (r >= 0)
-                        r = recording_append_nested(operation->pods, pod, mount->wanted);
-        }
+        r = recording_append(operation->pods, pod, mount->wanted, mount->wanted_keys, operation->job, answer, ids);
         if (r == 0)
                 r = recording_commit(operation->pods, pod, mount->from, false, operation->job_id);
         if (r < 0) {

@@ -56,7 +56,8 @@ struct operation {
         struct job *job;
         struct pool_job *pool_job;
         sd_event_source *timer;
-        unsigned tries;        /* that ended busy or lost */
+        unsigned tries;        /* that ended busy or lost… */
+        unsigned n_lost;       /* …and the lost ones among them */
         bool undoing;
         struct failure cause;  /* what the undo is for */
         uint32_t new_mounts;   /* that it will add to the record: counted against quotas already… */
@@ -89,8 +90,8 @@ int operation_failure(const struct operation *operation, const struct job_result
 
 /* Ends the operation: releases its turn, tells its maker. The operation may be gone afterwards; `f` is emptied. */
 void operation_end(struct operation *operation, struct failure *f);
-/* Tries again after the configured interval; false when that was done often enough. */
-bool operation_retry(struct operation *operation, unsigned tries_max);
+/* Whether this answer, busy or lost, is followed by another try after the configured interval. */
+bool operation_retry(struct operation *operation, const struct job_result *result);
 /* Takes away what a job left behind that did not end well, then ends with `cause` (moved out). */
 void operation_undo(struct operation *operation, struct failure *cause);
 

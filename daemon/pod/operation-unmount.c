@@ -16,8 +16,6 @@
 #include "util/log.h"
 #include "util/path.h"
 
-enum { LOST_MAX = 2 /* executors that one unmount may cost */ };
-
 struct unmount {
         struct operation operation;
         char *container, *target; /* as given, or NULL */
@@ -30,7 +28,6 @@ struct unmount {
         int64_t row;              /* the mount's own record */
         int64_t *rows;            /* of all records that go with it */
         size_t n_rows;
-        unsigned n_lost;
 };
 
 static struct unmount *unmount_of(struct operation *operation) {
@@ -236,20 +233,12 @@ static void take_back(struct operation *operation) {
                 tell_changed(operation->pods, operation->pod);
 }
 
-static bool try_again(struct unmount *unmount, const struct job_result *answer) {
-        struct operation *operation = &unmount->operation;
-
-        if (answer->lost)
-                return ++unmount->n_lost < LOST_MAX && operation_retry(operation, UINT32_MAX);
-        return answer->failure == FAILURE_BUSY && operation_retry(operation, operation->pods->settings->busy_retries);
-}
-
 static void result(struct operation *operation, const struct job_result *answer) {
         struct unmount *unmount = unmount_of(operation);
         struct failure f = FAILURE_INIT;
 
         if (answer && (answer->lost || answer->failure != FAILURE_NONE)) {
-                if (try_again(unmount, answer))
+                if (operation_retry(operation, answer))
                         return;
                 (void) operation_failure(operation, answer, NULL, &f);
                 take_back(operation);

@@ -273,10 +273,18 @@ static int on_retry(sd_event_source *source _unused_, uint64_t usec _unused_, vo
         return 0;
 }
 
-bool operation_retry(struct operation *operation, unsigned tries_max) {
+static bool may_retry(struct operation *operation, const struct job_result *result) {
+        enum { LOST_MAX = 2 /* executors that one operation may cost */ };
+
+        if (result->lost)
+                return ++operation->n_lost < LOST_MAX;
+        return result->failure == FAILURE_BUSY && operation->tries < operation->pods->settings->busy_retries;
+}
+
+bool operation_retry(struct operation *operation, const struct job_result *result) {
         int r;
 
-        if (operation->tries >= tries_max)
+        if (!may_retry(operation, result))
                 return false;
         operation->tries++;
         r = sd_event_add_time_relative(operation->pods->event, &operation->timer, CLOCK_MONOTONIC,

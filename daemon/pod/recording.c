@@ -93,9 +93,9 @@ static int append_tree(struct pod *pod, const struct step_result *result) {
         return 0;
 }
 
-int recording_append(struct pod *pod, const struct wanted *wanted, char *const *keys, const struct job *job,
-                     const struct job_result *result, uint64_t *ids) {
-        size_t from = pod->record->n_mounts, next = 0;
+static int append_made(struct pod *pod, const struct wanted *wanted, char *const *keys, const struct job *job,
+                       const struct job_result *result, uint64_t *ids) {
+        size_t next = 0;
         int r = 0;
 
         for (size_t step = 0; job && step < job->n_steps && r == 0; step++) {
@@ -116,10 +116,7 @@ int recording_append(struct pod *pod, const struct wanted *wanted, char *const *
         }
         for (; next < wanted->n_mounts && r == 0; next++)
                 r = append_wanted(pod, wanted, next, keys ? keys[next] : NULL, NULL);
-        if (r == 0)
-                return 0;
-        recording_truncate(pod, from);
-        return log_oom();
+        return r < 0 ? log_oom() : 0;
 }
 
 static bool is_recorded(const struct record_pod *record, uint64_t id) {
@@ -143,7 +140,8 @@ static bool may_have_nested(const struct record_pod *record, const struct record
         return false;
 }
 
-bool recording_may_have_nested(const struct pod *pod, const struct wanted *wanted) {
+/* So that the table need not be read again where nothing came along. */
+static bool any_may_have_nested(const struct pod *pod, const struct wanted *wanted) {
         const struct record_mount *first = &pod->record->mounts[pod->record->n_mounts - wanted->n_mounts];
 
         for (size_t i = 0; i < wanted->n_mounts; i++)
@@ -210,22 +208,36 @@ static int adopt(const struct pods *pods, struct pod *pod, size_t above, const s
         return r;
 }
 
-int recording_append_nested(const struct pods *pods, struct pod *pod, const struct wanted *wanted) {
+/* The mounts that came along with recursive clones; the records of `wanted` are the last. */
+static int append_all_nested(struct pods *pods, struct pod *pod, const struct wanted *wanted) {
         _cleanup_(map_freep) struct map *records = NULL;
         size_t end = pod->record->n_mounts, first = end - wanted->n_mounts;
-        int r = doom_index(pods, pod->record, &records);
+        int r;
 
+        if (!any_may_have_nested(pod, wanted))
+                return 0;
+        r = pods_sync(pods);
+        if (r >= 0)
+                r = doom_index(pods, pod->record, &records);
         for (size_t i = 0; i < wanted->n_mounts && r >= 0; i++)
                 if (wanted->mounts[i].recursive)
                         r = adopt(pods, pod, first + i, records);
-        if (r < 0) {
-                recording_truncate(pod, end);
-                return log_errno(LOG_ERR, r, "record what came along with a recursive clone");
-        }
-        return 0;
+        return r < 0 ? log_errno(LOG_ERR, r, "record what came along with a recursive clone") : 0;
 }
 
-static int commit(struct pods *pods, struct pod *pod, size_t from, bool state, uint64_t job) {
+int recording_append(struct pods *pods, struct pod *pod, const struct wanted *wanted, char *const *keys,
+                     const struct job *job, const struct job_result *result, uint64_t *ids) {
+        size_t from = pod->record->n_mounts;
+        int r = append_made(pod, wanted, keys, job, result, ids);
+
+        if (r == 0)
+                r = append_all_nested(pods, pod, wanted);
+        if (r < 0)
+                recording_truncate(pod, from);
+        return r;
+}
+
+int recording_commit(struct pods *pods, struct pod *pod, size_t from, bool state, uint64_t job) {
         int r = store_begin(pods->store);
 
         if (r == 0 && state)
@@ -234,16 +246,19 @@ static int commit(struct pods *pods, struct pod *pod, size_t from, bool state, u
                 r = store_put_mount(pods->store, pod->record->uuid, &pod->record->mounts[i]);
         if (r == 0)
                 r = store_delete_intent(pods->store, job);
-        return r == 0 ? store_commit(pods->store) : r;
+        r = store_end(pods->store, r);
+        return r < 0 ? log_errno(LOG_ERR, r, "record the mounts of pod %s", pod->record->uuid) : 0;
 }
 
-int recording_commit(struct pods *pods, struct pod *pod, size_t from, bool state, uint64_t job) {
-        int r = commit(pods, pod, from, state, job);
+int recording_forget(struct pods *pods, const char *uuid, uint64_t job) {
+        int r = store_begin(pods->store);
 
         if (r == 0)
-                return 0;
-        store_rollback(pods->store);
-        return log_errno(LOG_ERR, r, "record the mounts of pod %s", pod->record->uuid);
+                r = store_delete_pod(pods->store, uuid);
+        if (r == 0)
+                r = store_delete_intent(pods->store, job);
+        r = store_end(pods->store, r);
+        return r < 0 ? log_errno(LOG_ERR, r, "forget pod %s", uuid) : 0;
 }
 
 struct record_mount *recording_find_row(const struct pod *pod, int64_t row) {
@@ -298,14 +313,15 @@ static void drop_from_memory(struct pods *pods, struct pod *pod, const int64_t *
                 record_mount_done(&dropped[i]);
 }
 
-static int drop_from_store(struct pods *pods, struct pod *pod, const int64_t *rows, size_t n_rows, uint64_t job) {
+static int drop_from_store(struct pods *pods, const struct pod *pod, const int64_t *rows, size_t n_rows, uint64_t job) {
         int r = store_begin(pods->store);
 
         for (size_t i = 0; i < n_rows && r == 0; i++)
                 r = store_delete_mount(pods->store, pod->record->uuid, rows[i]);
         if (r == 0 && job != 0)
                 r = store_delete_intent(pods->store, job);
-        return r == 0 ? store_commit(pods->store) : r;
+        r = store_end(pods->store, r);
+        return r < 0 ? log_errno(LOG_ERR, r, "drop mounts of pod %s from the store", pod->record->uuid) : 0;
 }
 
 int recording_drop(struct pods *pods, struct pod *pod, const int64_t *rows, size_t n_rows, uint64_t job) {
@@ -319,10 +335,8 @@ int recording_drop(struct pods *pods, struct pod *pod, const int64_t *rows, size
                 memcpy(sorted, rows, n_rows * sizeof(*rows));
         qsort(sorted, n_rows, sizeof(*sorted), compare_rows);
         r = drop_from_store(pods, pod, sorted, n_rows, job);
-        if (r < 0) {
-                store_rollback(pods->store);
-                return log_errno(LOG_ERR, r, "drop mounts of pod %s from the store", pod->record->uuid);
-        }
+        if (r < 0)
+                return r;
         drop_from_memory(pods, pod, sorted, n_rows, dropped);
         return 0;
 }

@@ -10,22 +10,20 @@
 #include "spec/wanted.h"
 
 /* Appends the records of what `job` has made of `wanted` to the pod's, in the order of `wanted`, deferred mounts
- * included, after the pod's own tmpfs if the job made it. `keys` are the source keys by wanted mount, or NULL. `ids`
- * (as many) gets what clients are told. On failure nothing is appended. */
-int recording_append(struct pod *pod, const struct wanted *wanted, char *const *keys, const struct job *job,
-                     const struct job_result *result, uint64_t *ids);
-/* Appends the mounts that came along with the recursive clones of `wanted`, whose records are the last; the table is
- * fresh. */
-int recording_append_nested(const struct pods *pods, struct pod *pod, const struct wanted *wanted);
-/* Whether there may be any, of records that were just appended: so that the table need not be fresh where there are
- * none. */
-bool recording_may_have_nested(const struct pod *pod, const struct wanted *wanted);
+ * included, after the pod's own tmpfs if the job made it and before the mounts that came along with recursive clones,
+ * for which the table is brought up to date. `keys` are the source keys by wanted mount, or NULL. `ids` (as many; may
+ * be NULL) gets what clients are told. On failure nothing is appended. */
+int recording_append(struct pods *pods, struct pod *pod, const struct wanted *wanted, char *const *keys,
+                     const struct job *job, const struct job_result *result, uint64_t *ids);
 /* Takes the records from `from` on out of memory again. */
 void recording_truncate(struct pod *pod, size_t from);
 
 /* One transaction: the records from `from` on, the pod itself with its state when `state`, and no intent of this
  * job. */
 int recording_commit(struct pods *pods, struct pod *pod, size_t from, bool state, uint64_t job);
+
+/* One transaction: no pod of this UUID, and no intent of this job. */
+int recording_forget(struct pods *pods, const char *uuid, uint64_t job);
 
 /* Drops the records at these rows from store and memory, with the intent of `job`; tells the observer. */
 int recording_drop(struct pods *pods, struct pod *pod, const int64_t *rows, size_t n_rows, uint64_t job);

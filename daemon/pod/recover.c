@@ -76,12 +76,8 @@ static int keep_all_made(const struct pods *pods, const int *fds, size_t n_fds, 
 
         for (size_t i = 0; i < n && r == 0; i++)
                 r = keep_made(pods, fds, n_fds, &intents[i]);
-        if (r == 0)
-                r = store_commit(pods->store);
-        if (r == 0)
-                return 0;
-        store_rollback(pods->store);
-        return log_errno(LOG_ERR, r, "write down what interrupted calls had made");
+        r = store_end(pods->store, r);
+        return r < 0 ? log_errno(LOG_ERR, r, "write down what interrupted calls had made") : 0;
 }
 
 static void undo_mount(struct pods *pods, struct pod *pod, const struct record_intent *intent) {
@@ -182,12 +178,8 @@ static int forget_intents(struct pods *pods, const struct record_intent *intents
                 if (intents[i].verb == RECORD_VERB_CREATE || intents[i].verb == RECORD_VERB_COLLECT ||
                     !map_get(pods->by_uuid, intents[i].uuid))
                         r = store_delete_intent(pods->store, intents[i].job);
-        if (r == 0)
-                r = store_commit(pods->store);
-        if (r == 0)
-                return 0;
-        store_rollback(pods->store);
-        return log_errno(LOG_ERR, r, "forget the jobs of the last run");
+        r = store_end(pods->store, r);
+        return r < 0 ? log_errno(LOG_ERR, r, "forget the jobs of the last run") : 0;
 }
 
 static int load(struct pods *pods, struct record_intent **ret_intents, size_t *ret_n_intents) {

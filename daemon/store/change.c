@@ -171,11 +171,9 @@ int store_purge(struct store *store) {
         r = store_begin(store);
         if (r == 0)
                 r = purge(store, number);
-        if (r == 0)
-                r = store_commit(store);
+        r = store_end(store, r);
         if (r == 0)
                 return 1;
-        store_rollback(store);
         store->buried = false;
         return r;
 }

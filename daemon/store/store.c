@@ -229,6 +229,13 @@ void store_rollback(struct store *store) {
         (void) statement_run(&statement); /* logged; nothing else can be done, and nothing was committed */
 }
 
+int store_end(struct store *store, int r) {
+        if (r == 0)
+                return store_commit(store);
+        store_rollback(store);
+        return r;
+}
+
 uint64_t store_next_job(struct store *store) {
         return store->next_job++;
 }

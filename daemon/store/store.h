@@ -100,6 +100,8 @@ void record_intents_free(struct record_intent *intents, size_t n);
 int store_begin(struct store *store);
 int store_commit(struct store *store);
 void store_rollback(struct store *store); /* no-op outside a transaction */
+/* Commits if `r`, what came of the changes, is 0, and rolls back otherwise: what came of it all. */
+int store_end(struct store *store, int r);
 
 int store_put_pod(struct store *store, const struct record_pod *pod); /* without its mounts; a new one or an update */
 /* -ENOENT for a pod that is not there; deleting what is gone is no error. */

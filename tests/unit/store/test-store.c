@@ -270,6 +270,24 @@ START_TEST(test_rollback_and_failure) {
 }
 END_TEST
 
+START_TEST(test_end) {
+        _cleanup_store_dir_ char *directory = store_dir_new();
+        _cleanup_(store_freep) struct store *store = store_dir_open(directory);
+        _cleanup_loaded_ struct store_dir_loaded loaded = {};
+        struct record_pod pod = small_pod(uuid_1), other = small_pod(uuid_2);
+
+        ck_assert_int_eq(store_begin(store), 0);
+        ck_assert_int_eq(store_end(store, store_put_pod(store, &pod)), 0);
+        ck_assert_int_eq(store_begin(store), 0);
+        ck_assert_int_eq(store_put_pod(store, &other), 0);
+        ck_assert_int_eq(store_end(store, -EIO), -EIO);
+        ck_assert_int_eq(store_put_pod(store, &other), -EINVAL); /* no transaction is left open */
+        loaded = store_dir_load(store);
+        ck_assert_uint_eq(loaded.n_pods, 1);
+        ck_assert_str_eq(loaded.pods[0]->uuid, uuid_1);
+}
+END_TEST
+
 START_TEST(test_jobs_go_on) {
         _cleanup_store_dir_ char *directory = store_dir_new();
         uint64_t last = 0;
@@ -491,5 +509,6 @@ START_TEST(test_full_disk) {
 }
 END_TEST
 
-UNIT_MAIN("store", test_everything_loads_back, test_updates, test_deletes, test_rollback_and_failure, test_jobs_go_on,
-        test_killed, test_one_user, test_modes, test_purge, test_purge_at_start, test_many, test_full_disk)
+UNIT_MAIN("store", test_everything_loads_back, test_updates, test_deletes, test_rollback_and_failure, test_end,
+        test_jobs_go_on, test_killed, test_one_user, test_modes, test_purge, test_purge_at_start, test_many,
+        test_full_disk)
