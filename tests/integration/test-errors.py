@@ -11,9 +11,9 @@ import dbus
 
 from frame import host, specs, tap
 from frame.bus import Bus
-from frame.daemon import ERROR, MANAGER, Daemon
+from frame.daemon import ERROR, MANAGER
 from frame.host import ALICE, UserError, as_user
-from frame.polkit import Polkit
+from frame.situation import WithPolkit
 from frame.tap import case, equal, eventually
 
 bus = None
@@ -21,13 +21,11 @@ DBUS_ERROR = 'org.freedesktop.DBus.Error.'
 SEEN = set()
 
 
-class Situation:
+class Situation(WithPolkit):
     """A daemon on a bus where polkit says yes, a pod of root's and one of Alice's."""
 
     def __init__(self):
-        self.polkit = Polkit(bus, 'yes')
-        self.daemon = Daemon(bus, '[Limits]\nPodsPerUser=1\n')
-        self.root = specs.rootfs('alice-root', owner=ALICE)
+        super().__init__(bus, 'yes', '[Limits]\nPodsPerUser=1\n')
         self.pod = self.daemon.create(specs.oci(), '--name', 'web')
         self.inside = self.daemon.rootfs(self.pod)
         self.hers = as_user(ALICE, lambda: str(bus.call(MANAGER, 'CreatePod', 'sa{sh}a{sv}',
@@ -54,16 +52,6 @@ class Situation:
     def bind(self, name, pattern, source, target, options=('rbind',), more=None, user=0, pod=None):
         values = {'options': dbus.Array(options, signature='s')} | (more or {})
         self.expect(name, pattern, 'Bind', 'sssa{sh}a{sv}', pod or self.pod, source, target, {}, values, user=user)
-
-    def diagnose(self):
-        return self.daemon.diagnose()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.polkit.stop()
-        self.daemon.__exit__(*exception)
 
 
 @case('NoSuchPod')

@@ -13,10 +13,10 @@ import dbus
 
 from frame import host, specs, tap
 from frame.bus import Bus
-from frame.daemon import MANAGER, Daemon
+from frame.daemon import MANAGER
 from frame.host import ALICE, UserError, as_user
-from frame.polkit import Polkit
 from frame.raw import marshal, raw_connection
+from frame.situation import WithPolkit
 from frame.tap import case, equal, eventually
 
 bus = None
@@ -24,13 +24,11 @@ CONFIG = '[Limits]\nMountsPerUser=3000\nMountsPerPod=3000\n'
 MIB = 1024  # in KiB, as /proc has it
 
 
-class Situation:
+class Situation(WithPolkit):
     """polkit says yes. Alice has a pod."""
 
     def __init__(self):
-        self.polkit = Polkit(bus, 'yes')
-        self.daemon = Daemon(bus, CONFIG)
-        self.root = specs.rootfs('alice-root', owner=ALICE)
+        super().__init__(bus, 'yes', CONFIG)
         self.pod = self.create()
         self.inside = self.daemon.rootfs(self.pod)
 
@@ -50,16 +48,6 @@ class Situation:
     def descriptors(self):
         """How many fds the front and each executor have open."""
         return [len(os.listdir(f'/proc/{pid}/fd')) for pid in [self.daemon.front()] + self.daemon.executors()]
-
-    def diagnose(self):
-        return self.daemon.diagnose()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.polkit.stop()
-        self.daemon.__exit__(*exception)
 
 
 def errors(data):

@@ -10,9 +10,9 @@ import time
 
 from frame import host, specs, tap
 from frame.bus import Bus
-from frame.daemon import MANAGER, NAME, PATH, POD, Daemon
+from frame.daemon import MANAGER, NAME, PATH, POD
 from frame.host import ALICE, BOB, UserError, as_user
-from frame.polkit import Polkit
+from frame.situation import WithPolkit
 from frame.tap import case, contains, equal, eventually
 
 DENIED = 'org.freedesktop.DBus.Error.AccessDenied'
@@ -22,13 +22,11 @@ INTROSPECTABLE = 'org.freedesktop.DBus.Introspectable'
 bus = None
 
 
-class Situation:
+class Situation(WithPolkit):
     """A daemon on the bus and a polkit that says no until it is told otherwise."""
 
     def __init__(self):
-        self.polkit = Polkit(bus)
-        self.daemon = Daemon(bus)
-        self.root = specs.rootfs('alice-root', owner=ALICE)
+        super().__init__(bus)
 
     def create(self, uid, options=None):
         """(uuid, path) of a pod that this user makes."""
@@ -43,16 +41,6 @@ class Situation:
         except UserError as error:
             return error.name
         raise AssertionError(f'{method} by uid {uid} was not refused: {result}')
-
-    def diagnose(self):
-        return self.daemon.diagnose()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.polkit.stop()
-        self.daemon.__exit__(*exception)
 
 
 def create_refused(s, uid=ALICE):

@@ -11,22 +11,20 @@ import dbus
 
 from frame import host, specs, tap
 from frame.bus import Bus
-from frame.daemon import MANAGER, Daemon
+from frame.daemon import MANAGER
 from frame.host import ALICE, BOB, UserError, as_user
-from frame.polkit import Polkit
+from frame.situation import WithPolkit
 from frame.tap import case, contains, equal, eventually
 
 bus = None
 CONFIG = '[Limits]\nPodsPerUser=3\nMountsPerPod=40\nMountsPerUser=60\nTmpfsSize=1M\n'
 
 
-class Situation:
+class Situation(WithPolkit):
     """polkit says yes to everybody: only the rules of podmount itself are left. Alice has a pod."""
 
     def __init__(self):
-        self.polkit = Polkit(bus, 'yes')
-        self.daemon = Daemon(bus, CONFIG)
-        self.root = specs.rootfs('alice-root', owner=ALICE)
+        super().__init__(bus, 'yes', CONFIG)
         self.pod = self.create()
         self.inside = self.daemon.rootfs(self.pod)
 
@@ -51,16 +49,6 @@ class Situation:
             equal(host.mount_table(), before, 'mount table after the refusal')
             return error.name.rsplit('.', 1)[1], error.text
         raise AssertionError(f'{arguments} was not refused')
-
-    def diagnose(self):
-        return self.daemon.diagnose()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.polkit.stop()
-        self.daemon.__exit__(*exception)
 
 
 @case('a directory and a file of its own can be bound, with nosuid and nodev')

@@ -234,17 +234,24 @@ START_TEST(test_side_by_side) {
 }
 END_TEST
 
-/* A dead executor's job is told as lost, with what its intent file says; the next one runs on its successor. */
-START_TEST(test_death) {
-        struct answer create = {}, lost = {}, next = {};
+/* Two jobs of a pod, the first of which hangs with the executor that took it. */
+static void submit_to_hanging(struct answer *lost, struct answer *next) {
+        struct answer create = {};
 
-        if (!begin(1, 30 * 1000 * 1000))
-                return;
         submit(create_job(1), NULL, &create);
         until(&answered, 1);
         ck_assert_int_eq(kill(executors[0], SIGSTOP), 0);
-        submit(bind_job(1, "/tmp/src"), NULL, &lost);
-        submit(bind_job(1, "/tmp/src"), NULL, &next);
+        submit(bind_job(1, "/tmp/src"), NULL, lost);
+        submit(bind_job(1, "/tmp/src"), NULL, next);
+}
+
+/* A dead executor's job is told as lost, with what its intent file says; the next one runs on its successor. */
+START_TEST(test_death) {
+        struct answer lost = {}, next = {};
+
+        if (!begin(1, 30 * 1000 * 1000))
+                return;
+        submit_to_hanging(&lost, &next);
         ck_assert_int_eq(kill(executors[0], SIGKILL), 0);
         ck_assert_int_eq(waitpid(executors[0], NULL, 0), executors[0]);
         until(&lost.n, 1);
@@ -262,16 +269,12 @@ END_TEST
 
 /* The end of the socket is enough to tell the job: its successor may come whenever it does. */
 START_TEST(test_timeout_later) {
-        struct answer create = {}, lost = {}, next = {};
+        struct answer lost = {}, next = {};
 
         replace_later = true;
         if (!begin(1, 300 * 1000))
                 return;
-        submit(create_job(1), NULL, &create);
-        until(&answered, 1);
-        ck_assert_int_eq(kill(executors[0], SIGSTOP), 0);
-        submit(bind_job(1, "/tmp/src"), NULL, &lost);
-        submit(bind_job(1, "/tmp/src"), NULL, &next);
+        submit_to_hanging(&lost, &next);
         until(&lost.n, 1);
         ck_assert(lost.lost);
         ck_assert_int_eq(lost.failure, FAILURE_TIMED_OUT);
@@ -285,15 +288,11 @@ START_TEST(test_timeout_later) {
 END_TEST
 
 START_TEST(test_timeout) {
-        struct answer create = {}, lost = {}, next = {};
+        struct answer lost = {}, next = {};
 
         if (!begin(1, 300 * 1000))
                 return;
-        submit(create_job(1), NULL, &create);
-        until(&answered, 1);
-        ck_assert_int_eq(kill(executors[0], SIGSTOP), 0);
-        submit(bind_job(1, "/tmp/src"), NULL, &lost);
-        submit(bind_job(1, "/tmp/src"), NULL, &next);
+        submit_to_hanging(&lost, &next);
         until(&answered, 3);
         ck_assert_uint_eq(replaced, 1);
         ck_assert(lost.lost);
