@@ -10,6 +10,7 @@
 #include "tests/unit/executor/hands.h"
 #include "util/channel.h"
 #include "util/log.h"
+#include "util/path.h"
 
 enum { MUTATIONS = 6000, MESSAGES = 500 };
 
@@ -142,22 +143,29 @@ static uint64_t by_chance(void) {
         return state;
 }
 
+/* Whether there was a mount below pods/ to take away. */
+static bool unmount_one(void) {
+        _cleanup_free_ char *now = namespace_snapshot();
+
+        for (char *line = strtok(now, "\n"); line; line = strtok(NULL, "\n")) {
+                _cleanup_free_ char *point = NULL;
+
+                if (sscanf(line, "%*s %*s %*s %*s %ms", &point) == 1 && path_below(point, "/tmp/run/pods")) {
+                        ck_assert_int_eq(umount2(point, MNT_DETACH), 0);
+                        return true;
+                }
+        }
+        return false;
+}
+
 /* Takes away what a job that was good in spite of its changes has put below pods/, and only there. */
 static void clean(const char *before) {
         (void) umount2(POD, MNT_DETACH);
         (void) rmdir(POD);
         if (namespace_count("/tmp/run/pods/") > 0) {
                 (void) umount2("/tmp/run/pods", MNT_DETACH);
-                for (;;) {
-                        _cleanup_free_ char *now = namespace_snapshot();
-                        char *point = strstr(now, " /tmp/run/pods/"), *end;
-
-                        if (!point)
-                                break;
-                        end = strchr(point + 1, ' ');
-                        *end = 0;
-                        ck_assert_int_eq(umount2(point + 1, MNT_DETACH), 0);
-                }
+                while (unmount_one())
+                        ;
         }
         namespace_unchanged(before);
 }
