@@ -94,7 +94,7 @@ const struct option_row *option_table(void) {
 
 const struct option_row *option_find(const char *name) {
         for (const struct option_row *row = options; row->name; row++)
-                if (strcmp(row->name, name) == 0)
+                if (row->name[0] == name[0] && strcmp(row->name, name) == 0) /* few begin alike */
                         return row;
         return NULL;
 }

@@ -69,33 +69,37 @@ static const char *type_name(enum json_type type) {
         return "something else";
 }
 
-int reader_check_type(struct json_object *value, enum json_type type, const char *pointer, struct failure *f) {
-        enum json_type actual = json_object_get_type(value);
+static int fail_type(struct json_object *value, enum json_type type, const char *pointer, struct failure *f) {
+        return reader_fail(f, FAILURE_INVALID_SPEC, pointer, "this is %s, and must be %s",
+                type_name(json_object_get_type(value)), type_name(type));
+}
 
-        if (actual == type)
-                return 0;
-        return reader_fail(
-                f, FAILURE_INVALID_SPEC, pointer, "this is %s, and must be %s", type_name(actual), type_name(type));
+int reader_check_type(struct json_object *value, enum json_type type, const char *pointer, struct failure *f) {
+        return json_object_get_type(value) == type ? 0 : fail_type(value, type, pointer, f);
 }
 
 int reader_get(struct json_object *object, const char *pointer, const char *key, enum json_type type,
         struct json_object **ret, struct failure *f) {
         _cleanup_free_ char *member = NULL;
         struct json_object *value = NULL;
-        int r;
 
         if (!json_object_object_get_ex(object, key, &value)) {
                 *ret = NULL;
                 return 0;
         }
-        member = json_pointer_join(pointer, key);
-        if (!member)
-                return -ENOMEM;
-        r = reader_check_type(value, type, member, f);
-        if (r != 0)
-                return r;
+        if (json_object_get_type(value) != type) {
+                member = json_pointer_join(pointer, key);
+                return member ? fail_type(value, type, member, f) : -ENOMEM;
+        }
         *ret = value;
         return 0;
+}
+
+/* Whether it is a string that may be copied as it is: what almost all are, so that only the others need a pointer. */
+static bool is_good_string(struct json_object *value) {
+        const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : NULL;
+
+        return text && text[0] != '\0' && strlen(text) == (size_t) json_object_get_string_len(value);
 }
 
 int reader_copy_string(struct json_object *value, const char *pointer, char **ret, struct failure *f) {
@@ -129,10 +133,12 @@ int reader_get_string(struct json_object *object, const char *pointer, const cha
                 *ret = NULL;
                 return 0;
         }
-        member = json_pointer_join(pointer, key);
-        if (!member)
-                return -ENOMEM;
-        return reader_copy_string(value, member, ret, f);
+        if (!is_good_string(value)) {
+                member = json_pointer_join(pointer, key);
+                if (!member)
+                        return -ENOMEM;
+        }
+        return reader_copy_string(value, member ?: pointer, ret, f);
 }
 
 int reader_get_bool(

@@ -12,6 +12,7 @@
 #include "spec/reader.h"
 #include "spec/source.h"
 #include "spec/warning.h"
+#include "util/json-writer.h"
 #include "util/json.h"
 #include "util/path.h"
 
@@ -220,49 +221,27 @@ int spec_mount_from_bind(
         return 0;
 }
 
-/* Adds a member; takes the value whatever happens. */
-static int add_member(struct json_object *object, const char *key, struct json_object *value) {
-        if (!value)
-                return -ENOMEM;
-        if (json_object_object_add(object, key, value) == 0)
-                return 0;
-        (void) json_object_put(value); /* tells whether it was the last reference, which it was */
-        return -ENOMEM;
+static void add_member(struct json_writer *out, const char *key, const char *value) {
+        json_writer_add(out, key, strlen(key));
+        json_writer_add_string(out, value, strlen(value));
 }
 
-static int add_options(struct json_object *object, char *const *options) {
-        struct json_object *array = json_object_new_array();
-        int r;
-
-        r = add_member(object, "options", array);
-        for (; r == 0 && *options; options++) {
-                struct json_object *text = json_object_new_string(*options);
-
-                if (text && json_object_array_add(array, text) == 0)
-                        continue;
-                (void) json_object_put(text); /* takes NULL, too */
-                r = -ENOMEM;
-        }
-        return r;
-}
-
+/* Written directly, in the form of json_canonical(): the keys are in its order. */
 int spec_mount_to_text(const struct spec_mount *mount, char **ret) {
-        _cleanup_json_ struct json_object *object = json_object_new_object();
+        struct json_writer out = {.text = NULL};
         char *text;
-        int r;
 
-        if (!object)
-                return -ENOMEM;
-        r = add_member(object, "destination", json_object_new_string(mount->destination));
-        if (r == 0 && mount->type)
-                r = add_member(object, "type", json_object_new_string(mount->type));
-        if (r == 0 && mount->source)
-                r = add_member(object, "source", json_object_new_string(mount->source));
-        if (r == 0 && mount->options && mount->options[0])
-                r = add_options(object, mount->options);
-        if (r < 0)
-                return r;
-        text = json_canonical(object);
+        add_member(&out, "{\"destination\":", mount->destination);
+        for (size_t i = 0; mount->options && mount->options[i]; i++)
+                add_member(&out, i == 0 ? ",\"options\":[" : ",", mount->options[i]);
+        if (mount->options && mount->options[0])
+                json_writer_add_byte(&out, ']');
+        if (mount->source)
+                add_member(&out, ",\"source\":", mount->source);
+        if (mount->type)
+                add_member(&out, ",\"type\":", mount->type);
+        json_writer_add_byte(&out, '}');
+        text = json_writer_take(&out);
         if (!text)
                 return -ENOMEM;
         *ret = text;

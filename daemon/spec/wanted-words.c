@@ -93,8 +93,10 @@ int compile_words(struct wanted_mount *w) {
                 r = add_attributes(&words, w->attr_set, w->attr_clear, "");
         if (r == 0)
                 r = add_attributes(&words, w->attr_set_below, w->attr_clear_below, "r");
-        if (r == 0)
-                r = strv_appendf(&words, "%s%s", w->propagation_recursive ? "r" : "", propagation_word(w->propagation));
+        if (r == 0 && w->propagation_recursive)
+                r = strv_appendf(&words, "r%s", propagation_word(w->propagation));
+        else if (r == 0)
+                r = strv_append(&words, propagation_word(w->propagation));
         if (r == 0)
                 r = add_layers(&words, w);
         if (r == 0)

@@ -8,10 +8,10 @@
 #include "util/json.h"
 
 #include <limits.h>
-#include <stdio_ext.h>
 #include <string.h>
 
 #include "util/json-scan.h"
+#include "util/json-writer.h"
 #include "util/log.h"
 
 static int tell_place(const char *text, const struct json_scan *scan, struct failure *f) {
@@ -64,7 +64,7 @@ static int build(const char *text, size_t size, struct json_object **ret) {
         tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
         if (!tokener)
                 return -ENOMEM;
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT); /* that it is UTF-8 the scan has seen */
         object = json_tokener_parse_ex(tokener, text, (int) size);
         error = json_tokener_get_error(tokener);
         if (error == json_tokener_continue) {
@@ -109,58 +109,26 @@ static int compare_keys(const void *a, const void *b) {
         return strcmp(*(const char *const *) a, *(const char *const *) b);
 }
 
-static int write_value(FILE *out, struct json_object *value);
+static int write_value(struct json_writer *out, struct json_object *value);
 
-/* Whether json-c would write every byte of the string as it is. */
-static bool is_plain(const char *text, size_t length) {
-        for (size_t i = 0; i < length; i++)
-                if ((unsigned char) text[i] < ' ' || text[i] == '"' || text[i] == '\\')
-                        return false;
-        return true;
-}
-
-static int write_plain(FILE *out, const char *text, size_t length) {
-        if (fputc('"', out) == EOF || fwrite(text, 1, length, out) != length || fputc('"', out) == EOF)
-                return -ENOMEM;
-        return 0;
-}
-
-static int write_scalar(FILE *out, struct json_object *value) {
+static void write_scalar(struct json_writer *out, struct json_object *value) {
         const char *text;
 
         if (json_object_is_type(value, json_type_string)) {
-                size_t length = (size_t) json_object_get_string_len(value);
-
-                text = json_object_get_string(value);
-                if (is_plain(text, length))
-                        return write_plain(out, text, length);
+                json_writer_add_string(out, json_object_get_string(value), (size_t) json_object_get_string_len(value));
+                return;
         }
         text = json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-        return text && fputs(text, out) >= 0 ? 0 : -ENOMEM;
+        if (text)
+                json_writer_add(out, text, strlen(text));
+        else
+                out->failed = true;
 }
 
-static int write_key(FILE *out, const char *key) {
-        _cleanup_json_ struct json_object *name = NULL;
-
-        if (is_plain(key, strlen(key)))
-                return write_plain(out, key, strlen(key));
-        name = json_object_new_string(key);
-        return name ? write_scalar(out, name) : -ENOMEM;
-}
-
-static int write_member(FILE *out, struct json_object *object, const char *key) {
-        int r = write_key(out, key);
-
-        if (r < 0)
-                return r;
-        if (fputc(':', out) == EOF)
-                return -ENOMEM;
-        return write_value(out, json_object_object_get(object, key));
-}
-
-static int write_object(FILE *out, struct json_object *object) {
+static int write_object(struct json_writer *out, struct json_object *object) {
         _cleanup_free_ const char **keys = NULL;
         size_t n_keys = 0, length = (size_t) json_object_object_length(object);
+        int r = 0;
 
         keys = calloc(length + 1, sizeof(*keys));
         if (!keys)
@@ -171,59 +139,46 @@ static int write_object(FILE *out, struct json_object *object) {
         }
         qsort(keys, n_keys, sizeof(*keys), compare_keys);
 
-        if (fputc('{', out) == EOF)
-                return -ENOMEM;
-        for (size_t i = 0; i < n_keys; i++) {
-                int r;
-
-                if (i > 0 && fputc(',', out) == EOF)
-                        return -ENOMEM;
-                r = write_member(out, object, keys[i]);
-                if (r < 0)
-                        return r;
+        json_writer_add_byte(out, '{');
+        for (size_t i = 0; i < n_keys && r == 0; i++) {
+                if (i > 0)
+                        json_writer_add_byte(out, ',');
+                json_writer_add_string(out, keys[i], strlen(keys[i]));
+                json_writer_add_byte(out, ':');
+                r = write_value(out, json_object_object_get(object, keys[i]));
         }
-        return fputc('}', out) == EOF ? -ENOMEM : 0;
+        json_writer_add_byte(out, '}');
+        return r;
 }
 
-static int write_array(FILE *out, struct json_object *array) {
-        if (fputc('[', out) == EOF)
-                return -ENOMEM;
-        for (size_t i = 0; i < json_object_array_length(array); i++) {
-                int r;
+static int write_array(struct json_writer *out, struct json_object *array) {
+        int r = 0;
 
-                if (i > 0 && fputc(',', out) == EOF)
-                        return -ENOMEM;
+        json_writer_add_byte(out, '[');
+        for (size_t i = 0; i < json_object_array_length(array) && r == 0; i++) {
+                if (i > 0)
+                        json_writer_add_byte(out, ',');
                 r = write_value(out, json_object_array_get_idx(array, i));
-                if (r < 0)
-                        return r;
         }
-        return fputc(']', out) == EOF ? -ENOMEM : 0;
+        json_writer_add_byte(out, ']');
+        return r;
 }
 
-static int write_value(FILE *out, struct json_object *value) {
+static int write_value(struct json_writer *out, struct json_object *value) {
         if (json_object_is_type(value, json_type_object))
                 return write_object(out, value);
         if (json_object_is_type(value, json_type_array))
                 return write_array(out, value);
-        return write_scalar(out, value);
+        write_scalar(out, value);
+        return 0;
 }
 
 char *json_canonical(struct json_object *object) {
-        char *text = NULL;
-        size_t size = 0;
-        FILE *out;
-        int r;
+        struct json_writer out = {.text = NULL};
 
-        out = open_memstream(&text, &size);
-        if (!out)
-                return NULL;
-        (void) __fsetlocking(out, FSETLOCKING_BYCALLER); /* nobody else has it */
-        r = write_value(out, object);
-        if (fclose(out) != 0 || r < 0) {
-                free(text);
-                return NULL;
-        }
-        return text;
+        if (write_value(&out, object) < 0)
+                out.failed = true;
+        return json_writer_take(&out);
 }
 
 char *json_pointer_join(const char *pointer, const char *name) {
@@ -246,7 +201,11 @@ char *json_pointer_join(const char *pointer, const char *name) {
 }
 
 char *json_pointer_join_index(const char *pointer, size_t index) {
-        char *joined;
+        char digits[3 * sizeof(index) + 1], *first = digits + sizeof(digits) - 1;
 
-        return asprintf(&joined, "%s/%zu", pointer, index) < 0 ? NULL : joined;
+        *first = '\0';
+        do
+                *--first = (char) ('0' + index % 10);
+        while ((index /= 10) > 0);
+        return json_pointer_join(pointer, first);
 }
