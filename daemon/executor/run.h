@@ -52,6 +52,7 @@ struct run {
         bool made_pod_directory;
         uint32_t brought; /* mounts that clones have brought along, unless root's… */
         bool brought_unknown; /* …and more with a detached mount, which tells of none until it is attached */
+        bool making;     /* the last target was missing and was made */
         uint64_t plain;  /* the last mount found to be neither proc nor sysfs; 0: none yet */
         char *root_name; /* the container whose root was last looked up… */
         int root_fd;     /* …and that */

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <linux/magic.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
@@ -103,10 +104,25 @@ static int make(struct run *run, const struct step *step, int base, const char *
         return r < 0 ? r : opener_make(opener, base, rest, file);
 }
 
-/* Makes what is missing of the target and remembers it for the undo and the record. */
-static int target_make(struct run *run, size_t i, int root, bool file, int *ret_fd) {
+/* Remembers for the undo and the record what was made; takes over both. */
+static void target_made(struct run *run, size_t i, bool file, int *base, char **rest) {
         const struct step *step = &run->job->steps[i];
         struct hand *hand = &run->hands[i];
+
+        run->making = true;
+        run->result->steps[i].made = (uint32_t) resolve_count(*rest);
+        run->result->steps[i].made_file = file;
+        /* On a file system of a tree that was never published the undo is closing the tree. */
+        if (run->tree >= 0 && step->create != STEP_CREATE_AS_CALLER)
+                return;
+        hand->base = TAKE_FD(*base);
+        hand->rest = TAKE_PTR(*rest);
+        hand->file = file;
+}
+
+/* Makes what is missing of the target. */
+static int target_make(struct run *run, size_t i, int root, bool file, int *ret_fd) {
+        const struct step *step = &run->job->steps[i];
         _cleanup_close_ int base = -1;
         _cleanup_free_ char *rest = NULL;
         struct identity identity;
@@ -130,16 +146,34 @@ static int target_make(struct run *run, size_t i, int root, bool file, int *ret_
         fd = make(run, step, base, rest, file);
         if (fd < 0)
                 return make_failed(run, step, fd);
-        run->result->steps[i].made = (uint32_t) resolve_count(rest);
-        run->result->steps[i].made_file = file;
-        /* On a file system of a tree that was never published the undo is closing the tree. */
-        if (run->tree < 0 || step->create == STEP_CREATE_AS_CALLER) {
-                hand->base = TAKE_FD(base);
-                hand->rest = TAKE_PTR(rest);
-                hand->file = file;
-        }
+        target_made(run, i, file, &base, &rest);
         *ret_fd = fd;
         return 0;
+}
+
+/* Where the target before had to be made, this one is likely to be missing from a directory that is there: then it is
+ * made at once, by the rules of target_make(). An fd, or negative: the target has to be looked for after all, which
+ * also finds the words for what is wrong. */
+static int target_guess(struct run *run, size_t i, int root, bool file) {
+        const struct step *step = &run->job->steps[i];
+        bool ours = step->create == STEP_CREATE_FREELY ||
+                    (step->create == STEP_CREATE_AS_CALLER && run->job->caller.root);
+        const char *name = NULL;
+        _cleanup_close_ int base = run->making && ours ? resolve_parent(root, step->target, &name) : -1;
+        _cleanup_free_ char *rest = NULL;
+        struct identity identity;
+        int fd;
+
+        if (base < 0 || identity_read(base, "", run->executor->features.unique_id, &identity) < 0)
+                return -1;
+        if (identity.key != cover_key(run, step) || identity.key != run->plain)
+                return -1;
+        rest = strdup(name);
+        fd = rest ? resolve_make(base, rest, file) : -1;
+        if (fd < 0)
+                return -1;
+        target_made(run, i, file, &base, &rest);
+        return fd;
 }
 
 static int target_check(struct run *run, const struct step *step, int fd, bool file) {
@@ -170,9 +204,15 @@ int target_open(struct run *run, size_t i, bool file, int *ret_fd) {
 
         if (r != 0)
                 return r;
+        fd = target_guess(run, i, root, file);
+        if (fd >= 0) {
+                *ret_fd = TAKE_FD(fd);
+                return 0;
+        }
         fd = resolve_in_root(root, step->target);
         if (fd == -ENOENT)
                 return target_make(run, i, root, file, ret_fd);
+        run->making = false;
         if (fd < 0)
                 return target_failed(run, step, step->target, fd);
         r = target_check(run, step, fd, file);

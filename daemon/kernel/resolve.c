@@ -147,22 +147,36 @@ static bool rest_is_plain(const char *path) {
         }
 }
 
-/* The usual case, that only the last component is missing: 1 when it is, 0 to go step by step. */
-static int deepest_parent(int root, const char *path, int *ret_fd, char **ret_rest) {
+int resolve_parent(int root, const char *path, const char **ret_name) {
         const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-        _cleanup_free_ char *parent = NULL, *rest = NULL;
-        _cleanup_close_ int fd = -1;
-        struct stat status;
+        _cleanup_free_ char *parent = NULL;
+        int fd;
 
         if (!slash || !path_is_component(name))
-                return 0;
+                return -EINVAL;
         parent = strndup(path, slash > path ? (size_t) (slash - path) : 1);
-        rest = strdup(name);
-        if (!parent || !rest)
+        if (!parent)
                 return -ENOMEM;
         fd = resolve(root, parent, O_DIRECTORY, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+        if (fd >= 0)
+                *ret_name = name;
+        return fd;
+}
+
+/* The usual case, that only the last component is missing: 1 when it is, 0 to go step by step. */
+static int deepest_parent(int root, const char *path, int *ret_fd, char **ret_rest) {
+        const char *name = NULL;
+        _cleanup_close_ int fd = resolve_parent(root, path, &name);
+        _cleanup_free_ char *rest = NULL;
+        struct stat status;
+
+        if (fd == -ENOMEM)
+                return fd;
         if (fd < 0 || fstatat(fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
                 return 0;
+        rest = strdup(name);
+        if (!rest)
+                return -ENOMEM;
         *ret_fd = TAKE_FD(fd);
         *ret_rest = TAKE_PTR(rest);
         return 1;

@@ -22,6 +22,10 @@ int resolve_in_root(int root, const char *path);
  * `same_mount`: it crosses no mount point either. */
 int resolve_beneath(int directory, const char *path, bool same_mount);
 
+/* Like resolve_in_root() for the directory that the last component of `path` is in; *ret_name is that component, a part
+ * of `path`. -EINVAL where the path does not end in a name. */
+int resolve_parent(int root, const char *path, const char **ret_name);
+
 /* Like resolve_in_root() for a path of which the end need not exist: opens the deepest directory that does, and says in
  * *ret_rest which components are to be made there, "" when none: then the fd is the whole path's. *ret_where (may be
  * NULL) is that directory's own path in the root, "" for the root itself. Both strings are the caller's.

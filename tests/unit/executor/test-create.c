@@ -164,6 +164,71 @@ START_TEST(test_overlay_root_old_kernel) {
 }
 END_TEST
 
+static void add_beside(struct job *job, const char *source, const char *target, uint32_t cover_step) {
+        struct step *step = add_bind(job, source, target);
+
+        step->create = STEP_CREATE_FREELY;
+        step->cover_step = cover_step;
+}
+
+/* A tmpfs with two mount points in it that are not there. */
+static struct job *new_beside(void) {
+        struct job *job = new_job(true);
+        struct step *step;
+
+        add_tree(job);
+        add_root(job, "/tmp/root");
+        step = add_fs(job, "tmpfs", "/new");
+        step->create = STEP_CREATE_AS_CALLER;
+        step->cover_step = 1;
+        add_beside(job, "/tmp/src", "/new/a", 2);
+        add_beside(job, "/tmp/src", "/new/b", 2);
+        return job;
+}
+
+/* Where one target was made the next is made without a look first: by the same rules, with the same words. */
+START_TEST(test_beside) {
+        _cleanup_job_result_ struct job_result result = {};
+        struct job *job;
+
+        if (!hands_begin(NULL))
+                return;
+        job = new_beside();
+        add_beside(job, "/tmp/src/hello", "/new/file", 2);
+        add_beside(job, "/tmp/src", "/new/x/y", 2);
+        add_beside(job, "/tmp/src", "/new/x/z", 2);
+        add_beside(job, "/tmp/src", "/etc", 1);
+        add_publish(job);
+        result = run(job);
+        ck_assert_done(result);
+        for (size_t i = 3; i <= 7; i++)
+                ck_assert_uint_eq(result.steps[i].made, i == 6 ? 2 : 1);
+        ck_assert_uint_eq(result.steps[8].made, 0);
+        ck_assert(!result.steps[4].made_file && result.steps[5].made_file);
+        ck_assert(exists(ROOTFS "/new/b/hello") && exists(ROOTFS "/new/x/z/hello") && exists(ROOTFS "/etc/hello"));
+}
+END_TEST
+
+START_TEST(test_beside_refused) {
+        _cleanup_job_result_ struct job_result taken = {}, foreign = {};
+        struct job *job;
+
+        if (!hands_begin(NULL))
+                return;
+        job = new_beside();
+        add_beside(job, "/tmp/src", "/new/b", 2);
+        add_publish(job);
+        taken = run(job);
+        ck_assert_failed(taken, FAILURE_TARGET_IN_USE, "is a mount point already");
+        job = new_beside();
+        add_beside(job, "/tmp/src", "/new/a/made", 2); /* in the source that is bound there */
+        add_publish(job);
+        foreign = run(job);
+        ck_assert_failed(foreign, FAILURE_INVALID_TARGET, "may not modify");
+        ck_assert(!exists("/tmp/src/made"));
+}
+END_TEST
+
 /* Propagation of each kind ends as asked, below a runtime directory that is shared, too. */
 START_TEST(test_propagation) {
         static const struct {
@@ -276,4 +341,5 @@ START_TEST(test_taken) {
 END_TEST
 
 UNIT_MAIN("create", test_whole, test_whole_old_kernel, test_stubs, test_stubs_old_kernel, test_overlay_root,
-        test_overlay_root_old_kernel, test_propagation, test_live_propagation, test_private_pod, test_taken)
+        test_overlay_root_old_kernel, test_beside, test_beside_refused, test_propagation, test_live_propagation,
+        test_private_pod, test_taken)

@@ -96,6 +96,22 @@ static void deepest(const char *path, const char *at, const char *rest) {
         ck_assert_is(fd, full);
 }
 
+START_TEST(test_parent) {
+        const char *name = NULL;
+
+        if (!begin())
+                return;
+        ck_assert_is(resolve_parent(root, "/new", &name), "/tmp/r");
+        ck_assert_str_eq(name, "new");
+        ck_assert_is(resolve_parent(root, "/abs/b", &name), "/tmp/r/a");
+        ck_assert_str_eq(name, "b");
+        ck_assert_int_eq(resolve_parent(root, "/a/none/x", &name), -ENOENT);
+        ck_assert_int_eq(resolve_parent(root, "/a/file/x", &name), -ENOTDIR);
+        ck_assert_int_eq(resolve_parent(root, "/a/..", &name), -EINVAL);
+        ck_assert_int_eq(resolve_parent(root, "/", &name), -EINVAL);
+}
+END_TEST
+
 START_TEST(test_deepest) {
         char *rest = NULL;
         int fd;
@@ -154,4 +170,4 @@ START_TEST(test_count) {
 }
 END_TEST
 
-UNIT_MAIN("resolve", test_in_root, test_source, test_beneath, test_deepest, test_make, test_count)
+UNIT_MAIN("resolve", test_in_root, test_source, test_beneath, test_parent, test_deepest, test_make, test_count)
