@@ -36,11 +36,15 @@ struct manager {
         sd_event_source *stop_timer, *stop_post;
 };
 
-static void on_changes(const struct changes *changes, void *userdata) {
+static void on_changes(const struct changes *changes, bool settled, void *userdata) {
         struct manager *manager = userdata;
 
-        if (manager->pods_ready)
+        if (!manager->pods_ready)
+                return;
+        if (settled)
                 pods_judge_drift(&manager->pods, changes);
+        else
+                pods_mark_drift(&manager->pods, changes);
 }
 
 static bool is_busy(void *userdata) {

@@ -62,9 +62,9 @@ static uint64_t pause_after(uint64_t cost, uint64_t factor, uint64_t least, uint
 }
 
 /* Without changes, too, when a round was due: someone may wait for it. */
-static void tell(const struct tracker *tracker, const struct changes *changes) {
+static void tell(const struct tracker *tracker, const struct changes *changes, bool settled) {
         if (tracker->dirty || changes->n_items > 0)
-                tracker->setup.changed(changes, tracker->setup.userdata);
+                tracker->setup.changed(changes, settled, tracker->setup.userdata);
 }
 
 static int arm(sd_event_source *timer, uint64_t usec) {
@@ -95,7 +95,7 @@ static int read_all(struct tracker *tracker) {
         tracker->lost = r < 0;
         if (r < 0)
                 return r;
-        tell(tracker, &changes);
+        tell(tracker, &changes, true);
         tracker->dirty = false;
         return 0;
 }
@@ -106,7 +106,7 @@ static int look_below(struct tracker *tracker, const char *path) {
 
         if (r < 0)
                 tracker->lost = true;
-        tell(tracker, &changes);
+        tell(tracker, &changes, r >= 0);
         return r;
 }
 
@@ -118,7 +118,7 @@ static int take_events(struct tracker *tracker, size_t n) {
         int r = following_events(tracker->following, n, &changes);
 
         tracker->polled = false;
-        tell(tracker, &changes);
+        tell(tracker, &changes, r == 0);
         if (r < 0) {
                 if (r == -ENOBUFS)
                         log_info("The kernel dropped notifications of mounts: the whole mount table is read");
@@ -141,7 +141,7 @@ static int take_list(struct tracker *tracker) {
         (void) watch_take(tracker->watch);
         tracker->polled = false;
         r = following_delta(tracker->following, &changes);
-        tell(tracker, &changes);
+        tell(tracker, &changes, r >= 0);
         if (r >= 0)
                 r = look_below(tracker, tracker->setup.pods_path);
         if (r < 0) {
@@ -234,8 +234,9 @@ static int on_later(sd_event_source *source _unused_, uint64_t usec _unused_, vo
         int r;
 
         tracker->later = false;
+        /* The events first: what is on record since they came would pass for missing. */
         if (watch_tracking(tracker->watch) == WATCH_FANOTIFY)
-                r = look_below(tracker, tracker->setup.pods_path);
+                r = tracker_sync_below(tracker, tracker->setup.pods_path);
         else
                 r = read_all(tracker);
         tracker->later_from_us = pause_after(now_us() - start, LATER_FACTOR, LATER_MIN_US, LATER_MAX_US);

@@ -17,8 +17,9 @@ struct tracker;
 
 struct tracker_setup {
         const char *pods_path; /* where the mounts lie whose attributes matter; outlives it */
-        /* What changed, and that a round was done which tracker_is_current() promised. */
-        void (*changed)(const struct changes *changes, void *userdata);
+        /* What changed, and that a round was done which tracker_is_current() promised. Unless `settled`, more is known to
+         * have happened before now: what was made since may be missing from the table still. */
+        void (*changed)(const struct changes *changes, bool settled, void *userdata);
         /* Whether someone waits for an answer, so that a round had better wait. */
         bool (*busy)(void *userdata);
         void *userdata;

@@ -117,26 +117,26 @@ static bool is_anywhere(const struct changes *changes) {
         return false;
 }
 
-void pods_judge_drift(struct pods *pods, const struct changes *changes) {
-        _cleanup_free_ char *base = NULL;
+void pods_mark_drift(struct pods *pods, const struct changes *changes) {
+        _cleanup_free_ char *base = path_join(pods->runtime_directory, "pods");
         struct pod *pod;
 
-        if (is_anywhere(changes)) {
+        if (!base || is_anywhere(changes)) { /* without memory for the path: rather all than none */
                 MAP_FOREACH(pod, pods->by_uuid)
-                        judge_pod(pods, pod);
+                        pod->judge_again = true;
                 return;
         }
-        base = path_join(pods->runtime_directory, "pods");
-        if (!base) {
-                (void) log_oom();
-                return;
-        }
-        /* Mark first, so that a pod with thousands of changes is judged once. */
         for (size_t i = 0; i < changes->n_items; i++) {
                 pod = pod_of(pods, base, changes->items[i].entry->point);
                 if (pod)
                         pod->judge_again = true;
         }
+}
+
+void pods_judge_drift(struct pods *pods, const struct changes *changes) {
+        struct pod *pod;
+
+        pods_mark_drift(pods, changes); /* first, so that a pod with thousands of changes is judged once */
         MAP_FOREACH(pod, pods->by_uuid)
                 if (pod->judge_again && !pod->running)
                         judge_pod(pods, pod);

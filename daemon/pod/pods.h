@@ -86,3 +86,5 @@ int pods_recover(struct pods *pods, const int *intent_fds, size_t n_intent_fds);
 
 /* Judges the drift of every pod, or of those that these changes touch, against the table. */
 void pods_judge_drift(struct pods *pods, const struct changes *changes);
+/* Remembers which pods these changes touch, for the next pods_judge_drift(): the table is not complete yet. */
+void pods_mark_drift(struct pods *pods, const struct changes *changes);

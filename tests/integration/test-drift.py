@@ -118,6 +118,26 @@ def elsewhere(daemon):
     daemon.ok('gc', pod)
 
 
+@case('what podmount does itself is no drift either while the table is looked at again all the time')
+def own_hurry(daemon):
+    pod = daemon.create(specs.oci())
+    elsewhere = specs.tree('hurry', {})
+    script = (f'while :; do mount -t tmpfs h {elsewhere}; mount -o remount,noexec {elsewhere}; umount {elsewhere}; '
+              f'usleep 20000; done')
+    noise = subprocess.Popen(['busybox', 'sh', '-c', script])
+    try:
+        end = time.monotonic() + 4
+        while time.monotonic() < end:
+            daemon.manager('Bind', 'sssa{sh}a{sv}', pod, '/etc', '/mnt', {}, {})
+            daemon.manager('Unmount', 'ssa{sv}', pod, '/mnt', {})
+    finally:
+        noise.kill()
+        noise.wait()
+    equal([line for line in daemon.log().splitlines() if 'departs' in line], [], 'drift')
+    subprocess.run(['umount', elsewhere], stderr=subprocess.DEVNULL)
+    daemon.ok('gc', pod)
+
+
 @case('a burst of foreign mounts is coalesced, and the last one is seen')
 def burst(daemon):
     pod = daemon.create(specs.oci())
