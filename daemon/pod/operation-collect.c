@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Collecting a pod, or the leftovers of one that nobody knows. Strictly, whatever is busy keeps the pod on record minus
- * what has really gone; lazily, one detach of its tree takes all.
+ * Collecting a pod, or the leftovers of one that nobody knows. Strictly, whatever is busy keeps the whole pod on
+ * record; lazily, one detach of its tree takes all.
  */
 
 #include <string.h>
@@ -110,25 +110,14 @@ static int intend(struct operation *operation, struct failure *f _unused_) {
         return set_state(operation, RECORD_STOPPING, &intent);
 }
 
-/* Drops what is gone from the record and puts the pod back where it was. */
+/* Puts the pod back where it was. Its record stays whole: what was unmounted before the busy mount shows as missing. */
 static void take_back(struct operation *operation) {
         struct collect *collect = collect_of(operation);
-        struct pod *pod = operation->pod;
-        _cleanup_free_ int64_t *rows = NULL;
-        size_t n = 0;
 
         if (collect->orphan)
                 return;
-        if (operation->stage == OPERATION_EXECUTING && pod->record->n_mounts > 0 && pods_sync(operation->pods) >= 0) {
-                rows = calloc(pod->record->n_mounts, sizeof(*rows));
-                for (; rows && n < pod->record->n_mounts; n++)
-                        rows[n] = pod->record->mounts[n].row;
-                if (rows)
-                        n = recording_gone(operation->pods, pod, rows, n);
-        }
-        if (n > 0)
-                (void) recording_drop(operation->pods, pod, rows, n, 0); /* logged; it shows as missing then */
-        (void) set_state(operation, collect->before, NULL);              /* logged; the next start collects it */
+        operation->pod->judge_again = true;
+        (void) set_state(operation, collect->before, NULL); /* logged; the next start collects it */
 }
 
 static void removed(struct collect *collect, struct failure *f) {

@@ -43,10 +43,12 @@ START_TEST(test_busy_then_lazy) {
         _cleanup_free_ char *before = NULL;
         struct world world;
         struct pod *pod;
+        size_t n_recorded;
         int fd;
 
         if (!begin(&world, &before))
                 return;
+        n_recorded = world_pod(&world, UUID_A)->record->n_mounts;
         fd = world_hold(ROOTFS_A "/mnt"); /* made first, so what was made after it goes before it */
         ck_assert_int_eq(world_collect(&world, UUID_A, false, &f), FAILURE_BUSY);
         ck_assert_ptr_nonnull(strstr(f.text, "/mnt"));
@@ -54,11 +56,14 @@ START_TEST(test_busy_then_lazy) {
         pod = world_pod(&world, UUID_A);
         ck_assert_ptr_nonnull(pod);
         ck_assert_int_eq(pod->record->state, RECORD_READY);
-        ck_assert_uint_eq(pod->record->n_mounts, world_count(POD_A));
+        ck_assert_uint_eq(pod->record->n_mounts, n_recorded);
         ck_assert_ptr_nonnull(pod_find_mount(pod, "main", "/mnt"));
         ck_assert_uint_eq(world.n_removed, 0);
         world_idle(&world);
-        ck_assert_int_eq(pod_get_state(pod), POD_READY);
+        ck_assert_int_eq(pod_get_state(pod), POD_DEGRADED);
+        ck_assert_uint_eq(pod->n_drifts, n_recorded - world_count(POD_A));
+        for (size_t i = 0; i < pod->n_drifts; i++)
+                ck_assert_int_eq(pod->drifts[i].kind, DRIFT_MISSING);
         ck_assert_msg(world_collect(&world, UUID_A, true, &f) == 0, "%s", f.text);
         world_unchanged(before);
         ck_assert(!exists(POD_A));
