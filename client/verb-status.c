@@ -19,6 +19,14 @@ int verb_status(struct client *client, const struct arguments *arguments _unused
                 {"PodCount", "Pods", RENDER_TEXT, false},
                 {"MountCount", "Mounts", RENDER_TEXT, false},
                 {"Generation", "Table generation", RENDER_TEXT, false},
+                {"TableEvents", "Table events", RENDER_TEXT, false},
+                {"TableDeltas", "Table deltas", RENDER_TEXT, false},
+                {"TableFullReads", "Table full reads", RENDER_TEXT, false},
+                {"TableOverflows", "Table overflows", RENDER_TEXT, false},
+                {"TableLagLastUSec", "Table lag, last (us)", RENDER_TEXT, false},
+                {"TableLagWorstUSec", "Table lag, worst (us)", RENDER_TEXT, false},
+                {"TableEntries", "Table entries", RENDER_TEXT, false},
+                {"TableBytes", "Table bytes", RENDER_TEXT, false},
         };
         _cleanup_json_ struct json_object *manager = NULL;
         int r = fetch_properties(client, PODMOUNT_OBJECT_PATH, PODMOUNT_MANAGER_INTERFACE, &manager);

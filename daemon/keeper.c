@@ -386,7 +386,7 @@ static int open_watch(struct keeper *keeper, const struct features *features) {
         int r = -EOPNOTSUPP;
 
         if (features->mount_events)
-                r = watch_open(WATCH_FANOTIFY, false, &keeper->watch);
+                r = watch_open(WATCH_FANOTIFY, !features->unlimited_queue, &keeper->watch);
         if (r < 0 && features->statmount)
                 r = watch_open(WATCH_LISTMOUNT, false, &keeper->watch);
         if (r < 0)

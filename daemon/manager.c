@@ -13,6 +13,7 @@
 #include "api/api.h"
 #include "pod/pods.h"
 #include "store/store.h"
+#include "sweep.h"
 #include "table/table.h"
 #include "tracker.h"
 #include "util/array.h"
@@ -28,6 +29,7 @@ struct manager {
         struct table *table;
         char *pods_path; /* <runtime>/pods */
         struct tracker *tracker;
+        struct sweep *sweep;
         struct executor_pool *executors;
         struct pods pods;
         bool pods_ready;
@@ -69,6 +71,12 @@ static bool table_is_current(void *userdata) {
         struct manager *manager = userdata;
 
         return tracker_is_current(manager->tracker);
+}
+
+static void tell_costs(struct table_costs *ret, void *userdata) {
+        const struct manager *manager = userdata;
+
+        tracker_costs(manager->tracker, ret);
 }
 
 static int rescan(void *userdata) {
@@ -133,6 +141,12 @@ static int watch_table(struct manager *manager) {
                 return log_oom();
         setup.pods_path = manager->pods_path;
         r = tracker_new(manager->event, manager->watch, manager->table, &setup, &manager->tracker);
+        if (r < 0)
+                return r;
+        manager->sweep = sweep_new(manager->event, manager->tracker);
+        if (!manager->sweep)
+                return log_oom();
+        r = sweep_set_period(manager->sweep, manager->settings.sweep_us);
         return r < 0 ? r : tracker_rescan(manager->tracker);
 }
 
@@ -163,6 +177,7 @@ static int make_api(struct manager *manager, const struct manager_setup *setup) 
                 .tracking = watch_tracking_name(watch_tracking(setup->watch)),
                 .features = setup->features,
                 .rescan = rescan,
+                .costs = tell_costs,
                 .userdata = manager,
         };
 
@@ -211,6 +226,7 @@ struct manager *manager_free(struct manager *manager) {
                 return NULL;
         (void) sd_event_source_disable_unref(manager->stop_post);
         (void) sd_event_source_disable_unref(manager->stop_timer);
+        manager->sweep = sweep_free(manager->sweep);
         manager->tracker = tracker_free(manager->tracker);
         manager->api = api_free(manager->api);
         if (manager->pods_ready)
@@ -242,6 +258,7 @@ void manager_set_settings(struct manager *manager, const struct settings *settin
         manager->settings = *settings;
         set_facts(manager);
         executor_pool_set_timeout(manager->executors, settings->job_timeout_us);
+        (void) sweep_set_period(manager->sweep, settings->sweep_us); /* logged; off then */
 }
 
 static int leave(struct manager *manager) {

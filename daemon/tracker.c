@@ -11,6 +11,9 @@
  * everything else is read again after a while. With neither, the poll is answered by reading mountinfo.
  *
  * Whatever is put off is always done after the last change.
+ *
+ * No turn of the loop takes longer than a fraction of a millisecond for events, however many there are: the others
+ * have their turns in between.
  */
 
 #include "tracker.h"
@@ -28,11 +31,13 @@ enum {
         LATER_MIN_US = 60 * 1000, /* before what can wait */
         LATER_MAX_US = 5 * 1000 * 1000,
         LATER_FACTOR = 30,             /* of its cost */
-        EVENTS_MAX = WATCH_EVENTS_MAX, /* a turn of the loop: less than a millisecond */
+        TURN_US = 200,                 /* for events, each turn of the loop… */
+        SLICE = 32,                    /* …asking the time after so many */
 };
 
 struct tracker {
         struct watch *watch;
+        const struct table *table;
         struct following *following;
         struct tracker_setup setup;
 
@@ -46,6 +51,8 @@ struct tracker {
         uint64_t dirty_since_us;                      /* CLOCK_MONOTONIC, as the next ones */
         uint64_t pause_until_us;
         uint64_t later_from_us;
+        uint64_t later_since_us; /* when what is put off was noticed */
+        uint64_t lag_last_us, lag_worst_us;
 };
 
 static uint64_t now_us(void) {
@@ -67,6 +74,12 @@ static void tell(const struct tracker *tracker, const struct changes *changes, b
                 tracker->setup.changed(changes, settled, tracker->setup.userdata);
 }
 
+static void note_lag(struct tracker *tracker, uint64_t since) {
+        tracker->lag_last_us = now_us() - since;
+        if (tracker->lag_worst_us < tracker->lag_last_us)
+                tracker->lag_worst_us = tracker->lag_last_us;
+}
+
 static int arm(sd_event_source *timer, uint64_t usec) {
         int r = sd_event_source_set_time(timer, usec);
 
@@ -80,6 +93,7 @@ static int put_off(struct tracker *tracker) {
         if (tracker->later)
                 return 0;
         tracker->later = true;
+        tracker->later_since_us = now_us();
         if (tracker->later_from_us < now_us() + LATER_MIN_US)
                 tracker->later_from_us = now_us() + LATER_MIN_US;
         return arm(tracker->later_timer, tracker->later_from_us);
@@ -110,12 +124,17 @@ static int look_below(struct tracker *tracker, const char *path) {
         return r;
 }
 
-/* Takes in up to `n` events (0: all). 1 when there may be more. */
-static int take_events(struct tracker *tracker, size_t n) {
+/* Takes in as many events as a turn of the loop has time for, or `all` that are there. 1 when there may be more. */
+static int take_events(struct tracker *tracker, bool all) {
         _cleanup_changes_ struct changes changes = {};
         uint64_t before = following_counters(tracker->following)->events;
         bool polled = watch_take(tracker->watch) || tracker->polled, events;
-        int r = following_events(tracker->following, n, &changes);
+        uint64_t until = now_us() + TURN_US;
+        int r;
+
+        do
+                r = following_events(tracker->following, all ? 0 : SLICE, &changes);
+        while (r > 0 && !all && now_us() < until);
 
         tracker->polled = false;
         tell(tracker, &changes, r == 0);
@@ -160,19 +179,32 @@ static bool is_told(struct tracker *tracker) {
         return tracker->polled || tracker->dirty || tracker->lost;
 }
 
-/* One round in the way that there is. 1 when there is more to take. */
-static int catch_up(struct tracker *tracker, size_t n_events) {
+/* 1 when there is more to take. */
+static int take(struct tracker *tracker, bool all) {
         if (tracker->lost)
                 return read_all(tracker);
         switch (watch_tracking(tracker->watch)) {
         case WATCH_FANOTIFY:
-                return take_events(tracker, n_events);
+                return take_events(tracker, all);
         case WATCH_LISTMOUNT:
                 return take_list(tracker);
         case WATCH_MOUNTINFO:
                 break;
         }
         return read_all(tracker);
+}
+
+/* One round in the way that there is: a turn's worth, or all. 1 when there is more to take. */
+static int catch_up(struct tracker *tracker, bool all) {
+        uint64_t since = tracker->dirty ? tracker->dirty_since_us : now_us();
+        uint64_t events = following_counters(tracker->following)->events;
+        uint64_t generation = table_generation(tracker->table);
+        int r = take(tracker, all);
+
+        if (r >= 0 && (following_counters(tracker->following)->events != events ||
+                              table_generation(tracker->table) != generation))
+                note_lag(tracker, since);
+        return r;
 }
 
 static void listen_on(struct tracker *tracker, bool on) {
@@ -210,7 +242,7 @@ static int on_round(sd_event_source *source _unused_, uint64_t usec _unused_, vo
                 return 0;
         if (tracker->setup.busy(tracker->setup.userdata) && start < tracker->dirty_since_us + DELAY_MAX_US)
                 return arm(tracker->round_timer, start + DELAY_US);
-        r = catch_up(tracker, EVENTS_MAX);
+        r = catch_up(tracker, false);
         if (r > 0) /* the other sources have their turn, then it goes on */
                 return arm(tracker->round_timer, start);
         tracker->pause_until_us = pause_after(now_us() - start, PAUSE_FACTOR, PAUSE_MIN_US, PAUSE_MAX_US);
@@ -230,7 +262,7 @@ static int on_change(sd_event_source *source _unused_, int fd _unused_, uint32_t
 
 static int on_later(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
         struct tracker *tracker = userdata;
-        uint64_t start = now_us();
+        uint64_t start = now_us(), since = tracker->later_since_us, generation = table_generation(tracker->table);
         int r;
 
         tracker->later = false;
@@ -239,6 +271,8 @@ static int on_later(sd_event_source *source _unused_, uint64_t usec _unused_, vo
                 r = tracker_sync_below(tracker, tracker->setup.pods_path);
         else
                 r = read_all(tracker);
+        if (table_generation(tracker->table) != generation)
+                note_lag(tracker, since);
         tracker->later_from_us = pause_after(now_us() - start, LATER_FACTOR, LATER_MIN_US, LATER_MAX_US);
         return r < 0 ? put_off(tracker) : 0;
 }
@@ -268,6 +302,7 @@ int tracker_new(sd_event *event, struct watch *watch, struct table *table, const
         if (!tracker)
                 return log_oom();
         tracker->watch = watch;
+        tracker->table = table;
         tracker->setup = *setup;
         tracker->lost = true;
         r = following_new(watch, table, &tracker->following);
@@ -291,24 +326,23 @@ struct tracker *tracker_free(struct tracker *tracker) {
         return NULL;
 }
 
-/* Takes the rest of a failure to the next round. */
+/* Takes what is left, after a failure or because more came meanwhile, to the next round. */
 static int done(struct tracker *tracker, int r) {
-        if (r < 0) {
+        if (r < 0)
                 tracker->dirty = true;
-                listen_on(tracker, false);
-                (void) arm_round(tracker); /* logged; the next call tries again */
-                return r;
-        }
+        listen_on(tracker, !tracker->dirty);
         if (!tracker->dirty)
-                listen_on(tracker, true);
-        return 0;
+                return 0;
+        tracker->dirty_since_us = now_us();
+        (void) arm_round(tracker); /* logged; the next call tries again */
+        return r < 0 ? r : 0;
 }
 
 int tracker_sync(struct tracker *tracker) {
         /* The queue is asked in any case: the poll may have told of an event before it was there. */
         if (watch_events_fd(tracker->watch) < 0 && !is_told(tracker))
                 return 0;
-        return done(tracker, catch_up(tracker, 0));
+        return done(tracker, catch_up(tracker, true));
 }
 
 bool tracker_is_current(struct tracker *tracker) {
@@ -328,4 +362,40 @@ int tracker_sync_below(struct tracker *tracker, const char *path) {
 
 int tracker_rescan(struct tracker *tracker) {
         return done(tracker, read_all(tracker));
+}
+
+int tracker_sweep(struct tracker *tracker, uint64_t *cursor) {
+        _cleanup_changes_ struct changes changes = {};
+        int r;
+
+        if (watch_tracking(tracker->watch) == WATCH_MOUNTINFO)
+                return tracker_rescan(tracker);
+        /* The events first: what is on record since they came would pass for missing. */
+        if (!tracker->dirty) {
+                r = tracker_sync(tracker);
+                if (r < 0)
+                        return r;
+        }
+        r = following_sweep(tracker->following, cursor, &changes);
+        if (changes.n_items > 0)
+                tracker->setup.changed(&changes, r >= 0 && tracker_is_current(tracker), tracker->setup.userdata);
+        if (r >= 0)
+                return r;
+        tracker->lost = true;
+        return done(tracker, r);
+}
+
+void tracker_costs(const struct tracker *tracker, struct table_costs *ret) {
+        const struct following_counters *counters = following_counters(tracker->following);
+
+        *ret = (struct table_costs){
+                .events = counters->events,
+                .deltas = counters->deltas,
+                .full_reads = counters->full_reads,
+                .overflows = counters->overflows,
+                .lag_last_us = tracker->lag_last_us,
+                .lag_worst_us = tracker->lag_worst_us,
+                .entries = (uint32_t) table_size(tracker->table), /* the kernel has no more: fs.mount-max is an int */
+                .bytes = table_bytes(tracker->table),
+        };
 }

@@ -10,6 +10,7 @@
 #include <systemd/sd-event.h>
 
 #include "kernel/watch.h"
+#include "table/costs.h"
 #include "table/following.h"
 #include "table/table.h"
 
@@ -40,3 +41,8 @@ int tracker_sync_below(struct tracker *tracker, const char *path);
 bool tracker_is_current(struct tracker *tracker);
 /* Reads everything. */
 int tracker_rescan(struct tracker *tracker);
+/* A slice of a look at everything, for what the kernel does not tell: less than a millisecond, but where mountinfo has
+ * to be read. `*cursor` 0 begins. 1 when there is more, 0 when it was the last. A negative errno, logged. */
+int tracker_sweep(struct tracker *tracker, uint64_t *cursor);
+/* What all this has cost so far. */
+void tracker_costs(const struct tracker *tracker, struct table_costs *ret);

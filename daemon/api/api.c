@@ -43,6 +43,7 @@ int api_new(const struct api_setup *setup, struct api **ret) {
         api->settings = setup->settings;
         api->tracking = setup->tracking;
         api->rescan = setup->rescan;
+        api->costs = setup->costs;
         api->userdata = setup->userdata;
         r = strv_copy(setup->features ? setup->features : no_features, &api->features);
         if (r < 0)

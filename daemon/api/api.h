@@ -11,6 +11,7 @@
 
 #include "executor/pool.h"
 #include "pod/pods.h"
+#include "table/costs.h"
 #include "util/map.h"
 #include "util/settings.h"
 
@@ -28,6 +29,7 @@ struct api_setup {
         const char *tracking;          /* "mountinfo"…: how the table follows the kernel */
         char *const *features;         /* names of what the kernel offers and podmount uses; copied */
         int (*rescan)(void *userdata); /* re-reads the mount table */
+        void (*costs)(struct table_costs *ret, void *userdata); /* what keeping it costs */
         void *userdata;
 };
 
@@ -38,6 +40,7 @@ struct api {
         const char *tracking;
         char **features;
         int (*rescan)(void *userdata);
+        void (*costs)(struct table_costs *ret, void *userdata);
         void *userdata;
         struct bus *bus;           /* NULL without one */
         struct listener *listener;

@@ -45,6 +45,45 @@ static int append_generation(const struct property_context *context, sd_bus_mess
         return sd_bus_message_append(m, "t", table_generation(context->api->pods->table));
 }
 
+static struct table_costs costs_of(const struct property_context *context) {
+        struct table_costs costs;
+
+        context->api->costs(&costs, context->api->userdata);
+        return costs;
+}
+
+static int append_table_events(const struct property_context *context, sd_bus_message *m) {
+        return sd_bus_message_append(m, "t", costs_of(context).events);
+}
+
+static int append_table_deltas(const struct property_context *context, sd_bus_message *m) {
+        return sd_bus_message_append(m, "t", costs_of(context).deltas);
+}
+
+static int append_table_full_reads(const struct property_context *context, sd_bus_message *m) {
+        return sd_bus_message_append(m, "t", costs_of(context).full_reads);
+}
+
+static int append_table_overflows(const struct property_context *context, sd_bus_message *m) {
+        return sd_bus_message_append(m, "t", costs_of(context).overflows);
+}
+
+static int append_table_lag_last_us(const struct property_context *context, sd_bus_message *m) {
+        return sd_bus_message_append(m, "t", costs_of(context).lag_last_us);
+}
+
+static int append_table_lag_worst_us(const struct property_context *context, sd_bus_message *m) {
+        return sd_bus_message_append(m, "t", costs_of(context).lag_worst_us);
+}
+
+static int append_table_entries(const struct property_context *context, sd_bus_message *m) {
+        return sd_bus_message_append(m, "u", costs_of(context).entries);
+}
+
+static int append_table_bytes(const struct property_context *context, sd_bus_message *m) {
+        return sd_bus_message_append(m, "t", costs_of(context).bytes);
+}
+
 static int append_uuid(const struct property_context *context, sd_bus_message *m) {
         return sd_bus_message_append(m, "s", context->pod->record->uuid);
 }
@@ -99,6 +138,14 @@ const struct property_row property_table[] = {
         {PODMOUNT_MANAGER_INTERFACE, "PodCount", "u", PROPERTY_SIGNALS, append_pod_count},
         {PODMOUNT_MANAGER_INTERFACE, "MountCount", "u", PROPERTY_SIGNALS, append_all_mount_count},
         {PODMOUNT_MANAGER_INTERFACE, "Generation", "t", PROPERTY_SILENT, append_generation},
+        {PODMOUNT_MANAGER_INTERFACE, "TableEvents", "t", PROPERTY_SILENT, append_table_events},
+        {PODMOUNT_MANAGER_INTERFACE, "TableDeltas", "t", PROPERTY_SILENT, append_table_deltas},
+        {PODMOUNT_MANAGER_INTERFACE, "TableFullReads", "t", PROPERTY_SILENT, append_table_full_reads},
+        {PODMOUNT_MANAGER_INTERFACE, "TableOverflows", "t", PROPERTY_SILENT, append_table_overflows},
+        {PODMOUNT_MANAGER_INTERFACE, "TableLagLastUSec", "t", PROPERTY_SILENT, append_table_lag_last_us},
+        {PODMOUNT_MANAGER_INTERFACE, "TableLagWorstUSec", "t", PROPERTY_SILENT, append_table_lag_worst_us},
+        {PODMOUNT_MANAGER_INTERFACE, "TableEntries", "u", PROPERTY_SILENT, append_table_entries},
+        {PODMOUNT_MANAGER_INTERFACE, "TableBytes", "t", PROPERTY_SILENT, append_table_bytes},
         {PODMOUNT_POD_INTERFACE, "UUID", "s", PROPERTY_CONSTANT, append_uuid},
         {PODMOUNT_POD_INTERFACE, "Name", "s", PROPERTY_CONSTANT, append_name},
         {PODMOUNT_POD_INTERFACE, "Owner", "u", PROPERTY_CONSTANT, append_owner},

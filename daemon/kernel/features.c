@@ -23,6 +23,7 @@ static const struct {
         {"unique-id", offsetof(struct features, unique_id)},
         {"statmount", offsetof(struct features, statmount)},
         {"mount-events", offsetof(struct features, mount_events)},
+        {"unlimited-queue", offsetof(struct features, unlimited_queue)},
         {"detached-attach", offsetof(struct features, detached_attach)},
         {"detached-layers", offsetof(struct features, detached_layers)},
         {"lowerdir-plus", offsetof(struct features, lowerdir_plus)},
@@ -111,7 +112,8 @@ int features_probe(const char *without, struct features *ret) {
                 return r;
         found.unique_id = !taken.unique_id && probe_unique_id();
         found.statmount = !taken.statmount && found.unique_id && probe_statmount();
-        found.mount_events = !taken.mount_events && found.statmount && watch_probe();
+        found.mount_events = !taken.mount_events && found.statmount && watch_probe(false);
+        found.unlimited_queue = !taken.unlimited_queue && found.mount_events && watch_probe(true);
         found.detached_attach = !taken.detached_attach && probe_detached_attach();
         found.lowerdir_plus = !taken.lowerdir_plus && probe_lowerdir_plus(false);
         found.layer_fd = !taken.layer_fd && found.lowerdir_plus && probe_lowerdir_plus(true);

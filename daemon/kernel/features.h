@@ -14,6 +14,7 @@ struct features {
         bool unique_id;       /* "unique-id": 64-bit mount ids in statx(2), about 6.8 */
         bool statmount;       /* "statmount": statmount(2) and listmount(2), about 6.8; needs unique-id */
         bool mount_events;    /* "mount-events": fanotify(7) tells of mounts, about 6.15; needs statmount */
+        bool unlimited_queue; /* "unlimited-queue": …in a queue of any length; needs mount-events */
         bool detached_attach; /* "detached-attach": mounts can be attached to a detached tree, about 6.15 */
         bool detached_layers; /* "detached-layers": an overlay layer may be a detached mount, about 6.15 */
         bool lowerdir_plus;   /* "lowerdir-plus": overlay takes its layers one by one, about 6.7 */

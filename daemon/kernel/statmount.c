@@ -110,6 +110,15 @@ int statmount_read(struct statmount *statmount, uint64_t id, struct statmount_li
         return 0;
 }
 
+ssize_t statmount_page(uint64_t after, uint64_t *ids, size_t n) {
+        ssize_t got;
+
+        do
+                got = sys_listmount(MOUNT_LIST_ROOT, after, ids, n);
+        while (got < 0 && errno == EINTR);
+        return got < 0 ? -errno : got;
+}
+
 int statmount_list(uint64_t **ret, size_t *ret_n) {
         _cleanup_free_ uint64_t *ids = NULL;
         size_t n = 0, room = 0;
@@ -125,11 +134,9 @@ int statmount_list(uint64_t **ret, size_t *ret_n) {
                         ids = larger;
                         room = room * 2 + LIST_PAGE;
                 }
-                got = sys_listmount(MOUNT_LIST_ROOT, n > 0 ? ids[n - 1] : 0, ids + n, LIST_PAGE);
-                if (got < 0 && errno == EINTR)
-                        continue;
+                got = statmount_page(n > 0 ? ids[n - 1] : 0, ids + n, LIST_PAGE);
                 if (got < 0)
-                        return -errno;
+                        return (int) got;
                 n += (size_t) got;
                 if (got < LIST_PAGE)
                         break;

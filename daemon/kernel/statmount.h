@@ -34,6 +34,9 @@ DEFINE_CLEANUP(struct statmount *, statmount_free)
  * here, -EPERM when this process's root directory does not show it, another negative errno; none logged. */
 int statmount_read(struct statmount *statmount, uint64_t id, struct statmount_line *ret);
 
+/* The ids of the first `n` mounts after one, as statmount_list() has them; `after` 0 begins. How many: fewer than `n` is
+ * the end. Negative errno, not logged. */
+ssize_t statmount_page(uint64_t after, uint64_t *ids, size_t n);
 /* The unique ids of all mounts that this process's root directory shows, ascending; the array is the caller's. A
  * mount that was there all the time is in it, one that comes or goes meanwhile may be. Negative errno, not logged. */
 int statmount_list(uint64_t **ret, size_t *ret_n);

@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/fanotify.h>
+#include <sys/ioctl.h>
 
 #include "kernel/syscalls.h"
 #include "kernel/watch.h"
@@ -41,10 +42,11 @@ static int open_group(bool limited) {
         return TAKE_FD(group);
 }
 
-bool watch_probe(void) {
+bool watch_probe(bool unlimited) {
         /* The mark on a namespace came together with this flag. Without a mark, closing costs nothing: with one, it waits
          * for every CPU to have taken notice, 10 ms or more. */
-        _cleanup_close_ int group = fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_MNT | FAN_CLOEXEC, 0);
+        _cleanup_close_ int group = fanotify_init(
+                FAN_CLASS_NOTIF | FAN_REPORT_MNT | FAN_CLOEXEC | (unlimited ? FAN_UNLIMITED_QUEUE : 0), 0);
 
         return group >= 0;
 }
@@ -174,4 +176,15 @@ int watch_next(struct watch *watch, struct watch_events *ret) {
                 position += event.event_len;
         }
         return 1;
+}
+
+size_t watch_pending(const struct watch *watch) {
+        int bytes = 0;
+
+        if (watch->events_fd < 0)
+                return 0;
+        /* fanotify(7) counts the metadata alone, not what follows it. */
+        if (ioctl(watch->events_fd, FIONREAD, &bytes) < 0 || bytes < 0)
+                return SIZE_MAX;
+        return (size_t) bytes / FAN_EVENT_METADATA_LEN;
 }

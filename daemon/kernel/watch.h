@@ -19,8 +19,8 @@ enum watch_tracking { WATCH_MOUNTINFO, WATCH_LISTMOUNT, WATCH_FANOTIFY };
 
 struct watch;
 
-/* Whether this kernel gives this process notifications of mounts. */
-bool watch_probe(void);
+/* Whether this kernel gives this process notifications of mounts; `unlimited`: in a queue of any length. */
+bool watch_probe(bool unlimited);
 
 /* Begins to watch this process's mount namespace in the given way, which the kernel must have (kernel/features.h).
  * Notifications need CAP_SYS_ADMIN here, reading them later does not. `limited`: the queue of notifications grows no
@@ -51,3 +51,5 @@ struct watch_events {
 
 /* Takes the next events out of the queue. 1, or 0 when there are none, or a negative errno. Never blocks. */
 int watch_next(struct watch *watch, struct watch_events *ret);
+/* How many events are in the queue now. Counting takes time in proportion. SIZE_MAX when the kernel doesn't tell. */
+size_t watch_pending(const struct watch *watch);

@@ -3,6 +3,7 @@
 /* One mount of the kernel's table, and its words for people. */
 
 #include <linux/mount.h>
+#include <malloc.h>
 
 #include "table/entry.h"
 #include "util/array.h"
@@ -21,6 +22,16 @@ struct entry *entry_free(struct entry *entry) {
         free(entry->options);
         free(entry);
         return NULL;
+}
+
+/* A chunk of glibc's heap has its size in front of it. */
+static size_t chunk_bytes(void *chunk) {
+        return chunk ? malloc_usable_size(chunk) + sizeof(size_t) : 0;
+}
+
+size_t entry_bytes(struct entry *entry) {
+        return chunk_bytes(entry) + chunk_bytes(entry->root) + chunk_bytes(entry->point) + chunk_bytes(entry->type) +
+               chunk_bytes(entry->source) + chunk_bytes(entry->options);
 }
 
 int entry_attribute_names(uint64_t attributes, char ***ret) {

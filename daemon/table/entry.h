@@ -49,6 +49,9 @@ struct entry *entry_new(void);
 struct entry *entry_free(struct entry *entry);
 DEFINE_CLEANUP(struct entry *, entry_free)
 
+/* The memory that the entry and its strings take from the heap, in bytes, what the allocator adds included. */
+size_t entry_bytes(struct entry *entry);
+
 /* The MOUNT_ATTR_* bits as option words ("ro", "nosuid", "relatime"…), NULL-terminated; -ENOMEM. */
 int entry_attribute_names(uint64_t attributes, char ***ret);
 /* "shared", "private", "slave", "slave,shared", "unbindable". */

@@ -17,11 +17,15 @@
 #include "util/array.h"
 #include "util/log.h"
 
+enum { SWEEP_SLICE = 256 }; /* of a look at everything: less than a millisecond */
+
 struct following {
         struct watch *watch;
         struct table *table;
         struct statmount *statmount; /* NULL when mountinfo is read */
         struct following_counters counters;
+        struct watch_events events; /* out of the queue… */
+        size_t at;                  /* …and looked at up to here */
 };
 
 /* Ids of mounts still to be looked at. */
@@ -62,12 +66,20 @@ const struct following_counters *following_counters(const struct following *foll
         return &following->counters;
 }
 
+/* Of what was taken out of the queue and not looked at yet: everything is about to be read. */
+static void forget_events(struct following *following) {
+        following->events.n = following->at = 0;
+        following->events.overflow = false;
+}
+
 int following_read(struct following *following, struct changes *ret) {
         _cleanup_free_ struct entry **entries = NULL;
         size_t n;
-        int r = following->statmount ? reading_take_statmount(following->statmount, &entries, &n)
-                                     : reading_take_mountinfo(watch_mountinfo_fd(following->watch), &entries, &n);
+        int r;
 
+        forget_events(following);
+        r = following->statmount ? reading_take_statmount(following->statmount, &entries, &n)
+                                 : reading_take_mountinfo(watch_mountinfo_fd(following->watch), &entries, &n);
         if (r < 0)
                 return r;
         following->counters.full_reads++;
@@ -152,30 +164,53 @@ static int take_all(struct following *following, const uint64_t *ids, size_t n, 
         return r;
 }
 
+/* 1: there are events in the buffer. */
+static int fetch_events(struct following *following) {
+        int r;
+
+        if (following->at < following->events.n)
+                return 1;
+        if (following->events.overflow) {
+                following->counters.overflows++;
+                forget_events(following);
+                return -ENOBUFS;
+        }
+        forget_events(following);
+        r = watch_next(following->watch, &following->events);
+        return r < 0 ? log_errno(LOG_ERR, r, "read notifications of mounts") : r;
+}
+
 int following_events(struct following *following, size_t n, struct changes *changes) {
-        struct watch_events events;
-        size_t taken = 0;
+        struct watch_events *events = &following->events;
+        size_t taken = 0, most = n;
 
-        do {
-                int r = watch_next(following->watch, &events);
+        for (;;) {
+                int r = fetch_events(following);
+                size_t some;
 
-                if (r < 0)
-                        return log_errno(LOG_ERR, r, "read notifications of mounts");
-                if (r == 0)
-                        return 0;
-                taken += events.n;
-                following->counters.events += events.n;
-                r = take_all(following, events.ids, events.n, changes);
-                if (r < 0)
+                if (r <= 0)
                         return r;
-                if (events.overflow) {
-                        following->counters.overflows++;
-                        return -ENOBUFS;
+                some = events->n - following->at;
+                if (most > 0 && some > most - taken)
+                        some = most - taken;
+                r = take_all(following, events->ids + following->at, some, changes);
+                if (r < 0) {
+                        forget_events(following);
+                        return r;
                 }
-                if (events.n < WATCH_EVENTS_MAX) /* that was the queue's end a moment ago */
-                        return 0;
-        } while (n == 0 || taken < n);
-        return 1;
+                following->at += some;
+                following->counters.events += some;
+                taken += some;
+                if (following->at == events->n && !events->overflow && events->n < WATCH_EVENTS_MAX)
+                        return 0; /* that was the queue's end a moment ago */
+                if (most == 0) { /* others may fill it as fast as it is read */
+                        size_t pending = watch_pending(following->watch);
+
+                        most = pending < SIZE_MAX - taken ? taken + pending : SIZE_MAX;
+                }
+                if (taken >= most && !(following->at == events->n && events->overflow))
+                        return 1;
+        }
 }
 
 static int compare_ids(const void *a, const void *b) {
@@ -233,4 +268,23 @@ int following_look(struct following *following, const char *path, struct changes
         for (size_t i = n; i > 0 && r >= 0; i--)
                 r = note(&agenda, entries[i - 1]->unique_id);
         return r < 0 ? r : work_off(following, &agenda, changes);
+}
+
+int following_sweep(struct following *following, uint64_t *cursor, struct changes *changes) {
+        uint64_t ids[SWEEP_SLICE];
+        ssize_t n;
+        int r;
+
+        if (!following->statmount)
+                return 0;
+        n = statmount_page(*cursor, ids, ELEMENTSOF(ids));
+        if (n < 0)
+                return log_errno(LOG_ERR, (int) n, "list the mounts");
+        if (n == 0)
+                return 0;
+        r = take_all(following, ids, (size_t) n, changes);
+        if (r < 0)
+                return r;
+        *cursor = ids[n - 1];
+        return n == (ssize_t) ELEMENTSOF(ids);
 }

@@ -32,7 +32,7 @@ const struct following_counters *following_counters(const struct following *foll
  * A negative errno, logged: the table may be old, so read again. */
 int following_read(struct following *following, struct changes *ret);
 
-/* Takes about `n` events (0: all that are there now) and looks at the mounts that they name; 1 when there may be
+/* Takes up to `n` events (0: all that are there when it is called) and looks at the mounts that they name; 1 when there may be
  * more. Of mounts that moved along with another the paths are renewed, too. Without notifications, nothing. What
  * changed is appended, also on failure: -ENOBUFS when the queue had overflowed, another negative errno, logged; then
  * everything has to be read. */
@@ -45,3 +45,7 @@ int following_delta(struct following *following, struct changes *changes);
 /* Looks again at the mounts at and below a path, as the table has it: finds what no notification tells of. Needs
  * statmount, without it nothing. Else as following_events(). */
 int following_look(struct following *following, const char *path, struct changes *changes);
+
+/* A slice of a look at everything: the next 256 mounts after `*cursor` (0 begins), which moves on. 1, or 0 when that
+ * were the last. Needs statmount, without it nothing. Else as following_events(). */
+int following_sweep(struct following *following, uint64_t *cursor, struct changes *changes);

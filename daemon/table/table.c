@@ -23,6 +23,7 @@ struct table {
         struct entry *by_point; /* table/index.h */
         struct entry *roots;    /* those without a parent here, linked like siblings */
         uint64_t generation, readings;
+        size_t bytes; /* of the entries */
 };
 
 struct table *table_new(void) {
@@ -53,6 +54,10 @@ struct table *table_free(struct table *table) {
 
 size_t table_size(const struct table *table) {
         return map_size(table->by_id);
+}
+
+size_t table_bytes(const struct table *table) {
+        return sizeof(*table) + map_bytes(table->by_id) + map_bytes(table->by_unique) + table->bytes;
 }
 
 uint64_t table_generation(const struct table *table) {
@@ -151,6 +156,7 @@ static int drop(struct table *table, struct entry *entry, struct changes *change
         (void) map_remove_u64(table->by_id, entry->id);
         if (entry->unique_id != 0)
                 (void) map_remove_u64(table->by_unique, entry->unique_id);
+        table->bytes -= entry_bytes(entry);
         return 0;
 }
 
@@ -187,6 +193,7 @@ static int add(struct table *table, struct entry *fresh, struct changes *changes
                 return r;
         }
         index_insert(&table->by_point, fresh);
+        table->bytes += entry_bytes(fresh);
         return 0;
 }
 
@@ -222,7 +229,9 @@ static int update(struct table *table, struct entry *kept, struct entry *fresh, 
                 unlink_entry(table, kept);
                 index_remove(&table->by_point, kept);
         }
+        table->bytes -= entry_bytes(kept);
         exchange_content(kept, fresh);
+        table->bytes += entry_bytes(kept);
         if (moved)
                 index_insert(&table->by_point, kept);
         return moved;

@@ -127,6 +127,10 @@ size_t map_size(const struct map *map) {
         return map->n_used;
 }
 
+size_t map_bytes(const struct map *map) {
+        return sizeof(*map) + map->n_slots * sizeof(*map->slots);
+}
+
 static struct slot *find(const struct map *map, const struct slot *key) {
         size_t mask = map->n_slots - 1;
 

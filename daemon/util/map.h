@@ -25,6 +25,8 @@ DEFINE_CLEANUP(struct map *, map_free)
 
 /* The number of entries. */
 size_t map_size(const struct map *map);
+/* What it has allocated for itself, in bytes; keys and values not. */
+size_t map_bytes(const struct map *map);
 
 /* Adds an entry. -EEXIST when the key is there, -EINVAL for a NULL value, -ENOMEM; on failure nothing changed. */
 int map_put(struct map *map, const char *key, void *value);

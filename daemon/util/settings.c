@@ -24,6 +24,7 @@ struct setting {
         enum setting_type type;
         size_t offset;
         uint64_t min, max;
+        bool or_zero; /* 0 is allowed, too */
 };
 
 #define USEC_PER_MSEC UINT64_C(1000)
@@ -35,6 +36,7 @@ static const struct setting known_settings[] = {
         {"Daemon", "LogLevel", SETTING_LEVEL, FIELD(log_level), 0, 0},
         {"Daemon", "Executors", SETTING_COUNT, FIELD(executors), 1, 16},
         {"Daemon", "JobTimeoutSec", SETTING_SECONDS, FIELD(job_timeout_us), 100 * USEC_PER_MSEC, 3600 * USEC_PER_SEC},
+        {"Daemon", "SweepSec", SETTING_SECONDS, FIELD(sweep_us), 100 * USEC_PER_MSEC, 24 * 3600 * USEC_PER_SEC, true},
         {"Mounts", "Propagation", SETTING_PROPAGATION, FIELD(propagation), 0, 0},
         {"Mounts", "BusyRetries", SETTING_COUNT, FIELD(busy_retries), 0, 1000},
         {"Mounts", "BusyIntervalMSec", SETTING_MILLISECONDS, FIELD(busy_interval_us), USEC_PER_MSEC, 60 * USEC_PER_SEC},
@@ -152,7 +154,7 @@ static int apply(const struct setting *setting, const char *text, struct setting
         r = parse_number(text, units, &value);
         if (r < 0)
                 return r;
-        if (value < setting->min || value > setting->max)
+        if ((value < setting->min && !(value == 0 && setting->or_zero)) || value > setting->max)
                 return -ERANGE;
         if (setting->type == SETTING_COUNT)
                 memcpy(field, &(uint32_t) {(uint32_t) value}, sizeof(uint32_t));

@@ -18,6 +18,7 @@ struct settings {
         int log_level;          /* LogLevel=info */
         uint32_t executors;     /* Executors=2, 1 to 16 */
         uint64_t job_timeout_us;/* JobTimeoutSec=30: an executor that takes longer is replaced */
+        uint64_t sweep_us;      /* SweepSec=0: how often all mounts are looked at for what nobody tells; 0 is never */
         /* [Mounts] */
         enum settings_propagation propagation; /* Propagation=shared|private */
         uint32_t busy_retries;  /* BusyRetries=5 */

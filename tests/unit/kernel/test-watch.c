@@ -89,7 +89,7 @@ START_TEST(test_events) {
         struct watch_events events;
         size_t n;
 
-        if (!namespace_enter() || !watch_probe())
+        if (!namespace_enter() || !watch_probe(false))
                 return;
         make_directory("/tmp/a");
         make_directory("/tmp/b");
@@ -138,7 +138,7 @@ START_TEST(test_long_texts) {
         char name[201];
         size_t n;
 
-        if (!namespace_enter() || !watch_probe())
+        if (!namespace_enter() || !watch_probe(false))
                 return;
         memset(name, 'x', sizeof(name) - 1);
         name[sizeof(name) - 1] = '\0';

@@ -301,6 +301,109 @@ START_TEST(test_overflow) {
 }
 END_TEST
 
+/* Events are taken in the portions that are asked for, and counted once each. */
+START_TEST(test_portions) {
+        struct following_counters before;
+        struct world world;
+        unsigned turns = 0;
+        int r;
+
+        if (!begin(&world, WATCH_FANOTIFY, false))
+                return;
+        before = *following_counters(world.following);
+        make_directory("/tmp/s");
+        make_directory("/tmp/t");
+        for (unsigned i = 0; i < 500; i++) {
+                ck_assert_int_eq(mount("/tmp/s", "/tmp/t", NULL, MS_BIND, NULL), 0);
+                if (i != 499)
+                        ck_assert_int_eq(umount2("/tmp/t", 0), 0);
+        }
+        ck_assert_uint_eq(watch_pending(world.watch), 999);
+        do {
+                _cleanup_changes_ struct changes changes = {};
+                uint64_t events = following_counters(world.following)->events;
+
+                r = following_events(world.following, 10, &changes);
+                ck_assert_int_ge(r, 0);
+                ck_assert_uint_le(following_counters(world.following)->events - events, 10);
+                turns++;
+        } while (r > 0);
+        ck_assert_uint_ge(turns, 100);
+        ck_assert_uint_eq(following_counters(world.following)->events - before.events, 999);
+        ck_assert_uint_ge(following_counters(world.following)->looks - before.looks, 999);
+        ck_assert_uint_eq(following_counters(world.following)->full_reads, before.full_reads);
+        ck_assert_uint_eq(following_counters(world.following)->overflows, 0);
+        compare(&world, true, "portions");
+
+        /* What is left of a portion counts for nothing once everything was read. */
+        for (unsigned i = 0; i < 20; i++)
+                ck_assert_int_eq(mount("/tmp/s", "/tmp/t", NULL, MS_BIND, NULL), 0);
+        {
+                _cleanup_changes_ struct changes changes = {}, all = {};
+
+                ck_assert_int_eq(following_events(world.following, 10, &changes), 1);
+                ck_assert_int_eq(following_read(world.following, &all), 0);
+                ck_assert_int_eq(following_events(world.following, 0, &changes), 0);
+        }
+        ck_assert_uint_eq(following_counters(world.following)->events - before.events, 1009);
+        compare(&world, true, "a reading among portions");
+        end(&world);
+}
+END_TEST
+
+START_TEST(test_delta_counts) {
+        struct world world;
+
+        if (!begin(&world, WATCH_LISTMOUNT, false))
+                return;
+        ck_assert_uint_eq(following_counters(world.following)->full_reads, 1);
+        make_directory("/tmp/s");
+        ck_assert_int_eq(mount("s", "/tmp/s", "tmpfs", 0, NULL), 0);
+        catch_up(&world);
+        catch_up(&world);
+        ck_assert_uint_eq(following_counters(world.following)->deltas, 2);
+        ck_assert_uint_eq(following_counters(world.following)->events, 0);
+        ck_assert_uint_eq(following_counters(world.following)->full_reads, 1);
+        compare(&world, true, "two deltas");
+        end(&world);
+}
+END_TEST
+
+/* What nobody is told of is found in slices; and only what changed is a change. */
+START_TEST(test_sweep) {
+        size_t changed = 0, slices = 0;
+        uint64_t cursor = 0;
+        struct world world;
+        char path[32];
+        int r;
+
+        if (!begin(&world, WATCH_FANOTIFY, false))
+                return;
+        for (unsigned i = 0; i < 600; i++) {
+                (void) snprintf(path, sizeof(path), "/tmp/%u", i); /* fits */
+                make_directory(path);
+                ck_assert_int_eq(mount("s", path, "tmpfs", 0, "size=4k"), 0);
+        }
+        catch_up(&world);
+        ck_assert_int_eq(mount(NULL, "/tmp/1", NULL, MS_SHARED, NULL), 0);
+        ck_assert_int_eq(mount(NULL, "/tmp/599", NULL, MS_REMOUNT | MS_BIND | MS_NODEV, NULL), 0);
+        catch_up(&world);
+        do {
+                _cleanup_changes_ struct changes changes = {};
+
+                r = following_sweep(world.following, &cursor, &changes);
+                ck_assert_int_ge(r, 0);
+                changed += changes.n_items;
+                slices++;
+        } while (r > 0);
+        ck_assert_uint_ge(slices, 600 / 256 + 1);
+        ck_assert_uint_eq(changed, 2);
+        ck_assert_uint_eq(following_counters(world.following)->full_reads, 1);
+        compare(&world, true, "a sweep");
+        end(&world);
+}
+END_TEST
+
 /* A pivot moves the root away from under everything. */
 START_TEST(test_pivot) {
         struct world world;
@@ -320,4 +423,5 @@ START_TEST(test_pivot) {
 }
 END_TEST
 
-UNIT_MAIN("following", test_random_events, test_random_lists, test_overflow, test_pivot)
+UNIT_MAIN("following", test_random_events, test_random_lists, test_overflow, test_portions, test_delta_counts,
+        test_sweep, test_pivot)

@@ -330,6 +330,47 @@ START_TEST(test_order_of_paths) {
 }
 END_TEST
 
+/* The bytes of the entries that are there, whatever came, changed and went. */
+START_TEST(test_bytes) {
+        _cleanup_(table_freep) struct table *table = table_new();
+        _cleanup_changes_ struct changes changes = {};
+        struct entry *long_one = made_entry(3, 1, "/b"), *entry;
+        size_t empty, sum = 0, before, maps;
+        char options[3000];
+
+        ck_assert_ptr_nonnull(table);
+        empty = table_bytes(table);
+        ck_assert_uint_gt(empty, 0);
+        made_fill(table, made_entry(1, 0, "/"), made_entry(2, 1, "/a"), made_entry(3, 1, "/b"));
+        for (uint32_t id = 1; id <= 3; id++)
+                sum += entry_bytes(table_get(table, id));
+        ck_assert_uint_ge(sum, 3 * (sizeof(struct entry) + 4));
+        ck_assert_uint_gt(table_bytes(table), sum);
+        maps = table_bytes(table) - sum;
+
+        /* A change of text counts, and so does its way back. */
+        before = table_bytes(table);
+        memset(options, 'o', sizeof(options) - 1);
+        options[sizeof(options) - 1] = '\0';
+        free(long_one->options);
+        long_one->options = strdup(options);
+        ck_assert_int_eq(table_put(table, long_one, &changes, &entry), 0);
+        ck_assert_uint_ge(table_bytes(table), before + sizeof(options) - 64);
+        ck_assert_uint_eq(table_bytes(table) - maps,
+                entry_bytes(table_get(table, 1)) + entry_bytes(table_get(table, 2)) + entry_bytes(entry));
+        ck_assert_int_eq(table_put(table, made_entry(3, 1, "/b"), &changes, NULL), 0);
+        ck_assert_uint_eq(table_bytes(table), before);
+
+        /* What is dropped is not the table's any more; its maps stay as large. */
+        for (uint32_t id = 1; id <= 3; id++)
+                ck_assert_int_eq(table_drop(table, table_get(table, id), &changes), 0);
+        ck_assert_uint_eq(table_bytes(table), maps);
+        for (uint32_t id = 1; id <= 1000; id++)
+                ck_assert_int_eq(table_put(table, made_entry(id, 1, "/x"), &changes, NULL), 0);
+        ck_assert_uint_gt(table_bytes(table), 1000 * sizeof(struct entry) + 1000 * 2 * sizeof(void *));
+}
+END_TEST
+
 UNIT_MAIN("table", test_first_reading, test_nothing_changed, test_unmounted, test_recycled_id, test_moved_and_remounted,
         test_at, test_covered_root, test_walks, test_duplicates_and_orphans, test_circles, test_deep_and_wide,
-        test_empty_reading, test_one_by_one, test_recycled_early, test_order_of_paths)
+        test_empty_reading, test_one_by_one, test_recycled_early, test_order_of_paths, test_bytes)

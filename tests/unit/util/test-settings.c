@@ -46,6 +46,16 @@ static int capture_stderr(void) {
         return fd;
 }
 
+START_TEST(test_or_zero) {
+        struct settings read;
+
+        ck_assert_int_eq(settings_from_text("[Daemon]\nSweepSec=100ms\n", &read), 0);
+        ck_assert_uint_eq(read.sweep_us, 100000);
+        ck_assert_int_eq(settings_from_text("[Daemon]\nSweepSec=5\nSweepSec=0\n", &read), 0);
+        ck_assert_uint_eq(read.sweep_us, 0);
+}
+END_TEST
+
 static void check_same(const struct settings *a, const struct settings *b) {
         _cleanup_free_ char *x = NULL, *y = NULL;
 
@@ -60,6 +70,7 @@ START_TEST(test_defaults) {
         settings_defaults(&defaults);
         ck_assert_uint_eq(defaults.executors, 2);
         ck_assert_uint_eq(defaults.job_timeout_us, 30000000);
+        ck_assert_uint_eq(defaults.sweep_us, 0);
         ck_assert_uint_eq(defaults.busy_interval_us, 100000);
         ck_assert_uint_eq(defaults.tmpfs_size, 64 << 20);
         ck_assert_uint_eq(defaults.spec_size_max, 1 << 20);
@@ -120,6 +131,9 @@ START_TEST(test_refused) {
         check_refused("[Daemon]\nExecutors=99999999999999999999999\n", "out of range");
         check_refused("[Daemon]\nLogLevel=loud\n", "is not one of error");
         check_refused("[Daemon]\nJobTimeoutSec=1day\n", "is not a time");
+        check_refused("[Daemon]\nJobTimeoutSec=0\n", "out of range");
+        check_refused("[Daemon]\nSweepSec=99ms\n", "out of range");
+        check_refused("[Daemon]\nSweepSec=86401\n", "out of range");
         check_refused("[Mounts]\nPropagation=slave\n", "is not shared or private");
         check_refused("[Limits]\nTmpfsSize=1\n", "out of range");
         check_refused("[Limits]\nTmpfsSize=99999999999T\n", "out of range");
@@ -167,4 +181,4 @@ START_TEST(test_round_trip) {
 }
 END_TEST
 
-UNIT_MAIN("settings", test_defaults, test_file_and_drop_ins, test_refused, test_long_comment, test_round_trip)
+UNIT_MAIN("settings", test_defaults, test_or_zero, test_file_and_drop_ins, test_refused, test_long_comment, test_round_trip)
