@@ -41,7 +41,8 @@ class Daemon:
         return [f'{host.DIRECTORY}/bin/podmountd', '--runtime-dir', self.runtime, '--state-dir',
                 f'{self.directory}/state', '--config',
                 f'{self.directory}/podmountd.conf', '--user', host.FRONT_NAME, '--bus',
-                'system' if self.bus else 'none', '--log-level', 'debug']
+                'system' if self.bus else 'none', '--log-level', 'debug'] + [
+                        f'--disable-feature={name}' for name in host.WITHOUT]
 
     def environment(self):
         environment = dict(os.environ)

@@ -3,6 +3,7 @@
 
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import traceback
@@ -10,6 +11,9 @@ import traceback
 BUILD = os.environ['PODMOUNT_BUILD']
 DIRECTORY = os.environ['PODMOUNT_DIRECTORY']
 SOURCE = os.path.realpath(os.path.join(os.path.dirname(__file__), '../../..'))
+
+# Features of the kernel that the daemon is to do without.
+WITHOUT = [name for name in os.environ.get('PODMOUNT_WITHOUT', '').split(',') if name]
 
 # Users that every Debian has; the front runs as the last.
 ALICE, BOB, FRONT = 1, 5, 65534
@@ -25,9 +29,11 @@ def prepare():
 
 
 def mount_table():
-    """The kernel's table of our namespace, a line a mount."""
+    """The kernel's table of our namespace, a line a mount, but for the executors' own staging mounts (not what is on
+    them), which kernels that cannot mount onto a detached tree need."""
     with open('/proc/self/mountinfo', encoding='utf-8', errors='surrogateescape') as file:
-        return sorted(file.read().splitlines())
+        lines = file.read().splitlines()
+    return sorted(line for line in lines if not re.search(r'^(\S+ ){4}\S*/run/staging/\d+ ', line))
 
 
 def unescape(text):

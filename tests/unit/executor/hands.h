@@ -12,6 +12,7 @@
 #include "executor/run.h"
 #include "kernel/fscontext.h"
 #include "kernel/resolve.h"
+#include "tests/unit/kernel-features.h"
 #include "tests/unit/namespace.h"
 #include "tests/unit/unit.h"
 #include "util/array.h"
@@ -47,7 +48,7 @@ static _unused_ bool hands_begin(const char *without) {
         executor = (struct executor){.runtime_fd = open("/tmp/run", O_PATH | O_CLOEXEC)};
         executor.pods_fd = resolve_beneath(executor.runtime_fd, "pods", true);
         ck_assert_int_ge(executor.pods_fd, 0);
-        ck_assert_int_eq(features_probe(without, &executor.features), 0);
+        ck_assert_int_eq(features_probe(without ?: unit_without(), &executor.features), 0);
         ck_assert_int_eq(intent_map(fd, &executor.intent), 0);
         (void) close_fd(fd);
         return true;

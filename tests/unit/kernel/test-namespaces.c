@@ -8,6 +8,7 @@
 #include "kernel/identity.h"
 #include "kernel/namespaces.h"
 #include "kernel/submounts.h"
+#include "tests/unit/kernel-features.h"
 #include "tests/unit/namespace.h"
 #include "tests/unit/unit.h"
 
@@ -104,7 +105,7 @@ static void below(bool statmount) {
 }
 
 START_TEST(test_below) {
-        if (namespace_enter())
+        if (namespace_enter() && unit_has_tracking(WATCH_LISTMOUNT))
                 below(true);
 }
 END_TEST

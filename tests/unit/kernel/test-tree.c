@@ -2,10 +2,10 @@
 /* Clones, their attributes and propagation, attachment, identity, detaching. */
 
 #include "kernel/detach.h"
-#include "kernel/features.h"
 #include "kernel/fscontext.h"
 #include "kernel/identity.h"
 #include "kernel/tree.h"
+#include "tests/unit/kernel-features.h"
 #include "tests/unit/namespace.h"
 #include "tests/unit/unit.h"
 #include "util/array.h"
@@ -94,7 +94,7 @@ START_TEST(test_identity) {
 
         if (!begin())
                 return;
-        ck_assert_int_eq(features_probe(NULL, &features), 0);
+        features = unit_features();
         fd = fscontext_tmpfs(65536, 0, 0755, 0, 0, 0);
         target = open_path("/tmp/dst");
         ck_assert_int_eq(identity_read(fd, "", features.unique_id, &detached), 0);

@@ -8,6 +8,7 @@
 
 #include "kernel/statmount.h"
 #include "kernel/watch.h"
+#include "tests/unit/kernel-features.h"
 #include "tests/unit/namespace.h"
 #include "tests/unit/unit.h"
 
@@ -89,7 +90,7 @@ START_TEST(test_events) {
         struct watch_events events;
         size_t n;
 
-        if (!namespace_enter() || !watch_probe(false))
+        if (!namespace_enter() || !unit_has_tracking(WATCH_FANOTIFY))
                 return;
         make_directory("/tmp/a");
         make_directory("/tmp/b");
@@ -138,7 +139,7 @@ START_TEST(test_long_texts) {
         char name[201];
         size_t n;
 
-        if (!namespace_enter() || !watch_probe(false))
+        if (!namespace_enter() || !unit_has_tracking(WATCH_LISTMOUNT))
                 return;
         memset(name, 'x', sizeof(name) - 1);
         name[sizeof(name) - 1] = '\0';

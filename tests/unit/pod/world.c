@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 
 #include "executor/executor.h"
-#include "table/reading.h"
+#include "tests/unit/kernel-features.h"
 #include "util/log.h"
 #include "util/path.h"
 
@@ -57,15 +57,41 @@ static int sync_table(void *userdata) {
         return world_sync(userdata);
 }
 
+static int sync_below(const char *path, void *userdata) {
+        struct world *world = userdata;
+        _cleanup_changes_ struct changes changes = {};
+        int r = world_sync(world);
+
+        ck_assert_int_eq(following_look(world->following, path, &changes), 0);
+        if (world->pods.by_uuid)
+                pods_judge_drift(&world->pods, &changes);
+        return r;
+}
+
+/* What the daemon's tracker does, at once: the kernel tells, and the pods' mounts are looked at for what it keeps to
+ * itself. */
 int world_sync(struct world *world) {
         _cleanup_changes_ struct changes changes = {};
-        _cleanup_free_ struct entry **entries = NULL;
-        size_t n = 0;
+        bool told = watch_take(world->watch);
 
-        if (!watch_take(world->watch) && table_size(world->pods.table) > 0)
-                return 0;
-        ck_assert_int_ge(reading_take(world->watch, &entries, &n), 0);
-        ck_assert_int_ge(table_replace(world->pods.table, entries, n, &changes), 0);
+        if (table_size(world->pods.table) == 0)
+                ck_assert_int_eq(following_read(world->following, &changes), 0);
+        else
+                switch (watch_tracking(world->watch)) {
+                case WATCH_FANOTIFY:
+                        ck_assert_int_eq(following_events(world->following, 0, &changes), 0);
+                        break;
+                case WATCH_LISTMOUNT:
+                        if (told)
+                                ck_assert_int_eq(following_delta(world->following, &changes), 0);
+                        break;
+                case WATCH_MOUNTINFO:
+                        if (told)
+                                ck_assert_int_eq(following_read(world->following, &changes), 0);
+                        break;
+                }
+        if (told)
+                ck_assert_int_eq(following_look(world->following, RUNTIME "/pods", &changes), 0);
         if (world->pods.by_uuid)
                 pods_judge_drift(&world->pods, &changes);
         return 0;
@@ -83,7 +109,7 @@ static void start_executor(struct world *world, unsigned slot) {
                                                      .socket = pair[1],
                                                      .intent_fd = executor->intent_fd,
                                                      .runtime_fd = world->pods.runtime_fd,
-                                                     .without = getenv("PODMOUNT_WITHOUT")};
+                                                     .without = unit_without()};
 
                 _exit(executor_main(&setup));
         }
@@ -143,13 +169,15 @@ void world_start(struct world *world) {
                 .settings = &world->settings,
                 .facts = {.tmpfs_size = 1024 * 1024},
                 .sync_table = sync_table,
+                .sync_below = sync_below,
                 .sync_userdata = world,
                 .runtime_directory = RUNTIME,
                 .runtime_fd = open(RUNTIME, O_PATH | O_CLOEXEC),
                 .observer = {on_new, on_removed, on_changed, on_added, on_mounts_removed, on_drift, world},
         };
         ck_assert_int_eq(store_open(RUNTIME "/state", &world->pods.store, &version), STORE_OPENED);
-        ck_assert_int_ge(watch_open(WATCH_MOUNTINFO, false, &world->watch), 0);
+        ck_assert_int_ge(watch_open(unit_tracking(), false, &world->watch), 0);
+        ck_assert_int_eq(following_new(world->watch, world->pods.table, &world->following), 0);
         ck_assert_int_eq(executor_pool_new(world->event, 30 * 1000 * 1000, on_replace, world, &world->pods.executors),
                          0);
         for (unsigned slot = 0; slot < WORLD_EXECUTORS; slot++) {
@@ -172,6 +200,7 @@ void world_stop(struct world *world) {
         for (unsigned slot = 0; slot < WORLD_EXECUTORS; slot++)
                 end_executor(world, slot);
         world->pods.store = store_free(world->pods.store);
+        world->following = following_free(world->following);
         world->pods.table = table_free(world->pods.table);
         world->pods.runtime_fd = close_fd(world->pods.runtime_fd);
         world->watch = watch_free(world->watch);
@@ -372,15 +401,10 @@ unsigned world_count(const char *path) {
         return n;
 }
 
-/* Without the executors' own staging directories, which kernels that cannot mount onto a detached tree need. */
 char *world_snapshot(void) {
-        _cleanup_free_ char *table = namespace_snapshot();
-        char *text = calloc(1, strlen(table) + 2), *rest = NULL;
+        char *text = namespace_snapshot();
 
-        ck_assert_ptr_nonnull(text);
-        for (char *line = strtok_r(table, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-                if (!strstr(line, " " RUNTIME "/staging/"))
-                        strcat(strcat(text, line), "\n");
+        namespace_unstage(text);
         return text;
 }
 

@@ -3,12 +3,14 @@
 
 /*
  * The floors below and beside pod/, for real: a mount namespace of the test's own, a runtime directory, executor
- * processes with their pool, a store, the kernel's table, and an observer that counts.
+ * processes with their pool, a store, the kernel's table, followed in the best way that there is, and an observer that
+ * counts. What PODMOUNT_WITHOUT names is left out (tests/unit/kernel-features.h).
  */
 
 #include "kernel/watch.h"
 #include "pod/garbage.h"
 #include "pod/operation.h"
+#include "table/following.h"
 #include "tests/unit/namespace.h"
 #include "tests/unit/unit.h"
 
@@ -37,6 +39,7 @@ struct world {
         sd_event *event;
         struct settings settings;
         struct watch *watch;
+        struct following *following;
         struct pods pods;
         struct world_executor executors[WORLD_EXECUTORS];
         unsigned n_new, n_removed, n_changed, n_mounts_added, n_mounts_removed, n_drifts;

@@ -11,9 +11,9 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-#include "kernel/features.h"
 #include "table/following.h"
 #include "table/reading.h"
+#include "tests/unit/kernel-features.h"
 #include "tests/unit/namespace.h"
 #include "tests/unit/unit.h"
 
@@ -29,16 +29,9 @@ struct world {
 
 static bool begin(struct world *world, enum watch_tracking tracking, bool limited) {
         _cleanup_changes_ struct changes changes = {};
-        struct features features;
 
-        if (!namespace_enter())
+        if (!namespace_enter() || !unit_has_tracking(tracking))
                 return false;
-        ck_assert_int_eq(features_probe(NULL, &features), 0);
-        if ((tracking == WATCH_FANOTIFY && !features.mount_events) ||
-                (tracking != WATCH_MOUNTINFO && !features.statmount)) {
-                fprintf(stderr, "# this kernel has no %s: nothing tested\n", watch_tracking_name(tracking));
-                return false;
-        }
         *world = (struct world){.table = table_new()};
         ck_assert_int_eq(watch_open(tracking, limited, &world->watch), 0);
         ck_assert_int_eq(following_new(world->watch, world->table, &world->following), 0);
