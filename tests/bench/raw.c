@@ -17,6 +17,13 @@
 #define STATX_MNT_ID_UNIQUE 0x00004000U
 #endif
 
+#ifndef SYS_statmount
+#define SYS_statmount 457
+#endif
+#ifndef SYS_listmount
+#define SYS_listmount 458
+#endif
+
 static int must(int r, const char *what) {
         if (r < 0) {
                 fprintf(stderr, "bench: %s: %s\n", what, strerror(errno));
@@ -122,4 +129,29 @@ void raw_teardown(int root_fd, const unsigned long long *ids, size_t n) {
                 if (raw_id(root_fd, name) == ids[i])
                         must(umount2(name, UMOUNT_NOFOLLOW), "umount2");
         }
+}
+
+void raw_list(void) {
+        /* struct mnt_id_req of the kernel's <linux/mount.h>, which is newer than Debian 12's */
+        struct {
+                uint32_t size, spare;
+                uint64_t mount_id, parameter;
+        } request = {.size = sizeof(request)};
+        enum { PAGE = 4096, EVERYTHING = 0x3ff }; /* all that a table shows, from STATMOUNT_SB_BASIC to STATMOUNT_SB_SOURCE */
+        static uint64_t ids[PAGE];
+        static char buffer[4096];
+        uint64_t after = 0;
+        long n;
+
+        do {
+                request.mount_id = UINT64_MAX; /* LSMT_ROOT */
+                request.parameter = after;
+                n = syscall(SYS_listmount, &request, ids, (size_t) PAGE, 0);
+                must((int) n, "listmount");
+                for (long i = 0; i < n; i++) {
+                        request.mount_id = after = ids[i];
+                        request.parameter = EVERYTHING;
+                        must((int) syscall(SYS_statmount, &request, buffer, sizeof(buffer), 0), "statmount");
+                }
+        } while (n == PAGE);
 }

@@ -18,3 +18,5 @@ void raw_pod(const char *root, const char *source, const char *point);
 /* The strict teardown of `n` mounts t0, t1… below `root_fd`, last first: compare the id, then umount2. `ids` as raw_ids() gave them. */
 void raw_teardown(int root_fd, const unsigned long long *ids, size_t n);
 unsigned long long raw_id(int root_fd, const char *target);
+/* Lists the mounts of this namespace and looks at each: listmount, statmount. */
+void raw_list(void);
