@@ -120,9 +120,9 @@ struct costs {
 
 static void pairs(const struct foreign *f, size_t n, useconds_t pace, struct costs *costs) {
         _cleanup_close_ int scratch = must(open(f->scratch, O_PATH | O_DIRECTORY | O_CLOEXEC), f->scratch);
-        _cleanup_close_ int point = directory_in(scratch, "pair");
         double front, manager, raw;
 
+        (void) close_fd(directory_in(scratch, "pair"));
         rest(f);
         front = process_cpu(f->daemon.front);
         manager = f->manager ? process_cpu(1) : 0;
