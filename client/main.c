@@ -44,6 +44,7 @@ static const struct verb {
         {"watch", verb_watch, 0, 0, 0, false, "", "Print changes as they happen"},
         {"status", verb_status, 0, 0, 0, false, "", "Show the daemon's version, features and counts"},
         {"check", verb_check, 1, 1, 0, true, "SPEC|BUNDLE|-", "Check a spec without a daemon"},
+        {"options", verb_options, 0, 1, 0, true, "[TYPE]", "List the mount options that there are"},
         {"rescan", verb_rescan, 0, 0, 0, false, "", "Make the daemon read the kernel's mount table again"},
 };
 

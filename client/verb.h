@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The verbs: one function each, called with a connection (check: without one). They return the exit status. */
+/* The verbs: one function each, called with a connection (check, options: without one). They return the exit status. */
 
 #include "client/arguments.h"
 #include "client/client.h"
@@ -22,3 +22,4 @@ int verb_watch(struct client *client, const struct arguments *arguments);
 int verb_status(struct client *client, const struct arguments *arguments);
 int verb_rescan(struct client *client, const struct arguments *arguments);
 int verb_check(struct client *client, const struct arguments *arguments);
+int verb_options(struct client *client, const struct arguments *arguments);

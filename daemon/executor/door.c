@@ -154,23 +154,16 @@ static int check_layers(const struct job *job, const struct step *step, struct f
         return r;
 }
 
-static bool is_superblock_flag(const char *name) {
-        static const char *const flags[] = {"sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "nomand"};
-
-        for (size_t i = 0; i < ELEMENTSOF(flags); i++)
-                if (strcmp(name, flags[i]) == 0)
-                        return true;
-        return false;
-}
-
 /* The same allow-list that the spec was compiled with, but for names of directories: those are sources. */
 static int check_option(const struct job *job, const struct step_option *option, const char *type, struct failure *f) {
-        const struct data_row *row = option_find_data(type, option->name);
+        const struct option_row *plain = option_find(option->name);
+        const struct option_row *row =
+                plain && plain->kind == OPTION_LABEL ? plain : option_find_data(type, option->name);
         _cleanup_failure_ struct failure reason = FAILURE_INIT;
 
-        if (!row && !option->value && is_superblock_flag(option->name))
+        if (!row && !option->value && option_is_flag(option->name))
                 return 0;
-        if (!row || row->value == VALUE_PATH || row->value == VALUE_PATHS)
+        if (!row || row->value == VALUE_PATH || row->value == VALUE_PATHS || row->unheard)
                 return refuse(f, "option %s is not one for %s", option->name, type);
         if (option_check_value(row, option->value, &reason) != 0)
                 return refuse(f, "%s", reason.text ? reason.text : option->name);

@@ -49,7 +49,10 @@ static int make(struct run *run, const struct step *step, int *ret_mount) {
 int hand_filesystem(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
         _cleanup_close_ int mount = -1;
-        int r = make(run, step, &mount);
+        int r = run_check_labels(run, step);
+
+        if (r == 0)
+                r = make(run, step, &mount);
 
         return r == 0 ? run_place(run, i, &mount) : r;
 }

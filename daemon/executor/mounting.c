@@ -9,8 +9,10 @@
 #include "executor/run.h"
 #include "executor/target.h"
 #include "kernel/detach.h"
+#include "kernel/fscontext.h"
 #include "kernel/identity.h"
 #include "kernel/tree.h"
+#include "spec/option.h"
 #include "util/log.h"
 
 /* What whoever is not root can never take off a mount that has it. */
@@ -123,6 +125,18 @@ int run_settle(struct run *run, size_t i) {
         if (r < 0)
                 return run_fail(run, FAILURE_MOUNT_FAILED, -r, "the propagation of the mount at %s cannot be set",
                         step->target);
+        return 0;
+}
+
+int run_check_labels(struct run *run, const struct step *step) {
+        for (size_t i = 0; i < step->n_options; i++) {
+                const struct option_row *row = option_find(step->options[i].name);
+
+                if (row && row->kind == OPTION_LABEL && !fscontext_has("selinuxfs"))
+                        return run_fail(run, FAILURE_NOT_SUPPORTED, 0,
+                                "option %s of %s is a label, and this kernel has no SELinux; leave it out",
+                                step->options[i].name, step->target);
+        }
         return 0;
 }
 

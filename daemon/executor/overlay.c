@@ -188,8 +188,10 @@ static int open_layers(struct run *run, const struct step *step, struct layers *
 int hand_overlay(struct run *run, size_t i) {
         _cleanup_(layers_done) struct layers layers = {.upper = -1, .work = -1};
         _cleanup_close_ int mount = -1;
-        int r = open_layers(run, &run->job->steps[i], &layers);
+        int r = run_check_labels(run, &run->job->steps[i]);
 
+        if (r == 0)
+                r = open_layers(run, &run->job->steps[i], &layers);
         if (r == 0) {
                 const struct overlay overlay = {
                         .layers = layers.fds, .n_layers = layers.n, .upper = layers.upper, .work = layers.work};

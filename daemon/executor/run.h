@@ -87,6 +87,8 @@ int run_dress(struct run *run, size_t step, int mount, bool recursive);
 int run_share(struct run *run, size_t step, int mount);
 /* The step's attributes without what the caller may not undo, for a mount that has `inherited` ones. */
 uint64_t run_attributes(struct run *run, const struct step *step, uint64_t inherited);
+/* FAILURE_NOT_SUPPORTED for a step with a label where the kernel has no SELinux: some types would swallow it. */
+int run_check_labels(struct run *run, const struct step *step);
 /* Puts a dressed and noted mount on a target and takes its fd over. */
 int run_attach(struct run *run, size_t step, int *mount, int target);
 /* From made to attached, for a new file system: shared, noted, its target opened. Takes the fd over. */

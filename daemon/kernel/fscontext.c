@@ -40,6 +40,12 @@ static void words_collect(struct fscontext *context) {
         errno = saved;
 }
 
+bool fscontext_has(const char *type) {
+        _cleanup_close_ int fd = fsopen(type, FSOPEN_CLOEXEC);
+
+        return fd >= 0;
+}
+
 int fscontext_open(struct fscontext *context, const char *type) {
         int fd = fsopen(type, FSOPEN_CLOEXEC);
 

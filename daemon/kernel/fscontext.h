@@ -22,6 +22,8 @@ struct fscontext {
 
 enum { FSCONTEXT_VALUE_MAX = 255 }; /* bytes of a string, fsconfig(2) */
 
+/* Whether the kernel has file systems of this type; selinuxfs, where it has SELinux. */
+bool fscontext_has(const char *type);
 /* -ENODEV for a type that the kernel does not have. */
 int fscontext_open(struct fscontext *context, const char *type);
 void fscontext_done(struct fscontext *context);

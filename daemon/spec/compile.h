@@ -8,6 +8,7 @@
 struct compile {
         const struct wanted_facts *facts;
         struct wanted *wanted; /* under construction; warnings go there */
+        bool lenient;          /* unknown types and options are left out with a warning */
         struct failure *f;
 };
 
@@ -20,6 +21,9 @@ int compile_mount(struct compile *c, size_t container, const struct spec_mount *
 /* Folds the mount's options in their order into attributes, propagation and data; `type` is the one whose allow-list
  * holds, NULL for a clone. */
 int compile_options(struct compile *c, struct wanted_mount *w, const struct spec_mount *mount, const char *type);
+
+/* Refuses what options say together and cannot mean: FAILURE_INVALID_OPTION. `type` as above. */
+int compile_check_together(struct compile *c, struct wanted_mount *w, const char *type);
 
 /* Settles what the options left open: nosuid and nodev for who was not granted more, and the propagation. To be called
  * with `kind`, `type` and `recursive` final. */

@@ -97,7 +97,7 @@ static int warn_members(struct spec *spec, struct json_object *object, const cha
 }
 
 static int warn_document(struct json_object *document, struct spec *spec, struct failure *f) {
-        static const char *const applied[] = {"ociVersion", "root", "mounts", "linux", NULL};
+        static const char *const applied[] = {"ociVersion", "root", "mounts", "linux", "lenient", NULL};
         static const char *const none[] = {NULL};
         struct json_object *section = NULL;
         int r;
@@ -164,6 +164,9 @@ int document_parse_oci(struct json_object *document, struct spec *spec, struct f
         container->name = strdup(CONTAINER_NAME);
         if (!container->pointer || !container->name)
                 return -ENOMEM;
+        r = reader_get_bool(document, "", "lenient", false, &spec->lenient, f);
+        if (r != 0)
+                return r;
         r = parse_root(document, spec, container, f);
         if (r != 0)
                 return r;

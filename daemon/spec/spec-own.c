@@ -171,7 +171,7 @@ static int check_version(struct json_object *document, struct failure *f) {
 }
 
 int document_parse_own(struct json_object *document, struct spec *spec, struct failure *f) {
-        static const char *const known[] = {"podmount", "name", "containers", NULL};
+        static const char *const known[] = {"podmount", "name", "lenient", "containers", NULL};
         struct json_object *containers = NULL;
         int r;
 
@@ -185,6 +185,9 @@ int document_parse_own(struct json_object *document, struct spec *spec, struct f
         if (r != 0)
                 return r;
         r = parse_name(document, "", &spec->name, f);
+        if (r != 0)
+                return r;
+        r = reader_get_bool(document, "", "lenient", false, &spec->lenient, f);
         if (r != 0)
                 return r;
         r = reader_get(document, "", "containers", json_type_array, &containers, f);

@@ -53,6 +53,7 @@ struct spec {
         char *name; /* NULL when the document has none */
         struct spec_container *containers;
         size_t n_containers;
+        bool lenient;    /* unknown types and options of mounts are told, not refused */
         char **warnings; /* what of the document is not applied, a sentence each */
         char *canonical; /* the document in canonical form: what a retry is compared with, what the store keeps */
 };

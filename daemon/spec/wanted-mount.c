@@ -228,10 +228,22 @@ static int compile_typed(struct compile *c, struct wanted_mount *w, const struct
         return bind ? compile_bind(c, w, mount) : compile_filesystem(c, w, mount, row);
 }
 
+/* What a lenient spec does without. */
+static bool is_left_out(const struct compile *c, const struct spec_mount *mount) {
+        bool recursive;
+
+        return c->lenient && mount->type && strcmp(mount->type, "none") != 0 && !type_find(mount->type) &&
+               !compile_is_bind(mount, &recursive);
+}
+
 int compile_mount(struct compile *c, size_t container, const struct spec_mount *mount) {
-        struct wanted_mount *w = array_append(&c->wanted->mounts, &c->wanted->n_mounts);
+        struct wanted_mount *w;
         int r;
 
+        if (is_left_out(c, mount))
+                return warning_add(&c->wanted->warnings, "%s: the mount at %s is left out: its type %.80s is unknown",
+                        mount->pointer, mount->destination, mount->type);
+        w = array_append(&c->wanted->mounts, &c->wanted->n_mounts);
         if (!w)
                 return -ENOMEM;
         w->container = container;

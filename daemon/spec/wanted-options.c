@@ -40,12 +40,16 @@ void compile_remove_data(struct wanted_mount *w, struct data_option *option) {
         w->n_data--;
 }
 
-/* Adds a data option in place of one of the same name. */
-static int set_data(struct wanted_mount *w, const char *name, const char *value) {
-        struct data_option *before = compile_find_data(w, name);
+/* Adds a data option in place of one of the same name, or of the same group of the table. */
+static int set_data(struct wanted_mount *w, const struct option_row *row, const char *name, const char *value) {
+        for (size_t i = w->n_data; i > 0; i--) {
+                struct data_option *before = &w->data[i - 1];
+                const struct option_row *other = row && row->group ? option_find_data(row->type, before->name) : NULL;
 
-        if (before)
-                compile_remove_data(w, before);
+                if (strcmp(before->name, name) == 0 ||
+                        (other && other->group && strcmp(other->group, row->group) == 0))
+                        compile_remove_data(w, before);
+        }
         return compile_add_data(w, name, value);
 }
 
@@ -87,14 +91,51 @@ static int fold_superblock(
                         w->pointer[0] != '\0' ? w->pointer : w->target, row->name,
                         asked->type ? "the type has no such flag" : "it is the file system's, not the bind's");
         if (row->set != 0)
-                return set_data(w, row->superblock, NULL);
+                return set_data(w, NULL, row->superblock, NULL);
         if (before)
                 compile_remove_data(w, before);
         return 0;
 }
 
-static int fold_plain(
-        struct compile *c, struct wanted_mount *w, const struct asked *asked, const struct option_row *row) {
+static int fold_idmap(
+        struct compile *c, struct wanted_mount *w, const struct asked *asked, const struct option_row *row,
+        const char *value) {
+        const char *must;
+        int r = 0;
+
+        if (asked->type)
+                return fail_option(c, asked, FAILURE_INVALID_OPTION, "only a bind has an id mapping");
+        idmap_done(&w->idmap);
+        if (value)
+                r = idmap_parse(value, &w->idmap, &must); /* it was checked */
+        w->idmap.given = true;
+        w->idmap.recursive = row->recursive;
+        if (r != 0)
+                return r < 0 ? r : -EINVAL;
+        return fail_option(c, asked, FAILURE_NOT_SUPPORTED,
+                "podmount does not support it; clone the source with its id mapping yourself and send the fd");
+}
+
+static int fold_way(struct compile *c, struct wanted_mount *w, const struct asked *asked, const struct option_row *row) {
+        if ((row->way & OPTION_WAY_SOURCE_NOFOLLOW) && asked->type)
+                return fail_option(c, asked, FAILURE_INVALID_OPTION, "only a bind has a source that could be a symlink");
+        if ((row->way & OPTION_WAY_COPY_UP) && (!asked->type || strcmp(asked->type, "tmpfs") != 0))
+                return fail_option(c, asked, FAILURE_INVALID_OPTION, "only a tmpfs can begin with a copy");
+        w->way |= row->way;
+        return fail_option(c, asked, FAILURE_NOT_SUPPORTED, "podmount does not support it yet");
+}
+
+/* The label without the quotes that mount(8) wants around one with commas. */
+static int fold_label(struct compile *c, struct wanted_mount *w, const struct asked *asked,
+        const struct option_row *row, const char *value) {
+        if (!asked->type)
+                return fail_option(c, asked, FAILURE_INVALID_OPTION,
+                        "a label is the file system's, not the bind's; label the source");
+        return set_data(w, NULL, row->name, value);
+}
+
+static int fold_plain(struct compile *c, struct wanted_mount *w, const struct asked *asked,
+        const struct option_row *row, const char *value) {
         switch (row->kind) {
         case OPTION_ATTRIBUTE:
                 fold_attribute(w, row);
@@ -108,52 +149,78 @@ static int fold_plain(
         case OPTION_BIND:
         case OPTION_IGNORED:
                 return 0;
-        case OPTION_REFUSED: {
-                _cleanup_free_ char *sentence = NULL;
-
-                if (asprintf(&sentence, "podmount does not support it; %s", row->summary) < 0) {
-                        sentence = NULL; /* undefined after a failure (asprintf(3)) */
-                        return -ENOMEM;
-                }
-                return fail_option(c, asked, FAILURE_NOT_SUPPORTED, sentence);
+        case OPTION_REMOUNT:
+                return fail_option(c, asked, FAILURE_INVALID_OPTION,
+                        "there is nothing yet that it could change; mount first, then Mount() with remount");
+        case OPTION_IDMAP:
+                return fold_idmap(c, w, asked, row, value);
+        case OPTION_WAY:
+                return fold_way(c, w, asked, row);
+        case OPTION_LABEL:
+                return fold_label(c, w, asked, row, value);
+        case OPTION_DATA:
+        case _OPTION_KIND_MAX:
+                break;
         }
-        }
-        return 0;
+        return -EINVAL;
 }
 
-static int fold_data(
-        struct compile *c, struct wanted_mount *w, const struct asked *asked, const char *name, const char *value) {
-        const struct data_row *row = asked->type ? option_find_data(asked->type, name) : NULL;
+static int fold_data(struct compile *c, struct wanted_mount *w, const struct option_row *row, const char *value) {
+        if (row->unheard)
+                return warning_add(&c->wanted->warnings, "%s: option %s is not applied: %s",
+                        w->pointer[0] != '\0' ? w->pointer : w->target, row->name, row->summary);
+        /* Only one option adds to those of its name. */
+        return strcmp(row->name, "lowerdir+") == 0 ? compile_add_data(w, row->name, value)
+                                                   : set_data(w, row, row->name, value);
+}
+
+static int fail_unknown(struct compile *c, struct wanted_mount *w, const struct asked *asked) {
+        if (!c->lenient)
+                return fail_option(c, asked, FAILURE_INVALID_OPTION,
+                        "it is unknown; podmount-spec(5) lists the options that there are");
+        return warning_add(&c->wanted->warnings, "%s: option %.80s%s%s is left out: it is unknown",
+                w->pointer[0] != '\0' ? w->pointer : w->target, asked->option, asked->type ? " of type " : " of a bind",
+                asked->type ?: "");
+}
+
+/* The value behind the "=" of an option, without the quotes around that of a label. */
+static int take_value(const struct option_row *row, const char *equals, char **ret) {
+        size_t length = equals ? strlen(equals + 1) : 0;
+
+        if (!equals)
+                return 0;
+        if (row->value == VALUE_LABEL && length >= 2 && equals[1] == '"' && equals[length] == '"') {
+                equals++;
+                length -= 2;
+        }
+        *ret = strndup(equals + 1, length);
+        return *ret ? 0 : -ENOMEM;
+}
+
+static int fold_option(struct compile *c, struct wanted_mount *w, const struct asked *asked) {
+        _cleanup_free_ char *name = strndup(asked->option, strcspn(asked->option, "=")), *value = NULL;
         _cleanup_failure_ struct failure inner = FAILURE_INIT;
+        const struct option_row *row;
         int r;
 
+        if (!name)
+                return -ENOMEM;
+        row = option_find(name);
+        if (!row && asked->type)
+                row = option_find_data(asked->type, name);
         if (!row)
-                return fail_option(c, asked, FAILURE_INVALID_OPTION,
-                        option_find(name) ? "it takes no value"
-                                          : "it is unknown; podmount-spec(5) lists the options that there are");
+                return fail_unknown(c, w, asked);
+        r = take_value(row, strchr(asked->option, '='), &value);
+        if (r < 0)
+                return r;
         r = option_check_value(row, value, &inner);
         if (r > 0)
                 return fail_option(c, asked, inner.kind, inner.text ? inner.text : "the value is not valid");
         if (r < 0)
                 return r;
         if (!c->facts->caller_is_root && option_is_for_root(row, value))
-                return fail_option(c, asked, FAILURE_ACCESS_DENIED,
-                        "it is for root, since it trusts the owner of the layers; leave it out");
-        /* Only one option adds to those of its name. */
-        return strcmp(name, "lowerdir+") == 0 ? compile_add_data(w, name, value) : set_data(w, name, value);
-}
-
-static int fold_option(struct compile *c, struct wanted_mount *w, const struct asked *asked) {
-        const char *equals = strchr(asked->option, '=');
-        const struct option_row *row = option_find(asked->option);
-        _cleanup_free_ char *name = NULL;
-
-        if (row)
-                return fold_plain(c, w, asked, row);
-        name = equals ? strndup(asked->option, (size_t) (equals - asked->option)) : strdup(asked->option);
-        if (!name)
-                return -ENOMEM;
-        return fold_data(c, w, asked, name, equals ? equals + 1 : NULL);
+                return fail_option(c, asked, FAILURE_ACCESS_DENIED, "it is for root; leave it out");
+        return row->kind == OPTION_DATA ? fold_data(c, w, row, value) : fold_plain(c, w, asked, row, value);
 }
 
 int compile_options(struct compile *c, struct wanted_mount *w, const struct spec_mount *mount, const char *type) {
@@ -167,7 +234,7 @@ int compile_options(struct compile *c, struct wanted_mount *w, const struct spec
                 if (r != 0)
                         return r;
         }
-        return 0;
+        return compile_check_together(c, w, type);
 }
 
 /* The device nodes of a devpts are the terminals of that instance and of nobody else: the kernel itself lets them be

@@ -80,6 +80,14 @@ static int add_data(char ***words, const struct wanted_mount *w) {
 }
 
 int compile_words(struct wanted_mount *w) {
+        static const struct {
+                unsigned way;
+                const char *word;
+        } ways[] = {
+                {OPTION_WAY_COPY_UP, "tmpcopyup"},
+                {OPTION_WAY_SOURCE_NOFOLLOW, "src-nofollow"},
+                {OPTION_WAY_TARGET_NOFOLLOW, "dest-nofollow"},
+        };
         bool clone = w->kind == WANTED_ROOT || w->kind == WANTED_BIND;
         bool alike =
                 w->attr_set == w->attr_set_below && w->attr_clear == w->attr_clear_below; /* the r… words say it all */
@@ -97,6 +105,9 @@ int compile_words(struct wanted_mount *w) {
                 r = strv_appendf(&words, "r%s", propagation_word(w->propagation));
         else if (r == 0)
                 r = strv_append(&words, propagation_word(w->propagation));
+        for (size_t i = 0; r == 0 && i < ELEMENTSOF(ways); i++)
+                if (w->way & ways[i].way)
+                        r = strv_append(&words, ways[i].word);
         if (r == 0)
                 r = add_layers(&words, w);
         if (r == 0)

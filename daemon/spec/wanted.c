@@ -28,6 +28,7 @@ static void mount_done(struct wanted_mount *w) {
                 free(w->data[i].value);
         }
         free(w->data);
+        idmap_done(&w->idmap);
         (void) strv_free(w->options); /* returns NULL, always */
 }
 
@@ -85,7 +86,7 @@ static int compile_mounts(struct compile *c, size_t container, const struct spec
 int wanted_from_spec(
         const struct spec *spec, const struct wanted_facts *facts, struct wanted **ret, struct failure *f) {
         _cleanup_(wanted_freep) struct wanted *wanted = calloc(1, sizeof(*wanted));
-        struct compile c = {.facts = facts, .wanted = wanted, .f = f};
+        struct compile c = {.facts = facts, .wanted = wanted, .lenient = spec->lenient, .f = f};
         int r;
 
         if (!wanted)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "spec/idmap.h"
 #include "spec/option.h"
 #include "spec/spec.h"
 
@@ -47,7 +48,9 @@ struct wanted_mount {
                                        * both set masks and NOEXEC in attr_clear alone */
         uint64_t propagation;                      /* MS_SHARED…; never 0 after compilation */
         bool propagation_recursive;
-        struct data_option *data; /* fsconfig(2) strings and flags, in order */
+        unsigned way;             /* OPTION_WAY_*: copied up, links not followed */
+        struct idmap idmap;       /* WANTED_BIND */
+        struct data_option *data; /* fsconfig(2) strings and flags, in order; SELinux labels among them, whole */
         size_t n_data;
         enum wanted_namespace name_space;
         bool deferred;             /* waits until its namespace is named; recorded, not made */

@@ -89,17 +89,24 @@ static inline bool strv_has(char *const *strv, const char *text) {
         return false;
 }
 
-/* A whole file below the source directory; automake exports srcdir to tests. */
-static inline char *read_source_file(const char *name, size_t *ret_size) {
+/* The path of a file below the source directory; automake exports srcdir to tests. */
+static inline char *source_file(const char *name) {
         const char *srcdir = getenv("srcdir");
-        _cleanup_free_ char *path = NULL;
+        char *path = NULL;
+
+        ck_assert_int_gt(asprintf(&path, "%s/%s", srcdir ? srcdir : ".", name), 0);
+        return path;
+}
+
+/* The whole file. Not inline: gcc would take what it returns for a variable of its own that is gone. */
+static _unused_ __attribute__((__noinline__)) char *read_source_file(const char *name, size_t *ret_size) {
+        _cleanup_free_ char *path = source_file(name);
         _cleanup_fclose_ FILE *file = NULL;
         char *text = NULL;
         size_t size = 0;
         FILE *out = open_memstream(&text, &size);
 
         ck_assert_ptr_nonnull(out);
-        ck_assert_int_gt(asprintf(&path, "%s/%s", srcdir ? srcdir : ".", name), 0);
         file = fopen(path, "re");
         ck_assert_msg(file != NULL, "open %s: %s", path, strerror(errno));
         for (int c; (c = fgetc(file)) != EOF;)

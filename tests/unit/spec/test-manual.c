@@ -1,87 +1,105 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * podmount-spec(5) and the option tables name the same options. In the page the plain ones stand in the section "Plain
- * options", those of a type in "Options of <type>": names in bold, after .B or .BR, or before the value after .BI.
+ * The rows of podmount-spec(5) are those of the option table, which they are made from: with UPDATE_MANUAL=1 in the
+ * environment this program writes them into the page, otherwise it compares.
  */
+
+#include <ctype.h>
 
 #include "tests/unit/spec/spec-cases.h"
 
-/* "plain ro", "tmpfs size"… for each name in the page. */
-static void read_names(char *page, char ***names) {
-        const char *section = NULL;
-        char *rest = page;
+static const char PAGE[] = "docs/man/podmount-spec.5";
+static const char BEGIN[] = "from daemon/spec/option-table.c.\n", END[] = ".\\\" rows end\n";
 
-        for (char *line; (line = strsep(&rest, "\n"));) {
-                if (strncmp(line, ".S", 2) == 0) {
-                        const char *title = strlen(line) > 4 ? line + 4 : "";
+/* A summary as a sentence, in what roff reads as text. */
+static void print_summary(FILE *out, const char *summary) {
+        if (*summary == '.' || *summary == '\'')
+                fputs("\\&", out);
+        fputc(toupper((unsigned char) *summary), out);
+        for (const char *p = summary + 1; *p; p++)
+                fputs(*p == '-' ? "\\-" : (char[]) {*p, '\0'}, out);
+        fputs(".\n", out);
+}
 
-                        section = strcmp(title, "Plain options") == 0      ? "plain"
-                                  : strncmp(title, "Options of ", 11) == 0 ? title + 11
-                                                                           : NULL;
-                }
-                if (!section || strncmp(line, ".B", 2) != 0 || strchr(line, '('))
-                        continue;
-                line += strcspn(line, " ");
-                for (char *word; (word = strsep(&line, " \""));) {
-                        size_t length = strlen(word);
+static void print_name(FILE *out, const char *name) {
+        for (const char *p = name; *p; p++)
+                fputs(*p == '-' ? "\\-" : (char[]) {*p, '\0'}, out);
+}
 
-                        if (length > 0 && word[length - 1] == '=') {
-                                word[length - 1] = '\0';
-                                line = NULL; /* what follows is the value */
-                        }
-                        if (length > 0)
-                                ck_assert_int_eq(strv_appendf(names, "%s %s", section, word), 0);
-                }
+static void print_row(FILE *out, const struct option_row *row) {
+        fputs(row->value == VALUE_NONE ? ".TP\n.B " : ".TP\n.BI ", out);
+        print_name(out, row->name);
+        if (row->value != VALUE_NONE)
+                fputs("= ", out);
+        print_name(out, option_value_name(row));
+        if (row->value == VALUE_MAPS)
+                fputs(" \" (optional)\"", out);
+        fputc('\n', out);
+        print_summary(out, row->summary);
+}
+
+/* One section for the plain options and one for each type. */
+static char *print_rows(void) {
+        const char *type = "";
+        size_t size = 0;
+        char *text = NULL;
+        FILE *out = open_memstream(&text, &size);
+
+        ck_assert_ptr_nonnull(out);
+        for (const struct option_row *row = option_table(); row->name; row++) {
+                const char *next = row->type ? row->type : "plain";
+
+                if (strcmp(type, next) != 0)
+                        fprintf(out, strcmp(next, "plain") == 0 ? ".SS Plain options\n" : ".SS Options of %s\n", next);
+                type = next;
+                print_row(out, row);
         }
+        ck_assert_int_eq(fclose(out), 0);
+        return text;
+}
+
+static void write_page(const char *page, const char *begin, const char *rows, const char *end) {
+        _cleanup_free_ char *path = source_file(PAGE);
+        FILE *out = fopen(path, "we");
+
+        ck_assert_ptr_nonnull(out);
+        ck_assert_int_gt(fprintf(out, "%.*s%s%s", (int) (begin - page), page, rows, end), 0);
+        ck_assert_int_eq(fclose(out), 0);
 }
 
 START_TEST(test_same) {
-        _cleanup_strv_ char **names = NULL;
-        _cleanup_free_ char *page = NULL;
-        size_t size, n_rows = 0;
-
-        page = read_source_file("docs/man/podmount-spec.5", &size);
-        read_names(page, &names);
-        for (const struct option_row *row = option_table(); row->name; row++, n_rows++) {
-                _cleanup_free_ char *name = NULL;
-
-                ck_assert_int_gt(asprintf(&name, "plain %s", row->name), 0);
-                ck_assert_msg(strv_has(names, name), "podmount-spec(5) has no option %s", row->name);
-        }
-        for (const struct data_row *row = option_data_table(); row->type; row++, n_rows++) {
-                _cleanup_free_ char *name = NULL;
-
-                ck_assert_int_gt(asprintf(&name, "%s %s", row->type, row->name), 0);
-                ck_assert_msg(strv_has(names, name), "podmount-spec(5) has no option %s of %s", row->name, row->type);
-        }
-        for (char **name = names; *name; name++) {
-                _cleanup_free_ char *type = strndup(*name, strcspn(*name, " "));
-                const char *option = strchr(*name, ' ') + 1;
-
-                ck_assert_msg(strcmp(type, "plain") == 0 ? option_find(option) != NULL
-                                                         : option_find_data(type, option) != NULL,
-                        "podmount-spec(5) has %s, which is in no table", *name);
-        }
-        ck_assert_uint_eq(strv_length(names), n_rows);
-}
-END_TEST
-
-/* The values that the page gives for an option are the row's words. */
-START_TEST(test_words) {
-        _cleanup_free_ char *page = NULL;
+        _cleanup_free_ char *page = NULL, *rows = print_rows();
+        const char *begin, *end;
         size_t size;
 
-        page = read_source_file("docs/man/podmount-spec.5", &size);
-        for (const struct data_row *row = option_data_table(); row->type; row++) {
-                _cleanup_free_ char *line = NULL;
+        page = read_source_file(PAGE, &size);
+        begin = strstr(page, BEGIN);
+        ck_assert_ptr_nonnull(begin);
+        begin += strlen(BEGIN);
+        end = strstr(begin, END);
+        ck_assert_ptr_nonnull(end);
+        if (getenv("UPDATE_MANUAL"))
+                write_page(page, begin, rows, end);
+        else
+                ck_assert_msg(strlen(rows) == (size_t) (end - begin) && strncmp(begin, rows, strlen(rows)) == 0,
+                        "%s has other rows than the option table; run this program with UPDATE_MANUAL=1", PAGE);
+}
+END_TEST
 
-                if (row->value != VALUE_WORD)
+/* Each type's rows stand together, and the plain ones first: a section has one heading. */
+START_TEST(test_order) {
+        for (const struct option_row *row = option_table(); row->name && row[1].name; row++) {
+                const char *type = row[1].type;
+
+                if (!type)
+                        ck_assert_ptr_null(row->type);
+                if (!type || (row->type && strcmp(type, row->type) == 0))
                         continue;
-                ck_assert_int_gt(asprintf(&line, "\n.BI %s= %s\n", row->name, row->words), 0);
-                ck_assert_msg(strstr(page, line) != NULL, "podmount-spec(5) lacks:%s", line);
+                for (const struct option_row *before = option_table(); before <= row; before++)
+                        ck_assert_msg(!before->type || strcmp(before->type, type) != 0, "%s stands twice", type);
         }
 }
 END_TEST
 
-UNIT_MAIN("manual", test_same, test_words)
+UNIT_MAIN("manual", test_same, test_order)

@@ -77,13 +77,19 @@ START_TEST(test_complete) {
         ck_assert_ptr_null(option_find("size"));
         ck_assert_ptr_null(option_find(""));
         ck_assert_ptr_null(option_find("RO"));
-        for (const struct option_row *row = option_table(); row->name; row++) {
+        for (const struct option_row *row = option_table(); !row->type; row++) {
                 ck_assert_msg(option_find(row->name) == row, "two rows of %s", row->name);
+                ck_assert_int_ne(row->kind, OPTION_DATA);
+                ck_assert_int_eq(row->kind == OPTION_WAY, row->way != 0);
                 ck_assert_ptr_nonnull(row->summary);
                 ck_assert_int_eq(row->kind == OPTION_PROPAGATION, row->propagation != 0);
                 ck_assert_int_eq(row->kind == OPTION_SUPERBLOCK, row->superblock != NULL);
         }
-        for (const struct data_row *row = option_data_table(); row->type; row++) {
+        for (const struct option_row *row = option_table(); row->name; row++) {
+                if (!row->type)
+                        continue;
+                ck_assert_int_eq(row->kind, OPTION_DATA);
+                ck_assert_ptr_nonnull(row->summary);
                 ck_assert_msg(option_find_data(row->type, row->name) == row, "two rows of %s", row->name);
                 ck_assert_int_eq(row->value == VALUE_WORD, row->words != NULL);
                 ck_assert_msg(option_find(row->name) == NULL, "%s is plain and data", row->name);
@@ -102,7 +108,7 @@ START_TEST(test_rows) {
         ck_assert_uint_eq(option_find("noatime")->clear, MOUNT_ATTR__ATIME);
         ck_assert_uint_eq(option_find("rslave")->propagation, MS_SLAVE);
         ck_assert(option_find("rbind")->recursive);
-        ck_assert_int_eq(option_find("remount")->kind, OPTION_REFUSED);
+        ck_assert_int_eq(option_find("remount")->kind, OPTION_REMOUNT);
         ck_assert_int_eq(option_find("defaults")->kind, OPTION_IGNORED);
 }
 END_TEST
@@ -171,12 +177,60 @@ static const struct value_case values[] = {
         {"overlay", "upperdir", "fd:a/b", false},
         {"overlay", "metacopy", "on", true},
         {"overlay", "metacopy", "maybe", false},
+        {"tmpfs", "inode64", NULL, true},
+        {"tmpfs", "inode64", "1", false},
+        {"devpts", "max", "1048576", true},
+        {"devpts", "max", "1048577", false},
+        {"9p", "trans", "fd", true},
+        {"9p", "trans", "tcp", false},
+        {"9p", "rfdno", "fd:in", true},
+        {"9p", "rfdno", "3", false},
+        {"9p", "rfdno", "fd:", false},
+        {"9p", "rfdno", "fd:a/b", false},
+        {"9p", "msize", "4095", false},
+        {"9p", "msize", "4096", true},
+        {"9p", "msize", "1073741825", false},
+        {"9p", "msize", "99999999999999999999999", false},
+        {"9p", "aname", "a\nb", false},
+        {"9p", "aname", "a\tb", false},
+        {"fuse", "rootmode", "40000", true},
+        {"fuse", "rootmode", "100755", true},
+        {"fuse", "rootmode", "200000", false},
+        {"fuse", "fd", "/dev/fuse", false},
+        {"ext4", "commit", "0", false},
+        {"ext4", "commit", "5", true},
+        {"ext4", "errors", "panic", false},
+        {"squashfs", "errors", "panic", false},
+        {NULL, "context", "system_u:object_r:container_file_t:s0:c1,c2", true},
+        {NULL, "context", "a b", false},
+        {NULL, "context", "a\"b", false},
+        {NULL, "context", "a\nb", false},
+        {NULL, "context", "", false},
+        {NULL, "idmap", NULL, true},
+        {NULL, "idmap", "", false},
+        {NULL, "idmap", "uids=0-1000-10", true},
+        {NULL, "idmap", "uids=0-1000-10#10-2000-1;gids=@0-0-1", true},
+        {NULL, "idmap", "gids=0-0-1;uids=0-0-1", true},
+        {NULL, "idmap", "uids=0-0-1;uids=1-1-1", false},
+        {NULL, "idmap", "uids=0-0-0", false},
+        {NULL, "idmap", "uids=0-0-1;", false},
+        {NULL, "idmap", "uids=0-0-1#", false},
+        {NULL, "idmap", "uids=#0-0-1", false},
+        {NULL, "idmap", "uids=0-0", false},
+        {NULL, "idmap", "uids=-1-0-1", false},
+        {NULL, "idmap", "uids=4294967294-0-1", true},
+        {NULL, "idmap", "uids=4294967294-0-2", false},
+        {NULL, "idmap", "uids=0-4294967295-1", false},
+        {NULL, "idmap", "uids=0-0-99999999999999999999", false},
+        {NULL, "idmap", "uids=0-0-10#9-100-1", false},
+        {NULL, "idmap", "uids=0-100-10#10-109-1", false},
+        {NULL, "ro", "1", false},
 };
 
 START_TEST(test_values) {
         for (size_t i = 0; i < ELEMENTSOF(values); i++) {
                 const struct value_case *c = values + i;
-                const struct data_row *row = option_find_data(c->type, c->name);
+                const struct option_row *row = c->type ? option_find_data(c->type, c->name) : option_find(c->name);
                 _cleanup_failure_ struct failure f = FAILURE_INIT;
                 int r;
 

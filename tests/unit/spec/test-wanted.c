@@ -115,14 +115,24 @@ START_TEST(test_refused) {
                         "/options/0: ", "64m"},
                 {"{'destination': '/a', 'type': 'cgroup', 'options': ['release_agent=/bin/sh']}",
                         FAILURE_INVALID_OPTION, "/options/0: ", "unknown"},
-                {"{'destination': '/a', 'type': 'tmpfs', 'options': ['remount']}", FAILURE_NOT_SUPPORTED,
-                        "/options/0: ", "anew"},
+                {"{'destination': '/a', 'type': 'tmpfs', 'options': ['remount']}", FAILURE_INVALID_OPTION,
+                        "/options/0: ", "nothing yet"},
+                {"{'destination': '/a', 'type': 'tmpfs', 'options': ['idmap']}", FAILURE_INVALID_OPTION,
+                        "/options/0: ", "only a bind"},
+                {"{'destination': '/a', 'type': 'tmpfs', 'options': ['src-nofollow']}", FAILURE_INVALID_OPTION,
+                        "/options/0: ", "only a bind"},
+                {"{'destination': '/a', 'type': 'bind', 'source': '/s', 'options': ['tmpcopyup']}",
+                        FAILURE_INVALID_OPTION, "/options/0: ", "only a tmpfs"},
+                {"{'destination': '/a', 'type': 'overlay', 'options': ['lowerdir=/a:/b', 'volatile']}",
+                        FAILURE_INVALID_OPTION, "/options: ", "volatile without upperdir"},
+                {"{'destination': '/a', 'type': 'cgroup', 'options': ['none']}", FAILURE_INVALID_OPTION, "/options: ",
+                        "none without name"},
+                {"{'destination': '/a', 'type': 'cgroup', 'options': ['all', 'none', 'name=x']}",
+                        FAILURE_INVALID_OPTION, "/options: ", "all contradicts none"},
                 {"{'destination': '/a', 'type': 'bind', 'source': '/s', 'options': ['idmap']}", FAILURE_NOT_SUPPORTED,
                         "/options/0: ", "fd"},
                 {"{'destination': '/a', 'type': 'bind', 'source': '/s', 'options': ['ridmap']}", FAILURE_NOT_SUPPORTED,
                         "/options/0: ", "fd"},
-                {"{'destination': '/a', 'type': 'tmpfs', 'options': ['tmpcopyup']}", FAILURE_NOT_SUPPORTED,
-                        "/options/0: ", "copy"},
                 {"{'destination': '/a', 'type': 'overlay'}", FAILURE_INVALID_OPTION, "/options: ", "lowerdir="},
                 {"{'destination': '/a', 'type': 'overlay', 'options': ['lowerdir=/l']}", FAILURE_INVALID_OPTION,
                         "/options: ", "two lower"},
@@ -284,5 +294,73 @@ START_TEST(test_cgroup) {
 }
 END_TEST
 
+/* A label is one option with its commas, whether or not it came in quotes; of options for one thing the last holds. */
+START_TEST(test_labels_and_groups) {
+        static const char label[] = "system_u:object_r:container_file_t:s0:c1,c2";
+        _cleanup_(wanted_freep) struct wanted *plain =
+                want("{'destination': '/a', 'type': 'tmpfs', 'options': "
+                     "['context=system_u:object_r:container_file_t:s0:c1,c2', 'size=1m', 'nr_blocks=4', 'inode32', "
+                     "'inode64']}",
+                        &as_root);
+        _cleanup_(wanted_freep) struct wanted *quoted =
+                want("{'destination': '/a', 'type': 'tmpfs', 'options': "
+                     "['context=\\'system_u:object_r:container_file_t:s0:c1,c2\\'']}",
+                        &as_root);
+
+        ck_assert_str_eq(find_data(plain->mounts, "context")->value, label);
+        ck_assert_str_eq(find_data(quoted->mounts, "context")->value, label);
+        ck_assert_ptr_null(find_data(plain->mounts, "size"));
+        ck_assert_str_eq(find_data(plain->mounts, "nr_blocks")->value, "4");
+        ck_assert_ptr_null(find_data(plain->mounts, "inode32"));
+        ck_assert_ptr_nonnull(find_data(plain->mounts, "inode64"));
+        refuse_mount("{'destination': '/a', 'type': 'tmpfs', 'options': ['context=a']}", &as_user,
+                FAILURE_ACCESS_DENIED, "/options/0: ", "root");
+        refuse_mount("{'destination': '/a', 'type': 'bind', 'source': '/s', 'options': ['context=a']}", &as_root,
+                FAILURE_INVALID_OPTION, "/options/0: ", "label the source");
+        refuse_mount("{'destination': '/a', 'type': 'tmpfs', 'options': ['context=a', 'fscontext=b']}", &as_root,
+                FAILURE_INVALID_OPTION, "/options: ", "context contradicts fscontext");
+}
+END_TEST
+
+static char *replace(const char *form, const char *mounts) {
+        const char *place = strstr(form, "%s");
+        char *text = NULL;
+
+        ck_assert_ptr_nonnull(place);
+        ck_assert_int_gt(asprintf(&text, "%.*s%s%s", (int) (place - form), form, mounts, place + 2), 0);
+        return text;
+}
+
+/* What is unknown is left out of a lenient spec and told; what is known and wrong is refused all the same. */
+START_TEST(test_lenient) {
+        static const char *const forms[] = {
+                "{\"podmount\": 1, \"lenient\": true, \"containers\": [{\"name\": \"main\", \"root\": {\"path\": \"/r\"},"
+                "\"mounts\": [%s]}]}",
+                "{\"ociVersion\": \"1.0.2\", \"lenient\": true, \"root\": {\"path\": \"/r\"}, \"mounts\": [%s]}",
+        };
+        static const char mounts[] =
+                "{\"destination\": \"/a\", \"type\": \"nosuchfs\", \"options\": [\"x\"]},"
+                "{\"destination\": \"/b\", \"type\": \"tmpfs\", \"options\": [\"foo\", \"ro\", \"bar=1\"]}";
+
+        for (size_t i = 0; i < ELEMENTSOF(forms); i++) {
+                _cleanup_failure_ struct failure f = FAILURE_INIT;
+                _cleanup_(wanted_freep) struct wanted *wanted = NULL;
+                _cleanup_(spec_freep) struct spec *spec = NULL;
+                _cleanup_free_ char *text = NULL, *told = NULL;
+
+                text = replace(forms[i], mounts);
+                spec = parse(text);
+                ck_assert_int_eq(wanted_from_spec(spec, &as_root, &wanted, &f), 0);
+                ck_assert_uint_eq(wanted->n_mounts, 2);
+                ck_assert_str_eq(wanted->mounts[1].target, "/b");
+                ck_assert_uint_ne(wanted->mounts[1].attr_set & MOUNT_ATTR_RDONLY, 0);
+                told = strv_join(wanted->warnings, "\n");
+                ck_assert_ptr_nonnull(strstr(told, "nosuchfs"));
+                ck_assert_ptr_nonnull(strstr(told, "option foo of type tmpfs is left out"));
+                ck_assert_ptr_nonnull(strstr(told, "option bar=1"));
+        }
+}
+END_TEST
+
 UNIT_MAIN("wanted", test_order, test_bind, test_refused, test_tmpfs, test_devpts, test_overlay, test_namespaces,
-        test_cgroup)
+        test_cgroup, test_labels_and_groups, test_lenient)

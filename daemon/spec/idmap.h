@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The id mapping that a mount asks for with idmap or ridmap. Without a value the mapping is the mount's uidMappings and
+ * gidMappings; a value is crun's inline form, crun(1):
+ *
+ *     uids=[@]CONTAINER-HOST-SIZE[#…];gids=[@]CONTAINER-HOST-SIZE[#…]
+ *
+ * with the meaning of the OCI specification's containerID, hostID and size. An @ makes a mapping relative to the user
+ * namespace of the container. Pure.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/cleanup.h"
+
+enum { IDMAP_MAX = 340 }; /* mappings of uids, and of gids: the kernel's UID_GID_MAP_MAX_EXTENTS */
+
+struct id_mapping {
+        uint32_t container_id; /* the id on the file system */
+        uint32_t host_id;      /* the id that is seen through the mount */
+        uint32_t size;         /* how many, from each of them on; never 0 */
+        bool relative;         /* host_id is one of the container's user namespace */
+};
+
+struct idmap {
+        bool given;     /* the mount is to be mapped */
+        bool recursive; /* …and the mounts below it */
+        struct id_mapping *uids, *gids; /* owned */
+        size_t n_uids, n_gids;          /* 0: by uidMappings and gidMappings */
+};
+void idmap_done(struct idmap *idmap);
+#define _cleanup_idmap_ _cleanup_(idmap_done)
+
+/* Parses the inline form into the mappings of `ret`; `given` and `recursive` are left alone. 1 with *ret_must, what the
+ * text ought to be, for one that is malformed, overlaps, overflows or has too many mappings; -ENOMEM. */
+int idmap_parse(const char *text, struct idmap *ret, const char **ret_must);
