@@ -179,7 +179,7 @@ static const struct refusal refusals[] = {
         {"{\"podmount\": 1}", FAILURE_INVALID_SPEC, "/containers: ", "missing"},
         {"{\"podmount\": 1, \"containers\": {}}", FAILURE_INVALID_SPEC, "/containers: ", "an array"},
         {OWN(""), FAILURE_INVALID_SPEC, "/containers: ", "empty"},
-        {"{\"podmount\": 1, \"contaners\": []}", FAILURE_INVALID_SPEC, "/contaners: ", "podmount, name, containers"},
+        {"{\"podmount\": 1, \"contaners\": []}", FAILURE_INVALID_SPEC, "/contaners: ", "podmount, name, lenient, containers"},
         {"{\"podmount\": 1, \"ociVersion\": \"1.0\", \"containers\": []}", FAILURE_INVALID_SPEC,
                 "/ociVersion: ", "unknown"},
         {"{\"podmount\": 1, \"namespaces\": {}, \"containers\": []}", FAILURE_NOT_SUPPORTED,
