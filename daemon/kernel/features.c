@@ -60,12 +60,15 @@ static bool probe_detached_attach(void) {
         return below >= 0 && above >= 0 && mkdirat(below, "d", 0700) == 0 && tree_attach(above, below, "d") == 0;
 }
 
+/* A file system of the older kind (overlay before 6.5) takes whatever option it is given, to judge it when it is mounted:
+ * only one that refuses what cannot be an option says something by taking another. */
 static bool probe_lowerdir_plus(bool by_fd) {
         _cleanup_fscontext_ struct fscontext context = FSCONTEXT_INIT;
         _cleanup_close_ int layer = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
         return layer >= 0 && fscontext_open(&context, "overlay") == 0 &&
-               fscontext_set_layers(&context, &layer, 1, by_fd, true) == 0;
+               fscontext_set_layers(&context, &layer, 1, by_fd, true) == 0 &&
+               fscontext_set(&context, "podmount-no-option", "0") < 0;
 }
 
 static bool probe_detached_layers(bool by_fd, bool one_by_one) {
