@@ -9,7 +9,7 @@ import dbus
 import dbus.bus
 
 from frame import host
-from frame.tap import eventually
+from frame.tap import PATIENCE, eventually
 
 CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -110,7 +110,7 @@ class Bus:
             timeout=30, connection=None):
         own = connection or self.connect()
         try:
-            return own.call_blocking(destination, path, interface, method, signature, arguments, timeout=timeout)
+            return own.call_blocking(destination, path, interface, method, signature, arguments, timeout=timeout * PATIENCE)
         finally:
             if not connection:
                 own.close()

@@ -12,7 +12,7 @@ import dbus
 import dbus.connection
 
 from frame import host
-from frame.tap import eventually
+from frame.tap import PATIENCE, eventually
 
 MANAGER, POD = 'org.podmount1.Manager', 'org.podmount1.Pod'
 NAME, PATH = 'org.podmount1', '/org/podmount1'
@@ -79,7 +79,7 @@ class Daemon:
         return self.wait()
 
     def wait(self, seconds=30):
-        return self.process.wait(seconds) if self.process else None
+        return self.process.wait(seconds * PATIENCE) if self.process else None
 
     def restart(self):
         self.stop()
@@ -166,7 +166,7 @@ class Daemon:
         try:
             if 'h' in signature:  # libdbus knows only after its handshake that it may send fds
                 own.call_blocking(None, PATH, 'org.freedesktop.DBus.Peer', 'Ping', '', ())
-            return own.call_blocking(None, path, interface, method, signature, arguments, timeout=timeout)
+            return own.call_blocking(None, path, interface, method, signature, arguments, timeout=timeout * PATIENCE)
         finally:
             if not connection:
                 own.close()

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import traceback
 
+from frame.tap import PATIENCE
+
 BUILD = os.environ['PODMOUNT_BUILD']
 DIRECTORY = os.environ['PODMOUNT_DIRECTORY']
 SOURCE = os.path.realpath(os.path.join(os.path.dirname(__file__), '../../..'))
@@ -84,7 +86,7 @@ def run(argv, user=0, input=None, fds=(), cwd=None, env=None, timeout=60):
         argv = ['setpriv', f'--reuid={user}', f'--regid={user}', '--clear-groups', '--inh-caps=-all'] + list(argv)
     process = subprocess.run(argv, input=input, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             stdin=None if input is not None else
-                             subprocess.DEVNULL, pass_fds=fds, cwd=cwd, env=env, timeout=timeout, text=True,
+                             subprocess.DEVNULL, pass_fds=fds, cwd=cwd, env=env, timeout=timeout * PATIENCE, text=True,
                              errors='surrogateescape')
     return Done(process)
 

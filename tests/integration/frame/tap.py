@@ -7,6 +7,7 @@ import time
 import traceback
 
 CASES = []
+PATIENCE = float(os.environ.get('PODMOUNT_PATIENCE', '1'))  # how many times slower than usual the machine is
 
 
 class Skip(Exception):
@@ -41,6 +42,7 @@ def contains(text, part, what='text'):
 
 def eventually(condition, what, seconds=10.0, interval=0.02):
     """Waits until the condition holds and returns what it returned."""
+    seconds *= PATIENCE
     end = time.monotonic() + seconds
     while True:
         value = condition()
