@@ -38,6 +38,8 @@ static const struct verb {
                 "POD TARGET [--container NAME] [--lazy] [--missing-ok] [--id N]", "Unmount a pod's mount"},
         {"gc", verb_gc, 0, WORDS_ANY, ARGUMENT_LAZY | ARGUMENT_DRY_RUN | ARGUMENT_WAIT, false,
                 "[POD…] [--lazy] [--dry-run] [--wait]", "Collect pods, or all garbage"},
+        {"repair", verb_repair, 1, 1, ARGUMENT_CONTAINER | ARGUMENT_DRY_RUN, false, "POD [--container NAME] [--dry-run]",
+                "Make a pod's missing mounts again and say what is left alone"},
         {"list", verb_list, 0, 0, 0, false, "", "List the pods that you may see"},
         {"show", verb_show, 1, 1, 0, false, "POD", "Show a pod, its warnings, drift and mounts"},
         {"tree", verb_tree, 0, 1, 0, false, "[POD]", "Draw mounts below each other"},

@@ -26,19 +26,19 @@ int verb_list(struct client *client, const struct arguments *arguments _unused_)
                                          : render_table(columns, ELEMENTSOF(columns), pods, "No pods.");
 }
 
-/* "missing main:/data" for each mount that is not as recorded. */
+/* "changed main:/data: rw -> ro" for each mount that is not as recorded. */
 static int collect_drift(struct json_object *mounts, struct json_object **ret) {
         _cleanup_json_ struct json_object *drift = json_object_new_array();
 
         for (size_t i = 0; drift && i < json_object_array_length(mounts); i++) {
                 struct json_object *mount = json_object_array_get_idx(mounts, i), *line;
-                const char *state = value_string(mount, "State", "ok");
+                const char *state = value_string(mount, "State", "ok"), *detail = value_string(mount, "Detail", "");
                 char *text;
 
                 if (strcmp(state, "ok") == 0 || strcmp(state, "deferred") == 0)
                         continue;
-                if (asprintf(&text, "%s %s:%s", state, value_string(mount, "Container", ""),
-                            value_string(mount, "Target", "")) < 0)
+                if (asprintf(&text, "%s %s:%s%s%s", state, value_string(mount, "Container", ""),
+                            value_string(mount, "Target", ""), *detail ? ": " : "", detail) < 0)
                         return -ENOMEM;
                 line = json_object_new_string(text);
                 free(text);

@@ -15,6 +15,7 @@ int verb_bind(struct client *client, const struct arguments *arguments);
 int verb_mount(struct client *client, const struct arguments *arguments);
 int verb_unmount(struct client *client, const struct arguments *arguments);
 int verb_gc(struct client *client, const struct arguments *arguments);
+int verb_repair(struct client *client, const struct arguments *arguments);
 int verb_list(struct client *client, const struct arguments *arguments);
 int verb_show(struct client *client, const struct arguments *arguments);
 int verb_tree(struct client *client, const struct arguments *arguments);

@@ -35,6 +35,7 @@
 /* polkit actions; policy/org.podmount1.policy describes them. */
 #define PODMOUNT_ACTION_CREATE "org.podmount1.create"
 #define PODMOUNT_ACTION_MANAGE "org.podmount1.manage"
+#define PODMOUNT_ACTION_REPAIR "org.podmount1.repair"
 #define PODMOUNT_ACTION_RESCAN "org.podmount1.rescan"
 
 /* Where the daemon is found. */

@@ -29,6 +29,7 @@
 #define UNMOUNT_KEYS                                                                                                         \
         KEYS(KEY("container", "s", container), KEY("mount-id", "t", mount_id), KEY("lazy", "b", lazy), KEY("missing-ok", "b", missing_ok))
 #define COLLECT_KEYS KEYS(KEY("lazy", "b", lazy), KEY("wait", "b", wait), KEY("dry-run", "b", dry_run))
+#define REPAIR_KEYS KEYS(KEY("container", "s", container), KEY("dry-run", "b", dry_run))
 #define LIST_MOUNTS_KEYS KEYS(KEY("after", "t", after), KEY("limit", "u", limit))
 
 #define MANAGER PODMOUNT_MANAGER_INTERFACE
@@ -57,6 +58,9 @@ const struct method method_table[] = {
         {.interface = MANAGER, .member = "GC", .objects = OBJECT_MANAGER, .changes = true, .keys = COLLECT_KEYS,
          .in = ARGUMENTS({"ids", "as", ARGUMENT_STRINGS, AT(ids)}, IN_OPTIONS), .out = ARGUMENTS(OUT("outcomes", "a(ssa{sv})")),
          .prepare = prepare_gc, .encode = encode_gc},
+        {.interface = MANAGER, .member = "Repair", .objects = OBJECT_MANAGER, .changes = true, .keys = REPAIR_KEYS,
+         .in = ARGUMENTS(IN_ID, IN_OPTIONS), .out = ARGUMENTS(OUT("outcomes", "a(sssa{sv})")), .prepare = prepare_repair,
+         .encode = encode_repair},
         {.interface = MANAGER, .member = "ListMounts", .objects = OBJECT_MANAGER, .keys = LIST_MOUNTS_KEYS,
          .in = ARGUMENTS(IN_ID, IN_OPTIONS), .out = ARGUMENTS(OUT("mounts", "aa{sv}")), .query = query_list_mounts,
          .encode = encode_list_mounts},
@@ -77,6 +81,9 @@ const struct method method_table[] = {
          .in = ARGUMENTS(IN_STRING("target", target), IN_OPTIONS), .out = ARGUMENTS(), .prepare = prepare_unmount},
         {.interface = POD, .member = "Collect", .objects = OBJECT_POD, .changes = true, .keys = COLLECT_KEYS, .in = ARGUMENTS(IN_OPTIONS),
          .out = ARGUMENTS(OUT("outcome", "s"), OUT("details", "a{sv}")), .prepare = prepare_collect, .encode = encode_collect},
+        {.interface = POD, .member = "Repair", .objects = OBJECT_POD, .changes = true, .keys = REPAIR_KEYS,
+         .in = ARGUMENTS(IN_OPTIONS), .out = ARGUMENTS(OUT("outcomes", "a(sssa{sv})")), .prepare = prepare_repair,
+         .encode = encode_repair},
         {.interface = POD, .member = "ListMounts", .objects = OBJECT_POD, .keys = LIST_MOUNTS_KEYS, .in = ARGUMENTS(IN_OPTIONS),
          .out = ARGUMENTS(OUT("mounts", "aa{sv}")), .query = query_list_mounts, .encode = encode_list_mounts},
 

@@ -146,6 +146,8 @@ static int append_row(const struct api *api, const struct pod *pod, const struct
                 r = append_device(m, row);
         if (r >= 0)
                 r = wire_append_entry(m, "State", state_of(row));
+        if (r >= 0 && row->drift)
+                r = wire_append_entry(m, "Detail", row->drift->detail);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 

@@ -22,6 +22,10 @@ int prepare_collect(struct request *request, struct failure *f);
 int encode_gc(struct request *request, sd_bus_message *m);
 int encode_collect(struct request *request, sd_bus_message *m);
 
+/* repair.c */
+int prepare_repair(struct request *request, struct failure *f);
+int encode_repair(struct request *request, sd_bus_message *m);
+
 /* query.c */
 int encode_get_pod(struct request *request, sd_bus_message *m);
 int encode_list_pods(struct request *request, sd_bus_message *m);

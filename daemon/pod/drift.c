@@ -2,14 +2,15 @@
 
 /*
  * Judges a pod's drift: each recorded mount is looked up in the table and compared in what statvfs(3) would show, in
- * its propagation, and in whether something foreign covers it; what hangs below the pod and belongs to no record is
- * extra.
+ * its propagation, in whether its source still has a name, and in whether something foreign covers it; what hangs below
+ * the pod and belongs to no record is extra.
  */
 
 #include <inttypes.h>
 #include <string.h>
 #include <sys/mount.h>
 
+#include "pod/drift-words.h"
 #include "pod/drift.h"
 #include "util/array.h"
 #include "util/map.h"
@@ -23,7 +24,8 @@
 
 struct judgement {
         const struct table *table;
-        struct map *recorded; /* recycled id of an entry → the record that names it */
+        const struct entry *tree; /* the pod's own tmpfs, NULL when it is gone */
+        struct map *recorded;     /* recycled id of an entry → the record that names it */
         struct drift *drifts;
         size_t n_drifts;
 };
@@ -43,7 +45,7 @@ void drifts_free(struct drift *drifts, size_t n) {
 }
 
 /* Takes `detail` over, also on failure; NULL stands for memory that was short. */
-static int add_drift(struct judgement *judgement, enum drift_kind kind, uint64_t id, const char *container,
+static int add_drift(struct judgement *judgement, enum drift_kind kind, uint64_t id, int64_t row, const char *container,
         const char *target, char *detail) {
         struct drift *drift = detail ? array_append(&judgement->drifts, &judgement->n_drifts) : NULL;
 
@@ -51,7 +53,7 @@ static int add_drift(struct judgement *judgement, enum drift_kind kind, uint64_t
                 free(detail);
                 return -ENOMEM;
         }
-        *drift = (struct drift){.kind = kind, .id = id, .detail = detail};
+        *drift = (struct drift){.kind = kind, .id = id, .row = row, .detail = detail};
         drift->container = strdup(container);
         drift->target = strdup(target);
         return drift->container && drift->target ? 0 : -ENOMEM;
@@ -107,30 +109,6 @@ static bool hangs_in_place(const struct entry *entry, const struct entry *tree, 
         return target && (target[0] == '\0' || strcmp(mount->target, "/") != 0);
 }
 
-/* The table shows read-only mounts and read-only file systems apart, statvfs(3) does not. */
-static uint64_t shown_attributes(const struct entry *entry) {
-        return (entry->attributes | (entry->superblock_readonly ? MOUNT_ATTR_RDONLY : 0)) & ATTRIBUTES_SHOWN;
-}
-
-static char *attribute_words(uint64_t attributes) {
-        _cleanup_strv_ char **names = NULL;
-
-        return entry_attribute_names(attributes, &names) < 0 ? NULL : strv_join(names, ",");
-}
-
-static int judge_attributes(const struct record_mount *mount, const struct entry *entry, char ***details) {
-        _cleanup_free_ char *before = NULL, *after = NULL;
-        uint64_t recorded = mount->attributes & ATTRIBUTES_SHOWN, now = shown_attributes(entry);
-
-        if (recorded == now)
-                return 0;
-        before = attribute_words(recorded);
-        after = attribute_words(now);
-        if (!before || !after)
-                return -ENOMEM;
-        return strv_appendf(details, "its options are %s, recorded were %s", after, before);
-}
-
 /* Whether the mount is what was asked for. A slave is one only while its master has another mount: without one, the
  * kernel makes it private, and that is no drift. */
 static bool propagation_fits(uint64_t wanted, unsigned is) {
@@ -155,27 +133,66 @@ static const char *propagation_word(uint64_t wanted) {
                                         : "private";
 }
 
-/* Everything that is not as recorded, in one sentence. */
+/* The foreign mount that a walk to the mount's place meets instead of it, or NULL: on its root, or at a directory above
+ * it. Covers that are on record are no drift. */
+static const struct entry *foreign_cover(const struct judgement *judgement, const struct entry *entry) {
+        const struct entry *met = table_at(judgement->table, entry->point);
+        _cleanup_free_ char *path = NULL;
+
+        if (met == entry || !*entry->point || !judgement->tree)
+                return NULL;
+        path = met ? NULL : strdup(entry->point);
+        while (!met && path && strlen(path) > strlen(judgement->tree->point)) {
+                *strrchr(path, '/') = '\0';
+                met = table_at(judgement->table, path);
+        }
+        return met && path_is_below(met->point, judgement->tree->point) && !map_get_u64(judgement->recorded, met->id)
+                       ? met
+                       : NULL;
+}
+
+static int judge_cover(const struct judgement *judgement, const struct entry *entry, char ***details) {
+        const struct entry *cover = foreign_cover(judgement, entry);
+        _cleanup_free_ char *where = NULL;
+
+        if (!cover)
+                return 0;
+        if (strcmp(cover->point, entry->point) != 0) {
+                where = text_format(" at %s above it", cover->point);
+                if (!where)
+                        return -ENOMEM;
+        }
+        return strv_appendf(details, "covered by mount %" PRIu64 " (%s)%s", cover->unique_id ?: cover->id,
+                cover->type ?: "of unknown type", where ?: "");
+}
+
+/* Everything that is not as recorded. */
 static int judge_mount(struct judgement *judgement, const struct record_mount *mount, const struct entry *entry) {
-        const struct entry *cover = table_covering(judgement->table, entry);
         _cleanup_strv_ char **details = NULL;
-        _cleanup_free_ char *text = NULL;
         int r;
 
-        r = judge_attributes(mount, entry, &details);
+        r = words_append_attributes(&details, mount->attributes & ATTRIBUTES_SHOWN, entry->attributes & ATTRIBUTES_SHOWN,
+                entry->superblock_readonly);
         if (r >= 0 && !propagation_fits(mount->propagation, entry->propagation))
-                r = strv_appendf(&details, "its propagation is %s, recorded was %s",
-                        entry_propagation_name(entry->propagation), propagation_word(mount->propagation));
-        if (r >= 0 && cover && !map_get_u64(judgement->recorded, cover->id))
-                r = strv_appendf(
-                        &details, "another mount (id %u, type %s) covers it", cover->id, cover->type ?: "unknown");
+                r = strv_appendf(&details, "propagation %s -> %s", propagation_word(mount->propagation),
+                        entry_propagation_name(entry->propagation));
+        if (r >= 0 && !mount->source_key && words_is_deleted(entry->root))
+                r = strv_append(&details, "its source was deleted and lives on in this mount alone");
+        if (r >= 0)
+                r = judge_cover(judgement, entry, &details);
         if (r < 0 || !details)
                 return r;
-        text = strv_join(details, "; ");
-        if (!text)
-                return -ENOMEM;
-        return add_drift(judgement, DRIFT_CHANGED, mount->id, mount->container, mount->target,
-                text_format("The mount is not as it was made: %s.", text));
+        return add_drift(judgement, DRIFT_CHANGED, mount->id, mount->row, mount->container, mount->target,
+                strv_join(details, "; "));
+}
+
+/* What became of a mount that is not where it was made; `entry` is NULL or where it is now. */
+static int judge_missing(
+        struct judgement *judgement, const struct record_mount *mount, const struct entry *entry, bool is_other) {
+        char *detail = entry && !is_other ? text_format("moved to %s", *entry->point ? entry->point : "another place")
+                                          : strdup("unmounted");
+
+        return add_drift(judgement, DRIFT_MISSING, mount->id, mount->row, mount->container, mount->target, detail);
 }
 
 static int judge_records(struct judgement *judgement, const struct record_pod *record, const struct entry *tree) {
@@ -203,11 +220,7 @@ static int judge_records(struct judgement *judgement, const struct record_pod *r
                 if (entry && map_get_u64(judgement->recorded, entry->id) == mount)
                         r = judge_mount(judgement, mount, entry);
                 else
-                        r = add_drift(judgement, DRIFT_MISSING, mount->id, mount->container, mount->target,
-                                text_format("The mount (id %" PRIu64
-                                       ") is gone from the kernel's table: it was unmounted or moved "
-                                       "away, and not by podmountd.",
-                                        mount->id));
+                        r = judge_missing(judgement, mount, entry, entry && entry->unique_id == 0);
         }
         return r;
 }
@@ -217,9 +230,11 @@ static int judge_extra(
         struct judgement *judgement, const struct record_pod *record, const struct entry *entry, const char *base) {
         const char *below = path_below(entry->point, base) ?: entry->point;
         uint64_t id = entry->unique_id ?: entry->id;
-        char *detail = text_format(
-                "A mount of type %s (id %" PRIu64 ") that podmountd did not make.", entry->type ?: "unknown", id);
+        char *detail;
+        int r = words_extra(judgement->table, entry, &detail);
 
+        if (r < 0)
+                return r;
         for (char **name = record->containers; name && *name; name++) {
                 const char *inside = path_below(below, *name);
                 const char *target = inside ? path_below(inside, "rootfs") : NULL;
@@ -232,9 +247,9 @@ static int judge_extra(
                         free(detail);
                         return -ENOMEM;
                 }
-                return add_drift(judgement, DRIFT_EXTRA, id, *name, absolute, detail);
+                return add_drift(judgement, DRIFT_EXTRA, id, 0, *name, absolute, detail);
         }
-        return add_drift(judgement, DRIFT_EXTRA, id, "", below, detail);
+        return add_drift(judgement, DRIFT_EXTRA, id, 0, "", below, detail);
 }
 
 static struct entry *find_tree(const struct record_pod *record, const struct table *table) {
@@ -254,6 +269,7 @@ int drift_judge(const struct record_pod *record, const struct table *table, cons
         size_t n_entries;
         int r;
 
+        judgement.tree = tree;
         if (!judgement.recorded)
                 return -ENOMEM;
         r = judge_records(&judgement, record, tree);

@@ -17,7 +17,7 @@ enum { DRIFTS_LOGGED_MAX = 16 /* of one pod, of one change: thousands of mounts 
 
 static bool same_drift(const struct drift *a, const struct drift *b) {
         return a->kind == b->kind && a->id == b->id && strcmp(a->target, b->target) == 0 &&
-               strcmp(a->container, b->container) == 0;
+               strcmp(a->container, b->container) == 0 && strcmp(a->detail, b->detail) == 0;
 }
 
 /* Drift comes in the record's order, so that what is known is usually found where the last one was. */

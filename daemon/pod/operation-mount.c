@@ -9,8 +9,7 @@
 
 #include "admit/quota.h"
 #include "pod/container.h"
-#include "pod/doom.h"
-#include "pod/intent-detail.h"
+#include "pod/made.h"
 #include "pod/operation-private.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
@@ -30,8 +29,7 @@ struct mount {
         size_t *wanted_of;        /* …by which argument each is */
         char **wanted_keys;       /* the arguments' own */
         size_t from;              /* of the pod's records: the first one that this operation added */
-        struct intent_mount *made;/* what a lost job had made */
-        size_t n_made;
+        struct made made;         /* by a job that was lost */
 };
 
 static struct mount *mount_of(struct operation *operation) {
@@ -49,7 +47,7 @@ static void release(struct operation *operation) {
         wanted_free(mount->wanted);
         free(mount->wanted_of);
         free(mount->wanted_keys);
-        free(mount->made);
+        made_done(&mount->made);
 }
 
 /* The topmost record at each target of one container. */
@@ -253,27 +251,6 @@ static int record_all(struct mount *mount, const struct job_result *answer) {
         return 0;
 }
 
-/* What the executor had made before it was lost, by its intent file, which serves other jobs from now on: so it goes
- * into the store. */
-static int keep_made(struct mount *mount, const struct job_result *answer) {
-        struct operation *operation = &mount->operation;
-        _cleanup_free_ char *detail = NULL;
-        int r;
-
-        mount->made = calloc(answer->n_steps + 1, sizeof(*mount->made));
-        if (!mount->made)
-                return log_oom();
-        for (size_t i = 0; i < answer->n_steps; i++)
-                if (answer->steps[i].mount_id != 0)
-                        mount->made[mount->n_made++] = (struct intent_mount) {
-                                .step = (uint32_t) i,
-                                .id = answer->steps[i].id,
-                                .mount_id = answer->steps[i].mount_id,
-                        };
-        r = intent_detail_write_mounts(mount->made, mount->n_made, &detail);
-        return r < 0 ? r : container_intend(operation, RECORD_VERB_MOUNT, false, detail);
-}
-
 static void result(struct operation *operation, const struct job_result *answer) {
         struct mount *mount = mount_of(operation);
         struct failure f = FAILURE_INIT;
@@ -290,7 +267,7 @@ static void result(struct operation *operation, const struct job_result *answer)
                 (void) operation_failure(operation, answer, mount->wanted, &f);
         }
         if (undo) {
-                if (answer && keep_made(mount, answer) < 0)
+                if (answer && made_keep(operation, answer, &mount->made) < 0)
                         log_error("A crash now would leave mounts in pod %s that no record names", operation->uuid);
                 operation_undo(operation, &f);
                 return;
@@ -308,21 +285,7 @@ static void result(struct operation *operation, const struct job_result *answer)
 }
 
 static int undo_job(struct operation *operation, struct job **ret, struct failure *f) {
-        struct mount *mount = mount_of(operation);
-        _cleanup_free_ struct plan_doomed *doomed = NULL;
-        struct job_caller caller;
-        struct plan_pod pod;
-        size_t n = 0;
-        int r;
-
-        r = pods_sync(operation->pods);
-        if (r >= 0)
-                r = doom_made(operation->pods, operation->uuid, mount->made, mount->n_made, &doomed, &n);
-        if (r < 0 || n == 0)
-                return r;
-        operation_plan_pod(operation, false, &caller, &pod);
-        pod.fd_names = NULL;
-        return plan_unmount(&pod, doomed, n, true, ret, f);
+        return made_undo_job(operation, &mount_of(operation)->made, ret, f);
 }
 
 /* What could not be detached shows as drift; its intent stays, so that the next start tries once more. */

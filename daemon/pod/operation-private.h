@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * What the four verbs share: an operation's life from new to ended, with its caller, fds, job and turn. Each verb is a
+ * What the five verbs share: an operation's life from new to ended, with its caller, fds, job and turn. Each verb is a
  * struct of its own that begins with this one, and a class of functions.
  */
 
@@ -35,6 +35,8 @@ struct operation_class {
         /* The job of an undo, NULL when the kernel has nothing of it; and what becomes of the pod when that failed. */
         int (*undo_job)(struct operation *operation, struct job **ret, struct failure *f);
         void (*undo_failed)(struct operation *operation, const char *reason);
+        /* Or NULL: the operation goes on after an undo (its cause is moved out), instead of ending with it. */
+        void (*undone)(struct operation *operation, struct failure *cause);
         void (*release)(struct operation *operation);
 };
 
@@ -94,6 +96,11 @@ void operation_end(struct operation *operation, struct failure *f);
 bool operation_retry(struct operation *operation, const struct job_result *result);
 /* Takes away what a job left behind that did not end well, then ends with `cause` (moved out). */
 void operation_undo(struct operation *operation, struct failure *cause);
+
+/* For an operation of several jobs, when one is over and recorded: plans, intends and executes the next under a number of
+ * its own. 0; else what the plan said (OPERATION_FINISHED: there is no other job), or a negative errno, and nothing of
+ * it is intended. */
+int operation_next(struct operation *operation, struct failure *f);
 
 /* Runs an operation that nobody waits for to its end, through all stations and waiting for its turn. Takes it over. */
 void operation_run_internal(struct operation *operation);

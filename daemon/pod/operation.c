@@ -296,12 +296,41 @@ bool operation_retry(struct operation *operation, const struct job_result *resul
         return true;
 }
 
+int operation_next(struct operation *operation, struct failure *f) {
+        int r;
+
+        (void) map_remove_u64(operation->pods->operations, operation->job_id);
+        operation->job_id = 0;
+        operation->job = job_free(operation->job);
+        operation->tries = operation->n_lost = 0;
+        operation->undoing = false;
+        r = operation->class->plan(operation, f);
+        if (r == 0)
+                r = operation->class->intend(operation, f);
+        if (r != 0)
+                return r;
+        r = map_put_u64(operation->pods->operations, operation->job_id, operation);
+        if (r < 0)
+                (void) log_errno(LOG_ERR, r, "register a job");
+        else
+                r = submit(operation);
+        if (r < 0) {
+                (void) map_remove_u64(operation->pods->operations, operation->job_id);
+                operation->class->take_back(operation);
+        }
+        return r;
+}
+
 static void end_undone(struct operation *operation) {
         struct failure cause = FAILURE_INIT;
 
         operation->class->take_back(operation);
         failure_move(&cause, &operation->cause);
-        operation_end(operation, &cause);
+        if (operation->class->undone) {
+                operation->class->undone(operation, &cause);
+                failure_clear(&cause);
+        } else
+                operation_end(operation, &cause);
 }
 
 static void end_not_undone(struct operation *operation, const char *reason) {

@@ -11,11 +11,12 @@
  */
 
 #include "admit/caller.h"
+#include "pod/damage.h"
 #include "pod/pods.h"
 #include "spec/spec.h"
 #include "util/failure.h"
 
-enum operation_verb { OPERATION_CREATE, OPERATION_MOUNT, OPERATION_UNMOUNT, OPERATION_COLLECT };
+enum operation_verb { OPERATION_CREATE, OPERATION_MOUNT, OPERATION_UNMOUNT, OPERATION_COLLECT, OPERATION_REPAIR };
 
 /* fds that came with the call; duplicated by the operation. */
 struct operation_fds {
@@ -51,6 +52,11 @@ struct collect_arguments {
         const char *reason; /* of PodRemoved: "collected", "garbage", "failed" */
 };
 
+struct repair_arguments {
+        const char *container; /* NULL: all of them */
+        bool dry_run;
+};
+
 struct operation;
 
 /* A new pod, or, for a dry run, what it would be. What the arguments point to is copied; the caller is, too. */
@@ -70,6 +76,9 @@ int operation_new_collect(struct pods *pods, const struct caller *caller, struct
  * operation_pod() is always NULL. */
 int operation_new_collect_orphan(struct pods *pods, const struct caller *caller, const char *directory,
                                  const struct collect_arguments *arguments, struct operation **ret, struct failure *f);
+/* Makes a pod's missing mounts again, as the pod's owner, each for itself (pod/damage.h says what comes of each). */
+int operation_new_repair(struct pods *pods, const struct caller *caller, struct pod *pod,
+                         const struct repair_arguments *arguments, struct operation **ret, struct failure *f);
 /* Before operation_execute() everything is taken back; an executing operation goes on as after operation_abandon(). */
 struct operation *operation_free(struct operation *operation);
 DEFINE_CLEANUP(struct operation *, operation_free)
@@ -110,5 +119,7 @@ enum operation_verb operation_verb(const struct operation *operation);
 const uint64_t *operation_ids(const struct operation *operation, size_t *ret_n);
 /* A dry run's plan as JSON; the operation's. */
 const char *operation_plan_text(const struct operation *operation);
+/* What came of each of the pod's mounts that are not as recorded, of an operation_new_repair(); the operation's. */
+const struct damage *operation_damages(const struct operation *operation, size_t *ret_n);
 /* Sentences of a collection or a creation that went well all the same; the operation's, may be NULL. */
 char *const *operation_warnings(const struct operation *operation);

@@ -24,9 +24,10 @@ const char *drift_kind_name(enum drift_kind kind);
 struct drift {
         enum drift_kind kind;
         uint64_t id;       /* of the record's or the foreign mount */
+        int64_t row;       /* of the record; 0 for a foreign mount */
         char *container;
         char *target;      /* as the container sees it */
-        char *detail;      /* one sentence, for `show` */
+        char *detail;      /* what is different: "rw -> ro", "unmounted"… */
 };
 
 struct pod {

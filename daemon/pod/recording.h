@@ -22,6 +22,12 @@ void recording_truncate(struct pod *pod, size_t from);
  * job. */
 int recording_commit(struct pods *pods, struct pod *pod, size_t from, bool state, uint64_t job);
 
+/* Station 9 of a repair, in one transaction: the record at `from`, the mount made again, becomes the one at `row` (whose
+ * mount is gone) and keeps its place; those after it came along, and take the places of the ones of the same target that
+ * came along before. What came along before and is gone leaves the record; no intent of this job. Tells the observer. On
+ * failure nothing changed, and the records from `from` on are the caller's to take away. */
+int recording_replace(struct pods *pods, struct pod *pod, int64_t row, size_t from, uint64_t job);
+
 /* One transaction: no pod of this UUID, and no intent of this job. */
 int recording_forget(struct pods *pods, const char *uuid, uint64_t job);
 

@@ -30,4 +30,5 @@ void tell_removed(struct pods *pods, struct pod *pod, const char *reason);
 void tell_changed(struct pods *pods, struct pod *pod);
 /* Mounts from..n of the pod's record were added. */
 void tell_added(struct pods *pods, struct pod *pod, size_t from);
+void tell_mounts_added(struct pods *pods, struct pod *pod, const struct record_mount *mounts, size_t n);
 void tell_mounts_removed(struct pods *pods, struct pod *pod, const struct record_mount *mounts, size_t n);

@@ -55,8 +55,11 @@ static void tell_mounts(const struct record_mount *mounts, size_t n, struct pod 
 }
 
 void tell_added(struct pods *pods, struct pod *pod, size_t from) {
-        tell_mounts(pod->record->mounts + from, pod->record->n_mounts - from, pod, pods->observer.userdata,
-                    pods->observer.mounts_added);
+        tell_mounts_added(pods, pod, pod->record->mounts + from, pod->record->n_mounts - from);
+}
+
+void tell_mounts_added(struct pods *pods, struct pod *pod, const struct record_mount *mounts, size_t n) {
+        tell_mounts(mounts, n, pod, pods->observer.userdata, pods->observer.mounts_added);
 }
 
 void tell_mounts_removed(struct pods *pods, struct pod *pod, const struct record_mount *mounts, size_t n) {

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Repairing a pod: its missing mounts are made again from their records, in the records' order, so that what others lie
+ * on comes first. Each is a job of its own, recorded before the next begins: what fails leaves nothing, and stops
+ * nothing but what lies on it. All is done as the pod's owner, whoever asks: a path on record may lead to another file
+ * by now, and nobody's right but the owner's shall open it.
+ */
+
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mount.h>
+
+#include "admit/quota.h"
+#include "pod/container.h"
+#include "pod/judge.h"
+#include "pod/made.h"
+#include "pod/place.h"
+#include "pod/recording.h"
+#include "pod/registry.h"
+#include "pod/source.h"
+#include "pod/turn.h"
+#include "util/array.h"
+#include "util/log.h"
+
+struct repair {
+        struct operation operation;
+        char *container; /* as given, or NULL */
+        bool dry_run;
+        struct damage *damages;
+        size_t n_damages;
+        size_t current;        /* the damage that the job is about; the next ones follow */
+        struct wanted *wanted; /* of the current one */
+        struct made made;      /* by a job that is being undone */
+};
+
+static struct repair *repair_of(struct operation *operation) {
+        return (struct repair *) operation;
+}
+
+static void release(struct operation *operation) {
+        struct repair *repair = repair_of(operation);
+
+        free(repair->container);
+        damages_free(repair->damages, repair->n_damages);
+        wanted_free(repair->wanted);
+        made_done(&repair->made);
+}
+
+/* Its drift as of now: the table is looked at again, for what the kernel tells nobody, too. */
+static int survey(struct repair *repair) {
+        struct operation *operation = &repair->operation;
+        const struct record_pod *record = operation->pod->record;
+        _cleanup_free_ char *directory = pods_directory(operation->pods, operation->uuid);
+        struct drift *drifts = NULL;
+        size_t n_drifts = 0;
+        int r;
+
+        if (!directory)
+                return log_oom();
+        r = pods_sync_below(operation->pods, directory);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "read the mount table");
+        damages_free(repair->damages, repair->n_damages);
+        repair->damages = NULL;
+        repair->n_damages = 0;
+        repair->current = 0;
+        operation->pod->judge_again = true; /* the look may have shown what was not known before */
+        r = drift_judge(record, operation->pods->table, directory, &drifts, &n_drifts);
+        if (r == 0)
+                r = damage_survey(record, drifts, n_drifts, repair->container, &repair->damages, &repair->n_damages);
+        drifts_free(drifts, n_drifts);
+        return r < 0 ? log_errno(LOG_ERR, r, "judge the drift of pod %s", operation->uuid) : 0;
+}
+
+/* Root's rights may have gone into a mount that the owner has to be content without: `r` and `f` are what compiling it
+ * for the owner came to. */
+static int check_rights(const struct wanted *wanted, const struct record_mount *mount, int r, struct failure *f) {
+        enum { RESTRICTING = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC };
+        _cleanup_failure_ struct failure cause = FAILURE_INIT;
+
+        if (r < 0)
+                return r;
+        if (r == 0 && !wanted->mounts[0].deferred && (wanted->mounts[0].attr_set & RESTRICTING & ~mount->attributes) == 0)
+                return 0;
+        failure_move(&cause, f);
+        return failure_set(f, FAILURE_NOT_SUPPORTED, "It was made with rights that the owner of the pod has not; root can "
+                                                     "unmount it and mount it again.%s%s%s", cause.text ? " (" : "",
+                           cause.text ?: "", cause.text ? ")" : "");
+}
+
+/* What the record says is to be made. FAILURE_NOT_SUPPORTED: only the client can have it made. */
+static int compile(const struct repair *repair, const struct record_mount *mount, struct wanted **ret, struct failure *f) {
+        const struct operation *operation = &repair->operation;
+        struct wanted_facts facts = operation->pods->facts;
+        _cleanup_(wanted_freep) struct wanted *wanted = NULL;
+        _cleanup_strv_ char **names = NULL;
+        struct spec_mount *mounts = NULL;
+        size_t n = 0;
+        int r;
+
+        r = spec_parse_mounts(mount->request, strlen(mount->request), operation->pods->settings->spec_size_max, &mounts, &n,
+                              f);
+        if (r != 0)
+                return r;
+        r = spec_mounts_fd_names(mounts, n, &names);
+        if (r == 0 && names && names[0])
+                r = failure_set(f, FAILURE_NOT_SUPPORTED, "Its source was the file descriptor %s of the call that made it, "
+                                                          "which no name leads to; unmount it and mount it again with a "
+                                                          "new one.", names[0]);
+        facts.caller_is_root = caller_is_root(&operation->caller);
+        if (r == 0 && n != 1)
+                r = log_errno(LOG_ERR, EBADMSG, "read the record of %s in pod %s", mount->target, operation->uuid);
+        if (r == 0) {
+                r = wanted_from_mounts(mount->container, mounts, n, &facts, &wanted, f);
+                r = check_rights(wanted, mount, r, f);
+        }
+        spec_mounts_free(mounts, n);
+        if (r == 0)
+                r = source_check_paths(operation, wanted, f);
+        if (r == 0)
+                *ret = TAKE_PTR(wanted);
+        return r;
+}
+
+static int check_quota(struct operation *operation, struct failure *f) {
+        const struct pod *pod = operation->pod;
+        struct quota_use use = {
+                .mounts_of_pod = (uint32_t) pod->record->n_mounts - 1, /* its record is there already */
+                .mounts_of_namespace = table_size(operation->pods->table),
+                .mounts_max = operation->pods->mounts_max,
+        };
+        int r;
+
+        operation->new_mounts = 0;
+        if (!caller_is_root(&operation->caller)) {
+                use.pods_of_user = pods_count_of(operation->pods, pod->record->owner, &use.mounts_of_user);
+                use.mounts_of_user--;
+        }
+        r = quota_check(operation->pods->settings, &operation->caller, &use, 0, 1, f);
+        if (r != 0)
+                return r;
+        operation->new_mounts = 1;
+        operation_reserve(operation, &use);
+        operation->new_mounts--;
+        return 0;
+}
+
+/* Settles a damage that stays: by what `r`, of the house's convention, and `f` say. */
+static void settle(struct damage *damage, int r, struct failure *f) {
+        bool left = f->kind == FAILURE_NOT_SUPPORTED || f->kind == FAILURE_BUSY;
+
+        if (r < 0)
+                (void) failure_from_errno(f, r);
+        damage->failure = left ? FAILURE_NONE : f->kind;
+        damage_settle(damage, left ? DAMAGE_LEFT : DAMAGE_FAILED, "%s", f->text ?: "");
+        failure_clear(f);
+}
+
+static enum damage_outcome outcome_of_row(const struct repair *repair, int64_t row) {
+        for (size_t i = 0; row != 0 && i < repair->n_damages; i++)
+                if (repair->damages[i].row == row)
+                        return repair->damages[i].outcome;
+        return DAMAGE_LEFT;
+}
+
+/* Everything that can be said without an executor. */
+static int look_at(const struct repair *repair, const struct damage *damage, const struct record_mount *mount,
+                   struct wanted **ret, struct failure *f) {
+        const struct operation *operation = &repair->operation;
+        const struct pod *pod = operation->pod;
+        int r = compile(repair, mount, ret, f);
+
+        if (r != 0 || (repair->dry_run && outcome_of_row(repair, damage->ground_row) == DAMAGE_WOULD_REPAIR))
+                return r;
+        return place_check(operation->pods, pod->record, mount, recording_find_row(pod, damage->ground_row), f);
+}
+
+static void foretell(struct repair *repair) {
+        for (size_t i = 0; i < repair->n_damages; i++) {
+                _cleanup_(wanted_freep) struct wanted *wanted = NULL;
+                _cleanup_failure_ struct failure f = FAILURE_INIT;
+                struct damage *damage = &repair->damages[i];
+                const struct record_mount *mount;
+                int r;
+
+                if (damage->outcome != DAMAGE_PENDING)
+                        continue;
+                mount = recording_find_row(repair->operation.pod, damage->row);
+                r = mount ? look_at(repair, damage, mount, &wanted, &f) : -ENOENT;
+                if (r == 0)
+                        damage_settle(damage, DAMAGE_WOULD_REPAIR, "It would be made again from its record.");
+                else
+                        settle(damage, r, &f);
+        }
+}
+
+static bool any_pending(const struct repair *repair) {
+        for (size_t i = repair->current; i < repair->n_damages; i++)
+                if (repair->damages[i].outcome == DAMAGE_PENDING)
+                        return true;
+        return false;
+}
+
+static int validate(struct operation *operation, struct failure *f) {
+        struct repair *repair = repair_of(operation);
+        const char *container;
+        int r;
+
+        r = pods_check_runtime(operation->pods, f);
+        if (r == 0)
+                r = container_begin(operation, f);
+        if (r == 0 && repair->container)
+                r = container_find(operation->pod, repair->container, &container, f);
+        if (r == 0)
+                r = survey(repair);
+        if (r != 0)
+                return r;
+        if (repair->dry_run)
+                foretell(repair);
+        return any_pending(repair) ? 0 : OPERATION_FINISHED;
+}
+
+static int plan_one(struct repair *repair, const struct damage *damage, struct failure *f) {
+        struct operation *operation = &repair->operation;
+        const struct record_mount *mount = recording_find_row(operation->pod, damage->row);
+        const struct record_mount *ground = recording_find_row(operation->pod, damage->ground_row);
+        struct job_caller caller;
+        struct plan_present present;
+        struct plan_pod pod;
+        int r;
+
+        repair->wanted = wanted_free(repair->wanted);
+        if (!mount || !ground)
+                return log_errno(LOG_ERR, ENOENT, "find the record of %s in pod %s", damage->target, operation->uuid);
+        r = look_at(repair, damage, mount, &repair->wanted, f);
+        if (r == 0)
+                r = check_quota(operation, f);
+        if (r != 0)
+                return r;
+        present = (struct plan_present) {
+                .container = ground->container,
+                .target = ground->target,
+                .id = ground->id,
+                .ground = ground->ground_free     ? PLAN_GROUND_FREELY :
+                          ground->ground_caller ? PLAN_GROUND_CALLER :
+                                                  PLAN_GROUND_NEVER,
+        };
+        operation_plan_pod(operation, false, &caller, &pod);
+        return plan_mount(&pod, repair->wanted, &present, 1, strcmp(ground->target, mount->target) == 0, &operation->job, f);
+}
+
+/* The next one that can be made; those that cannot are settled on the way. */
+static int plan(struct operation *operation, struct failure *f) {
+        struct repair *repair = repair_of(operation);
+
+        for (; repair->current < repair->n_damages; repair->current++) {
+                struct damage *damage = &repair->damages[repair->current];
+                int r;
+
+                if (damage->outcome != DAMAGE_PENDING)
+                        continue;
+                r = plan_one(repair, damage, f);
+                if (r == 0)
+                        return 0;
+                settle(damage, r, f);
+        }
+        return OPERATION_FINISHED;
+}
+
+static int intend(struct operation *operation, struct failure *f _unused_) {
+        return container_intend(operation, RECORD_VERB_MOUNT, false, NULL);
+}
+
+static void take_back(struct operation *operation) {
+        operation->new_mounts = 0;
+        container_forget_intent(operation);
+}
+
+/* The pod is judged before the caller hears that it is done, so that the state that it sees next is the new one. */
+static void finish(struct repair *repair, struct failure *f) {
+        struct operation *operation = &repair->operation;
+        _cleanup_free_ char *directory = pods_directory(operation->pods, operation->uuid);
+        struct pod *pod = operation->pod;
+
+        operation->new_mounts = 0;
+        if (directory && pods_sync_below(operation->pods, directory) < 0)
+                log_warning("Pod %s was repaired, but the mount table could not be read to see it", operation->uuid);
+        tell_changed(operation->pods, pod);
+        turn_release(operation);
+        judge_pod(operation->pods, pod);
+        operation_end(operation, f);
+}
+
+static void go_on(struct repair *repair) {
+        struct failure f = FAILURE_INIT;
+        int r;
+
+        repair->current++;
+        r = operation_next(&repair->operation, &f);
+        if (r == 0)
+                return;
+        if (r < 0 && r != OPERATION_FINISHED)
+                (void) failure_from_errno(&f, r);
+        finish(repair, &f);
+}
+
+/* Records what the job has made, once it is known to lie where it should. */
+static int record_one(struct repair *repair, const struct job_result *answer, struct failure *f) {
+        struct operation *operation = &repair->operation;
+        struct damage *damage = &repair->damages[repair->current];
+        struct pod *pod = operation->pod;
+        size_t from = pod->record->n_mounts;
+        uint64_t id;
+        int r;
+
+        r = recording_append(operation->pods, pod, repair->wanted, NULL, operation->job, answer, &id);
+        if (r < 0)
+                return r;
+        r = pods_sync(operation->pods);
+        if (r >= 0)
+                r = place_check_parent(operation->pods, pod->record, &pod->record->mounts[from], f);
+        if (r == 0)
+                r = recording_replace(operation->pods, pod, damage->row, from, operation->job_id);
+        if (r != 0) {
+                recording_truncate(pod, from);
+                return r;
+        }
+        damage->id = id;
+        damage_settle(damage, DAMAGE_REPAIRED, "It was made again from its record%s.",
+                      repair->wanted->mounts[0].kind == WANTED_FILESYSTEM ? ", as a new file system" : "");
+        return 0;
+}
+
+static void result(struct operation *operation, const struct job_result *answer) {
+        struct repair *repair = repair_of(operation);
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        bool undo;
+        int r = 0;
+
+        if (answer && answer->failure == FAILURE_NONE && !answer->lost) {
+                r = record_one(repair, answer, &f);
+                undo = r != 0;
+        } else {
+                undo = answer && answer->lost;
+                r = answer ? operation_failure(operation, answer, repair->wanted, &f) : -EINVAL;
+        }
+        if (r < 0)
+                (void) failure_from_errno(&f, r);
+        if (undo) {
+                made_done(&repair->made);
+                if (made_keep(operation, answer, &repair->made) < 0)
+                        log_error("A crash now would leave mounts in pod %s that no record names", operation->uuid);
+                operation_undo(operation, &f);
+                return;
+        }
+        if (r != 0) {
+                take_back(operation);
+                settle(&repair->damages[repair->current], r, &f);
+        }
+        go_on(repair);
+}
+
+static int undo_job(struct operation *operation, struct job **ret, struct failure *f) {
+        return made_undo_job(operation, &repair_of(operation)->made, ret, f);
+}
+
+static void undone(struct operation *operation, struct failure *cause) {
+        struct repair *repair = repair_of(operation);
+
+        settle(&repair->damages[repair->current], (int) cause->kind, cause);
+        go_on(repair);
+}
+
+/* What could not be detached shows as drift; its intent stays, so that the next start tries once more. */
+static void undo_failed(struct operation *operation, const char *reason) {
+        log_error("A mount of a failed repair stays in pod %s: %s", operation->uuid, reason);
+}
+
+static const struct operation_class class = {
+        .verb = OPERATION_REPAIR,
+        .validate = validate,
+        .plan = plan,
+        .intend = intend,
+        .take_back = take_back,
+        .result = result,
+        .undo_job = undo_job,
+        .undo_failed = undo_failed,
+        .undone = undone,
+        .release = release,
+};
+
+int operation_new_repair(struct pods *pods, const struct caller *caller, struct pod *pod,
+                         const struct repair_arguments *arguments, struct operation **ret, struct failure *f) {
+        const struct caller owner = {
+                .transport = caller->transport,
+                .uid = pod->record->owner,
+                .gid = pod->record->owner_group,
+                .pid = caller->pid,
+                .host_mount_namespace = true,
+                .host_user_namespace = true,
+                .host_root_directory = true,
+        };
+        _cleanup_(operation_freep) struct operation *operation = NULL;
+        struct repair *repair;
+        int r;
+
+        r = operation_new(&class, sizeof(struct repair), pods, caller->uid == pod->record->owner ? caller : &owner, pod,
+                          pod->record->uuid, NULL, &operation, f);
+        if (r != 0)
+                return r;
+        repair = repair_of(operation);
+        repair->dry_run = arguments->dry_run;
+        repair->container = arguments->container ? strdup(arguments->container) : NULL;
+        if (arguments->container && !repair->container)
+                return log_oom();
+        *ret = TAKE_PTR(operation);
+        return 0;
+}
+
+const struct damage *operation_damages(const struct operation *operation, size_t *ret_n) {
+        const struct repair *repair = (const struct repair *) operation;
+
+        if (operation->class != &class) {
+                *ret_n = 0;
+                return NULL;
+        }
+        *ret_n = repair->n_damages;
+        return repair->damages;
+}
