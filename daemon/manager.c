@@ -27,7 +27,6 @@ struct manager {
         struct settings settings;
         struct store *store;
         struct table *table;
-        char *pods_path; /* <runtime>/pods */
         struct tracker *tracker;
         struct sweep *sweep;
         struct executor_pool *executors;
@@ -133,13 +132,14 @@ static int open_store(struct manager *manager) {
 }
 
 static int watch_table(struct manager *manager) {
-        struct tracker_setup setup = {.changed = on_changes, .busy = is_busy, .userdata = manager};
+        struct tracker_setup setup = {
+                .runtime_path = manager->runtime->path,
+                .changed = on_changes,
+                .busy = is_busy,
+                .userdata = manager,
+        };
         int r;
 
-        manager->pods_path = path_join(manager->runtime->path, "pods");
-        if (!manager->pods_path)
-                return log_oom();
-        setup.pods_path = manager->pods_path;
         r = tracker_new(manager->event, manager->watch, manager->table, &setup, &manager->tracker);
         if (r < 0)
                 return r;
@@ -234,7 +234,6 @@ struct manager *manager_free(struct manager *manager) {
         manager->executors = executor_pool_free(manager->executors);
         manager->store = store_free(manager->store);
         manager->table = table_free(manager->table);
-        free(manager->pods_path);
         (void) sd_event_unref(manager->event);
         free(manager);
         return NULL;

@@ -7,8 +7,9 @@
  * attributes change, which no event tells: if it fires alone, the pods' mounts are looked at again at once; if it
  * fires among events, nobody can tell, and they are looked at again after a while, in proportion to the cost.
  *
- * With statmount alone, the poll is answered by a comparison of the lists of ids and a look at the pods' mounts;
- * everything else is read again after a while. With neither, the poll is answered by reading mountinfo.
+ * With statmount alone, the poll is answered by a comparison of the lists of ids and a look at the pods' mounts, those
+ * in staging/ included, which keep their ids when they are moved; everything else is read again after a while. With
+ * neither, the poll is answered by reading mountinfo.
  *
  * Whatever is put off is always done after the last change.
  *
@@ -41,9 +42,10 @@ struct tracker {
         struct following *following;
         struct tracker_setup setup;
 
-        sd_event_source *poll_source, *events_source; /* off while dirty, which loses nothing: both are levels then */
+        sd_event_source *poll_source, *events_source; /* off while dirty */
         sd_event_source *round_timer;                 /* armed while dirty */
         sd_event_source *later_timer;                 /* armed while `later` */
+        bool deaf;                                    /* the sources are off */
         bool dirty;                                   /* a change was told and not taken in since */
         bool polled;                                  /* the poll said so */
         bool lost;                                    /* everything has to be read */
@@ -148,7 +150,7 @@ static int take_events(struct tracker *tracker, bool all) {
         events = following_counters(tracker->following)->events != before;
         if (polled && events)
                 (void) put_off(tracker); /* logged; the next change tries again */
-        else if (polled && look_below(tracker, tracker->setup.pods_path) < 0)
+        else if (polled && look_below(tracker, tracker->setup.runtime_path) < 0)
                 return read_all(tracker);
         return r;
 }
@@ -160,9 +162,9 @@ static int take_list(struct tracker *tracker) {
         (void) watch_take(tracker->watch);
         tracker->polled = false;
         r = following_delta(tracker->following, &changes);
-        tell(tracker, &changes, r >= 0);
         if (r >= 0)
-                r = look_below(tracker, tracker->setup.pods_path);
+                r = following_look(tracker->following, tracker->setup.runtime_path, &changes);
+        tell(tracker, &changes, r >= 0); /* once for both: a list alone does not tell what was moved or changed */
         if (r < 0) {
                 tracker->lost = true;
                 return read_all(tracker);
@@ -215,6 +217,7 @@ static void listen_on(struct tracker *tracker, bool on) {
                 r = sd_event_source_set_enabled(tracker->events_source, how);
         if (r < 0)
                 (void) log_errno(LOG_ERR, r, "cannot turn the watch over the mount table %s", on ? "on" : "off");
+        tracker->deaf = !on;
 }
 
 /* No earlier than the pause and the delay since the change allow. */
@@ -233,6 +236,16 @@ static int schedule(struct tracker *tracker) {
         return arm_round(tracker);
 }
 
+/* Listens again. Putting mountinfo back into the loop polls it, which counts as the report of what has changed since the
+ * last one, and the loop drops that: what came while nobody listened has to be asked for. */
+static void listen_again(struct tracker *tracker) {
+        bool was_deaf = tracker->deaf;
+
+        listen_on(tracker, true);
+        if (was_deaf && is_told(tracker))
+                (void) schedule(tracker); /* logged; the next change tries again */
+}
+
 static int on_round(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
         struct tracker *tracker = userdata;
         uint64_t start = now_us();
@@ -248,7 +261,7 @@ static int on_round(sd_event_source *source _unused_, uint64_t usec _unused_, vo
         tracker->pause_until_us = pause_after(now_us() - start, PAUSE_FACTOR, PAUSE_MIN_US, PAUSE_MAX_US);
         if (r < 0)
                 return arm_round(tracker);
-        listen_on(tracker, true);
+        listen_again(tracker);
         return 0;
 }
 
@@ -268,9 +281,9 @@ static int on_later(sd_event_source *source _unused_, uint64_t usec _unused_, vo
         tracker->later = false;
         /* The events first: what is on record since they came would pass for missing. */
         if (watch_tracking(tracker->watch) == WATCH_FANOTIFY)
-                r = tracker_sync_below(tracker, tracker->setup.pods_path);
+                r = tracker_sync_below(tracker, tracker->setup.runtime_path);
         else
-                r = read_all(tracker);
+                r = tracker_rescan(tracker);
         if (table_generation(tracker->table) != generation)
                 note_lag(tracker, since);
         tracker->later_from_us = pause_after(now_us() - start, LATER_FACTOR, LATER_MIN_US, LATER_MAX_US);
@@ -330,9 +343,11 @@ struct tracker *tracker_free(struct tracker *tracker) {
 static int done(struct tracker *tracker, int r) {
         if (r < 0)
                 tracker->dirty = true;
-        listen_on(tracker, !tracker->dirty);
-        if (!tracker->dirty)
+        if (!tracker->dirty) {
+                listen_again(tracker);
                 return 0;
+        }
+        listen_on(tracker, false);
         tracker->dirty_since_us = now_us();
         (void) arm_round(tracker); /* logged; the next call tries again */
         return r < 0 ? r : 0;

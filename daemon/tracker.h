@@ -17,7 +17,9 @@
 struct tracker;
 
 struct tracker_setup {
-        const char *pods_path; /* where the mounts lie whose attributes matter; outlives it */
+        /* Where the mounts lie whose attributes matter, and those that may be moved before they are a pod's: the runtime
+         * directory, with pods/ and staging/. Outlives it. */
+        const char *runtime_path;
         /* What changed, and that a round was done which tracker_is_current() promised. Unless `settled`, more is known to
          * have happened before now: what was made since may be missing from the table still. */
         void (*changed)(const struct changes *changes, bool settled, void *userdata);

@@ -151,6 +151,20 @@ def burst(daemon):
     daemon.ok('gc', pod)
 
 
+@case('a pod that takes long to build is no drift when it is there')
+def long_building(daemon):
+    spec = specs.oci(mounts=[specs.mount(f'/mnt/{i}') for i in range(500)])
+    watch = Watch(daemon)
+    for _ in range(6):
+        pod = daemon.create(spec)
+        time.sleep(0.2)
+        equal(daemon.state(pod), 'ready', 'state')
+        daemon.ok('gc', pod)
+    watch.stop()
+    equal([record for record in watch.read() if record['Signal'] == 'DriftDetected'], [], 'drift')
+    equal('departs from its record' in daemon.log(), False, 'the log tells of drift')
+
+
 if __name__ == '__main__':
     host.prepare()
     tap.run(Daemon)
