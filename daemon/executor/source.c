@@ -232,7 +232,7 @@ static int is_attached(struct run *run, int fd) {
         if (r < 0)
                 return log_errno(LOG_ERR, r, "look at a source");
         return submounts_find(
-                features->unique_id ? identity.key : 0, (uint32_t) identity.key, "/", features->statmount);
+                features->unique_id ? identity.key : 0, (uint32_t) identity.key, 0, "/", features->statmount);
 }
 
 int source_clone(struct run *run, size_t i, int *ret_mount, bool *ret_recursive) {

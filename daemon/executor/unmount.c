@@ -82,7 +82,8 @@ static int elsewhere(struct run *run, const struct step *step, bool something_th
         int r = pods_path(run, &below);
 
         if (r == 0)
-                r = submounts_find(step->id, step->mount_id, below, run->executor->features.statmount);
+                r = submounts_find(
+                        step->id, step->mount_id, step->device, below, run->executor->features.statmount);
         if (r <= 0)
                 return r;
         if (something_there)
@@ -141,6 +142,9 @@ static int unmount_at(struct run *run, const struct step *step, const char *name
                 return elsewhere(run, step, false);
         if (r < 0)
                 return run_fail(run, FAILURE_MOUNT_FAILED, -r, "looking at %s/%s failed", run->job->uuid, step->target);
+        /* Two mounts have one recycled id one after the other: what was to go is gone. */
+        if (!unique && identity.key == step->mount_id && step->device != 0 && step->device != identity.device)
+                return 0;
         if (identity.key != (unique ? step->id : step->mount_id) || !identity.mount_root)
                 return elsewhere(run, step, identity.mount_root);
         r = detach_name(name, lazy);

@@ -132,6 +132,7 @@ int submounts_read(int fd, bool statmount, struct submounts *ret) {
 struct search {
         uint64_t id;
         uint32_t mount_id;
+        uint64_t device;
         const char *below;
         bool found;
 };
@@ -140,9 +141,11 @@ struct search {
 static bool is_successor(const struct search *search, const char *point) {
         struct identity recycled, unique;
 
-        return search->id != 0 && identity_read(AT_FDCWD, point, false, &recycled) == 0 &&
-               recycled.key == search->mount_id && identity_read(AT_FDCWD, point, true, &unique) == 0 &&
-               unique.key != search->id;
+        if (identity_read(AT_FDCWD, point, false, &recycled) < 0 || recycled.key != search->mount_id)
+                return false;
+        if (search->id != 0)
+                return identity_read(AT_FDCWD, point, true, &unique) == 0 && unique.key != search->id;
+        return search->device != 0 && search->device != recycled.device;
 }
 
 static int search_line(const struct mountinfo_line *line, void *userdata) {
@@ -154,8 +157,8 @@ static int search_line(const struct mountinfo_line *line, void *userdata) {
         return 0;
 }
 
-int submounts_find(uint64_t id, uint32_t mount_id, const char *below, bool statmount) {
-        struct search search = {.id = id, .mount_id = mount_id, .below = below};
+int submounts_find(uint64_t id, uint32_t mount_id, uint64_t device, const char *below, bool statmount) {
+        struct search search = {.id = id, .mount_id = mount_id, .device = device, .below = below};
         int r;
 
         if (id != 0 && statmount) {

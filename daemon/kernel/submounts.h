@@ -22,9 +22,9 @@ struct submounts {
 int submounts_read(int fd, bool statmount, struct submounts *ret);
 
 /* Whether the mount exists in this namespace. Without statmount(2) it is looked for by the recycled id, and only at
- * `below` or under it: elsewhere that id is somebody else's by now; `id`, unless 0, tells a later mount with the same
- * recycled id from it. 1, 0, or a negative errno. */
-int submounts_find(uint64_t id, uint32_t mount_id, const char *below, bool statmount);
+ * `below` or under it: elsewhere that id is somebody else's by now; `id`, else `device` (st_dev of its root), unless 0,
+ * tells a later mount with the same recycled id from it. 1, 0, or a negative errno. */
+int submounts_find(uint64_t id, uint32_t mount_id, uint64_t device, const char *below, bool statmount);
 
 /* The unique ids of the mounts below the one with the unique id `id`, at any depth, into `ids`. How many, `n` if there
  * may be more, or a negative errno, not logged: -ENOSYS where the kernel has no listmount(2). */

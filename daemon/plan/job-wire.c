@@ -38,7 +38,7 @@ enum step_field {
         FIELD_ATTRIBUTES = 1 << 7, /* attr_set, attr_clear, the same below, propagation */
         FIELD_SIZE = 1 << 8,
         FIELD_CREATE = 1 << 9, /* create, cover_step, cover_id */
-        FIELD_ID = 1 << 10,    /* id, mount_id */
+        FIELD_ID = 1 << 10,    /* id, mount_id, device */
         FIELD_MADE = 1 << 11,  /* made, made_file */
         FIELDS_PLACED = FIELD_CONTAINER | FIELD_TARGET | FIELD_SOURCE | FIELD_ATTRIBUTES | FIELD_CREATE,
         FLAGS_PLACED = STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_STACK,
@@ -115,7 +115,7 @@ static bool others_are_empty(const struct step *step, uint32_t fields) {
                (!(not & FIELD_SIZE) || step->size == 0) &&
                (!(not & FIELD_CREATE) || (step->create == STEP_CREATE_NEVER && step->cover_step == STEP_NO_COVER &&
                                           step->cover_id == 0)) &&
-               (!(not & FIELD_ID) || (step->id == 0 && step->mount_id == 0)) &&
+               (!(not & FIELD_ID) || (step->id == 0 && step->mount_id == 0 && step->device == 0)) &&
                (!(not & FIELD_MADE) || (step->made == 0 && !step->made_file));
 }
 
@@ -211,6 +211,7 @@ static void put_step(struct wire_writer *writer, const struct step *step) {
         if (fields & FIELD_ID) {
                 wire_put_u64(writer, step->id);
                 wire_put_u32(writer, step->mount_id);
+                wire_put_u64(writer, step->device);
         }
         if (fields & FIELD_MADE) {
                 wire_put_u32(writer, step->made);
@@ -358,6 +359,7 @@ static void take_step(struct wire_reader *reader, struct job *job) {
         if (fields & FIELD_ID) {
                 step->id = wire_take_u64(reader);
                 step->mount_id = wire_take_u32(reader);
+                step->device = wire_take_u64(reader);
         }
         if (fields & FIELD_MADE) {
                 step->made = wire_take_u32(reader);

@@ -39,6 +39,7 @@ int plan_mount(const struct plan_pod *pod, const struct wanted *wanted, const st
 struct plan_doomed {
         uint64_t id;
         uint32_t mount_id;
+        uint64_t device;  /* st_dev of its root, which has to be this; 0: any */
         const char *path; /* physical, relative to pods/<uuid>; "" is the pod's own tmpfs */
         uint32_t made;
         bool made_file;

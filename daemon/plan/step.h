@@ -100,7 +100,8 @@ struct step {
         uint32_t cover_step; /* the step of this job whose mount the target must lie on to be created, or none… */
         uint64_t cover_id;   /* …and then the id of a mount that was there before; 0: none */
         uint64_t id;       /* STEP_UNMOUNT, STEP_DETACH: the unique id (0 where the kernel has none)… */
-        uint32_t mount_id; /* …and the recycled one */
+        uint32_t mount_id; /* …and the recycled one… */
+        uint64_t device;   /* …and, to tell another mount with that from it, st_dev of its root; 0: not known */
         uint32_t made;     /* STEP_UNMOUNT: how many trailing components of the target podmount had created… */
         bool made_file;    /* …the last of them an empty file: removed if still empty */
 };

@@ -14,6 +14,7 @@ static int add_doomed(struct job *job, const struct plan_doomed *doomed, enum st
                 return log_oom();
         step->id = doomed->id;
         step->mount_id = doomed->mount_id;
+        step->device = doomed->device;
         step->made = doomed->made;
         step->made_file = doomed->made_file;
         step->target = strdup(doomed->path);

@@ -59,6 +59,7 @@ int doom_append(struct plan_doomed **list, size_t *n, const struct entry *entry,
         *doomed = (struct plan_doomed) {
                 .id = mount && unique_id(mount) ? unique_id(mount) : entry->unique_id,
                 .mount_id = entry->id,
+                .device = mount && !mount->nested ? mount->device : 0, /* of nested ones, the table's is on record */
                 .path = path,
                 .made = mount ? mount->made : 0,
                 .made_file = mount ? mount->made_file : false,
@@ -97,8 +98,10 @@ int doom_pod(const struct pods *pods, const char *uuid, const struct record_pod 
                 if (r < 0)
                         return r;
                 /* All that hangs here goes, also a foreign mount that took the place and the recycled id of one of ours. */
-                if (n > before)
+                if (n > before) {
                         list[n - 1].id = entry->unique_id;
+                        list[n - 1].device = 0;
+                }
                 /* Mount points on the pod's own file systems go with these. */
                 if (n > before && list[n - 1].made > 0 && !lies_on_root_of_caller(entry, records))
                         list[n - 1].made = 0;

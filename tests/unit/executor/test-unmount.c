@@ -31,6 +31,7 @@ static struct step *add_unmount(struct job *job, const struct step_result *made,
         step->target = strdup(path);
         step->id = made->id;
         step->mount_id = made->mount_id;
+        step->device = made->device;
         step->made = made->made;
         step->made_file = made->made_file;
         return step;
@@ -105,6 +106,26 @@ END_TEST
 START_TEST(test_gone_mountinfo) {
         if (begin("statmount"))
                 gone_is_success();
+}
+END_TEST
+
+/* A kernel without unique ids has given the recycled one to another mount: that one is not ours to take. */
+START_TEST(test_recycled) {
+        _cleanup_job_result_ struct job_result other = {}, same = {};
+        struct step_result made;
+
+        if (!begin("unique-id,statmount"))
+                return;
+        made = bound.steps[0];
+        ck_assert_uint_eq(made.id, 0);
+        made.device++;
+        other = unmount_one(&made, "main/rootfs/data", false);
+        ck_assert_done(other);
+        ck_assert_uint_eq(namespace_count(ROOTFS "/data "), 1);
+        made.device--;
+        same = unmount_one(&made, "main/rootfs/data", false);
+        ck_assert_done(same);
+        ck_assert_uint_eq(namespace_count(ROOTFS "/data "), 0);
 }
 END_TEST
 
@@ -229,4 +250,4 @@ START_TEST(test_copies) {
 END_TEST
 
 UNIT_MAIN("unmount", test_collect, test_collect_lazily, test_collect_old_kernel, test_gone, test_gone_mountinfo,
-        test_busy, test_covered, test_renamed, test_not_empty, test_remove_pod, test_copies)
+        test_recycled, test_busy, test_covered, test_renamed, test_not_empty, test_remove_pod, test_copies)

@@ -104,6 +104,7 @@ static struct job *example(void) {
         step->flags = STEP_LAZY_BELOW;
         step->id = UINT64_MAX;
         step->mount_id = 77;
+        step->device = UINT64_MAX - 1;
         step->made = 2;
         step->made_file = true;
         step = add(job, STEP_DETACH, NULL, "");

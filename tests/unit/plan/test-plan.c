@@ -372,7 +372,7 @@ START_TEST(test_mount_stacked_and_unknown) {
 END_TEST
 
 static const struct plan_doomed doomed[] = {
-        {.id = 5, .mount_id = 15, .path = "main/rootfs/a b", .made = 2, .made_file = true},
+        {.id = 5, .mount_id = 15, .device = 25, .path = "main/rootfs/a b", .made = 2, .made_file = true},
         {.id = 4, .mount_id = 14, .path = "main/rootfs"},
         {.id = 3, .mount_id = 13, .path = ""},
 };
@@ -388,6 +388,7 @@ START_TEST(test_unmount) {
                 ck_assert_str_eq(job->steps[0].target, "main/rootfs/a b");
                 ck_assert_uint_eq(job->steps[0].id, 5);
                 ck_assert_uint_eq(job->steps[0].mount_id, 15);
+                ck_assert_uint_eq(job->steps[0].device, 25);
                 ck_assert_uint_eq(job->steps[0].made, 2);
                 ck_assert(job->steps[0].made_file && !job->steps[1].made_file);
         }
