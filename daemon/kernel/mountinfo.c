@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Reads mountinfo with libmount, which knows the file's escapes, its optional fields and its oddities (an empty
- * source, "//deleted"), and hands each line on as plain strings.
+ * Reads mountinfo with libmount, which knows the file's escapes and its optional fields, and hands each line on as
+ * plain strings. The lines pass a gate first, since libmount (2.38) gets three things wrong:
+ *
+ * - it guesses the format of the whole file from the first line;
+ * - it replaces the source "/dev/root" by what it finds for it in sysfs or on the kernel's command line;
+ * - it takes lines for good that no kernel writes: a number that no int holds becomes another, a mount point may be
+ *   relative, and the second word of a source passes for the options.
+ *
+ * So a line that is not as proc_pid_mountinfo(5) says is left out here, and the source gets one more character at its
+ * end, which is taken off again afterwards.
  *
  * The kernel writes the file page by page, so a reading is not one instant: who reads polls before it reads, and reads
  * again when the poll says so (kernel/watch.h).
@@ -10,7 +18,10 @@
 
 #include <fcntl.h>
 #include <libmount.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "kernel/mountinfo.h"
 #include "util/log.h"
@@ -33,31 +44,98 @@ static int skip_bad_line(struct libmnt_table *table, const char *name, int line)
         return 1;
 }
 
-/*
- * libmount guesses the format of the whole file from its first line, and mountinfo is what starts with two numbers.
- * So whatever comes before the first line that does is dropped here, lest the rest be read as an fstab.
- */
-static int skip_bad_head(FILE *file, size_t *skipped) {
+enum { MARK = '/' }; /* behind a source */
+
+/* One field and the space behind it; false at the line's end. An empty field is one. */
+static bool take_field(const char **position, const char **ret, size_t *ret_size) {
+        size_t size = strcspn(*position, " ");
+
+        if ((*position)[size] != ' ')
+                return false;
+        *ret = *position;
+        *ret_size = size;
+        *position += size + 1;
+        return true;
+}
+
+/* A decimal number that an int holds, and the character behind it. */
+static bool take_number(const char **position, char end) {
+        char *after = NULL;
+        unsigned long value;
+
+        if (**position < '0' || **position > '9')
+                return false;
+        errno = 0;
+        value = strtoul(*position, &after, 10);
+        if (errno != 0 || value > INT_MAX || *after != end)
+                return false;
+        *position = after + 1;
+        return true;
+}
+
+/* Where the source ends. False for a line that no kernel writes. */
+static bool check_line(const char *line, size_t *ret_source_end) {
+        const char *position = line, *field;
+        size_t size;
+
+        if (!take_number(&position, ' ') || !take_number(&position, ' ') || !take_number(&position, ':') ||
+                !take_number(&position, ' '))
+                return false;
+        if (!take_field(&position, &field, &size) || size == 0) /* root: not always a path (nsfs) */
+                return false;
+        if (!take_field(&position, &field, &size) || *field != '/')
+                return false;
+        if (!take_field(&position, &field, &size) || size == 0) /* the mount's options */
+                return false;
+        do
+                if (!take_field(&position, &field, &size)) /* optional fields */
+                        return false;
+        while (size != 1 || *field != '-');
+        if (!take_field(&position, &field, &size) || size == 0) /* type */
+                return false;
+        if (!take_field(&position, &field, &size))
+                return false;
+        *ret_source_end = (size_t) (field - line) + size;
+        return *position != '\0' && !strchr(position, ' '); /* the file system's options */
+}
+
+/* Copies the good lines, marked, to `to`. */
+static int pass_lines(FILE *from, FILE *to, size_t *skipped) {
         _cleanup_free_ char *line = NULL;
-        size_t size = 0;
+        size_t room = 0, number = 0;
 
         for (;;) {
-                off_t start = ftello(file);
-                unsigned id, parent;
+                size_t source_end;
+                ssize_t n;
 
-                if (start < 0)
-                        return log_errno(LOG_ERR, errno, "tell the position in mountinfo");
                 errno = 0;
-                if (getline(&line, &size, file) < 0)
-                        return ferror(file) || errno == ENOMEM ? log_errno(LOG_ERR, errno, "read mountinfo") : 0;
-                if (sscanf(line, "%u %u", &id, &parent) == 2)
-                        return fseeko(file, start, SEEK_SET) < 0 ? log_errno(LOG_ERR, errno, "seek in mountinfo") : 1;
-                if (line[0] != '\n') {
-                        log_warning("mountinfo starts with a line that cannot be parsed; it is left out of the mount "
-                                    "table.");
+                n = getline(&line, &room, from);
+                if (n < 0)
+                        return ferror(from) || errno == ENOMEM ? log_errno(LOG_ERR, errno, "read mountinfo") : 0;
+                number++;
+                if (n > 0 && line[n - 1] == '\n')
+                        line[--n] = '\0';
+                if (n == 0)
+                        continue;
+                if (strlen(line) != (size_t) n || !check_line(line, &source_end)) {
+                        log_warning("mountinfo: line %zu cannot be parsed; it is left out of the mount table.", number);
                         (*skipped)++;
+                        continue;
                 }
+                if (fprintf(to, "%.*s%c%s\n", (int) source_end, line, MARK, line + source_end) < 0)
+                        return log_errno(LOG_ERR, errno, "copy mountinfo");
         }
+}
+
+/* The text without its mark; what libmount has unescaped is its own to keep, so that a copy is made. */
+static int unmark(const char *text, char **ret) {
+        size_t size = text ? strlen(text) : 0;
+        char *copy = strndup(text ?: "", size > 0 ? size - 1 : 0);
+
+        if (!copy)
+                return log_oom();
+        *ret = copy;
+        return 0;
 }
 
 static int hand_on(struct libmnt_table *table, mountinfo_fn fn, void *userdata) {
@@ -67,34 +145,53 @@ static int hand_on(struct libmnt_table *table, mountinfo_fn fn, void *userdata) 
         if (!iter)
                 return log_oom();
         while (mnt_table_next_fs(table, iter, &fs) == 0) {
-                const struct mountinfo_line line = {
+                _cleanup_free_ char *source = NULL;
+                struct mountinfo_line line = {
                         .id = (uint32_t) mnt_fs_get_id(fs),
                         .parent_id = (uint32_t) mnt_fs_get_parent_id(fs),
                         .device = mnt_fs_get_devno(fs),
                         .root = mnt_fs_get_root(fs),
                         .point = mnt_fs_get_target(fs),
                         .type = mnt_fs_get_fstype(fs),
-                        .source = mnt_fs_get_source(fs),
                         .options_mount = mnt_fs_get_vfs_options(fs),
                         .options_super = mnt_fs_get_fs_options(fs),
                         .optional = mnt_fs_get_optional_fields(fs),
                 };
-                int r = fn(&line, userdata);
+                int r = unmark(mnt_fs_get_source(fs), &source);
 
+                if (r < 0)
+                        return r;
+                line.source = source;
+                r = fn(&line, userdata);
                 if (r < 0)
                         return r;
         }
         return 0;
 }
 
-int mountinfo_read(int fd, mountinfo_fn fn, void *userdata, size_t *ret_skipped) {
+static int parse(char *text, size_t size, size_t *skipped, mountinfo_fn fn, void *userdata) {
         _cleanup_(table_unrefp) struct libmnt_table *table = NULL;
         _cleanup_fclose_ FILE *file = NULL;
-        _cleanup_close_ int copy = -1;
-        size_t skipped = 0;
         int r;
 
-        copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (size == 0)
+                return 0;
+        file = fmemopen(text, size, "r");
+        if (!file)
+                return log_errno(LOG_ERR, errno, "open a copy of mountinfo");
+        table = mnt_new_table();
+        if (!table)
+                return log_oom();
+        mnt_table_set_userdata(table, skipped);
+        mnt_table_set_parser_errcb(table, skip_bad_line);
+        r = mnt_table_parse_stream(table, file, "mountinfo");
+        return r < 0 ? log_errno(LOG_ERR, r, "parse mountinfo") : hand_on(table, fn, userdata);
+}
+
+static int open_text(int fd, FILE **ret) {
+        _cleanup_close_ int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        FILE *file;
+
         if (copy < 0)
                 return log_errno(LOG_ERR, errno, "duplicate the fd of mountinfo");
         if (lseek(copy, 0, SEEK_SET) < 0) /* the duplicate shares the offset of the last reading */
@@ -103,24 +200,29 @@ int mountinfo_read(int fd, mountinfo_fn fn, void *userdata, size_t *ret_skipped)
         if (!file)
                 return log_errno(LOG_ERR, errno, "open mountinfo as a stream");
         (void) TAKE_FD(copy); /* the stream's now */
+        *ret = file;
+        return 0;
+}
 
-        table = mnt_new_table();
-        if (!table)
-                return log_oom();
-        mnt_table_set_userdata(table, &skipped);
-        mnt_table_set_parser_errcb(table, skip_bad_line);
+int mountinfo_read(int fd, mountinfo_fn fn, void *userdata, size_t *ret_skipped) {
+        _cleanup_free_ char *text = NULL; /* freed last: the stream writes to it until it is closed */
+        _cleanup_fclose_ FILE *file = NULL, *marked = NULL;
+        size_t size = 0, skipped = 0;
+        int r = open_text(fd, &file);
 
-        r = skip_bad_head(file, &skipped);
         if (r < 0)
                 return r;
-        if (r > 0) {
-                r = mnt_table_parse_stream(table, file, "mountinfo");
-                if (r < 0)
-                        return log_errno(LOG_ERR, r, "parse mountinfo");
-                r = hand_on(table, fn, userdata);
-                if (r < 0)
-                        return r;
-        }
+        marked = open_memstream(&text, &size);
+        if (!marked)
+                return log_oom();
+        r = pass_lines(file, marked, &skipped);
+        if (r < 0)
+                return r;
+        if (fflush(marked) != 0) /* `text` and `size` are there after it */
+                return log_errno(LOG_ERR, errno, "copy mountinfo");
+        r = parse(text, size, &skipped, fn, userdata);
+        if (r < 0)
+                return r;
         if (ret_skipped)
                 *ret_skipped = skipped;
         return 0;

@@ -127,6 +127,140 @@ START_TEST(test_bad_first_line) {
 }
 END_TEST
 
+/* Escapes, and names that look as if something had been appended to them. */
+START_TEST(test_names) {
+        _cleanup_(kept_done) struct kept kept = {};
+        size_t skipped = 7;
+
+        read_text("2 1 0:2 /a\\040b//deleted /mnt/x//deleted rw - tmpfs t rw\n"
+                  "3 1 0:3 / /mnt/gone\\040(deleted) rw - tmpfs a\\040source\\040(deleted) rw\n"
+                  "4 1 0:3 / /mnt/(deleted) rw - tmpfs \\043hash\\011tab\\012line\\134back rw\n"
+                  "5 1 0:3 / /mnt/\\040 rw - ext4 /dev/root rw\n"
+                  "6 1 0:4 net:[4026531840] /run/netns/a rw shared:7 - nsfs nsfs rw\n"
+                  "7 1 0:5 / /mnt/l rw - ext4 LABEL=a\\040b rw\n"
+                  "8 1 0:5 / /mnt/s/ rw - nfs4 host:/ rw,addr=::1\n",
+                &kept, &skipped);
+        ck_assert_uint_eq(skipped, 0);
+        ck_assert_uint_eq(kept.n, 7);
+        ck_assert_str_eq(kept.root[0], "/a b//deleted");
+        ck_assert_str_eq(kept.point[0], "/mnt/x//deleted");
+        ck_assert_str_eq(kept.point[1], "/mnt/gone (deleted)");
+        ck_assert_str_eq(kept.source[1], "a source (deleted)");
+        ck_assert_str_eq(kept.point[2], "/mnt/(deleted)");
+        ck_assert_str_eq(kept.source[2], "#hash\ttab\nline\\back");
+        ck_assert_str_eq(kept.point[3], "/mnt/ ");
+        ck_assert_str_eq(kept.source[3], "/dev/root");
+        ck_assert_str_eq(kept.root[4], "net:[4026531840]");
+        ck_assert_str_eq(kept.source[5], "LABEL=a b");
+        ck_assert_str_eq(kept.point[6], "/mnt/s/");
+        ck_assert_str_eq(kept.source[6], "host:/");
+}
+END_TEST
+
+/* libmount would look for the device by its number. */
+START_TEST(test_dev_root) {
+        _cleanup_(kept_done) struct kept kept = {};
+        _cleanup_free_ char *text = NULL;
+        struct stat st;
+
+        ck_assert_int_eq(stat("/", &st), 0);
+        ck_assert_int_gt(asprintf(&text, "2 1 %u:%u / / rw - ext4 /dev/root rw\n", major(st.st_dev), minor(st.st_dev)), 0);
+        read_text(text, &kept, NULL);
+        ck_assert_uint_eq(kept.n, 1);
+        ck_assert_str_eq(kept.source[0], "/dev/root");
+}
+END_TEST
+
+/* None, one, five optional fields, and those that nobody knows yet. */
+START_TEST(test_optional) {
+        _cleanup_(kept_done) struct kept kept = {};
+        size_t skipped = 7;
+
+        read_text("2 1 0:2 / /a rw - tmpfs t rw\n"
+                  "3 1 0:2 / /b rw shared:1 - tmpfs t rw\n"
+                  "4 1 0:2 / /c rw shared:1 master:2 propagate_from:3 unbindable future - tmpfs t rw\n"
+                  "5 1 0:2 / /d rw -x y-:4 -- - tmpfs t rw\n",
+                &kept, &skipped);
+        ck_assert_uint_eq(skipped, 0);
+        ck_assert_uint_eq(kept.n, 4);
+        ck_assert_ptr_null(kept.optional[0]);
+        ck_assert_str_eq(kept.optional[1], "shared:1");
+        ck_assert_str_eq(kept.optional[2], "shared:1 master:2 propagate_from:3 unbindable future");
+        ck_assert_str_eq(kept.optional[3], "-x y-:4 --");
+        for (size_t i = 0; i < kept.n; i++) {
+                ck_assert_str_eq(kept.type[i], "tmpfs");
+                ck_assert_str_eq(kept.source[i], "t");
+                ck_assert_str_eq(kept.options_super[i], "rw");
+        }
+}
+END_TEST
+
+/* An overlay of 500 layers, its options far longer than a page. */
+START_TEST(test_long_line) {
+        _cleanup_(kept_done) struct kept kept = {};
+        _cleanup_free_ char *text = NULL;
+        _cleanup_fclose_ FILE *file = NULL;
+        size_t size, skipped = 7;
+
+        file = open_memstream(&text, &size);
+        fprintf(file, "2 1 0:2 / /before rw - tmpfs t rw\n3 1 0:3 / /merged rw - overlay overlay rw");
+        for (unsigned i = 0; i < 500; i++)
+                fprintf(file, "%s/var/lib/containers/storage/overlay/l/%026u", i == 0 ? ",lowerdir=" : ":", i);
+        fprintf(file, ",upperdir=/u\\040p,workdir=/w\n4 1 0:2 / /after rw - tmpfs t rw\n");
+        ck_assert_int_eq(fflush(file), 0);
+        ck_assert_uint_gt(size, 4 * 4096);
+        read_text(text, &kept, &skipped);
+        ck_assert_uint_eq(skipped, 0);
+        ck_assert_uint_eq(kept.n, 3);
+        ck_assert_str_eq(kept.point[1], "/merged");
+        ck_assert_uint_gt(strlen(kept.options_super[1]), 500 * 60);
+        ck_assert_ptr_nonnull(strstr(kept.options_super[1], "/00000000000000000000000499,upperdir="));
+        ck_assert_str_eq(kept.point[2], "/after");
+}
+END_TEST
+
+/* Each of these, as the first, a middle, the last and the unfinished last line: it alone is left out. */
+START_TEST(test_bad_anywhere) {
+        static const char *const bad[] = {
+                "garbage",
+                "9",
+                "9 1",
+                "9 1 0:1",
+                "9 1 01 / /bad rw - tmpfs t rw",
+                "9x 1 0:1 / /bad rw - tmpfs t rw",
+                "9 -1 0:1 / /bad rw - tmpfs t rw",
+                "99999999999 1 0:1 / /bad rw - tmpfs t rw",
+                "9 1 0:1 / bad rw - tmpfs t rw",
+                "9 1 0:1 / /bad",
+                "9 1 0:1 / /bad rw",
+                "9 1 0:1 / /bad rw shared:1",
+                "9 1 0:1 / /bad rw shared:1 -",
+                "9 1 0:1 / /bad rw - tmpfs",
+                "9 1 0:1 / /bad rw - tmpfs t",
+                "9 1 0:1 / /bad rw - tmpfs t ",
+                "9 1 0:1 / /bad rw - tmpfs a source rw",
+                "/dev/sda1 / ext4 rw 0 0",
+                "# 9 1 0:1 / /bad rw - tmpfs t rw",
+        };
+        static const char good[] = "3 1 0:3 / /good rw - tmpfs t rw\n";
+
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                for (unsigned place = 0; place < 4; place++) {
+                        _cleanup_(kept_done) struct kept kept = {};
+                        _cleanup_free_ char *text = NULL;
+                        size_t skipped = 0;
+
+                        ck_assert_int_gt(asprintf(&text, "%s%s%s%s%s", place > 0 ? good : "", place > 1 ? good : "",
+                                                 bad[i], place < 3 ? "\n" : "", place < 2 ? good : ""), 0);
+                        read_text(text, &kept, &skipped);
+                        ck_assert_msg(skipped == 1 && kept.n == (place == 1 ? 2 : place == 0 ? 1 : 2),
+                                "\"%s\" at place %u: %zu lines, %zu left out", bad[i], place, kept.n, skipped);
+                        for (size_t k = 0; k < kept.n; k++)
+                                ck_assert_str_eq(kept.point[k], "/good");
+                }
+}
+END_TEST
+
 START_TEST(test_odd_texts) {
         _cleanup_(kept_done) struct kept kept = {};
         size_t skipped = 3;
@@ -192,4 +326,5 @@ START_TEST(test_real) {
 }
 END_TEST
 
-UNIT_MAIN("mountinfo", test_fields, test_bad_lines, test_bad_first_line, test_odd_texts, test_callback_ends, test_real)
+UNIT_MAIN("mountinfo", test_fields, test_names, test_dev_root, test_optional, test_long_line, test_bad_anywhere, test_bad_lines, test_bad_first_line,
+        test_odd_texts, test_callback_ends, test_real)
