@@ -228,6 +228,42 @@ START_TEST(test_cover) {
 }
 END_TEST
 
+static struct entry *peer(struct entry *entry, uint64_t group, dev_t device) {
+        entry->propagation = ENTRY_SHARED;
+        entry->peer_group = group;
+        entry->device = device;
+        return entry;
+}
+
+/* Where a mount went, what hides it from above, whose copy it is, and that its source has no name any more. */
+START_TEST(test_words) {
+        struct record_mount mounts[] = {record(2, "", ""), record(3, "main", "/"), record(4, "main", "/data/a"),
+                record(5, "main", "/moved"), record(6, "main", "/old")};
+        _cleanup_(table_freep) struct table *table = table_new();
+        _cleanup_(judged_done) struct judged judged = {};
+        struct entry *old = made_entry(6, 3, DIRECTORY "/main/rootfs/old");
+
+        free(old->root);
+        old->root = strdup("/srv/old//deleted");
+        old->superblock_readonly = true;
+        made_fill(table, MADE_TREE, peer(MADE_ROOT, 70, 1003), made_entry(4, 3, DIRECTORY "/main/rootfs/data/a"),
+                made_entry(5, 1, "/elsewhere"), old, made_entry(7, 3, DIRECTORY "/main/rootfs/data"),
+                peer(made_entry(8, 3, DIRECTORY "/main/rootfs/x"), 71, 2000), peer(made_entry(9, 1, "/copy/x"), 71, 2000));
+        judge(mounts, ELEMENTSOF(mounts), table, DIRECTORY, &judged);
+        ck_assert_uint_eq(judged.n, 5);
+        check(&judged.drifts[0], DRIFT_CHANGED, 4, "main", "/data/a");
+        ck_assert_str_eq(judged.drifts[0].detail, "covered by mount 7 (tmpfs) at " DIRECTORY "/main/rootfs/data above it");
+        check(&judged.drifts[1], DRIFT_MISSING, 5, "main", "/moved");
+        check(&judged.drifts[2], DRIFT_CHANGED, 6, "main", "/old");
+        ck_assert_str_eq(judged.drifts[2].detail,
+                "its file system rw -> ro; its source was deleted and lives on in this mount alone");
+        check(&judged.drifts[3], DRIFT_EXTRA, 7, "main", "/data");
+        ck_assert_str_eq(judged.drifts[3].detail, "foreign mount of tmpfs, source none");
+        check(&judged.drifts[4], DRIFT_EXTRA, 8, "main", "/x");
+        ck_assert_str_eq(judged.drifts[4].detail, "propagated from mount 9 (tmpfs) at /copy/x");
+}
+END_TEST
+
 START_TEST(test_deferred) {
         struct record_mount mounts[] = {record(2, "", ""), record(3, "main", "/"), record(0, "main", "/proc")};
         _cleanup_(table_freep) struct table *table = table_new();
@@ -335,4 +371,4 @@ START_TEST(test_real) {
 END_TEST
 
 UNIT_MAIN("drift", test_none, test_missing, test_recycled, test_inherited, test_extra, test_attributes, test_propagation,
-        test_cover, test_deferred, test_no_tree, test_own_devices, test_real)
+        test_cover, test_words, test_deferred, test_no_tree, test_own_devices, test_real)
