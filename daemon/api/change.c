@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* CreatePod, Plan, Bind, Mount, Unmount: from arguments to operations, and from their results to replies. */
+/* CreatePod, Plan, Bind, Mount, Unmount, AddContainer, RemoveContainer: from arguments to operations, and from their results to replies. */
 
 #include <string.h>
 
@@ -139,6 +139,27 @@ int prepare_unmount(struct request *request, struct failure *f) {
         if (!unmount.target && unmount.mount_id == 0)
                 return failure_set(f, FAILURE_INVALID_ARGS, "Neither a target nor the option \"mount-id\" says what to unmount");
         r = operation_new_unmount(request->api->pods, &request->peer->caller, request->pod, &unmount, &operation, f);
+        return r != 0 ? r : add(request, operation);
+}
+
+int prepare_add_container(struct request *request, struct failure *f) {
+        const struct arguments *arguments = &request->arguments;
+        const struct operation_fds fds = fds_of(request);
+        const struct container_arguments container = {
+                .name = arguments->container, .spec = arguments->text, .spec_size = strlen(arguments->text)};
+        struct operation *operation;
+        int r = operation_new_add_container(request->api->pods, &request->peer->caller, request->pod, &container, &fds, &operation, f);
+
+        return r != 0 ? r : add(request, operation);
+}
+
+int prepare_remove_container(struct request *request, struct failure *f) {
+        const struct arguments *arguments = &request->arguments;
+        const struct container_arguments container = {
+                .name = arguments->container, .lazy = arguments->lazy, .missing_ok = arguments->missing_ok};
+        struct operation *operation;
+        int r = operation_new_remove_container(request->api->pods, &request->peer->caller, request->pod, &container, &operation, f);
+
         return r != 0 ? r : add(request, operation);
 }
 

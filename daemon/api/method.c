@@ -28,6 +28,7 @@
 #define MOUNT_KEYS KEYS(KEY("container", "s", container), KEY("stack", "b", stack))
 #define UNMOUNT_KEYS                                                                                                         \
         KEYS(KEY("container", "s", container), KEY("mount-id", "t", mount_id), KEY("lazy", "b", lazy), KEY("missing-ok", "b", missing_ok))
+#define REMOVE_CONTAINER_KEYS KEYS(KEY("lazy", "b", lazy), KEY("missing-ok", "b", missing_ok))
 #define COLLECT_KEYS KEYS(KEY("lazy", "b", lazy), KEY("wait", "b", wait), KEY("dry-run", "b", dry_run))
 #define REPAIR_KEYS KEYS(KEY("container", "s", container), KEY("dry-run", "b", dry_run))
 #define LIST_MOUNTS_KEYS KEYS(KEY("after", "t", after), KEY("limit", "u", limit))
@@ -55,6 +56,11 @@ const struct method method_table[] = {
          .prepare = prepare_mount, .encode = encode_mount},
         {.interface = MANAGER, .member = "Unmount", .objects = OBJECT_MANAGER, .changes = true, .keys = UNMOUNT_KEYS,
          .in = ARGUMENTS(IN_ID, IN_STRING("target", target), IN_OPTIONS), .out = ARGUMENTS(), .prepare = prepare_unmount},
+        {.interface = MANAGER, .member = "AddContainer", .objects = OBJECT_MANAGER, .changes = true, .keys = KEYS(),
+         .in = ARGUMENTS(IN_ID, IN_STRING("name", container), IN_STRING("spec", text), IN_FDS, IN_OPTIONS), .out = ARGUMENTS(),
+         .prepare = prepare_add_container},
+        {.interface = MANAGER, .member = "RemoveContainer", .objects = OBJECT_MANAGER, .changes = true, .keys = REMOVE_CONTAINER_KEYS,
+         .in = ARGUMENTS(IN_ID, IN_STRING("name", container), IN_OPTIONS), .out = ARGUMENTS(), .prepare = prepare_remove_container},
         {.interface = MANAGER, .member = "GC", .objects = OBJECT_MANAGER, .changes = true, .keys = COLLECT_KEYS,
          .in = ARGUMENTS({"ids", "as", ARGUMENT_STRINGS, AT(ids)}, IN_OPTIONS), .out = ARGUMENTS(OUT("outcomes", "a(ssa{sv})")),
          .prepare = prepare_gc, .encode = encode_gc},
@@ -79,6 +85,11 @@ const struct method method_table[] = {
          .prepare = prepare_mount, .encode = encode_mount},
         {.interface = POD, .member = "Unmount", .objects = OBJECT_POD, .changes = true, .keys = UNMOUNT_KEYS,
          .in = ARGUMENTS(IN_STRING("target", target), IN_OPTIONS), .out = ARGUMENTS(), .prepare = prepare_unmount},
+        {.interface = POD, .member = "AddContainer", .objects = OBJECT_POD, .changes = true, .keys = KEYS(),
+         .in = ARGUMENTS(IN_STRING("name", container), IN_STRING("spec", text), IN_FDS, IN_OPTIONS), .out = ARGUMENTS(),
+         .prepare = prepare_add_container},
+        {.interface = POD, .member = "RemoveContainer", .objects = OBJECT_POD, .changes = true, .keys = REMOVE_CONTAINER_KEYS,
+         .in = ARGUMENTS(IN_STRING("name", container), IN_OPTIONS), .out = ARGUMENTS(), .prepare = prepare_remove_container},
         {.interface = POD, .member = "Collect", .objects = OBJECT_POD, .changes = true, .keys = COLLECT_KEYS, .in = ARGUMENTS(IN_OPTIONS),
          .out = ARGUMENTS(OUT("outcome", "s"), OUT("details", "a{sv}")), .prepare = prepare_collect, .encode = encode_collect},
         {.interface = POD, .member = "Repair", .objects = OBJECT_POD, .changes = true, .keys = REPAIR_KEYS,

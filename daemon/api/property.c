@@ -151,7 +151,7 @@ const struct property_row property_table[] = {
         {PODMOUNT_POD_INTERFACE, "Owner", "u", PROPERTY_CONSTANT, append_owner},
         {PODMOUNT_POD_INTERFACE, "State", "s", PROPERTY_SIGNALS, append_state},
         {PODMOUNT_POD_INTERFACE, "RootDirectory", "s", PROPERTY_CONSTANT, append_root_directory},
-        {PODMOUNT_POD_INTERFACE, "Containers", "as", PROPERTY_CONSTANT, append_containers},
+        {PODMOUNT_POD_INTERFACE, "Containers", "as", PROPERTY_SIGNALS, append_containers},
         {PODMOUNT_POD_INTERFACE, "Warnings", "as", PROPERTY_SIGNALS, append_warnings},
         {PODMOUNT_POD_INTERFACE, "Drifted", "b", PROPERTY_SIGNALS, append_drifted},
         {PODMOUNT_POD_INTERFACE, "MountCount", "u", PROPERTY_SIGNALS, append_mount_count},

@@ -11,6 +11,8 @@ int prepare_plan(struct request *request, struct failure *f);
 int prepare_bind(struct request *request, struct failure *f);
 int prepare_mount(struct request *request, struct failure *f);
 int prepare_unmount(struct request *request, struct failure *f);
+int prepare_add_container(struct request *request, struct failure *f);
+int prepare_remove_container(struct request *request, struct failure *f);
 int encode_create(struct request *request, sd_bus_message *m);
 int encode_plan(struct request *request, sd_bus_message *m);
 int encode_bind(struct request *request, sd_bus_message *m);

@@ -12,6 +12,7 @@
 
 #include "spec/option.h"
 #include "spec/target.h"
+#include "util/array.h"
 #include "util/path.h"
 #include "util/text.h"
 
@@ -70,7 +71,7 @@ static bool has_container(const struct job *job, const char *name) {
 }
 
 static bool builds(const struct job *job) {
-        return job->n_steps > 0 && job->steps[0].kind == STEP_TREE;
+        return job->n_steps > 0 && (job->steps[0].kind == STEP_TREE || job->steps[0].kind == STEP_CONTAINER);
 }
 
 static int check_source(const struct job *job, const struct step_source *source, bool optional, struct failure *f) {
@@ -214,12 +215,23 @@ static int check_tree(const struct job *job, const struct step *step, struct fai
         return check_flags(step, 0, f);
 }
 
+/* The tree of one container has nothing of another's. */
+static int check_alone(const struct job *job, const struct step *step, struct failure *f) {
+        int r = check_container(job, step, f);
+
+        if (r == 0 && (strv_length(job->containers) != 1 || strcmp(job->containers[0], step->container) != 0))
+                return refuse(f, "the tree of one container has one container");
+        if (r == 0 && step->kind == STEP_CONTAINER)
+                return check_tree(job, step, f);
+        return r != 0 ? r : check_flags(step, 0, f);
+}
+
 static int check_root(const struct job *job, size_t i, struct failure *f) {
         const struct step *step = &job->steps[i];
         int r = check_container(job, step, f);
 
         if (r == 0 && !builds(job))
-                return refuse(f, "a root comes with its pod");
+                return refuse(f, "a root comes with its pod or container");
         if (r == 0)
                 r = check_source(job, &step->source, false, f);
         if (r == 0 && (!step->target || strcmp(step->target, "/") != 0))
@@ -287,7 +299,9 @@ static int check_unmount(const struct step *step, struct failure *f) {
         }
         if (step->id == 0 && step->mount_id == 0)
                 return refuse(f, "what is to be unmounted has no id");
-        return check_flags(step, STEP_LAZY_BELOW, f);
+        if ((step->flags & STEP_RESTORE) && (step->kind != STEP_UNMOUNT || (step->flags & STEP_LAZY_BELOW)))
+                return refuse(f, "what goes lazily is not mounted again");
+        return check_flags(step, STEP_LAZY_BELOW | STEP_RESTORE, f);
 }
 
 static int check_identify(const struct job *job, const struct step *step, struct failure *f) {
@@ -310,6 +324,11 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
                 return check_filesystem(job, i, f);
         case STEP_OVERLAY:
                 return check_overlay(job, i, f);
+        case STEP_CONTAINER:
+                return i == 0 ? check_alone(job, step, f) : refuse(f, "a tree is made first");
+        case STEP_JOIN:
+                return builds(job) && i == job->n_steps - 1 ? check_alone(job, step, f)
+                                                            : refuse(f, "a tree is published last");
         case STEP_PUBLISH:
                 return builds(job) && i == job->n_steps - 1 ? check_flags(step, 0, f)
                                                             : refuse(f, "a tree is published last");
@@ -337,6 +356,8 @@ static enum sort step_sort(enum step_kind kind) {
         case STEP_FILESYSTEM:
         case STEP_OVERLAY:
         case STEP_PUBLISH:
+        case STEP_CONTAINER:
+        case STEP_JOIN:
                 return SORT_MAKE;
         case STEP_UNMOUNT:
         case STEP_DETACH:
@@ -355,7 +376,8 @@ int door_check(const struct job *job, uint32_t *ret_step, struct failure *f) {
                 return refuse(f, "a job without a step");
         if (step_sort(job->steps[0].kind) != SORT_LOOK && !uuid_is_valid(job->uuid))
                 return refuse(f, "a pod without a UUID");
-        if (builds(job) && job->steps[job->n_steps - 1].kind != STEP_PUBLISH)
+        if (builds(job) && job->steps[job->n_steps - 1].kind !=
+                                   (job->steps[0].kind == STEP_TREE ? STEP_PUBLISH : STEP_JOIN))
                 return refuse(f, "a tree that is not published");
         for (size_t i = 0; i < job->n_steps; i++) {
                 int r = step_sort(job->steps[i].kind) == step_sort(job->steps[0].kind)

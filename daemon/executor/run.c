@@ -2,6 +2,7 @@
 /* Runs the steps of a job in order. A job that builds or mounts is all or nothing: when a step fails, what was made is
  * taken back in reverse. A job that unmounts stops at the failure and keeps what is done. */
 
+#include "executor/restore.h"
 #include "executor/run.h"
 
 #include <errno.h>
@@ -21,6 +22,7 @@
 static int run_step(struct run *run, size_t step) {
         switch (run->job->steps[step].kind) {
         case STEP_TREE:
+        case STEP_CONTAINER:
                 return hand_tree(run, step);
         case STEP_ROOT:
                 return hand_root(run, step);
@@ -31,6 +33,7 @@ static int run_step(struct run *run, size_t step) {
         case STEP_OVERLAY:
                 return hand_overlay(run, step);
         case STEP_PUBLISH:
+        case STEP_JOIN:
                 return hand_publish(run, step);
         case STEP_UNMOUNT:
         case STEP_DETACH:
@@ -145,6 +148,8 @@ void run_job(struct executor *executor, const struct job *job, const int *fds, s
         }
         if (r != 0 && run.hands && !unmounts(job))
                 undo(&run);
+        if (run.hands && unmounts(job))
+                restore_end(&run, r == 0);
         if (r < 0) {
                 run.error = -r;
                 (void) failure_from_errno(&run.failure, r);
@@ -199,7 +204,7 @@ void run_forget_root(struct run *run) {
 }
 
 int run_container_root(struct run *run, const char *container, int *ret_fd) {
-        bool building = run->tree >= 0;
+        bool building = run->tree >= 0, alone = building && run->job->steps[0].kind == STEP_CONTAINER;
         _cleanup_free_ char *path = NULL;
         int r;
 
@@ -208,7 +213,8 @@ int run_container_root(struct run *run, const char *container, int *ret_fd) {
                 return 0;
         }
         run_forget_root(run);
-        if (asprintf(&path, "%s%s%s/rootfs", building ? "" : run->job->uuid, building ? "" : "/", container) < 0) {
+        if (asprintf(&path, "%s%s%s%srootfs", building ? "" : run->job->uuid, building ? "" : "/",
+                    alone ? "" : container, alone ? "" : "/") < 0) {
                 path = NULL;
                 return log_oom();
         }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* STEP_TREE and STEP_PUBLISH: the tmpfs that carries a pod, built where nobody sees it and attached at once. */
+/* STEP_TREE and STEP_PUBLISH: the tmpfs that carries a pod, built where nobody sees it and attached at once.
+ * STEP_CONTAINER and STEP_JOIN: the same for one more container of a pod that lives. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,21 +32,27 @@ static int make_containers(int tree, char *const *containers) {
         return 0;
 }
 
+static int make_rootfs(int tree) {
+        return mkdirat(tree, "rootfs", 0755) < 0 ? log_errno(LOG_ERR, errno, "make the root of a container") : 0;
+}
+
 int hand_tree(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
         const struct job *job = run->job;
+        const bool alone = step->kind == STEP_CONTAINER;
         uint64_t inodes = TREE_INODES + 2 * strv_length(job->containers);
         int r;
 
         run->propagation = step->propagation;
-        run->tree = fscontext_tmpfs(step->size, inodes, 0700, job->owner, job->owner_group,
+        run->tree = fscontext_tmpfs(step->size, inodes, alone ? 0755 : 0700, alone ? 0 : job->owner,
+                alone ? 0 : job->owner_group,
                 step->attr_set | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
         if (run->tree < 0) {
                 r = run->tree;
                 run->tree = -1;
                 return run_fail(run, FAILURE_MOUNT_FAILED, -r, "making the tmpfs of pod %s failed", job->uuid);
         }
-        r = make_containers(run->tree, job->containers);
+        r = alone ? make_rootfs(run->tree) : make_containers(run->tree, job->containers);
         if (r == 0)
                 r = run_note(run, i, run->tree, NULL);
         if (r == 0 && !run->executor->features.detached_attach) {
@@ -81,6 +88,47 @@ static int make_pod_directory(struct run *run, int *ret_fd) {
         return 0;
 }
 
+/* Makes pods/<uuid>/<container>, on the pod's own tmpfs, in which the pod's owner may have put things, too. */
+static int make_container_directory(struct run *run, size_t i, int *ret_fd) {
+        const struct step *step = &run->job->steps[i];
+        struct hand *hand = &run->hands[i];
+        struct identity identity;
+        int fd, r;
+
+        hand->base = resolve_beneath(run->executor->pods_fd, run->job->uuid, false);
+        if (hand->base < 0) {
+                r = hand->base;
+                hand->base = -1;
+                return log_errno(LOG_ERR, r, "open pods/%s", run->job->uuid);
+        }
+        r = identity_read(hand->base, "", run->executor->features.unique_id, &identity);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "look at pods/%s", run->job->uuid);
+        if (!identity.mount_root)
+                return run_fail(run, FAILURE_NO_SUCH_POD, 0, "pod %s is not mounted any more; see podmountctl show",
+                        run->job->uuid);
+        fd = resolve_make(hand->base, step->container, false);
+        if (fd >= 0) {
+                run->result->steps[i].made = 1;
+                hand->rest = strdup(step->container);
+        } else if (fd == -EEXIST)
+                fd = resolve_beneath(hand->base, step->container, true);
+        if (!hand->rest)
+                hand->base = close_fd(hand->base);
+        if (fd < 0)
+                return run_fail(run, FAILURE_TARGET_IN_USE, -fd,
+                        "the place of container %s in pod %s is taken; remove what is there, or choose another name",
+                        step->container, run->job->uuid);
+        *ret_fd = fd;
+        r = identity_read(fd, "", run->executor->features.unique_id, &identity);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "look at the place of a container");
+        if (identity.mount_root || !S_ISDIR(identity.mode))
+                return run_fail(run, FAILURE_TARGET_IN_USE, 0, "the place of container %s in pod %s is taken",
+                        step->container, run->job->uuid);
+        return 0;
+}
+
 /* One call for all mounts of the tree: what most of them are to be. */
 static int set_propagation(struct run *run, uint64_t propagation) {
         int r = tree_set(run->tree, true, 0, 0, propagation);
@@ -100,9 +148,10 @@ static int settle_all(struct run *run) {
         return r;
 }
 
-int hand_publish(struct run *run, size_t i _unused_) {
+int hand_publish(struct run *run, size_t i) {
         _cleanup_close_ int directory = -1;
-        int r = make_pod_directory(run, &directory);
+        int r = run->job->steps[i].kind == STEP_JOIN ? make_container_directory(run, i, &directory)
+                                                     : make_pod_directory(run, &directory);
 
         if (r == 0 && run->propagation == MS_SHARED)
                 r = set_propagation(run, MS_SHARED);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "executor/restore.h"
 #include "executor/run.h"
 #include "kernel/detach.h"
 #include "kernel/identity.h"
@@ -132,7 +133,8 @@ static int unmount_failed(struct run *run, const struct step *step, int r) {
         }
 }
 
-static int unmount_at(struct run *run, const struct step *step, const char *name) {
+static int unmount_at(struct run *run, size_t i, const char *name) {
+        const struct step *step = &run->job->steps[i];
         bool lazy = step->kind == STEP_DETACH || (step->flags & STEP_LAZY_BELOW);
         bool unique = run->executor->features.unique_id && step->id != 0;
         struct identity identity;
@@ -147,6 +149,9 @@ static int unmount_at(struct run *run, const struct step *step, const char *name
                 return 0;
         if (identity.key != (unique ? step->id : step->mount_id) || !identity.mount_root)
                 return elsewhere(run, step, identity.mount_root);
+        r = step->flags & STEP_RESTORE ? restore_keep(run, i, name) : 0;
+        if (r < 0)
+                return r;
         r = detach_name(name, lazy);
         return r < 0 ? unmount_failed(run, step, r) : 0;
 }
@@ -164,8 +169,8 @@ int hand_unmount(struct run *run, size_t i) {
         if (r < 0)
                 r = elsewhere(run, step, false);
         else
-                r = unmount_at(run, step, place.name);
-        if (r == 0)
+                r = unmount_at(run, i, place.name);
+        if (r == 0 && !(step->flags & STEP_RESTORE))
                 remove_made(run, step);
         return r;
 }

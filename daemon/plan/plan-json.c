@@ -12,8 +12,9 @@
 #include "util/json.h"
 #include "util/log.h"
 
+/* Or a whole container: either way nothing is attached before the last step. */
 static bool makes_whole_pod(const struct job *job) {
-        return job->n_steps > 0 && job->steps[0].kind == STEP_TREE;
+        return job->n_steps > 0 && (job->steps[0].kind == STEP_TREE || job->steps[0].kind == STEP_CONTAINER);
 }
 
 static const char *undo_of_mount(const struct job *job, enum step_create create) {
@@ -36,6 +37,7 @@ static const char *undo_of_mount(const struct job *job, enum step_create create)
 const char *plan_undo(const struct job *job, const struct step *step) {
         switch (step->kind) {
         case STEP_TREE:
+        case STEP_CONTAINER:
                 return "close-tree";
         case STEP_ROOT:
         case STEP_BIND:
@@ -43,8 +45,10 @@ const char *plan_undo(const struct job *job, const struct step *step) {
         case STEP_OVERLAY:
                 return undo_of_mount(job, step->create);
         case STEP_PUBLISH:
+        case STEP_JOIN:
                 return "detach, remove-mount-point";
         case STEP_UNMOUNT:
+                return step->flags & STEP_RESTORE ? "mount-again" : "none";
         case STEP_DETACH:
         case STEP_REMOVE_POD:
         case STEP_IDENTIFY:

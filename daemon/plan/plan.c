@@ -245,6 +245,37 @@ int plan_create(const struct plan_pod *pod, const struct wanted *wanted, struct 
         return 0;
 }
 
+int plan_add_container(const struct plan_pod *pod, const struct wanted *wanted, struct job **ret, struct failure *f) {
+        _cleanup_(planner_done) struct planner planner;
+        struct step *tree, *join;
+        int r = planner_init(&planner, pod, wanted);
+
+        if (r < 0)
+                return r;
+        if (strv_copy(wanted->containers, &planner.job->containers) < 0)
+                return log_oom();
+        tree = job_add(planner.job, STEP_CONTAINER);
+        if (!tree)
+                return log_oom();
+        tree->size = TREE_SIZE_CONTAINER;
+        tree->attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+        tree->propagation = tree_propagation(wanted);
+        tree->container = strdup(wanted->containers[0]);
+        if (!tree->container)
+                return log_oom();
+        r = plan_all(&planner, true, f);
+        if (r != 0)
+                return r;
+        join = job_add(planner.job, STEP_JOIN);
+        if (!join)
+                return log_oom();
+        join->container = strdup(wanted->containers[0]);
+        if (!join->container)
+                return log_oom();
+        *ret = TAKE_PTR(planner.job);
+        return 0;
+}
+
 int plan_mount(const struct plan_pod *pod, const struct wanted *wanted, const struct plan_present *present,
         size_t n_present, bool stack, struct job **ret, struct failure *f) {
         _cleanup_(planner_done) struct planner planner;

@@ -30,6 +30,9 @@ struct plan_pod {
  * name is not in fd_names. Deferred mounts get no step. */
 int plan_create(const struct plan_pod *pod, const struct wanted *wanted, struct job **ret, struct failure *f);
 
+/* One more container of a living pod, the only one of `wanted`: STEP_CONTAINER, its root and mounts, STEP_JOIN. */
+int plan_add_container(const struct plan_pod *pod, const struct wanted *wanted, struct job **ret, struct failure *f);
+
 /* Mounts into a living pod. `present` is in the order in which the mounts were made (one with id 0, deferred, counts
  * for nothing): of those that cover a target, the last is what it lies on. `stack`: an occupied target is allowed. */
 int plan_mount(const struct plan_pod *pod, const struct wanted *wanted, const struct plan_present *present,
@@ -48,6 +51,10 @@ struct plan_doomed {
 /* Unmounts in the order given (descendants first); lazily: one STEP_DETACH for each. */
 int plan_unmount(const struct plan_pod *pod, const struct plan_doomed *doomed, size_t n, bool lazy, struct job **ret,
         struct failure *f);
+/* A whole container, `doomed` being all that is mounted there: strictly all or nothing, since what was unmounted is
+ * mounted again (STEP_RESTORE) when something is busy; lazily as plan_collect() does. */
+int plan_remove_container(const struct plan_pod *pod, const struct plan_doomed *doomed, size_t n, bool lazy,
+        struct job **ret, struct failure *f);
 /* The whole pod: like plan_unmount(), then STEP_REMOVE_POD. Lazily, detaching the last of `doomed`, the pod's tmpfs,
  * takes all; only those whose mount point was made (leave `made` 0 for one on a file system that goes with the pod) are
  * detached before it, so that the mount point can be removed. */
@@ -55,8 +62,8 @@ int plan_collect(const struct plan_pod *pod, const struct plan_doomed *doomed, s
         struct failure *f);
 
 /* What takes one step back when a later one fails: words with ", " between them, in the order in which they are done.
- * "close-tree" (nothing was attached yet), "detach" (the mount), "remove-mount-point" (that was created for it), "none"
- * (a step that takes away is not taken back). */
+ * "close-tree" (nothing was attached yet), "detach" (the mount), "remove-mount-point" (that was created for it),
+ * "mount-again" (a mount of a container that stays), "none" (any other step that takes away is not taken back). */
 const char *plan_undo(const struct job *job, const struct step *step);
 
 /* A dry run for people and programs, as JSON text that the caller owns; `wanted` is NULL for a job that only removes:

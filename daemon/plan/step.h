@@ -32,6 +32,8 @@ enum step_kind {
         STEP_FILESYSTEM, /* make a file system and put it at a target */
         STEP_OVERLAY,    /* make an overlay and put it at a target */
         STEP_PUBLISH,    /* make pods/<uuid> and attach the tree there: one move_mount(2) */
+        STEP_CONTAINER,  /* make the detached tree of one more container: a small tmpfs with rootfs */
+        STEP_JOIN,       /* make pods/<uuid>/<container> and attach that tree there: one move_mount(2) */
         STEP_UNMOUNT,    /* unmount one mount, found by path and checked by id; busy is an outcome */
         STEP_DETACH,     /* the same lazily, with all that hangs below it */
         STEP_REMOVE_POD, /* remove pods/<uuid>, which nothing is mounted on any more */
@@ -71,7 +73,8 @@ enum step_flags {
         STEP_OVERLAY_TMPFS = 1 << 3,         /* STEP_ROOT: a tmpfs upper over the root */
         STEP_STACK = 1 << 4,                 /* the target may be a mount point of the pod already */
         STEP_LAZY_BELOW = 1 << 5,            /* STEP_UNMOUNT: what hangs below goes with it (an undo) */
-        _STEP_FLAGS_ALL = (1 << 6) - 1,
+        STEP_RESTORE = 1 << 6,               /* STEP_UNMOUNT: mounted again when a later step fails */
+        _STEP_FLAGS_ALL = (1 << 7) - 1,
 };
 
 #define STEP_NO_COVER UINT32_MAX
@@ -95,7 +98,7 @@ struct step {
         uint64_t attr_set, attr_clear; /* MOUNT_ATTR_* */
         uint64_t attr_set_below, attr_clear_below; /* STEP_ATTR_RECURSIVE: for the mounts below; 0 without it */
         uint64_t propagation;          /* MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE */
-        uint64_t size;     /* STEP_TREE, STEP_OVERLAY_TMPFS: bytes */
+        uint64_t size;     /* STEP_TREE, STEP_CONTAINER, STEP_OVERLAY_TMPFS: bytes */
         enum step_create create;
         uint32_t cover_step; /* the step of this job whose mount the target must lie on to be created, or none… */
         uint64_t cover_id;   /* …and then the id of a mount that was there before; 0: none */
@@ -158,7 +161,7 @@ struct step_result {
         uint64_t device;     /* st_dev of its root */
         uint32_t made;       /* trailing components of the target that were created */
         bool made_file;
-        bool done;           /* the step was carried out (and not undone) */
+        bool done;           /* the step was carried out (and not undone); a STEP_RESTORE that was has the new ids */
 };
 
 struct job_result {

@@ -34,6 +34,24 @@ int plan_unmount(const struct plan_pod *pod, const struct plan_doomed *doomed, s
         return 0;
 }
 
+int plan_remove_container(const struct plan_pod *pod, const struct plan_doomed *doomed, size_t n, bool lazy,
+        struct job **ret, struct failure *f _unused_) {
+        _cleanup_(job_freep) struct job *job = NULL;
+        int r = make_job(pod, &job);
+
+        for (size_t i = 0; i < n && r == 0; i++) {
+                if (lazy && i < n - 1 && doomed[i].made == 0)
+                        continue;
+                r = add_doomed(job, &doomed[i], lazy ? STEP_DETACH : STEP_UNMOUNT);
+                if (r == 0 && !lazy)
+                        job->steps[job->n_steps - 1].flags = STEP_RESTORE;
+        }
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(job);
+        return 0;
+}
+
 int plan_collect(const struct plan_pod *pod, const struct plan_doomed *doomed, size_t n, bool lazy, struct job **ret,
         struct failure *f _unused_) {
         _cleanup_(job_freep) struct job *job = NULL;

@@ -144,7 +144,7 @@ static bool is_lost(const struct survey *survey, const struct record_mount *moun
                 damage_settle(damage, DAMAGE_LEFT,
                               "It came along with a recursive clone and is not made again by itself; unmount what it "
                               "came with, and mount that again.");
-        else if (!mount->request)
+        else if (!mount->request || !mount->container[0]) /* a tmpfs of ours has the spec of its container there */
                 damage_settle(damage, DAMAGE_LEFT, "Nothing on record says how it was made.");
         else
                 return false;

@@ -6,6 +6,8 @@
 
 #include "pod/doom.h"
 
+#include <string.h>
+
 #include "pod/drift.h"
 #include "pod/registry.h"
 #include "util/array.h"
@@ -73,23 +75,21 @@ static bool lies_on_root_of_caller(const struct entry *entry, const struct map *
         return ground && ground->ground_caller;
 }
 
-int doom_pod(const struct pods *pods, const char *uuid, const struct record_pod *record, struct plan_doomed **ret,
-             size_t *ret_n) {
+/* All mounts at or below `point`, descendants first, with their paths in `directory`. */
+static int doom_below(const struct pods *pods, const struct record_pod *record, const char *directory, const char *point,
+                      struct plan_doomed **ret, size_t *ret_n) {
         _cleanup_(map_freep) struct map *records = NULL;
-        _cleanup_free_ char *directory = pods_directory(pods, uuid);
         _cleanup_free_ struct plan_doomed *list = NULL;
         _cleanup_free_ struct entry **entries = NULL;
         size_t n_entries = 0, n = 0;
         int r;
 
-        if (!directory)
-                return log_oom();
         r = doom_index(pods, record, &records);
         if (r < 0)
                 return r;
-        r = table_below(pods->table, directory, &entries, &n_entries);
+        r = table_below(pods->table, point, &entries, &n_entries);
         if (r < 0)
-                return log_errno(LOG_ERR, r, "list the mounts below %s", directory);
+                return log_errno(LOG_ERR, r, "list the mounts below %s", point);
         for (size_t i = n_entries; i > 0; i--) {
                 const struct entry *entry = entries[i - 1];
                 size_t before = n;
@@ -107,6 +107,37 @@ int doom_pod(const struct pods *pods, const char *uuid, const struct record_pod 
                         list[n - 1].made = 0;
         }
         *ret = TAKE_PTR(list);
+        *ret_n = n;
+        return 0;
+}
+
+int doom_pod(const struct pods *pods, const char *uuid, const struct record_pod *record, struct plan_doomed **ret,
+             size_t *ret_n) {
+        _cleanup_free_ char *directory = pods_directory(pods, uuid);
+
+        return directory ? doom_below(pods, record, directory, directory, ret, ret_n) : log_oom();
+}
+
+int doom_container(const struct pods *pods, const struct record_pod *record, const char *container,
+                   struct plan_doomed **ret, size_t *ret_n) {
+        _cleanup_free_ char *directory = pods_directory(pods, record->uuid);
+        _cleanup_free_ char *point = directory ? path_join(directory, container) : NULL;
+        struct plan_doomed *list = NULL;
+        size_t n = 0;
+        int r;
+
+        if (!point)
+                return log_oom();
+        r = doom_below(pods, record, directory, point, &list, &n);
+        if (r < 0)
+                return r;
+        /* The directories on the pod's tmpfs, "<container>" or "<container>/rootfs", go with the last. */
+        if (n > 0 && strcmp(list[n - 1].path, container) == 0)
+                list[n - 1].made = 1;
+        else if (n > 0 && path_below(list[n - 1].path, container) &&
+                 strcmp(path_below(list[n - 1].path, container), "rootfs") == 0)
+                list[n - 1].made = 2;
+        *ret = list;
         *ret_n = n;
         return 0;
 }

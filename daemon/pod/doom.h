@@ -26,6 +26,10 @@ int doom_append(struct plan_doomed **list, size_t *n, const struct entry *entry,
 int doom_pod(const struct pods *pods, const char *uuid, const struct record_pod *record, struct plan_doomed **ret,
              size_t *ret_n);
 
+/* The same for one container: all at or below its own tmpfs or, if it came with the pod, its root. */
+int doom_container(const struct pods *pods, const struct record_pod *record, const char *container,
+                   struct plan_doomed **ret, size_t *ret_n);
+
 /* Those of the mounts that a job had made, by its intent, which the table has below the pod; latest first. */
 int doom_made(const struct pods *pods, const char *uuid, const struct intent_mount *mounts, size_t n_mounts,
               struct plan_doomed **ret, size_t *ret_n);

@@ -146,3 +146,49 @@ int intent_detail_read_mounts(const char *text, struct intent_mount **ret, size_
         *ret_n = n;
         return 0;
 }
+
+int intent_detail_write_container(const char *name, const struct intent_mount *tree, char **ret) {
+        _cleanup_json_ struct json_object *detail = json_object_new_object();
+        struct json_object *text = json_object_new_string(name), *array = json_object_new_array();
+        char *out;
+
+        if (!detail || !text || !array || json_object_object_add(detail, "container", text) < 0) {
+                (void) json_object_put(text);
+                (void) json_object_put(array);
+                return log_oom();
+        }
+        if (json_object_object_add(detail, "mounts", array) < 0) {
+                (void) json_object_put(array);
+                return log_oom();
+        }
+        if (tree && add_mount(array, tree) < 0)
+                return log_oom();
+        out = json_canonical(detail);
+        if (!out)
+                return log_oom();
+        *ret = out;
+        return 0;
+}
+
+int intent_detail_read_container(const char *text, char **ret_name, struct intent_mount *ret_tree) {
+        _cleanup_json_ struct json_object *detail = NULL;
+        _cleanup_free_ struct intent_mount *made = NULL;
+        _cleanup_free_ char *name = NULL;
+        struct json_object *array = NULL, *member = NULL;
+        size_t n = 0;
+        int r;
+
+        if (read_array(text, "mounts", &detail, &array) < 0 ||
+            !json_object_object_get_ex(detail, "container", &member) ||
+            !json_object_is_type(member, json_type_string))
+                return -EBADMSG;
+        r = intent_detail_read_mounts(text, &made, &n);
+        if (r < 0)
+                return r;
+        name = strdup(json_object_get_string(member));
+        if (!name)
+                return log_oom();
+        *ret_name = TAKE_PTR(name);
+        *ret_tree = n > 0 ? made[0] : (struct intent_mount) {.id = 0};
+        return 0;
+}

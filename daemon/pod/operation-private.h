@@ -108,5 +108,12 @@ void operation_run_internal(struct operation *operation);
 int operation_new_undo(struct pods *pods, struct pod *pod, uint64_t job, struct intent_mount *made, size_t n_made,
                        struct operation **ret, struct failure *f);
 
+/* An AddContainer() that a crash interrupted, by the detail of its intent. */
+int operation_new_undo_add(struct pods *pods, struct pod *pod, uint64_t job, const char *detail, struct operation **ret,
+                           struct failure *f);
+/* A RemoveContainer() likewise: it is done, lazily. */
+int operation_new_finish_remove(struct pods *pods, struct pod *pod, uint64_t job, const char *container,
+                                struct operation **ret, struct failure *f);
+
 /* The house's caller for what nobody asked for. */
 extern const struct caller caller_house;

@@ -16,7 +16,15 @@
 #include "spec/spec.h"
 #include "util/failure.h"
 
-enum operation_verb { OPERATION_CREATE, OPERATION_MOUNT, OPERATION_UNMOUNT, OPERATION_COLLECT, OPERATION_REPAIR };
+enum operation_verb {
+        OPERATION_CREATE,
+        OPERATION_MOUNT,
+        OPERATION_UNMOUNT,
+        OPERATION_COLLECT,
+        OPERATION_ADD_CONTAINER,
+        OPERATION_REMOVE_CONTAINER,
+        OPERATION_REPAIR,
+};
 
 /* fds that came with the call; duplicated by the operation. */
 struct operation_fds {
@@ -47,6 +55,13 @@ struct unmount_arguments {
         bool lazy, missing_ok;
 };
 
+struct container_arguments {
+        const char *name;
+        const char *spec;      /* AddContainer */
+        size_t spec_size;
+        bool lazy, missing_ok; /* RemoveContainer */
+};
+
 struct collect_arguments {
         bool lazy, dry_run;
         const char *reason; /* of PodRemoved: "collected", "garbage", "failed" */
@@ -69,6 +84,14 @@ int operation_new_mount(struct pods *pods, const struct caller *caller, struct p
 /* One mount of a pod, with what podmount made below it. */
 int operation_new_unmount(struct pods *pods, const struct caller *caller, struct pod *pod,
                           const struct unmount_arguments *arguments, struct operation **ret, struct failure *f);
+/* One more container of a living pod; equal to one that was added by the same call, it is a retry. */
+int operation_new_add_container(struct pods *pods, const struct caller *caller, struct pod *pod,
+                                const struct container_arguments *arguments, const struct operation_fds *fds,
+                                struct operation **ret, struct failure *f);
+/* The end of one container: strictly all of it or nothing. */
+int operation_new_remove_container(struct pods *pods, const struct caller *caller, struct pod *pod,
+                                   const struct container_arguments *arguments, struct operation **ret,
+                                   struct failure *f);
 /* The end of a pod. */
 int operation_new_collect(struct pods *pods, const struct caller *caller, struct pod *pod,
                           const struct collect_arguments *arguments, struct operation **ret, struct failure *f);

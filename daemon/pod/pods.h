@@ -20,7 +20,7 @@
 struct pods_observer {
         void (*pod_new)(struct pod *pod, void *userdata);
         void (*pod_removed)(struct pod *pod, const char *reason, void *userdata);
-        void (*pod_changed)(struct pod *pod, void *userdata); /* State, Drifted, MountCount or Warnings */
+        void (*pod_changed)(struct pod *pod, void *userdata); /* State, Containers, Drifted, MountCount or Warnings */
         void (*mounts_added)(struct pod *pod, const struct record_mount *const *mounts, size_t n, void *userdata);
         void (*mounts_removed)(struct pod *pod, const struct record_mount *const *mounts, size_t n, void *userdata);
         void (*drift)(struct pod *pod, const struct drift *drift, void *userdata);

@@ -81,13 +81,13 @@ static int append_wanted(struct pod *pod, const struct wanted *wanted, size_t i,
 }
 
 /* A row without strings would trip its readers, so what could not be filled is taken out at once by the caller. */
-static int append_tree(struct pod *pod, const struct step_result *result) {
+static int append_tree(struct pod *pod, const char *container, const struct step_result *result) {
         struct record_mount *mount = array_append(&pod->record->mounts, &pod->record->n_mounts);
 
         if (!mount)
                 return -ENOMEM;
         set_result(result, mount);
-        if (copy("", &mount->container) < 0 || copy("", &mount->target) < 0 || copy("podmount", &mount->source) < 0 ||
+        if (copy("", &mount->container) < 0 || copy(container, &mount->target) < 0 || copy("podmount", &mount->source) < 0 ||
             copy("tmpfs", &mount->type) < 0)
                 return -ENOMEM;
         return 0;
@@ -101,8 +101,8 @@ static int append_made(struct pod *pod, const struct wanted *wanted, char *const
         for (size_t step = 0; job && step < job->n_steps && r == 0; step++) {
                 size_t i = job->steps[step].wanted;
 
-                if (job->steps[step].kind == STEP_TREE)
-                        r = append_tree(pod, &result->steps[step]);
+                if (job->steps[step].kind == STEP_TREE || job->steps[step].kind == STEP_CONTAINER)
+                        r = append_tree(pod, job->steps[step].container ?: "", &result->steps[step]);
                 if (i >= wanted->n_mounts)
                         continue;
                 /* Steps come in the order of what is wanted; what they leave out is deferred. */
@@ -313,9 +313,12 @@ static void drop_from_memory(struct pods *pods, struct pod *pod, const int64_t *
                 record_mount_done(&dropped[i]);
 }
 
-static int drop_from_store(struct pods *pods, const struct pod *pod, const int64_t *rows, size_t n_rows, uint64_t job) {
+static int drop_from_store(struct pods *pods, const struct pod *pod, bool itself, const int64_t *rows, size_t n_rows,
+                           uint64_t job) {
         int r = store_begin(pods->store);
 
+        if (r == 0 && itself)
+                r = store_put_pod(pods->store, pod->record);
         for (size_t i = 0; i < n_rows && r == 0; i++)
                 r = store_delete_mount(pods->store, pod->record->uuid, rows[i]);
         if (r == 0 && job != 0)
@@ -324,7 +327,7 @@ static int drop_from_store(struct pods *pods, const struct pod *pod, const int64
         return r < 0 ? log_errno(LOG_ERR, r, "drop mounts of pod %s from the store", pod->record->uuid) : 0;
 }
 
-int recording_drop(struct pods *pods, struct pod *pod, const int64_t *rows, size_t n_rows, uint64_t job) {
+static int drop(struct pods *pods, struct pod *pod, bool itself, const int64_t *rows, size_t n_rows, uint64_t job) {
         _cleanup_free_ struct record_mount *dropped = calloc(n_rows + 1, sizeof(*dropped));
         _cleanup_free_ int64_t *sorted = calloc(n_rows + 1, sizeof(*sorted));
         int r;
@@ -334,9 +337,59 @@ int recording_drop(struct pods *pods, struct pod *pod, const int64_t *rows, size
         if (n_rows > 0)
                 memcpy(sorted, rows, n_rows * sizeof(*rows));
         qsort(sorted, n_rows, sizeof(*sorted), compare_rows);
-        r = drop_from_store(pods, pod, sorted, n_rows, job);
+        r = drop_from_store(pods, pod, itself, sorted, n_rows, job);
         if (r < 0)
                 return r;
         drop_from_memory(pods, pod, sorted, n_rows, dropped);
         return 0;
+}
+
+int recording_drop(struct pods *pods, struct pod *pod, const int64_t *rows, size_t n_rows, uint64_t job) {
+        return drop(pods, pod, false, rows, n_rows, job);
+}
+
+/* A copy without the element `name` or those that begin with `prefix`, whichever is not NULL. */
+static int copy_without(char *const *strv, const char *name, const char *prefix, char ***ret) {
+        _cleanup_strv_ char **kept = NULL;
+        int r = strv_copy(NULL, &kept);
+
+        for (; r == 0 && strv && *strv; strv++)
+                if (name ? strcmp(*strv, name) != 0 : strncmp(*strv, prefix, strlen(prefix)) != 0)
+                        r = strv_append(&kept, *strv);
+        if (r < 0)
+                return log_oom();
+        *ret = TAKE_PTR(kept);
+        return 0;
+}
+
+static void exchange(char ***a, char ***b) {
+        char **kept = *a;
+
+        *a = *b;
+        *b = kept;
+}
+
+int recording_drop_container(struct pods *pods, struct pod *pod, const char *container, const int64_t *rows,
+                             size_t n_rows, uint64_t job) {
+        _cleanup_strv_ char **containers = NULL, **warnings = NULL;
+        _cleanup_free_ char *prefix = NULL;
+        int r;
+
+        if (asprintf(&prefix, RECORDING_WARNING_OF "%s: ", container) < 0) {
+                prefix = NULL;
+                return log_oom();
+        }
+        r = copy_without(pod->record->containers, container, NULL, &containers);
+        if (r == 0)
+                r = copy_without(pod->record->warnings, NULL, prefix, &warnings);
+        if (r < 0)
+                return r;
+        exchange(&containers, &pod->record->containers);
+        exchange(&warnings, &pod->record->warnings);
+        r = drop(pods, pod, true, rows, n_rows, job);
+        if (r < 0) {
+                exchange(&containers, &pod->record->containers);
+                exchange(&warnings, &pod->record->warnings);
+        }
+        return r;
 }

@@ -10,7 +10,7 @@
 #include "spec/wanted.h"
 
 /* Appends the records of what `job` has made of `wanted` to the pod's, in the order of `wanted`, deferred mounts
- * included, after the pod's own tmpfs if the job made it and before the mounts that came along with recursive clones,
+ * included, after the pod's or the container's own tmpfs if the job made it and before the mounts that came along with recursive clones,
  * for which the table is brought up to date. `keys` are the source keys by wanted mount, or NULL. `ids` (as many; may
  * be NULL) gets what clients are told. On failure nothing is appended. */
 int recording_append(struct pods *pods, struct pod *pod, const struct wanted *wanted, char *const *keys,
@@ -33,6 +33,12 @@ int recording_forget(struct pods *pods, const char *uuid, uint64_t job);
 
 /* Drops the records at these rows from store and memory, with the intent of `job`; tells the observer. */
 int recording_drop(struct pods *pods, struct pod *pod, const int64_t *rows, size_t n_rows, uint64_t job);
+/* How a warning about a container that was added begins; its name and ": " follow. */
+#define RECORDING_WARNING_OF "container "
+
+/* The same, and the container leaves the pod's list with its warnings, in one transaction. */
+int recording_drop_container(struct pods *pods, struct pod *pod, const char *container, const int64_t *rows,
+                             size_t n_rows, uint64_t job);
 /* The rows, among `rows`, whose mounts the table no longer has. In place, in the record's order; the new count. */
 size_t recording_gone(const struct pods *pods, const struct pod *pod, int64_t *rows, size_t n_rows);
 struct record_mount *recording_find_row(const struct pod *pod, int64_t row);

@@ -55,6 +55,31 @@ static int read_intents(const int *fds, size_t n_fds, uint64_t job, struct inten
         return 0;
 }
 
+/* The same for an AddContainer(): its tmpfs, which its first step made. */
+static int keep_tree(const struct pods *pods, const int *fds, size_t n_fds, struct record_intent *intent) {
+        _cleanup_free_ struct intent_mount *made = NULL;
+        _cleanup_free_ char *name = NULL, *detail = NULL;
+        struct intent_mount tree;
+        size_t n = 0;
+        int r;
+
+        r = intent_detail_read_container(intent->detail, &name, &tree);
+        if (r < 0 || tree.mount_id != 0)
+                return r;
+        r = read_intents(fds, n_fds, intent->job, &made, &n);
+        for (size_t i = 0; i < n && r == 0; i++)
+                if (made[i].step == 0)
+                        tree = made[i];
+        if (r < 0 || tree.mount_id == 0)
+                return r;
+        r = intent_detail_write_container(name, &tree, &detail);
+        if (r < 0)
+                return r;
+        free(intent->detail);
+        intent->detail = TAKE_PTR(detail);
+        return store_put_intent(pods->store, intent);
+}
+
 /* Before any job runs, what the intent files say of an interrupted Mount() goes into the store: they serve the jobs of
  * this start next. */
 static int keep_made(const struct pods *pods, const int *fds, size_t n_fds, struct record_intent *intent) {
@@ -62,6 +87,8 @@ static int keep_made(const struct pods *pods, const int *fds, size_t n_fds, stru
         size_t n = 0;
         int r;
 
+        if (intent->verb == RECORD_VERB_ADD_CONTAINER)
+                return keep_tree(pods, fds, n_fds, intent);
         if (intent->verb != RECORD_VERB_MOUNT || intent->detail)
                 return 0;
         r = read_intents(fds, n_fds, intent->job, &made, &n);
@@ -95,6 +122,38 @@ static void undo_mount(struct pods *pods, struct pod *pod, const struct record_i
                 operation_run_internal(operation);
         else
                 log_error("Mounts of an interrupted call may stay in pod %s and then show as drift", pod->record->uuid);
+}
+
+static void run_or_log(const struct pod *pod, int r, struct operation *operation) {
+        if (r == 0)
+                operation_run_internal(operation);
+        else
+                log_error("What an interrupted call did to a container of pod %s stays and shows as drift",
+                          pod->record->uuid);
+}
+
+static void undo_add(struct pods *pods, struct pod *pod, const struct record_intent *intent) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct operation *operation = NULL;
+        int r;
+
+        log_notice("Undoing an AddContainer() of pod %s that was interrupted", pod->record->uuid);
+        r = operation_new_undo_add(pods, pod, intent->job, intent->detail, &operation, &f);
+        run_or_log(pod, r, operation);
+}
+
+static void finish_remove(struct pods *pods, struct pod *pod, const struct record_intent *intent) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_free_ char *name = NULL;
+        struct operation *operation = NULL;
+        struct intent_mount none;
+        int r;
+
+        log_notice("Finishing a RemoveContainer() of pod %s that was interrupted", pod->record->uuid);
+        r = intent_detail_read_container(intent->detail, &name, &none);
+        if (r == 0)
+                r = operation_new_finish_remove(pods, pod, intent->job, name, &operation, &f);
+        run_or_log(pod, r, operation);
 }
 
 /* What is gone already leaves the record; what is still there is unmounted as it was asked for. */
@@ -141,6 +200,12 @@ static void settle(struct pods *pods, const struct record_intent *intent) {
                 return;
         case RECORD_VERB_UNMOUNT:
                 finish_unmount(pods, pod, intent);
+                return;
+        case RECORD_VERB_ADD_CONTAINER:
+                undo_add(pods, pod, intent);
+                return;
+        case RECORD_VERB_REMOVE_CONTAINER:
+                finish_remove(pods, pod, intent);
                 return;
         }
 }

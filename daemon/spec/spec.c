@@ -5,6 +5,8 @@
  * shape here and in the files of the forms; what it means is wanted.c's.
  */
 
+#include <string.h>
+
 #include "spec/document.h"
 #include "spec/reader.h"
 #include "spec/spec.h"
@@ -85,6 +87,29 @@ int spec_parse(const char *text, size_t size, uint64_t size_max, struct spec **r
                 return r;
         spec->canonical = json_canonical(document);
         if (!spec->canonical)
+                return -ENOMEM;
+        *ret = TAKE_PTR(spec);
+        return 0;
+}
+
+int spec_parse_container(const char *text, size_t size, uint64_t size_max, const char *name, struct spec **ret,
+        struct failure *f) {
+        _cleanup_(spec_freep) struct spec *spec = NULL;
+        struct spec_container *container;
+        int r = spec_parse(text, size, size_max, &spec, f);
+
+        if (r != 0)
+                return r;
+        if (spec->n_containers != 1)
+                return reader_fail(f, FAILURE_INVALID_SPEC, "/containers",
+                        "there are %zu containers; add them one by one", spec->n_containers);
+        container = spec->containers;
+        if (container->pointer[0] != '\0' && strcmp(container->name, name) != 0)
+                return reader_fail_member(f, FAILURE_INVALID_SPEC, container->pointer, "name",
+                        "\"%s\" is not the name that the call gives, \"%s\"", container->name, name);
+        free(container->name);
+        container->name = strdup(name);
+        if (!container->name)
                 return -ENOMEM;
         *ret = TAKE_PTR(spec);
         return 0;

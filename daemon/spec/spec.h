@@ -64,6 +64,11 @@ int spec_parse(const char *text, size_t size, uint64_t size_max, struct spec **r
 struct spec *spec_free(struct spec *spec);
 DEFINE_CLEANUP(struct spec *, spec_free)
 
+/* Parses the argument of AddContainer(): an OCI document, or one of podmount's own with one container, which has this
+ * name in either case. `canonical` is of the document as given. */
+int spec_parse_container(const char *text, size_t size, uint64_t size_max, const char *name, struct spec **ret,
+        struct failure *f);
+
 /* Parses the argument of Mount(): one OCI mount object or an array of them. Pointers are "" or "/0", "/1"… */
 int spec_parse_mounts(
         const char *text, size_t size, uint64_t size_max, struct spec_mount **ret, size_t *ret_n, struct failure *f);

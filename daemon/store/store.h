@@ -25,12 +25,13 @@ struct record_mount {
         int64_t row;          /* the store's key, 0 before store_put_mount() */
         uint64_t id;          /* unique id; where the kernel has none, the recycled one. 0 for a deferred mount */
         uint32_t mount_id;    /* the recycled id */
-        char *container;      /* "" for the pod's own tmpfs */
-        char *target;         /* "/" for a root; "" for the pod's own tmpfs */
+        char *container;      /* "" for the pod's own tmpfs and those of containers that were added */
+        char *target;         /* "/" for a root; "" for the pod's own tmpfs, the name for that of a container */
         char *source;         /* for people */
         char *type;
         char **options;       /* effective words */
-        char *request;        /* canonical OCI mount object; NULL for roots and the tree */
+        char *request;        /* canonical OCI mount object; NULL for roots and the tree; for the tmpfs of a container that
+                               * was added its canonical spec */
         char *source_key;     /* "dev:ino" of an fd source, so that a retry can be told from a new mount; or NULL */
         uint64_t device;
         uint64_t attributes;  /* MOUNT_ATTR_* as statvfs(3) showed them when it was made */
@@ -63,7 +64,15 @@ struct record_pod {
 struct record_pod *record_pod_free(struct record_pod *pod);
 DEFINE_CLEANUP(struct record_pod *, record_pod_free)
 
-enum record_verb { RECORD_VERB_CREATE, RECORD_VERB_MOUNT, RECORD_VERB_UNMOUNT, RECORD_VERB_COLLECT, _RECORD_VERB_MAX };
+enum record_verb {
+        RECORD_VERB_CREATE,
+        RECORD_VERB_MOUNT,
+        RECORD_VERB_UNMOUNT,
+        RECORD_VERB_COLLECT,
+        RECORD_VERB_ADD_CONTAINER,
+        RECORD_VERB_REMOVE_CONTAINER,
+        _RECORD_VERB_MAX,
+};
 
 /* A job that was begun and of which no end is recorded. */
 struct record_intent {

@@ -174,6 +174,8 @@ START_TEST(test_undo_of_every_kind) {
                 {STEP_FILESYSTEM, STEP_CREATE_FREELY, "close-tree", "detach, remove-mount-point"},
                 {STEP_OVERLAY, STEP_CREATE_AS_CALLER, "close-tree, remove-mount-point", "detach, remove-mount-point"},
                 {STEP_PUBLISH, STEP_CREATE_NEVER, "detach, remove-mount-point", "detach, remove-mount-point"},
+                {STEP_CONTAINER, STEP_CREATE_NEVER, "close-tree", "close-tree"},
+                {STEP_JOIN, STEP_CREATE_NEVER, "detach, remove-mount-point", "detach, remove-mount-point"},
                 {STEP_UNMOUNT, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_DETACH, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_REMOVE_POD, STEP_CREATE_NEVER, "none", "none"},

@@ -101,7 +101,7 @@ static struct job *example(void) {
         add_overlay(job);
         (void) add(job, STEP_PUBLISH, NULL, NULL);
         step = add(job, STEP_UNMOUNT, NULL, "main/rootfs/data");
-        step->flags = STEP_LAZY_BELOW;
+        step->flags = STEP_LAZY_BELOW | STEP_RESTORE;
         step->id = UINT64_MAX;
         step->mount_id = 77;
         step->device = UINT64_MAX - 1;
@@ -112,6 +112,10 @@ static struct job *example(void) {
         (void) add(job, STEP_REMOVE_POD, NULL, NULL);
         step = add(job, STEP_IDENTIFY, NULL, NULL);
         step->source = (struct step_source) {.kind = STEP_SOURCE_FD, .fd = 0};
+        step = add(job, STEP_CONTAINER, "side", NULL);
+        step->size = 65536;
+        step->propagation = MS_SHARED;
+        (void) add(job, STEP_JOIN, "side", NULL);
         return job;
 }
 

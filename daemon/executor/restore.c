@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Keeps what is being unmounted until all of it is, and mounts it again otherwise. The clone of a mount is in its peer
+ * group and has its attributes; a mount point that was made for it stays until the end, so that there is a place to go
+ * back to. */
+
+#include "executor/restore.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "kernel/detach.h"
+#include "kernel/resolve.h"
+#include "kernel/tree.h"
+#include "util/log.h"
+
+/* The directory below which `made` components of the target were made, seen through a clone that keeps nothing busy. */
+static int keep_base(struct run *run, size_t i) {
+        const struct step *step = &run->job->steps[i];
+        struct hand *hand = &run->hands[i];
+        _cleanup_free_ char *path = NULL;
+        _cleanup_close_ int base = -1;
+        char *rest;
+        int clone;
+
+        if (step->made == 0 || step->made > resolve_count(step->target))
+                return 0;
+        if (asprintf(&path, "%s/%s", run->job->uuid, step->target) < 0) {
+                path = NULL;
+                return log_oom();
+        }
+        rest = path + strlen(path);
+        for (uint32_t n = 0; n < step->made; n++)
+                do
+                        rest--;
+                while (*rest != '/');
+        *rest++ = 0;
+        base = resolve_beneath(run->executor->pods_fd, path, false);
+        clone = base >= 0 ? tree_clone(base, false) : base;
+        if (clone < 0) {
+                (void) log_errno(LOG_WARNING, clone, "keep the place of a mount point that was made: it stays");
+                return 0;
+        }
+        hand->base = clone;
+        hand->file = step->made_file;
+        hand->rest = strdup(rest);
+        return hand->rest ? 0 : log_oom();
+}
+
+int restore_keep(struct run *run, size_t i, const char *name) {
+        _cleanup_close_ int fd = openat(AT_FDCWD, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        int clone;
+
+        if (fd < 0)
+                return log_errno(LOG_ERR, errno, "open a mount that is to be kept");
+        clone = tree_clone(fd, false);
+        if (clone < 0) /* an unbindable one: then it cannot be brought back */
+                (void) log_errno(LOG_WARNING, clone, "keep a mount of pod %s while it goes", run->job->uuid);
+        else
+                run->hands[i].mount = clone;
+        return keep_base(run, i);
+}
+
+/* Mounts it where it was; the result says under which id. */
+static void mount_again(struct run *run, size_t i) {
+        const struct step *step = &run->job->steps[i];
+        _cleanup_free_ char *path = NULL;
+        _cleanup_close_ int target = -1;
+        int r;
+
+        if (asprintf(&path, "%s/%s", run->job->uuid, step->target) < 0) {
+                path = NULL;
+                (void) log_oom();
+                return;
+        }
+        target = resolve_beneath(run->executor->pods_fd, path, false);
+        r = target < 0 ? target : run_note(run, i, run->hands[i].mount, NULL);
+        if (r == 0)
+                r = tree_attach(run->hands[i].mount, target, "");
+        if (r < 0)
+                (void) log_errno(LOG_ERR, r, "mount %s again, step %zu of job %" PRIu64, path, i, run->job->id);
+}
+
+void restore_end(struct run *run, bool success) {
+        run_forget_root(run);
+        detach_leave();
+        for (size_t i = run->job->n_steps; i > 0; i--) {
+                struct hand *hand = &run->hands[i - 1];
+                bool gone = run->result->steps[i - 1].done;
+
+                if (!(run->job->steps[i - 1].flags & STEP_RESTORE))
+                        continue;
+                if (!success && gone && hand->mount >= 0)
+                        mount_again(run, i - 1);
+                if (!success)
+                        run->result->steps[i - 1].done = false;
+                hand->mount = close_fd(hand->mount);
+        }
+        for (size_t i = 0; success && i < run->job->n_steps; i++)
+                if (run->hands[i].base >= 0)
+                        resolve_unmake(run->hands[i].base, run->hands[i].rest, run->hands[i].file);
+}

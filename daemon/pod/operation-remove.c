@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The end of one container of a living pod. Strictly it goes as a whole: where something is busy, the executor mounts
+ * again what it had unmounted, and the record learns the new ids. What a crash interrupts is finished lazily, since half
+ * a container is of no use to anybody.
+ */
+
+#include <string.h>
+
+#include "pod/container.h"
+#include "pod/doom.h"
+#include "pod/intent-detail.h"
+#include "pod/recording.h"
+#include "pod/registry.h"
+#include "util/array.h"
+#include "util/log.h"
+#include "util/path.h"
+
+struct remove {
+        struct operation operation;
+        char *name;
+        bool lazy, missing_ok;
+        bool finish; /* what a crash interrupted: its intent is there */
+};
+
+static struct remove *remove_of(struct operation *operation) {
+        return (struct remove *) operation;
+}
+
+static void release(struct operation *operation) {
+        free(remove_of(operation)->name);
+}
+
+static int validate(struct operation *operation, struct failure *f) {
+        struct remove *remove = remove_of(operation);
+        const char *name;
+        int r;
+
+        r = pods_check_runtime(operation->pods, f);
+        if (r == 0)
+                r = container_begin(operation, f);
+        if (r != 0 || remove->finish)
+                return r;
+        if (remove->missing_ok && !pod_has_container(operation->pod, remove->name))
+                return OPERATION_FINISHED;
+        r = container_find(operation->pod, remove->name, &name, f);
+        if (r != 0)
+                return r;
+        if (strv_length(operation->pod->record->containers) == 1)
+                return failure_set(f, FAILURE_INVALID_ARGS,
+                                   "Container %s is the only one of pod %s; collect the pod with podmountctl gc %s.",
+                                   remove->name, operation->uuid, operation->uuid);
+        return 0;
+}
+
+static int plan(struct operation *operation, struct failure *f) {
+        struct remove *remove = remove_of(operation);
+        _cleanup_free_ char *directory = pods_directory(operation->pods, operation->uuid);
+        _cleanup_free_ char *point = directory ? path_join(directory, remove->name) : NULL;
+        _cleanup_free_ struct plan_doomed *doomed = NULL;
+        struct job_caller caller;
+        struct plan_pod pod;
+        size_t n = 0;
+        int r;
+
+        if (!point)
+                return log_oom();
+        r = pods_sync_below(operation->pods, point);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "read the mount table");
+        r = doom_container(operation->pods, operation->pod->record, remove->name, &doomed, &n);
+        if (r < 0)
+                return r;
+        operation_plan_pod(operation, false, &caller, &pod);
+        pod.fd_names = NULL;
+        return plan_remove_container(&pod, doomed, n, remove->lazy, &operation->job, f);
+}
+
+static int intend(struct operation *operation, struct failure *f _unused_) {
+        struct remove *remove = remove_of(operation);
+        _cleanup_free_ char *detail = NULL;
+        int r;
+
+        if (remove->finish)
+                return 0;
+        r = intent_detail_write_container(remove->name, NULL, &detail);
+        return r < 0 ? r : container_intend(operation, RECORD_VERB_REMOVE_CONTAINER, remove->lazy, detail);
+}
+
+static void take_back(struct operation *operation) {
+        if (!remove_of(operation)->finish)
+                container_forget_intent(operation);
+}
+
+static bool is_of(const struct record_mount *mount, const char *container) {
+        return strcmp(mount->container, container) == 0 ||
+               (mount->container[0] == '\0' && strcmp(mount->target, container) == 0);
+}
+
+static int drop(struct remove *remove) {
+        struct operation *operation = &remove->operation;
+        const struct record_pod *record = operation->pod->record;
+        _cleanup_free_ int64_t *rows = calloc(record->n_mounts + 1, sizeof(*rows));
+        size_t n = 0;
+
+        if (!rows)
+                return log_oom();
+        for (size_t i = 0; i < record->n_mounts; i++)
+                if (is_of(&record->mounts[i], remove->name))
+                        rows[n++] = record->mounts[i].row;
+        return recording_drop_container(operation->pods, operation->pod, remove->name, rows, n, operation->job_id);
+}
+
+/* What was mounted again has other ids. */
+static int renew(struct operation *operation, const struct job_result *answer) {
+        struct record_pod *record = operation->pod->record;
+        struct store *store = operation->pods->store;
+        int r = store_begin(store);
+
+        for (size_t i = 0; i < answer->n_steps && r == 0; i++) {
+                const struct step_result *made = &answer->steps[i];
+
+                if (made->mount_id == 0 || made->done)
+                        continue;
+                for (size_t j = record->n_mounts; j > 0 && r == 0; j--) {
+                        struct record_mount *mount = &record->mounts[j - 1];
+
+                        if (mount->deferred || mount->mount_id != operation->job->steps[i].mount_id)
+                                continue;
+                        mount->id = made->id ?: made->mount_id;
+                        mount->mount_id = made->mount_id;
+                        r = store_put_mount(store, record->uuid, mount);
+                        break;
+                }
+        }
+        if (r == 0)
+                r = store_delete_intent(store, operation->job_id);
+        return store_end(store, r);
+}
+
+static void result(struct operation *operation, const struct job_result *answer) {
+        struct remove *remove = remove_of(operation);
+        struct failure f = FAILURE_INIT;
+
+        if (answer && answer->lost) {
+                remove->lazy = true; /* some of it may be gone */
+                if (operation_retry(operation, answer))
+                        return;
+        }
+        if (answer && (answer->lost || answer->failure != FAILURE_NONE)) {
+                (void) operation_failure(operation, answer, NULL, &f);
+                if (renew(operation, answer) < 0)
+                        log_error("The record of pod %s has ids that are no more; it shows as drift", operation->uuid);
+                operation->pod->judge_again = true;
+        } else if (drop(remove) < 0)
+                (void) failure_from_errno(&f, -EIO);
+        else {
+                log_info("Removed container %s from pod %s", remove->name, operation->uuid);
+                tell_changed(operation->pods, operation->pod);
+        }
+        operation_end(operation, &f);
+}
+
+static const struct operation_class class = {
+        .verb = OPERATION_REMOVE_CONTAINER,
+        .validate = validate,
+        .plan = plan,
+        .intend = intend,
+        .take_back = take_back,
+        .result = result,
+        .release = release,
+};
+
+static int new_remove(struct pods *pods, const struct caller *caller, struct pod *pod, const char *name,
+                      struct operation **ret, struct failure *f) {
+        _cleanup_(operation_freep) struct operation *operation = NULL;
+        int r;
+
+        r = operation_new(&class, sizeof(struct remove), pods, caller, pod, pod->record->uuid, NULL, &operation, f);
+        if (r != 0)
+                return r;
+        remove_of(operation)->name = strdup(name);
+        if (!remove_of(operation)->name)
+                return log_oom();
+        *ret = TAKE_PTR(operation);
+        return 0;
+}
+
+int operation_new_remove_container(struct pods *pods, const struct caller *caller, struct pod *pod,
+                                   const struct container_arguments *arguments, struct operation **ret,
+                                   struct failure *f) {
+        int r = new_remove(pods, caller, pod, arguments->name, ret, f);
+
+        if (r != 0)
+                return r;
+        remove_of(*ret)->lazy = arguments->lazy;
+        remove_of(*ret)->missing_ok = arguments->missing_ok;
+        return 0;
+}
+
+int operation_new_finish_remove(struct pods *pods, struct pod *pod, uint64_t job, const char *container,
+                                struct operation **ret, struct failure *f) {
+        int r = new_remove(pods, &caller_house, pod, container, ret, f);
+
+        if (r != 0)
+                return r;
+        remove_of(*ret)->lazy = remove_of(*ret)->finish = true;
+        (*ret)->job_id = job;
+        return 0;
+}
