@@ -70,7 +70,7 @@ def foreign(daemon):
     watch.wait_for(drift('missing', '/srv'))
     delays.append(time.monotonic() - begin)
     contains(daemon.ok('show', pod), 'missing main:/srv', 'show')
-    equal(statistics.median(delays) < 0.1, True, f'delays {delays}')
+    equal(statistics.median(delays) < 0.1 * tap.PATIENCE, True, f'delays {delays}')
     watch.stop()
     equal(daemon.json('gc', pod)[0]['Outcome'], 'removed', 'collection')
 

@@ -37,7 +37,7 @@ class Client:
         os.write(self.file, (' '.join(map(str, words)) + '\n').encode())
 
     def call(self, method, signature, *arguments):
-        return self.connection.call_blocking(None, PATH, MANAGER, method, signature, arguments, timeout=60)
+        return self.connection.call_blocking(None, PATH, MANAGER, method, signature, arguments, timeout=60 * tap.PATIENCE)
 
     def step(self):
         what = self.random.random()

@@ -53,7 +53,7 @@ def executor_lost(daemon):
     time.sleep(0.3)
     for pid in stopped:
         os.kill(pid, signal.SIGKILL)
-    out, err = call.communicate(timeout=60)
+    out, err = call.communicate(timeout=60 * tap.PATIENCE)
     if call.returncode == 0:
         contains(daemon.mounts(pod), 'main:/mnt', 'a bind that was done')
         daemon.ok('unmount', pod, '/mnt')

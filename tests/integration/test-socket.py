@@ -311,7 +311,7 @@ def side_by_side(daemon):
     clients = [subprocess.Popen(['sh', '-c', script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True) for _ in range(10)]
     for client in clients:
-        out, _ = client.communicate(timeout=120)
+        out, _ = client.communicate(timeout=120 * tap.PATIENCE)
         equal(client.returncode, 0, out)
     equal(daemon.pods(), [], 'pods')
     equal(host.mount_table(), before, 'mount table')
@@ -328,7 +328,7 @@ def joined(daemon):
         client.stdin.write(spec)
         client.stdin.close()
     for client in clients:
-        equal((client.stdout.read().strip(), client.wait(60)), (ident, 0), client.stderr.read())
+        equal((client.stdout.read().strip(), client.wait(60 * tap.PATIENCE)), (ident, 0), client.stderr.read())
     equal([(pod['UUID'], pod['State']) for pod in daemon.pods()], [(ident, 'ready')], 'pods')
     equal(len([m for m in daemon.mounts(ident).values() if m['Target'].startswith('/mnt/')]), 200, 'mounts')
     daemon.ok('gc', ident)
@@ -339,7 +339,7 @@ def pipelined(daemon):
     calls = b''.join(marshal(b'', serial=serial, member='Rescan', signature='') for serial in range(1, 6))
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(daemon.socket)
-    connection.settimeout(10)
+    connection.settimeout(10 * tap.PATIENCE)
     connection.sendall(HANDSHAKE + calls)
     data = b''
     while data.count(b'l\2\1\1') < 5:  # five method returns

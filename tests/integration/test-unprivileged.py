@@ -219,7 +219,7 @@ def connections(s):
             held.append(connection)
         served = 0
         for connection in held:
-            connection.settimeout(5)
+            connection.settimeout(5 * tap.PATIENCE)
             try:
                 connection.sendall(b'\0AUTH EXTERNAL ' + str(ALICE).encode().hex().encode() + b'\r\n')
                 served += connection.recv(100).startswith(b'OK')

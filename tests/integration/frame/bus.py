@@ -85,7 +85,7 @@ class Bus:
     def stop(self):
         if self.running():
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(10)
+            self.process.wait(10 * PATIENCE)
         try:
             os.unlink(f'{self.directory}/bus')
         except FileNotFoundError:

@@ -5,6 +5,7 @@ import socket
 import struct
 
 from frame.daemon import MANAGER, PATH
+from frame.tap import PATIENCE
 
 
 def handshake(uid=0):
@@ -18,7 +19,7 @@ def raw_connection(path, uid=0):
     """A connection of this user after the handshake, to send bytes of one's own."""
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(path)
-    connection.settimeout(10)
+    connection.settimeout(10 * PATIENCE)
     connection.sendall(handshake(uid))
     data = b''
     while data.count(b'\r\n') < 2:
