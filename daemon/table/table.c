@@ -336,6 +336,20 @@ static int drop_unseen(struct table *table, struct changes *changes) {
         return r;
 }
 
+/* The parent of these went and another mount has its recycled id now, so that they did not seem to move. */
+static void adopt_all(struct table *table) {
+        for (struct entry *root = table->roots, *next; root; root = next) {
+                struct entry *parent = find_parent(table, root);
+
+                next = root->next;
+                if (!parent || top_of(parent) == root)
+                        continue;
+                unlink_entry(table, root);
+                root->parent = parent;
+                list_append(&parent->children, root);
+        }
+}
+
 int table_replace(struct table *table, struct entry **entries, size_t n_entries, struct changes *ret) {
         _cleanup_free_ struct entry **unlinked = calloc(n_entries + 1, sizeof(*unlinked));
         _cleanup_changes_ struct changes changes = {};
@@ -361,6 +375,7 @@ int table_replace(struct table *table, struct entry **entries, size_t n_entries,
         for (size_t k = 0; k < n_unlinked; k++) /* once all are there: no parent comes late */
                 if (map_get_u64(table->by_id, unlinked[k]->id) == unlinked[k])
                         link_entry(table, unlinked[k]);
+        adopt_all(table);
         table->generation += changes.n_items > 0;
         if (r < 0)
                 return r;

@@ -3,7 +3,7 @@
 /*
  * The table against the kernel: single cases, and random sequences of everything that changes a mount table, after
  * each step of which the table that followed is what statmount and mountinfo show. PODMOUNT_SEED repeats a sequence,
- * PODMOUNT_STEPS makes it longer.
+ * PODMOUNT_STEPS makes it longer (scripts/torture table).
  */
 
 #include <inttypes.h>
@@ -25,6 +25,7 @@ struct world {
         struct watch *watch;
         struct table *table;
         struct following *following;
+        int proc_fd; /* of /proc, wherever a pivot puts it */
 };
 
 static bool begin(struct world *world, enum watch_tracking tracking, bool limited) {
@@ -32,7 +33,8 @@ static bool begin(struct world *world, enum watch_tracking tracking, bool limite
 
         if (!namespace_enter() || !unit_has_tracking(tracking))
                 return false;
-        *world = (struct world){.table = table_new()};
+        *world = (struct world){.table = table_new(), .proc_fd = open("/proc", O_PATH | O_CLOEXEC)};
+        ck_assert_int_ge(world->proc_fd, 0);
         ck_assert_int_eq(watch_open(tracking, limited, &world->watch), 0);
         ck_assert_int_eq(following_new(world->watch, world->table, &world->following), 0);
         ck_assert_int_eq(following_read(world->following, &changes), 0);
@@ -43,6 +45,7 @@ static void end(struct world *world) {
         world->following = following_free(world->following);
         world->table = table_free(world->table);
         world->watch = watch_free(world->watch);
+        world->proc_fd = close_fd(world->proc_fd);
 }
 
 /* As the manager does: what cannot be followed is read. */
@@ -52,8 +55,10 @@ static void catch_up(struct world *world) {
 
         if (watch_tracking(world->watch) == WATCH_FANOTIFY)
                 r = following_events(world->following, 0, &changes);
-        else
+        else if (watch_tracking(world->watch) == WATCH_LISTMOUNT)
                 r = following_delta(world->following, &changes);
+        else
+                r = following_read(world->following, &changes);
         if (r == -ENOBUFS)
                 r = following_read(world->following, &all);
         ck_assert_int_eq(r, 0);
@@ -129,14 +134,16 @@ static size_t count_lost(const struct world *world) {
 static void compare(const struct world *world, bool whole, const char *after) {
         _cleanup_(statmount_freep) struct statmount *statmount = statmount_new();
         _cleanup_close_ int mountinfo =
-                open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC); /* as seen from today's root */
+                openat(world->proc_fd, "self/mountinfo", O_RDONLY | O_CLOEXEC); /* as seen from today's root */
         struct entry **entries;
         size_t n;
 
         ck_assert_ptr_nonnull(statmount);
-        ck_assert_int_eq(reading_take_statmount(statmount, &entries, &n), 0);
-        compare_reading(world, entries, n, 0, whole, after);
-        reading_free(entries, n);
+        if (watch_tracking(world->watch) != WATCH_MOUNTINFO) {
+                ck_assert_int_eq(reading_take_statmount(statmount, &entries, &n), 0);
+                compare_reading(world, entries, n, 0, whole, after);
+                reading_free(entries, n);
+        }
         ck_assert_int_eq(reading_take_mountinfo(mountinfo, &entries, &n), 0);
         compare_reading(world, entries, n, count_lost(world), whole, after);
         reading_free(entries, n);
@@ -221,15 +228,46 @@ static const char *step(bool *ret_silent) {
         }
 }
 
-static void run_random(enum watch_tracking tracking, unsigned steps) {
+/* Goes to another root, where everything is seen at other paths, and back. An open mountinfo goes on to show what is
+ * seen from the root that was there when it was opened. */
+static void pivot(struct world *world) {
+        if (watch_tracking(world->watch) == WATCH_MOUNTINFO)
+                return;
+        if (mount("/", "/tmp/p", NULL, MS_BIND, NULL) < 0 || mount(NULL, "/tmp/p", NULL, MS_PRIVATE, NULL) < 0)
+                return;
+        if (syscall(SYS_pivot_root, "/tmp/p", "/tmp/p/mnt") == 0) {
+                catch_up(world);
+                if (watch_tracking(world->watch) == WATCH_LISTMOUNT)
+                        look(world, "/");
+                compare(world, false, "a pivot");
+                ck_assert_int_eq(syscall(SYS_pivot_root, "/mnt", "/mnt/tmp/p"), 0);
+        }
+        (void) umount2("/tmp/p", MNT_DETACH);
+}
+
+/* More events between two looks than the kernel's default queue holds. */
+static void burst(void) {
+        for (unsigned i = 0; i < 8300; i++) {
+                ck_assert_int_eq(mount("/tmp/p", "/tmp/q", NULL, MS_BIND, NULL), 0);
+                if (i % 1000 != 0)
+                        ck_assert_int_eq(umount2("/tmp/q", 0), 0);
+        }
+        while (umount2("/tmp/q", 0) == 0)
+                ;
+}
+
+/* `limited`: with a short queue, which overflows now and then. */
+static void run_random(enum watch_tracking tracking, unsigned steps, bool limited) {
         const char *seed = getenv("PODMOUNT_SEED"), *longer = getenv("PODMOUNT_STEPS");
         struct world world;
 
-        if (!begin(&world, tracking, false))
+        if (!begin(&world, tracking, limited))
                 return;
         state = seed ? strtoull(seed, NULL, 10) : (uint64_t) time(NULL) * 1000003 + (uint64_t) getpid();
         fprintf(stderr, "# PODMOUNT_SEED=%" PRIu64 "\n", state);
         make_directory("/tmp/w");
+        make_directory("/tmp/p");
+        make_directory("/tmp/q");
         if (longer)
                 steps = (unsigned) strtoul(longer, NULL, 10);
         for (unsigned i = 0; i < steps; i++) {
@@ -243,22 +281,37 @@ static void run_random(enum watch_tracking tracking, unsigned steps) {
                         ck_assert_int_eq(mount("w", "/tmp/w", "tmpfs", 0, NULL), 0);
                 }
                 what = step(&silent);
+                if (draw(40) == 0)
+                        pivot(&world);
+                if (limited && i % 100 == 50)
+                        burst();
                 catch_up(&world);
                 if (silent || i % 8 == 7 || tracking != WATCH_FANOTIFY)
                         look(&world, "/");
                 (void) snprintf(after, sizeof(after), "step %u, %s", i, what); /* fits */
                 compare(&world, silent || i % 8 == 7 || tracking != WATCH_FANOTIFY, after);
         }
+        ck_assert_uint_eq(following_counters(world.following)->overflows, limited ? (steps + 49) / 100 : 0);
         end(&world);
 }
 
 START_TEST(test_random_events) {
-        run_random(WATCH_FANOTIFY, 2000);
+        run_random(WATCH_FANOTIFY, 2000, false);
+}
+END_TEST
+
+START_TEST(test_random_overflows) {
+        run_random(WATCH_FANOTIFY, 300, true);
 }
 END_TEST
 
 START_TEST(test_random_lists) {
-        run_random(WATCH_LISTMOUNT, 200);
+        run_random(WATCH_LISTMOUNT, 500, false);
+}
+END_TEST
+
+START_TEST(test_random_readings) {
+        run_random(WATCH_MOUNTINFO, 500, false);
 }
 END_TEST
 
@@ -416,5 +469,6 @@ START_TEST(test_pivot) {
 }
 END_TEST
 
-UNIT_MAIN("following", test_random_events, test_random_lists, test_overflow, test_portions, test_delta_counts,
+UNIT_MAIN("following", test_random_events, test_random_overflows, test_random_lists,
+        test_random_readings, test_overflow, test_portions, test_delta_counts,
         test_sweep, test_pivot)
