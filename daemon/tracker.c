@@ -32,7 +32,8 @@ enum {
         LATER_MIN_US = 60 * 1000, /* before what can wait */
         LATER_MAX_US = 5 * 1000 * 1000,
         LATER_FACTOR = 30,             /* of its cost */
-        TURN_US = 200,                 /* for events, each turn of the loop… */
+        TURN_US = 100,                /* for events, each turn of the loop… */
+        FAIR_US = 5 * 1000,            /* …and a turn at least so often, should the others never rest */
         SLICE = 32,                    /* …asking the time after so many */
 };
 
@@ -44,6 +45,7 @@ struct tracker {
 
         sd_event_source *poll_source, *events_source; /* off while dirty */
         sd_event_source *round_timer;                 /* armed while dirty */
+        sd_event_source *more;                        /* on while a round goes on: after everybody else */
         sd_event_source *later_timer;                 /* armed while `later` */
         bool deaf;                                    /* the sources are off */
         bool dirty;                                   /* a change was told and not taken in since */
@@ -246,6 +248,15 @@ static void listen_again(struct tracker *tracker) {
                 (void) schedule(tracker); /* logged; the next change tries again */
 }
 
+/* The others have their turns, then the round goes on; soon in any case, should they never rest. */
+static int go_on(struct tracker *tracker, uint64_t start) {
+        int r = sd_event_source_set_enabled(tracker->more, SD_EVENT_ONESHOT);
+
+        if (r < 0)
+                (void) log_errno(LOG_ERR, r, "cannot go on with the mount table at once");
+        return sd_event_source_get_enabled(tracker->round_timer, NULL) > 0 ? 0 : arm(tracker->round_timer, start + FAIR_US);
+}
+
 static int on_round(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
         struct tracker *tracker = userdata;
         uint64_t start = now_us();
@@ -256,13 +267,17 @@ static int on_round(sd_event_source *source _unused_, uint64_t usec _unused_, vo
         if (tracker->setup.busy(tracker->setup.userdata) && start < tracker->dirty_since_us + DELAY_MAX_US)
                 return arm(tracker->round_timer, start + DELAY_US);
         r = catch_up(tracker, false);
-        if (r > 0) /* the other sources have their turn, then it goes on */
-                return arm(tracker->round_timer, start);
+        if (r > 0)
+                return go_on(tracker, start);
         tracker->pause_until_us = pause_after(now_us() - start, PAUSE_FACTOR, PAUSE_MIN_US, PAUSE_MAX_US);
         if (r < 0)
                 return arm_round(tracker);
         listen_again(tracker);
         return 0;
+}
+
+static int on_more(sd_event_source *source, void *userdata) {
+        return on_round(source, 0, userdata);
 }
 
 static int on_change(sd_event_source *source _unused_, int fd _unused_, uint32_t revents, void *userdata) {
@@ -301,6 +316,12 @@ static int add_sources(struct tracker *tracker, sd_event *event) {
         if (r >= 0)
                 r = sd_event_source_set_enabled(tracker->round_timer, SD_EVENT_OFF);
         if (r >= 0)
+                r = sd_event_add_defer(event, &tracker->more, on_more, tracker);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(tracker->more, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_source_set_priority(tracker->more, SD_EVENT_PRIORITY_IDLE);
+        if (r >= 0)
                 r = sd_event_add_time(event, &tracker->later_timer, CLOCK_MONOTONIC, 0, 1000, on_later, tracker);
         if (r >= 0)
                 r = sd_event_source_set_enabled(tracker->later_timer, SD_EVENT_OFF);
@@ -331,6 +352,7 @@ struct tracker *tracker_free(struct tracker *tracker) {
         if (!tracker)
                 return NULL;
         (void) sd_event_source_disable_unref(tracker->later_timer);
+        (void) sd_event_source_disable_unref(tracker->more);
         (void) sd_event_source_disable_unref(tracker->round_timer);
         (void) sd_event_source_disable_unref(tracker->events_source);
         (void) sd_event_source_disable_unref(tracker->poll_source);

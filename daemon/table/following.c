@@ -152,11 +152,14 @@ static int work_off(struct following *following, struct agenda *agenda, struct c
         return 0;
 }
 
+/* What came and went at once is named twice in a row; both were told before the one look at it. */
 static int take_all(struct following *following, const uint64_t *ids, size_t n, struct changes *changes) {
         _cleanup_(agenda_done) struct agenda agenda = {};
         int r = 0;
 
         for (size_t i = 0; i < n && r >= 0; i++) {
+                if (i + 1 < n && ids[i] == ids[i + 1])
+                        continue;
                 r = note(&agenda, ids[i]);
                 if (r >= 0)
                         r = work_off(following, &agenda, changes);
