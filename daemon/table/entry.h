@@ -3,7 +3,7 @@
 
 /*
  * One mount as the kernel shows it. Strings are unescaped (mountinfo's \040 and its like are gone) and owned by the
- * entry. What a source of the table cannot tell is 0 or NULL.
+ * entry, in one piece of memory: entry_set_texts() sets them all. What a source of the table cannot tell is 0 or NULL.
  */
 
 #include <stdbool.h>
@@ -25,22 +25,30 @@ struct entry {
         uint32_t parent_id;     /* its parent's */
         uint64_t parent_unique; /* its parent's 64-bit id; 0 when read from mountinfo */
         dev_t device;
-        char *root;          /* of the mount within its file system */
+        char *root;          /* of the mount within its file system; begins the memory of all five */
         char *point;         /* where it is mounted, as this process sees it; "" when no path leads there any more */
         char *type;          /* "fuse.sshfs" included */
         char *source;        /* NULL when the kernel shows none */
+        char *options;       /* of the file system, comma-joined as the kernel writes them */
         uint64_t attributes; /* MOUNT_ATTR_* of mount_setattr(2), the atime bits included */
-        bool superblock_readonly;
-        char *options;        /* of the file system, comma-joined as the kernel writes them */
-        unsigned propagation; /* enum entry_propagation_flags */
         uint64_t peer_group, master_group;
+        bool superblock_readonly;
+        uint8_t propagation; /* enum entry_propagation_flags */
 
         /* kept by the table */
+        uint32_t seen;              /* what the table counted when it was seen last */
         struct entry *parent;       /* NULL also when the parent is not in the table */
         struct entry *children;     /* first child; in mount order, but for those that were moved */
         struct entry *next, *prev;  /* siblings, or others without a parent; the first one's `prev` is the last one */
         struct entry *left, *right; /* in the order of mount points (table/index.h) */
-        uint64_t seen;              /* the reading (counted from 1) that saw it last */
+};
+
+/* What an entry's strings are made of. NULL is "", but for the source. */
+struct entry_texts {
+        const char *root, *point, *source;
+        const char *type, *subtype;  /* "fuse" and "sshfs" make "fuse.sshfs" */
+        const char *flags, *options; /* "rw" and "size=1m" make "rw,size=1m" */
+        bool escaped;                /* `options` has the octal escapes of mountinfo */
 };
 
 /* A new, zeroed entry; NULL when memory is short. */
@@ -48,6 +56,8 @@ struct entry *entry_new(void);
 /* Frees the entry and its strings. Takes and returns NULL. */
 struct entry *entry_free(struct entry *entry);
 DEFINE_CLEANUP(struct entry *, entry_free)
+/* Sets all strings, in place of those that it had; `texts` may be made of them. -ENOMEM, nothing changed. */
+int entry_set_texts(struct entry *entry, const struct entry_texts *texts);
 
 /* The memory that the entry and its strings take from the heap, in bytes, what the allocator adds included. */
 size_t entry_bytes(struct entry *entry);

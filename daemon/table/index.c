@@ -23,50 +23,67 @@ static int rank(char c) {
         return c == '\0' ? 0 : c == '/' ? 1 : 2 + (unsigned char) c;
 }
 
-static int compare_points(const char *a, const char *b) {
-        while (*a && *a == *b) {
-                a++;
-                b++;
-        }
-        return rank(*a) - rank(*b);
+/* Both are the same up to `*same`, which is moved to where they differ. */
+static int compare_points(const char *a, const char *b, size_t *same) {
+        size_t i = *same;
+
+        while (a[i] && a[i] == b[i])
+                i++;
+        *same = i;
+        return rank(a[i]) - rank(b[i]);
 }
 
-/* Mounts at one place are told apart by where they are in memory. */
-static int compare(const struct entry *a, const struct entry *b) {
-        int c = compare_points(a->point, b->point);
+/* On the way down to an entry's place. All that is still below lies between the nearest mount points before and after
+ * the entry's that were passed, and so shares with it what both of these do: that is not compared again. */
+struct descent {
+        const struct entry *entry;
+        size_t before, after; /* how much it shares with those two */
+};
 
-        return c != 0 ? c : ((uintptr_t) a > (uintptr_t) b) - ((uintptr_t) a < (uintptr_t) b);
+/* Mounts at one place are told apart by where they are in memory. */
+static bool is_before(struct descent *descent, const struct entry *other) {
+        size_t same = descent->before < descent->after ? descent->before : descent->after;
+        int c = compare_points(descent->entry->point, other->point, &same);
+        bool before = c < 0 || (c == 0 && (uintptr_t) descent->entry < (uintptr_t) other);
+
+        if (before)
+                descent->after = same;
+        else
+                descent->before = same;
+        return before;
 }
 
 /* Splits a tree into what comes before and after the entry. */
-static void split(struct entry *tree, const struct entry *entry, struct entry **ret_before, struct entry **ret_after) {
+static void split(struct entry *tree, struct descent *descent, struct entry **ret_before, struct entry **ret_after) {
         while (tree)
-                if (compare(tree, entry) < 0) {
-                        *ret_before = tree;
-                        ret_before = &tree->right;
-                        tree = tree->right;
-                } else {
+                if (is_before(descent, tree)) {
                         *ret_after = tree;
                         ret_after = &tree->left;
                         tree = tree->left;
+                } else {
+                        *ret_before = tree;
+                        ret_before = &tree->right;
+                        tree = tree->right;
                 }
         *ret_before = *ret_after = NULL;
 }
 
 void index_insert(struct entry **root, struct entry *entry) {
+        struct descent descent = {.entry = entry};
         uint64_t own = weight(entry);
 
         while (*root && weight(*root) >= own)
-                root = compare(entry, *root) < 0 ? &(*root)->left : &(*root)->right;
-        split(*root, entry, &entry->left, &entry->right);
+                root = is_before(&descent, *root) ? &(*root)->left : &(*root)->right;
+        split(*root, &descent, &entry->left, &entry->right);
         *root = entry;
 }
 
 void index_remove(struct entry **root, struct entry *entry) {
+        struct descent descent = {.entry = entry};
         struct entry *before, *after;
 
         while (*root && *root != entry)
-                root = compare(entry, *root) < 0 ? &(*root)->left : &(*root)->right;
+                root = is_before(&descent, *root) ? &(*root)->left : &(*root)->right;
         if (!*root)
                 return;
         before = entry->left;
@@ -87,13 +104,13 @@ void index_remove(struct entry **root, struct entry *entry) {
 
 /* Where a mount point lies: before the place, in it, behind it. */
 static int place(const char *point, const char *path, bool below) {
-        size_t n = strlen(path);
+        size_t n = strlen(path), same = 0;
 
         if (below && strcmp(path, "/") == 0)
                 return 0;
         if (below && strncmp(point, path, n) == 0 && (point[n] == '\0' || point[n] == '/'))
                 return 0;
-        return compare_points(point, path);
+        return compare_points(point, path, &same);
 }
 
 /* As deep as the tree is high: a multiple of the logarithm of its size. */

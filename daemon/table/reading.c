@@ -4,7 +4,6 @@
  * propagation, statmount's flags into the words that mountinfo has for them. */
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 
@@ -83,18 +82,6 @@ static void read_propagation(const char *optional, struct entry *entry) {
         }
 }
 
-static int copy_text(const char *text, char **ret) {
-        char *copy;
-
-        if (!text)
-                return 0;
-        copy = strdup(text);
-        if (!copy)
-                return -ENOMEM;
-        *ret = copy;
-        return 0;
-}
-
 static int entry_from_line(const struct mountinfo_line *line, struct entry **ret) {
         _cleanup_(entry_freep) struct entry *entry = entry_new();
         /* The kernel writes "none" for a mount without a source, and nothing for an empty one. */
@@ -108,10 +95,13 @@ static int entry_from_line(const struct mountinfo_line *line, struct entry **ret
         entry->attributes = attributes_of(line->options_mount);
         entry->superblock_readonly = has_word(line->options_super, "ro");
         read_propagation(line->optional, entry);
-        if (copy_text(line->root ?: "/", &entry->root) < 0 || copy_text(line->point ?: "/", &entry->point) < 0 ||
-                copy_text(line->type ?: "", &entry->type) < 0 ||
-                copy_text(line->options_super ?: "", &entry->options) < 0 ||
-                copy_text(sourceless ? NULL : line->source, &entry->source) < 0)
+        if (entry_set_texts(entry, &(struct entry_texts){
+                                           .root = line->root ?: "/",
+                                           .point = line->point ?: "/",
+                                           .type = line->type,
+                                           .source = sourceless ? NULL : line->source,
+                                           .options = line->options_super,
+                                   }) < 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(entry);
         return 0;
@@ -145,49 +135,22 @@ int reading_take_mountinfo(int fd, struct entry ***ret, size_t *ret_n) {
         return 0;
 }
 
-/* \040 and its like, as mountinfo and statmount write them into options. */
-static char *unescape(const char *text) {
-        char *copy = malloc(strlen(text) + 1), *to = copy;
+/* The words that mountinfo has for a superblock's flags. */
+static void flag_words(uint32_t flags, char words[static sizeof("rw,sync,dirsync,lazytime")]) {
+        char *end = stpcpy(words, flags & MS_RDONLY ? "ro" : "rw");
 
-        if (!copy)
-                return NULL;
-        for (; *text; to++)
-                if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && text[2] >= '0' && text[2] <= '7' &&
-                        text[3] >= '0' && text[3] <= '7') {
-                        *to = (char) ((text[1] - '0') << 6 | (text[2] - '0') << 3 | (text[3] - '0'));
-                        text += 4;
-                } else
-                        *to = *text++;
-        *to = '\0';
-        return copy;
-}
-
-static int read_options(const struct statmount_line *line, char **ret) {
-        _cleanup_free_ char *own = unescape(line->options ?: "");
-        char *options;
-
-        if (!own || asprintf(&options, "%s%s%s%s%s%s", line->superblock_flags & MS_RDONLY ? "ro" : "rw",
-                            line->superblock_flags & MS_SYNCHRONOUS ? ",sync" : "",
-                            line->superblock_flags & MS_DIRSYNC ? ",dirsync" : "",
-                            line->superblock_flags & MS_LAZYTIME ? ",lazytime" : "", *own ? "," : "", own) < 0)
-                return -ENOMEM;
-        *ret = options;
-        return 0;
-}
-
-static int read_type(const struct statmount_line *line, char **ret) {
-        char *type;
-
-        if (asprintf(&type, "%s%s%s", line->type ?: "", line->subtype && *line->subtype ? "." : "",
-                    line->subtype ?: "") < 0)
-                return -ENOMEM;
-        *ret = type;
-        return 0;
+        if (flags & MS_SYNCHRONOUS)
+                end = stpcpy(end, ",sync");
+        if (flags & MS_DIRSYNC)
+                end = stpcpy(end, ",dirsync");
+        if (flags & MS_LAZYTIME)
+                (void) stpcpy(end, ",lazytime"); /* the last one */
 }
 
 static int entry_from_status(const struct statmount_line *line, struct entry **ret) {
         bool sourceless = !line->source || !*line->source || strcmp(line->source, "none") == 0;
         _cleanup_(entry_freep) struct entry *entry = entry_new();
+        char flags[sizeof("rw,sync,dirsync,lazytime")];
 
         if (!entry)
                 return -ENOMEM;
@@ -198,14 +161,22 @@ static int entry_from_status(const struct statmount_line *line, struct entry **r
         entry->device = line->device;
         entry->attributes = line->attributes;
         entry->superblock_readonly = line->superblock_flags & MS_RDONLY;
-        entry->propagation = (line->propagation & MS_SHARED ? ENTRY_SHARED : 0) |
-                             (line->propagation & MS_SLAVE ? ENTRY_SLAVE : 0) |
-                             (line->propagation & MS_UNBINDABLE ? ENTRY_UNBINDABLE : 0);
+        entry->propagation = (uint8_t) ((line->propagation & MS_SHARED ? ENTRY_SHARED : 0) |
+                                        (line->propagation & MS_SLAVE ? ENTRY_SLAVE : 0) |
+                                        (line->propagation & MS_UNBINDABLE ? ENTRY_UNBINDABLE : 0));
         entry->peer_group = line->peer_group;
         entry->master_group = line->master_group;
-        if (copy_text(line->root ?: "/", &entry->root) < 0 || copy_text(line->point ?: "", &entry->point) < 0 ||
-                read_type(line, &entry->type) < 0 || read_options(line, &entry->options) < 0 ||
-                copy_text(sourceless ? NULL : line->source, &entry->source) < 0)
+        flag_words(line->superblock_flags, flags);
+        if (entry_set_texts(entry, &(struct entry_texts){
+                                           .root = line->root ?: "/",
+                                           .point = line->point,
+                                           .type = line->type,
+                                           .subtype = line->subtype,
+                                           .source = sourceless ? NULL : line->source,
+                                           .flags = flags,
+                                           .options = line->options,
+                                           .escaped = true,
+                                   }) < 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(entry);
         return 0;

@@ -12,30 +12,29 @@
 #include <string.h>
 
 #include "table/diff.h"
+#include "table/ids.h"
 #include "table/index.h"
 #include "table/table.h"
-#include "util/map.h"
 #include "util/path.h"
 
 struct table {
-        struct map *by_id;      /* recycled id → entry */
-        struct map *by_unique;  /* unique id → entry, of those that have one */
+        struct ids by_id;       /* by the recycled id */
+        struct ids by_unique;   /* of those that have a unique id */
         struct entry *by_point; /* table/index.h */
         struct entry *roots;    /* those without a parent here, linked like siblings */
-        uint64_t generation, readings;
+        uint64_t generation;
+        uint32_t readings; /* counted twice each: what is marked, what is taken in */
         size_t bytes; /* of the entries */
 };
 
 struct table *table_new(void) {
-        _cleanup_(table_freep) struct table *table = calloc(1, sizeof(*table));
+        struct table *table = calloc(1, sizeof(*table));
 
         if (!table)
                 return NULL;
-        table->by_id = map_new(MAP_KEY_U64);
-        table->by_unique = map_new(MAP_KEY_U64);
-        if (!table->by_id || !table->by_unique)
-                return NULL;
-        return TAKE_PTR(table);
+        table->by_id.kind = IDS_RECYCLED;
+        table->by_unique.kind = IDS_UNIQUE;
+        return table;
 }
 
 struct table *table_free(struct table *table) {
@@ -43,21 +42,20 @@ struct table *table_free(struct table *table) {
 
         if (!table)
                 return NULL;
-        if (table->by_id)
-                MAP_FOREACH(entry, table->by_id)
-        (void) entry_free(entry);
-        (void) map_free(table->by_id);
-        (void) map_free(table->by_unique);
+        for (size_t position = 0; (entry = ids_next(&table->by_id, &position));)
+                (void) entry_free(entry);
+        ids_done(&table->by_id);
+        ids_done(&table->by_unique);
         free(table);
         return NULL;
 }
 
 size_t table_size(const struct table *table) {
-        return map_size(table->by_id);
+        return table->by_id.n;
 }
 
 size_t table_bytes(const struct table *table) {
-        return sizeof(*table) + map_bytes(table->by_id) + map_bytes(table->by_unique) + table->bytes;
+        return sizeof(*table) + ids_bytes(&table->by_id) + ids_bytes(&table->by_unique) + table->bytes;
 }
 
 uint64_t table_generation(const struct table *table) {
@@ -89,8 +87,8 @@ static void list_remove(struct entry **first, struct entry *entry) {
 }
 
 static struct entry *find_parent(const struct table *table, const struct entry *entry) {
-        struct entry *parent = entry->parent_unique != 0 ? map_get_u64(table->by_unique, entry->parent_unique)
-                                                         : map_get_u64(table->by_id, entry->parent_id);
+        struct entry *parent = entry->parent_unique != 0 ? ids_get(&table->by_unique, entry->parent_unique)
+                                                         : ids_get(&table->by_id, entry->parent_id);
 
         return parent == entry ? NULL : parent; /* the first mount of all is its own parent */
 }
@@ -132,12 +130,31 @@ static void adopt(struct table *table, struct entry *entry) {
 
 /* The entry of the mount that `fresh` is a new sight of. */
 static struct entry *find_same(const struct table *table, const struct entry *fresh) {
-        struct entry *entry = fresh->unique_id != 0 ? map_get_u64(table->by_unique, fresh->unique_id) : NULL;
+        struct entry *entry = fresh->unique_id != 0 ? ids_get(&table->by_unique, fresh->unique_id) : NULL;
 
         if (entry)
                 return entry;
-        entry = map_get_u64(table->by_id, fresh->id);
+        entry = ids_get(&table->by_id, fresh->id);
         return entry && diff_same_mount(entry, fresh) ? entry : NULL;
+}
+
+/* Makes room for the ids of one entry more. */
+static int reserve_ids(struct table *table) {
+        int r = ids_reserve(&table->by_id);
+
+        return r < 0 ? r : ids_reserve(&table->by_unique);
+}
+
+static void give_ids(struct table *table, struct entry *entry) {
+        ids_add(&table->by_id, entry);
+        if (entry->unique_id != 0)
+                ids_add(&table->by_unique, entry);
+}
+
+static void take_ids(struct table *table, struct entry *entry) {
+        ids_remove(&table->by_id, entry);
+        if (entry->unique_id != 0)
+                ids_remove(&table->by_unique, entry);
 }
 
 static int drop(struct table *table, struct entry *entry, struct changes *changes) {
@@ -153,32 +170,8 @@ static int drop(struct table *table, struct entry *entry, struct changes *change
         }
         unlink_entry(table, entry);
         index_remove(&table->by_point, entry);
-        (void) map_remove_u64(table->by_id, entry->id);
-        if (entry->unique_id != 0)
-                (void) map_remove_u64(table->by_unique, entry->unique_id);
+        take_ids(table, entry);
         table->bytes -= entry_bytes(entry);
-        return 0;
-}
-
-/* Makes room for an entry's ids; `old`, if any, gives up its own that differ. */
-static int take_ids(struct table *table, struct entry *entry, struct entry *old, const struct entry *fresh) {
-        bool id = !old || old->id != fresh->id;
-        int r = id ? map_put_u64(table->by_id, fresh->id, entry) : 0;
-
-        if (r < 0)
-                return r;
-        if (fresh->unique_id != 0 && (!old || old->unique_id != fresh->unique_id)) {
-                r = map_put_u64(table->by_unique, fresh->unique_id, entry);
-                if (r < 0) {
-                        if (id)
-                                (void) map_remove_u64(table->by_id, fresh->id);
-                        return r;
-                }
-        }
-        if (old && id)
-                (void) map_remove_u64(table->by_id, old->id);
-        if (old && old->unique_id != 0 && old->unique_id != fresh->unique_id)
-                (void) map_remove_u64(table->by_unique, old->unique_id);
         return 0;
 }
 
@@ -187,11 +180,12 @@ static int add(struct table *table, struct entry *fresh, struct changes *changes
 
         if (r < 0)
                 return r;
-        r = take_ids(table, fresh, NULL, fresh);
+        r = reserve_ids(table);
         if (r < 0) {
                 changes->n_items--;
                 return r;
         }
+        give_ids(table, fresh);
         index_insert(&table->by_point, fresh);
         table->bytes += entry_bytes(fresh);
         return 0;
@@ -214,17 +208,20 @@ static void exchange_content(struct entry *kept, struct entry *fresh) {
 /* 1: it hangs elsewhere and is linked nowhere. */
 static int update(struct table *table, struct entry *kept, struct entry *fresh, struct changes *changes) {
         bool moved = diff_moved(kept, fresh), remounted = diff_remounted(kept, fresh);
+        bool renumbered = kept->id != fresh->id || kept->unique_id != fresh->unique_id;
         size_t n = changes->n_items;
         int r = moved ? changes_add(changes, CHANGE_MOVED, kept) : 0;
 
         if (r >= 0 && remounted)
                 r = changes_add(changes, CHANGE_REMOUNTED, kept);
-        if (r >= 0)
-                r = take_ids(table, kept, kept, fresh);
+        if (r >= 0 && renumbered)
+                r = reserve_ids(table);
         if (r < 0) {
                 changes->n_items = n;
                 return r;
         }
+        if (renumbered)
+                take_ids(table, kept);
         if (moved) {
                 unlink_entry(table, kept);
                 index_remove(&table->by_point, kept);
@@ -232,6 +229,8 @@ static int update(struct table *table, struct entry *kept, struct entry *fresh, 
         table->bytes -= entry_bytes(kept);
         exchange_content(kept, fresh);
         table->bytes += entry_bytes(kept);
+        if (renumbered)
+                give_ids(table, kept);
         if (moved)
                 index_insert(&table->by_point, kept);
         return moved;
@@ -240,7 +239,7 @@ static int update(struct table *table, struct entry *kept, struct entry *fresh, 
 /* Takes `fresh` over, also on failure. The entry that stands for it; 1: it has to be linked. */
 static int put(struct table *table, struct entry *fresh, struct changes *changes, struct entry **ret) {
         _cleanup_(entry_freep) struct entry *owned = fresh;
-        struct entry *kept = find_same(table, fresh), *other = map_get_u64(table->by_id, fresh->id);
+        struct entry *kept = find_same(table, fresh), *other = ids_get(&table->by_id, fresh->id);
         int r = 0;
 
         /* Another mount that had this recycled id is gone, even if nobody has told so yet. */
@@ -299,27 +298,20 @@ static int list_add(struct entry *entry, void *userdata) {
         return 0;
 }
 
-/* Of two entries with one id the first counts; the other is freed and its place in the reading emptied. */
-static int mark_seen(struct table *table, struct entry **entries, size_t n) {
-        _cleanup_(map_freep) struct map *ids = map_new(MAP_KEY_U64);
+static void mark_seen(struct table *table, struct entry **entries, size_t n) {
+        for (size_t i = 0; i < n && table->by_id.n > 0; i++) {
+                struct entry *kept = find_same(table, entries[i]);
 
-        if (!ids)
-                return -ENOMEM;
-        for (size_t i = 0; i < n; i++) {
-                struct entry *kept;
-                int r = map_put_u64(ids, entries[i]->id, entries[i]);
-
-                if (r == -EEXIST) {
-                        entries[i] = entry_free(entries[i]);
-                        continue;
-                }
-                if (r < 0)
-                        return r;
-                kept = find_same(table, entries[i]);
                 if (kept)
                         kept->seen = table->readings;
         }
-        return 0;
+}
+
+/* Whether the reading has had a mount with one of these ids: of two, the first counts. */
+static bool is_taken(const struct table *table, const struct entry *fresh) {
+        const struct entry *same = find_same(table, fresh), *other = ids_get(&table->by_id, fresh->id);
+
+        return (same && same->seen == table->readings) || (other && other->seen == table->readings);
 }
 
 static int drop_unseen(struct table *table, struct changes *changes) {
@@ -357,15 +349,17 @@ int table_replace(struct table *table, struct entry **entries, size_t n_entries,
         int r = unlinked ? 0 : -ENOMEM;
 
         table->readings++;
-        if (r >= 0)
-                r = mark_seen(table, entries, n_entries);
+        mark_seen(table, entries, n_entries);
         if (r >= 0)
                 r = drop_unseen(table, &changes);
+        table->readings++;
         for (i = 0; i < n_entries && r >= 0; i++) {
                 struct entry *kept;
 
-                if (!entries[i])
+                if (is_taken(table, entries[i])) {
+                        (void) entry_free(entries[i]);
                         continue;
+                }
                 r = put(table, entries[i], &changes, &kept);
                 if (r > 0)
                         unlinked[n_unlinked++] = kept;
@@ -373,8 +367,7 @@ int table_replace(struct table *table, struct entry **entries, size_t n_entries,
         for (; i < n_entries; i++)
                 (void) entry_free(entries[i]);
         for (size_t k = 0; k < n_unlinked; k++) /* once all are there: no parent comes late */
-                if (map_get_u64(table->by_id, unlinked[k]->id) == unlinked[k])
-                        link_entry(table, unlinked[k]);
+                link_entry(table, unlinked[k]);
         adopt_all(table);
         table->generation += changes.n_items > 0;
         if (r < 0)
@@ -385,11 +378,11 @@ int table_replace(struct table *table, struct entry **entries, size_t n_entries,
 }
 
 struct entry *table_get(const struct table *table, uint32_t id) {
-        return map_get_u64(table->by_id, id);
+        return ids_get(&table->by_id, id);
 }
 
 struct entry *table_get_unique(const struct table *table, uint64_t unique_id) {
-        return unique_id == 0 ? NULL : map_get_u64(table->by_unique, unique_id);
+        return unique_id == 0 ? NULL : ids_get(&table->by_unique, unique_id);
 }
 
 static int is_child(struct entry *entry, void *userdata) {

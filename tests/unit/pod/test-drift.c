@@ -91,12 +91,9 @@ START_TEST(test_recycled) {
                 struct record_mount mounts[] = MADE_MOUNTS;
                 _cleanup_(table_freep) struct table *table = table_new();
                 _cleanup_(judged_done) struct judged judged = {};
-                struct entry *entry = variant == 2 ? made_entry(4, 1, "/elsewhere") : MADE_DATA;
-
-                if (variant == 4) {
-                        free(entry->point);
-                        entry->point = strdup(DIRECTORY "/side.car/rootfs/data");
-                }
+                struct entry *entry = variant == 2   ? made_entry(4, 1, "/elsewhere")
+                                      : variant == 4 ? made_entry(4, 3, DIRECTORY "/side.car/rootfs/data")
+                                                     : MADE_DATA;
 
                 if (variant == 0)
                         entry->device = 4711;
@@ -243,8 +240,10 @@ START_TEST(test_words) {
         _cleanup_(judged_done) struct judged judged = {};
         struct entry *old = made_entry(6, 3, DIRECTORY "/main/rootfs/old");
 
-        free(old->root);
-        old->root = strdup("/srv/old//deleted");
+        made_texts(old, &(struct entry_texts){.root = "/srv/old//deleted",
+                                .point = DIRECTORY "/main/rootfs/old",
+                                .type = "tmpfs",
+                                .options = "rw"});
         old->superblock_readonly = true;
         made_fill(table, MADE_TREE, peer(MADE_ROOT, 70, 1003), made_entry(4, 3, DIRECTORY "/main/rootfs/data/a"),
                 made_entry(5, 1, "/elsewhere"), old, made_entry(7, 3, DIRECTORY "/main/rootfs/data"),
@@ -300,8 +299,10 @@ START_TEST(test_own_devices) {
                 struct entry *data = MADE_DATA;
 
                 mounts[2].device = 4711; /* st_dev of a subvolume */
-                free(data->type);
-                data->type = strdup(variant == 0 ? "btrfs" : "ext4");
+                made_texts(data, &(struct entry_texts){.root = "/",
+                                         .point = DIRECTORY "/main/rootfs/data",
+                                         .type = variant == 0 ? "btrfs" : "ext4",
+                                         .options = "rw"});
                 made_fill(table, MADE_TREE, MADE_ROOT, data);
                 ck_assert_ptr_eq(drift_find_entry(table, &mounts[2]), variant == 0 ? data : NULL);
                 judge(mounts, ELEMENTSOF(mounts), table, DIRECTORY, &judged);

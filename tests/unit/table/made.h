@@ -9,6 +9,10 @@
 #include "table/reading.h"
 #include "table/table.h"
 
+static inline void made_texts(struct entry *entry, const struct entry_texts *texts) {
+        ck_assert_int_eq(entry_set_texts(entry, texts), 0);
+}
+
 /* A made entry of a tmpfs at `point`. */
 static inline struct entry *made_entry(uint32_t id, uint32_t parent_id, const char *point) {
         struct entry *entry = entry_new();
@@ -17,11 +21,7 @@ static inline struct entry *made_entry(uint32_t id, uint32_t parent_id, const ch
         entry->id = id;
         entry->parent_id = parent_id;
         entry->device = 1000 + id;
-        entry->root = strdup("/");
-        entry->point = strdup(point);
-        entry->type = strdup("tmpfs");
-        entry->options = strdup("rw");
-        ck_assert(entry->root && entry->point && entry->type && entry->options);
+        made_texts(entry, &(struct entry_texts){.root = "/", .point = point, .type = "tmpfs", .options = "rw"});
         return entry;
 }
 

@@ -41,4 +41,35 @@ START_TEST(test_free_nothing) {
 }
 END_TEST
 
-UNIT_MAIN("entry", test_attribute_names, test_propagation_names, test_free_nothing)
+START_TEST(test_texts) {
+        _cleanup_(entry_freep) struct entry *entry = entry_new();
+
+        ck_assert_ptr_nonnull(entry);
+        ck_assert_int_eq(entry_set_texts(entry, &(struct entry_texts){
+                                                        .root = "/",
+                                                        .point = "/a b",
+                                                        .type = "fuse",
+                                                        .subtype = "sshfs",
+                                                        .source = "",
+                                                        .flags = "ro",
+                                                        .options = "\\040x\\04\\134\\,y=\\777\\",
+                                                        .escaped = true,
+                                                }), 0);
+        ck_assert_str_eq(entry->root, "/");
+        ck_assert_str_eq(entry->point, "/a b");
+        ck_assert_str_eq(entry->type, "fuse.sshfs");
+        ck_assert_str_eq(entry->source, "");
+        ck_assert_str_eq(entry->options, "ro, x\\04\\\\,y=\\777\\");
+        ck_assert_uint_ge(entry_bytes(entry), sizeof(*entry) + 40);
+
+        /* made of its own; what is not told is empty, but for the source */
+        ck_assert_int_eq(entry_set_texts(entry, &(struct entry_texts){.root = entry->point, .subtype = "", .options = "\\040"}), 0);
+        ck_assert_str_eq(entry->root, "/a b");
+        ck_assert_str_eq(entry->point, "");
+        ck_assert_str_eq(entry->type, "");
+        ck_assert_ptr_null(entry->source);
+        ck_assert_str_eq(entry->options, "\\040");
+}
+END_TEST
+
+UNIT_MAIN("entry", test_attribute_names, test_propagation_names, test_free_nothing, test_texts)
