@@ -11,6 +11,7 @@
 #include <pwd.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -18,6 +19,7 @@
 
 #include "control.h"
 #include "executor/executor.h"
+#include "executor/run.h"
 #include "front.h"
 #include "kernel/features.h"
 #include "process.h"
@@ -42,6 +44,7 @@ struct keeper_executor {
 struct keeper {
         const struct options *options;
         struct settings settings;
+        struct executor_grants *grants; /* shared with the executors, and not with the front */
         struct runtime runtime;
         struct watch *watch;
         char **features;
@@ -117,9 +120,12 @@ static int start_executor(struct keeper *keeper, unsigned slot) {
                         .socket = theirs,
                         .intent_fd = keeper->runtime.intent_fds[slot],
                         .runtime_fd = keeper->runtime.fd,
+                        .grants = keeper->grants,
                         .without = keeper->options->features_off,
                 };
 
+                if (mprotect(keeper->grants, sizeof(*keeper->grants), PROT_READ) < 0)
+                        process_exit(EXIT_FAILURE);
                 process_reset_signals();
                 if (process_die_with(self) < 0)
                         process_exit(EXIT_FAILURE);
@@ -128,6 +134,22 @@ static int start_executor(struct keeper *keeper, unsigned slot) {
         keeper->executors[slot] = (struct keeper_executor) {.pid = pid, .start_ms = now_ms()};
         log_debug("executor %u is process %d", slot, (int) pid);
         return TAKE_FD(ours);
+}
+
+static void set_grants(struct keeper *keeper) {
+        keeper->grants->image_types = keeper->settings.image_types;
+        keeper->grants->device_types = keeper->settings.device_types;
+}
+
+/* A page that executors inherit. The front must not: it could grant itself what it likes. */
+static int make_grants(struct keeper *keeper) {
+        void *page = mmap(NULL, sizeof(*keeper->grants), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+        if (page == MAP_FAILED)
+                return log_errno(LOG_ERR, errno, "map the executors' grants");
+        keeper->grants = page;
+        set_grants(keeper);
+        return 0;
 }
 
 static int tell_front(struct keeper *keeper, enum control_kind kind, unsigned slot, const char *text, const int *fds, size_t n_fds) {
@@ -210,6 +232,7 @@ static void reload(struct keeper *keeper) {
                 log_error("the configuration was not re-read: the one before stays in force");
                 return;
         }
+        set_grants(keeper);
         if (settings_to_text(&keeper->settings, &text) < 0 || tell_front(keeper, CONTROL_SETTINGS, 0, text, NULL, 0) < 0)
                 log_error("the front could not be told of the new configuration: signal again");
 }
@@ -328,6 +351,8 @@ static int start_front(struct keeper *keeper, const int *sockets) {
         int pair[2];
         pid_t pid, self = getpid();
 
+        if (madvise(keeper->grants, sizeof(*keeper->grants), MADV_DONTFORK) < 0)
+                return log_errno(LOG_ERR, errno, "keep the executors' grants from the front");
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
                 return log_errno(LOG_ERR, errno, "socketpair");
         pid = fork();
@@ -355,6 +380,8 @@ static int start_front(struct keeper *keeper, const int *sockets) {
         (void) close_fd(pair[1]);
         keeper->control = pair[0];
         keeper->front = pid;
+        if (madvise(keeper->grants, sizeof(*keeper->grants), MADV_DOFORK) < 0)
+                return log_errno(LOG_ERR, errno, "let later executors have their grants");
         return 0;
 }
 
@@ -401,6 +428,9 @@ static int prepare(struct keeper *keeper) {
         if (r < 0)
                 return r;
         keeper->n_executors = keeper->settings.executors;
+        r = make_grants(keeper);
+        if (r < 0)
+                return r;
         r = find_user(keeper->options->user, &keeper->uid, &keeper->gid);
         if (r < 0)
                 return r;
@@ -445,5 +475,7 @@ int keeper_run(const struct options *options) {
         (void) close_fd(keeper.signal_fd);
         runtime_done(&keeper.runtime);
         strv_free(keeper.features);
+        if (keeper.grants)
+                (void) munmap(keeper.grants, sizeof(*keeper.grants));
         return status;
 }

@@ -36,6 +36,8 @@
 #define PODMOUNT_ACTION_CREATE "org.podmount1.create"
 #define PODMOUNT_ACTION_MANAGE "org.podmount1.manage"
 #define PODMOUNT_ACTION_REPAIR "org.podmount1.repair"
+#define PODMOUNT_ACTION_MOUNT_IMAGE "org.podmount1.mount-image"
+#define PODMOUNT_ACTION_MOUNT_DEVICE "org.podmount1.mount-device"
 #define PODMOUNT_ACTION_RESCAN "org.podmount1.rescan"
 
 /* Where the daemon is found. */

@@ -7,11 +7,13 @@
 
 #include "admit/verdict.h"
 #include "api/dispatch.h"
+#include "api/kinds.h"
 #include "api/polkit.h"
 #include "dbus/names.h"
 #include "util/log.h"
 
 struct authorisation {
+        struct authorisation *next; /* what else the request was asked for */
         struct request *request;
         struct polkit_query *query; /* while it is out */
         char *action;
@@ -20,12 +22,15 @@ struct authorisation {
 };
 
 struct authorisation *authorisation_free(struct authorisation *authorisation) {
-        if (!authorisation)
-                return NULL;
-        (void) polkit_query_free(authorisation->query);
-        free(authorisation->action);
-        strv_free(authorisation->details);
-        free(authorisation);
+        while (authorisation) {
+                struct authorisation *next = authorisation->next;
+
+                (void) polkit_query_free(authorisation->query);
+                free(authorisation->action);
+                strv_free(authorisation->details);
+                free(authorisation);
+                authorisation = next;
+        }
         return NULL;
 }
 
@@ -114,7 +119,7 @@ static int add_detail(char ***details, const char *key, const char *value) {
 }
 
 /* What polkit's rules and the person at the dialogue get to know, org.podmount1(5). */
-static int make_details(const struct request *request, char ***ret) {
+static int make_details(const struct request *request, char *const *more, char ***ret) {
         const struct arguments *arguments = &request->arguments;
         _cleanup_strv_ char **details = NULL;
         _cleanup_free_ char *owner = NULL, *ids = NULL;
@@ -142,6 +147,8 @@ static int make_details(const struct request *request, char ***ret) {
                 r = add_detail(&details, "source", arguments->source);
         if (r >= 0)
                 r = add_detail(&details, "target", arguments->target);
+        for (; r >= 0 && more && more[0]; more += 2)
+                r = add_detail(&details, more[0], more[1]);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(details);
@@ -182,22 +189,23 @@ static void on_polkit(enum polkit_answer answer, void *userdata) {
         dispatch_fail(request, &f);
 }
 
-/* A yes for the same action and details is used; anything else is asked anew. */
-static int ask(struct request *request, const char *action) {
+/* A yes for the same action and details is used; anything else is asked anew. `more`: further details. */
+static int ask(struct request *request, const char *action, char *const *more) {
         _cleanup_strv_ char **details = NULL;
-        struct authorisation *authorisation = request->authorisation;
-        int r = make_details(request, &details);
+        struct authorisation *authorisation;
+        int r = make_details(request, more, &details);
 
         if (r < 0)
                 return r;
-        if (authorisation && authorisation->granted && strcmp(authorisation->action, action) == 0 &&
-            same_details(authorisation->details, details))
-                return 0;
+        for (authorisation = request->authorisation; authorisation; authorisation = authorisation->next)
+                if (authorisation->granted && strcmp(authorisation->action, action) == 0 &&
+                    same_details(authorisation->details, details))
+                        return 0;
 
-        request->authorisation = authorisation_free(authorisation);
         authorisation = calloc(1, sizeof(*authorisation));
         if (!authorisation)
                 return log_oom();
+        authorisation->next = request->authorisation;
         request->authorisation = authorisation;
         authorisation->request = request;
         authorisation->details = TAKE_PTR(details);
@@ -207,6 +215,22 @@ static int ask(struct request *request, const char *action) {
         r = polkit_ask(request->peer->bus, request->peer->caller.bus_name, action, authorisation->details,
                        request->transport->interactive(request), on_polkit, authorisation, &authorisation->query);
         return r < 0 ? r : DISPATCH_WAIT;
+}
+
+/* What the mounts of the request need besides: an action for file systems in images, another one for those on block
+ * devices. */
+static int ask_for_kinds(struct request *request) {
+        _cleanup_(kinds_done) struct kinds kinds = {};
+        int r;
+
+        if (caller_is_root(&request->peer->caller) || !request->method->changes)
+                return 0;
+        r = kinds_read(request, &kinds);
+        if (r == 0 && kinds.images)
+                r = ask(request, PODMOUNT_ACTION_MOUNT_IMAGE, kinds.images);
+        if (r == 0 && kinds.devices)
+                r = ask(request, PODMOUNT_ACTION_MOUNT_DEVICE, kinds.devices);
+        return r;
 }
 
 int authorise(struct request *request, struct failure *f) {
@@ -222,9 +246,10 @@ int authorise(struct request *request, struct failure *f) {
                 return failure_set(f, FAILURE_ACCESS_DENIED, "%s has no rule that allows it to anybody", request->method->member);
         switch (judge(request, row)) {
         case VERDICT_ALLOW:
-                return 0;
+                return ask_for_kinds(request);
         case VERDICT_ASK:
-                return ask(request, row->action);
+                r = ask(request, row->action, NULL);
+                return r != 0 ? r : ask_for_kinds(request);
         case VERDICT_HIDE:
                 return failure_set(f, FAILURE_NO_SUCH_POD, "There is no pod \"%s\"; podmountctl list shows those that there are",
                                    request->arguments.id ? request->arguments.id : request->path);

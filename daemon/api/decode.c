@@ -28,6 +28,18 @@ static int broken(int r, const char *what, struct failure *f) {
         return failure_set(f, FAILURE_INVALID_ARGS, "The argument \"%s\" cannot be read: the message is damaged", what);
 }
 
+/* What stands before the colon in the names of those that are on no file system and that a mount can need all the same:
+ * namespaces, and the transports of a 9p server. Where they are no good the executor says so. */
+static bool is_known(const char *target) {
+        static const char *const kinds[] = {"pid", "net", "ipc", "cgroup", "user", "mnt", "socket", "pipe"};
+        size_t length = strcspn(target, ":");
+
+        for (size_t i = 0; target[length] == ':' && i < ELEMENTSOF(kinds); i++)
+                if (strlen(kinds[i]) == length && strncmp(target, kinds[i], length) == 0)
+                        return true;
+        return false;
+}
+
 /* What the fd is, by its name in /proc: asking its file system could block for as long as that likes. */
 static int check_fd(const char *name, int fd, struct failure *f) {
         char path[sizeof("/proc/self/fd/2147483647")], target[64];
@@ -38,7 +50,7 @@ static int check_fd(const char *name, int fd, struct failure *f) {
         if (n < 0)
                 return log_errno(LOG_ERR, errno, "readlink %s", path);
         target[n] = '\0';
-        if (target[0] == '/' || strncmp(target, "(unreachable)", strlen("(unreachable)")) == 0)
+        if (target[0] == '/' || is_known(target) || strncmp(target, "(unreachable)", strlen("(unreachable)")) == 0)
                 return 0;
         return failure_set(f, FAILURE_INVALID_ARGS, "The fd \"%s\" is no file or directory but %s: open the source, O_PATH is enough",
                            name, target);

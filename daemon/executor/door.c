@@ -14,6 +14,7 @@
 #include "spec/target.h"
 #include "util/array.h"
 #include "util/path.h"
+#include "util/settings.h"
 #include "util/text.h"
 
 #define ATTRIBUTES                                                                                                     \
@@ -34,7 +35,12 @@ static const struct {
         {"mqueue", true},
         {"cgroup", true},
         {"cgroup2", true},
+        {"devtmpfs", false},
+        {"fuse", false},
+        {"9p", false},
 };
+
+static const char *const image_types[] = {"erofs", "squashfs", "ext4"};
 
 static int refuse(struct failure *f, const char *format, ...) _printf_(2, 3);
 static int refuse(struct failure *f, const char *format, ...) {
@@ -162,10 +168,14 @@ static int check_option(const struct job *job, const struct step_option *option,
                 plain && plain->kind == OPTION_LABEL ? plain : option_find_data(type, option->name);
         _cleanup_failure_ struct failure reason = FAILURE_INIT;
 
-        if (!row && !option->value && option_is_flag(option->name))
+        if (!row && !option->value && option->fd == STEP_NO_FD && option_is_flag(option->name))
                 return 0;
         if (!row || row->value == VALUE_PATH || row->value == VALUE_PATHS || row->unheard)
                 return refuse(f, "option %s is not one for %s", option->name, type);
+        if (row->value == VALUE_FD)
+                return option->fd != STEP_NO_FD ? 0 : refuse(f, "option %s of %s is no fd", option->name, type);
+        if (option->fd != STEP_NO_FD)
+                return refuse(f, "option %s of %s takes no fd", option->name, type);
         if (option_check_value(row, option->value, &reason) != 0)
                 return refuse(f, "%s", reason.text ? reason.text : option->name);
         if (job->caller.root)
@@ -197,7 +207,9 @@ static int check_type(const struct job *job, const struct step *step, struct fai
         for (size_t i = 0; step->type && i < ELEMENTSOF(types); i++) {
                 if (strcmp(step->type, types[i].name) != 0)
                         continue;
-                if (types[i].global && !job->caller.root)
+                if (step->space.kind != STEP_SOURCE_NONE && (!types[i].global || step->space.kind != STEP_SOURCE_FD))
+                        return refuse(f, "%s with a namespace that it cannot have", step->type);
+                if (types[i].global && !job->caller.root && step->space.kind == STEP_SOURCE_NONE)
                         return refuse(f, "%s would show the host's namespaces, which are root's to give", step->type);
                 return 0;
         }
@@ -259,6 +271,23 @@ static int check_bind(const struct job *job, size_t i, struct failure *f) {
                                 STEP_RECURSIVE | STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_STACK, f);
 }
 
+/* Without their fds these types would look for a server by themselves. */
+static int check_server(const struct step *step, struct failure *f) {
+        static const struct {
+                const char *type, *option;
+        } needed[] = {{"fuse", "fd"}, {"9p", "trans"}, {"9p", "rfdno"}, {"9p", "wfdno"}};
+
+        for (size_t i = 0; i < ELEMENTSOF(needed); i++) {
+                bool found = false;
+
+                for (size_t j = 0; j < step->n_options; j++)
+                        found |= strcmp(step->options[j].name, needed[i].option) == 0;
+                if (!found && strcmp(step->type, needed[i].type) == 0)
+                        return refuse(f, "a %s without the option %s", step->type, needed[i].option);
+        }
+        return 0;
+}
+
 static int check_filesystem(const struct job *job, size_t i, struct failure *f) {
         const struct step *step = &job->steps[i];
         int r = check_type(job, step, f);
@@ -269,7 +298,27 @@ static int check_filesystem(const struct job *job, size_t i, struct failure *f) 
                 return refuse(f, "%s has no source", step->type);
         if (r == 0)
                 r = check_options(job, step, step->type, f);
+        if (r == 0)
+                r = check_server(step, f);
         return r != 0 ? r : check_flags(step, STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_STACK, f);
+}
+
+static int check_image(const struct job *job, size_t i, struct failure *f) {
+        const struct step *step = &job->steps[i];
+        bool known = false;
+        int r;
+
+        for (size_t j = 0; step->type && j < ELEMENTSOF(image_types); j++)
+                known |= strcmp(step->type, image_types[j]) == 0;
+        if (!known)
+                return refuse(f, "an image of a type that is not on the list");
+        r = check_target(job, i, step->type, f);
+        if (r == 0)
+                r = check_source(job, &step->source, false, f);
+        if (r == 0)
+                r = check_options(job, step, step->type, f);
+        return r != 0 ? r
+                      : check_flags(step, STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_STACK | STEP_DEVICE, f);
 }
 
 static int check_overlay(const struct job *job, size_t i, struct failure *f) {
@@ -322,6 +371,8 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
                 return check_bind(job, i, f);
         case STEP_FILESYSTEM:
                 return check_filesystem(job, i, f);
+        case STEP_IMAGE:
+                return check_image(job, i, f);
         case STEP_OVERLAY:
                 return check_overlay(job, i, f);
         case STEP_CONTAINER:
@@ -354,6 +405,7 @@ static enum sort step_sort(enum step_kind kind) {
         case STEP_ROOT:
         case STEP_BIND:
         case STEP_FILESYSTEM:
+        case STEP_IMAGE:
         case STEP_OVERLAY:
         case STEP_PUBLISH:
         case STEP_CONTAINER:
@@ -388,6 +440,22 @@ int door_check(const struct job *job, uint32_t *ret_step, struct failure *f) {
                         *ret_step = (uint32_t) i;
                         return r;
                 }
+        }
+        return 0;
+}
+
+int door_check_images(const struct job *job, uint32_t images, uint32_t devices, uint32_t *ret_step, struct failure *f) {
+        for (size_t i = 0; i < job->n_steps; i++) {
+                const struct step *step = &job->steps[i];
+                bool device = step->flags & STEP_DEVICE;
+
+                if (step->kind != STEP_IMAGE || (settings_image_bit(step->type) & (device ? devices : images)))
+                        continue;
+                *ret_step = (uint32_t) i;
+                return failure_set(f, FAILURE_NOT_SUPPORTED,
+                        "the configuration does not allow file systems of type %s %s; an administrator can add it to %s= in "
+                        "podmountd.conf(5)",
+                        step->type, device ? "on block devices" : "in image files", device ? "DeviceTypes" : "ImageTypes");
         }
         return 0;
 }

@@ -11,3 +11,7 @@
 /* 0, or FAILURE_INVALID_ARGS ("refused at the executor's door: …") with the step's index in *ret_step (UINT32_MAX: the
  * job itself). The job has been decoded, so its lengths and indexes are good. */
 int door_check(const struct job *job, uint32_t *ret_step, struct failure *f);
+
+/* Whether the configuration allows the file systems in images and on block devices that the job mounts, by the bits of
+ * settings_image_bit(). FAILURE_NOT_SUPPORTED, with the step's index as above. */
+int door_check_images(const struct job *job, uint32_t images, uint32_t devices, uint32_t *ret_step, struct failure *f);

@@ -114,6 +114,9 @@ static int work(struct executor *executor, const struct job *job, const struct c
                     : failure_set(&f, FAILURE_INVALID_ARGS,
                               "refused at the executor's door: %zu fds came instead of %u", message->n_fds, job->n_fds);
         if (r == 0)
+                r = door_check_images(job, executor->grants ? executor->grants->image_types : 0,
+                        executor->grants ? executor->grants->device_types : 0, &result->failed_step, &f);
+        if (r == 0)
                 r = open_pods(executor);
         if (r != 0) {
                 answer_failure(result, r, &f);
@@ -164,7 +167,7 @@ static int serve(struct executor *executor, int socket) {
 }
 
 int executor_main(const struct executor_setup *setup) {
-        struct executor executor = {.slot = setup->slot, .pods_fd = -1};
+        struct executor executor = {.slot = setup->slot, .pods_fd = -1, .grants = setup->grants};
         int socket, intent_fd;
 
         if (settle_process(setup->slot) < 0 || settle_fds(setup, &socket, &intent_fd, &executor.runtime_fd) < 0)

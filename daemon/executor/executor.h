@@ -7,11 +7,14 @@
 
 #include "util/cleanup.h"
 
+struct executor_grants; /* executor/run.h */
+
 struct executor_setup {
         unsigned slot;
         int socket;          /* SOCK_SEQPACKET, blocking */
         int intent_fd;       /* read-write */
         int runtime_fd;      /* O_PATH on the runtime directory: nothing outside its pods/ is ever a target */
+        const struct executor_grants *grants; /* shared with the keeper, which changes it when the configuration does */
         const char *without; /* kernel features to do without, for tests: see kernel/features.h; NULL: none */
 };
 

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* STEP_FILESYSTEM: a new file system of one of the types that need no device, at a target. */
 
-#include <errno.h>
+#include "executor/filesystem.h"
 
-#include "executor/run.h"
-#include "kernel/fscontext.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kernel/space.h"
 #include "util/log.h"
 
-static int make_failed(
+int filesystem_failed(
         struct run *run, const struct step *step, const struct fscontext *context, const char *option, int r) {
         const char *words = context->words;
 
@@ -24,26 +28,68 @@ static int make_failed(
                 words ? ", the kernel says: " : "", words ? words : "");
 }
 
+int filesystem_set_options(struct run *run, const struct step *step, struct fscontext *context) {
+        for (size_t i = 0; i < step->n_options; i++) {
+                const struct step_option *option = &step->options[i];
+                char number[3 * sizeof(int) + 1];
+                int r;
+
+                if (option->fd != STEP_NO_FD) /* cannot be cut: sized for any int */
+                        (void) snprintf(number, sizeof(number), "%d", run->fds[option->fd]);
+                r = fscontext_set(context, option->name, option->fd != STEP_NO_FD ? number : option->value);
+                if (r < 0)
+                        return filesystem_failed(run, step, context, option->name, r);
+        }
+        return 0;
+}
+
+static int open_context(struct run *run, const struct step *step, struct fscontext *context, struct space_visit *visit) {
+        int r;
+
+        if (step->space.kind == STEP_SOURCE_FD)
+                return filesystem_open_in(run, step, context, visit);
+        r = fscontext_open(context, step->type);
+        return r < 0 ? filesystem_failed(run, step, context, NULL, r) : 0;
+}
+
 static int make(struct run *run, const struct step *step, int *ret_mount) {
         _cleanup_fscontext_ struct fscontext context = FSCONTEXT_INIT;
+        _cleanup_space_visit_ struct space_visit visit = SPACE_VISIT_INIT;
         const char *label = step->source.kind == STEP_SOURCE_NONE && step->source.path ? step->source.path : step->type;
-        int r = fscontext_open(&context, step->type), mount;
+        int r = open_context(run, step, &context, &visit), mount;
 
-        if (r < 0)
-                return make_failed(run, step, &context, NULL, r);
+        if (r != 0)
+                return r;
         r = fscontext_set(&context, "source", label);
         if (r < 0)
-                return make_failed(run, step, &context, "source", r);
-        for (size_t i = 0; i < step->n_options; i++) {
-                r = fscontext_set(&context, step->options[i].name, step->options[i].value);
-                if (r < 0)
-                        return make_failed(run, step, &context, step->options[i].name, r);
+                return filesystem_failed(run, step, &context, "source", r);
+        if (server_is_one(step)) {
+                r = server_set_options(run, step, &context);
+                if (r != 0)
+                        return r;
         }
+        r = filesystem_set_options(run, step, &context);
+        if (r != 0)
+                return r;
         mount = fscontext_mount(&context, run_attributes(run, step, 0));
         if (mount < 0)
-                return make_failed(run, step, &context, NULL, mount);
+                return filesystem_failed(run, step, &context, NULL, mount);
         *ret_mount = mount;
         return 0;
+}
+
+static int make_devices(struct run *run, size_t i) {
+        const struct step *step = &run->job->steps[i];
+        _cleanup_close_ int mount = -1, own = -1;
+        int r = devices_make(run, step, &mount);
+
+        if (r != 0)
+                return r;
+        own = fcntl(mount, F_DUPFD_CLOEXEC, 3);
+        if (own < 0)
+                return log_errno(LOG_ERR, errno, "duplicate a mount");
+        r = run_place(run, i, &mount);
+        return r == 0 ? devices_attach(run, step, own) : r;
 }
 
 int hand_filesystem(struct run *run, size_t i) {
@@ -51,8 +97,11 @@ int hand_filesystem(struct run *run, size_t i) {
         _cleanup_close_ int mount = -1;
         int r = run_check_labels(run, step);
 
+        if (r == 0 && strcmp(step->type, "devtmpfs") == 0)
+                return make_devices(run, i);
+        if (r == 0 && server_is_one(step))
+                r = server_check(run, step);
         if (r == 0)
                 r = make(run, step, &mount);
-
         return r == 0 ? run_place(run, i, &mount) : r;
 }

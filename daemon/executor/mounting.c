@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "executor/filesystem.h"
 #include "executor/run.h"
 #include "executor/target.h"
 #include "kernel/detach.h"
@@ -25,6 +26,11 @@ uint64_t run_key(const struct run *run, size_t step) {
         return result->id ? result->id : result->mount_id;
 }
 
+/* What statvfs(3) would show of attributes that a new mount was given. */
+static uint64_t shown_attributes(uint64_t attributes) {
+        return attributes & (RESTRICTING | MOUNT_ATTR_NOATIME | MOUNT_ATTR_STRICTATIME | MOUNT_ATTR_NODIRATIME);
+}
+
 int run_note(struct run *run, size_t step, int mount, bool *ret_directory) {
         struct step_result *result = &run->result->steps[step];
         bool unique = run->executor->features.unique_id;
@@ -33,7 +39,9 @@ int run_note(struct run *run, size_t step, int mount, bool *ret_directory) {
 
         if (r == 0 && unique)
                 r = identity_mount_id(mount, &result->mount_id);
-        if (r == 0)
+        if (r == 0 && server_is_one(&run->job->steps[step]))
+                result->attributes = shown_attributes(run_attributes(run, &run->job->steps[step], 0));
+        else if (r == 0)
                 r = identity_attributes(mount, &result->attributes);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "look at a new mount");
@@ -178,12 +186,13 @@ int run_attach(struct run *run, size_t i, int *mount, int target) {
 }
 
 int run_place(struct run *run, size_t i, int *mount) {
+        const struct step *step = &run->job->steps[i];
         _cleanup_close_ int target = -1;
         int r = run_share(run, i, *mount);
 
         if (r == 0)
                 r = run_note(run, i, *mount, NULL);
         if (r == 0)
-                r = target_open(run, i, false, &target);
+                r = target_open(run, i, server_is_file(step), &target);
         return r == 0 ? run_attach(run, i, mount, target) : r;
 }

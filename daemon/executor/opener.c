@@ -30,7 +30,7 @@ struct opener {
         int64_t deadline; /* CLOCK_MONOTONIC, ms */
 };
 
-enum request_kind { REQUEST_OPEN, REQUEST_MAKE_DIRECTORY, REQUEST_MAKE_FILE };
+enum request_kind { REQUEST_OPEN, REQUEST_OPEN_READ, REQUEST_OPEN_WRITE, REQUEST_MAKE_DIRECTORY, REQUEST_MAKE_FILE };
 
 struct request {
         uint32_t kind;
@@ -73,6 +73,12 @@ static int become(const struct job_caller *caller, pid_t parent) {
         return getppid() == parent ? 0 : -ESRCH;
 }
 
+static int open_data(const char *path, bool write) {
+        _cleanup_close_ int fd = resolve_source(path);
+
+        return fd < 0 ? fd : resolve_reopen(fd, write);
+}
+
 static int serve_one(const struct channel_message *message) {
         const struct request *request = (const struct request *) (const void *) message->data;
         _cleanup_free_ char *path = NULL;
@@ -84,6 +90,8 @@ static int serve_one(const struct channel_message *message) {
                 return -ENOMEM;
         if (request->kind == REQUEST_OPEN)
                 return resolve_source(path);
+        if (request->kind == REQUEST_OPEN_READ || request->kind == REQUEST_OPEN_WRITE)
+                return open_data(path, request->kind == REQUEST_OPEN_WRITE);
         if (message->n_fds != 1)
                 return -EBADMSG;
         return resolve_make(message->fds[0], path, request->kind == REQUEST_MAKE_FILE);
@@ -202,6 +210,10 @@ static int ask(struct opener *opener, enum request_kind kind, const char *path, 
 
 int opener_open(struct opener *opener, const char *path) {
         return ask(opener, REQUEST_OPEN, path, -1);
+}
+
+int opener_open_data(struct opener *opener, const char *path, bool write) {
+        return ask(opener, write ? REQUEST_OPEN_WRITE : REQUEST_OPEN_READ, path, -1);
 }
 
 int opener_make(struct opener *opener, int directory, const char *rest, bool file) {

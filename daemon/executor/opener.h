@@ -25,5 +25,8 @@ DEFINE_CLEANUP(struct opener *, opener_free)
  * -EIO when the opener died. */
 int opener_open(struct opener *opener, const char *path);
 
+/* The same, but open for reading, or for writing, too, with the caller's rights: resolve_reopen(). */
+int opener_open_data(struct opener *opener, const char *path, bool write);
+
 /* Makes `rest` below `directory`, as resolve_make() does, and opens it. */
 int opener_make(struct opener *opener, int directory, const char *rest, bool file);

@@ -30,6 +30,8 @@ static int run_step(struct run *run, size_t step) {
                 return hand_bind(run, step);
         case STEP_FILESYSTEM:
                 return hand_filesystem(run, step);
+        case STEP_IMAGE:
+                return hand_image(run, step);
         case STEP_OVERLAY:
                 return hand_overlay(run, step);
         case STEP_PUBLISH:

@@ -18,11 +18,17 @@
 #include "plan/step.h"
 #include "util/failure.h"
 
+/* What the configuration allows, whatever the front says: written by the keeper, read-only here. */
+struct executor_grants {
+        uint32_t image_types, device_types; /* bits of settings_image_bit(), util/settings.h */
+};
+
 /* What lives as long as the process. */
 struct executor {
         unsigned slot;
         int runtime_fd, pods_fd; /* the executor's; pods_fd is -1 until pods/ is there */
         struct features features;
+        const struct executor_grants *grants; /* NULL: nothing is allowed */
         struct intent *intent;
 };
 
@@ -102,6 +108,7 @@ int hand_publish(struct run *run, size_t step);
 int hand_root(struct run *run, size_t step);
 int hand_bind(struct run *run, size_t step);
 int hand_filesystem(struct run *run, size_t step);
+int hand_image(struct run *run, size_t step);
 int hand_overlay(struct run *run, size_t step);
 int hand_unmount(struct run *run, size_t step);
 int hand_remove_pod(struct run *run, size_t step);

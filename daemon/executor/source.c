@@ -131,6 +131,62 @@ int source_open(struct run *run, const struct step_source *source, int *ret_fd) 
         return -EINVAL;
 }
 
+static int open_path_data(struct run *run, const char *path, bool write, int *ret_fd) {
+        _cleanup_close_ int file = -1;
+        struct opener *opener;
+        int fd, r;
+
+        if (run->job->caller.root) {
+                file = resolve_source(path);
+                fd = file < 0 ? file : resolve_reopen(file, write);
+        } else {
+                r = run_opener(run, &opener);
+                if (r < 0)
+                        return r;
+                fd = opener_open_data(opener, path, write);
+        }
+        if (fd == -EINVAL)
+                return run_fail(run, FAILURE_NO_SUCH_SOURCE, 0, "source %s is neither a file nor a block device", path);
+        if (fd == -EACCES || fd == -EROFS)
+                return run_fail(run, FAILURE_SOURCE_DENIED, -fd, "source %s cannot be opened for %s by the caller", path,
+                        write ? "reading and writing" : "reading");
+        if (fd < 0)
+                return open_failed(run, path, fd);
+        *ret_fd = fd;
+        return 0;
+}
+
+static int take_data(struct run *run, const struct step_source *source, bool write, int *ret_fd) {
+        int flags = fcntl(run->fds[source->fd], F_GETFL), fd;
+
+        if (flags < 0)
+                return log_errno(LOG_ERR, errno, "look at an fd of a job");
+        if (flags & O_PATH)
+                return run_fail(run, FAILURE_INVALID_ARGS, 0,
+                        "%s was opened with O_PATH, and its data is needed; open it for %s", source_name(source),
+                        write ? "reading and writing" : "reading");
+        if ((flags & O_ACCMODE) == O_WRONLY || (write && (flags & O_ACCMODE) != O_RDWR))
+                return run_fail(run, FAILURE_INVALID_ARGS, 0, "%s is not open for %s", source_name(source),
+                        write ? "reading and writing" : "reading");
+        fd = fcntl(run->fds[source->fd], F_DUPFD_CLOEXEC, 3);
+        if (fd < 0)
+                return log_errno(LOG_ERR, errno, "duplicate an fd of a job");
+        *ret_fd = fd;
+        return 0;
+}
+
+int source_open_data(struct run *run, const struct step_source *source, bool write, int *ret_fd) {
+        switch (source->kind) {
+        case STEP_SOURCE_PATH:
+                return open_path_data(run, source->path, write, ret_fd);
+        case STEP_SOURCE_FD:
+                return take_data(run, source, write, ret_fd);
+        case STEP_SOURCE_NONE:
+                break;
+        }
+        return -EINVAL;
+}
+
 int source_of_step(struct run *run, size_t i, int *ret_fd) {
         struct hand *hand = &run->hands[i];
 

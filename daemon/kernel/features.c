@@ -8,6 +8,7 @@
 
 #include "kernel/fscontext.h"
 #include "kernel/identity.h"
+#include "kernel/space.h"
 #include "kernel/syscalls.h"
 #include "kernel/tree.h"
 #include "kernel/watch.h"
@@ -28,6 +29,7 @@ static const struct {
         {"detached-layers", offsetof(struct features, detached_layers)},
         {"lowerdir-plus", offsetof(struct features, lowerdir_plus)},
         {"layer-fd", offsetof(struct features, layer_fd)},
+        {"proc-pidns", offsetof(struct features, proc_pidns)},
 };
 
 static bool *feature(struct features *features, size_t i) {
@@ -121,6 +123,7 @@ int features_probe(const char *without, struct features *ret) {
         found.lowerdir_plus = !taken.lowerdir_plus && probe_lowerdir_plus(false);
         found.layer_fd = !taken.layer_fd && found.lowerdir_plus && probe_lowerdir_plus(true);
         found.detached_layers = !taken.detached_layers && probe_detached_layers(found.layer_fd, found.lowerdir_plus);
+        found.proc_pidns = !taken.proc_pidns && space_probe_pidns();
         *ret = found;
         return 0;
 }

@@ -19,6 +19,7 @@ struct features {
         bool detached_layers; /* "detached-layers": an overlay layer may be a detached mount, about 6.15 */
         bool lowerdir_plus;   /* "lowerdir-plus": overlay takes its layers one by one, about 6.7 */
         bool layer_fd;        /* "layer-fd": …as fds, about 6.13 */
+        bool proc_pidns;      /* "proc-pidns": proc takes its pid namespace as an fd, about 6.17 */
 };
 
 /* Tries each. `without`: names of features to leave out, separated by commas, or NULL. Needs the privilege to mount;

@@ -26,8 +26,11 @@ static int status_read(int directory, const char *name, unsigned mask, struct st
 
 int identity_read(int directory, const char *name, bool unique, struct identity *ret) {
         struct statx status;
-        int r = status_read(directory, name, STATX_TYPE | (unique ? STATX_MNT_ID_UNIQUE : STATX_MNT_ID), &status);
+        unsigned id = unique ? STATX_MNT_ID_UNIQUE : STATX_MNT_ID;
+        int r = status_read(directory, name, STATX_TYPE | id, &status);
 
+        if (r == -EACCES)
+                r = status_read(directory, name, id, &status);
         if (r < 0)
                 return r;
         *ret = (struct identity){

@@ -4,7 +4,8 @@
 /*
  * Which mount a file lies on. The key is the kernel's 64-bit id where it has one (STATX_MNT_ID_UNIQUE, statx(2)), else
  * the id that the kernel uses again (STATX_MNT_ID). Neither changes when a detached tree is attached. A file system
- * that does not answer is never asked for more than it has told already (AT_STATX_DONT_SYNC).
+ * that does not answer is never asked for more than it has told already (AT_STATX_DONT_SYNC). A FUSE of another user tells
+ * root nothing at all (mount.fuse(8), allow_other): of a file there the mode is 0.
  */
 
 #include <stdbool.h>

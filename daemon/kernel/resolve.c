@@ -29,6 +29,20 @@ int resolve_source(const char *path) {
         return resolve(AT_FDCWD, path, 0, RESOLVE_NO_MAGICLINKS);
 }
 
+int resolve_reopen(int file, bool write) {
+        char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+        struct stat status;
+        int fd;
+
+        if (fstat(file, &status) < 0)
+                return -errno;
+        if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
+                return -EINVAL;
+        (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", file); /* cannot be cut: sized for any int */
+        fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        return fd < 0 ? -errno : fd;
+}
+
 int resolve_in_root(int root, const char *path) {
         return resolve(root, path, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 }

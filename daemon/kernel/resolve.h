@@ -14,6 +14,10 @@
 /* Opens an absolute path of the host; symlinks are followed, magic links never (-ELOOP). */
 int resolve_source(const char *path);
 
+/* Opens what the O_PATH fd `file` is for reading, or for writing, too: with the rights of whoever calls. Only a regular
+ * file or a block device, whose opening waits for nobody: -EINVAL for anything else. */
+int resolve_reopen(int file, bool write);
+
 /* Opens `path` as a process whose root directory is `root` would: ".." and symlinks stay inside, a final symlink is
  * followed. -ELOOP for a magic link or too many symlinks, -EXDEV for a way out. */
 int resolve_in_root(int root, const char *path);

@@ -24,7 +24,7 @@ enum {
         JOB_CONTAINERS_MAX = 65536, /* names; the door knows the real limit */
         STEP_SIZE_MIN = 3 * sizeof(uint32_t),
         SOURCE_SIZE_MIN = 1 + sizeof(uint32_t),
-        OPTION_SIZE_MIN = 2 * sizeof(uint32_t),
+        OPTION_SIZE_MIN = 3 * sizeof(uint32_t),
 };
 
 enum step_field {
@@ -40,6 +40,7 @@ enum step_field {
         FIELD_CREATE = 1 << 9, /* create, cover_step, cover_id */
         FIELD_ID = 1 << 10,    /* id, mount_id, device */
         FIELD_MADE = 1 << 11,  /* made, made_file */
+        FIELD_SPACE = 1 << 12,
         FIELDS_PLACED = FIELD_CONTAINER | FIELD_TARGET | FIELD_SOURCE | FIELD_ATTRIBUTES | FIELD_CREATE,
         FLAGS_PLACED = STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_STACK,
 };
@@ -51,7 +52,8 @@ static const struct kind_row {
         [STEP_TREE] = {FIELD_ATTRIBUTES | FIELD_SIZE, 0},
         [STEP_ROOT] = {FIELDS_PLACED | FIELD_STUBS | FIELD_SIZE, FLAGS_PLACED | STEP_RECURSIVE | STEP_OVERLAY_TMPFS},
         [STEP_BIND] = {FIELDS_PLACED, FLAGS_PLACED | STEP_RECURSIVE},
-        [STEP_FILESYSTEM] = {FIELDS_PLACED | FIELD_TYPE | FIELD_OPTIONS, FLAGS_PLACED},
+        [STEP_FILESYSTEM] = {FIELDS_PLACED | FIELD_TYPE | FIELD_OPTIONS | FIELD_SPACE, FLAGS_PLACED},
+        [STEP_IMAGE] = {FIELDS_PLACED | FIELD_TYPE | FIELD_OPTIONS, FLAGS_PLACED | STEP_DEVICE},
         [STEP_OVERLAY] = {FIELDS_PLACED | FIELD_LAYERS | FIELD_OPTIONS, FLAGS_PLACED},
         [STEP_PUBLISH] = {0, 0},
         [STEP_CONTAINER] = {FIELD_CONTAINER | FIELD_ATTRIBUTES | FIELD_SIZE, 0},
@@ -108,6 +110,7 @@ static bool others_are_empty(const struct step *step, uint32_t fields) {
 
         return (!(not & FIELD_CONTAINER) || !step->container) && (!(not & FIELD_TARGET) || !step->target) &&
                (!(not & FIELD_TYPE) || !step->type) && (!(not & FIELD_SOURCE) || source_is_empty(&step->source)) &&
+               (!(not & FIELD_SPACE) || source_is_empty(&step->space)) &&
                (!(not & FIELD_LAYERS) ||
                 (step->n_layers == 0 && source_is_empty(&step->upper) && source_is_empty(&step->work))) &&
                (!(not & FIELD_OPTIONS) || step->n_options == 0) &&
@@ -119,6 +122,11 @@ static bool others_are_empty(const struct step *step, uint32_t fields) {
                                           step->cover_id == 0)) &&
                (!(not & FIELD_ID) || (step->id == 0 && step->mount_id == 0 && step->device == 0)) &&
                (!(not & FIELD_MADE) || (step->made == 0 && !step->made_file));
+}
+
+/* A value or an fd. */
+static bool option_is_valid(const struct job *job, const struct step_option *option) {
+        return option->fd == STEP_NO_FD || (!option->value && option->fd < job->n_fds);
 }
 
 static bool step_is_valid(const struct job *job, size_t index) {
@@ -142,9 +150,9 @@ static bool step_is_valid(const struct job *job, size_t index) {
                 if (!source_is_valid(job, &step->layers[i]))
                         return false;
         for (size_t i = 0; i < step->n_options; i++)
-                if (!step->options[i].name)
+                if (!step->options[i].name || !option_is_valid(job, &step->options[i]))
                         return false;
-        return source_is_valid(job, &step->source) && source_is_valid(job, &step->upper) &&
+        return source_is_valid(job, &step->source) && source_is_valid(job, &step->space) && source_is_valid(job, &step->upper) &&
                source_is_valid(job, &step->work);
 }
 
@@ -173,6 +181,7 @@ static void put_options(struct wire_writer *writer, const struct step *step) {
         for (size_t i = 0; i < step->n_options; i++) {
                 wire_put_string(writer, step->options[i].name);
                 wire_put_string(writer, step->options[i].value);
+                wire_put_u32(writer, step->options[i].fd);
         }
 }
 
@@ -190,6 +199,8 @@ static void put_step(struct wire_writer *writer, const struct step *step) {
                 wire_put_string(writer, step->type);
         if (fields & FIELD_SOURCE)
                 put_source(writer, &step->source);
+        if (fields & FIELD_SPACE)
+                put_source(writer, &step->space);
         if (fields & FIELD_LAYERS)
                 put_layers(writer, step);
         if (fields & FIELD_OPTIONS)
@@ -302,6 +313,7 @@ static void take_options(struct wire_reader *reader, struct step *step) {
         for (size_t i = 0; i < n; i++) {
                 step->options[i].name = wire_take_string(reader, true);
                 step->options[i].value = wire_take_string(reader, false);
+                step->options[i].fd = wire_take_u32(reader);
         }
 }
 
@@ -338,6 +350,8 @@ static void take_step(struct wire_reader *reader, struct job *job) {
                 step->type = wire_take_string(reader, true);
         if (fields & FIELD_SOURCE)
                 take_source(reader, &step->source);
+        if (fields & FIELD_SPACE)
+                take_source(reader, &step->space);
         if (fields & FIELD_LAYERS)
                 take_layers(reader, step);
         if (fields & FIELD_OPTIONS)

@@ -79,6 +79,8 @@ static int make_sources(const struct plan_pod *pod, const struct wanted_mount *m
         struct failure *f) {
         int r = make_source(pod, mount, &mount->source, &step->source, f);
 
+        if (r == 0)
+                r = make_source(pod, mount, &mount->space, &step->space, f);
         if (r != 0 || mount->kind != WANTED_OVERLAY)
                 return r;
         if (mount->n_lower > JOB_LAYERS_MAX)
@@ -98,16 +100,30 @@ static int make_sources(const struct plan_pod *pod, const struct wanted_mount *m
         return r != 0 ? r : make_source(pod, mount, &mount->work, &step->work, f);
 }
 
-static int make_options(const struct wanted_mount *mount, struct step *step) {
-        if (mount->kind != WANTED_FILESYSTEM && mount->kind != WANTED_OVERLAY)
+/* Whether the option's value names an fd of the call. */
+static bool is_fd_option(const struct wanted_mount *mount, const struct data_option *data) {
+        const struct option_row *row = option_find_data(mount->type, data->name);
+
+        return row && row->value == VALUE_FD && data->value && strncmp(data->value, "fd:", strlen("fd:")) == 0;
+}
+
+static int make_options(const struct plan_pod *pod, const struct wanted_mount *mount, struct step *step, struct failure *f) {
+        if (mount->kind == WANTED_ROOT || mount->kind == WANTED_BIND)
                 return 0;
         for (size_t i = 0; i < mount->n_data; i++) {
                 struct step_option *option = array_append(&step->options, &step->n_options);
 
                 if (!option)
                         return log_oom();
-                if (copy_text(mount->data[i].name, &option->name) < 0 ||
-                        copy_text(mount->data[i].value, &option->value) < 0)
+                option->fd = STEP_NO_FD;
+                if (copy_text(mount->data[i].name, &option->name) < 0)
+                        return -ENOMEM;
+                if (is_fd_option(mount, &mount->data[i])) {
+                        int r = find_fd(pod, mount, mount->data[i].value + strlen("fd:"), &option->fd, f);
+
+                        if (r != 0)
+                                return r;
+                } else if (copy_text(mount->data[i].value, &option->value) < 0)
                         return -ENOMEM;
         }
         return 0;
@@ -123,6 +139,8 @@ static enum step_kind kind_of(enum wanted_kind kind) {
                 return STEP_FILESYSTEM;
         case WANTED_OVERLAY:
                 return STEP_OVERLAY;
+        case WANTED_IMAGE:
+                return STEP_IMAGE;
         }
         return _STEP_KIND_MAX;
 }
@@ -138,7 +156,7 @@ static uint32_t flags_of(const struct wanted_mount *mount) {
 
         return (clone && mount->recursive ? STEP_RECURSIVE : 0) | (mount->attr_recursive ? STEP_ATTR_RECURSIVE : 0) |
                (mount->propagation_recursive ? STEP_PROPAGATION_RECURSIVE : 0) |
-               (has_tmpfs_upper(mount) ? STEP_OVERLAY_TMPFS : 0);
+               (has_tmpfs_upper(mount) ? STEP_OVERLAY_TMPFS : 0) | (mount->device ? STEP_DEVICE : 0);
 }
 
 int make_step(struct job *job, const struct plan_pod *pod, const struct wanted *wanted, uint32_t index,
@@ -159,12 +177,12 @@ int make_step(struct job *job, const struct plan_pod *pod, const struct wanted *
         if (copy_text(wanted->containers[mount->container], &step->container) < 0 ||
                 copy_text(mount->target, &step->target) < 0)
                 return -ENOMEM;
-        if (mount->kind == WANTED_FILESYSTEM && copy_text(mount->type, &step->type) < 0)
+        if ((mount->kind == WANTED_FILESYSTEM || mount->kind == WANTED_IMAGE) && copy_text(mount->type, &step->type) < 0)
                 return -ENOMEM;
         if (has_tmpfs_upper(mount))
                 step->size = mount->overlay_size;
-        r = make_options(mount, step);
-        if (r < 0)
+        r = make_options(pod, mount, step, f);
+        if (r != 0)
                 return r;
         r = make_sources(pod, mount, step, f);
         if (r != 0)

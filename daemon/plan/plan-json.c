@@ -42,6 +42,7 @@ const char *plan_undo(const struct job *job, const struct step *step) {
         case STEP_ROOT:
         case STEP_BIND:
         case STEP_FILESYSTEM:
+        case STEP_IMAGE:
         case STEP_OVERLAY:
                 return undo_of_mount(job, step->create);
         case STEP_PUBLISH:

@@ -100,11 +100,12 @@ static struct ground ground_of(const struct wanted_mount *mount, uint32_t step) 
                         ground.kind = mount->overlay == SPEC_OVERLAY_TMPFS ? PLAN_GROUND_FREELY : PLAN_GROUND_CALLER;
                 break;
         case WANTED_FILESYSTEM:
-                if (!readonly && (strcmp(mount->type, "tmpfs") == 0 || strcmp(mount->type, "ramfs") == 0))
+                if (!readonly && (strcmp(mount->type, "tmpfs") == 0 || strcmp(mount->type, "devtmpfs") == 0))
                         ground.kind = PLAN_GROUND_FREELY;
                 break;
         case WANTED_BIND:
         case WANTED_OVERLAY:
+        case WANTED_IMAGE:
                 break; /* somebody else's files */
         }
         return ground;

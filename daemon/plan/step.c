@@ -13,6 +13,7 @@ static const char *const kind_names[_STEP_KIND_MAX] = {
         [STEP_ROOT] = "root",
         [STEP_BIND] = "bind",
         [STEP_FILESYSTEM] = "filesystem",
+        [STEP_IMAGE] = "image",
         [STEP_OVERLAY] = "overlay",
         [STEP_PUBLISH] = "publish",
         [STEP_CONTAINER] = "container",
@@ -49,6 +50,7 @@ static void step_done(struct step *step) {
         free(step->target);
         free(step->type);
         free(step->source.path);
+        free(step->space.path);
         for (size_t i = 0; i < step->n_layers; i++)
                 free(step->layers[i].path);
         free(step->layers);

@@ -30,6 +30,7 @@ enum step_kind {
         STEP_ROOT,       /* clone a container's root and put it at <container>/rootfs */
         STEP_BIND,       /* clone a source and put it at a target */
         STEP_FILESYSTEM, /* make a file system and put it at a target */
+        STEP_IMAGE,      /* mount the file system in a file or on a block device and put it at a target */
         STEP_OVERLAY,    /* make an overlay and put it at a target */
         STEP_PUBLISH,    /* make pods/<uuid> and attach the tree there: one move_mount(2) */
         STEP_CONTAINER,  /* make the detached tree of one more container: a small tmpfs with rootfs */
@@ -55,6 +56,7 @@ struct step_source {
 struct step_option {
         char *name;
         char *value; /* NULL: fsconfig(2) FSCONFIG_SET_FLAG */
+        uint32_t fd; /* index in the job's fds, which takes the value's place; STEP_NO_FD for none */
 };
 
 /* What to do about a target that is not there. */
@@ -74,10 +76,12 @@ enum step_flags {
         STEP_STACK = 1 << 4,                 /* the target may be a mount point of the pod already */
         STEP_LAZY_BELOW = 1 << 5,            /* STEP_UNMOUNT: what hangs below goes with it (an undo) */
         STEP_RESTORE = 1 << 6,               /* STEP_UNMOUNT: mounted again when a later step fails */
-        _STEP_FLAGS_ALL = (1 << 7) - 1,
+        STEP_DEVICE = 1 << 7,                /* STEP_IMAGE: the source is a block device, and else a file */
+        _STEP_FLAGS_ALL = (1 << 8) - 1,
 };
 
 #define STEP_NO_COVER UINT32_MAX
+#define STEP_NO_FD UINT32_MAX
 
 struct step {
         enum step_kind kind;
@@ -86,8 +90,9 @@ struct step {
         char *container;   /* a name; NULL where the step has none */
         char *target;      /* absolute within the container, "/" for STEP_ROOT; STEP_UNMOUNT, STEP_DETACH: relative to
                             * pods/<uuid>, physical ("" for the pod's own tmpfs) */
-        char *type;        /* STEP_FILESYSTEM */
+        char *type;        /* STEP_FILESYSTEM, STEP_IMAGE */
         struct step_source source;
+        struct step_source space;   /* STEP_FILESYSTEM: the namespace that it shows, an fd, or none: the executor's */
         struct step_source *layers; /* STEP_OVERLAY: lower layers, topmost first */
         size_t n_layers;
         struct step_source upper, work;

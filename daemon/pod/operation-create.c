@@ -130,6 +130,7 @@ static int validate(struct operation *operation, struct failure *f) {
                 r = source_check_paths(operation, create->wanted, f);
         if (r != 0)
                 return r;
+        source_mark_devices(operation, create->wanted);
         operation->new_mounts = (uint32_t) create->wanted->n_mounts + 1;
         return check_quota(operation, f);
 }

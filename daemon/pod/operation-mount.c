@@ -178,6 +178,7 @@ static int validate(struct operation *operation, struct failure *f) {
                 r = source_check_paths(operation, mount->wanted, f);
         if (r != 0)
                 return r;
+        source_mark_devices(operation, mount->wanted);
         operation->new_mounts = (uint32_t) mount->wanted->n_mounts;
         return check_quota(operation, f);
 }

@@ -42,10 +42,11 @@ static void set_ground(const struct wanted_mount *wanted, struct record_mount *m
                 break;
         case WANTED_FILESYSTEM:
                 mount->ground_free = !readonly &&
-                                     (strcmp(wanted->type, "tmpfs") == 0 || strcmp(wanted->type, "ramfs") == 0);
+                                     (strcmp(wanted->type, "tmpfs") == 0 || strcmp(wanted->type, "devtmpfs") == 0);
                 break;
         case WANTED_BIND:
         case WANTED_OVERLAY:
+        case WANTED_IMAGE:
                 break;
         }
 }

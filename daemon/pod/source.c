@@ -76,6 +76,16 @@ static int fd_of(const struct operation *operation, const char *name) {
         return -1;
 }
 
+void source_mark_devices(const struct operation *operation, struct wanted *wanted) {
+        for (size_t i = 0; i < wanted->n_mounts; i++) {
+                struct wanted_mount *mount = &wanted->mounts[i];
+                struct stat st;
+
+                if (mount->kind == WANTED_IMAGE && mount->source.kind == SOURCE_FD)
+                        mount->device = fstat(fd_of(operation, mount->source.text), &st) == 0 && S_ISBLK(st.st_mode);
+        }
+}
+
 int source_key(const struct operation *operation, const struct spec_mount *mount, char **ret) {
         _cleanup_strv_ char **names = NULL, **keys = NULL;
         char *key;

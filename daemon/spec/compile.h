@@ -10,6 +10,7 @@ struct compile {
         struct wanted *wanted; /* under construction; warnings go there */
         bool lenient;          /* unknown types and options are left out with a warning */
         struct failure *f;
+        const struct source *spaces; /* the namespaces that are named, by enum spec_namespace; NULL for none */
 };
 
 /* Whether the mount is a clone: by its type (bind, rbind) or by an option; the option decides about recursion. */
@@ -28,6 +29,15 @@ int compile_check_together(struct compile *c, struct wanted_mount *w, const char
 /* Settles what the options left open: nosuid and nodev for who was not granted more, and the propagation. To be called
  * with `kind`, `type` and `recursive` final. */
 int compile_attributes(struct compile *c, struct wanted_mount *w);
+
+/* A file system in an image: its source, and read-only unless rw was asked for. After compile_options(). */
+int compile_image(struct compile *c, struct wanted_mount *w, const struct spec_mount *mount);
+
+/* What a file system that shows a namespace comes to: the named one, the host's for root, or deferred. `shows` is the
+ * namespace, for people. */
+int compile_namespace(struct compile *c, struct wanted_mount *w, enum wanted_namespace name_space, const char *shows);
+/* Turns a cgroup file system without data options into a clone of the host's, or into the named namespace's cgroup2. */
+int compile_cgroup(struct compile *c, struct wanted_mount *w);
 
 /* Moves lowerdir, upperdir and workdir out of the data options into sources. */
 int compile_layers(struct compile *c, struct wanted_mount *w);

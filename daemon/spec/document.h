@@ -17,6 +17,9 @@ int document_parse_own(struct json_object *document, struct spec *spec, struct f
 /* A container's root: member "path" of the object at `pointer`. */
 int document_parse_root_path(struct json_object *root, const char *pointer, struct source *ret, struct failure *f);
 
+/* Member "namespaces" of the object at `pointer`: {"pid": "fd:NAME"…} over what `ret` holds already. */
+int document_parse_namespaces(struct json_object *object, const char *pointer, struct source *ret, struct failure *f);
+
 /* Parses an array of OCI mount objects; duplicate destinations are refused. With `warnings`, members that podmount does
  * not know are told there, as the OCI specification demands; with NULL they are refused. On failure the mounts are
  * freed. */

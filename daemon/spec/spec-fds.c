@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "spec/option.h"
 #include "spec/source.h"
 #include "spec/spec.h"
 #include "util/array.h"
@@ -90,19 +91,28 @@ static int add_layers(struct names *names, const char *lowerdir) {
         return r;
 }
 
-/* The layers of an overlay are in its options. */
-static int add_overlay(struct names *names, char *const *options) {
-        static const char *const single[] = {"upperdir=", "workdir=", "lowerdir+=", NULL};
+/* The layers of an overlay and the fds of a server are in the options. */
+static int add_options(struct names *names, const char *type, char *const *options) {
         int r = 0;
 
         for (; r == 0 && options && *options; options++) {
-                for (const char *const *key = single; r == 0 && *key; key++)
-                        if (strncmp(*options, *key, strlen(*key)) == 0)
-                                r = add_text(names, *options + strlen(*key));
-                if (r == 0 && strncmp(*options, "lowerdir=", strlen("lowerdir=")) == 0)
-                        r = add_layers(names, *options + strlen("lowerdir="));
+                const char *equals = strchr(*options, '=');
+                _cleanup_free_ char *name = equals ? strndup(*options, (size_t) (equals - *options)) : NULL;
+                const struct option_row *row = name ? option_find_data(type, name) : NULL;
+
+                if (equals && !name)
+                        return -ENOMEM;
+                if (row && (row->value == VALUE_PATH || row->value == VALUE_FD))
+                        r = add_text(names, equals + 1);
+                else if (row && row->value == VALUE_PATHS)
+                        r = add_layers(names, equals + 1);
         }
         return r;
+}
+
+/* fuse.SUBTYPE has the options of fuse. */
+static const char *base_type(const char *type) {
+        return strncmp(type, "fuse.", strlen("fuse.")) == 0 ? "fuse" : type;
 }
 
 static int add_mounts(struct names *names, const struct spec_mount *mounts, size_t n) {
@@ -111,8 +121,8 @@ static int add_mounts(struct names *names, const struct spec_mount *mounts, size
         for (const struct spec_mount *mount = mounts; r == 0 && mount < mounts + n; mount++) {
                 if (mount->source)
                         r = add_text(names, mount->source);
-                if (r == 0 && mount->type && strcmp(mount->type, "overlay") == 0)
-                        r = add_overlay(names, mount->options);
+                if (r == 0 && mount->type)
+                        r = add_options(names, base_type(mount->type), mount->options);
         }
         return r;
 }
@@ -136,6 +146,9 @@ int spec_fd_names(const struct spec *spec, char ***ret) {
 
                 if (container->root.kind == SOURCE_FD)
                         r = names_add(&names, container->root.text);
+                for (size_t j = 0; r == 0 && j < _SPEC_NAMESPACE_MAX; j++)
+                        if (container->namespaces[j].kind == SOURCE_FD)
+                                r = names_add(&names, container->namespaces[j].text);
                 if (r == 0)
                         r = add_mounts(&names, container->mounts, container->n_mounts);
         }

@@ -14,15 +14,6 @@
 
 enum { FORMAT_VERSION = 1 };
 
-/* Namespaces by fd are part of the design and of no released version yet: a sentence of its own. */
-static int refuse_namespaces(struct json_object *object, const char *pointer, struct failure *f) {
-        if (!json_object_object_get_ex(object, "namespaces", NULL))
-                return 0;
-        return reader_fail_member(f, FAILURE_NOT_SUPPORTED, pointer, "namespaces",
-                "this version of podmount takes no namespaces; "
-                "leave them out, and mount proc, sysfs, mqueue and cgroup from inside");
-}
-
 /* A name of a pod or container; NULL when there is none. */
 static int parse_name(struct json_object *object, const char *pointer, char **ret, struct failure *f) {
         _cleanup_free_ char *name = NULL;
@@ -83,15 +74,12 @@ static int parse_root(struct json_object *object, struct spec_container *contain
 }
 
 static int parse_container(struct json_object *object, struct spec_container *container, struct failure *f) {
-        static const char *const known[] = {"name", "root", "mounts", NULL};
+        static const char *const known[] = {"name", "root", "mounts", "namespaces", NULL};
         _cleanup_free_ char *pointer = NULL;
         struct json_object *mounts = NULL;
         int r;
 
         r = reader_check_type(object, json_type_object, container->pointer, f);
-        if (r != 0)
-                return r;
-        r = refuse_namespaces(object, container->pointer, f);
         if (r != 0)
                 return r;
         r = reader_check_known(object, container->pointer, known, f);
@@ -104,6 +92,9 @@ static int parse_container(struct json_object *object, struct spec_container *co
                 return reader_fail_member(f, FAILURE_INVALID_SPEC, container->pointer, "name",
                         "it is missing; each container has a name");
         r = parse_root(object, container, f);
+        if (r != 0)
+                return r;
+        r = document_parse_namespaces(object, container->pointer, container->namespaces, f);
         if (r != 0)
                 return r;
         r = reader_get(object, container->pointer, "mounts", json_type_array, &mounts, f);
@@ -128,7 +119,7 @@ static int check_unique(const struct spec *spec, struct failure *f) {
         return 0;
 }
 
-static int parse_containers(struct json_object *array, struct spec *spec, struct failure *f) {
+static int parse_containers(struct json_object *document, struct json_object *array, struct spec *spec, struct failure *f) {
         size_t n = json_object_array_length(array);
 
         if (n == 0)
@@ -146,6 +137,9 @@ static int parse_containers(struct json_object *array, struct spec *spec, struct
                 container->pointer = json_pointer_join_index("/containers", i);
                 if (!container->pointer)
                         return -ENOMEM;
+                r = document_parse_namespaces(document, "", container->namespaces, f); /* the pod's hold for each */
+                if (r != 0)
+                        return r;
                 r = parse_container(json_object_array_get_idx(array, i), container, f);
                 if (r != 0)
                         return r;
@@ -171,14 +165,11 @@ static int check_version(struct json_object *document, struct failure *f) {
 }
 
 int document_parse_own(struct json_object *document, struct spec *spec, struct failure *f) {
-        static const char *const known[] = {"podmount", "name", "lenient", "containers", NULL};
+        static const char *const known[] = {"podmount", "name", "lenient", "containers", "namespaces", NULL};
         struct json_object *containers = NULL;
         int r;
 
         r = check_version(document, f);
-        if (r != 0)
-                return r;
-        r = refuse_namespaces(document, "", f);
         if (r != 0)
                 return r;
         r = reader_check_known(document, "", known, f);
@@ -196,5 +187,5 @@ int document_parse_own(struct json_object *document, struct spec *spec, struct f
         if (!containers)
                 return reader_fail(
                         f, FAILURE_INVALID_SPEC, "/containers", "it is missing; a pod has at least one container");
-        return parse_containers(containers, spec, f);
+        return parse_containers(document, containers, spec, f);
 }

@@ -33,6 +33,8 @@ static void spec_container_done(struct spec_container *container) {
         free(container->pointer);
         free(container->name);
         source_done(&container->root);
+        for (size_t i = 0; i < _SPEC_NAMESPACE_MAX; i++)
+                source_done(&container->namespaces[i]);
         spec_mounts_free(container->mounts, container->n_mounts);
 }
 

@@ -37,6 +37,19 @@ struct spec_mount {
         char **options;    /* as given; NULL when absent */
 };
 
+/* The namespaces that file systems show. */
+enum spec_namespace {
+        SPEC_NAMESPACE_PID,
+        SPEC_NAMESPACE_NET,
+        SPEC_NAMESPACE_IPC,
+        SPEC_NAMESPACE_CGROUP,
+        _SPEC_NAMESPACE_MAX,
+};
+/* "pid", "net", "ipc", "cgroup" */
+const char *spec_namespace_name(enum spec_namespace name_space);
+/* _SPEC_NAMESPACE_MAX for an unknown one; "network" is net, as the OCI specification has it. */
+enum spec_namespace spec_namespace_find(const char *name);
+
 enum spec_overlay { SPEC_OVERLAY_NONE, SPEC_OVERLAY_TMPFS };
 
 struct spec_container {
@@ -45,6 +58,7 @@ struct spec_container {
         struct source root;
         bool root_readonly;
         enum spec_overlay overlay;
+        struct source namespaces[_SPEC_NAMESPACE_MAX]; /* SOURCE_FD, or SOURCE_NONE: not named */
         struct spec_mount *mounts;
         size_t n_mounts;
 };

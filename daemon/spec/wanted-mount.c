@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * One mount: a clone, a new file system, or an overlay. File systems that show a namespace (proc, sysfs, mqueue,
- * cgroup) show the host's to root, with a warning, and wait until the namespaces are named for anyone else.
- *
- * A cgroup2 made anew would take the options of the host's own mounts away, since all of them are one superblock and
- * mounting sets its options (nsdelegate, memory_recursiveprot; cgroups(7)). Hence the host's is cloned, unless the
- * client gives such options itself.
+ * One mount: a clone, a new file system, an image, or an overlay. The words that gVisor has for two of them hold here,
+ * too: "none" without bind is sysfs, and "devtmpfs" is a /dev of the container's own.
  */
 
 #include <string.h>
@@ -25,6 +21,8 @@ struct type_row {
         const char *shows; /* the namespace, for people */
 };
 
+enum { SUBTYPE_MAX = 64 };
+
 static const struct type_row types[] = {
         {"tmpfs", WANTED_FILESYSTEM},
         {"devpts", WANTED_FILESYSTEM},
@@ -33,14 +31,21 @@ static const struct type_row types[] = {
         {"mqueue", WANTED_FILESYSTEM, WANTED_NAMESPACE_IPC, "ipc"},
         {"cgroup", WANTED_FILESYSTEM, WANTED_NAMESPACE_CGROUP, "cgroup"},
         {"cgroup2", WANTED_FILESYSTEM, WANTED_NAMESPACE_CGROUP, "cgroup"},
+        {"devtmpfs", WANTED_FILESYSTEM},
+        {"fuse", WANTED_FILESYSTEM},
+        {"9p", WANTED_FILESYSTEM},
+        {"erofs", WANTED_IMAGE},
+        {"squashfs", WANTED_IMAGE},
+        {"ext4", WANTED_IMAGE},
         {"overlay", WANTED_OVERLAY},
         {NULL},
 };
 
-static const char CGROUP_DIRECTORY[] = "/sys/fs/cgroup";
-static const char CGROUP_UNIFIED_DIRECTORY[] = "/sys/fs/cgroup/unified"; /* where systemd has cgroup2 beside v1 */
-
 static const struct type_row *type_find(const char *name) {
+        if (strcmp(name, "none") == 0)
+                name = "sysfs";
+        if (strncmp(name, "fuse.", strlen("fuse.")) == 0)
+                name = "fuse";
         for (const struct type_row *row = types; row->name; row++)
                 if (strcmp(row->name, name) == 0)
                         return row;
@@ -88,51 +93,6 @@ static int compile_bind(struct compile *c, struct wanted_mount *w, const struct 
         return compile_options(c, w, mount, NULL);
 }
 
-/* Turns a cgroup file system without data options into a clone of the host's. */
-static int compile_cgroup(struct compile *c, struct wanted_mount *w) {
-        bool unified = c->facts->cgroup == WANTED_CGROUP_UNIFIED, v1 = strcmp(w->type, "cgroup") == 0;
-        const char *source = v1 || unified ? CGROUP_DIRECTORY : CGROUP_UNIFIED_DIRECTORY;
-
-        if (w->deferred || (v1 && w->n_data > 0))
-                return 0;
-        if (w->n_data > 0)
-                return warning_add(&c->wanted->warnings,
-                        "%s: the options of cgroup2 are one set for the whole host, whose own mounts "
-                        "have these from now on",
-                        w->pointer[0] != '\0' ? w->pointer : w->target);
-        w->kind = WANTED_BIND;
-        w->recursive = v1 && !unified;
-        free(w->type);
-        w->type = strdup("bind");
-        free(w->source.text);
-        w->source = (struct source) {.kind = SOURCE_PATH, .text = strdup(source)};
-        if (!w->type || !w->source.text)
-                return -ENOMEM;
-        if (w->recursive) {
-                w->attr_set_below = w->attr_set;
-                w->attr_clear_below = w->attr_clear;
-        }
-        return 0;
-}
-
-/* Says what a file system that shows a namespace comes to. */
-static int compile_namespace(struct compile *c, struct wanted_mount *w, const struct type_row *row) {
-        const char *place = w->pointer[0] != '\0' ? w->pointer : "this mount";
-
-        if (row->name_space == WANTED_NAMESPACE_NONE)
-                return 0;
-        w->name_space = row->name_space;
-        w->deferred = !c->facts->caller_is_root;
-        if (w->deferred)
-                return warning_add(&c->wanted->warnings,
-                        "%s: %s at %s is deferred: which %s namespace it shows is not named, and "
-                        "only root gets the host's; mount it from inside",
-                        place, row->name, w->target, row->shows);
-        return warning_add(&c->wanted->warnings,
-                "%s: %s at %s shows the host's %s namespace, since the spec names none", place, row->name, w->target,
-                row->shows);
-}
-
 /* No limit at all is root's to give: a tmpfs is memory. */
 static int check_unlimited(struct compile *c, struct wanted_mount *w) {
         static const char *const limits[] = {"size", "nr_blocks", "nr_inodes", NULL};
@@ -177,6 +137,23 @@ static int compile_label(struct compile *c, struct wanted_mount *w, const struct
         return w->source.text ? 0 : -ENOMEM;
 }
 
+/* A file system that a process serves: the fds that lead to it are all that it has. */
+static int compile_server(struct compile *c, struct wanted_mount *w, const struct spec_mount *mount) {
+        static const char *const nine[] = {"trans", "rfdno", "wfdno", NULL}, *const fuse[] = {"fd", NULL};
+        const char *subtype = mount->type + strlen("fuse.");
+
+        for (const char *const *name = strcmp(w->type, "9p") == 0 ? nine : fuse; *name; name++)
+                if (!compile_find_data(w, *name))
+                        return reader_fail_member(c->f, FAILURE_INVALID_OPTION, w->pointer, "options",
+                                "a mount of type %s needs the option %s=%s", w->type, *name,
+                                strcmp(*name, "trans") == 0 ? "fd" : "fd:NAME, for an fd of the call");
+        if (strcmp(w->type, "9p") == 0 || strcmp(mount->type, "fuse") == 0 || compile_find_data(w, "subtype"))
+                return 0;
+        if (*subtype == '\0' || strlen(subtype) > SUBTYPE_MAX || strpbrk(subtype, ", \t\n\\"))
+                return fail_member(c, w, FAILURE_INVALID_SPEC, "type", "after fuse. goes the server's name, without commas and spaces");
+        return compile_add_data(w, "subtype", subtype);
+}
+
 static int compile_filesystem(
         struct compile *c, struct wanted_mount *w, const struct spec_mount *mount, const struct type_row *row) {
         int r;
@@ -185,17 +162,26 @@ static int compile_filesystem(
         w->type = strdup(row->name);
         if (!w->type)
                 return -ENOMEM;
-        r = compile_label(c, w, mount);
-        if (r != 0)
-                return r;
+        if (row->kind != WANTED_IMAGE) {
+                r = compile_label(c, w, mount);
+                if (r != 0)
+                        return r;
+        }
         r = compile_options(c, w, mount, row->name);
         if (r != 0)
                 return r;
-        r = compile_namespace(c, w, row);
-        if (r != 0)
-                return r;
+        if (row->name_space != WANTED_NAMESPACE_NONE) {
+                r = compile_namespace(c, w, row->name_space, row->shows);
+                if (r != 0)
+                        return r;
+        }
         if (row->kind == WANTED_OVERLAY)
                 return compile_layers(c, w);
+        if (row->kind == WANTED_IMAGE)
+                return compile_image(c, w, mount);
+        if (strcmp(row->name, "fuse") == 0 || strcmp(row->name, "9p") == 0)
+                return compile_server(c, w, mount);
+        w->recursive = strcmp(row->name, "devtmpfs") == 0; /* its devices are mounts below it */
         if (row->name_space == WANTED_NAMESPACE_CGROUP)
                 return compile_cgroup(c, w);
         if (strcmp(row->name, "tmpfs") == 0)
@@ -206,12 +192,13 @@ static int compile_filesystem(
 }
 
 static int fail_type(struct compile *c, const struct wanted_mount *w, const struct spec_mount *mount) {
-        if (!mount->type || strcmp(mount->type, "none") == 0)
+        if (!mount->type)
                 return fail_member(c, w, FAILURE_INVALID_SPEC, "type",
                         "the mount has neither a type nor the option bind or rbind; give one");
         return reader_fail_member(c->f, FAILURE_NOT_SUPPORTED, w->pointer, "type",
                 "podmount does not mount \"%.80s\"; it mounts bind, "
-                "rbind, tmpfs, devpts, proc, sysfs, mqueue, cgroup, cgroup2 and overlay",
+                "rbind, none, tmpfs, devtmpfs, devpts, proc, sysfs, mqueue, cgroup, cgroup2, overlay, erofs, "
+                "squashfs, ext4, fuse and 9p",
                 mount->type);
 }
 

@@ -290,7 +290,7 @@ int compile_attributes(struct compile *c, struct wanted_mount *w) {
                 tighten_only(&w->attr_set, &w->attr_clear);
                 tighten_only(&w->attr_set_below, &w->attr_clear_below);
         }
-        if (!w->recursive)
+        if (!w->recursive || !clone)
                 w->attr_set_below = w->attr_clear_below = 0;
         widen_access_time(w->attr_set, &w->attr_clear);
         widen_access_time(w->attr_set_below, &w->attr_clear_below);

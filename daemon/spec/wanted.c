@@ -18,6 +18,7 @@ static void mount_done(struct wanted_mount *w) {
         free(w->type);
         free(w->request);
         source_done(&w->source);
+        source_done(&w->space);
         for (size_t i = 0; i < w->n_lower; i++)
                 source_done(w->lower + i);
         free(w->lower);
@@ -103,6 +104,7 @@ int wanted_from_spec(
                 r = compile_root(&c, i, container);
                 if (r != 0)
                         return r;
+                c.spaces = container->namespaces;
                 r = compile_mounts(&c, i, container->mounts, container->n_mounts);
                 if (r != 0)
                         return r;
@@ -114,7 +116,7 @@ int wanted_from_spec(
 int wanted_from_mounts(const char *container, const struct spec_mount *mounts, size_t n,
         const struct wanted_facts *facts, struct wanted **ret, struct failure *f) {
         _cleanup_(wanted_freep) struct wanted *wanted = calloc(1, sizeof(*wanted));
-        struct compile c = {.facts = facts, .wanted = wanted, .f = f};
+        struct compile c = {.facts = facts, .wanted = wanted, .f = f, .spaces = facts->spaces};
         int r;
 
         if (!wanted)

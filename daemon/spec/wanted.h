@@ -14,7 +14,7 @@
 #include "spec/option.h"
 #include "spec/spec.h"
 
-enum wanted_kind { WANTED_ROOT, WANTED_BIND, WANTED_FILESYSTEM, WANTED_OVERLAY };
+enum wanted_kind { WANTED_ROOT, WANTED_BIND, WANTED_FILESYSTEM, WANTED_OVERLAY, WANTED_IMAGE };
 
 /* Which namespace a file system shows; none for most. */
 enum wanted_namespace {
@@ -53,6 +53,8 @@ struct wanted_mount {
         struct data_option *data; /* fsconfig(2) strings and flags, in order; SELinux labels among them, whole */
         size_t n_data;
         enum wanted_namespace name_space;
+        struct source space;       /* …that namespace, SOURCE_FD; SOURCE_NONE: the host's, or deferred */
+        bool device;               /* WANTED_IMAGE: the source is a block device, not a file */
         bool deferred;             /* waits until its namespace is named; recorded, not made */
         char **options;            /* the effective options as words, for people */
         enum spec_overlay overlay; /* WANTED_ROOT */
@@ -72,6 +74,7 @@ struct wanted_facts {
         bool caller_is_root;       /* the host's root; else nosuid and nodev everywhere, namespaces deferred */
         bool propagation_private;  /* the configuration's Propagation= */
         uint64_t tmpfs_size;       /* of a tmpfs without size=; bytes */
+        const struct source *spaces; /* _SPEC_NAMESPACE_MAX of them: what a Mount() call names; NULL for none */
         enum wanted_cgroup cgroup; /* what /sys/fs/cgroup is on this host: cgroup2, or v1 in a tmpfs. For root `cgroup`
                                     * without data options is a bind of it, recursive on the second; `cgroup2`
                                     * without them a bind of it or of its directory "unified". Mounting cgroup2 anew
@@ -81,6 +84,12 @@ struct wanted_facts {
 /* Compiles a whole spec. FAILURE_INVALID_SPEC, FAILURE_INVALID_OPTION, FAILURE_INVALID_TARGET (targets under /proc and
  * /sys that are not allowed), FAILURE_NOT_SUPPORTED (a type that podmount does not mount). */
 int wanted_from_spec(const struct spec *spec, const struct wanted_facts *facts, struct wanted **ret, struct failure *f);
+/* Whether the mount is of a file system in an image, and whether its source says that this is a block device: a path
+ * below /dev, or an fd (`device_fd`: what fstat(2) says of it). What such a mount needs beyond the others: a polkit
+ * action of its own. */
+bool wanted_is_image(const struct spec_mount *mount);
+bool wanted_is_device_path(const char *source);
+
 /* Compiles the mounts of a Mount() or Bind() call for one container (its name becomes containers[0]). */
 int wanted_from_mounts(const char *container, const struct spec_mount *mounts, size_t n,
         const struct wanted_facts *facts, struct wanted **ret, struct failure *f);

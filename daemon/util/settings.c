@@ -17,7 +17,7 @@
 #include "util/log.h"
 #include "util/path.h"
 
-enum setting_type { SETTING_LEVEL, SETTING_COUNT, SETTING_SECONDS, SETTING_MILLISECONDS, SETTING_SIZE, SETTING_PROPAGATION };
+enum setting_type { SETTING_LEVEL, SETTING_COUNT, SETTING_SECONDS, SETTING_MILLISECONDS, SETTING_SIZE, SETTING_PROPAGATION, SETTING_IMAGES };
 
 struct setting {
         const char *section, *name;
@@ -40,6 +40,8 @@ static const struct setting known_settings[] = {
         {"Mounts", "Propagation", SETTING_PROPAGATION, FIELD(propagation), 0, 0},
         {"Mounts", "BusyRetries", SETTING_COUNT, FIELD(busy_retries), 0, 1000},
         {"Mounts", "BusyIntervalMSec", SETTING_MILLISECONDS, FIELD(busy_interval_us), USEC_PER_MSEC, 60 * USEC_PER_SEC},
+        {"Mounts", "ImageTypes", SETTING_IMAGES, FIELD(image_types), 0, 0},
+        {"Mounts", "DeviceTypes", SETTING_IMAGES, FIELD(device_types), 0, 0},
         {"Limits", "PodsPerUser", SETTING_COUNT, FIELD(pods_per_user), 0, UINT32_MAX},
         {"Limits", "MountsPerPod", SETTING_COUNT, FIELD(mounts_per_pod), 0, UINT32_MAX},
         {"Limits", "MountsPerUser", SETTING_COUNT, FIELD(mounts_per_user), 0, UINT32_MAX},
@@ -54,6 +56,15 @@ static const char *const propagation_names[] = {
         [SETTINGS_PROPAGATION_SHARED] = "shared",
         [SETTINGS_PROPAGATION_PRIVATE] = "private",
 };
+
+static const char *const image_names[] = {"erofs", "squashfs", "ext4"};
+
+uint32_t settings_image_bit(const char *type) {
+        for (size_t i = 0; i < ELEMENTSOF(image_names); i++)
+                if (strcmp(type, image_names[i]) == 0)
+                        return UINT32_C(1) << i;
+        return 0;
+}
 
 void settings_defaults(struct settings *ret) {
         *ret = (struct settings) {
@@ -117,6 +128,27 @@ static int parse_propagation(const char *text, enum settings_propagation *ret) {
         return -EINVAL;
 }
 
+/* Names with spaces between them; none at all is a list, too. */
+static int parse_images(const char *text, uint32_t *ret) {
+        _cleanup_free_ char *copy = strdup(text);
+        uint32_t bits = 0;
+        char *rest = copy;
+
+        if (!copy)
+                return log_oom();
+        for (char *word; (word = strsep(&rest, " \t"));) {
+                uint32_t bit = settings_image_bit(word);
+
+                if (*word == '\0')
+                        continue;
+                if (bit == 0)
+                        return -EINVAL;
+                bits |= bit;
+        }
+        *ret = bits;
+        return 0;
+}
+
 /* Stores `text` as the setting's value; `expected` gets a phrase for the log when it is bad. */
 static int apply(const struct setting *setting, const char *text, struct settings *settings, const char **expected) {
         char *field = (char *) settings + setting->offset;
@@ -134,6 +166,9 @@ static int apply(const struct setting *setting, const char *text, struct setting
         case SETTING_PROPAGATION:
                 *expected = "shared or private";
                 return parse_propagation(text, &settings->propagation);
+        case SETTING_IMAGES:
+                *expected = "a list of erofs, squashfs and ext4";
+                return parse_images(text, (uint32_t *) (void *) field);
         case SETTING_COUNT:
                 *expected = "a whole number";
                 break;
@@ -316,6 +351,12 @@ static void write_value(FILE *out, const struct setting *setting, const struct s
                 return;
         case SETTING_PROPAGATION:
                 (void) fputs(propagation_names[settings->propagation], out);
+                return;
+        case SETTING_IMAGES:
+                memcpy(&count, field, sizeof(count));
+                for (size_t i = 0, n = 0; i < ELEMENTSOF(image_names); i++)
+                        if (count & UINT32_C(1) << i)
+                                (void) fprintf(out, "%s%s", n++ > 0 ? " " : "", image_names[i]);
                 return;
         case SETTING_COUNT:
                 memcpy(&count, field, sizeof(count));

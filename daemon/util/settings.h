@@ -23,6 +23,8 @@ struct settings {
         enum settings_propagation propagation; /* Propagation=shared|private */
         uint32_t busy_retries;  /* BusyRetries=5 */
         uint64_t busy_interval_us; /* BusyIntervalMSec=100 */
+        uint32_t image_types;   /* ImageTypes=: bits of settings_image_bit(); none unless named */
+        uint32_t device_types;  /* DeviceTypes=: the same for block devices */
         /* [Limits] */
         uint32_t pods_per_user;       /* PodsPerUser=256 */
         uint32_t mounts_per_pod;      /* MountsPerPod=16384 */
@@ -33,6 +35,9 @@ struct settings {
         uint32_t connections_per_user;/* ConnectionsPerUser=64, of the private socket */
         uint32_t requests_per_user;   /* RequestsPerUser=1024 in flight */
 };
+
+/* The bit of a file-system type that images may have: erofs, squashfs, ext4; 0 for any other. */
+uint32_t settings_image_bit(const char *type);
 
 /* The defaults above. Root (caller_is_root) is not charged for the per-user limits. */
 void settings_defaults(struct settings *ret);

@@ -140,17 +140,11 @@ static sd_bus_message *bind_with(const char *name, int fd) {
 }
 
 START_TEST(test_fd_kinds) {
-        _cleanup_close_ int event = eventfd(0, EFD_CLOEXEC), root = open("/", O_PATH | O_CLOEXEC), sock = socket(AF_UNIX, SOCK_STREAM, 0);
-        int pipes[2];
+        _cleanup_close_ int event = eventfd(0, EFD_CLOEXEC), root = open("/", O_PATH | O_CLOEXEC);
 
-        ck_assert_int_eq(pipe2(pipes, O_CLOEXEC), 0);
         refuse(bind_with("x", event), "no file or directory but anon_inode:[eventfd]");
-        refuse(bind_with("x", sock), "no file or directory but socket:[");
-        refuse(bind_with("x", pipes[0]), "no file or directory but pipe:[");
         refuse(bind_with("", root), "cannot name an fd");
         refuse(bind_with("a/b", root), "cannot name an fd");
-        (void) close_fd(pipes[0]);
-        (void) close_fd(pipes[1]);
 }
 END_TEST
 

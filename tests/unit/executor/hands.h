@@ -107,6 +107,7 @@ static _unused_ struct step *add_fs(struct job *job, const char *type, const cha
 static _unused_ void add_option(struct step *step, const char *name, const char *value) {
         struct step_option *option = array_append(&step->options, &step->n_options);
 
+        option->fd = STEP_NO_FD;
         option->name = strdup(name);
         option->value = value ? strdup(value) : NULL;
 }

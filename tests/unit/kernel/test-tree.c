@@ -206,7 +206,8 @@ START_TEST(test_features) {
                         ck_assert_str_ne(names[j], all[i]);
         }
         ck_assert_int_eq(
-                features_probe("unique-id,statmount,detached-attach,detached-layers,lowerdir-plus,layer-fd", &features),
+                features_probe("unique-id,statmount,detached-attach,detached-layers,lowerdir-plus,layer-fd,proc-pidns",
+                        &features),
                 0);
         ck_assert_int_eq(features_names(&features, &none), 0);
         ck_assert_uint_eq(strv_length(none), 0);

@@ -172,6 +172,7 @@ START_TEST(test_undo_of_every_kind) {
                 {STEP_BIND, STEP_CREATE_FREELY, "close-tree", "detach, remove-mount-point"},
                 {STEP_BIND, STEP_CREATE_AS_CALLER, "close-tree, remove-mount-point", "detach, remove-mount-point"},
                 {STEP_FILESYSTEM, STEP_CREATE_FREELY, "close-tree", "detach, remove-mount-point"},
+                {STEP_IMAGE, STEP_CREATE_STUB, "close-tree", "detach"},
                 {STEP_OVERLAY, STEP_CREATE_AS_CALLER, "close-tree, remove-mount-point", "detach, remove-mount-point"},
                 {STEP_PUBLISH, STEP_CREATE_NEVER, "detach, remove-mount-point", "detach, remove-mount-point"},
                 {STEP_CONTAINER, STEP_CREATE_NEVER, "close-tree", "close-tree"},

@@ -36,7 +36,7 @@ static void add_option(struct step *step, const char *name, const char *value) {
         struct step_option *option = array_append(&step->options, &step->n_options);
 
         ck_assert_ptr_nonnull(option);
-        *option = (struct step_option) {.name = copy(name), .value = value ? copy(value) : NULL};
+        *option = (struct step_option) {.name = copy(name), .value = value ? copy(value) : NULL, .fd = STEP_NO_FD};
 }
 
 static void add_overlay(struct job *job) {
@@ -116,6 +116,15 @@ static struct job *example(void) {
         step->size = 65536;
         step->propagation = MS_SHARED;
         (void) add(job, STEP_JOIN, "side", NULL);
+        step = add(job, STEP_FILESYSTEM, "main", "/p");
+        step->type = copy("proc");
+        step->space = (struct step_source) {.kind = STEP_SOURCE_FD, .fd = 2};
+        add_option(step, "fd", NULL);
+        step->options[0].fd = 1;
+        step = add(job, STEP_IMAGE, "main", "/i");
+        step->type = copy("erofs");
+        step->source = path_source("/s");
+        step->flags = STEP_DEVICE;
         return job;
 }
 

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Which of the mounts that a request asks for need a right of their own: file systems in images and on block
+ * devices, because the kernel reads them, and not everybody's bytes are fit for that. */
+
+#include "api/request.h"
+
+/* The polkit details of each sort, pairs of key and value, NULL where there is none: "source", "type" and "target",
+ * each with a word for every mount. */
+struct kinds {
+        char **images, **devices;
+};
+void kinds_done(struct kinds *kinds);
+
+/* Reads the request's arguments. One that cannot be understood needs nothing here: it is refused later. -ENOMEM. */
+int kinds_read(const struct request *request, struct kinds *ret);

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A file system shows the namespaces of whoever opens its context (fsopen(2)); a pid namespace is that of a process's
+ * children, never its own, so for proc it takes a child where the kernel has no option for it. */
+
+#include "kernel/space.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "util/channel.h"
+#include "util/log.h"
+
+#define INITIAL_USER_NAMESPACE 0xEFFFFFFDU /* PROC_USER_INIT_INO, include/linux/proc_ns.h */
+
+enum { ANCESTORS_MAX = 64 }; /* the kernel nests 32 */
+
+int space_kind(int fd) {
+        struct statfs fs;
+        int kind;
+
+        if (fstatfs(fd, &fs) < 0)
+                return -errno;
+        if ((unsigned long) fs.f_type != NSFS_MAGIC)
+                return -EINVAL;
+        kind = ioctl(fd, NS_GET_NSTYPE);
+        return kind < 0 ? -errno : kind;
+}
+
+int space_is_owned_by(int fd, uid_t uid) {
+        _cleanup_close_ int owner = ioctl(fd, NS_GET_USERNS);
+
+        for (unsigned i = 0; owner >= 0 && i < ANCESTORS_MAX; i++) {
+                struct stat status;
+                uid_t found;
+                int parent;
+
+                if (fstat(owner, &status) < 0)
+                        return -errno;
+                if (status.st_ino == INITIAL_USER_NAMESPACE)
+                        return 0;
+                if (ioctl(owner, NS_GET_OWNER_UID, &found) < 0)
+                        return -errno;
+                if (found == uid)
+                        return 1;
+                parent = ioctl(owner, NS_GET_PARENT);
+                (void) close_fd(owner);
+                owner = parent;
+        }
+        return owner < 0 && errno != EPERM ? -errno : 0;
+}
+
+static const char *own_path(int kind) {
+        switch (kind) {
+        case CLONE_NEWPID:
+                return "/proc/self/ns/pid_for_children";
+        case CLONE_NEWNET:
+                return "/proc/self/ns/net";
+        case CLONE_NEWIPC:
+                return "/proc/self/ns/ipc";
+        case CLONE_NEWCGROUP:
+                return "/proc/self/ns/cgroup";
+        default:
+                return NULL;
+        }
+}
+
+int space_enter(struct space_visit *visit, int fd, int kind) {
+        const char *own = own_path(kind);
+        int back = own ? open(own, O_RDONLY | O_CLOEXEC) : -1;
+
+        if (back < 0)
+                return own ? -errno : -EINVAL;
+        if (setns(fd, kind) < 0) {
+                int r = -errno;
+
+                (void) close_fd(back);
+                return r;
+        }
+        *visit = (struct space_visit){.back = back, .kind = kind};
+        return 0;
+}
+
+void space_leave(struct space_visit *visit) {
+        if (visit->back < 0)
+                return;
+        if (setns(visit->back, visit->kind) < 0) {
+                (void) log_errno(LOG_CRIT, errno, "return from a namespace: this process ends, another takes over");
+                abort();
+        }
+        visit->back = close_fd(visit->back);
+}
+
+static _noreturn_ void child(int socket) {
+        _cleanup_fscontext_ struct fscontext context = FSCONTEXT_INIT;
+        int r = fscontext_open(&context, "proc"), error = -r;
+
+        r = channel_send(socket, &error, sizeof(error), &context.fd, r == 0 ? 1 : 0);
+        _exit(r < 0);
+}
+
+/* What the child sends: an errno, or 0 and the context. */
+static int receive(int socket, struct fscontext *context) {
+        _cleanup_message_ struct channel_message message = {};
+        int error, r = channel_receive(socket, 0, &message);
+
+        if (r <= 0 || message.size != sizeof(error))
+                return r < 0 ? r : -EIO;
+        memcpy(&error, message.data, sizeof(error));
+        if (error != 0)
+                return error > 0 ? -error : -EIO;
+        if (message.n_fds != 1)
+                return -EIO;
+        *context = (struct fscontext){.fd = TAKE_FD(message.fds[0])};
+        return 0;
+}
+
+static int open_by_child(struct fscontext *context, int fd) {
+        _cleanup_space_visit_ struct space_visit visit = SPACE_VISIT_INIT;
+        _cleanup_close_ int ours = -1, theirs = -1;
+        int pair[2], r;
+        pid_t pid;
+
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+                return -errno;
+        ours = pair[0];
+        theirs = pair[1];
+        r = space_enter(&visit, fd, CLONE_NEWPID);
+        if (r < 0)
+                return r;
+        pid = fork();
+        if (pid < 0)
+                return -errno;
+        if (pid == 0)
+                child(theirs);
+        theirs = close_fd(theirs);
+        r = receive(ours, context);
+        (void) waitpid(pid, NULL, 0); /* or the kernel reaps it, where SIGCHLD is ignored */
+        return r;
+}
+
+int space_open_proc(struct fscontext *context, int fd, bool pidns) {
+        int r;
+
+        if (!pidns)
+                return open_by_child(context, fd);
+        r = fscontext_open(context, "proc");
+        return r < 0 ? r : fscontext_set_fd(context, "pidns", fd);
+}
+
+bool space_probe_pidns(void) {
+        _cleanup_close_ int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+        _cleanup_fscontext_ struct fscontext context = FSCONTEXT_INIT;
+
+        return own >= 0 && space_open_proc(&context, own, true) == 0;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Namespaces by fd (namespaces(7), ioctl_ns(2)): of which kind one is, whose it is, and file systems made in it. Errors
+ * are negative errnos, not logged.
+ */
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "kernel/fscontext.h"
+#include "util/cleanup.h"
+
+/* The kind of a namespace, CLONE_NEWPID, CLONE_NEWNET…; -EINVAL for an fd that is none. */
+int space_kind(int fd);
+
+/* Whether the user may do as it likes in the namespace, as the kernel has it: it made the user namespace that owns it,
+ * or one above that (user_namespaces(7), "Capabilities"). Never for what the initial user namespace owns. 1, 0, or a
+ * negative errno. */
+int space_is_owned_by(int fd, uid_t uid);
+
+/* A process in another namespace for a while. There is no way on when the way back is barred: then it aborts. */
+struct space_visit {
+        int back; /* -1: nowhere */
+        int kind;
+};
+#define SPACE_VISIT_INIT ((struct space_visit){.back = -1})
+int space_enter(struct space_visit *visit, int fd, int kind);
+void space_leave(struct space_visit *visit);
+#define _cleanup_space_visit_ _cleanup_(space_leave)
+
+/* A proc of the pid namespace: by its own option where the kernel has that (`pidns`), else opened by a child that lives
+ * there. -ENOMEM when that namespace has ended. */
+int space_open_proc(struct fscontext *context, int fd, bool pidns);
+/* Whether proc has the option. */
+bool space_probe_pidns(void);

@@ -1,0 +1,393 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Kinds of mount, each by the real thing: images by the tools that make them, a FUSE server, namespaces of a live
+process, overlays of hundreds of layers."""
+
+import ctypes
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import threading
+import time
+
+import dbus
+
+from frame import host, specs, tap
+from frame.bus import Bus
+from frame.daemon import MANAGER
+from frame.host import ALICE, BOB, UserError, as_user
+from frame.situation import WithPolkit
+from frame.tap import Skip, case, contains, equal, eventually
+
+bus = None
+CONFIG = '[Mounts]\nImageTypes=erofs squashfs ext4\nDeviceTypes=ext4\n'
+MAKERS = {
+    'erofs': ['mkfs.erofs', '--quiet', '{image}', '{tree}'],
+    'squashfs': ['mksquashfs', '{tree}', '{image}', '-quiet', '-no-progress', '-noappend'],
+    'ext4': ['mkfs.ext4', '-q', '-F', '-d', '{tree}', '{image}', '2M'],
+}
+
+
+class Situation(WithPolkit):
+    """polkit says yes; root and Alice each have a pod."""
+
+    def __init__(self, config=CONFIG):
+        super().__init__(bus, 'yes', config)
+        self.pods = {0: self.create(0), ALICE: self.create(ALICE)}
+
+    def create(self, uid):
+        text = json.dumps(specs.oci(self.root))
+        return as_user(uid, lambda: str(bus.call(MANAGER, 'CreatePod', 'sa{sh}a{sv}', text, {}, {})[0]))
+
+    def inside(self, uid):
+        return self.daemon.rootfs(self.pods[uid])
+
+    def mount(self, mounts, fds=None, uid=0):
+        named = {name: dbus.types.UnixFd(fd) for name, fd in (fds or {}).items()}
+        return as_user(uid, lambda: [int(i) for i in bus.call(MANAGER, 'Mount', 'ssa{sh}a{sv}', self.pods[uid],
+                json.dumps(mounts), named, {})])
+
+    def unmount(self, target, uid=0):
+        as_user(uid, lambda: bus.call(MANAGER, 'Unmount', 'ssa{sv}', self.pods[uid], target, {}))
+
+    def refused(self, mounts, fds=None, uid=0):
+        """(name without prefix, text) of a mount that must fail and change nothing."""
+        before = host.mount_table()
+        try:
+            self.mount(mounts, fds, uid)
+        except UserError as error:
+            equal(host.mount_table(), before, 'mount table after the refusal')
+            return error.name.rsplit('.', 1)[1], error.text
+        raise AssertionError(f'{mounts} was not refused')
+
+
+def image(type):
+    """An image of this type with a file `hello` in it."""
+    path = f'{host.DIRECTORY}/image.{type}'
+    if not shutil.which(MAKERS[type][0]):
+        raise Skip(f'{MAKERS[type][0]} is not installed')
+    if not os.path.exists(path):
+        tree = specs.tree('image-tree', {'hello': 'from the image\n'})
+        with open(f'{tree}/noise', 'wb') as file:
+            file.write(os.urandom(200000))
+        words = [word.format(image=path, tree=tree) for word in MAKERS[type]]
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        os.chmod(path, 0o644)
+    return path
+
+
+def loops():
+    """The loop devices in use."""
+    found = []
+    for name in os.listdir('/sys/block'):
+        try:
+            with open(f'/sys/block/{name}/loop/backing_file') as file:
+                file.read()
+            found.append(name)
+        except OSError:
+            continue
+    return sorted(found)
+
+
+def read(path):
+    with open(path) as file:
+        return file.read()
+
+
+def options_of(point):
+    return host.mounts_below(point)[point][5].split(',')
+
+
+@case('erofs, squashfs and ext4 from a path and from an fd, read-only, nosuid and nodev; no loop device stays')
+def images(s):
+    before = loops()
+    for type in MAKERS:
+        path = image(type)
+        for uid in (0, ALICE):
+            point = f'{s.inside(uid)}/mnt'
+            s.mount(specs.mount('/mnt', type, path), uid=uid)
+            equal(read(f'{point}/hello'), 'from the image\n', f'{type} by path, user {uid}')
+            for option in ('ro', 'nosuid', 'nodev'):
+                contains(options_of(point), option, type)
+            equal(len(loops()), len(before) + 1, 'one loop device')
+            s.unmount('/mnt', uid)
+            eventually(lambda: loops() == before, f'{type}: the loop device is free')
+            fd = os.open(path, os.O_RDONLY)
+            s.mount(specs.mount('/mnt', type, 'fd:image'), {'image': fd}, uid)
+            os.close(fd)
+            equal(read(f'{point}/hello'), 'from the image\n', f'{type} by fd, user {uid}')
+            s.unmount('/mnt', uid)
+    eventually(lambda: loops() == before, 'every loop device is free')
+
+
+@case('an ext4 image is writable when rw is asked for, and only then')
+def writable(s):
+    path = f'{host.DIRECTORY}/rw.ext4'
+    shutil.copy(image('ext4'), path)
+    os.chown(path, ALICE, ALICE)
+    s.mount(specs.mount('/mnt', 'ext4', path, ['rw']), uid=ALICE)
+    with open(f'{s.inside(ALICE)}/mnt/new', 'w') as file:
+        file.write('x')
+    s.unmount('/mnt', ALICE)
+    s.mount(specs.mount('/mnt', 'ext4', path), uid=ALICE)
+    equal(read(f'{s.inside(ALICE)}/mnt/new'), 'x', 'what was written')
+    s.unmount('/mnt', ALICE)
+    equal(s.refused(specs.mount('/mnt', 'erofs', image('erofs'), ['rw']))[0], 'InvalidOption', 'erofs rw')
+    fd = os.open(path, os.O_RDONLY)
+    name, text = s.refused(specs.mount('/mnt', 'ext4', 'fd:i', ['rw']), {'i': fd})
+    os.close(fd)
+    equal(name, 'InvalidArgs', text)
+    contains(text, 'not open for reading and writing', 'a read-only fd')
+    equal(s.refused(specs.mount('/mnt', 'ext4', image('ext4'), ['rw']), uid=ALICE)[0], 'SourceDenied', "root's image")
+
+
+@case('a truncated image, one of another type, an O_PATH fd, a directory and a FIFO are refused, each by name')
+def bad_images(s):
+    before = loops()
+    for type in MAKERS:
+        path = image(type)
+        cut = f'{host.DIRECTORY}/cut.{type}'
+        with open(path, 'rb') as whole, open(cut, 'wb') as file:
+            file.write(whole.read(1100 if type == 'erofs' else 100000))  # erofs reads no further than its superblock
+        name, text = s.refused(specs.mount('/mnt', type, cut))
+        equal(name, 'MountFailed', text)
+        contains(text, cut, 'which image')
+        other = image('erofs' if type != 'erofs' else 'squashfs')
+        name, text = s.refused(specs.mount('/mnt', type, other))
+        equal(name, 'MountFailed', text)
+        assert any(word in text for word in ('EINVAL', 'EIO', 'ENOTBLK', 'EUCLEAN', 'EFSCORRUPTED')), text
+    opath = os.open(image('erofs'), os.O_PATH)
+    name, text = s.refused(specs.mount('/mnt', 'erofs', 'fd:image'), {'image': opath})
+    os.close(opath)
+    equal(name, 'InvalidArgs', text)
+    contains(text, 'O_PATH', 'the reason')
+    equal(s.refused(specs.mount('/mnt', 'erofs', '/tmp'))[0], 'NoSuchSource', 'a directory')
+    fifo = f'{host.DIRECTORY}/fifo'
+    os.mkfifo(fifo)
+    equal(s.refused(specs.mount('/mnt', 'erofs', fifo))[0], 'NoSuchSource', 'a FIFO')
+    equal(s.refused(specs.mount('/mnt', 'erofs', f'{host.DIRECTORY}/none'))[0], 'NoSuchSource', 'nothing')
+    equal(s.refused(specs.mount('/mnt', 'xfs', image('ext4')))[0], 'NotSupported', 'a type off the list')
+    eventually(lambda: loops() == before, 'every loop device is free')
+
+
+@case('images need an action of their own, and the configuration')
+def rights(s):
+    path = image('erofs')
+    s.polkit.forget()
+    s.mount(specs.mount('/mnt', 'erofs', path), uid=ALICE)
+    asked = [(call['action'], call['details'].get('type')) for call in s.polkit.calls()]
+    equal(asked, [('org.podmount1.manage', None), ('org.podmount1.mount-image', 'erofs')], 'what polkit was asked')
+    s.unmount('/mnt', ALICE)
+    s.polkit.answer('no')
+    equal(s.refused(specs.mount('/mnt', 'erofs', path), uid=ALICE)[0], 'AccessDenied', 'polkit says no')
+    s.polkit.answer('yes')
+    s.polkit.forget()
+    s.refused(specs.mount('/mnt', 'ext4', '/dev/loop-control'), uid=ALICE)
+    equal([call['action'] for call in s.polkit.calls()][1:], ['org.podmount1.mount-device'], 'a device')
+    s.daemon.write_config('[Mounts]\nImageTypes=squashfs\n')
+    os.kill(s.daemon.keeper(), signal.SIGHUP)
+    eventually(lambda: s.refused(specs.mount('/mnt', 'erofs', path))[0] == 'NotSupported' if not tried(s, path) else False,
+            'the configuration holds')
+    name, text = s.refused(specs.mount('/mnt', 'erofs', path))
+    contains(text, 'ImageTypes=', 'what to do')
+
+
+def tried(s, path):
+    """Whether erofs can be mounted; unmounted again."""
+    try:
+        s.mount(specs.mount('/mnt', 'erofs', path))
+    except UserError:
+        return False
+    s.unmount('/mnt')
+    return True
+
+
+@case('a block device needs its path below /dev or its fd, and the action for devices')
+def devices(s):
+    found = subprocess.run(['losetup', '--find', '--show', '--read-only', image('ext4')], stdout=subprocess.PIPE, text=True)
+    if found.returncode:
+        raise Skip('no loop device')
+    node = found.stdout.strip()
+    try:
+        s.mount(specs.mount('/mnt', 'ext4', node))
+        equal(read(f'{s.inside(0)}/mnt/hello'), 'from the image\n', 'the device')
+        s.unmount('/mnt')
+        fd = os.open(node, os.O_RDONLY)
+        s.mount(specs.mount('/mnt', 'ext4', 'fd:d'), {'d': fd})
+        os.close(fd)
+        s.unmount('/mnt')
+        os.symlink(node, f'{host.DIRECTORY}/hidden')
+        equal(s.refused(specs.mount('/mnt', 'ext4', f'{host.DIRECTORY}/hidden'))[0], 'AccessDenied', 'behind a symlink')
+        equal(s.refused(specs.mount('/mnt', 'ext4', node), uid=ALICE)[0], 'SourceDenied', 'not readable for Alice')
+        equal(s.refused(specs.mount('/mnt', 'erofs', node))[0], 'NotSupported', 'DeviceTypes=')
+    finally:
+        subprocess.run(['losetup', '--detach', node], check=True)
+
+
+@case('a pod that is collected, and an executor that is killed, leave no loop device')
+def freed(s):
+    before = loops()
+    s.mount(specs.mount('/mnt', 'squashfs', image('squashfs')))
+    s.daemon.ok('gc', s.pods[0])
+    eventually(lambda: loops() == before, 'free after the collection')
+    pod = s.pods[ALICE]
+    stop = threading.Event()
+    def kill():
+        while not stop.is_set():
+            for pid in s.daemon.executors():
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            time.sleep(0.05)
+    thread = threading.Thread(target=kill)
+    thread.start()
+    for _ in range(20):
+        try:
+            s.mount(specs.mount('/mnt', 'erofs', image('erofs')), uid=ALICE)
+            s.unmount('/mnt', ALICE)
+        except UserError:
+            pass
+    stop.set()
+    thread.join()
+    s.daemon.ok('gc', pod)
+    eventually(lambda: loops() == before, 'free after kills')
+
+
+@case('bind: directories, files, sockets, FIFOs and device nodes')
+def binds(s):
+    base = specs.tree('things', {'d/f': 'x', 'f': 'y'})
+    os.mkfifo(f'{base}/fifo')
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(f'{base}/socket')
+    for name, check in (('d', stat.S_ISDIR), ('f', stat.S_ISREG), ('fifo', stat.S_ISFIFO), ('socket', stat.S_ISSOCK)):
+        for type, options in (('bind', None), ('none', ['bind']), ('none', ['rbind'])):
+            s.mount(specs.mount(f'/mnt/{name}', type, f'{base}/{name}', options))
+            assert check(os.lstat(f'{s.inside(0)}/mnt/{name}').st_mode), name
+            s.unmount(f'/mnt/{name}')
+    s.mount(specs.bind('/dev/null', '/mnt/null', 'bind', 'dev'))
+    equal(os.stat(f'{s.inside(0)}/mnt/null').st_rdev, os.makedev(1, 3), 'device')
+    with open(f'{s.inside(0)}/mnt/null', 'w') as file:
+        file.write('x')
+    s.unmount('/mnt/null')
+    listener.close()
+
+
+@case("none alone is sysfs, devtmpfs a /dev of the pod's own with the OCI default devices and links")
+def words(s):
+    s.mount(specs.mount('/sys', 'none', 'none', ['ro']))
+    equal(host.mounts_below(f'{s.inside(0)}/sys')[f'{s.inside(0)}/sys'][-3], 'sysfs', 'none')
+    for uid in (0, ALICE):
+        s.mount(specs.mount('/dev', 'devtmpfs', 'dev'), uid=uid)
+        dev = f'{s.inside(uid)}/dev'
+        equal(host.mounts_below(dev)[dev][-3], 'tmpfs', 'devtmpfs')
+        contains(options_of(dev), 'nodev', 'its own tmpfs')
+        equal(sorted(os.listdir(dev)), sorted(['null', 'zero', 'full', 'random', 'urandom', 'tty', 'fd', 'stdin', 'stdout',
+                'stderr', 'ptmx', 'core', 'pts', 'shm', 'mqueue']), 'what is there')
+        for name, number in (('null', 3), ('zero', 5), ('full', 7), ('random', 8), ('urandom', 9)):
+            equal(os.stat(f'{dev}/{name}').st_rdev, os.makedev(1, number), name)
+        with open(f'{dev}/zero', 'rb') as file:
+            equal(file.read(3), b'\0\0\0', 'zero answers')
+        equal(os.readlink(f'{dev}/ptmx'), 'pts/ptmx', 'ptmx')
+        s.mount([specs.mount('/dev/pts', 'devpts'), specs.mount('/dev/new', 'tmpfs')], uid=uid)
+        equal(s.daemon.state(s.pods[uid]), 'ready', 'no drift')
+
+
+def in_namespaces(uid, *words):
+    """A process of this user in a user namespace and pid, network, ipc and cgroup namespaces of its own: its pid."""
+    process = subprocess.Popen(['setpriv', f'--reuid={uid}', f'--regid={uid}', '--clear-groups', 'unshare', '--user',
+            '--map-root-user', '--pid', '--net', '--ipc', '--cgroup', '--fork', '--kill-child', 'busybox', 'sleep', '600']
+            if uid else ['unshare', '--pid', '--net', '--ipc', '--cgroup', '--fork', '--kill-child', 'busybox', 'sleep', '600'],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    def child():
+        found = host.processes_of(process.pid)
+        for pid in found:
+            try:
+                if 'sleep' in read(f'/proc/{pid}/cmdline'):
+                    return pid
+            except OSError:
+                pass
+        return None
+    pid = eventually(child, 'the container runs')
+    return process, pid
+
+
+class Container:
+    def __init__(self, uid):
+        self.process, self.pid = in_namespaces(uid)
+
+    def fds(self):
+        return {name: os.open(f'/proc/{self.pid}/ns/{name}', os.O_RDONLY) for name in ('pid', 'net', 'ipc', 'cgroup')}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+def own_spec(root, mounts):
+    spec = specs.podmount({'main': (root, False, mounts)})
+    spec['containers'][0]['namespaces'] = {name: f'fd:{name}' for name in ('pid', 'net', 'ipc', 'cgroup')}
+    return spec
+
+
+SYSTEM = [('/proc', 'proc'), ('/sys', 'sysfs'), ('/dev/mqueue', 'mqueue'), ('/sys/fs/cgroup', 'cgroup2')]
+
+
+def check_system(inside):
+    pids = [name for name in os.listdir(f'{inside}/proc') if name.isdigit()]
+    equal(pids, ['1'], 'processes')
+    equal(read(f'{inside}/proc/1/comm'), 'busybox\n', 'which')
+    equal(os.listdir(f'{inside}/sys/class/net'), ['lo'], 'network links')
+    equal(os.listdir(f'{inside}/dev/mqueue'), [], 'message queues')
+
+
+@case("proc, sysfs, mqueue and cgroup2 show the namespaces that a spec names by fd, to root's and to a user's container")
+def spaces(s):
+    for uid in (0, ALICE):
+        with Container(uid) as container:
+            fds = container.fds()
+            spec = json.dumps(own_spec(s.root, [specs.mount(*pair) for pair in SYSTEM]))
+            named = {name: dbus.types.UnixFd(fd) for name, fd in fds.items()}
+            pod = as_user(uid, lambda: str(bus.call(MANAGER, 'CreatePod', 'sa{sh}a{sv}', spec, named, {})[0]))
+            check_system(s.daemon.rootfs(pod))
+            equal(s.daemon.state(pod), 'ready', 'state')
+            for fd in fds.values():
+                os.close(fd)
+            s.daemon.ok('gc', pod)
+
+
+@case("namespaces of somebody else's, of the host or of another kind are refused")
+def foreign(s):
+    mounts = [specs.mount('/proc', 'proc')]
+    def create(uid, fd):
+        spec = specs.podmount({'main': (s.root, False, mounts)})
+        spec['namespaces'] = {'pid': 'fd:pid'}
+        text, before = json.dumps(spec), host.mount_table()
+        try:
+            as_user(uid, lambda: bus.call(MANAGER, 'CreatePod', 'sa{sh}a{sv}', text, {'pid': dbus.types.UnixFd(fd)}, {}))
+        except UserError as error:
+            equal(host.mount_table(), before, 'the table')
+            return error.name.rsplit('.', 1)[1]
+        raise AssertionError('not refused')
+    with Container(BOB) as bobs, Container(ALICE) as own:
+        fds, alices = bobs.fds(), own.fds()
+        equal(create(ALICE, fds['pid']), 'AccessDenied', "Bob's")
+        equal(create(ALICE, os.open('/proc/self/ns/pid', os.O_RDONLY)), 'AccessDenied', "the host's")
+        equal(create(ALICE, alices['net']), 'InvalidArgs', 'of another kind')
+        equal(create(ALICE, os.open('/etc/passwd', os.O_RDONLY)), 'InvalidArgs', 'no namespace')
+        user = os.open(f'/proc/{bobs.pid}/ns/user', os.O_RDONLY)
+        equal(create(ALICE, user), 'InvalidArgs', 'a user namespace')
+
+
+if __name__ == '__main__':
+    host.prepare()
+    bus = Bus()
+    tap.run(Situation)
