@@ -21,6 +21,9 @@
         (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME |            \
                 MOUNT_ATTR_NODIRATIME | MOUNT_ATTR_NOSYMFOLLOW)
 
+/* Flags of whatever is put at a target. */
+#define FLAGS_MADE (STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_STACK | STEP_TARGET_NOFOLLOW)
+
 enum { TMPFS_SIZE_MAX_SHIFT = 50 }; /* a petabyte: anything beyond is no size */
 
 /* The types that need no device and no fd of a server. `global`: it shows the namespaces of whoever makes it. */
@@ -267,8 +270,7 @@ static int check_bind(const struct job *job, size_t i, struct failure *f) {
         if (r == 0)
                 r = check_source(job, &step->source, false, f);
         return r != 0 ? r
-                      : check_flags(step,
-                                STEP_RECURSIVE | STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_STACK, f);
+                      : check_flags(step, FLAGS_MADE | STEP_RECURSIVE | STEP_SOURCE_NOFOLLOW, f);
 }
 
 /* Without their fds these types would look for a server by themselves. */
@@ -300,7 +302,9 @@ static int check_filesystem(const struct job *job, size_t i, struct failure *f) 
                 r = check_options(job, step, step->type, f);
         if (r == 0)
                 r = check_server(step, f);
-        return r != 0 ? r : check_flags(step, STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_STACK, f);
+        if (r == 0 && (step->flags & STEP_COPY_UP) && strcmp(step->type, "tmpfs") != 0)
+                return refuse(f, "only a tmpfs begins with a copy");
+        return r != 0 ? r : check_flags(step, FLAGS_MADE | STEP_COPY_UP, f);
 }
 
 static int check_image(const struct job *job, size_t i, struct failure *f) {
@@ -318,7 +322,7 @@ static int check_image(const struct job *job, size_t i, struct failure *f) {
         if (r == 0)
                 r = check_options(job, step, step->type, f);
         return r != 0 ? r
-                      : check_flags(step, STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_STACK | STEP_DEVICE, f);
+                      : check_flags(step, FLAGS_MADE | STEP_DEVICE, f);
 }
 
 static int check_overlay(const struct job *job, size_t i, struct failure *f) {
@@ -329,7 +333,7 @@ static int check_overlay(const struct job *job, size_t i, struct failure *f) {
                 r = check_layers(job, step, f);
         if (r == 0)
                 r = check_options(job, step, "overlay", f);
-        return r != 0 ? r : check_flags(step, STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_STACK, f);
+        return r != 0 ? r : check_flags(step, FLAGS_MADE, f);
 }
 
 /* Physical and relative: only plain components, joined by single slashes. */

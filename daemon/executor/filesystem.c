@@ -7,8 +7,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 
+#include "executor/copyup.h"
+#include "executor/run.h"
+#include "executor/target.h"
+#include "kernel/fscontext.h"
 #include "kernel/space.h"
+#include "kernel/tree.h"
 #include "util/log.h"
 
 int filesystem_failed(
@@ -52,6 +58,11 @@ static int open_context(struct run *run, const struct step *step, struct fsconte
         return r < 0 ? filesystem_failed(run, step, context, NULL, r) : 0;
 }
 
+/* What a tmpfs gets only after its first content. */
+static uint64_t late(const struct step *step) {
+        return step->flags & STEP_COPY_UP ? MOUNT_ATTR_RDONLY : 0;
+}
+
 static int make(struct run *run, const struct step *step, int *ret_mount) {
         _cleanup_fscontext_ struct fscontext context = FSCONTEXT_INIT;
         _cleanup_space_visit_ struct space_visit visit = SPACE_VISIT_INIT;
@@ -71,7 +82,7 @@ static int make(struct run *run, const struct step *step, int *ret_mount) {
         r = filesystem_set_options(run, step, &context);
         if (r != 0)
                 return r;
-        mount = fscontext_mount(&context, run_attributes(run, step, 0));
+        mount = fscontext_mount(&context, run_attributes(run, step, 0) & ~late(step));
         if (mount < 0)
                 return filesystem_failed(run, step, &context, NULL, mount);
         *ret_mount = mount;
@@ -92,6 +103,25 @@ static int make_devices(struct run *run, size_t i) {
         return r == 0 ? devices_attach(run, step, own) : r;
 }
 
+/* The target is opened before the mount is noted, since it is what is copied. */
+static int place_copy(struct run *run, size_t i, int *mount) {
+        const struct step *step = &run->job->steps[i];
+        _cleanup_close_ int target = -1;
+        int r = target_open(run, i, false, &target);
+
+        if (r == 0)
+                r = copyup_copy(run, i, *mount, target);
+        if (r != 0)
+                return r;
+        r = tree_set(*mount, false, run_attributes(run, step, 0) & late(step), 0, 0);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "make a copied tmpfs read-only");
+        r = run_share(run, i, *mount);
+        if (r == 0)
+                r = run_note(run, i, *mount, NULL);
+        return r == 0 ? run_attach(run, i, mount, target) : r;
+}
+
 int hand_filesystem(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
         _cleanup_close_ int mount = -1;
@@ -103,5 +133,7 @@ int hand_filesystem(struct run *run, size_t i) {
                 r = server_check(run, step);
         if (r == 0)
                 r = make(run, step, &mount);
-        return r == 0 ? run_place(run, i, &mount) : r;
+        if (r == 0)
+                r = step->flags & STEP_COPY_UP ? place_copy(run, i, &mount) : run_place(run, i, &mount);
+        return r;
 }

@@ -30,7 +30,14 @@ struct opener {
         int64_t deadline; /* CLOCK_MONOTONIC, ms */
 };
 
-enum request_kind { REQUEST_OPEN, REQUEST_OPEN_READ, REQUEST_OPEN_WRITE, REQUEST_MAKE_DIRECTORY, REQUEST_MAKE_FILE };
+enum request_kind {
+        REQUEST_OPEN,
+        REQUEST_OPEN_LINK,
+        REQUEST_OPEN_READ,
+        REQUEST_OPEN_WRITE,
+        REQUEST_MAKE_DIRECTORY,
+        REQUEST_MAKE_FILE,
+};
 
 struct request {
         uint32_t kind;
@@ -92,6 +99,8 @@ static int serve_one(const struct channel_message *message) {
                 return resolve_source(path);
         if (request->kind == REQUEST_OPEN_READ || request->kind == REQUEST_OPEN_WRITE)
                 return open_data(path, request->kind == REQUEST_OPEN_WRITE);
+        if (request->kind == REQUEST_OPEN_LINK)
+                return resolve_source_link(path);
         if (message->n_fds != 1)
                 return -EBADMSG;
         return resolve_make(message->fds[0], path, request->kind == REQUEST_MAKE_FILE);
@@ -214,6 +223,10 @@ int opener_open(struct opener *opener, const char *path) {
 
 int opener_open_data(struct opener *opener, const char *path, bool write) {
         return ask(opener, write ? REQUEST_OPEN_WRITE : REQUEST_OPEN_READ, path, -1);
+}
+
+int opener_open_link(struct opener *opener, const char *path) {
+        return ask(opener, REQUEST_OPEN_LINK, path, -1);
 }
 
 int opener_make(struct opener *opener, int directory, const char *rest, bool file) {

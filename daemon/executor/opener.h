@@ -24,6 +24,8 @@ DEFINE_CLEANUP(struct opener *, opener_free)
 /* Opens an absolute path O_PATH, as resolve_source() does. The caller's errno negative; -ETIMEDOUT past the deadline;
  * -EIO when the opener died. */
 int opener_open(struct opener *opener, const char *path);
+/* The same as resolve_source_link() does. */
+int opener_open_link(struct opener *opener, const char *path);
 
 /* The same, but open for reading, or for writing, too, with the caller's rights: resolve_reopen(). */
 int opener_open_data(struct opener *opener, const char *path, bool write);

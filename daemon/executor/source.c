@@ -52,18 +52,18 @@ static int open_failed(struct run *run, const char *path, int r) {
         }
 }
 
-static int open_path(struct run *run, const char *path, int *ret_fd) {
+static int open_path(struct run *run, const char *path, bool follow, int *ret_fd) {
         struct opener *opener;
         int fd;
 
         if (run->job->caller.root)
-                fd = resolve_source(path);
+                fd = follow ? resolve_source(path) : resolve_source_link(path);
         else {
                 int r = run_opener(run, &opener);
 
                 if (r < 0)
                         return r;
-                fd = opener_open(opener, path);
+                fd = follow ? opener_open(opener, path) : opener_open_link(opener, path);
         }
         if (fd < 0)
                 return open_failed(run, path, fd);
@@ -119,10 +119,10 @@ static int take_fd(struct run *run, const struct step_source *source, int *ret_f
         return 0;
 }
 
-int source_open(struct run *run, const struct step_source *source, int *ret_fd) {
+static int open_source(struct run *run, const struct step_source *source, bool follow, int *ret_fd) {
         switch (source->kind) {
         case STEP_SOURCE_PATH:
-                return open_path(run, source->path, ret_fd);
+                return open_path(run, source->path, follow, ret_fd);
         case STEP_SOURCE_FD:
                 return take_fd(run, source, ret_fd);
         case STEP_SOURCE_NONE:
@@ -187,11 +187,16 @@ int source_open_data(struct run *run, const struct step_source *source, bool wri
         return -EINVAL;
 }
 
+int source_open(struct run *run, const struct step_source *source, int *ret_fd) {
+        return open_source(run, source, true, ret_fd);
+}
+
 int source_of_step(struct run *run, size_t i, int *ret_fd) {
         struct hand *hand = &run->hands[i];
 
         if (hand->source < 0) {
-                int r = source_open(run, &run->job->steps[i].source, &hand->source);
+                const struct step *step = &run->job->steps[i];
+                int r = open_source(run, &step->source, !(step->flags & STEP_SOURCE_NOFOLLOW), &hand->source);
 
                 if (r != 0)
                         return r;

@@ -209,7 +209,8 @@ int target_open(struct run *run, size_t i, bool file, int *ret_fd) {
                 *ret_fd = TAKE_FD(fd);
                 return 0;
         }
-        fd = resolve_in_root(root, step->target);
+        fd = step->flags & STEP_TARGET_NOFOLLOW ? resolve_link_in_root(root, step->target)
+                                                : resolve_in_root(root, step->target);
         if (fd == -ENOENT)
                 return target_make(run, i, root, file, ret_fd);
         run->making = false;

@@ -43,8 +43,20 @@ int resolve_reopen(int file, bool write) {
         return fd < 0 ? -errno : fd;
 }
 
+int resolve_source_link(const char *path) {
+        return resolve(AT_FDCWD, path, O_NOFOLLOW, RESOLVE_NO_MAGICLINKS);
+}
+
 int resolve_in_root(int root, const char *path) {
         return resolve(root, path, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+}
+
+int resolve_link_in_root(int root, const char *path) {
+        return resolve(root, path, O_NOFOLLOW, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+}
+
+int resolve_child(int directory, const char *name) {
+        return resolve(directory, name, O_NOFOLLOW, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
 }
 
 int resolve_beneath(int directory, const char *path, bool same_mount) {

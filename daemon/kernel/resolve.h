@@ -17,10 +17,18 @@ int resolve_source(const char *path);
 /* Opens what the O_PATH fd `file` is for reading, or for writing, too: with the rights of whoever calls. Only a regular
  * file or a block device, whose opening waits for nobody: -EINVAL for anything else. */
 int resolve_reopen(int file, bool write);
+/* The same, but a symlink at the end of the path is opened itself. */
+int resolve_source_link(const char *path);
 
 /* Opens `path` as a process whose root directory is `root` would: ".." and symlinks stay inside, a final symlink is
  * followed. -ELOOP for a magic link or too many symlinks, -EXDEV for a way out. */
 int resolve_in_root(int root, const char *path);
+
+/* The same, but a symlink at the end of the path is opened itself. */
+int resolve_link_in_root(int root, const char *path);
+
+/* Opens an entry of the directory, whatever it is, without following it. -EXDEV for one that is a mount point. */
+int resolve_child(int directory, const char *name);
 
 /* Opens a path below `directory` that has no symlink, no magic link and no way out; "" is the directory itself.
  * `same_mount`: it crosses no mount point either. */

@@ -77,7 +77,10 @@ enum step_flags {
         STEP_LAZY_BELOW = 1 << 5,            /* STEP_UNMOUNT: what hangs below goes with it (an undo) */
         STEP_RESTORE = 1 << 6,               /* STEP_UNMOUNT: mounted again when a later step fails */
         STEP_DEVICE = 1 << 7,                /* STEP_IMAGE: the source is a block device, and else a file */
-        _STEP_FLAGS_ALL = (1 << 8) - 1,
+        STEP_SOURCE_NOFOLLOW = 1 << 8,       /* STEP_BIND: a source path that is a symlink is bound itself */
+        STEP_TARGET_NOFOLLOW = 1 << 9,       /* a target that is a symlink is mounted on itself */
+        STEP_COPY_UP = 1 << 10,              /* STEP_FILESYSTEM: a tmpfs that begins with what it covers */
+        _STEP_FLAGS_ALL = (1 << 11) - 1,
 };
 
 #define STEP_NO_COVER UINT32_MAX

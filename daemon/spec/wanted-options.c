@@ -122,7 +122,7 @@ static int fold_way(struct compile *c, struct wanted_mount *w, const struct aske
         if ((row->way & OPTION_WAY_COPY_UP) && (!asked->type || strcmp(asked->type, "tmpfs") != 0))
                 return fail_option(c, asked, FAILURE_INVALID_OPTION, "only a tmpfs can begin with a copy");
         w->way |= row->way;
-        return fail_option(c, asked, FAILURE_NOT_SUPPORTED, "podmount does not support it yet");
+        return 0;
 }
 
 /* The label without the quotes that mount(8) wants around one with commas. */

@@ -110,6 +110,10 @@ START_TEST(test_mounts) {
         REFUSE(good, 2, "attributes", job->steps[2].attr_clear = UINT64_C(1) << 40);
         REFUSE(good, 2, "propagation", job->steps[2].propagation = MS_SHARED | MS_SLAVE);
         REFUSE(good, 2, "flags", job->steps[2].flags = STEP_LAZY_BELOW);
+        REFUSE(good, 2, "flags", job->steps[2].flags = STEP_COPY_UP);
+        REFUSE(good, 3, "flags", job->steps[3].flags = STEP_SOURCE_NOFOLLOW);
+        REFUSE(good, 3, "only a tmpfs", job->steps[3].flags = STEP_COPY_UP; set(&job->steps[3].type, "devpts");
+                set(&job->steps[3].options[0].name, "max"); set(&job->steps[3].options[0].value, "7"));
         REFUSE(good, 2, "later one", job->steps[2].cover_step = 2);
         REFUSE(good, 1, "target of a root", set(&job->steps[1].target, "/x"));
         REFUSE(good, 1, "stub", strv_append(&job->steps[1].stubs, "../x"));
