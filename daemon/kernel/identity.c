@@ -10,6 +10,8 @@
 
 #include "kernel/syscalls.h"
 
+#define HANDLE_MOUNT_ID_UNIQUE 0x001 /* AT_HANDLE_MNT_ID_UNIQUE, about 6.12 */
+
 #ifndef ST_NOSYMFOLLOW
 #define ST_NOSYMFOLLOW 0x2000
 #endif
@@ -24,13 +26,40 @@ static int status_read(int directory, const char *name, unsigned mask, struct st
         return 0;
 }
 
+/* A FUSE of another user answers only to who asks for nothing; which mount it is the kernel then tells all the same. */
+static int status_read_little(int directory, const char *name, struct statx *ret) {
+        int flags = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
+
+        if (statx(directory, name, flags, 0, ret) < 0)
+                return -errno;
+        ret->stx_mode = 0;
+        return ret->stx_mask & STATX_MNT_ID ? 0 : -EOPNOTSUPP;
+}
+
+/* The unique id is not among that, but comes with a file handle (name_to_handle_at(2), AT_HANDLE_MNT_ID_UNIQUE). */
+static int unique_by_handle(int directory, const char *name, struct statx *status) {
+        union {
+                struct file_handle head;
+                char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+        } handle = {.head.handle_bytes = MAX_HANDLE_SZ};
+        uint64_t id = 0;
+
+        if (name_to_handle_at(directory, name, &handle.head, (int *) (void *) &id, AT_EMPTY_PATH | HANDLE_MOUNT_ID_UNIQUE) < 0)
+                return -errno;
+        status->stx_mnt_id = id;
+        return 0;
+}
+
 int identity_read(int directory, const char *name, bool unique, struct identity *ret) {
         struct statx status;
         unsigned id = unique ? STATX_MNT_ID_UNIQUE : STATX_MNT_ID;
         int r = status_read(directory, name, STATX_TYPE | id, &status);
 
-        if (r == -EACCES)
-                r = status_read(directory, name, id, &status);
+        if (r == -EACCES) {
+                r = status_read_little(directory, name, &status);
+                if (r == 0 && unique)
+                        r = unique_by_handle(directory, name, &status);
+        }
         if (r < 0)
                 return r;
         *ret = (struct identity){
@@ -46,6 +75,8 @@ int identity_mount_id(int fd, uint32_t *ret) {
         struct statx status;
         int r = status_read(fd, "", STATX_MNT_ID, &status);
 
+        if (r == -EACCES)
+                r = status_read_little(fd, "", &status);
         if (r < 0)
                 return r;
         *ret = (uint32_t) status.stx_mnt_id;

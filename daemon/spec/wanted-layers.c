@@ -10,6 +10,7 @@
 #include "spec/compile.h"
 #include "spec/reader.h"
 #include "spec/source.h"
+#include "util/path.h"
 
 enum { LAYERS_MAX = 500 }; /* the kernel's OVL_MAX_STACK */
 
@@ -74,6 +75,39 @@ static int take_lower(struct compile *c, struct wanted_mount *w) {
         return 0;
 }
 
+/* The kernel calls a layer within another one undefined, or refuses it without saying which. What the words do not show
+ * (symlinks, two fds of one directory) is its to find. */
+static int check_pair(struct compile *c, const struct wanted_mount *w, const struct source *a, const struct source *b) {
+        bool same = a->kind == b->kind && strcmp(a->text, b->text) == 0;
+
+        if (a->kind == SOURCE_PATH && b->kind == SOURCE_PATH && !same &&
+                (path_is_below(a->text, b->text) || path_is_below(b->text, a->text)))
+                return reader_fail_member(c->f, FAILURE_INVALID_SPEC, w->pointer, "options",
+                        "the layers \"%.200s\" and \"%.200s\" lie one in the other; an overlay needs them apart", a->text,
+                        b->text);
+        if (same)
+                return reader_fail_member(c->f, FAILURE_INVALID_SPEC, w->pointer, "options",
+                        "\"%s%.200s\" is named as a layer twice; name it once", a->kind == SOURCE_FD ? "fd:" : "", a->text);
+        return 0;
+}
+
+static int check_apart(struct compile *c, const struct wanted_mount *w) {
+        int r = 0;
+
+        for (size_t i = 0; i < w->n_lower && r == 0; i++)
+                for (size_t j = 0; j < i && r == 0; j++)
+                        r = check_pair(c, w, &w->lower[j], &w->lower[i]);
+        for (size_t i = 0; i < w->n_lower && r == 0; i++) {
+                if (w->upper.kind != SOURCE_NONE)
+                        r = check_pair(c, w, &w->upper, &w->lower[i]);
+                if (r == 0 && w->work.kind != SOURCE_NONE)
+                        r = check_pair(c, w, &w->work, &w->lower[i]);
+        }
+        if (r == 0 && w->upper.kind != SOURCE_NONE && w->work.kind != SOURCE_NONE)
+                r = check_pair(c, w, &w->upper, &w->work);
+        return r;
+}
+
 int compile_layers(struct compile *c, struct wanted_mount *w) {
         int r;
 
@@ -86,8 +120,11 @@ int compile_layers(struct compile *c, struct wanted_mount *w) {
         r = take_directory(c, w, "workdir", &w->work);
         if (r != 0)
                 return r;
+        r = check_apart(c, w);
+        if (r != 0)
+                return r;
         if (w->n_lower == 0)
-                return reader_fail_member(c->f, FAILURE_INVALID_OPTION, w->pointer, "options",
+                return reader_fail_member(c->f, FAILURE_INVALID_SPEC, w->pointer, "options",
                         "an overlay needs lowerdir=; give its lower layers");
         if ((w->upper.kind == SOURCE_NONE) != (w->work.kind == SOURCE_NONE))
                 return reader_fail_member(c->f, FAILURE_INVALID_OPTION, w->pointer, "options",

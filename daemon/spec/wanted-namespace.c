@@ -51,7 +51,7 @@ int compile_namespace(struct compile *c, struct wanted_mount *w, enum wanted_nam
         if (w->deferred)
                 return warning_add(&c->wanted->warnings,
                         "%s: %s at %s is deferred: which %s namespace it shows is not named, and only root gets the "
-                        "host's; name it with SetNamespaces()",
+                        "host's; name it in the spec (\"namespaces\"), or mount it from inside",
                         place, w->type, w->target, shows);
         return warning_add(&c->wanted->warnings,
                 "%s: %s at %s shows the host's %s namespace, since the spec names none", place, w->type, w->target,

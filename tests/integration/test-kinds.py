@@ -278,6 +278,62 @@ def binds(s):
     listener.close()
 
 
+@case('FUSE: a real server answers behind a mount made with its /dev/fuse; other fds are refused by name')
+def fuse(s):
+    if not shutil.which('squashfuse'):
+        raise Skip('squashfuse is not installed')
+    fd = os.open('/dev/fuse', os.O_RDWR)
+    s.mount(specs.mount('/mnt', 'fuse.squashfuse', 'image', ['fd=fd:server', 'ro', 'allow_other']), {'server': fd})
+    equal(host.mounts_below(f'{s.inside(0)}/mnt')[f'{s.inside(0)}/mnt'][-3], 'fuse.squashfuse', 'type')
+    server = subprocess.Popen(['squashfuse', '-f', image('squashfs'), f'/dev/fd/{fd}'], pass_fds=[fd])
+    os.close(fd)
+    try:
+        equal(read(f'{s.inside(0)}/mnt/hello'), 'from the image\n', 'what the server gives')
+        equal(s.daemon.state(s.pods[0]), 'ready', 'no drift')
+        s.unmount('/mnt')
+        equal(server.wait(10), 0, 'the server ends with its mount')
+    finally:
+        server.kill()
+        server.wait()
+    fd = os.open('/dev/fuse', os.O_RDWR)
+    s.mount(specs.mount('/mnt', 'fuse', 'own', ['fd=fd:f']), {'f': fd}, ALICE)
+    for option in ('nosuid', 'nodev'):
+        contains(options_of(f'{s.inside(ALICE)}/mnt'), option, "Alice's")
+    contains(host.mounts_below(f'{s.inside(ALICE)}/mnt')[f'{s.inside(ALICE)}/mnt'][-1], f'user_id={ALICE}', 'whose it is')
+    s.unmount('/mnt', ALICE)
+    os.close(fd)
+    null, opath = os.open('/dev/null', os.O_RDWR), os.open('/dev/fuse', os.O_PATH)
+    contains(s.refused(specs.mount('/mnt', 'fuse', 'x', ['fd=fd:f']), {'f': null})[1], 'is not /dev/fuse', 'another device')
+    contains(s.refused(specs.mount('/mnt', 'fuse', 'x', ['fd=fd:f']), {'f': opath})[1], 'O_PATH', 'no data')
+    name, text = s.refused(specs.mount('/mnt', 'fuse', 'x', ['fd=fd:f', 'user_id=0']), {'f': os.open('/dev/fuse', os.O_RDWR)}, ALICE)
+    equal(name, 'AccessDenied', text)
+    ours, theirs = socket.socketpair()
+    name, text = s.refused(specs.mount('/mnt', '9p', 'x', ['trans=fd', 'rfdno=fd:a', 'wfdno=fd:a']), {'a': ours.fileno()})
+    assert name == 'NotSupported' or '9p' in open('/proc/filesystems').read(), text
+
+
+@case('an overlay of 500 layers; repeated, nested and missing ones are refused by name')
+def overlays(s):
+    base = f'{host.DIRECTORY}/layers'
+    for i in range(500):
+        os.makedirs(f'{base}/{i}', exist_ok=True)
+        with open(f'{base}/{i}/f{i}', 'w') as file:
+            file.write(str(i))
+    s.mount(specs.mount('/mnt', 'overlay', 'overlay', [f'lowerdir=' + ':'.join(f'{base}/{i}' for i in range(40))]
+            + [f'lowerdir+={base}/{i}' for i in range(40, 250)] ))
+    equal(read(f'{s.inside(0)}/mnt/f249'), '249', 'the lowest')
+    s.unmount('/mnt')
+    for options, words in (([f'lowerdir={base}/1:{base}/2:{base}/1'], f'{base}/1'),
+                           ([f'lowerdir={base}/1:{base}'], f'{base}'),
+                           (['upperdir=/a', 'workdir=/b'], 'lowerdir')):
+        name, text = s.refused(specs.mount('/mnt', 'overlay', 'overlay', options))
+        equal(name, 'InvalidSpec', text)
+        contains(text, words, 'which layer')
+    name, text = s.refused(specs.mount('/mnt', 'overlay', 'overlay', [f'lowerdir={base}/1:{base}/none']))
+    equal(name, 'NoSuchSource', text)
+    contains(text, f'{base}/none', 'which layer')
+
+
 @case("none alone is sysfs, devtmpfs a /dev of the pod's own with the OCI default devices and links")
 def words(s):
     s.mount(specs.mount('/sys', 'none', 'none', ['ro']))

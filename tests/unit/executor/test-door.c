@@ -2,6 +2,7 @@
 /* The door refuses whatever a captured front may send: one case a rule, each a good job with one thing wrong. */
 
 #include "tests/unit/executor/hands.h"
+#include "util/settings.h"
 
 static struct job *good(void) {
         struct job *job = new_job(true);
@@ -70,6 +71,52 @@ START_TEST(test_good) {
         ck_assert_msg(door_check(unmount, &step, &f) == 0, "%s", f.text);
         job_free(create);
         job_free(unmount);
+}
+END_TEST
+
+static struct job *good_kinds(void) {
+        struct job *job = new_job(true);
+        struct step *step;
+
+        add_tree(job);
+        add_root(job, "/tmp/root");
+        step = add_step(job, STEP_IMAGE, "/tmp/image", "/i");
+        step->type = strdup("erofs");
+        step->flags = STEP_DEVICE;
+        step = add_fs(job, "fuse", "/f");
+        add_option(step, "fd", NULL);
+        step->options[0].fd = 0;
+        step = add_fs(job, "proc", "/proc");
+        step->space.kind = STEP_SOURCE_FD;
+        job->n_fds = 1;
+        add_publish(job);
+        return job;
+}
+
+START_TEST(test_kinds) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT, g = FAILURE_INIT;
+        uint32_t bit = settings_image_bit("erofs"), step;
+        struct job *kinds = good_kinds();
+
+        ck_assert_msg(door_check(kinds, &step, &f) == 0, "%s", f.text);
+        ck_assert_int_eq(door_check_images(kinds, 0, bit, &step, &f), 0);
+        ck_assert_int_eq(door_check_images(kinds, bit, 0, &step, &f), FAILURE_NOT_SUPPORTED);
+        ck_assert_uint_eq(step, 2);
+        ck_assert_ptr_nonnull(strstr(f.text, "DeviceTypes="));
+        kinds->steps[2].flags = 0;
+        ck_assert_int_eq(door_check_images(kinds, 0, ~bit, &step, &g), FAILURE_NOT_SUPPORTED);
+        ck_assert_ptr_nonnull(strstr(g.text, "ImageTypes="));
+        kinds->caller.uid = CALLER;
+        kinds->caller.root = false; /* with the namespace named, proc is everybody's */
+        ck_assert_int_eq(door_check(kinds, &step, &f), 0);
+        job_free(kinds);
+        REFUSE(good_kinds, 2, "not on the list", set(&job->steps[2].type, "xfs"));
+        REFUSE(good_kinds, 2, "source is missing", job->steps[2].source.kind = STEP_SOURCE_NONE);
+        REFUSE(good_kinds, 3, "is no fd", job->steps[3].options[0].fd = STEP_NO_FD);
+        REFUSE(good_kinds, 3, "takes no fd", set(&job->steps[3].options[0].name, "max_read"));
+        REFUSE(good_kinds, 3, "without the option fd", free(job->steps[3].options[0].name), job->steps[3].n_options = 0);
+        REFUSE(good_kinds, 3, "namespace that it cannot have", job->steps[3].space.kind = STEP_SOURCE_FD);
+        REFUSE(good_kinds, 4, "host's namespaces", job->caller.root = false; job->caller.uid = CALLER; job->steps[4].space.kind = STEP_SOURCE_NONE);
 }
 END_TEST
 
@@ -174,4 +221,4 @@ START_TEST(test_identify) {
 }
 END_TEST
 
-UNIT_MAIN("door", test_good, test_jobs, test_mounts, test_callers, test_unmounts, test_identify)
+UNIT_MAIN("door", test_good, test_kinds, test_jobs, test_mounts, test_callers, test_unmounts, test_identify)
