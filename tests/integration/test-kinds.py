@@ -312,7 +312,7 @@ def fuse(s):
     assert name == 'NotSupported' or '9p' in open('/proc/filesystems').read(), text
 
 
-@case('an overlay of 500 layers; repeated, nested and missing ones are refused by name')
+@case('an overlay of 250 layers; repeated, nested and missing ones are refused by name')
 def overlays(s):
     base = f'{host.DIRECTORY}/layers'
     for i in range(500):
