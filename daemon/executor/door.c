@@ -241,6 +241,25 @@ static int check_alone(const struct job *job, const struct step *step, struct fa
         return r != 0 ? r : check_flags(step, 0, f);
 }
 
+/* Whatever it hides or makes read-only, it gives nothing: any place of the container will do. */
+static int check_mask(const struct job *job, const struct step *step, struct failure *f) {
+        int r = check_container(job, step, f);
+
+        if (r == 0 && (!step->target || !path_is_normal(step->target) || strcmp(step->target, "/") == 0))
+                return refuse(f, "a target is no normalised absolute path below the root");
+        return r != 0 ? r : check_flags(step, 0, f);
+}
+
+/* Stubs and the size of the tmpfs that takes the writes. */
+static int check_layers_of_clone(const struct step *step, struct failure *f) {
+        for (size_t j = 0; step->stubs && step->stubs[j]; j++)
+                if (!path_is_normal(step->stubs[j]))
+                        return refuse(f, "a stub is no normalised absolute path");
+        if ((step->flags & STEP_OVERLAY_TMPFS) && (step->size == 0 || step->size >> TMPFS_SIZE_MAX_SHIFT))
+                return refuse(f, "a tmpfs over a clone has a size");
+        return 0;
+}
+
 static int check_root(const struct job *job, size_t i, struct failure *f) {
         const struct step *step = &job->steps[i];
         int r = check_container(job, step, f);
@@ -251,11 +270,8 @@ static int check_root(const struct job *job, size_t i, struct failure *f) {
                 r = check_source(job, &step->source, false, f);
         if (r == 0 && (!step->target || strcmp(step->target, "/") != 0))
                 return refuse(f, "the target of a root is /");
-        for (size_t j = 0; r == 0 && step->stubs && step->stubs[j]; j++)
-                if (!path_is_normal(step->stubs[j]))
-                        return refuse(f, "a stub is no normalised absolute path");
-        if (r == 0 && (step->flags & STEP_OVERLAY_TMPFS) && (step->size == 0 || step->size >> TMPFS_SIZE_MAX_SHIFT))
-                return refuse(f, "a tmpfs over a root has a size");
+        if (r == 0)
+                r = check_layers_of_clone(step, f);
         return r != 0 ? r
                       : check_flags(step,
                                 STEP_RECURSIVE | STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_OVERLAY_TMPFS |
@@ -269,8 +285,10 @@ static int check_bind(const struct job *job, size_t i, struct failure *f) {
 
         if (r == 0)
                 r = check_source(job, &step->source, false, f);
+        if (r == 0)
+                r = check_layers_of_clone(step, f);
         return r != 0 ? r
-                      : check_flags(step, FLAGS_MADE | STEP_RECURSIVE | STEP_SOURCE_NOFOLLOW, f);
+                      : check_flags(step, FLAGS_MADE | STEP_RECURSIVE | STEP_SOURCE_NOFOLLOW | STEP_OVERLAY_TMPFS, f);
 }
 
 /* Without their fds these types would look for a server by themselves. */
@@ -379,6 +397,9 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
                 return check_image(job, i, f);
         case STEP_OVERLAY:
                 return check_overlay(job, i, f);
+        case STEP_MASK:
+        case STEP_READONLY:
+                return check_mask(job, step, f);
         case STEP_CONTAINER:
                 return i == 0 ? check_alone(job, step, f) : refuse(f, "a tree is made first");
         case STEP_JOIN:
@@ -411,6 +432,8 @@ static enum sort step_sort(enum step_kind kind) {
         case STEP_FILESYSTEM:
         case STEP_IMAGE:
         case STEP_OVERLAY:
+        case STEP_MASK:
+        case STEP_READONLY:
         case STEP_PUBLISH:
         case STEP_CONTAINER:
         case STEP_JOIN:

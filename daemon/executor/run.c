@@ -34,6 +34,9 @@ static int run_step(struct run *run, size_t step) {
                 return hand_image(run, step);
         case STEP_OVERLAY:
                 return hand_overlay(run, step);
+        case STEP_MASK:
+        case STEP_READONLY:
+                return hand_mask(run, step);
         case STEP_PUBLISH:
         case STEP_JOIN:
                 return hand_publish(run, step);

@@ -141,13 +141,17 @@ static enum step_kind kind_of(enum wanted_kind kind) {
                 return STEP_OVERLAY;
         case WANTED_IMAGE:
                 return STEP_IMAGE;
+        case WANTED_MASK:
+                return STEP_MASK;
+        case WANTED_READONLY:
+                return STEP_READONLY;
         }
         return _STEP_KIND_MAX;
 }
 
-/* Nobody can write to a read-only root: it needs no upper layer to take the writes, only stubs. */
+/* Nobody can write to a read-only root or bind: it needs no upper layer to take the writes, only stubs. */
 static bool has_tmpfs_upper(const struct wanted_mount *mount) {
-        return mount->kind == WANTED_ROOT && mount->overlay == SPEC_OVERLAY_TMPFS &&
+        return (mount->kind == WANTED_ROOT || mount->kind == WANTED_BIND) && mount->overlay == SPEC_OVERLAY_TMPFS &&
                !(mount->attr_set & MOUNT_ATTR_RDONLY);
 }
 

@@ -44,6 +44,8 @@ const char *plan_undo(const struct job *job, const struct step *step) {
         case STEP_FILESYSTEM:
         case STEP_IMAGE:
         case STEP_OVERLAY:
+        case STEP_MASK:
+        case STEP_READONLY:
                 return undo_of_mount(job, step->create);
         case STEP_PUBLISH:
         case STEP_JOIN:
@@ -142,7 +144,7 @@ static int add_mount(struct json_object *object, const struct wanted_mount *moun
                 if (add_source(object, "upper", &mount->upper) < 0 || add_source(object, "work", &mount->work) < 0)
                         return -ENOMEM;
         }
-        if (mount->kind == WANTED_ROOT && mount->overlay == SPEC_OVERLAY_TMPFS)
+        if (mount->overlay == SPEC_OVERLAY_TMPFS)
                 if (add_text(object, "overlay", "tmpfs") < 0)
                         return -ENOMEM;
         return add_texts(object, "options", mount->options);

@@ -26,7 +26,7 @@ enum {
 /* A mount that others may be put on: one of the pod's already, or one that this job makes. */
 struct ground {
         enum plan_ground kind;
-        bool readonly_root; /* of this job: mount points are stubs of its step… */
+        bool stubbed;       /* a read-only clone of this job: mount points are stubs of its step… */
         char **stubs;       /* …these, owned until the step takes them over */
         size_t n_stubs;
         uint32_t step;      /* STEP_NO_COVER for one that is there already… */
@@ -95,7 +95,7 @@ static struct ground ground_of(const struct wanted_mount *mount, uint32_t step) 
         switch (mount->kind) {
         case WANTED_ROOT:
                 if (readonly)
-                        ground.readonly_root = true;
+                        ground.stubbed = true;
                 else
                         ground.kind = mount->overlay == SPEC_OVERLAY_TMPFS ? PLAN_GROUND_FREELY : PLAN_GROUND_CALLER;
                 break;
@@ -104,8 +104,15 @@ static struct ground ground_of(const struct wanted_mount *mount, uint32_t step) 
                         ground.kind = PLAN_GROUND_FREELY;
                 break;
         case WANTED_BIND:
+                if (readonly)
+                        ground.stubbed = true;
+                else if (mount->overlay == SPEC_OVERLAY_TMPFS)
+                        ground.kind = PLAN_GROUND_FREELY;
+                break;
         case WANTED_OVERLAY:
         case WANTED_IMAGE:
+        case WANTED_MASK:
+        case WANTED_READONLY:
                 break; /* somebody else's files */
         }
         return ground;
@@ -115,7 +122,7 @@ static struct ground ground_of(const struct wanted_mount *mount, uint32_t step) 
 static void plan_target(struct step *step, const struct ground *ground) {
         if (!ground)
                 return;
-        if (ground->readonly_root) {
+        if (ground->stubbed) {
                 step->create = STEP_CREATE_STUB;
                 return;
         }
@@ -149,11 +156,22 @@ static int plan_deferred(struct planner *planner, const struct wanted_mount *mou
         size_t number;
         int r = covers_find(planner->deferred, container, mount->target, &number);
 
-        if (r == 0 && ground && ground->readonly_root && number == COVER_NONE)
+        if (r == 0 && ground && ground->stubbed && number == COVER_NONE)
                 r = add_stub(ground, mount->target);
         if (r == 0)
                 r = covers_add(planner->deferred, container, mount->target);
         return r < 0 ? log_errno(LOG_ERR, r, "plan the deferred %s", mount->target) : 0;
+}
+
+/* A path that is to be hidden below a mount that waits has to wait as well: it is not there yet. */
+static int lies_on_deferred(const struct planner *planner, const char *container, const char *target, bool *ret) {
+        size_t number;
+        int r = covers_find(planner->deferred, container, target, &number);
+
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "find what %s lies on", target);
+        *ret = number != COVER_NONE;
+        return 0;
 }
 
 /* One mount: its step, and what it is for those after it. */
@@ -170,9 +188,15 @@ static int plan_one(struct planner *planner, uint32_t index, struct failure *f) 
                 if (r < 0)
                         return r;
         }
+        if (mount->kind == WANTED_MASK || mount->kind == WANTED_READONLY) {
+                bool waits;
+
+                r = lies_on_deferred(planner, container, mount->target, &waits);
+                return r < 0 || waits ? r : make_step(planner->job, planner->pod, planner->wanted, index, &step, f);
+        }
         if (mount->deferred)
                 return plan_deferred(planner, mount, ground);
-        if (ground && ground->readonly_root) {
+        if (ground && ground->stubbed) {
                 r = add_stub(ground, mount->target);
                 if (r < 0)
                         return r;

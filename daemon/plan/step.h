@@ -32,6 +32,8 @@ enum step_kind {
         STEP_FILESYSTEM, /* make a file system and put it at a target */
         STEP_IMAGE,      /* mount the file system in a file or on a block device and put it at a target */
         STEP_OVERLAY,    /* make an overlay and put it at a target */
+        STEP_MASK,       /* hide a target, if there is one: /dev/null over a file, an empty tmpfs over a directory */
+        STEP_READONLY,   /* put a read-only clone of a target, if there is one, over it */
         STEP_PUBLISH,    /* make pods/<uuid> and attach the tree there: one move_mount(2) */
         STEP_CONTAINER,  /* make the detached tree of one more container: a small tmpfs with rootfs */
         STEP_JOIN,       /* make pods/<uuid>/<container> and attach that tree there: one move_mount(2) */
@@ -64,7 +66,7 @@ enum step_create {
         STEP_CREATE_NEVER,     /* InvalidTarget: it lies on something that podmount may not modify */
         STEP_CREATE_FREELY,    /* it lies on a file system that the pod's own plan made (0755, root) */
         STEP_CREATE_AS_CALLER, /* it lies on a writable root: by a child that is the caller */
-        STEP_CREATE_STUB,      /* it lies on a read-only root: the root step has put a stub there */
+        STEP_CREATE_STUB,      /* it lies on a read-only root or bind: that one's step has put a stub there */
         _STEP_CREATE_MAX,
 };
 
@@ -72,7 +74,7 @@ enum step_flags {
         STEP_RECURSIVE = 1 << 0,             /* clone with the mounts below the source */
         STEP_ATTR_RECURSIVE = 1 << 1,        /* attributes on those, too: attr_set_below, attr_clear_below */
         STEP_PROPAGATION_RECURSIVE = 1 << 2,
-        STEP_OVERLAY_TMPFS = 1 << 3,         /* STEP_ROOT: a tmpfs upper over the root */
+        STEP_OVERLAY_TMPFS = 1 << 3,         /* STEP_ROOT, STEP_BIND: a tmpfs takes the writes, the source none */
         STEP_STACK = 1 << 4,                 /* the target may be a mount point of the pod already */
         STEP_LAZY_BELOW = 1 << 5,            /* STEP_UNMOUNT: what hangs below goes with it (an undo) */
         STEP_RESTORE = 1 << 6,               /* STEP_UNMOUNT: mounted again when a later step fails */
@@ -101,7 +103,7 @@ struct step {
         struct step_source upper, work;
         struct step_option *options;
         size_t n_options;
-        char **stubs;      /* STEP_ROOT: targets that must exist in the root; what is missing gets a stub overlay.
+        char **stubs;      /* STEP_ROOT, STEP_BIND: targets that must exist in it; what is missing gets a stub overlay.
                             * NULL-terminated; never NULL when decoded */
         uint64_t attr_set, attr_clear; /* MOUNT_ATTR_* */
         uint64_t attr_set_below, attr_clear_below; /* STEP_ATTR_RECURSIVE: for the mounts below; 0 without it */

@@ -45,8 +45,12 @@ static void set_ground(const struct wanted_mount *wanted, struct record_mount *m
                                      (strcmp(wanted->type, "tmpfs") == 0 || strcmp(wanted->type, "devtmpfs") == 0);
                 break;
         case WANTED_BIND:
+                mount->ground_free = !readonly && wanted->overlay == SPEC_OVERLAY_TMPFS;
+                break;
         case WANTED_OVERLAY:
         case WANTED_IMAGE:
+        case WANTED_MASK:
+        case WANTED_READONLY:
                 break;
         }
 }
@@ -68,7 +72,7 @@ static int append_wanted(struct pod *pod, const struct wanted *wanted, size_t i,
         if (!mount)
                 return -ENOMEM;
         mount->propagation = from->propagation;
-        mount->deferred = from->deferred;
+        mount->deferred = !result; /* what has no step waits */
         set_ground(from, mount);
         if (result)
                 set_result(result, mount);
@@ -94,8 +98,14 @@ static int append_tree(struct pod *pod, const char *container, const struct step
         return 0;
 }
 
+/* A path that is to be hidden or read-only and is not there: nothing was made, and nothing is missing. */
+static bool is_left_out(const struct wanted_mount *wanted, const struct step_result *result) {
+        return (wanted->kind == WANTED_MASK || wanted->kind == WANTED_READONLY) && result->mount_id == 0;
+}
+
+/* `places` gets the index of each one's record, SIZE_MAX for none. */
 static int append_made(struct pod *pod, const struct wanted *wanted, char *const *keys, const struct job *job,
-                       const struct job_result *result, uint64_t *ids) {
+                       const struct job_result *result, uint64_t *ids, size_t *places) {
         size_t next = 0;
         int r = 0;
 
@@ -107,16 +117,24 @@ static int append_made(struct pod *pod, const struct wanted *wanted, char *const
                 if (i >= wanted->n_mounts)
                         continue;
                 /* Steps come in the order of what is wanted; what they leave out is deferred. */
-                for (; next < i && r == 0; next++)
+                for (; next < i && r == 0; next++) {
+                        places[next] = pod->record->n_mounts;
                         r = append_wanted(pod, wanted, next, keys ? keys[next] : NULL, NULL);
+                }
+                next = i + 1;
+                places[i] = SIZE_MAX;
+                if (is_left_out(&wanted->mounts[i], &result->steps[step]))
+                        continue;
+                places[i] = pod->record->n_mounts;
                 if (r == 0)
                         r = append_wanted(pod, wanted, i, keys ? keys[i] : NULL, &result->steps[step]);
                 if (r == 0 && ids)
                         ids[i] = pod->record->mounts[pod->record->n_mounts - 1].id;
-                next = i + 1;
         }
-        for (; next < wanted->n_mounts && r == 0; next++)
+        for (; next < wanted->n_mounts && r == 0; next++) {
+                places[next] = pod->record->n_mounts;
                 r = append_wanted(pod, wanted, next, keys ? keys[next] : NULL, NULL);
+        }
         return r < 0 ? log_oom() : 0;
 }
 
@@ -142,11 +160,10 @@ static bool may_have_nested(const struct record_pod *record, const struct record
 }
 
 /* So that the table need not be read again where nothing came along. */
-static bool any_may_have_nested(const struct pod *pod, const struct wanted *wanted) {
-        const struct record_mount *first = &pod->record->mounts[pod->record->n_mounts - wanted->n_mounts];
-
+static bool any_may_have_nested(const struct pod *pod, const struct wanted *wanted, const size_t *places) {
         for (size_t i = 0; i < wanted->n_mounts; i++)
-                if (wanted->mounts[i].recursive && !wanted->mounts[i].deferred && may_have_nested(pod->record, &first[i]))
+                if (wanted->mounts[i].recursive && !wanted->mounts[i].deferred && places[i] != SIZE_MAX &&
+                    may_have_nested(pod->record, &pod->record->mounts[places[i]]))
                         return true;
         return false;
 }
@@ -209,30 +226,33 @@ static int adopt(const struct pods *pods, struct pod *pod, size_t above, const s
         return r;
 }
 
-/* The mounts that came along with recursive clones; the records of `wanted` are the last. */
-static int append_all_nested(struct pods *pods, struct pod *pod, const struct wanted *wanted) {
+/* The mounts that came along with recursive clones. */
+static int append_all_nested(struct pods *pods, struct pod *pod, const struct wanted *wanted, const size_t *places) {
         _cleanup_(map_freep) struct map *records = NULL;
-        size_t end = pod->record->n_mounts, first = end - wanted->n_mounts;
         int r;
 
-        if (!any_may_have_nested(pod, wanted))
+        if (!any_may_have_nested(pod, wanted, places))
                 return 0;
         r = pods_sync(pods);
         if (r >= 0)
                 r = doom_index(pods, pod->record, &records);
         for (size_t i = 0; i < wanted->n_mounts && r >= 0; i++)
-                if (wanted->mounts[i].recursive)
-                        r = adopt(pods, pod, first + i, records);
+                if (wanted->mounts[i].recursive && places[i] != SIZE_MAX)
+                        r = adopt(pods, pod, places[i], records);
         return r < 0 ? log_errno(LOG_ERR, r, "record what came along with a recursive clone") : 0;
 }
 
 int recording_append(struct pods *pods, struct pod *pod, const struct wanted *wanted, char *const *keys,
                      const struct job *job, const struct job_result *result, uint64_t *ids) {
+        _cleanup_free_ size_t *places = calloc(wanted->n_mounts + 1, sizeof(*places));
         size_t from = pod->record->n_mounts;
-        int r = append_made(pod, wanted, keys, job, result, ids);
+        int r;
 
+        if (!places)
+                return log_oom();
+        r = append_made(pod, wanted, keys, job, result, ids, places);
         if (r == 0)
-                r = append_all_nested(pods, pod, wanted);
+                r = append_all_nested(pods, pod, wanted, places);
         if (r < 0)
                 recording_truncate(pod, from);
         return r;

@@ -20,6 +20,13 @@ int document_parse_root_path(struct json_object *root, const char *pointer, stru
 /* Member "namespaces" of the object at `pointer`: {"pid": "fd:NAME"…} over what `ret` holds already. */
 int document_parse_namespaces(struct json_object *object, const char *pointer, struct source *ret, struct failure *f);
 
+/* Members "maskedPaths" and "readonlyPaths" of the object at `pointer` (OCI runtime specification, config-linux.md). */
+int document_parse_paths(struct json_object *object, const char *pointer, struct spec_container *container,
+        struct failure *f);
+/* Member `key`: one of shared, slave, private, unbindable, or the same with an r before it. */
+int document_parse_propagation(struct json_object *object, const char *pointer, const char *key,
+        struct spec_container *container, struct failure *f);
+
 /* Parses an array of OCI mount objects; duplicate destinations are refused. With `warnings`, members that podmount does
  * not know are told there, as the OCI specification demands; with NULL they are refused. On failure the mounts are
  * freed. */

@@ -44,14 +44,10 @@ static const struct unapplied linux_members[] = {
         {"devices", json_type_array, "podmount makes no device nodes; bind those that the container needs"},
         {"netDevices", json_type_object, "podmount makes no network namespace"},
         {"cgroupsPath", json_type_string, "podmount makes no cgroups"},
-        {"rootfsPropagation", json_type_string, "each mount's propagation is its own option"},
         {"resources", json_type_object, "podmount makes no cgroups"},
         {"unified", json_type_object, "podmount makes no cgroups"},
         {"sysctl", json_type_object, "podmount runs nothing that has sysctls of its own"},
         {"seccomp", json_type_object, "podmount runs nothing that could be filtered"},
-        {"maskedPaths", json_type_array, "these paths stay visible; the runtime that enters the pod masks them"},
-        {"readonlyPaths", json_type_array,
-                "these paths stay as they are; the runtime that enters the pod makes them read-only"},
         {"mountLabel", json_type_string, "podmount sets no SELinux label"},
         {"intelRdt", json_type_object, "podmount runs nothing that has resources"},
         {"memoryPolicy", json_type_object, "podmount runs nothing that has memory"},
@@ -98,7 +94,7 @@ static int warn_members(struct spec *spec, struct json_object *object, const cha
 
 static int warn_document(struct json_object *document, struct spec *spec, struct failure *f) {
         static const char *const applied[] = {"ociVersion", "root", "mounts", "linux", "lenient", NULL};
-        static const char *const none[] = {NULL};
+        static const char *const of_linux[] = {"rootfsPropagation", "maskedPaths", "readonlyPaths", NULL};
         struct json_object *section = NULL;
         int r;
 
@@ -108,7 +104,7 @@ static int warn_document(struct json_object *document, struct spec *spec, struct
         r = reader_get(document, "", "linux", json_type_object, &section, f);
         if (r != 0 || !section)
                 return r;
-        return warn_members(spec, section, "/linux", linux_members, none, f);
+        return warn_members(spec, section, "/linux", linux_members, of_linux, f);
 }
 
 /* The specification is compatible within a major version; 0.x was what came before 1.0.0. */
@@ -149,6 +145,16 @@ static int parse_root(
         return warn_members(spec, root, "/root", none, applied, f);
 }
 
+static int parse_linux(struct json_object *document, struct spec_container *container, struct failure *f) {
+        struct json_object *section = NULL;
+        int r = reader_get(document, "", "linux", json_type_object, &section, f);
+
+        if (r != 0 || !section)
+                return r;
+        r = document_parse_propagation(section, "/linux", "rootfsPropagation", container, f);
+        return r != 0 ? r : document_parse_paths(section, "/linux", container, f);
+}
+
 int document_parse_oci(struct json_object *document, struct spec *spec, struct failure *f) {
         struct json_object *mounts = NULL;
         struct spec_container *container;
@@ -168,6 +174,8 @@ int document_parse_oci(struct json_object *document, struct spec *spec, struct f
         if (r != 0)
                 return r;
         r = parse_root(document, spec, container, f);
+        if (r == 0)
+                r = parse_linux(document, container, f);
         if (r != 0)
                 return r;
         r = reader_get(document, "", "mounts", json_type_array, &mounts, f);

@@ -14,6 +14,9 @@
 
 enum { FORMAT_VERSION = 1 };
 
+#define OVERLAY_SIZE_MIN INT64_C(65536)
+#define OVERLAY_SIZE_MAX (INT64_C(1) << 49)
+
 /* A name of a pod or container; NULL when there is none. */
 static int parse_name(struct json_object *object, const char *pointer, char **ret, struct failure *f) {
         _cleanup_free_ char *name = NULL;
@@ -31,24 +34,35 @@ static int parse_name(struct json_object *object, const char *pointer, char **re
         return 0;
 }
 
-static int parse_overlay(struct json_object *root, const char *pointer, enum spec_overlay *ret, struct failure *f) {
+static int parse_overlay(
+        struct json_object *root, const char *pointer, struct spec_container *container, struct failure *f) {
         _cleanup_free_ char *overlay = NULL;
+        struct json_object *size = NULL;
         int r;
 
         r = reader_get_string(root, pointer, "overlay", &overlay, f);
+        if (r == 0)
+                r = reader_get(root, pointer, "overlaySize", json_type_int, &size, f);
         if (r != 0)
                 return r;
-        if (overlay && strcmp(overlay, "tmpfs") != 0)
+        if (overlay && strcmp(overlay, "tmpfs") != 0 && strcmp(overlay, "all") != 0)
                 return reader_fail_member(f, FAILURE_INVALID_SPEC, pointer, "overlay",
-                        "\"%.80s\" is no overlay of a root; the one there "
-                        "is is \"tmpfs\"",
+                        "\"%.80s\" is no overlay of a root; there are \"tmpfs\", over the root, and \"all\", over each "
+                        "writable bind, too",
                         overlay);
-        *ret = overlay ? SPEC_OVERLAY_TMPFS : SPEC_OVERLAY_NONE;
+        if (size && (!overlay || json_object_get_int64(size) < OVERLAY_SIZE_MIN ||
+                            json_object_get_int64(size) > OVERLAY_SIZE_MAX))
+                return reader_fail_member(f, FAILURE_INVALID_SPEC, pointer, "overlaySize",
+                        "it is the size of the overlay's tmpfs in bytes, %lld to %lld, and needs the member overlay",
+                        (long long) OVERLAY_SIZE_MIN, (long long) OVERLAY_SIZE_MAX);
+        container->overlay_size = size ? (uint64_t) json_object_get_int64(size) : 0;
+        if (overlay)
+                container->overlay = strcmp(overlay, "all") == 0 ? SPEC_OVERLAY_ALL : SPEC_OVERLAY_TMPFS;
         return 0;
 }
 
 static int parse_root(struct json_object *object, struct spec_container *container, struct failure *f) {
-        static const char *const known[] = {"path", "readonly", "overlay", NULL};
+        static const char *const known[] = {"path", "readonly", "overlay", "overlaySize", "propagation", NULL};
         _cleanup_free_ char *pointer = json_pointer_join(container->pointer, "root");
         struct json_object *root = NULL;
         int r;
@@ -70,11 +84,12 @@ static int parse_root(struct json_object *object, struct spec_container *contain
         r = reader_get_bool(root, pointer, "readonly", false, &container->root_readonly, f);
         if (r != 0)
                 return r;
-        return parse_overlay(root, pointer, &container->overlay, f);
+        r = document_parse_propagation(root, pointer, "propagation", container, f);
+        return r != 0 ? r : parse_overlay(root, pointer, container, f);
 }
 
 static int parse_container(struct json_object *object, struct spec_container *container, struct failure *f) {
-        static const char *const known[] = {"name", "root", "mounts", "namespaces", NULL};
+        static const char *const known[] = {"name", "root", "mounts", "namespaces", "maskedPaths", "readonlyPaths", NULL};
         _cleanup_free_ char *pointer = NULL;
         struct json_object *mounts = NULL;
         int r;
@@ -92,6 +107,8 @@ static int parse_container(struct json_object *object, struct spec_container *co
                 return reader_fail_member(f, FAILURE_INVALID_SPEC, container->pointer, "name",
                         "it is missing; each container has a name");
         r = parse_root(object, container, f);
+        if (r == 0)
+                r = document_parse_paths(object, container->pointer, container, f);
         if (r != 0)
                 return r;
         r = document_parse_namespaces(object, container->pointer, container->namespaces, f);

@@ -36,6 +36,9 @@ static void spec_container_done(struct spec_container *container) {
         for (size_t i = 0; i < _SPEC_NAMESPACE_MAX; i++)
                 source_done(&container->namespaces[i]);
         spec_mounts_free(container->mounts, container->n_mounts);
+        free(container->paths_pointer);
+        (void) strv_free(container->masked);
+        (void) strv_free(container->readonly);
 }
 
 struct spec *spec_free(struct spec *spec) {

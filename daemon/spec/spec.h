@@ -18,6 +18,7 @@ enum spec_limits {
         SPEC_CONTAINERS_MAX = 64,
         SPEC_OPTIONS_MAX = 256, /* of one mount */
         SPEC_OPTION_MAX = 4096, /* bytes of one option */
+        SPEC_PATHS_MAX = 1024,  /* masked paths of a container, and read-only ones */
 };
 
 /* Where a mount's content comes from. */
@@ -50,7 +51,7 @@ const char *spec_namespace_name(enum spec_namespace name_space);
 /* _SPEC_NAMESPACE_MAX for an unknown one; "network" is net, as the OCI specification has it. */
 enum spec_namespace spec_namespace_find(const char *name);
 
-enum spec_overlay { SPEC_OVERLAY_NONE, SPEC_OVERLAY_TMPFS };
+enum spec_overlay { SPEC_OVERLAY_NONE, SPEC_OVERLAY_TMPFS, SPEC_OVERLAY_ALL /* on each writable bind, too */ };
 
 struct spec_container {
         char *pointer; /* "" for an OCI document, else "/containers/0" */
@@ -59,8 +60,14 @@ struct spec_container {
         bool root_readonly;
         enum spec_overlay overlay;
         struct source namespaces[_SPEC_NAMESPACE_MAX]; /* SOURCE_FD, or SOURCE_NONE: not named */
+        uint64_t overlay_size; /* bytes of each tmpfs of the overlay, 0: the configured size */
+        uint64_t propagation;  /* of the root, MS_SHARED…; 0: the configured one */
+        bool propagation_recursive;
         struct spec_mount *mounts;
         size_t n_mounts;
+        char *paths_pointer; /* of what the two members below are in: "/linux", "/containers/0" */
+        char **masked;       /* normalised; NULL when absent */
+        char **readonly;
 };
 
 struct spec {

@@ -45,6 +45,13 @@ struct wanted *wanted_free(struct wanted *wanted) {
         return NULL;
 }
 
+static void set_overlay(const struct compile *c, const struct spec_container *container, struct wanted_mount *w) {
+        if (container->overlay == SPEC_OVERLAY_NONE)
+                return;
+        w->overlay = SPEC_OVERLAY_TMPFS;
+        w->overlay_size = container->overlay_size ? container->overlay_size : c->facts->tmpfs_size;
+}
+
 /* A root's attributes hold for the mounts below its source, too: they are part of what the container has as its root.
  */
 static int compile_root(struct compile *c, size_t index, const struct spec_container *container) {
@@ -56,8 +63,9 @@ static int compile_root(struct compile *c, size_t index, const struct spec_conta
         w->kind = WANTED_ROOT;
         w->container = index;
         w->recursive = true;
-        w->overlay = container->overlay;
-        w->overlay_size = container->overlay == SPEC_OVERLAY_TMPFS ? c->facts->tmpfs_size : 0;
+        set_overlay(c, container, w);
+        w->propagation = container->propagation;
+        w->propagation_recursive = container->propagation_recursive;
         w->attr_set = w->attr_set_below = container->root_readonly ? MOUNT_ATTR_RDONLY : 0;
         w->pointer = json_pointer_join(container->pointer, "root");
         w->target = strdup("/");
@@ -84,6 +92,49 @@ static int compile_mounts(struct compile *c, size_t container, const struct spec
         return 0;
 }
 
+/* Every writable bind of the container gets what its root has. */
+static void overlay_all(struct compile *c, const struct spec_container *container, size_t from) {
+        for (size_t i = from; container->overlay == SPEC_OVERLAY_ALL && i < c->wanted->n_mounts; i++) {
+                struct wanted_mount *w = c->wanted->mounts + i;
+
+                if (w->kind == WANTED_BIND && !(w->attr_set & MOUNT_ATTR_RDONLY))
+                        set_overlay(c, container, w);
+        }
+}
+
+/* Hidden and read-only paths come last, over all that the container has at them. The copy of a read-only path has the
+ * mounts below it, which stay as they are, as with runc. */
+static int compile_path(struct compile *c, size_t index, const struct spec_container *container, enum wanted_kind kind,
+        size_t i) {
+        const bool mask = kind == WANTED_MASK;
+        _cleanup_free_ char *list = json_pointer_join(container->paths_pointer, mask ? "maskedPaths" : "readonlyPaths");
+        struct wanted_mount *w = array_append(&c->wanted->mounts, &c->wanted->n_mounts);
+
+        if (!w || !list)
+                return -ENOMEM;
+        w->kind = kind;
+        w->container = index;
+        w->pointer = json_pointer_join_index(list, i);
+        w->target = strdup(mask ? container->masked[i] : container->readonly[i]);
+        w->type = strdup(mask ? "mask" : "readonly");
+        if (!w->pointer || !w->target || !w->type)
+                return -ENOMEM;
+        w->recursive = !mask;
+        w->attr_set = MOUNT_ATTR_RDONLY;
+        w->propagation = c->facts->propagation_private ? MS_PRIVATE : MS_SHARED;
+        return compile_words(w);
+}
+
+static int compile_paths(struct compile *c, size_t index, const struct spec_container *container) {
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && container->readonly && container->readonly[i]; i++)
+                r = compile_path(c, index, container, WANTED_READONLY, i);
+        for (size_t i = 0; r == 0 && container->masked && container->masked[i]; i++)
+                r = compile_path(c, index, container, WANTED_MASK, i);
+        return r;
+}
+
 int wanted_from_spec(
         const struct spec *spec, const struct wanted_facts *facts, struct wanted **ret, struct failure *f) {
         _cleanup_(wanted_freep) struct wanted *wanted = calloc(1, sizeof(*wanted));
@@ -97,6 +148,7 @@ int wanted_from_spec(
                 return r;
         for (size_t i = 0; i < spec->n_containers; i++) {
                 const struct spec_container *container = spec->containers + i;
+                size_t from;
 
                 r = strv_append(&wanted->containers, container->name);
                 if (r < 0)
@@ -105,7 +157,11 @@ int wanted_from_spec(
                 if (r != 0)
                         return r;
                 c.spaces = container->namespaces;
+                from = wanted->n_mounts;
                 r = compile_mounts(&c, i, container->mounts, container->n_mounts);
+                overlay_all(&c, container, from);
+                if (r == 0)
+                        r = compile_paths(&c, i, container);
                 if (r != 0)
                         return r;
         }

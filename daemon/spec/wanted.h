@@ -14,7 +14,15 @@
 #include "spec/option.h"
 #include "spec/spec.h"
 
-enum wanted_kind { WANTED_ROOT, WANTED_BIND, WANTED_FILESYSTEM, WANTED_OVERLAY, WANTED_IMAGE };
+enum wanted_kind {
+        WANTED_ROOT,
+        WANTED_BIND,
+        WANTED_FILESYSTEM,
+        WANTED_OVERLAY,
+        WANTED_IMAGE,
+        WANTED_MASK,     /* hides its target, if there is one */
+        WANTED_READONLY, /* its target again, read-only, if there is one */
+};
 
 /* Which namespace a file system shows; none for most. */
 enum wanted_namespace {
@@ -35,8 +43,9 @@ struct wanted_mount {
         size_t container; /* index in the wanted's containers */
         char *pointer;    /* JSON pointer, for errors */
         char *target;     /* normalised, as the container sees it; "/" for a root */
-        char *type;       /* "bind" for WANTED_ROOT and WANTED_BIND, else the file-system type */
-        char *request;    /* the canonical OCI mount object (for a root NULL): retries are compared with it */
+        char *type;       /* "bind" for WANTED_ROOT and WANTED_BIND, "mask", "readonly", else the file-system type */
+        char *request;    /* the canonical OCI mount object (NULL for a root, a mask or a read-only path): retries are
+                           * compared with it */
         struct source source;
         struct source *lower; /* WANTED_OVERLAY: topmost first */
         size_t n_lower;
@@ -57,7 +66,7 @@ struct wanted_mount {
         bool device;               /* WANTED_IMAGE: the source is a block device, not a file */
         bool deferred;             /* waits until its namespace is named; recorded, not made */
         char **options;            /* the effective options as words, for people */
-        enum spec_overlay overlay; /* WANTED_ROOT */
+        enum spec_overlay overlay; /* WANTED_ROOT, WANTED_BIND: SPEC_OVERLAY_TMPFS or none */
         uint64_t overlay_size;     /* bytes of the tmpfs of SPEC_OVERLAY_TMPFS */
 };
 

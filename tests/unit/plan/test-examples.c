@@ -175,6 +175,8 @@ START_TEST(test_undo_of_every_kind) {
                 {STEP_IMAGE, STEP_CREATE_STUB, "close-tree", "detach"},
                 {STEP_OVERLAY, STEP_CREATE_AS_CALLER, "close-tree, remove-mount-point", "detach, remove-mount-point"},
                 {STEP_PUBLISH, STEP_CREATE_NEVER, "detach, remove-mount-point", "detach, remove-mount-point"},
+                {STEP_MASK, STEP_CREATE_NEVER, "close-tree", "detach"},
+                {STEP_READONLY, STEP_CREATE_NEVER, "close-tree", "detach"},
                 {STEP_CONTAINER, STEP_CREATE_NEVER, "close-tree", "close-tree"},
                 {STEP_JOIN, STEP_CREATE_NEVER, "detach, remove-mount-point", "detach, remove-mount-point"},
                 {STEP_UNMOUNT, STEP_CREATE_NEVER, "none", "none"},

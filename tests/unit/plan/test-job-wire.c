@@ -112,6 +112,8 @@ static struct job *example(void) {
         (void) add(job, STEP_REMOVE_POD, NULL, NULL);
         step = add(job, STEP_IDENTIFY, NULL, NULL);
         step->source = (struct step_source) {.kind = STEP_SOURCE_FD, .fd = 0};
+        (void) add(job, STEP_MASK, "main", "/proc/kcore");
+        (void) add(job, STEP_READONLY, "main", "/proc/sys");
         step = add(job, STEP_CONTAINER, "side", NULL);
         step->size = 65536;
         step->propagation = MS_SHARED;

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A clone of a root or of a bind that gets an overlay, because its source must not be modified. */
+
+#include "executor/run.h"
+
+struct layered {
+        struct run *run;
+        size_t index;
+        const struct step *step;
+        int source; /* the hand's */
+        int clone;  /* detached, the caller's of these functions to take; closed by layered_done() */
+        bool recursive;
+        int tmpfs;   /* of the stubs or the writes, or -1 */
+        bool staged; /* …attached in the staging directory, for kernels that want layers attached */
+};
+
+#define LAYERED_INIT(r, i) \
+        ((struct layered){.run = (r), .index = (i), .step = &(r)->job->steps[i], .source = -1, .clone = -1, .tmpfs = -1})
+
+/* The overlay of a directory, detached and with the step's attributes; *ret_mount stays -1 where none is needed: the
+ * clone has all stubs. */
+int layered_make(struct layered *on, int *ret_mount);
+/* The same for a regular file: a copy in a tmpfs, cut from the source. FAILURE_MOUNT_FAILED if it is too big. */
+int layered_file(struct layered *on, int *ret_mount);
+void layered_done(struct layered *on);

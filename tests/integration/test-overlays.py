@@ -1,0 +1,193 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What is mounted over what: overlays that keep sources as they are, stubs, hidden and read-only paths."""
+
+import json
+import os
+import stat
+import subprocess
+
+from frame import host, specs, tap
+from frame.daemon import Daemon, ERROR
+from frame.tap import case, contains, equal
+
+
+def listing(path):
+    """Every file below a path with mode, owner, size and times of modification."""
+    found = []
+    for base, directories, files in os.walk(path):
+        for name in [''] + files:
+            status = os.lstat(os.path.join(base, name))
+            found.append((os.path.join(base, name), status.st_mode, status.st_uid, status.st_size, status.st_mtime_ns))
+    return sorted(found)
+
+
+def own(root, mounts=(), **more):
+    return {'podmount': 1, 'containers': [{'name': 'main', 'root': root, 'mounts': list(mounts), **more}]}
+
+
+@case('overlay "all": what is written into root, directories and single files stays out of the sources')
+def overlay_all(daemon):
+    root = specs.rootfs('all-root')
+    source = specs.tree('all-source', {'kept': 'of the source\n', 'sub/deep': 'deep\n'})
+    single = specs.tree('all-single', {'file': 'one file\n'})
+    os.chmod(f'{single}/file', 0o640)
+    os.chown(f'{single}/file', host.ALICE, host.BOB)
+    before = [listing(path) for path in (root, source, single)]
+    spec = own({'path': root, 'overlay': 'all'}, [specs.bind(source, '/data'), specs.bind(f'{single}/file', '/srv/file'),
+            specs.bind(source, '/mnt', 'bind', 'ro'), specs.bind('/dev/null', '/srv/null')])
+    pod = daemon.create(spec)
+    rootfs = daemon.rootfs(pod)
+    for path in ('new', 'data/new', 'data/sub/deep', 'srv/file', 'data/kept'):
+        with open(f'{rootfs}/{path}', 'a') as file:
+            file.write('written\n')
+    equal(open(f'{rootfs}/data/kept').read(), 'of the source\nwritten\n', 'a file of the overlay')
+    equal(open(f'{rootfs}/srv/file').read(), 'one file\nwritten\n', 'the single file')
+    status = os.stat(f'{rootfs}/srv/file')
+    equal((stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid), (0o640, host.ALICE, host.BOB), 'the copy')
+    assert stat.S_ISCHR(os.stat(f'{rootfs}/srv/null').st_mode)
+    assert os.statvfs(f'{rootfs}/mnt').f_flag & os.ST_RDONLY
+    equal([listing(path) for path in (root, source, single)], before, 'the sources')
+    equal(daemon.state(pod), 'ready', 'state')
+    daemon.ok('gc', pod)
+    equal([listing(path) for path in (root, source, single)], before, 'the sources')
+
+
+@case('an overlay has its size and no more, and its flags')
+def size(daemon):
+    spec = own({'path': specs.rootfs(), 'overlay': 'all', 'overlaySize': 1 << 20},
+            [specs.bind(specs.tree('sized', {'x': ''}), '/data', 'bind', 'noexec')])
+    pod = daemon.create(spec)
+    assert os.statvfs(f'{daemon.rootfs(pod)}/data').f_flag & os.ST_NOEXEC
+    try:
+        with open(f'{daemon.rootfs(pod)}/data/big', 'wb') as file:
+            file.write(b'x' * (2 << 20))
+        raise AssertionError('2 MiB fit in an overlay of one')
+    except OSError:
+        pass
+    big = specs.tree('big', {'file': 'x' * (2 << 20)})
+    spec['containers'][0]['mounts'] = [specs.bind(f'{big}/file', '/srv/file')]
+    before = host.mount_table()
+    contains(daemon.refused('create', '-', input=json.dumps(spec)), 'EFBIG')
+    equal(host.mount_table(), before, 'the mount table')
+
+
+@case('a read-only bind without the mount points below it gets stubs, 0755 whatever the umask, and its source nothing')
+def stubs(daemon):
+    source = specs.tree('stubbed', {'there/': '', 'file': 'x\n'})
+    inner = specs.tree('stubbed-inner', {'hello': 'hello\n'})
+    before = listing(source)
+    spec = own({'path': specs.rootfs(), 'readonly': True}, [specs.bind(source, '/data', 'bind', 'ro'),
+            specs.bind(inner, '/data/made/deep'), specs.bind(inner, '/data/there'),
+            specs.bind(f'{inner}/hello', '/data/made/file')])
+    old = os.umask(0o077)
+    try:
+        pod = daemon.create(spec)
+    finally:
+        os.umask(old)
+    data = f'{daemon.rootfs(pod)}/data'
+    equal(stat.S_IMODE(os.stat(f'{data}/made').st_mode), 0o755, 'mode of a stub')
+    equal(sorted(os.listdir(data)), ['file', 'made', 'there'], 'entries')
+    for path in ('made/deep/hello', 'there/hello', 'made/file'):
+        equal(open(f'{data}/{path}').read(), 'hello\n', path)
+    equal(listing(source), before, 'the source')
+    daemon.ok('gc', pod)
+
+
+@case('a writable bind without the mount point is refused, and its source stays as it is')
+def no_stubs(daemon):
+    source = specs.tree('unstubbed', {'file': 'x\n'})
+    before = listing(source), host.mount_table()
+    spec = own({'path': specs.rootfs()}, [specs.bind(source, '/data'), specs.mount('/data/made')])
+    contains(daemon.refused('create', '-', input=json.dumps(spec)), '/data/made')
+    equal((listing(source), host.mount_table()), before, 'source and table')
+
+
+def masked_paths(bundle):
+    config = json.load(open(f'{bundle}/config.json'))
+    return config['linux']['maskedPaths'], config['linux']['readonlyPaths']
+
+
+@case('masked and read-only paths of `runc spec` are what they are in a container of runc')
+def paths(daemon):
+    bundle = specs.generated('runc', 'masked-bundle')
+    pod = daemon.create(bundle)
+    masked, readonly = masked_paths(bundle)
+    rootfs, seen = daemon.rootfs(pod), 0
+    for path in masked:
+        if not os.path.exists(path):
+            continue
+        seen += 1
+        if os.path.isdir(rootfs + path):
+            equal(os.listdir(rootfs + path), [], path)
+            assert os.statvfs(rootfs + path).f_flag & os.ST_RDONLY, path
+        else:
+            equal(open(rootfs + path).read(), '', path)
+    for path in readonly:
+        if os.path.exists(path):
+            seen += 1
+            assert os.statvfs(rootfs + path).f_flag & os.ST_RDONLY, path
+    assert seen > 5, seen
+    equal(daemon.state(pod), 'ready', 'state')
+    assert not any('askedPaths' in text or 'onlyPaths' in text for text in daemon.json('show', pod)['Warnings'])
+    daemon.restart()
+    equal(daemon.state(pod), 'ready', 'state')
+    before = host.mounts_below(f'{daemon.runtime}/pods/{pod}')
+    assert before
+    daemon.ok('gc', pod)
+    equal(host.mounts_below(f'{daemon.runtime}/pods/{pod}'), {}, 'mounts')
+
+
+@case('hidden paths follow the container\'s own symlinks inside it, and files, directories and nothing are all right')
+def symlinks(daemon):
+    root = specs.rootfs('masked-root')
+    os.makedirs(f'{root}/secret/sub', exist_ok=True)
+    for name, target in [('link', '/secret'), ('out', '/../../../../../etc')]:
+        if not os.path.lexists(f'{root}/{name}'):
+            os.symlink(target, f'{root}/{name}')
+    host_etc = listing('/etc/default')
+    pod = daemon.create(own({'path': root}, maskedPaths=['/link', '/out/hostname', '/nothing/here', '/bin/sh'],
+            readonlyPaths=['/etc']))
+    rootfs = daemon.rootfs(pod)
+    equal(os.listdir(f'{rootfs}/secret'), [], 'what is hidden')
+    equal(open(f'{rootfs}/etc/hostname').read(), '', 'a hidden file')
+    assert os.statvfs(f'{rootfs}/etc').f_flag & os.ST_RDONLY
+    assert os.path.getsize('/etc/hostname') >= 0 and listing('/etc/default') == host_etc
+    equal(sorted(mount['Type'] for mount in daemon.mounts(pod).values()), ['bind', 'mask', 'mask', 'mask', 'readonly'],
+            'types')
+    daemon.ok('gc', pod)
+
+
+@case('rootfsPropagation is the root\'s')
+def propagation(daemon):
+    for word, shown in [('shared', 'shared'), ('rprivate', 'private'), ('unbindable', 'unbindable')]:
+        spec = specs.oci()
+        spec['linux'] = {'rootfsPropagation': word}
+        pod = daemon.create(spec)
+        equal(daemon.mounts(pod)['main:/']['Propagation'], shown, word)
+        equal(daemon.state(pod), 'ready', word)
+        daemon.ok('gc', pod)
+
+
+@case('paths, sizes and propagations that are none are refused with their place')
+def refused(daemon):
+    root = {'path': specs.rootfs()}
+    rows = [(own(root, maskedPaths=['/a/../b']), 'InvalidTarget', '/containers/0/maskedPaths/0'),
+            (own(root, maskedPaths=['/a', 'b']), 'InvalidTarget', '/containers/0/maskedPaths/1'),
+            (own(root, readonlyPaths=['/']), 'InvalidTarget', '/containers/0/readonlyPaths/0'),
+            (own(root, readonlyPaths=[1]), 'InvalidSpec', '/containers/0/readonlyPaths/0'),
+            (own(root, maskedPaths=['/x'] * 2000), 'InvalidSpec', '/containers/0/maskedPaths'),
+            (own({**root, 'overlay': 'all', 'overlaySize': -1}), 'InvalidSpec', '/containers/0/root/overlaySize'),
+            (own({**root, 'overlaySize': 1 << 20}), 'InvalidSpec', '/containers/0/root/overlaySize'),
+            (own({**root, 'propagation': 'sideways'}), 'InvalidSpec', '/containers/0/root/propagation'),
+            ({**specs.oci(), 'linux': {'rootfsPropagation': 'bind'}}, 'InvalidSpec', '/linux/rootfsPropagation'),
+            ({**specs.oci(), 'linux': {'maskedPaths': ['..']}}, 'InvalidTarget', '/linux/maskedPaths/0')]
+    for spec, name, pointer in rows:
+        found, text = daemon.error_of('CreatePod', 'sa{sh}a{sv}', json.dumps(spec), {}, {})
+        equal(found, ERROR + name, pointer)
+        contains(text, pointer)
+
+
+if __name__ == '__main__':
+    host.prepare()
+    tap.run(Daemon)
