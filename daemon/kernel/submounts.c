@@ -175,8 +175,8 @@ int submounts_find(uint64_t id, uint32_t mount_id, uint64_t device, const char *
         return r < 0 ? r : search.found;
 }
 
-int submounts_list(uint64_t id, uint64_t *ids, size_t n) {
-        ssize_t found = sys_listmount(id, 0, ids, n);
+int submounts_list(uint64_t id, uint64_t after, uint64_t *ids, size_t n) {
+        ssize_t found = sys_listmount(id, after, ids, n);
 
         return found < 0 ? -errno : (int) found;
 }

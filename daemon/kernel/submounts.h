@@ -26,6 +26,7 @@ int submounts_read(int fd, bool statmount, struct submounts *ret);
  * tells a later mount with the same recycled id from it. 1, 0, or a negative errno. */
 int submounts_find(uint64_t id, uint32_t mount_id, uint64_t device, const char *below, bool statmount);
 
-/* The unique ids of the mounts below the one with the unique id `id`, at any depth, into `ids`. How many, `n` if there
- * may be more, or a negative errno, not logged: -ENOSYS where the kernel has no listmount(2). */
-int submounts_list(uint64_t id, uint64_t *ids, size_t n);
+/* The unique ids of the mounts below the one with the unique id `id`, at any depth, ascending, those after `after` (0:
+ * all), into `ids`. How many, `n` if there may be more, or a negative errno, not logged: -ENOSYS where the kernel has no
+ * listmount(2), -ENOENT without such a mount. */
+int submounts_list(uint64_t id, uint64_t after, uint64_t *ids, size_t n);

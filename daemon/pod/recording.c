@@ -149,7 +149,7 @@ static bool is_recorded(const struct record_pod *record, uint64_t id) {
 static bool may_have_nested(const struct record_pod *record, const struct record_mount *mount) {
         enum { LIST_MAX = 64 };
         uint64_t ids[LIST_MAX];
-        int n = mount->id != mount->mount_id ? submounts_list(mount->id, ids, LIST_MAX) : -ENOSYS;
+        int n = mount->id != mount->mount_id ? submounts_list(mount->id, 0, ids, LIST_MAX) : -ENOSYS;
 
         if (n < 0 || n == LIST_MAX)
                 return true;

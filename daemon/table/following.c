@@ -5,19 +5,26 @@
  * double or about what is gone again.
  *
  * Two things come without an event of their own and follow from another's. A mount that is put beneath another takes
- * its place, and the other becomes its child: so whatever was at a new mount's place is looked at again. When such a
- * mount goes, what was on it falls back: so the children of one that is gone are looked at again.
+ * its place, and the other becomes its child: so a new mount's children are asked for (note_tucked() says how). When
+ * such a mount goes, what was on it falls back: so the children of one that is gone are looked at again.
  */
 
 #include <string.h>
 
+#include "kernel/submounts.h"
 #include "table/diff.h"
 #include "table/following.h"
 #include "table/reading.h"
 #include "util/array.h"
 #include "util/log.h"
 
-enum { SWEEP_SLICE = 256 }; /* of a look at everything: less than a millisecond */
+enum {
+        SWEEP_SLICE = 256,   /* of a look at everything: less than a millisecond */
+        LIST_TABLE = 1024,   /* mounts in the table up to which a new one's children are listed: the kernel goes through
+                              * all mounts for it… */
+        LOOK_SIBLINGS = 16,  /* …and beyond that, up to how many others on its parent are looked at instead */
+        LIST_CHILDREN = 256, /* at once */
+};
 
 struct following {
         struct watch *watch;
@@ -108,6 +115,57 @@ static int note_sibling(const struct entry *sibling, void *userdata) {
         return note(userdata, sibling->unique_id);
 }
 
+/* Of what lies on the mount now, what the table still has beside it. */
+static int note_listed(struct following *following, const struct entry *entry, struct agenda *agenda) {
+        uint64_t ids[LIST_CHILDREN], after = 0;
+        int n, r = 0;
+
+        do {
+                n = submounts_list(entry->unique_id, after, ids, ELEMENTSOF(ids));
+                if (n == -ENOENT) /* gone again, which is told */
+                        return 0;
+                if (n < 0)
+                        return log_errno(LOG_ERR, n, "list what lies on a mount");
+                for (int i = 0; i < n && r >= 0; i++) {
+                        const struct entry *known = table_get_unique(following->table, ids[i]);
+
+                        if (known && known != entry && known->parent == entry->parent)
+                                r = note(agenda, ids[i]);
+                        after = ids[i];
+                }
+        } while (r >= 0 && n == (int) ELEMENTSOF(ids));
+        return r;
+}
+
+static size_t count_siblings(const struct entry *entry, size_t most) {
+        size_t n = 0;
+
+        for (const struct entry *child = entry->parent->children; child && n <= most; child = child->next)
+                n += child != entry;
+        return n;
+}
+
+/*
+ * What a mount that came may have been put beneath: one that was on its parent. The kernel's list of its children says
+ * it whatever the paths are, at a cost that grows with the namespace. Where that is too much, all that is on the parent
+ * is looked at, if it is little; else what the table has at the same path, which is wrong only if a directory above
+ * was renamed since the last look.
+ */
+static int note_tucked(struct following *following, const struct entry *entry, struct agenda *agenda) {
+        size_t n = count_siblings(entry, LOOK_SIBLINGS);
+
+        if (n == 0)
+                return 0;
+        if (table_size(following->table) <= LIST_TABLE)
+                return note_listed(following, entry, agenda);
+        if (n > LOOK_SIBLINGS)
+                return table_each_beside(following->table, entry, note_sibling, agenda);
+        for (const struct entry *child = entry->parent->children; child; child = child->next)
+                if (child != entry && note(agenda, child->unique_id) < 0)
+                        return -ENOMEM;
+        return 0;
+}
+
 /* One that is gone. */
 static int take_out(struct following *following, struct entry *entry, struct agenda *agenda, struct changes *changes) {
         int r = note_children(agenda, entry);
@@ -128,7 +186,7 @@ static int take_in(struct following *following, struct entry *fresh, const struc
         if (r < 0)
                 return log_errno(LOG_ERR, r, "take in a mount");
         if (came && entry->parent)
-                r = table_each_beside(following->table, entry, note_sibling, agenda);
+                r = note_tucked(following, entry, agenda);
         if (r >= 0 && moved) /* their paths are others, and perhaps their propagation */
                 r = note_children(agenda, entry);
         return r;

@@ -470,6 +470,68 @@ START_TEST(test_pivot) {
 }
 END_TEST
 
-UNIT_MAIN("following", test_random_events, test_random_overflows, test_random_lists,
+/* A mount is put beneath another one whose path a rename made false: the link is right at once. `others`: how many more
+ * are on the same parent, `elsewhere`: how many mounts there are besides. */
+static void tuck_after_rename(unsigned others, unsigned elsewhere) {
+        const struct entry *over, *beneath;
+        struct world world;
+        char path[64];
+        uint64_t reads;
+
+        if (!begin(&world, WATCH_FANOTIFY, false))
+                return;
+        make_directory("/tmp/elsewhere");
+        make_directory("/tmp/p");
+        ck_assert_int_eq(mount("e", "/tmp/elsewhere", "tmpfs", 0, NULL), 0);
+        ck_assert_int_eq(mount("p", "/tmp/p", "tmpfs", 0, NULL), 0);
+        make_directory("/tmp/elsewhere/s");
+        for (unsigned i = 0; i < others + elsewhere; i++) {
+                (void) snprintf(path, sizeof(path), "%s/%u", i < others ? "/tmp/p" : "/tmp/elsewhere", i); /* fits */
+                make_directory(path);
+                ck_assert_int_eq(mount("/tmp/elsewhere/s", path, NULL, MS_BIND, NULL), 0);
+        }
+        make_directory("/tmp/p/old");
+        make_directory("/tmp/p/old/m");
+        ck_assert_int_eq(mount("over", "/tmp/p/old/m", "tmpfs", 0, NULL), 0);
+        make_directory("/tmp/p/old/m/n");
+        ck_assert_int_eq(mount("on it", "/tmp/p/old/m/n", "tmpfs", 0, NULL), 0);
+        catch_up(&world);
+        over = table_at(world.table, "/tmp/p/old/m");
+        ck_assert_str_eq(over->source, "over");
+        reads = following_counters(world.following)->full_reads;
+
+        ck_assert_int_eq(rename("/tmp/p/old", "/tmp/p/new"), 0);
+        catch_up(&world);
+        ck_assert_str_eq(over->point, "/tmp/p/old/m"); /* nobody tells */
+        ck_assert_str_eq(put_beneath("/tmp/elsewhere/s", "/tmp/p/new/m"), "beneath");
+        catch_up(&world);
+        ck_assert_uint_eq(following_counters(world.following)->full_reads, reads);
+        beneath = over->parent;
+        ck_assert_ptr_eq(beneath->parent, table_at(world.table, "/tmp/p"));
+        ck_assert_str_eq(beneath->source, "e");
+        ck_assert_ptr_eq(table_at(world.table, "/tmp/p/new/m"), over);
+        ck_assert_ptr_eq(table_at(world.table, "/tmp/p/new/m/n")->parent, over);
+        compare(&world, true, "a mount beneath one whose path was renamed");
+        end(&world);
+}
+
+START_TEST(test_tuck_after_rename) {
+        tuck_after_rename(0, 0);
+}
+END_TEST
+
+START_TEST(test_tuck_after_rename_among_siblings) {
+        tuck_after_rename(300, 0);
+}
+END_TEST
+
+/* In a table that is too large for a list of children at each mount. */
+START_TEST(test_tuck_after_rename_in_large_table) {
+        tuck_after_rename(12, 1100);
+}
+END_TEST
+
+UNIT_MAIN("following", test_tuck_after_rename, test_tuck_after_rename_among_siblings,
+        test_tuck_after_rename_in_large_table, test_random_events, test_random_overflows, test_random_lists,
         test_random_readings, test_overflow, test_portions, test_delta_counts,
         test_sweep, test_pivot)
