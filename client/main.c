@@ -40,6 +40,8 @@ static const struct verb {
                 "Add a container to a pod"},
         {"remove-container", verb_remove_container, 2, 2, ARGUMENT_LAZY | ARGUMENT_MISSING_OK, false,
                 "POD NAME [--lazy] [--missing-ok]", "Remove a container from a pod, all or nothing"},
+        {"open-tree", verb_open_tree, 3, WORDS_ANY, ARGUMENT_CONTAINER, false,
+                "POD PATH [--container NAME] [--] COMMAND…", "Run a command in a clone of a part of a pod"},
         {"gc", verb_gc, 0, WORDS_ANY, ARGUMENT_LAZY | ARGUMENT_DRY_RUN | ARGUMENT_WAIT, false,
                 "[POD…] [--lazy] [--dry-run] [--wait]", "Collect pods, or all garbage"},
         {"repair", verb_repair, 1, 1, ARGUMENT_CONTAINER | ARGUMENT_DRY_RUN, false, "POD [--container NAME] [--dry-run]",

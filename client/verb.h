@@ -16,6 +16,7 @@ int verb_mount(struct client *client, const struct arguments *arguments);
 int verb_unmount(struct client *client, const struct arguments *arguments);
 int verb_add_container(struct client *client, const struct arguments *arguments);
 int verb_remove_container(struct client *client, const struct arguments *arguments);
+int verb_open_tree(struct client *client, const struct arguments *arguments);
 int verb_gc(struct client *client, const struct arguments *arguments);
 int verb_repair(struct client *client, const struct arguments *arguments);
 int verb_list(struct client *client, const struct arguments *arguments);

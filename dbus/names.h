@@ -35,6 +35,7 @@
 /* polkit actions; policy/org.podmount1.policy describes them. */
 #define PODMOUNT_ACTION_CREATE "org.podmount1.create"
 #define PODMOUNT_ACTION_MANAGE "org.podmount1.manage"
+#define PODMOUNT_ACTION_OPEN_TREE "org.podmount1.open-tree"
 #define PODMOUNT_ACTION_REPAIR "org.podmount1.repair"
 #define PODMOUNT_ACTION_MOUNT_IMAGE "org.podmount1.mount-image"
 #define PODMOUNT_ACTION_MOUNT_DEVICE "org.podmount1.mount-device"

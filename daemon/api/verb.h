@@ -28,6 +28,10 @@ int encode_collect(struct request *request, sd_bus_message *m);
 int prepare_repair(struct request *request, struct failure *f);
 int encode_repair(struct request *request, sd_bus_message *m);
 
+/* open-tree.c */
+int prepare_open_tree(struct request *request, struct failure *f);
+int encode_open_tree(struct request *request, sd_bus_message *m);
+
 /* query.c */
 int encode_get_pod(struct request *request, sd_bus_message *m);
 int encode_list_pods(struct request *request, sd_bus_message *m);

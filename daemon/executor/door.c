@@ -381,6 +381,16 @@ static int check_identify(const struct job *job, const struct step *step, struct
         return check_flags(step, 0, f);
 }
 
+static int check_open_tree(const struct job *job, const struct step *step, struct failure *f) {
+        int r = check_container(job, step, f);
+
+        if (r == 0 && (job->n_steps != 1 || !uuid_is_valid(job->uuid)))
+                return refuse(f, "a tree is opened alone, and of a pod");
+        if (r == 0 && (!step->target || !path_is_normal(step->target)))
+                return refuse(f, "what is to be opened is no normalised absolute path");
+        return r != 0 ? r : check_flags(step, 0, f);
+}
+
 static int check_step(const struct job *job, size_t i, struct failure *f) {
         const struct step *step = &job->steps[i];
 
@@ -413,6 +423,8 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
                 return check_unmount(step, f);
         case STEP_REMOVE_POD:
                 return i == job->n_steps - 1 ? check_flags(step, 0, f) : refuse(f, "a pod is removed last");
+        case STEP_OPEN_TREE:
+                return check_open_tree(job, step, f);
         case STEP_IDENTIFY:
                 return check_identify(job, step, f);
         case _STEP_KIND_MAX:
@@ -442,6 +454,7 @@ static enum sort step_sort(enum step_kind kind) {
         case STEP_DETACH:
         case STEP_REMOVE_POD:
                 return SORT_TAKE;
+        case STEP_OPEN_TREE:
         case STEP_IDENTIFY:
         case _STEP_KIND_MAX:
                 break;

@@ -147,7 +147,7 @@ static int serve_one(struct executor *executor, int socket, const struct channel
         r = job_result_encode(&result, &data, &size);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "encode a result");
-        r = channel_send(socket, data, size, NULL, 0);
+        r = channel_send(socket, data, size, result.fd, result.fd ? 1 : 0);
         return r < 0 && r != -EPIPE ? log_errno(LOG_ERR, r, "send a result") : 0;
 }
 

@@ -179,14 +179,29 @@ static int on_timer(sd_event_source *source, uint64_t usec _unused_, void *userd
         return 0;
 }
 
-static void on_result(struct worker *worker, const struct channel_message *message) {
+/* Only a job that succeeded and was to answer with an fd has one. */
+static bool fds_are_right(const struct pool_job *job, const struct job_result *result, size_t n_fds) {
+        return n_fds == (job->answers_fd && result->failure == FAILURE_NONE ? 1 : 0);
+}
+
+static int take_fd(struct job_result *result, struct channel_message *message) {
+        if (message->n_fds == 0)
+                return 0;
+        result->fd = malloc(sizeof(*result->fd));
+        if (!result->fd)
+                return log_oom();
+        *result->fd = TAKE_FD(message->fds[0]);
+        return 0;
+}
+
+static void on_result(struct worker *worker, struct channel_message *message) {
         _cleanup_job_result_ struct job_result result = {};
         struct executor_pool *pool = worker->pool;
         struct pool_job *job = worker->job;
         int r = job_result_decode(message->data, message->size, &result);
 
         if (r < 0 || !job || worker->unsent || result.job != job->id || result.n_steps != job->n_steps ||
-                message->n_fds > 0) {
+                !fds_are_right(job, &result, message->n_fds) || take_fd(&result, message) < 0) {
                 if (!worker->condemned)
                         worker_condemn(worker, "it answered what nobody asked");
                 return;

@@ -39,7 +39,8 @@ struct scan {
         struct submounts found;
 };
 
-static void scan_take(struct scan *scan, uint64_t key, uint64_t parent, const char *point, bool unbindable) {
+static void scan_take(struct scan *scan, uint64_t key, uint64_t parent, const char *point, bool unbindable,
+        bool nosymfollow) {
         if (key == scan->key)
                 scan->found.attached = true;
         if (!path_is_below(point, scan->path) || (strcmp(point, scan->path) == 0 && strcmp(point, "/") != 0))
@@ -49,6 +50,8 @@ static void scan_take(struct scan *scan, uint64_t key, uint64_t parent, const ch
         scan->found.n++;
         if (parent == scan->key)
                 scan->found.children = true;
+        if (nosymfollow)
+                scan->found.nosymfollow = true;
         if (unbindable)
                 scan->found.unbindable = true;
 }
@@ -86,7 +89,7 @@ static int scan_list(struct scan *scan) {
                         if (r < 0)
                                 return log_errno(LOG_ERR, r, "statmount");
                         scan_take(scan, status->id, status->parent_id, status->text + status->point,
-                                status->propagation & MS_UNBINDABLE);
+                                status->propagation & MS_UNBINDABLE, status->attributes & MOUNT_ATTR_NOSYMFOLLOW);
                 }
                 if (n < LIST_BATCH)
                         return 0;
@@ -96,7 +99,8 @@ static int scan_list(struct scan *scan) {
 
 static int scan_line(const struct mountinfo_line *line, void *userdata) {
         scan_take(userdata, line->id, line->parent_id, line->point,
-                line->optional && strstr(line->optional, "unbindable"));
+                line->optional && strstr(line->optional, "unbindable"),
+                line->options_mount && strstr(line->options_mount, "nosymfollow"));
         return 0;
 }
 

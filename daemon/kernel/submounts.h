@@ -15,6 +15,7 @@ struct submounts {
         uint32_t n;      /* how many mounts are below the fd's directory, at any depth */
         bool attached;   /* the fd's own mount is one of this namespace's */
         bool children;   /* something is mounted directly on this mount below the fd's directory */
+        bool nosymfollow; /* something below, at any depth, follows no symlinks */
         bool unbindable; /* something below, at any depth, is unbindable: a recursive clone would leave it out */
 };
 

@@ -64,6 +64,7 @@ static const struct kind_row {
         [STEP_UNMOUNT] = {FIELD_TARGET | FIELD_ID | FIELD_MADE, STEP_LAZY_BELOW | STEP_RESTORE},
         [STEP_DETACH] = {FIELD_TARGET | FIELD_ID | FIELD_MADE, 0},
         [STEP_REMOVE_POD] = {0, 0},
+        [STEP_OPEN_TREE] = {FIELD_CONTAINER | FIELD_TARGET, 0},
         [STEP_IDENTIFY] = {FIELD_SOURCE, 0},
 };
 

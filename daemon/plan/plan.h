@@ -61,6 +61,9 @@ int plan_remove_container(const struct plan_pod *pod, const struct plan_doomed *
 int plan_collect(const struct plan_pod *pod, const struct plan_doomed *doomed, size_t n, bool lazy, struct job **ret,
         struct failure *f);
 
+/* One STEP_OPEN_TREE: what `path` shows in a container. */
+int plan_open_tree(const struct plan_pod *pod, const char *container, const char *path, struct job **ret);
+
 /* What takes one step back when a later one fails: words with ", " between them, in the order in which they are done.
  * "close-tree" (nothing was attached yet), "detach" (the mount), "remove-mount-point" (that was created for it),
  * "mount-again" (a mount of a container that stays), "none" (any other step that takes away is not taken back). */

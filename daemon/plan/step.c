@@ -23,6 +23,7 @@ static const char *const kind_names[_STEP_KIND_MAX] = {
         [STEP_UNMOUNT] = "unmount",
         [STEP_DETACH] = "detach",
         [STEP_REMOVE_POD] = "remove-pod",
+        [STEP_OPEN_TREE] = "open-tree",
         [STEP_IDENTIFY] = "identify",
 };
 
@@ -84,5 +85,8 @@ void job_result_done(struct job_result *result) {
         free(result->text);
         strv_free(result->warnings);
         free(result->steps);
+        if (result->fd)
+                (void) close_fd(*result->fd);
+        free(result->fd);
         *result = (struct job_result) {.failed_step = UINT32_MAX};
 }

@@ -40,6 +40,7 @@ enum step_kind {
         STEP_UNMOUNT,    /* unmount one mount, found by path and checked by id; busy is an outcome */
         STEP_DETACH,     /* the same lazily, with all that hangs below it */
         STEP_REMOVE_POD, /* remove pods/<uuid>, which nothing is mounted on any more */
+        STEP_OPEN_TREE,  /* clone a part of a container and send the fd back */
         STEP_IDENTIFY,   /* look up the namespaces and the root directory of a process by its pidfd */
         _STEP_KIND_MAX,
 };
@@ -184,6 +185,8 @@ struct job_result {
         char **warnings;
         struct step_result *steps; /* one a step */
         size_t n_steps;
+        int *fd;                   /* the answer of STEP_OPEN_TREE, owned with what it points to; travels beside the buffer;
+                                    * or NULL */
 };
 
 void job_result_done(struct job_result *result);

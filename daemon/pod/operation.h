@@ -24,6 +24,7 @@ enum operation_verb {
         OPERATION_ADD_CONTAINER,
         OPERATION_REMOVE_CONTAINER,
         OPERATION_REPAIR,
+        OPERATION_OPEN_TREE,
 };
 
 /* fds that came with the call; duplicated by the operation. */
@@ -102,6 +103,9 @@ int operation_new_collect_orphan(struct pods *pods, const struct caller *caller,
 /* Makes a pod's missing mounts again, as the pod's owner, each for itself (pod/damage.h says what comes of each). */
 int operation_new_repair(struct pods *pods, const struct caller *caller, struct pod *pod,
                          const struct repair_arguments *arguments, struct operation **ret, struct failure *f);
+/* A clone of what `path` shows in a container ("" for the only one), to be had from operation_tree(). */
+int operation_new_open_tree(struct pods *pods, const struct caller *caller, struct pod *pod, const char *container,
+                            const char *path, struct operation **ret, struct failure *f);
 /* Before operation_execute() everything is taken back; an executing operation goes on as after operation_abandon(). */
 struct operation *operation_free(struct operation *operation);
 DEFINE_CLEANUP(struct operation *, operation_free)
@@ -144,5 +148,7 @@ const uint64_t *operation_ids(const struct operation *operation, size_t *ret_n);
 const char *operation_plan_text(const struct operation *operation);
 /* What came of each of the pod's mounts that are not as recorded, of an operation_new_repair(); the operation's. */
 const struct damage *operation_damages(const struct operation *operation, size_t *ret_n);
+/* The detached mount of an operation_new_open_tree(); the operation's. */
+int operation_tree(const struct operation *operation);
 /* Sentences of a collection or a creation that went well all the same; the operation's, may be NULL. */
 char *const *operation_warnings(const struct operation *operation);

@@ -221,4 +221,29 @@ START_TEST(test_identify) {
 }
 END_TEST
 
-UNIT_MAIN("door", test_good, test_kinds, test_jobs, test_mounts, test_callers, test_unmounts, test_identify)
+static struct job *good_open(void) {
+        struct job *job = new_job(false);
+        struct step *step = job_add(job, STEP_OPEN_TREE);
+
+        ck_assert_ptr_nonnull(step);
+        set(&step->container, "main");
+        set(&step->target, "/data");
+        return job;
+}
+
+START_TEST(test_open_tree) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_(job_freep) struct job *good_one = good_open();
+        uint32_t step;
+
+        ck_assert_int_eq(door_check(good_one, &step, &f), 0);
+        REFUSE(good_open, 0, "alone", job->uuid[0] = 0);
+        REFUSE(good_open, 0, "alone", ck_assert_ptr_nonnull(job_add(job, STEP_OPEN_TREE)));
+        REFUSE(good_open, 0, "name", set(&job->steps[0].container, "../x"));
+        REFUSE(good_open, 0, "normalised", set(&job->steps[0].target, "/data/.."));
+        REFUSE(good_open, 0, "normalised", set(&job->steps[0].target, "data"));
+        REFUSE(good_open, 0, "flags", job->steps[0].flags = STEP_RECURSIVE);
+}
+END_TEST
+
+UNIT_MAIN("door", test_open_tree, test_good, test_kinds, test_jobs, test_mounts, test_callers, test_unmounts, test_identify)

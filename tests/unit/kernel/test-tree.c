@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Clones, their attributes and propagation, attachment, identity, detaching. */
 
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
 #include "kernel/detach.h"
 #include "kernel/fscontext.h"
+#include "kernel/gift.h"
 #include "kernel/identity.h"
 #include "kernel/tree.h"
 #include "tests/unit/kernel-features.h"
@@ -215,5 +220,57 @@ START_TEST(test_features) {
 }
 END_TEST
 
+/* What the clone's new owner can do to it, in namespaces of its own: 0, or what mount_setattr(2) and umount2(2) said. */
+static void attack(int mount_fd, int errors[static 3]) {
+        _cleanup_close_ int target = -1;
+
+        (void) tree_set(mount_fd, true, 0, 0, MS_PRIVATE);
+        errors[0] = tree_set(mount_fd, false, 0, MOUNT_ATTR_RDONLY, 0);
+        errors[1] = tree_set(mount_fd, true, 0, MOUNT_ATTR_NODEV, 0);
+        target = open_path("/tmp/dst");
+        errors[2] = tree_attach(mount_fd, target, "") < 0 || umount2("/tmp/dst/sub", MNT_DETACH) < 0 ? -errno : 0;
+}
+
+START_TEST(test_gift) {
+        int *errors = mmap(NULL, sizeof(*errors) * 3, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        _cleanup_close_ int root = -1, gift = -1;
+        _cleanup_free_ char *before = NULL;
+        pid_t pid;
+        int status;
+
+        ck_assert_ptr_ne(errors, MAP_FAILED);
+        if (!begin())
+                return;
+        ck_assert_int_eq(mount("/tmp/src", "/tmp/src", NULL, MS_BIND | MS_REC, NULL), 0);
+        root = open_path("/tmp/src");
+        ck_assert_int_eq(tree_set(root, true, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, 0, 0), 0);
+        (void) close_fd(root);
+        root = open_path("/tmp");
+        before = namespace_snapshot();
+        ck_assert_int_eq(gift_clone(root, "/src/nowhere"), -ENOENT);
+        gift = gift_clone(root, "/../src");
+        if (gift == -EUSERS || gift == -ENOSPC) {
+                unit_skip("there are no user namespaces");
+                return;
+        }
+        ck_assert_int_ge(gift, 0);
+        namespace_unchanged(before);
+        pid = fork();
+        if (pid == 0) {
+                if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+                        _exit(1);
+                attack(gift, errors);
+                _exit(0);
+        }
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        ck_assert_int_eq(status, 0);
+        ck_assert_int_eq(errors[0], -EPERM);
+        ck_assert_int_eq(errors[1], -EPERM);
+        ck_assert_int_eq(errors[2], -EINVAL);
+        namespace_unchanged(before);
+        (void) munmap(errors, sizeof(*errors) * 3);
+}
+END_TEST
+
 UNIT_MAIN(
-        "tree", test_clone, test_attributes, test_identity, test_propagation, test_refusals, test_detach, test_features)
+        "tree", test_gift, test_clone, test_attributes, test_identity, test_propagation, test_refusals, test_detach, test_features)

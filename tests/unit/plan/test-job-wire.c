@@ -127,6 +127,7 @@ static struct job *example(void) {
         step->type = copy("erofs");
         step->source = path_source("/s");
         step->flags = STEP_DEVICE;
+        (void) add(job, STEP_OPEN_TREE, "main", "/data");
         return job;
 }
 

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Makes the job that hands a part of a container out. */
+
+#include <string.h>
+
+#include "plan/make.h"
+#include "util/log.h"
+
+int plan_open_tree(const struct plan_pod *pod, const char *container, const char *path, struct job **ret) {
+        _cleanup_(job_freep) struct job *job = NULL;
+        struct step *step;
+        int r = make_job(pod, &job);
+
+        if (r < 0)
+                return r;
+        step = job_add(job, STEP_OPEN_TREE);
+        if (!step)
+                return log_oom();
+        step->container = strdup(container);
+        step->target = strdup(path);
+        if (!step->container || !step->target)
+                return log_oom();
+        *ret = TAKE_PTR(job);
+        return 0;
+}
