@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* bind and mount: what goes into a pod that is there. */
+/* bind, mount and replace: what goes into a pod that is there. */
 
 #include <inttypes.h>
 #include <string.h>
@@ -32,9 +32,9 @@ static int absolute_source(const struct client *client, const char *source, char
         return *ret ? 0 : report_oom();
 }
 
-/* The options that Bind and Mount share, and the call. */
-static int send_mounts(
-        struct client *client, sd_bus_message *m, const struct arguments *arguments, sd_bus_message **ret_reply) {
+/* The options that Bind, Mount and Replace share, and the call. */
+static int send_mounts(struct client *client, sd_bus_message *m, const struct arguments *arguments, char **options,
+        uint64_t mount_id, sd_bus_message **ret_reply) {
         int r = call_append_fds(client, m, arguments);
 
         if (r != 0)
@@ -43,33 +43,22 @@ static int send_mounts(
         if (r >= 0)
                 r = call_option_string(m, "container", arguments->container);
         if (r >= 0)
-                r = call_option_strv(m, "options", arguments->options);
+                r = call_option_strv(m, "options", options);
         if (r >= 0)
                 r = call_option_true(m, "stack", arguments->given & ARGUMENT_STACK);
+        if (r >= 0 && mount_id != 0)
+                r = call_option_u64(m, "mount-id", mount_id);
         if (r >= 0)
                 r = call_close_options(m);
         return call_send(client, m, r, ret_reply);
 }
 
-int verb_bind(struct client *client, const struct arguments *arguments) {
-        _cleanup_message_unref_ sd_bus_message *m = NULL, *reply = NULL;
+/* The id of the one mount that was made. */
+static int render_id(const struct client *client, sd_bus_message *reply) {
         _cleanup_json_ struct json_object *result = NULL;
-        _cleanup_free_ char *source = NULL;
         uint64_t id;
-        int r;
+        int r = sd_bus_message_read(reply, "t", &id);
 
-        r = absolute_source(client, arguments->words[2], &source);
-        if (r == 0)
-                r = call_new(client, PODMOUNT_OBJECT_PATH, PODMOUNT_MANAGER_INTERFACE, "Bind", &m);
-        if (r != 0)
-                return r;
-        r = sd_bus_message_append(m, "sss", arguments->words[1], source, arguments->words[3]);
-        if (r < 0)
-                return report_errno(r, "Cannot put the paths into the call");
-        r = send_mounts(client, m, arguments, &reply);
-        if (r != 0)
-                return r;
-        r = sd_bus_message_read(reply, "t", &id);
         if (r < 0)
                 return call_bad_reply(r);
         if (!render_wants_json(client)) {
@@ -80,6 +69,73 @@ int verb_bind(struct client *client, const struct arguments *arguments) {
         if (!result || value_add(result, "ID", json_object_new_uint64(id)) < 0)
                 return report_oom();
         return render_json(client, result);
+}
+
+int verb_bind(struct client *client, const struct arguments *arguments) {
+        _cleanup_message_unref_ sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_free_ char *source = NULL;
+        int r;
+
+        r = absolute_source(client, arguments->words[2], &source);
+        if (r == 0)
+                r = call_new(client, PODMOUNT_OBJECT_PATH, PODMOUNT_MANAGER_INTERFACE, "Bind", &m);
+        if (r != 0)
+                return r;
+        r = sd_bus_message_append(m, "sss", arguments->words[1], source, arguments->words[3]);
+        if (r < 0)
+                return report_errno(r, "Cannot put the paths into the call");
+        r = send_mounts(client, m, arguments, arguments->options, 0, &reply);
+        return r != 0 ? r : render_id(client, reply);
+}
+
+/* The OCI mount object of a source and options, or the one that is given instead. */
+static int replacement(const struct client *client, const struct arguments *arguments, struct document *document) {
+        const char *given = arguments->words[3];
+        _cleanup_json_ struct json_object *mount = NULL;
+        struct json_object *options;
+        _cleanup_free_ char *source = NULL;
+        int r;
+
+        if (*given == '{' || strcmp(given, "-") == 0) {
+                if (arguments->options)
+                        return report_usage("-o goes with a source; write the options into the mount object");
+                return document_read_mounts(client, given, document);
+        }
+        r = absolute_source(client, given, &source);
+        if (r != 0)
+                return r;
+        mount = json_object_new_object();
+        options = json_object_new_array();
+        if (!mount || value_add(mount, "options", options) < 0)
+                return report_oom();
+        for (char **option = arguments->options; option && *option; option++)
+                if (json_object_array_add(options, json_object_new_string(*option)) < 0)
+                        return report_oom();
+        if (value_add(mount, "type", json_object_new_string("bind")) < 0 ||
+                value_add(mount, "source", json_object_new_string(source)) < 0)
+                return report_oom();
+        document->text = strdup(json_object_to_json_string_ext(mount, JSON_C_TO_STRING_PLAIN));
+        return document->text ? 0 : report_oom();
+}
+
+int verb_replace(struct client *client, const struct arguments *arguments) {
+        _cleanup_message_unref_ sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_document_ struct document document = {0};
+        uint64_t mount_id = 0;
+        int r;
+
+        if (arguments->id && argument_parse_number(arguments->id, &mount_id) < 0)
+                return report_usage("--id %s: expected the number of the mount that is to be replaced", arguments->id);
+        r = replacement(client, arguments, &document);
+        if (r == 0)
+                r = call_new(client, PODMOUNT_OBJECT_PATH, PODMOUNT_MANAGER_INTERFACE, "Replace", &m);
+        if (r != 0)
+                return r;
+        r = sd_bus_message_append(m, "sss", arguments->words[1], arguments->words[2], document.text);
+        if (r < 0)
+                return report_errno(r, "Cannot put the mount into the call");
+        r = send_mounts(client, m, arguments, NULL, mount_id, &reply);
+        return r != 0 ? r : render_id(client, reply);
 }
 
 int verb_mount(struct client *client, const struct arguments *arguments) {
@@ -97,7 +153,7 @@ int verb_mount(struct client *client, const struct arguments *arguments) {
         r = sd_bus_message_append(m, "ss", arguments->words[1], document.text);
         if (r < 0)
                 return report_errno(r, "Cannot put the mounts into the call");
-        r = send_mounts(client, m, arguments, &reply);
+        r = send_mounts(client, m, arguments, arguments->options, 0, &reply);
         if (r != 0)
                 return r;
         r = value_read(reply, &ids);

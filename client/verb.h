@@ -13,6 +13,7 @@ int verb_create(struct client *client, const struct arguments *arguments);
 int verb_plan(struct client *client, const struct arguments *arguments);
 int verb_bind(struct client *client, const struct arguments *arguments);
 int verb_mount(struct client *client, const struct arguments *arguments);
+int verb_replace(struct client *client, const struct arguments *arguments);
 int verb_unmount(struct client *client, const struct arguments *arguments);
 int verb_add_container(struct client *client, const struct arguments *arguments);
 int verb_remove_container(struct client *client, const struct arguments *arguments);

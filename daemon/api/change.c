@@ -6,7 +6,7 @@
 #include "api/verb.h"
 #include "util/log.h"
 
-static struct operation_fds fds_of(const struct request *request) {
+struct operation_fds request_fds(const struct request *request) {
         static char *const none[] = {NULL};
 
         return (struct operation_fds) {.names = request->arguments.fd_names ? request->arguments.fd_names : none, .fds = request->arguments.fds};
@@ -16,8 +16,7 @@ static int add(struct request *request, struct operation *operation) {
         return request_add_work(request, operation, NULL) ? 0 : log_oom();
 }
 
-/* An fd that no source names is a mistake of the caller's: told, rather than closed without a word. */
-static int check_fds_used(const struct request *request, char *const *used, struct failure *f) {
+int request_check_fds(const struct request *request, char *const *used, struct failure *f) {
         for (char **name = request->arguments.fd_names; name && *name; name++) {
                 bool found = false;
 
@@ -42,12 +41,12 @@ static int check_spec_fds(const struct request *request, struct failure *f) {
         if (r != 0)
                 return r;
         r = spec_fd_names(spec, &used);
-        return r < 0 ? r : check_fds_used(request, used, f);
+        return r < 0 ? r : request_check_fds(request, used, f);
 }
 
 static int prepare_new(struct request *request, bool dry_run, struct failure *f) {
         const struct arguments *arguments = &request->arguments;
-        const struct operation_fds fds = fds_of(request);
+        const struct operation_fds fds = request_fds(request);
         const struct create_arguments create = {
                 .uuid = arguments->uuid,
                 .name = arguments->name,
@@ -75,7 +74,7 @@ int prepare_plan(struct request *request, struct failure *f) {
 
 /* Takes the mounts over. */
 static int prepare_mounts(struct request *request, struct spec_mount *mounts, size_t n, struct failure *f) {
-        const struct operation_fds fds = fds_of(request);
+        const struct operation_fds fds = request_fds(request);
         struct mount_arguments mount = {
                 .container = request->arguments.container,
                 .mounts = mounts,
@@ -88,7 +87,7 @@ static int prepare_mounts(struct request *request, struct spec_mount *mounts, si
 
         r = spec_mounts_fd_names(mounts, n, &used);
         if (r >= 0)
-                r = check_fds_used(request, used, f);
+                r = request_check_fds(request, used, f);
         if (r != 0) {
                 spec_mounts_free(mounts, n);
                 return r;
@@ -144,7 +143,7 @@ int prepare_unmount(struct request *request, struct failure *f) {
 
 int prepare_add_container(struct request *request, struct failure *f) {
         const struct arguments *arguments = &request->arguments;
-        const struct operation_fds fds = fds_of(request);
+        const struct operation_fds fds = request_fds(request);
         const struct container_arguments container = {
                 .name = arguments->container, .spec = arguments->text, .spec_size = strlen(arguments->text)};
         struct operation *operation;

@@ -28,6 +28,7 @@
 #define MOUNT_KEYS KEYS(KEY("container", "s", container), KEY("stack", "b", stack))
 #define UNMOUNT_KEYS                                                                                                         \
         KEYS(KEY("container", "s", container), KEY("mount-id", "t", mount_id), KEY("lazy", "b", lazy), KEY("missing-ok", "b", missing_ok))
+#define REPLACE_KEYS KEYS(KEY("container", "s", container), KEY("mount-id", "t", mount_id))
 #define REMOVE_CONTAINER_KEYS KEYS(KEY("lazy", "b", lazy), KEY("missing-ok", "b", missing_ok))
 #define COLLECT_KEYS KEYS(KEY("lazy", "b", lazy), KEY("wait", "b", wait), KEY("dry-run", "b", dry_run))
 #define REPAIR_KEYS KEYS(KEY("container", "s", container), KEY("dry-run", "b", dry_run))
@@ -56,6 +57,9 @@ const struct method method_table[] = {
          .prepare = prepare_mount, .encode = encode_mount},
         {.interface = MANAGER, .member = "Unmount", .objects = OBJECT_MANAGER, .changes = true, .keys = UNMOUNT_KEYS,
          .in = ARGUMENTS(IN_ID, IN_STRING("target", target), IN_OPTIONS), .out = ARGUMENTS(), .prepare = prepare_unmount},
+        {.interface = MANAGER, .member = "Replace", .objects = OBJECT_MANAGER, .changes = true, .keys = REPLACE_KEYS,
+         .in = ARGUMENTS(IN_ID, IN_STRING("target", target), IN_STRING("mount", text), IN_FDS, IN_OPTIONS),
+         .out = ARGUMENTS(OUT("mount_id", "t")), .prepare = prepare_replace, .encode = encode_bind},
         {.interface = MANAGER, .member = "AddContainer", .objects = OBJECT_MANAGER, .changes = true, .keys = KEYS(),
          .in = ARGUMENTS(IN_ID, IN_STRING("name", container), IN_STRING("spec", text), IN_FDS, IN_OPTIONS), .out = ARGUMENTS(),
          .prepare = prepare_add_container},
@@ -88,6 +92,9 @@ const struct method method_table[] = {
          .prepare = prepare_mount, .encode = encode_mount},
         {.interface = POD, .member = "Unmount", .objects = OBJECT_POD, .changes = true, .keys = UNMOUNT_KEYS,
          .in = ARGUMENTS(IN_STRING("target", target), IN_OPTIONS), .out = ARGUMENTS(), .prepare = prepare_unmount},
+        {.interface = POD, .member = "Replace", .objects = OBJECT_POD, .changes = true, .keys = REPLACE_KEYS,
+         .in = ARGUMENTS(IN_STRING("target", target), IN_STRING("mount", text), IN_FDS, IN_OPTIONS),
+         .out = ARGUMENTS(OUT("mount_id", "t")), .prepare = prepare_replace, .encode = encode_bind},
         {.interface = POD, .member = "AddContainer", .objects = OBJECT_POD, .changes = true, .keys = KEYS(),
          .in = ARGUMENTS(IN_STRING("name", container), IN_STRING("spec", text), IN_FDS, IN_OPTIONS), .out = ARGUMENTS(),
          .prepare = prepare_add_container},

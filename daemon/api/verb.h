@@ -6,6 +6,10 @@
 #include "api/request.h"
 
 /* change.c */
+/* The fds that came with the call, for an operation to duplicate. */
+struct operation_fds request_fds(const struct request *request);
+/* An fd that no source names is a mistake of the caller's: told, rather than closed without a word. */
+int request_check_fds(const struct request *request, char *const *used, struct failure *f);
 int prepare_create(struct request *request, struct failure *f);
 int prepare_plan(struct request *request, struct failure *f);
 int prepare_bind(struct request *request, struct failure *f);
@@ -17,6 +21,9 @@ int encode_create(struct request *request, sd_bus_message *m);
 int encode_plan(struct request *request, sd_bus_message *m);
 int encode_bind(struct request *request, sd_bus_message *m);
 int encode_mount(struct request *request, sd_bus_message *m);
+
+/* replace.c */
+int prepare_replace(struct request *request, struct failure *f);
 
 /* collect.c */
 int prepare_gc(struct request *request, struct failure *f);

@@ -56,6 +56,11 @@ int hand_bind(struct run *run, size_t step) {
         int r = source_clone(run, step, &bind.clone, &bind.recursive);
 
         bind.source = run->hands[step].source;
+        if (r == 0 && (run->job->steps[step].flags & STEP_BENEATH) && run->brought_unknown)
+                r = run_fail(run, FAILURE_NOT_SUPPORTED, 0,
+                        "the source of %s is a detached mount, and how many mounts lie below it shows when it is "
+                        "attached, which is too late here; unmount the old one and mount this one",
+                        run->job->steps[step].target);
         if (r == 0)
                 r = bind_make(&bind, &mount);
         if (r == 0)
@@ -64,7 +69,7 @@ int hand_bind(struct run *run, size_t step) {
                 r = target_open(run, step, !directory, &target);
         if (r == 0)
                 r = run_attach(run, step, &mount, target);
-        if (r == 0 && run->tree < 0)
+        if (r == 0 && run->tree < 0 && run->hands[step].attached)
                 r = source_count(run, run->hands[step].mount, 0);
         run->hands[step].source = close_fd(run->hands[step].source);
         return r;

@@ -22,7 +22,8 @@
                 MOUNT_ATTR_NODIRATIME | MOUNT_ATTR_NOSYMFOLLOW)
 
 /* Flags of whatever is put at a target. */
-#define FLAGS_MADE (STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_STACK | STEP_TARGET_NOFOLLOW)
+#define FLAGS_MADE                                                                                                     \
+        (STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_STACK | STEP_TARGET_NOFOLLOW | STEP_BENEATH)
 
 enum { TMPFS_SIZE_MAX_SHIFT = 50 }; /* a petabyte: anything beyond is no size */
 
@@ -126,6 +127,17 @@ static int check_container(const struct job *job, const struct step *step, struc
         return 0;
 }
 
+/* What replaces a mount is alone in its job, because it cannot be taken back, and names what it replaces. */
+static int check_beneath(const struct job *job, const struct step *step, struct failure *f) {
+        if (job->n_steps != 1 || builds(job) || (step->flags & STEP_STACK))
+                return refuse(f, "what replaces a mount is a job of its own");
+        if (step->kind == STEP_FILESYSTEM && strcmp(step->type, "devtmpfs") == 0)
+                return refuse(f, "a /dev of the pod's own is not made in one step");
+        if (step->create != STEP_CREATE_NEVER || step->cover_step != STEP_NO_COVER || step->cover_id == 0)
+                return refuse(f, "what replaces a mount names it by its id");
+        return 0;
+}
+
 /* The target of a mount, and what it may be created on. */
 static int check_target(const struct job *job, size_t i, const char *type, struct failure *f) {
         const struct step *step = &job->steps[i];
@@ -143,7 +155,7 @@ static int check_target(const struct job *job, size_t i, const char *type, struc
                 return refuse(f, "a way of making targets that is not known");
         if (step->cover_step != STEP_NO_COVER && step->cover_step >= i)
                 return refuse(f, "the target of a step lies on the mount of a later one");
-        return 0;
+        return step->flags & STEP_BENEATH ? check_beneath(job, step, f) : 0;
 }
 
 static int check_layers(const struct job *job, const struct step *step, struct failure *f) {

@@ -168,11 +168,46 @@ static bool keep(const struct run *run, const struct step *step) {
         return run->tree < 0 || step->propagation != run->propagation;
 }
 
+static int beneath_failed(struct run *run, const struct step *step, int r) {
+        if (r == -EINVAL)
+                return run_fail(run, FAILURE_BUSY, -r,
+                        "the mount at %s has no place for another beneath it: something propagates into it, or it is "
+                        "gone; unmount it and mount anew",
+                        step->target);
+        return attach_failed(run, step, r);
+}
+
+/* The new mount comes beneath the old one, and then the old one goes: at every moment one of both is there. There is no
+ * way back from the first of these calls: what is beneath cannot be taken away from under another. So nothing fails any
+ * more; the front sees in the table what was left undone. */
+static int replace(struct run *run, size_t i, int *mount, int target) {
+        const struct step *step = &run->job->steps[i];
+        bool deep = step->flags & STEP_PROPAGATION_RECURSIVE;
+        int r = tree_attach_beneath(*mount, target);
+
+        if (r < 0)
+                return beneath_failed(run, step, r);
+        /* While the new one is shared if what it lies on is: so the old one goes from all copies, too. */
+        r = detach_fd(target);
+        if (r < 0 && r != -EINVAL)
+                (void) log_errno(LOG_WARNING, r, "detach the mount that was replaced at %s", step->target);
+        r = step->propagation != MS_SHARED ? tree_set(*mount, deep, 0, 0, MS_PRIVATE) : 0;
+        if (r == 0 && step->propagation != MS_PRIVATE)
+                r = tree_set(*mount, deep, 0, 0, step->propagation);
+        if (r < 0)
+                (void) log_errno(LOG_WARNING, r, "set the propagation of the new mount at %s", step->target);
+        *mount = close_fd(*mount);
+        return 0;
+}
+
 int run_attach(struct run *run, size_t i, int *mount, int target) {
         const struct step *step = &run->job->steps[i];
         struct hand *hand = &run->hands[i];
-        int r = tree_attach(*mount, target, "");
+        int r;
 
+        if (step->flags & STEP_BENEATH)
+                return replace(run, i, mount, target);
+        r = tree_attach(*mount, target, "");
         if (r < 0)
                 return attach_failed(run, step, r);
         if (!keep(run, step)) {

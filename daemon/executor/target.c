@@ -182,6 +182,11 @@ static int target_check(struct run *run, const struct step *step, int fd, bool f
 
         if (r < 0)
                 return log_errno(LOG_ERR, r, "look at a target");
+        if ((step->flags & STEP_BENEATH) && (!identity.mount_root || identity.key != step->cover_id))
+                return run_fail(run, FAILURE_BUSY, 0,
+                        "another mount than the one to be replaced is at target %s of container %s; see podmountctl "
+                        "show",
+                        step->target, step->container);
         if (identity.mount_root && !(step->flags & STEP_STACK) && identity.key != cover_key(run, step))
                 return run_fail(run, FAILURE_TARGET_IN_USE, 0,
                         "target %s of container %s is a mount point already; unmount it first, or ask to stack",
@@ -200,8 +205,13 @@ static int target_check(struct run *run, const struct step *step, int fd, bool f
 int target_open(struct run *run, size_t i, bool file, int *ret_fd) {
         const struct step *step = &run->job->steps[i];
         _cleanup_close_ int fd = -1;
-        int root, r = run_container_root(run, step->container, &root);
+        int root, r;
 
+        if ((step->flags & STEP_BENEATH) && !run->executor->features.beneath)
+                return run_fail(run, FAILURE_NOT_SUPPORTED, 0,
+                        "this kernel cannot put a mount beneath another (Linux 6.5 can); unmount %s and mount anew",
+                        step->target);
+        r = run_container_root(run, step->container, &root);
         if (r != 0)
                 return r;
         fd = target_guess(run, i, root, file);

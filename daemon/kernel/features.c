@@ -27,6 +27,7 @@ static const struct {
         {"unlimited-queue", offsetof(struct features, unlimited_queue)},
         {"detached-attach", offsetof(struct features, detached_attach)},
         {"detached-layers", offsetof(struct features, detached_layers)},
+        {"beneath", offsetof(struct features, beneath)},
         {"lowerdir-plus", offsetof(struct features, lowerdir_plus)},
         {"layer-fd", offsetof(struct features, layer_fd)},
         {"proc-pidns", offsetof(struct features, proc_pidns)},
@@ -120,6 +121,7 @@ int features_probe(const char *without, struct features *ret) {
         found.mount_events = !taken.mount_events && found.statmount && watch_probe(false);
         found.unlimited_queue = !taken.unlimited_queue && found.mount_events && watch_probe(true);
         found.detached_attach = !taken.detached_attach && probe_detached_attach();
+        found.beneath = !taken.beneath && tree_has_beneath();
         found.lowerdir_plus = !taken.lowerdir_plus && probe_lowerdir_plus(false);
         found.layer_fd = !taken.layer_fd && found.lowerdir_plus && probe_lowerdir_plus(true);
         found.detached_layers = !taken.detached_layers && probe_detached_layers(found.layer_fd, found.lowerdir_plus);

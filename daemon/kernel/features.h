@@ -18,6 +18,7 @@ struct features {
         bool detached_attach; /* "detached-attach": mounts can be attached to a detached tree, about 6.15 */
         bool detached_layers; /* "detached-layers": an overlay layer may be a detached mount, about 6.15 */
         bool lowerdir_plus;   /* "lowerdir-plus": overlay takes its layers one by one, about 6.7 */
+        bool beneath;         /* "beneath": a mount can be put beneath another one, 6.5 */
         bool layer_fd;        /* "layer-fd": …as fds, about 6.13 */
         bool proc_pidns;      /* "proc-pidns": proc takes its pid namespace as an fd, about 6.17 */
 };

@@ -30,3 +30,14 @@ int tree_attach(int mount, int directory, const char *name) {
                 return -errno;
         return 0;
 }
+
+int tree_attach_beneath(int mount, int top) {
+        if (move_mount(mount, "", top, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH | MOVE_MOUNT_BENEATH) < 0)
+                return -errno;
+        return 0;
+}
+
+/* Flags are looked at first: one that is not known is -EINVAL, whatever the fds are. */
+bool tree_has_beneath(void) {
+        return tree_attach_beneath(-1, -1) == -EBADF;
+}

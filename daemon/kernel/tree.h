@@ -25,3 +25,9 @@ int tree_set(int mount, bool recursive, uint64_t set, uint64_t clear, uint64_t p
 /* Attaches a detached tree, or moves a mount of this namespace, to `name` in `directory`, or onto `directory` itself
  * when the name is "". Neither side follows a symlink. */
 int tree_attach(int mount, int directory, const char *name);
+
+/* Attaches a detached tree beneath the mount that `top` is the root of: at its mount point, with that one on top of it.
+ * -EINVAL where the kernel has no MOVE_MOUNT_BENEATH (Linux 6.5), and for what is no mount's root. */
+int tree_attach_beneath(int mount, int top);
+/* Whether the kernel has it. */
+bool tree_has_beneath(void);

@@ -325,3 +325,20 @@ int plan_mount(const struct plan_pod *pod, const struct wanted *wanted, const st
         *ret = TAKE_PTR(planner.job);
         return 0;
 }
+
+int plan_replace(const struct plan_pod *pod, const struct wanted *wanted, uint64_t id, struct job **ret,
+        struct failure *f) {
+        _cleanup_(planner_done) struct planner planner;
+        int r = planner_init(&planner, pod, wanted);
+
+        if (r == 0)
+                r = plan_all(&planner, false, f);
+        if (r != 0)
+                return r;
+        for (size_t i = 0; i < planner.job->n_steps; i++) {
+                planner.job->steps[i].flags |= STEP_BENEATH;
+                planner.job->steps[i].cover_id = id;
+        }
+        *ret = TAKE_PTR(planner.job);
+        return 0;
+}

@@ -38,6 +38,10 @@ int plan_add_container(const struct plan_pod *pod, const struct wanted *wanted, 
 int plan_mount(const struct plan_pod *pod, const struct wanted *wanted, const struct plan_present *present,
         size_t n_present, bool stack, struct job **ret, struct failure *f);
 
+/* One mount that takes the place of the mount `id` at the same target, which is detached. A deferred one has no step. */
+int plan_replace(const struct plan_pod *pod, const struct wanted *wanted, uint64_t id, struct job **ret,
+        struct failure *f);
+
 /* One mount that is to go. */
 struct plan_doomed {
         uint64_t id;

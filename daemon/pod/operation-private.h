@@ -115,5 +115,9 @@ int operation_new_undo_add(struct pods *pods, struct pod *pod, uint64_t job, con
 int operation_new_finish_remove(struct pods *pods, struct pod *pod, uint64_t job, const char *container,
                                 struct operation **ret, struct failure *f);
 
+/* A Replace() of this pod that a crash interrupted, by the detail of its intent: brought to its end. */
+int operation_new_resumed(struct pods *pods, struct pod *pod, uint64_t job, const char *detail, struct operation **ret,
+                          struct failure *f);
+
 /* The house's caller for what nobody asked for. */
 extern const struct caller caller_house;

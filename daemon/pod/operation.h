@@ -25,6 +25,7 @@ enum operation_verb {
         OPERATION_REMOVE_CONTAINER,
         OPERATION_REPAIR,
         OPERATION_OPEN_TREE,
+        OPERATION_REPLACE,
 };
 
 /* fds that came with the call; duplicated by the operation. */
@@ -47,6 +48,13 @@ struct mount_arguments {
         struct spec_mount *mounts; /* taken over */
         size_t n_mounts;
         bool stack;
+};
+
+struct replace_arguments {
+        const char *container; /* NULL as above */
+        struct spec_mount *mounts; /* one, at the target that is meant; taken over */
+        size_t n_mounts;
+        uint64_t mount_id;     /* of the old mount; 0: whichever was mounted there last */
 };
 
 struct unmount_arguments {
@@ -82,6 +90,10 @@ int operation_new_create(struct pods *pods, const struct caller *caller, const s
 int operation_new_mount(struct pods *pods, const struct caller *caller, struct pod *pod,
                         struct mount_arguments *arguments, const struct operation_fds *fds, struct operation **ret,
                         struct failure *f);
+/* A mount in the place of a recorded one, which is detached, with no moment in between. */
+int operation_new_replace(struct pods *pods, const struct caller *caller, struct pod *pod,
+                          struct replace_arguments *arguments, const struct operation_fds *fds, struct operation **ret,
+                          struct failure *f);
 /* One mount of a pod, with what podmount made below it. */
 int operation_new_unmount(struct pods *pods, const struct caller *caller, struct pod *pod,
                           const struct unmount_arguments *arguments, struct operation **ret, struct failure *f);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pod/intent-detail.h"
+#include "pod/intent-replace.h"
 #include "pod/operation-private.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
@@ -80,6 +81,28 @@ static int keep_tree(const struct pods *pods, const int *fds, size_t n_fds, stru
         return store_put_intent(pods->store, intent);
 }
 
+/* The mount that an interrupted Replace() had made, if it came so far. */
+static int keep_replacement(const struct pods *pods, const int *fds, size_t n_fds, struct record_intent *intent) {
+        _cleanup_intent_replace_ struct intent_replace replace = {};
+        _cleanup_free_ struct intent_mount *made = NULL;
+        _cleanup_free_ char *detail = NULL;
+        size_t n = 0;
+        int r = intent_replace_read(intent->detail, &replace);
+
+        if (r < 0 || replace.made.mount_id != 0)
+                return r;
+        r = read_intents(fds, n_fds, intent->job, &made, &n);
+        if (r < 0 || n == 0)
+                return r;
+        replace.made = made[0];
+        r = intent_replace_write(&replace, &detail);
+        if (r < 0)
+                return r;
+        free(intent->detail);
+        intent->detail = TAKE_PTR(detail);
+        return store_put_intent(pods->store, intent);
+}
+
 /* Before any job runs, what the intent files say of an interrupted Mount() goes into the store: they serve the jobs of
  * this start next. */
 static int keep_made(const struct pods *pods, const int *fds, size_t n_fds, struct record_intent *intent) {
@@ -89,6 +112,8 @@ static int keep_made(const struct pods *pods, const int *fds, size_t n_fds, stru
 
         if (intent->verb == RECORD_VERB_ADD_CONTAINER)
                 return keep_tree(pods, fds, n_fds, intent);
+        if (intent->verb == RECORD_VERB_REPLACE)
+                return keep_replacement(pods, fds, n_fds, intent);
         if (intent->verb != RECORD_VERB_MOUNT || intent->detail)
                 return 0;
         r = read_intents(fds, n_fds, intent->job, &made, &n);
@@ -185,6 +210,17 @@ static void finish_unmount(struct pods *pods, struct pod *pod, const struct reco
                 operation_run_internal(operation);
 }
 
+static void finish_replace(struct pods *pods, struct pod *pod, const struct record_intent *intent) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct operation *operation;
+
+        log_notice("Ending a Replace() of pod %s that was interrupted", pod->record->uuid);
+        if (operation_new_resumed(pods, pod, intent->job, intent->detail, &operation, &f) == 0)
+                operation_run_internal(operation);
+        else
+                log_error("Mounts of an interrupted call may stay in pod %s and then show as drift", pod->record->uuid);
+}
+
 static void settle(struct pods *pods, const struct record_intent *intent) {
         struct pod *pod = map_get(pods->by_uuid, intent->uuid);
 
@@ -206,6 +242,9 @@ static void settle(struct pods *pods, const struct record_intent *intent) {
                 return;
         case RECORD_VERB_REMOVE_CONTAINER:
                 finish_remove(pods, pod, intent);
+                return;
+        case RECORD_VERB_REPLACE:
+                finish_replace(pods, pod, intent);
                 return;
         }
 }

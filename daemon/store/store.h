@@ -71,6 +71,7 @@ enum record_verb {
         RECORD_VERB_COLLECT,
         RECORD_VERB_ADD_CONTAINER,
         RECORD_VERB_REMOVE_CONTAINER,
+        RECORD_VERB_REPLACE,
         _RECORD_VERB_MAX,
 };
 

@@ -139,6 +139,35 @@ START_TEST(test_jobs) {
 }
 END_TEST
 
+static struct job *good_replace(void) {
+        struct job *job = new_job(true);
+        struct step *step = add_bind(job, "/tmp/src", "/data");
+
+        step->flags = STEP_BENEATH;
+        step->cover_id = 5;
+        return job;
+}
+
+/* What replaces a mount has no undo: it comes alone, and says by its id what it replaces. */
+START_TEST(test_replace) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct job *replace = good_replace();
+        uint32_t step;
+
+        ck_assert_msg(door_check(replace, &step, &f) == 0, "%s", f.text);
+        job_free(replace);
+        REFUSE(good, 2, "job of its own", job->steps[2].flags = STEP_BENEATH; job->steps[2].cover_id = 5);
+        REFUSE(good_replace, 0, "job of its own", add_bind(job, "/tmp/src", "/etc"));
+        REFUSE(good_replace, 0, "job of its own", job->steps[0].flags |= STEP_STACK);
+        REFUSE(good_replace, 0, "by its id", job->steps[0].cover_id = 0);
+        REFUSE(good_replace, 0, "by its id", job->steps[0].create = STEP_CREATE_FREELY);
+        REFUSE(good, 1, "flags", job->steps[1].flags = STEP_BENEATH);
+        REFUSE(good_replace, 0, "in one step", job->steps[0].kind = STEP_FILESYSTEM;
+                free(TAKE_PTR(job->steps[0].source.path)); job->steps[0].source.kind = STEP_SOURCE_NONE;
+                set(&job->steps[0].type, "devtmpfs"));
+}
+END_TEST
+
 START_TEST(test_mounts) {
         REFUSE(good, 2, "name", set(&job->steps[2].container, ".."));
         REFUSE(good, 2, "name", set(&job->steps[2].container, NULL));
@@ -246,4 +275,4 @@ START_TEST(test_open_tree) {
 }
 END_TEST
 
-UNIT_MAIN("door", test_open_tree, test_good, test_kinds, test_jobs, test_mounts, test_callers, test_unmounts, test_identify)
+UNIT_MAIN("door", test_open_tree, test_good, test_kinds, test_replace, test_jobs, test_mounts, test_callers, test_unmounts, test_identify)

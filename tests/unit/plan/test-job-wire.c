@@ -52,6 +52,7 @@ static void add_overlay(struct job *job) {
         step->work = (struct step_source) {.kind = STEP_SOURCE_FD, .fd = 0};
         add_option(step, "volatile", NULL);
         add_option(step, "redirect_dir", "on");
+        step->flags = STEP_BENEATH;
         step->cover_id = 1234567890123;
         step->create = STEP_CREATE_AS_CALLER;
 }

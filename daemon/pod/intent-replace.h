@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The detail of the intent of a Replace(): {"key":…,"made":[id's halves, recycled id],"request":…,"root":…,"row":…}, all
+ * that is needed to record the new mount if it is found beneath the old one or in its place after a crash.
+ */
+
+#include <stdbool.h>
+
+#include "executor/intent.h"
+#include "util/cleanup.h"
+
+struct intent_replace {
+        int64_t row;              /* of the old mount's record */
+        char *request;            /* canonical OCI mount object of the new one */
+        char *key;                /* its source key, or NULL */
+        bool root;                /* compiled with root's rights */
+        struct intent_mount made; /* the new mount, as soon as it is known to have been made; mount_id 0: not yet */
+};
+void intent_replace_done(struct intent_replace *replace);
+#define _cleanup_intent_replace_ _cleanup_(intent_replace_done)
+
+/* The text, owned by the caller. -ENOMEM. */
+int intent_replace_write(const struct intent_replace *replace, char **ret);
+/* -EBADMSG for what was not written by the function above. */
+int intent_replace_read(const char *text, struct intent_replace *ret);

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Replacements: whatever dies on the way, one of both is there and on record. */
+
+#include "kernel/identity.h"
+#include "kernel/tree.h"
+#include "pod/intent-replace.h"
+#include "tests/unit/kernel-features.h"
+#include "tests/unit/pod/world.h"
+
+static bool begin(struct world *world) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+
+        if (!unit_features().beneath) {
+                unit_skip("this kernel cannot put a mount beneath another");
+                return false;
+        }
+        if (!world_begin(world))
+                return false;
+        ck_assert_msg(world_create(world, NULL, UUID_A, NULL, SPEC(BIND("/tmp/src", "/data")), &f) == 0, "%s", f.text);
+        make_directory("/tmp/next");
+        make_file("/tmp/next/other", "other\n");
+        return true;
+}
+
+static struct operation *new_replace(struct world *world, const char *text) {
+        struct replace_arguments arguments = {};
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct operation *operation = NULL;
+
+        ck_assert_int_eq(spec_parse_mounts(text, strlen(text), 65536, &arguments.mounts, &arguments.n_mounts, &f), 0);
+        ck_assert_int_eq(operation_new_replace(&world->pods, &world_root, world_pod(world, UUID_A), &arguments, NULL, &operation, &f), 0);
+        return operation;
+}
+
+/* The new mount, and it alone, is at the target and on record. */
+static void check_replaced(struct world *world, size_t n_records) {
+        const struct record_mount *mount = pod_find_mount(world_pod(world, UUID_A), "main", "/data");
+
+        ck_assert(exists(ROOTFS_A "/data/other") && !exists(ROOTFS_A "/data/hello"));
+        ck_assert_str_eq(mount->source, "/tmp/next");
+        ck_assert_uint_eq(world_count(ROOTFS_A "/data"), 1);
+        ck_assert_uint_eq(world_pod(world, UUID_A)->record->n_mounts, n_records);
+        ck_assert_int_eq(pod_get_state(world_pod(world, UUID_A)), POD_READY);
+}
+
+START_TEST(test_place) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct operation *operation;
+        struct world world;
+        size_t n, n_records;
+        uint64_t old;
+        int64_t row;
+
+        if (!begin(&world))
+                return;
+        n_records = world_pod(&world, UUID_A)->record->n_mounts;
+        row = pod_find_mount(world_pod(&world, UUID_A), "main", "/data")->row;
+        old = pod_find_mount(world_pod(&world, UUID_A), "main", "/data")->id;
+        ck_assert_msg(world_run(&world, new_replace(&world, BIND("/tmp/next", "/data")), &operation, &f) == 0, "%s", f.text);
+        ck_assert_uint_eq(operation_ids(operation, &n)[0], pod_find_mount(world_pod(&world, UUID_A), "main", "/data")->id);
+        ck_assert_uint_ne(operation_ids(operation, &n)[0], old);
+        operation_free(operation);
+        check_replaced(&world, n_records);
+        ck_assert_int_eq(pod_find_mount(world_pod(&world, UUID_A), "main", "/data")->row, row);
+        ck_assert_uint_eq(world.n_mounts_removed, 1);
+        ck_assert_uint_eq(world.n_mounts_added, 1);
+        ck_assert_int_eq(world_run(&world, new_replace(&world, BIND("/tmp/next", "/elsewhere")), NULL, &f), FAILURE_NO_SUCH_MOUNT);
+        world_stop(&world);
+        world_start(&world);
+        world_idle(&world);
+        check_replaced(&world, n_records);
+        ck_assert_int_eq(world_collect(&world, UUID_A, false, &f), 0);
+        world_done(&world);
+}
+END_TEST
+
+/* The executors have done it and died, and the daemon with them, before a word was said. */
+START_TEST(test_interrupted) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct world_task task;
+        struct world world;
+        size_t n_records;
+
+        if (!begin(&world))
+                return;
+        n_records = world_pod(&world, UUID_A)->record->n_mounts;
+        world_task_start(&world, new_replace(&world, BIND("/tmp/next", "/data")), &task);
+        world_steal_answers(&world);
+        world_task_done(&task);
+        world_stop(&world);
+        world_start(&world);
+        world_idle(&world);
+        check_replaced(&world, n_records);
+        ck_assert_int_eq(world_collect(&world, UUID_A, false, &f), 0);
+        world_done(&world);
+}
+END_TEST
+
+/* The executor alone died: the caller is told that it is done. */
+START_TEST(test_lost_executor) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct world_task task;
+        struct world world;
+        size_t n_records;
+
+        if (!begin(&world))
+                return;
+        n_records = world_pod(&world, UUID_A)->record->n_mounts;
+        world_task_start(&world, new_replace(&world, BIND("/tmp/next", "/data")), &task);
+        world_steal_answers(&world);
+        world_restart_executors(&world);
+        world_wait(&world, &task.ended);
+        ck_assert_int_eq(task.result, 0);
+        world_task_done(&task);
+        check_replaced(&world, n_records);
+        ck_assert_int_eq(world_collect(&world, UUID_A, false, &f), 0);
+        world_done(&world);
+}
+END_TEST
+
+/* Writes down a replacement, as it is before its job, with what the job had made. */
+static void intend(struct world *world, const struct intent_mount *made) {
+        const struct intent_replace replace = {
+                .row = pod_find_mount(world_pod(world, UUID_A), "main", "/data")->row,
+                .request = (char *) (uintptr_t) BIND("/tmp/next", "/data"),
+                .root = true,
+                .made = *made,
+        };
+        struct record_intent intent = {.job = store_next_job(world->pods.store), .uuid = (char *) (uintptr_t) UUID_A,
+                .verb = RECORD_VERB_REPLACE};
+
+        ck_assert_int_eq(intent_replace_write(&replace, &intent.detail), 0);
+        ck_assert_int_eq(store_begin(world->pods.store), 0);
+        ck_assert_int_eq(store_put_intent(world->pods.store, &intent), 0);
+        ck_assert_int_eq(store_commit(world->pods.store), 0);
+        free(intent.detail);
+}
+
+/* All died when the new mount was beneath the old one: it goes on from there. And before that: nothing was done. */
+START_TEST(test_halfway) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct intent_mount made = {};
+        struct identity identity;
+        struct world world;
+        size_t n_records;
+        int source, mount, top;
+
+        if (!begin(&world))
+                return;
+        n_records = world_pod(&world, UUID_A)->record->n_mounts;
+        intend(&world, &made);
+        world_stop(&world);
+        world_start(&world);
+        world_idle(&world);
+        ck_assert(exists(ROOTFS_A "/data/hello"));
+        ck_assert_int_eq(pod_get_state(world_pod(&world, UUID_A)), POD_READY);
+
+        source = open("/tmp/next", O_PATH | O_CLOEXEC);
+        mount = tree_clone(source, false);
+        ck_assert_int_ge(mount, 0);
+        ck_assert_int_eq(tree_set(mount, false, 0, 0, MS_PRIVATE), 0);
+        ck_assert_int_eq(tree_set(mount, false, 0, 0, MS_SHARED), 0);
+        ck_assert_int_eq(identity_mount_id(mount, &made.mount_id), 0);
+        if (unit_features().unique_id) {
+                ck_assert_int_eq(identity_read(mount, "", true, &identity), 0);
+                made.id = identity.key;
+        }
+        top = open(ROOTFS_A "/data", O_PATH | O_CLOEXEC);
+        intend(&world, &made);
+        ck_assert_int_eq(tree_attach_beneath(mount, top), 0);
+        (void) close(top);
+        (void) close(mount);
+        (void) close(source);
+        ck_assert(exists(ROOTFS_A "/data/hello"));
+        world_stop(&world);
+        world_start(&world);
+        world_idle(&world);
+        check_replaced(&world, n_records);
+        ck_assert_int_eq(world_collect(&world, UUID_A, false, &f), 0);
+        world_done(&world);
+}
+END_TEST
+
+/* What no podmountd writes is not believed. */
+START_TEST(test_detail) {
+        static const char *const bad[] = {
+                "", "{}", "[]", "{\"made\":[0,0],\"request\":\"{}\",\"root\":true,\"row\":1}",
+                "{\"made\":[0,0,-1],\"request\":\"{}\",\"root\":true,\"row\":1}",
+                "{\"made\":[0,0,4294967296],\"request\":\"{}\",\"root\":true,\"row\":1}",
+                "{\"made\":[0,0,1],\"request\":7,\"root\":true,\"row\":1}", "{\"made\":[0,0,1],\"request\":\"{}\",\"root\":1,\"row\":1}",
+                "{\"made\":[0,0,1],\"request\":\"{}\",\"root\":true,\"row\":-1}",
+                "{\"key\":1,\"made\":[0,0,1],\"request\":\"{}\",\"root\":true,\"row\":1}",
+        };
+        const struct intent_replace replace = {.row = 7, .request = (char *) (uintptr_t) "{}", .key = (char *) (uintptr_t) "8:1",
+                .root = true, .made = {.id = UINT64_MAX, .mount_id = UINT32_MAX}};
+        _cleanup_intent_replace_ struct intent_replace read = {};
+        _cleanup_free_ char *text = NULL;
+
+        ck_assert_int_eq(intent_replace_write(&replace, &text), 0);
+        ck_assert_int_eq(intent_replace_read(text, &read), 0);
+        ck_assert_int_eq(read.row, 7);
+        ck_assert_str_eq(read.request, "{}");
+        ck_assert_str_eq(read.key, "8:1");
+        ck_assert(read.root && read.made.id == UINT64_MAX && read.made.mount_id == UINT32_MAX);
+        ck_assert_int_eq(intent_replace_read(NULL, &read), -EBADMSG);
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                ck_assert_msg(intent_replace_read(bad[i], &read) == -EBADMSG, "%s", bad[i]);
+}
+END_TEST
+
+UNIT_MAIN("replace", test_place, test_interrupted, test_lost_executor, test_halfway, test_detail)
