@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "api/verb.h"
 #include "spec/wanted.h"
 #include "util/array.h"
 
@@ -82,10 +83,12 @@ static int judge_spec(const struct request *request, const char *text, struct ki
 }
 
 static int judge_mounts(const struct request *request, const char *text, struct kinds *kinds) {
+        bool replaces = strcmp(request->method->member, "Replace") == 0;
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         struct spec_mount *mounts = NULL;
         size_t n = 0;
-        int r = spec_parse_mounts(text, strlen(text), request->api->settings->spec_size_max, &mounts, &n, &f);
+        int r = replaces ? request_replacement(request, &mounts, &n, &f)
+                         : spec_parse_mounts(text, strlen(text), request->api->settings->spec_size_max, &mounts, &n, &f);
 
         if (r == 0)
                 r = judge(request, mounts, n, kinds);
@@ -99,6 +102,7 @@ int kinds_read(const struct request *request, struct kinds *ret) {
         /* JSON can write any letter as an escape. */
         if (!text || (!may_name_images(text) && !strchr(text, '\\')))
                 return 0;
-        return strcmp(request->method->member, "Mount") == 0 ? judge_mounts(request, text, ret)
-                                                             : judge_spec(request, text, ret);
+        return strcmp(request->method->member, "Mount") == 0 || strcmp(request->method->member, "Replace") == 0
+                       ? judge_mounts(request, text, ret)
+                       : judge_spec(request, text, ret);
 }

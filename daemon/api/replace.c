@@ -49,19 +49,25 @@ static int check_fds(const struct request *request, const struct spec_mount *mou
         return r < 0 ? r : request_check_fds(request, used, f);
 }
 
-int prepare_replace(struct request *request, struct failure *f) {
+int request_replacement(const struct request *request, struct spec_mount **ret, size_t *ret_n, struct failure *f) {
         const struct arguments *arguments = &request->arguments;
-        const struct operation_fds fds = request_fds(request);
-        struct replace_arguments replace = {.container = arguments->container, .mount_id = arguments->mount_id};
         _cleanup_free_ char *completed = NULL;
-        struct operation *operation;
         const char *text;
         int r = add_destination(arguments->text, arguments->target, &completed, f);
 
         if (r != 0)
                 return r;
         text = completed ?: arguments->text;
-        r = spec_parse_mounts(text, strlen(text), request->api->settings->spec_size_max, &replace.mounts, &replace.n_mounts, f);
+        return spec_parse_mounts(text, strlen(text), request->api->settings->spec_size_max, ret, ret_n, f);
+}
+
+int prepare_replace(struct request *request, struct failure *f) {
+        const struct arguments *arguments = &request->arguments;
+        const struct operation_fds fds = request_fds(request);
+        struct replace_arguments replace = {.container = arguments->container, .mount_id = arguments->mount_id};
+        struct operation *operation;
+        int r = request_replacement(request, &replace.mounts, &replace.n_mounts, f);
+
         if (r != 0)
                 return r;
         r = check_target(request, replace.mounts, replace.n_mounts, f);

@@ -23,6 +23,8 @@ int encode_bind(struct request *request, sd_bus_message *m);
 int encode_mount(struct request *request, sd_bus_message *m);
 
 /* replace.c */
+/* The mount that Replace() names, with its destination; an array of them is for the operation to refuse. */
+int request_replacement(const struct request *request, struct spec_mount **ret, size_t *ret_n, struct failure *f);
 int prepare_replace(struct request *request, struct failure *f);
 
 /* collect.c */

@@ -143,7 +143,10 @@ static int validate(struct operation *operation, struct failure *f) {
                 r = compile(replace, f);
         if (r == 0)
                 r = source_check_paths(operation, replace->wanted, f);
-        return r == 0 ? check_quota(operation, f) : r;
+        if (r != 0)
+                return r;
+        source_mark_devices(operation, replace->wanted);
+        return check_quota(operation, f);
 }
 
 /* What hangs below the old mount has to have come along with it: it goes with it. */

@@ -261,6 +261,11 @@ def permissions():
         equal([word for word in ['nosuid', 'nodev'] if word not in row['Options']], [], 'what is always set')
         contains(daemon.refused('replace', pod, '/tmp', f'{secret}/file', user=ALICE, over_bus=True), 'cannot be reached by the caller', 'a secret')
         daemon.refused('replace', pod, '/tmp', tree, user=BOB, over_bus=True)
+        for text in ['{"type":"erofs","source":"%s/file"}' % tree, '{"type":"er\\u006ffs","source":"%s/file","destination":"/tmp"}' % tree]:
+            polkit.forget()
+            daemon.refused('replace', pod, '/tmp', text, user=ALICE, over_bus=True)
+            equal([call['action'] for call in polkit.calls()], ['org.podmount1.manage', 'org.podmount1.mount-image'],
+                    'what polkit is asked about an image')
         polkit.answer('no')
         daemon.refused('replace', pod, '/tmp', tree, user=ALICE, over_bus=True)
         equal(daemon.mounts(pod)['main:/tmp']['ID'], row['ID'], 'the mount after all refusals')
