@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* create and plan: the same call but for its name, and what comes back. */
+/* create, plan and restore: the same call but for its name, and what comes back; and what restore begins with. */
 
 #include "client/call.h"
 #include "client/document.h"
@@ -61,13 +61,13 @@ static int tell_warnings(struct client *client, const char *uuid, const char *pa
         return 0;
 }
 
-int verb_create(struct client *client, const struct arguments *arguments) {
+static int create(struct client *client, const struct arguments *arguments, const char *member) {
         _cleanup_message_unref_ sd_bus_message *reply = NULL;
         _cleanup_json_ struct json_object *result = NULL;
         const char *uuid, *path;
         int r;
 
-        r = send_spec(client, arguments, "CreatePod", &reply);
+        r = send_spec(client, arguments, member, &reply);
         if (r != 0)
                 return r;
         r = sd_bus_message_read(reply, "so", &uuid, &path);
@@ -84,6 +84,42 @@ int verb_create(struct client *client, const struct arguments *arguments) {
             value_add(result, "Object", json_object_new_string(path)) < 0)
                 return report_oom();
         return render_json(client, result);
+}
+
+int verb_create(struct client *client, const struct arguments *arguments) {
+        return create(client, arguments, "CreatePod");
+}
+
+int verb_restore(struct client *client, const struct arguments *arguments) {
+        return create(client, arguments, "Restore");
+}
+
+int verb_export(struct client *client, const struct arguments *arguments) {
+        _cleanup_message_unref_ sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_json_ struct json_object *document = NULL;
+        const char *text;
+        int r;
+
+        r = call_new(client, PODMOUNT_OBJECT_PATH, PODMOUNT_MANAGER_INTERFACE, "Export", &m);
+        if (r != 0)
+                return r;
+        r = sd_bus_message_append(m, "s", arguments->words[1]);
+        if (r >= 0)
+                r = call_open_options(client, m);
+        if (r >= 0)
+                r = call_close_options(m);
+        r = call_send(client, m, r, &reply);
+        if (r != 0)
+                return r;
+        r = sd_bus_message_read(reply, "s", &text);
+        if (r < 0)
+                return call_bad_reply(r);
+        if (!render_wants_json(client)) {
+                puts(text);
+                return 0;
+        }
+        document = json_tokener_parse(text);
+        return document ? render_json(client, document) : call_bad_reply(-EBADMSG);
 }
 
 int verb_plan(struct client *client, const struct arguments *arguments) {

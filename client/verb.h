@@ -17,6 +17,8 @@ int verb_replace(struct client *client, const struct arguments *arguments);
 int verb_unmount(struct client *client, const struct arguments *arguments);
 int verb_add_container(struct client *client, const struct arguments *arguments);
 int verb_remove_container(struct client *client, const struct arguments *arguments);
+int verb_export(struct client *client, const struct arguments *arguments);
+int verb_restore(struct client *client, const struct arguments *arguments);
 int verb_open_tree(struct client *client, const struct arguments *arguments);
 int verb_gc(struct client *client, const struct arguments *arguments);
 int verb_repair(struct client *client, const struct arguments *arguments);

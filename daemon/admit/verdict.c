@@ -43,6 +43,8 @@ static const struct verdict_row rows[] = {
         MANAGER_CHANGES_POD("GC"),
         ROW(PODMOUNT_MANAGER_INTERFACE, "Repair", false, VERDICT_ASK, VERDICT_HIDE, PODMOUNT_ACTION_REPAIR),
         ROW(PODMOUNT_MANAGER_INTERFACE, "OpenTree", false, VERDICT_ASK, VERDICT_HIDE, PODMOUNT_ACTION_OPEN_TREE),
+        MANAGER_READS_POD("Export"),
+        MANAGER_ASKS("Restore", PODMOUNT_ACTION_CREATE),
         MANAGER_READS_POD("ListMounts"),
         MANAGER_ASKS("Rescan", PODMOUNT_ACTION_RESCAN),
         MANAGER_ANYBODY("Subscribe"),

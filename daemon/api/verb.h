@@ -37,6 +37,11 @@ int encode_collect(struct request *request, sd_bus_message *m);
 int prepare_repair(struct request *request, struct failure *f);
 int encode_repair(struct request *request, sd_bus_message *m);
 
+/* export.c */
+int query_export(struct request *request, struct failure *f);
+int encode_export(struct request *request, sd_bus_message *m);
+int prepare_restore(struct request *request, struct failure *f);
+
 /* open-tree.c */
 int prepare_open_tree(struct request *request, struct failure *f);
 int encode_open_tree(struct request *request, sd_bus_message *m);

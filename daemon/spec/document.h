@@ -12,6 +12,8 @@
 
 /* Fill the spec from the document; on failure what is filled is the caller's to free. */
 int document_parse_oci(struct json_object *document, struct spec *spec, struct failure *f);
+/* The containers of all its parts; takes out of the document what is not read. */
+int document_parse_export(struct json_object *document, struct spec *spec, struct failure *f);
 int document_parse_own(struct json_object *document, struct spec *spec, struct failure *f);
 
 /* A container's root: member "path" of the object at `pointer`. */

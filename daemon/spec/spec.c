@@ -49,6 +49,8 @@ struct spec *spec_free(struct spec *spec) {
         free(spec->containers);
         free(spec->name);
         (void) strv_free(spec->warnings); /* returns NULL, always */
+        free(spec->id);
+        free(spec->lease);
         free(spec->canonical);
         free(spec);
         return NULL;
@@ -66,6 +68,8 @@ static int parse_text(const char *text, size_t size, uint64_t size_max, struct j
 
 static int parse_document(struct json_object *document, struct spec *spec, struct failure *f) {
         if (json_object_get_type(document) == json_type_object) {
+                if (json_object_object_get_ex(document, "podmount-export", NULL))
+                        return document_parse_export(document, spec, f);
                 if (json_object_object_get_ex(document, "podmount", NULL))
                         return document_parse_own(document, spec, f);
                 if (json_object_object_get_ex(document, "ociVersion", NULL))

@@ -76,6 +76,9 @@ struct spec {
         size_t n_containers;
         bool lenient;    /* unknown types and options of mounts are told, not refused */
         char **warnings; /* what of the document is not applied, a sentence each */
+        bool exported;   /* it is what Export() wrote, which has… */
+        char *id;        /* …the pod's UUID, or NULL… */
+        char *lease;     /* …and its lease, or NULL */
         char *canonical; /* the document in canonical form: what a retry is compared with, what the store keeps */
 };
 

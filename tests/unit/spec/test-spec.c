@@ -281,5 +281,67 @@ START_TEST(test_many_mounts) {
 }
 END_TEST
 
-UNIT_MAIN("spec", test_oci, test_own, test_canonical, test_warnings, test_warnings_bounded, test_refusals, test_limits,
+#define EXPORT_OF(more, parts) "{\"podmount-export\": 1" more ", \"parts\": [" parts "]}"
+#define EXPORT_PART(more, container)                                                                                   \
+        "{" more "\"spec\": {\"podmount\": 1, \"containers\": [{\"name\": \"" container "\", \"root\": {\"path\": \"/r\"}}]}}"
+#define EXPORT_OCI(more)                                                                                               \
+        "{" more "\"spec\": {\"ociVersion\": \"1.0.2\", \"root\": {\"path\": \"/r\"}, \"mounts\": [{\"destination\": \"/x\", "       \
+        "\"type\": \"bind\", \"source\": \"fd:one\"}]}}"
+
+START_TEST(test_export) {
+        static const char text[] = EXPORT_OF(
+                ", \"id\": \"i\", \"name\": \"n\", \"lease\": \"none\", \"mounts\": [1], \"fds\": []",
+                EXPORT_PART("", "a") ", " EXPORT_OCI("\"container\": \"late\", "));
+        static const char without[] = EXPORT_OF(", \"id\": \"i\", \"name\": \"n\", \"lease\": \"none\"",
+                EXPORT_PART("", "a") ", " EXPORT_OCI("\"container\": \"late\", "));
+        static const struct {
+                const char *text, *place;
+        } bad[] = {
+                {EXPORT_OF("", ""), "/parts"},
+                {EXPORT_OF(", \"x\": 1", EXPORT_PART("", "a")), "/x"},
+                {EXPORT_OF(", \"name\": \"../a\"", EXPORT_PART("", "a")), "/name"},
+                {EXPORT_OF(", \"id\": 1", EXPORT_PART("", "a")), "/id"},
+                {EXPORT_OF(", \"fds\": {}", EXPORT_PART("", "a")), "/fds"},
+                {EXPORT_OF("", "1"), "/parts/0"},
+                {EXPORT_OF("", "{}"), "/parts/0/spec"},
+                {EXPORT_OF("", "{\"spec\": {}}"), "/parts/0/spec"},
+                {EXPORT_OF("", "{\"spec\": " EXPORT_OF("", EXPORT_PART("", "a")) "}"), "/parts/0/spec"},
+                {EXPORT_OF("", EXPORT_PART("", "a") ", " EXPORT_PART("", "a")), "/parts/1/spec/containers/0"},
+                {EXPORT_OF("", EXPORT_PART("\"container\": \"../a\", ", "a")), "/parts/0/container"},
+                {EXPORT_OF("", EXPORT_PART("\"more\": 1, ", "a")), "/parts/0/more"},
+                {EXPORT_OF("", "{\"spec\": {\"podmount\": 2}}"), "/parts/0/spec/podmount: "},
+                {"{\"podmount-export\": 2}", "/podmount-export"},
+                {"{\"podmount-export\": 1}", "/parts"},
+        };
+        _cleanup_(spec_freep) struct spec *spec = NULL, *same = NULL;
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_strv_ char **names = NULL;
+
+        ck_assert_msg(spec_parse(text, strlen(text), SIZE_MAX_OF_SPEC, &spec, &f) == 0, "%s", f.text);
+        ck_assert(spec->exported);
+        ck_assert_str_eq(spec->id, "i");
+        ck_assert_str_eq(spec->name, "n");
+        ck_assert_str_eq(spec->lease, "none");
+        ck_assert_uint_eq(spec->n_containers, 2);
+        ck_assert_str_eq(spec->containers[0].name, "a");
+        ck_assert_str_eq(spec->containers[1].name, "late");
+        ck_assert_str_eq(spec->containers[1].mounts[0].pointer, "/parts/1/spec/mounts/0");
+        ck_assert_int_eq(spec_fd_names(spec, &names), 0);
+        ck_assert_str_eq(names[0], "one");
+        /* What is for readers makes no other document of it. */
+        ck_assert_int_eq(spec_parse(without, strlen(without), SIZE_MAX_OF_SPEC, &same, &f), 0);
+        ck_assert_str_eq(spec->canonical, same->canonical);
+
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                _cleanup_failure_ struct failure why = FAILURE_INIT;
+                struct spec *none = NULL;
+                int r = spec_parse(bad[i].text, strlen(bad[i].text), SIZE_MAX_OF_SPEC, &none, &why);
+
+                ck_assert_msg(r == FAILURE_INVALID_SPEC, "%s: %d", bad[i].text, r);
+                ck_assert_msg(strncmp(why.text, bad[i].place, strlen(bad[i].place)) == 0, "%s: %s", bad[i].text, why.text);
+        }
+}
+END_TEST
+
+UNIT_MAIN("spec", test_export, test_oci, test_own, test_canonical, test_warnings, test_warnings_bounded, test_refusals, test_limits,
         test_many_mounts)

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The document has parts: the spec that the pod was made of, and one for each container that was added. Each keeps what it
+ * said but for its mounts, which are those on record: what was unmounted is gone, what was mounted since is there. For
+ * those who read it, all mounts follow with a name that stays the same, and the fds that Restore() needs anew.
+ */
+
+#include "pod/export.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "spec/spec.h"
+#include "util/array.h"
+#include "util/json.h"
+#include "util/log.h"
+
+enum { EXPORT_VERSION = 1 };
+
+struct export {
+        const struct record_pod *record;
+        struct json_object *parts;
+        struct failure *f;
+};
+
+/* Each of these takes the value over, also when it fails. */
+
+static int add(struct json_object *object, const char *key, struct json_object *value) {
+        if (value && json_object_object_add(object, key, value) == 0)
+                return 0;
+        (void) json_object_put(value);
+        return log_oom();
+}
+
+static int append(struct json_object *array, struct json_object *value) {
+        if (value && json_object_array_add(array, value) == 0)
+                return 0;
+        (void) json_object_put(value);
+        return log_oom();
+}
+
+static int add_text(struct json_object *object, const char *key, const char *text) {
+        return text ? add(object, key, json_object_new_string(text)) : 0;
+}
+
+/* What the store has was written by us: text that cannot be read is a fault of ours. */
+static int parse_own(const char *text, struct json_object **ret) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        int r = json_parse(text, strlen(text), ret, &f);
+
+        if (r > 0)
+                return log_errno(LOG_ERR, EBADMSG, "read a record: %s", f.text);
+        return r;
+}
+
+static bool is_tree(const struct record_mount *mount) {
+        return mount->container[0] == '\0';
+}
+
+/* The record of the tmpfs that a container which was added stands on. */
+static const struct record_mount *find_added(const struct record_pod *record, const char *container) {
+        for (size_t i = 0; i < record->n_mounts; i++)
+                if (is_tree(&record->mounts[i]) && record->mounts[i].request && strcmp(record->mounts[i].target, container) == 0)
+                        return &record->mounts[i];
+        return NULL;
+}
+
+static bool is_wanted(const struct record_mount *mount, const char *container) {
+        return mount->request && !mount->nested && !is_tree(mount) && strcmp(mount->container, container) == 0;
+}
+
+/* Two fds of one name, of different calls: a document has one for both. */
+static bool is_other_fd(const struct record_mount *a, const struct record_mount *b) {
+        return a->source && b->source && strncmp(a->source, "fd:", 3) == 0 && strcmp(a->source, b->source) == 0 &&
+               a->source_key && b->source_key && strcmp(a->source_key, b->source_key) != 0;
+}
+
+static int check(const struct export *export) {
+        const struct record_pod *record = export->record;
+
+        for (size_t i = 0; i < record->n_mounts; i++) {
+                const struct record_mount *mount = &record->mounts[i];
+
+                for (size_t j = 0; mount->request && j < i; j++) {
+                        const struct record_mount *other = &record->mounts[j];
+
+                        if (is_wanted(mount, mount->container) && is_wanted(other, mount->container) &&
+                            strcmp(mount->target, other->target) == 0)
+                                return failure_set(export->f, FAILURE_NOT_SUPPORTED,
+                                                   "Two mounts are stacked at %s in container %s, which no spec can say; "
+                                                   "unmount one of them.", mount->target, mount->container);
+                        if (is_other_fd(mount, other))
+                                return failure_set(export->f, FAILURE_NOT_SUPPORTED,
+                                                   "The mounts at %s and %s are of different fds with the same name, %s; "
+                                                   "unmount one and mount it under another name.", other->target,
+                                                   mount->target, mount->source);
+                }
+        }
+        return 0;
+}
+
+/* Replaces the mounts of a container's object, or of an OCI document. */
+static int put_mounts(const struct export *export, struct json_object *object, const char *container) {
+        _cleanup_json_ struct json_object *mounts = json_object_new_array();
+        int r = mounts ? 0 : log_oom();
+
+        for (size_t i = 0; r == 0 && i < export->record->n_mounts; i++) {
+                struct json_object *mount = NULL;
+
+                if (!is_wanted(&export->record->mounts[i], container))
+                        continue;
+                r = parse_own(export->record->mounts[i].request, &mount);
+                if (r == 0)
+                        r = append(mounts, mount);
+        }
+        return r < 0 ? r : add(object, "mounts", TAKE_PTR(mounts));
+}
+
+/* Whether the container that this spec brought is still there, and was not removed and added anew. */
+static bool is_kept(const struct export *export, const char *name, bool added) {
+        for (char **container = export->record->containers; container && *container; container++)
+                if (strcmp(*container, name) == 0)
+                        return added || !find_added(export->record, name);
+        return false;
+}
+
+/* Podmount's own form: its containers that are still there. */
+static int keep_containers(const struct export *export, struct json_object *spec, const char *only, size_t *ret_n) {
+        struct json_object *array = json_object_object_get(spec, "containers");
+        size_t i = 0;
+        int r = 0;
+
+        while (r == 0 && array && i < json_object_array_length(array)) {
+                struct json_object *object = json_object_array_get_idx(array, i), *member = NULL;
+                const char *name = only;
+
+                if (!name && json_object_object_get_ex(object, "name", &member))
+                        name = json_object_get_string(member);
+                if (!name || !is_kept(export, name, only)) {
+                        (void) json_object_array_del_idx(array, i, 1); /* it is there: fails for nothing else */
+                        continue;
+                }
+                r = put_mounts(export, object, name);
+                i++;
+        }
+        *ret_n = i;
+        return r;
+}
+
+static int add_part(struct export *export, struct json_object *spec, const char *container) {
+        _cleanup_json_ struct json_object *part = json_object_new_object();
+        size_t n = 1;
+        int r = part ? 0 : log_oom();
+
+        if (r == 0 && json_object_object_get_ex(spec, "podmount", NULL))
+                r = keep_containers(export, spec, container, &n);
+        else if (r == 0 && is_kept(export, container ?: "main", container))
+                r = put_mounts(export, spec, container ?: "main");
+        else
+                n = 0;
+        if (r < 0 || n == 0)
+                return r;
+        r = add_text(part, "container", container);
+        if (r == 0)
+                r = add(part, "spec", json_object_get(spec));
+        return r < 0 ? r : append(export->parts, TAKE_PTR(part));
+}
+
+/* A document on record, which is a spec or an export that was restored; `container`: that it was added as, or NULL. */
+static int add_document(struct export *export, const char *text, const char *container) {
+        _cleanup_json_ struct json_object *document = NULL;
+        struct json_object *parts = NULL;
+        int r = parse_own(text, &document);
+
+        if (r < 0 || !json_object_object_get_ex(document, "parts", &parts))
+                return r < 0 ? r : add_part(export, document, container);
+        for (size_t i = 0; r == 0 && i < json_object_array_length(parts); i++) {
+                struct json_object *part = json_object_array_get_idx(parts, i), *name = NULL;
+
+                (void) json_object_object_get_ex(part, "container", &name); /* NULL when it is not there */
+                r = add_part(export, json_object_object_get(part, "spec"),
+                             container ?: name ? json_object_get_string(name) : NULL);
+        }
+        return r;
+}
+
+static int add_parts(struct export *export) {
+        const struct record_pod *record = export->record;
+        int r = add_document(export, record->spec, NULL);
+
+        for (size_t i = 0; r == 0 && i < record->n_mounts; i++)
+                if (is_tree(&record->mounts[i]) && record->mounts[i].request)
+                        r = add_document(export, record->mounts[i].request, record->mounts[i].target);
+        return r;
+}
+
+/* "main:/data": names that say the same after a restart. */
+static int describe(const struct record_mount *mount, struct json_object **ret) {
+        _cleanup_json_ struct json_object *object = json_object_new_object(), *options = json_object_new_array();
+        _cleanup_free_ char *device = NULL;
+
+        if (!object || !options || asprintf(&device, "%s:%s", mount->container, mount->target) < 0) {
+                device = NULL;
+                return log_oom();
+        }
+        for (char **option = mount->options; option && *option; option++)
+                if (append(options, json_object_new_string(*option)) < 0)
+                        return -ENOMEM;
+        if (add_text(object, "device", device) < 0 || add_text(object, "container", mount->container) < 0 ||
+            add_text(object, "target", mount->target) < 0 || add_text(object, "type", mount->type) < 0 ||
+            add_text(object, "source", mount->source) < 0 || add(object, "options", TAKE_PTR(options)) < 0 ||
+            add(object, "deferred", json_object_new_boolean(mount->deferred)) < 0)
+                return -ENOMEM;
+        *ret = TAKE_PTR(object);
+        return 0;
+}
+
+/* As Restore() makes them: the root, the mounts that a spec asks for, then the paths that it hides and protects. */
+static unsigned rank(const struct record_mount *mount) {
+        if (strcmp(mount->target, "/") == 0 && !mount->request)
+                return 0;
+        return mount->request ? 1 : 2;
+}
+
+static int add_mounts_of(const struct export *export, const char *container, unsigned wanted, struct json_object *mounts) {
+        for (size_t i = 0; i < export->record->n_mounts; i++) {
+                const struct record_mount *mount = &export->record->mounts[i];
+                struct json_object *object = NULL;
+
+                if (mount->nested || strcmp(mount->container, container) != 0 || rank(mount) != wanted)
+                        continue;
+                if (describe(mount, &object) < 0 || append(mounts, object) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static int add_mounts(const struct export *export, struct json_object *document) {
+        _cleanup_json_ struct json_object *mounts = json_object_new_array();
+        int r = mounts ? 0 : log_oom();
+
+        for (char **container = export->record->containers; r == 0 && container && *container; container++)
+                for (unsigned wanted = 0; r == 0 && wanted <= 2; wanted++)
+                        r = add_mounts_of(export, *container, wanted, mounts);
+        return r < 0 ? r : add(document, "mounts", TAKE_PTR(mounts));
+}
+
+/* The fds of all parts, found by reading the document as Restore() will. */
+static int add_fds(struct json_object *document, struct failure *f) {
+        const char *text = json_object_to_json_string_ext(document, JSON_C_TO_STRING_PLAIN);
+        _cleanup_json_ struct json_object *fds = json_object_new_array();
+        _cleanup_(spec_freep) struct spec *spec = NULL;
+        _cleanup_strv_ char **names = NULL;
+        int r;
+
+        if (!text || !fds)
+                return log_oom();
+        r = spec_parse(text, strlen(text), UINT64_MAX, &spec, f);
+        if (r == 0)
+                r = spec_fd_names(spec, &names);
+        for (char **name = names; r == 0 && name && *name; name++)
+                r = append(fds, json_object_new_string(*name));
+        return r != 0 ? r : add(document, "fds", TAKE_PTR(fds));
+}
+
+int export_pod(const struct record_pod *record, char **ret, struct failure *f) {
+        const int flags = JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE;
+        _cleanup_json_ struct json_object *document = json_object_new_object();
+        struct export export = {.record = record, .parts = json_object_new_array(), .f = f};
+        const char *text;
+        int r;
+
+        if (!document || add(document, "podmount-export", json_object_new_int(EXPORT_VERSION)) < 0) {
+                (void) json_object_put(export.parts);
+                return log_oom();
+        }
+        r = add(document, "parts", export.parts);
+        if (r == 0)
+                r = check(&export);
+        if (r == 0)
+                r = add_parts(&export);
+        if (r == 0 && (add_text(document, "id", record->uuid) < 0 || add_text(document, "name", record->name) < 0 ||
+                       add_text(document, "lease", record->lease) < 0 || add_mounts(&export, document) < 0))
+                r = -ENOMEM;
+        if (r == 0)
+                r = add_fds(document, f);
+        if (r != 0)
+                return r;
+        text = json_object_to_json_string_ext(document, flags);
+        if (!text)
+                return log_oom();
+        *ret = strdup(text);
+        return *ret ? 0 : log_oom();
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A pod's record as the document that makes the same pod again: podmount-spec(5), "EXPORTS". */
+
+#include "store/store.h"
+#include "util/failure.h"
+
+/* The document, owned by the caller. It holds what was asked for, not what the kernel made of it: no ids, so that it says
+ * the same after a restart and of a pod that was restored from it. FAILURE_NOT_SUPPORTED for mounts that no spec can say:
+ * two at one place of a container, or by the same name of two different fds. */
+int export_pod(const struct record_pod *record, char **ret, struct failure *f);
