@@ -27,6 +27,7 @@ enum {
         OPTION_LAZY,
         OPTION_MISSING_OK,
         OPTION_DRY_RUN,
+        OPTION_TREE,
         OPTION_WAIT,
         OPTION_TIMEOUT,
         OPTION_VERSION,
@@ -48,6 +49,7 @@ static const struct option long_options[] = {
         {"lazy", no_argument, NULL, OPTION_LAZY},
         {"missing-ok", no_argument, NULL, OPTION_MISSING_OK},
         {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
+        {"tree", no_argument, NULL, OPTION_TREE},
         {"wait", no_argument, NULL, OPTION_WAIT},
         {"timeout", required_argument, NULL, OPTION_TIMEOUT},
         {"help", no_argument, NULL, 'h'},
@@ -71,6 +73,7 @@ const char *argument_option_name(unsigned mask) {
                 "--timeout",
                 "--help",
                 "--version",
+                "--tree",
         };
         int lowest = mask ? __builtin_ctz(mask) : 0;
 
@@ -240,7 +243,7 @@ static int apply(int option, const char *value, struct client *client, struct ar
                 enum argument_option bit;
         } switches[] = {
                 {OPTION_STACK, ARGUMENT_STACK}, {OPTION_LAZY, ARGUMENT_LAZY}, {OPTION_MISSING_OK, ARGUMENT_MISSING_OK},
-                {OPTION_DRY_RUN, ARGUMENT_DRY_RUN}, {OPTION_WAIT, ARGUMENT_WAIT},
+                {OPTION_DRY_RUN, ARGUMENT_DRY_RUN}, {OPTION_WAIT, ARGUMENT_WAIT}, {OPTION_TREE, ARGUMENT_TREE},
         };
         struct {
                 int option;

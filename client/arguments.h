@@ -31,6 +31,7 @@ enum argument_option {
         ARGUMENT_TIMEOUT = 1 << 11,
         ARGUMENT_HELP = 1 << 12,
         ARGUMENT_VERSION = 1 << 13,
+        ARGUMENT_TREE = 1 << 14,
 };
 
 struct arguments {

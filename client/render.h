@@ -38,5 +38,8 @@ void render_list(const char *heading, struct json_object *strings);
 /* The mounts of pods (as fetch_pod() gives them) below each other as they are mounted. */
 int render_tree(struct json_object *pods);
 
+/* The "tree" of a plan, each mount under the one that it is put on. */
+int render_plan_tree(struct json_object *mounts);
+
 /* A member as text; "" when it is absent. NULL when memory is short. The caller frees it. */
 char *render_text(struct json_object *object, const char *key, enum render_kind kind);

@@ -122,6 +122,29 @@ int verb_export(struct client *client, const struct arguments *arguments) {
         return document ? render_json(client, document) : call_bad_reply(-EBADMSG);
 }
 
+/* What a plan has besides its steps. */
+static int render_rest(struct json_object *plan) {
+        static const struct render_column deferred[] = {
+                {"container", "WAITING IN", RENDER_TEXT, false}, {"target", "TARGET", RENDER_TEXT, false},
+                {"type", "TYPE", RENDER_TEXT, false},            {"namespace", "FOR NAMESPACE", RENDER_TEXT, false},
+        };
+        static const struct render_column quota[] = {
+                {"limit", "LIMIT", RENDER_TEXT, false}, {"used", "USED", RENDER_TEXT, true},
+                {"asked", "ASKED", RENDER_TEXT, true},  {"maximum", "MAXIMUM", RENDER_TEXT, true},
+        };
+        int r;
+
+        puts("");
+        r = render_table(deferred, ELEMENTSOF(deferred), value_array(plan, "deferred"), NULL);
+        if (r == 0)
+                r = render_table(quota, ELEMENTSOF(quota), value_array(plan, "quota"), NULL);
+        if (r != 0)
+                return r;
+        render_list("Actions asked of polkit", value_array(plan, "actions"));
+        render_list("Warnings", value_array(plan, "warnings"));
+        return 0;
+}
+
 int verb_plan(struct client *client, const struct arguments *arguments) {
         static const struct render_column columns[] = {
                 {"step", "STEP", RENDER_TEXT, false},     {"container", "CONTAINER", RENDER_TEXT, false},
@@ -145,8 +168,8 @@ int verb_plan(struct client *client, const struct arguments *arguments) {
                 return call_bad_reply(-EBADMSG);
         if (render_wants_json(client))
                 return render_json(client, plan);
+        if (arguments->given & ARGUMENT_TREE)
+                return render_plan_tree(value_array(plan, "tree"));
         r = render_table(columns, ELEMENTSOF(columns), value_array(plan, "steps"), "Nothing to do.");
-        if (r == 0)
-                render_list("Warnings", value_array(plan, "warnings"));
-        return r;
+        return r != 0 ? r : render_rest(plan);
 }

@@ -10,6 +10,7 @@
 
 #include "admit/quota.h"
 #include "pod/doom.h"
+#include "pod/forecast.h"
 #include "pod/operation-private.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
@@ -24,6 +25,7 @@ struct create {
         char *name, *lease;
         struct spec *spec;
         struct wanted *wanted;
+        struct quota_use use; /* before it */
         bool dry_run;
 };
 
@@ -105,6 +107,7 @@ static int check_quota(struct operation *operation, struct failure *f) {
         r = quota_check(operation->pods->settings, &operation->caller, &use, 1, operation->new_mounts, f);
         if (r == 0)
                 operation_reserve(operation, &use);
+        create_of(operation)->use = use;
         return r;
 }
 
@@ -146,6 +149,9 @@ static int plan(struct operation *operation, struct failure *f) {
         if (r != 0 || !create->dry_run)
                 return r;
         r = plan_to_json(operation->job, create->wanted, &operation->plan_text);
+        if (r == 0)
+                r = forecast_add(&operation->plan_text, create->wanted, &operation->caller, operation->pods->settings,
+                                 &create->use, (uint32_t) create->wanted->n_mounts + 1);
         return r < 0 ? r : OPERATION_FINISHED;
 }
 

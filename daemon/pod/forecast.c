@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The plan is pure and knows no caller; who asks, and of what there is, comes in here. */
+
+#include "pod/forecast.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "dbus/names.h"
+#include "util/json.h"
+#include "util/log.h"
+
+static int add(struct json_object *object, const char *key, struct json_object *value) {
+        if (value && json_object_object_add(object, key, value) == 0)
+                return 0;
+        (void) json_object_put(value);
+        return log_oom();
+}
+
+static int append(struct json_object *array, struct json_object *value) {
+        if (value && json_object_array_add(array, value) == 0)
+                return 0;
+        (void) json_object_put(value);
+        return log_oom();
+}
+
+static int add_actions(struct json_object *plan, const struct wanted *wanted, const struct caller *caller) {
+        _cleanup_json_ struct json_object *actions = json_object_new_array();
+        bool images = false, devices = false;
+        int r = actions ? 0 : log_oom();
+
+        for (size_t i = 0; i < wanted->n_mounts; i++) {
+                images |= wanted->mounts[i].kind == WANTED_IMAGE && !wanted->mounts[i].device;
+                devices |= wanted->mounts[i].kind == WANTED_IMAGE && wanted->mounts[i].device;
+        }
+        if (r == 0 && !caller_is_root(caller))
+                r = append(actions, json_object_new_string(PODMOUNT_ACTION_CREATE));
+        if (r == 0 && !caller_is_root(caller) && images)
+                r = append(actions, json_object_new_string(PODMOUNT_ACTION_MOUNT_IMAGE));
+        if (r == 0 && !caller_is_root(caller) && devices)
+                r = append(actions, json_object_new_string(PODMOUNT_ACTION_MOUNT_DEVICE));
+        return r < 0 ? r : add(plan, "actions", TAKE_PTR(actions));
+}
+
+static int append_limit(struct json_object *quota, const char *limit, uint64_t used, uint64_t asked, uint64_t maximum) {
+        _cleanup_json_ struct json_object *row = json_object_new_object();
+
+        if (!row || add(row, "limit", json_object_new_string(limit)) < 0 ||
+            add(row, "used", json_object_new_uint64(used)) < 0 || add(row, "asked", json_object_new_uint64(asked)) < 0 ||
+            add(row, "maximum", json_object_new_uint64(maximum)) < 0)
+                return -ENOMEM;
+        return append(quota, TAKE_PTR(row));
+}
+
+static int add_quota(struct json_object *plan, const struct caller *caller, const struct settings *settings,
+                     const struct quota_use *use, uint32_t asked) {
+        _cleanup_json_ struct json_object *quota = json_object_new_array();
+        int r = quota ? 0 : log_oom();
+
+        if (r == 0 && !caller_is_root(caller)) {
+                r = append_limit(quota, "PodsPerUser", use->pods_of_user, 1, settings->pods_per_user);
+                if (r == 0)
+                        r = append_limit(quota, "MountsPerUser", use->mounts_of_user, asked, settings->mounts_per_user);
+        }
+        if (r == 0)
+                r = append_limit(quota, "MountsPerPod", use->mounts_of_pod, asked, settings->mounts_per_pod);
+        if (r == 0 && use->mounts_max > 0)
+                r = append_limit(quota, "fs.mount-max", use->mounts_of_namespace, asked, use->mounts_max);
+        return r < 0 ? r : add(plan, "quota", TAKE_PTR(quota));
+}
+
+int forecast_add(char **text, const struct wanted *wanted, const struct caller *caller, const struct settings *settings,
+                 const struct quota_use *use, uint32_t asked) {
+        const int flags = JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE;
+        _cleanup_json_ struct json_object *plan = json_tokener_parse(*text);
+        char *longer;
+
+        if (!json_object_is_type(plan, json_type_object))
+                return -EBADMSG;
+        if (add_actions(plan, wanted, caller) < 0 || add_quota(plan, caller, settings, use, asked) < 0)
+                return -ENOMEM;
+        longer = strdup(json_object_to_json_string_ext(plan, flags));
+        if (!longer)
+                return log_oom();
+        free(*text);
+        *text = longer;
+        return 0;
+}
