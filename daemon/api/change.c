@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* CreatePod, Plan, Bind, Mount, Unmount, AddContainer, RemoveContainer: from arguments to operations, and from their results to replies. */
+/* CreatePod, Plan, Bind, Mount, Unmount, AddContainer, RemoveContainer, SetNamespaces: from arguments to operations, and
+ * from their results to replies. */
 
 #include <string.h>
 
@@ -158,6 +159,16 @@ int prepare_remove_container(struct request *request, struct failure *f) {
                 .name = arguments->container, .lazy = arguments->lazy, .missing_ok = arguments->missing_ok};
         struct operation *operation;
         int r = operation_new_remove_container(request->api->pods, &request->peer->caller, request->pod, &container, &operation, f);
+
+        return r != 0 ? r : add(request, operation);
+}
+
+int prepare_set_namespaces(struct request *request, struct failure *f) {
+        const struct operation_fds fds = request_fds(request);
+        const struct spaces_arguments spaces = {.container = request->arguments.container};
+        struct operation *operation;
+        int r = operation_new_set_namespaces(request->api->pods, &request->peer->caller, request->pod, &spaces, &fds,
+                                             &operation, f);
 
         return r != 0 ? r : add(request, operation);
 }

@@ -16,6 +16,7 @@
 #define IN_STRING(name, field) {name, "s", ARGUMENT_STRING, AT(field)}
 #define IN_ID IN_STRING("id", id)
 #define IN_FDS {"fds", "a{sh}", ARGUMENT_FDS, 0}
+#define IN_NAMESPACES {"namespaces", "a{sh}", ARGUMENT_FDS, 0}
 #define IN_OPTIONS {"options", "a{sv}", ARGUMENT_OPTIONS, 0}
 #define OUT(name, type) {name, type, ARGUMENT_ANY, 0}
 #define ARGUMENTS(...) ((const struct argument_row[]) {__VA_ARGS__ __VA_OPT__(,) {}})
@@ -30,6 +31,7 @@
         KEYS(KEY("container", "s", container), KEY("mount-id", "t", mount_id), KEY("lazy", "b", lazy), KEY("missing-ok", "b", missing_ok))
 #define REPLACE_KEYS KEYS(KEY("container", "s", container), KEY("mount-id", "t", mount_id))
 #define REMOVE_CONTAINER_KEYS KEYS(KEY("lazy", "b", lazy), KEY("missing-ok", "b", missing_ok))
+#define SPACES_KEYS KEYS(KEY("container", "s", container))
 #define COLLECT_KEYS KEYS(KEY("lazy", "b", lazy), KEY("wait", "b", wait), KEY("dry-run", "b", dry_run))
 #define REPAIR_KEYS KEYS(KEY("container", "s", container), KEY("dry-run", "b", dry_run))
 #define LIST_MOUNTS_KEYS KEYS(KEY("after", "t", after), KEY("limit", "u", limit))
@@ -65,6 +67,8 @@ const struct method method_table[] = {
          .prepare = prepare_add_container},
         {.interface = MANAGER, .member = "RemoveContainer", .objects = OBJECT_MANAGER, .changes = true, .keys = REMOVE_CONTAINER_KEYS,
          .in = ARGUMENTS(IN_ID, IN_STRING("name", container), IN_OPTIONS), .out = ARGUMENTS(), .prepare = prepare_remove_container},
+        {.interface = MANAGER, .member = "SetNamespaces", .objects = OBJECT_MANAGER, .changes = true, .keys = SPACES_KEYS,
+         .in = ARGUMENTS(IN_ID, IN_NAMESPACES, IN_OPTIONS), .out = ARGUMENTS(), .prepare = prepare_set_namespaces},
         {.interface = MANAGER, .member = "GC", .objects = OBJECT_MANAGER, .changes = true, .keys = COLLECT_KEYS,
          .in = ARGUMENTS({"ids", "as", ARGUMENT_STRINGS, AT(ids)}, IN_OPTIONS), .out = ARGUMENTS(OUT("outcomes", "a(ssa{sv})")),
          .prepare = prepare_gc, .encode = encode_gc},
@@ -105,6 +109,8 @@ const struct method method_table[] = {
          .prepare = prepare_add_container},
         {.interface = POD, .member = "RemoveContainer", .objects = OBJECT_POD, .changes = true, .keys = REMOVE_CONTAINER_KEYS,
          .in = ARGUMENTS(IN_STRING("name", container), IN_OPTIONS), .out = ARGUMENTS(), .prepare = prepare_remove_container},
+        {.interface = POD, .member = "SetNamespaces", .objects = OBJECT_POD, .changes = true, .keys = SPACES_KEYS,
+         .in = ARGUMENTS(IN_NAMESPACES, IN_OPTIONS), .out = ARGUMENTS(), .prepare = prepare_set_namespaces},
         {.interface = POD, .member = "Collect", .objects = OBJECT_POD, .changes = true, .keys = COLLECT_KEYS, .in = ARGUMENTS(IN_OPTIONS),
          .out = ARGUMENTS(OUT("outcome", "s"), OUT("details", "a{sv}")), .prepare = prepare_collect, .encode = encode_collect},
         {.interface = POD, .member = "Repair", .objects = OBJECT_POD, .changes = true, .keys = REPAIR_KEYS,

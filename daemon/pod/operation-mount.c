@@ -11,6 +11,7 @@
 #include "pod/container.h"
 #include "pod/made.h"
 #include "pod/operation-private.h"
+#include "pod/present.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
 #include "pod/source.h"
@@ -183,31 +184,6 @@ static int validate(struct operation *operation, struct failure *f) {
         return check_quota(operation, f);
 }
 
-static int list_present(const struct pod *pod, struct plan_present **ret, size_t *ret_n) {
-        struct plan_present *present = calloc(pod->record->n_mounts + 1, sizeof(*present));
-        size_t n = 0;
-
-        if (!present)
-                return log_oom();
-        for (size_t i = 0; i < pod->record->n_mounts; i++) {
-                const struct record_mount *mount = &pod->record->mounts[i];
-
-                if (mount->deferred || mount->container[0] == '\0')
-                        continue;
-                present[n++] = (struct plan_present) {
-                        .container = mount->container,
-                        .target = mount->target,
-                        .id = mount->id,
-                        .ground = mount->ground_free     ? PLAN_GROUND_FREELY :
-                                  mount->ground_caller ? PLAN_GROUND_CALLER :
-                                                         PLAN_GROUND_NEVER,
-                };
-        }
-        *ret = present;
-        *ret_n = n;
-        return 0;
-}
-
 static int plan(struct operation *operation, struct failure *f) {
         struct mount *mount = mount_of(operation);
         _cleanup_free_ struct plan_present *present = NULL;
@@ -216,7 +192,7 @@ static int plan(struct operation *operation, struct failure *f) {
         size_t n = 0;
         int r;
 
-        r = list_present(operation->pod, &present, &n);
+        r = present_list(operation->pod, &present, &n);
         if (r < 0)
                 return r;
         operation_plan_pod(operation, false, &caller, &pod);

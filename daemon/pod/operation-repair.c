@@ -110,6 +110,11 @@ static int compile(const struct repair *repair, const struct record_mount *mount
         facts.caller_is_root = caller_is_root(&operation->caller);
         if (r == 0 && n != 1)
                 r = log_errno(LOG_ERR, EBADMSG, "read the record of %s in pod %s", mount->target, operation->uuid);
+        if (r == 0 && wanted_namespace_of(mount->type) != _SPEC_NAMESPACE_MAX && mount->source &&
+            strncmp(mount->source, "fd:", strlen("fd:")) == 0)
+                r = failure_set(f, FAILURE_NOT_SUPPORTED, "It showed the namespace behind the file descriptor %s of a call, "
+                                                          "which no name leads to; unmount it, or add the container anew.",
+                                mount->source);
         if (r == 0) {
                 r = wanted_from_mounts(mount->container, mounts, n, &facts, &wanted, f);
                 r = check_rights(wanted, mount, r, f);

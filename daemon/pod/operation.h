@@ -26,6 +26,7 @@ enum operation_verb {
         OPERATION_REPAIR,
         OPERATION_OPEN_TREE,
         OPERATION_REPLACE,
+        OPERATION_SET_NAMESPACES,
 };
 
 /* fds that came with the call; duplicated by the operation. */
@@ -81,6 +82,10 @@ struct repair_arguments {
         bool dry_run;
 };
 
+struct spaces_arguments {
+        const char *container; /* NULL: all of them */
+};
+
 struct operation;
 
 /* A new pod, or, for a dry run, what it would be. What the arguments point to is copied; the caller is, too. */
@@ -118,6 +123,11 @@ int operation_new_repair(struct pods *pods, const struct caller *caller, struct 
 /* A clone of what `path` shows in a container ("" for the only one), to be had from operation_tree(). */
 int operation_new_open_tree(struct pods *pods, const struct caller *caller, struct pod *pod, const char *container,
                             const char *path, struct operation **ret, struct failure *f);
+/* Makes the mounts that wait for a namespace of which an fd is given, all or none; the fds are named by spec_namespace_find().
+ * With nothing that waits for them it is a retry. */
+int operation_new_set_namespaces(struct pods *pods, const struct caller *caller, struct pod *pod,
+                                 const struct spaces_arguments *arguments, const struct operation_fds *fds,
+                                 struct operation **ret, struct failure *f);
 /* Before operation_execute() everything is taken back; an executing operation goes on as after operation_abandon(). */
 struct operation *operation_free(struct operation *operation);
 DEFINE_CLEANUP(struct operation *, operation_free)

@@ -24,10 +24,12 @@ static int copy(const char *from, char **ret) {
         return *ret ? 0 : -ENOMEM;
 }
 
-/* For people: a path, fd:NAME, or a label. */
+/* For people: a path, fd:NAME (that of a namespace, too), or a label. */
 static int copy_source(const struct wanted_mount *wanted, char **ret) {
-        if (wanted->source.kind == SOURCE_FD)
-                return asprintf(ret, "fd:%s", wanted->source.text) < 0 ? -ENOMEM : 0;
+        const struct source *source = wanted->space.kind == SOURCE_FD ? &wanted->space : &wanted->source;
+
+        if (source->kind == SOURCE_FD)
+                return asprintf(ret, "fd:%s", source->text) < 0 ? -ENOMEM : 0;
         return copy(wanted->source.text ?: wanted->type, ret);
 }
 

@@ -28,6 +28,13 @@ int recording_commit(struct pods *pods, struct pod *pod, size_t from, bool state
  * failure nothing changed, and the records from `from` on are the caller's to take away. */
 int recording_replace(struct pods *pods, struct pod *pod, int64_t row, size_t from, uint64_t job);
 
+/* Station 9 of mounts that waited, in one transaction: the records from `from` on take the places of those at `rows`, by
+ * container, target and type; `rows` of which nothing was made leave the record, what came along is new; the pod's
+ * warnings become `warnings` (exchanged), and no intent of this job. Tells the observer. On failure nothing changed, and
+ * the records from `from` on are the caller's to take away. */
+int recording_settle(struct pods *pods, struct pod *pod, const int64_t *rows, size_t n_rows, size_t from,
+                     char ***warnings, uint64_t job);
+
 /* One transaction: no pod of this UUID, and no intent of this job. */
 int recording_forget(struct pods *pods, const char *uuid, uint64_t job);
 

@@ -19,6 +19,9 @@ bool compile_is_bind(const struct spec_mount *mount, bool *ret_recursive);
 /* Compiles one mount of the container and appends it. */
 int compile_mount(struct compile *c, size_t container, const struct spec_mount *mount);
 
+/* Appends a WANTED_MASK or WANTED_READONLY. */
+int compile_path(struct compile *c, size_t container, enum wanted_kind kind, const char *pointer, const char *target);
+
 /* Folds the mount's options in their order into attributes, propagation and data; `type` is the one whose allow-list
  * holds, NULL for a clone. */
 int compile_options(struct compile *c, struct wanted_mount *w, const struct spec_mount *mount, const char *type);
@@ -32,6 +35,9 @@ int compile_attributes(struct compile *c, struct wanted_mount *w);
 
 /* A file system in an image: its source, and read-only unless rw was asked for. After compile_options(). */
 int compile_image(struct compile *c, struct wanted_mount *w, const struct spec_mount *mount);
+
+/* How the warning says which mount waits: type, target, container. */
+#define WANTED_WAITS_FORMAT "%s at %s of %s is deferred: "
 
 /* What a file system that shows a namespace comes to: the named one, the host's for root, or deferred. `shows` is the
  * namespace, for people. */

@@ -38,6 +38,22 @@ static enum spec_namespace index_of(enum wanted_namespace name_space) {
         return _SPEC_NAMESPACE_MAX;
 }
 
+enum spec_namespace wanted_namespace_of(const char *type) {
+        static const struct {
+                const char *type;
+                enum spec_namespace shows;
+        } rows[] = {
+                {"proc", SPEC_NAMESPACE_PID},       {"sysfs", SPEC_NAMESPACE_NET},
+                {"mqueue", SPEC_NAMESPACE_IPC},     {"cgroup", SPEC_NAMESPACE_CGROUP},
+                {"cgroup2", SPEC_NAMESPACE_CGROUP},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                if (strcmp(rows[i].type, type) == 0)
+                        return rows[i].shows;
+        return _SPEC_NAMESPACE_MAX;
+}
+
 int compile_namespace(struct compile *c, struct wanted_mount *w, enum wanted_namespace name_space, const char *shows) {
         const struct source *named = c->spaces ? &c->spaces[index_of(name_space)] : NULL;
         const char *place = w->pointer[0] != '\0' ? w->pointer : "this mount";
@@ -50,9 +66,9 @@ int compile_namespace(struct compile *c, struct wanted_mount *w, enum wanted_nam
         w->deferred = !c->facts->caller_is_root;
         if (w->deferred)
                 return warning_add(&c->wanted->warnings,
-                        "%s: %s at %s is deferred: which %s namespace it shows is not named, and only root gets the "
-                        "host's; name it in the spec (\"namespaces\"), or mount it from inside",
-                        place, w->type, w->target, shows);
+                        "%s: " WANTED_WAITS_FORMAT "which %s namespace it shows is not named, and only root gets the "
+                        "host's; name it in the spec (\"namespaces\"), or later with podmountctl set-namespaces",
+                        place, w->type, w->target, c->wanted->containers[w->container], shows);
         return warning_add(&c->wanted->warnings,
                 "%s: %s at %s shows the host's %s namespace, since the spec names none", place, w->type, w->target,
                 shows);

@@ -102,20 +102,17 @@ static void overlay_all(struct compile *c, const struct spec_container *containe
         }
 }
 
-/* Hidden and read-only paths come last, over all that the container has at them. The copy of a read-only path has the
- * mounts below it, which stay as they are, as with runc. */
-static int compile_path(struct compile *c, size_t index, const struct spec_container *container, enum wanted_kind kind,
-        size_t i) {
+/* The copy of a read-only path has the mounts below it, which stay as they are, as with runc. */
+int compile_path(struct compile *c, size_t container, enum wanted_kind kind, const char *pointer, const char *target) {
         const bool mask = kind == WANTED_MASK;
-        _cleanup_free_ char *list = json_pointer_join(container->paths_pointer, mask ? "maskedPaths" : "readonlyPaths");
         struct wanted_mount *w = array_append(&c->wanted->mounts, &c->wanted->n_mounts);
 
-        if (!w || !list)
+        if (!w)
                 return -ENOMEM;
         w->kind = kind;
-        w->container = index;
-        w->pointer = json_pointer_join_index(list, i);
-        w->target = strdup(mask ? container->masked[i] : container->readonly[i]);
+        w->container = container;
+        w->pointer = strdup(pointer);
+        w->target = strdup(target);
         w->type = strdup(mask ? "mask" : "readonly");
         if (!w->pointer || !w->target || !w->type)
                 return -ENOMEM;
@@ -125,13 +122,28 @@ static int compile_path(struct compile *c, size_t index, const struct spec_conta
         return compile_words(w);
 }
 
+static int compile_list(struct compile *c, size_t index, const struct spec_container *container, enum wanted_kind kind,
+        char *const *paths) {
+        const bool mask = kind == WANTED_MASK;
+        _cleanup_free_ char *list = json_pointer_join(container->paths_pointer, mask ? "maskedPaths" : "readonlyPaths");
+        int r = list ? 0 : -ENOMEM;
+
+        for (size_t i = 0; r == 0 && paths && paths[i]; i++) {
+                _cleanup_free_ char *pointer = json_pointer_join_index(list, i);
+
+                r = pointer ? compile_path(c, index, kind, pointer, paths[i]) : -ENOMEM;
+        }
+        return r;
+}
+
+/* Hidden and read-only paths come last, over all that the container has at them. */
 static int compile_paths(struct compile *c, size_t index, const struct spec_container *container) {
         int r = 0;
 
-        for (size_t i = 0; r == 0 && container->readonly && container->readonly[i]; i++)
-                r = compile_path(c, index, container, WANTED_READONLY, i);
-        for (size_t i = 0; r == 0 && container->masked && container->masked[i]; i++)
-                r = compile_path(c, index, container, WANTED_MASK, i);
+        if (container->readonly)
+                r = compile_list(c, index, container, WANTED_READONLY, container->readonly);
+        if (r == 0 && container->masked)
+                r = compile_list(c, index, container, WANTED_MASK, container->masked);
         return r;
 }
 

@@ -102,5 +102,20 @@ bool wanted_is_device_path(const char *source);
 /* Compiles the mounts of a Mount() or Bind() call for one container (its name becomes containers[0]). */
 int wanted_from_mounts(const char *container, const struct spec_mount *mounts, size_t n,
         const struct wanted_facts *facts, struct wanted **ret, struct failure *f);
+
+/* A mount on record that waited for its namespace, which facts->spaces names, or a path to hide on such a mount. */
+struct wanted_waiting {
+        const char *container;
+        const struct spec_mount *mount; /* NULL for a path… */
+        const char *path, *type;        /* …"mask" or "readonly" */
+};
+/* Compiles such mounts, of any containers (each becomes one of `containers`), in the order given, for a user. */
+int wanted_from_waiting(const struct wanted_waiting *waiting, size_t n, const struct wanted_facts *facts,
+        struct wanted **ret, struct failure *f);
+/* Which namespace a file system of this type shows; _SPEC_NAMESPACE_MAX for none. */
+enum spec_namespace wanted_namespace_of(const char *type);
+/* Whether the warning is the one that says that this mount waits: 1, 0, or -ENOMEM. */
+int wanted_warns_of(const char *warning, const char *container, const char *type, const char *target);
+
 struct wanted *wanted_free(struct wanted *wanted);
 DEFINE_CLEANUP(struct wanted *, wanted_free)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Kinds of mount, each by the real thing: images by the tools that make them, a FUSE server, namespaces of a live
-process, overlays of hundreds of layers."""
+"""Kinds of mount, each by the real thing: images by the tools that make them, a FUSE server, overlays of hundreds of
+layers."""
 
 import ctypes
 import json
@@ -20,7 +20,7 @@ import dbus
 from frame import host, specs, tap
 from frame.bus import Bus
 from frame.daemon import MANAGER
-from frame.host import ALICE, BOB, UserError, as_user
+from frame.host import ALICE, UserError, as_user
 from frame.situation import WithPolkit
 from frame.tap import Skip, case, contains, equal, eventually
 
@@ -352,95 +352,6 @@ def words(s):
         equal(os.readlink(f'{dev}/ptmx'), 'pts/ptmx', 'ptmx')
         s.mount([specs.mount('/dev/pts', 'devpts'), specs.mount('/dev/new', 'tmpfs')], uid=uid)
         equal(s.daemon.state(s.pods[uid]), 'ready', 'no drift')
-
-
-def in_namespaces(uid, *words):
-    """A process of this user in a user namespace and pid, network, ipc and cgroup namespaces of its own: its pid."""
-    process = subprocess.Popen(['setpriv', f'--reuid={uid}', f'--regid={uid}', '--clear-groups', 'unshare', '--user',
-            '--map-root-user', '--pid', '--net', '--ipc', '--cgroup', '--fork', '--kill-child', 'busybox', 'sleep', '600']
-            if uid else ['unshare', '--pid', '--net', '--ipc', '--cgroup', '--fork', '--kill-child', 'busybox', 'sleep', '600'],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    def child():
-        found = host.processes_of(process.pid)
-        for pid in found:
-            try:
-                if 'sleep' in read(f'/proc/{pid}/cmdline'):
-                    return pid
-            except OSError:
-                pass
-        return None
-    pid = eventually(child, 'the container runs')
-    return process, pid
-
-
-class Container:
-    def __init__(self, uid):
-        self.process, self.pid = in_namespaces(uid)
-
-    def fds(self):
-        return {name: os.open(f'/proc/{self.pid}/ns/{name}', os.O_RDONLY) for name in ('pid', 'net', 'ipc', 'cgroup')}
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        os.kill(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-
-def own_spec(root, mounts):
-    spec = specs.podmount({'main': (root, False, mounts)})
-    spec['containers'][0]['namespaces'] = {name: f'fd:{name}' for name in ('pid', 'net', 'ipc', 'cgroup')}
-    return spec
-
-
-SYSTEM = [('/proc', 'proc'), ('/sys', 'sysfs'), ('/dev/mqueue', 'mqueue'), ('/sys/fs/cgroup', 'cgroup2')]
-
-
-def check_system(inside):
-    pids = [name for name in os.listdir(f'{inside}/proc') if name.isdigit()]
-    equal(pids, ['1'], 'processes')
-    equal(read(f'{inside}/proc/1/comm'), 'busybox\n', 'which')
-    equal(os.listdir(f'{inside}/sys/class/net'), ['lo'], 'network links')
-    equal(os.listdir(f'{inside}/dev/mqueue'), [], 'message queues')
-
-
-@case("proc, sysfs, mqueue and cgroup2 show the namespaces that a spec names by fd, to root's and to a user's container")
-def spaces(s):
-    for uid in (0, ALICE):
-        with Container(uid) as container:
-            fds = container.fds()
-            spec = json.dumps(own_spec(s.root, [specs.mount(*pair) for pair in SYSTEM]))
-            named = {name: dbus.types.UnixFd(fd) for name, fd in fds.items()}
-            pod = as_user(uid, lambda: str(bus.call(MANAGER, 'CreatePod', 'sa{sh}a{sv}', spec, named, {})[0]))
-            check_system(s.daemon.rootfs(pod))
-            equal(s.daemon.state(pod), 'ready', 'state')
-            for fd in fds.values():
-                os.close(fd)
-            s.daemon.ok('gc', pod)
-
-
-@case("namespaces of somebody else's, of the host or of another kind are refused")
-def foreign(s):
-    mounts = [specs.mount('/proc', 'proc')]
-    def create(uid, fd):
-        spec = specs.podmount({'main': (s.root, False, mounts)})
-        spec['namespaces'] = {'pid': 'fd:pid'}
-        text, before = json.dumps(spec), host.mount_table()
-        try:
-            as_user(uid, lambda: bus.call(MANAGER, 'CreatePod', 'sa{sh}a{sv}', text, {'pid': dbus.types.UnixFd(fd)}, {}))
-        except UserError as error:
-            equal(host.mount_table(), before, 'the table')
-            return error.name.rsplit('.', 1)[1]
-        raise AssertionError('not refused')
-    with Container(BOB) as bobs, Container(ALICE) as own:
-        fds, alices = bobs.fds(), own.fds()
-        equal(create(ALICE, fds['pid']), 'AccessDenied', "Bob's")
-        equal(create(ALICE, os.open('/proc/self/ns/pid', os.O_RDONLY)), 'AccessDenied', "the host's")
-        equal(create(ALICE, alices['net']), 'InvalidArgs', 'of another kind')
-        equal(create(ALICE, os.open('/etc/passwd', os.O_RDONLY)), 'InvalidArgs', 'no namespace')
-        user = os.open(f'/proc/{bobs.pid}/ns/user', os.O_RDONLY)
-        equal(create(ALICE, user), 'InvalidArgs', 'a user namespace')
 
 
 if __name__ == '__main__':
