@@ -31,6 +31,8 @@ enum {
         OPTION_WAIT,
         OPTION_TIMEOUT,
         OPTION_VERSION,
+        OPTION_PATH,
+        OPTION_CWD,
 };
 
 static const struct option long_options[] = {
@@ -52,6 +54,8 @@ static const struct option long_options[] = {
         {"tree", no_argument, NULL, OPTION_TREE},
         {"wait", no_argument, NULL, OPTION_WAIT},
         {"timeout", required_argument, NULL, OPTION_TIMEOUT},
+        {"path", required_argument, NULL, OPTION_PATH},
+        {"cwd", required_argument, NULL, OPTION_CWD},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, OPTION_VERSION},
         {NULL, 0, NULL, 0},
@@ -74,6 +78,8 @@ const char *argument_option_name(unsigned mask) {
                 "--help",
                 "--version",
                 "--tree",
+                "--path",
+                "--cwd",
         };
         int lowest = mask ? __builtin_ctz(mask) : 0;
 
@@ -254,6 +260,8 @@ static int apply(int option, const char *value, struct client *client, struct ar
                 {OPTION_NAME, ARGUMENT_NAME, &arguments->name},
                 {OPTION_LEASE, ARGUMENT_LEASE, &arguments->lease},
                 {OPTION_CONTAINER, ARGUMENT_CONTAINER, &arguments->container},
+                {OPTION_PATH, ARGUMENT_PATH, &arguments->path},
+                {OPTION_CWD, ARGUMENT_CWD, &arguments->cwd},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(switches); i++)

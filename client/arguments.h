@@ -32,11 +32,13 @@ enum argument_option {
         ARGUMENT_HELP = 1 << 12,
         ARGUMENT_VERSION = 1 << 13,
         ARGUMENT_TREE = 1 << 14,
+        ARGUMENT_PATH = 1 << 15,
+        ARGUMENT_CWD = 1 << 16,
 };
 
 struct arguments {
         unsigned given; /* enum argument_option: what stood on the command line */
-        const char *id, *name, *lease, *container; /* of argv */
+        const char *id, *name, *lease, *container, *path, *cwd; /* of argv */
         char **options; /* of -o, one an element; NULL if none */
         struct argument_fd *fds;
         size_t n_fds;

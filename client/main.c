@@ -59,6 +59,8 @@ static const struct verb {
         {"show", verb_show, 1, 1, 0, false, "POD", "Show a pod, its warnings, drift and mounts"},
         {"tree", verb_tree, 0, 1, 0, false, "[POD]", "Draw mounts below each other"},
         {"watch", verb_watch, 0, 0, 0, false, "", "Print changes as they happen"},
+        {"which", verb_which, 2, 2, ARGUMENT_PATH | ARGUMENT_CWD, false, "POD[:CONTAINER] PROGRAM [--path PATH] [--cwd DIRECTORY]",
+                "Print which file a program's name means in a container"},
         {"status", verb_status, 0, 0, 0, false, "", "Show the daemon's version, features and counts"},
         {"check", verb_check, 1, 1, 0, true, "SPEC|BUNDLE|-", "Check a spec without a daemon"},
         {"options", verb_options, 0, 1, 0, true, "[TYPE]", "List the mount options that there are"},

@@ -47,6 +47,7 @@ static const struct verdict_row rows[] = {
         MANAGER_READS_POD("Export"),
         MANAGER_ASKS("Restore", PODMOUNT_ACTION_CREATE),
         MANAGER_READS_POD("ListMounts"),
+        MANAGER_READS_POD("ResolveExecutable"),
         MANAGER_ASKS("Rescan", PODMOUNT_ACTION_RESCAN),
         MANAGER_ANYBODY("Subscribe"),
         MANAGER_ANYBODY("Unsubscribe"),

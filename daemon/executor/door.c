@@ -387,6 +387,19 @@ static int check_unmount(const struct step *step, struct failure *f) {
         return check_flags(step, STEP_LAZY_BELOW | STEP_RESTORE, f);
 }
 
+static int check_find(const struct job *job, const struct step *step, struct failure *f) {
+        int r = check_container(job, step, f);
+
+        if (r == 0 && (job->n_steps != 1 || !uuid_is_valid(job->uuid)))
+                return refuse(f, "a program is looked for alone, and in a pod");
+        if (r == 0 && !step->stubs)
+                return refuse(f, "a program is looked for nowhere");
+        for (size_t i = 0; r == 0 && step->stubs[i]; i++)
+                if (i >= JOB_CANDIDATES_MAX || step->stubs[i][0] != '/' || strlen(step->stubs[i]) >= PATH_MAX)
+                        return refuse(f, "a program is looked for at %d absolute paths at most", JOB_CANDIDATES_MAX);
+        return r != 0 ? r : check_flags(step, 0, f);
+}
+
 static int check_identify(const struct job *job, const struct step *step, struct failure *f) {
         if (step->source.kind != STEP_SOURCE_FD || step->source.fd >= job->n_fds)
                 return refuse(f, "who is to be identified comes as a pidfd");
@@ -435,6 +448,8 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
                 return check_unmount(step, f);
         case STEP_REMOVE_POD:
                 return i == job->n_steps - 1 ? check_flags(step, 0, f) : refuse(f, "a pod is removed last");
+        case STEP_FIND:
+                return check_find(job, step, f);
         case STEP_OPEN_TREE:
                 return check_open_tree(job, step, f);
         case STEP_IDENTIFY:
@@ -466,6 +481,7 @@ static enum sort step_sort(enum step_kind kind) {
         case STEP_DETACH:
         case STEP_REMOVE_POD:
                 return SORT_TAKE;
+        case STEP_FIND:
         case STEP_OPEN_TREE:
         case STEP_IDENTIFY:
         case _STEP_KIND_MAX:

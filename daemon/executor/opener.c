@@ -37,6 +37,7 @@ enum request_kind {
         REQUEST_OPEN_WRITE,
         REQUEST_MAKE_DIRECTORY,
         REQUEST_MAKE_FILE,
+        REQUEST_OPEN_IN,
 };
 
 struct request {
@@ -103,6 +104,8 @@ static int serve_one(const struct channel_message *message) {
                 return resolve_source_link(path);
         if (message->n_fds != 1)
                 return -EBADMSG;
+        if (request->kind == REQUEST_OPEN_IN)
+                return resolve_in_root(message->fds[0], path);
         return resolve_make(message->fds[0], path, request->kind == REQUEST_MAKE_FILE);
 }
 
@@ -231,4 +234,8 @@ int opener_open_link(struct opener *opener, const char *path) {
 
 int opener_make(struct opener *opener, int directory, const char *rest, bool file) {
         return ask(opener, file ? REQUEST_MAKE_FILE : REQUEST_MAKE_DIRECTORY, rest, directory);
+}
+
+int opener_open_in(struct opener *opener, int root, const char *path) {
+        return ask(opener, REQUEST_OPEN_IN, path, root);
 }

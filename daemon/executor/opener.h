@@ -32,3 +32,6 @@ int opener_open_data(struct opener *opener, const char *path, bool write);
 
 /* Makes `rest` below `directory`, as resolve_make() does, and opens it. */
 int opener_make(struct opener *opener, int directory, const char *rest, bool file);
+
+/* Opens a path O_PATH in the root directory `root`, as resolve_in_root() does. */
+int opener_open_in(struct opener *opener, int root, const char *path);

@@ -45,6 +45,8 @@ static int run_step(struct run *run, size_t step) {
                 return hand_unmount(run, step);
         case STEP_REMOVE_POD:
                 return hand_remove_pod(run, step);
+        case STEP_FIND:
+                return hand_find(run, step);
         case STEP_OPEN_TREE:
                 return hand_open_tree(run, step);
         case STEP_IDENTIFY:

@@ -55,6 +55,7 @@ const char *plan_undo(const struct job *job, const struct step *step) {
         case STEP_DETACH:
         case STEP_REMOVE_POD:
         case STEP_OPEN_TREE:
+        case STEP_FIND:
         case STEP_IDENTIFY:
         case _STEP_KIND_MAX:
                 break;

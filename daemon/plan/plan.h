@@ -42,6 +42,11 @@ int plan_mount(const struct plan_pod *pod, const struct wanted *wanted, const st
 int plan_replace(const struct plan_pod *pod, const struct wanted *wanted, uint64_t id, struct job **ret,
         struct failure *f);
 
+/* One STEP_FIND: `name` as it is if it has a slash (relative to `cwd`, "" for "/"), else in each absolute directory of
+ * `path` ("" for the usual ones). FAILURE_INVALID_ARGS. */
+int plan_find(const struct plan_pod *pod, const char *container, const char *name, const char *path, const char *cwd,
+        struct job **ret, struct failure *f);
+
 /* One mount that is to go. */
 struct plan_doomed {
         uint64_t id;

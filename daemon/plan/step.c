@@ -24,6 +24,7 @@ static const char *const kind_names[_STEP_KIND_MAX] = {
         [STEP_DETACH] = "detach",
         [STEP_REMOVE_POD] = "remove-pod",
         [STEP_OPEN_TREE] = "open-tree",
+        [STEP_FIND] = "find",
         [STEP_IDENTIFY] = "identify",
 };
 

@@ -21,6 +21,7 @@ enum step_limits {
         JOB_STEPS_MAX = 131072,
         JOB_GROUPS_MAX = 65536, /* NGROUPS_MAX */
         JOB_LAYERS_MAX = 500,   /* of one overlay */
+        JOB_CANDIDATES_MAX = 256, /* of one STEP_FIND */
         JOB_OPTIONS_MAX = 512,  /* of one file system: a spec's and our own */
         JOB_UUID_SIZE = 37,     /* lower-case with dashes, and its NUL */
 };
@@ -41,6 +42,7 @@ enum step_kind {
         STEP_DETACH,     /* the same lazily, with all that hangs below it */
         STEP_REMOVE_POD, /* remove pods/<uuid>, which nothing is mounted on any more */
         STEP_OPEN_TREE,  /* clone a part of a container and send the fd back */
+        STEP_FIND,       /* which of several paths in a container is a program */
         STEP_IDENTIFY,   /* look up the namespaces and the root directory of a process by its pidfd */
         _STEP_KIND_MAX,
 };
@@ -167,7 +169,7 @@ enum identify_flags {
 };
 
 struct step_result {
-        uint64_t id;         /* unique id of the mount that was made, 0 where the kernel has none */
+        uint64_t id;         /* STEP_FIND: which of its stubs, from 1; else the unique id of the mount that was made, 0 where the kernel has none */
         uint32_t mount_id;   /* the recycled id */
         uint64_t attributes; /* MOUNT_ATTR_* as statvfs(3) shows them */
         uint64_t device;     /* st_dev of its root */

@@ -27,6 +27,7 @@ enum operation_verb {
         OPERATION_OPEN_TREE,
         OPERATION_REPLACE,
         OPERATION_SET_NAMESPACES,
+        OPERATION_FIND,
 };
 
 /* fds that came with the call; duplicated by the operation. */
@@ -86,6 +87,11 @@ struct spaces_arguments {
         const char *container; /* NULL: all of them */
 };
 
+struct find_arguments {
+        const char *container; /* "": the only one */
+        const char *name, *path, *cwd; /* plan_find() */
+};
+
 struct operation;
 
 /* A new pod, or, for a dry run, what it would be. What the arguments point to is copied; the caller is, too. */
@@ -128,6 +134,9 @@ int operation_new_open_tree(struct pods *pods, const struct caller *caller, stru
 int operation_new_set_namespaces(struct pods *pods, const struct caller *caller, struct pod *pod,
                                  const struct spaces_arguments *arguments, const struct operation_fds *fds,
                                  struct operation **ret, struct failure *f);
+/* Which file a program's name means in a container; operation_found() says it. */
+int operation_new_find(struct pods *pods, const struct caller *caller, struct pod *pod,
+                       const struct find_arguments *arguments, struct operation **ret, struct failure *f);
 /* Before operation_execute() everything is taken back; an executing operation goes on as after operation_abandon(). */
 struct operation *operation_free(struct operation *operation);
 DEFINE_CLEANUP(struct operation *, operation_free)
@@ -174,3 +183,5 @@ const struct damage *operation_damages(const struct operation *operation, size_t
 int operation_tree(const struct operation *operation);
 /* Sentences of a collection or a creation that went well all the same; the operation's, may be NULL. */
 char *const *operation_warnings(const struct operation *operation);
+/* The path that an operation_new_find() has found; the operation's. */
+const char *operation_found(const struct operation *operation);

@@ -250,6 +250,29 @@ START_TEST(test_identify) {
 }
 END_TEST
 
+static struct job *good_find(void) {
+        struct job *job = new_job(false);
+        struct step *step = job_add(job, STEP_FIND);
+
+        ck_assert_ptr_nonnull(step);
+        set(&step->container, "main");
+        ck_assert_int_eq(strv_append(&step->stubs, "/bin/../bin/sh"), 0);
+        return job;
+}
+
+START_TEST(test_find) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_(job_freep) struct job *good_one = good_find();
+        uint32_t step;
+
+        ck_assert_int_eq(door_check(good_one, &step, &f), 0);
+        REFUSE(good_find, 0, "alone", ck_assert_ptr_nonnull(job_add(job, STEP_FIND)));
+        REFUSE(good_find, 0, "name", set(&job->steps[0].container, "../x"));
+        REFUSE(good_find, 0, "absolute paths", set(&job->steps[0].stubs[0], "bin/sh"));
+        REFUSE(good_find, 0, "flags", job->steps[0].flags = STEP_RECURSIVE);
+}
+END_TEST
+
 static struct job *good_open(void) {
         struct job *job = new_job(false);
         struct step *step = job_add(job, STEP_OPEN_TREE);
@@ -275,4 +298,4 @@ START_TEST(test_open_tree) {
 }
 END_TEST
 
-UNIT_MAIN("door", test_open_tree, test_good, test_kinds, test_replace, test_jobs, test_mounts, test_callers, test_unmounts, test_identify)
+UNIT_MAIN("door", test_open_tree, test_good, test_find, test_kinds, test_replace, test_jobs, test_mounts, test_callers, test_unmounts, test_identify)

@@ -119,6 +119,8 @@ static struct job *example(void) {
         step->size = 65536;
         step->propagation = MS_SHARED;
         (void) add(job, STEP_JOIN, "side", NULL);
+        step = add(job, STEP_FIND, "side", NULL);
+        ck_assert_int_eq(strv_append(&step->stubs, "/bin/sh"), 0);
         step = add(job, STEP_FILESYSTEM, "main", "/p");
         step->type = copy("proc");
         step->space = (struct step_source) {.kind = STEP_SOURCE_FD, .fd = 2};
