@@ -64,6 +64,13 @@ static void catch_up(struct world *world) {
         ck_assert_int_eq(r, 0);
 }
 
+/* What Rescan does. */
+static void rescan(struct world *world) {
+        _cleanup_changes_ struct changes changes = {};
+
+        ck_assert_int_eq(following_read(world->following, &changes), 0);
+}
+
 static void look(struct world *world, const char *path) {
         _cleanup_changes_ struct changes changes = {};
 
@@ -74,8 +81,15 @@ static bool same_text(const char *a, const char *b) {
         return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-/* `whole`: with what no notification tells of. */
-static const char *difference(const struct entry *a, const struct entry *b, bool whole) {
+/* What no notification tells of, and may therefore be as it was. */
+enum untold {
+        UNTOLD_PATHS = 1 << 0,       /* mount point and root: a directory above was renamed */
+        UNTOLD_ATTRIBUTES = 1 << 1,  /* and options of the file system: a remount */
+        UNTOLD_PROPAGATION = 1 << 2, /* set, or a slave's master has lost its last mount */
+        UNTOLD_NOTHING = 0,
+};
+
+static const char *difference(const struct entry *a, const struct entry *b, unsigned untold) {
         if (a->unique_id != 0 && b->unique_id != 0 &&
                 (a->unique_id != b->unique_id || a->parent_unique != b->parent_unique))
                 return "unique ids";
@@ -83,29 +97,30 @@ static const char *difference(const struct entry *a, const struct entry *b, bool
                 return "parent";
         if (a->device != b->device)
                 return "device";
-        if (!same_text(a->root, b->root))
+        if (!(untold & UNTOLD_PATHS) && !same_text(a->root, b->root))
                 return "root";
-        if (!same_text(a->point, b->point))
+        if (!(untold & UNTOLD_PATHS) && !same_text(a->point, b->point))
                 return "mount point";
         if (!same_text(a->type, b->type))
                 return "type";
         if (!same_text(a->source, b->source))
                 return "source";
-        if (a->attributes != b->attributes)
+        if (!(untold & UNTOLD_ATTRIBUTES) && a->attributes != b->attributes)
                 return "attributes";
-        if (whole && !same_text(a->options, b->options))
+        if (!(untold & UNTOLD_ATTRIBUTES) &&
+                (a->superblock_readonly != b->superblock_readonly || !same_text(a->options, b->options)))
                 return "options";
-        if (whole && (a->propagation != b->propagation || a->peer_group != b->peer_group ||
+        if (!(untold & UNTOLD_PROPAGATION) && (a->propagation != b->propagation || a->peer_group != b->peer_group ||
                              a->master_group != b->master_group))
                 return "propagation";
         return NULL;
 }
 
 static void compare_reading(
-        const struct world *world, struct entry **entries, size_t n, size_t lost, bool whole, const char *after) {
+        const struct world *world, struct entry **entries, size_t n, size_t lost, unsigned untold, const char *after) {
         for (size_t i = 0; i < n; i++) {
                 const struct entry *is = entries[i], *have = table_get(world->table, is->id);
-                const char *what = have ? difference(have, is, whole) : "all of it";
+                const char *what = have ? difference(have, is, untold) : "all of it";
 
                 ck_assert_msg(!what, "after %s: mount %u at %s differs in its %s: %s, parent %u, options %s", after,
                         is->id, is->point, what, have ? have->point : "not in the table", have ? have->parent_id : 0,
@@ -131,7 +146,7 @@ static size_t count_lost(const struct world *world) {
 }
 
 /* Table = listmount + statmount = mountinfo. */
-static void compare(const struct world *world, bool whole, const char *after) {
+static void compare(const struct world *world, unsigned untold, const char *after) {
         _cleanup_(statmount_freep) struct statmount *statmount = statmount_new();
         _cleanup_close_ int mountinfo =
                 openat(world->proc_fd, "self/mountinfo", O_RDONLY | O_CLOEXEC); /* as seen from today's root */
@@ -141,11 +156,11 @@ static void compare(const struct world *world, bool whole, const char *after) {
         ck_assert_ptr_nonnull(statmount);
         if (watch_tracking(world->watch) != WATCH_MOUNTINFO) {
                 ck_assert_int_eq(reading_take_statmount(statmount, &entries, &n), 0);
-                compare_reading(world, entries, n, 0, whole, after);
+                compare_reading(world, entries, n, 0, untold, after);
                 reading_free(entries, n);
         }
         ck_assert_int_eq(reading_take_mountinfo(mountinfo, &entries, &n), 0);
-        compare_reading(world, entries, n, count_lost(world), whole, after);
+        compare_reading(world, entries, n, count_lost(world), untold, after);
         reading_free(entries, n);
 }
 
@@ -179,15 +194,15 @@ static const char *put_beneath(const char *source, const char *target) {
         return "beneath";
 }
 
-/* One random step; many fail, which is as good. `ret_silent`: no notification tells of all that it does. */
-static const char *step(bool *ret_silent) {
+/* One random step; many fail, which is as good. `ret_untold`: what of it no notification tells, enum untold. */
+static const char *step(unsigned *ret_untold) {
         static const unsigned long kinds[] = {MS_SHARED, MS_PRIVATE, MS_SLAVE, MS_UNBINDABLE};
         char a[64], b[64], c[80];
 
         pick(a, sizeof(a));
         pick(b, sizeof(b));
-        *ret_silent = false;
-        switch (draw(14)) {
+        *ret_untold = UNTOLD_NOTHING;
+        switch (draw(15)) {
         case 0:
         case 1:
                 (void) mount("fresh one", a, "tmpfs", draw(2) ? MS_NOSUID : 0, "size=64k");
@@ -206,22 +221,29 @@ static const char *step(bool *ret_silent) {
         case 7:
                 return put_beneath(a, b);
         case 8:
-                *ret_silent = true;
+                *ret_untold = UNTOLD_ATTRIBUTES;
                 (void) mount(NULL, a, NULL, MS_REMOUNT | MS_BIND | (draw(2) ? MS_NODEV : MS_NOSUID), NULL);
                 return "remount";
         case 9:
         case 10:
+                *ret_untold = UNTOLD_PROPAGATION;
                 (void) umount2(a, 0);
                 return "unmount";
         case 11:
+                *ret_untold = UNTOLD_PROPAGATION;
                 if (strcmp(a, "/tmp/w") != 0)
                         (void) umount2(a, MNT_DETACH);
                 return "lazy unmount";
         case 12:
+                *ret_untold = UNTOLD_PROPAGATION;
                 (void) mount(NULL, a, NULL, kinds[draw(ELEMENTSOF(kinds))] | (draw(3) == 0 ? MS_REC : 0), NULL);
                 return "propagation";
+        case 13:
+                *ret_untold = UNTOLD_ATTRIBUTES;
+                (void) mount(NULL, a, NULL, MS_REMOUNT, draw(2) ? "size=128k" : "size=64k");
+                return "remount of the file system";
         default:
-                *ret_silent = true;
+                *ret_untold = UNTOLD_PATHS;
                 (void) snprintf(c, sizeof(c), "%s/r%u", strcmp(a, "/tmp/w") ? "/tmp/w" : "/tmp/w/d0", draw(2));
                 (void) rename(a, c);
                 return "rename";
@@ -239,7 +261,7 @@ static void pivot(struct world *world) {
                 catch_up(world);
                 if (watch_tracking(world->watch) == WATCH_LISTMOUNT)
                         look(world, "/");
-                compare(world, false, "a pivot");
+                compare(world, UNTOLD_PATHS | UNTOLD_ATTRIBUTES | UNTOLD_PROPAGATION, "a pivot");
                 ck_assert_int_eq(syscall(SYS_pivot_root, "/mnt", "/mnt/tmp/p"), 0);
         }
         (void) umount2("/tmp/p", MNT_DETACH);
@@ -273,23 +295,31 @@ static void run_random(enum watch_tracking tracking, unsigned steps, bool limite
         for (unsigned i = 0; i < steps; i++) {
                 char after[64];
                 const char *what;
-                bool silent = false;
+                unsigned untold;
 
                 if (i == 0 || table_size(world.table) > 120) {
                         while (umount2("/tmp/w", MNT_DETACH) == 0)
                                 ;
                         ck_assert_int_eq(mount("w", "/tmp/w", "tmpfs", 0, NULL), 0);
+                        catch_up(&world);
+                        rescan(&world); /* a slave elsewhere may have lost its master */
                 }
-                what = step(&silent);
+                what = step(&untold);
                 if (draw(40) == 0)
                         pivot(&world);
                 if (limited && i % 100 == 50)
                         burst();
                 catch_up(&world);
-                if (silent || i % 8 == 7 || tracking != WATCH_FANOTIFY)
-                        look(&world, "/");
                 (void) snprintf(after, sizeof(after), "step %u, %s", i, what); /* fits */
-                compare(&world, silent || i % 8 == 7 || tracking != WATCH_FANOTIFY, after);
+                if (tracking == WATCH_FANOTIFY)
+                        compare(&world, untold, after);
+                if (tracking != WATCH_FANOTIFY || untold != UNTOLD_NOTHING) {
+                        if (tracking == WATCH_LISTMOUNT)
+                                look(&world, "/");
+                        else
+                                rescan(&world);
+                        compare(&world, UNTOLD_NOTHING, after);
+                }
         }
         ck_assert_uint_eq(following_counters(world.following)->overflows, limited ? (steps + 49) / 100 : 0);
         end(&world);
@@ -338,11 +368,11 @@ START_TEST(test_overflow) {
         catch_up(&world);
         ck_assert_uint_eq(following_counters(world.following)->overflows, 1);
         ck_assert_uint_eq(following_counters(world.following)->full_reads, 2);
-        compare(&world, true, "an overflow");
+        compare(&world, UNTOLD_NOTHING, "an overflow");
         ck_assert_int_eq(mount("/tmp/s", "/tmp/0", NULL, MS_BIND, NULL), 0);
         catch_up(&world);
         ck_assert_uint_eq(following_counters(world.following)->full_reads, 2);
-        compare(&world, true, "the one after it");
+        compare(&world, UNTOLD_NOTHING, "the one after it");
         end(&world);
 }
 END_TEST
@@ -380,7 +410,7 @@ START_TEST(test_portions) {
         ck_assert_uint_lt(following_counters(world.following)->looks - before.looks, 700); /* not twice what came and went */
         ck_assert_uint_eq(following_counters(world.following)->full_reads, before.full_reads);
         ck_assert_uint_eq(following_counters(world.following)->overflows, 0);
-        compare(&world, true, "portions");
+        compare(&world, UNTOLD_NOTHING, "portions");
 
         /* What is left of a portion counts for nothing once everything was read. */
         for (unsigned i = 0; i < 20; i++)
@@ -393,7 +423,7 @@ START_TEST(test_portions) {
                 ck_assert_int_eq(following_events(world.following, 0, &changes), 0);
         }
         ck_assert_uint_eq(following_counters(world.following)->events - before.events, 1009);
-        compare(&world, true, "a reading among portions");
+        compare(&world, UNTOLD_NOTHING, "a reading among portions");
         end(&world);
 }
 END_TEST
@@ -411,7 +441,7 @@ START_TEST(test_delta_counts) {
         ck_assert_uint_eq(following_counters(world.following)->deltas, 2);
         ck_assert_uint_eq(following_counters(world.following)->events, 0);
         ck_assert_uint_eq(following_counters(world.following)->full_reads, 1);
-        compare(&world, true, "two deltas");
+        compare(&world, UNTOLD_NOTHING, "two deltas");
         end(&world);
 }
 END_TEST
@@ -446,7 +476,7 @@ START_TEST(test_sweep) {
         ck_assert_uint_ge(slices, 600 / 256 + 1);
         ck_assert_uint_eq(changed, 2);
         ck_assert_uint_eq(following_counters(world.following)->full_reads, 1);
-        compare(&world, true, "a sweep");
+        compare(&world, UNTOLD_NOTHING, "a sweep");
         end(&world);
 }
 END_TEST
@@ -462,10 +492,10 @@ START_TEST(test_pivot) {
         catch_up(&world);
         ck_assert_int_eq(syscall(SYS_pivot_root, "/tmp/new", "/tmp/new/mnt"), 0);
         catch_up(&world);
-        compare(&world, true, "a pivot");
+        compare(&world, UNTOLD_NOTHING, "a pivot");
         ck_assert_int_eq(umount2("/mnt", MNT_DETACH), 0);
         catch_up(&world);
-        compare(&world, true, "the old root's end");
+        compare(&world, UNTOLD_NOTHING, "the old root's end");
         end(&world);
 }
 END_TEST
@@ -511,7 +541,7 @@ static void tuck_after_rename(unsigned others, unsigned elsewhere) {
         ck_assert_str_eq(beneath->source, "e");
         ck_assert_ptr_eq(table_at(world.table, "/tmp/p/new/m"), over);
         ck_assert_ptr_eq(table_at(world.table, "/tmp/p/new/m/n")->parent, over);
-        compare(&world, true, "a mount beneath one whose path was renamed");
+        compare(&world, UNTOLD_NOTHING, "a mount beneath one whose path was renamed");
         end(&world);
 }
 
