@@ -139,6 +139,7 @@ static int start_executor(struct keeper *keeper, unsigned slot) {
 static void set_grants(struct keeper *keeper) {
         keeper->grants->image_types = keeper->settings.image_types;
         keeper->grants->device_types = keeper->settings.device_types;
+        keeper->grants->foreign_ids = keeper->settings.foreign_ids;
 }
 
 /* A page that executors inherit. The front must not: it could grant itself what it likes. */

@@ -39,6 +39,7 @@
 #define PODMOUNT_ACTION_REPAIR "org.podmount1.repair"
 #define PODMOUNT_ACTION_MOUNT_IMAGE "org.podmount1.mount-image"
 #define PODMOUNT_ACTION_MOUNT_DEVICE "org.podmount1.mount-device"
+#define PODMOUNT_ACTION_IDMAP "org.podmount1.idmap"
 #define PODMOUNT_ACTION_RESCAN "org.podmount1.rescan"
 
 /* Where the daemon is found. */

@@ -8,6 +8,7 @@
 #include "admit/verdict.h"
 #include "api/dispatch.h"
 #include "api/kinds.h"
+#include "api/mappings.h"
 #include "api/polkit.h"
 #include "dbus/names.h"
 #include "util/log.h"
@@ -218,9 +219,10 @@ static int ask(struct request *request, const char *action, char *const *more) {
 }
 
 /* What the mounts of the request need besides: an action for file systems in images, another one for those on block
- * devices. */
-static int ask_for_kinds(struct request *request) {
+ * devices, and one for the ids of others. */
+static int ask_for_kinds(struct request *request, struct failure *f) {
         _cleanup_(kinds_done) struct kinds kinds = {};
+        _cleanup_strv_ char **foreign = NULL;
         int r;
 
         if (caller_is_root(&request->peer->caller) || !request->method->changes)
@@ -230,6 +232,10 @@ static int ask_for_kinds(struct request *request) {
                 r = ask(request, PODMOUNT_ACTION_MOUNT_IMAGE, kinds.images);
         if (r == 0 && kinds.devices)
                 r = ask(request, PODMOUNT_ACTION_MOUNT_DEVICE, kinds.devices);
+        if (r == 0)
+                r = mappings_read(request, &foreign, f);
+        if (r == 0 && foreign)
+                r = ask(request, PODMOUNT_ACTION_IDMAP, foreign);
         return r;
 }
 
@@ -246,10 +252,10 @@ int authorise(struct request *request, struct failure *f) {
                 return failure_set(f, FAILURE_ACCESS_DENIED, "%s has no rule that allows it to anybody", request->method->member);
         switch (judge(request, row)) {
         case VERDICT_ALLOW:
-                return ask_for_kinds(request);
+                return ask_for_kinds(request, f);
         case VERDICT_ASK:
                 r = ask(request, row->action, NULL);
-                return r != 0 ? r : ask_for_kinds(request);
+                return r != 0 ? r : ask_for_kinds(request, f);
         case VERDICT_HIDE:
                 return failure_set(f, FAILURE_NO_SUCH_POD, "There is no pod \"%s\"; podmountctl list shows those that there are",
                                    request->arguments.id ? request->arguments.id : request->path);

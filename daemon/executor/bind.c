@@ -2,9 +2,11 @@
 /* STEP_BIND: a clone of a source at a target, or an overlay of it (layered.c). */
 
 #include <errno.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "executor/layered.h"
+#include "executor/mapping.h"
 #include "executor/source.h"
 #include "executor/target.h"
 #include "util/log.h"
@@ -62,9 +64,13 @@ int hand_bind(struct run *run, size_t step) {
                         "attached, which is too late here; unmount the old one and mount this one",
                         run->job->steps[step].target);
         if (r == 0)
+                r = mapping_apply(run, step, &run->job->steps[step].source, bind.clone, bind.recursive);
+        if (r == 0)
                 r = bind_make(&bind, &mount);
         if (r == 0)
                 r = run_note(run, step, mount, &directory);
+        if (r == 0 && bind.clone < 0 && bind.step->idmap.given) /* it is the clone, and no overlay or copy of it */
+                run->result->steps[step].attributes |= MOUNT_ATTR_IDMAP;
         if (r == 0)
                 r = target_open(run, step, !directory, &target);
         if (r == 0)

@@ -138,6 +138,35 @@ static int check_beneath(const struct job *job, const struct step *step, struct 
         return 0;
 }
 
+/* Whose the ids are is not said here: the hands look that up. */
+static int check_idmap(const struct job *job, const struct step *step, struct failure *f) {
+        const struct idmap *idmap = &step->idmap;
+        const char *must;
+
+        if (!idmap->given)
+                return 0;
+        if (!job->caller.root && job->caller.uid == 0)
+                return refuse(f, "the root of another place maps no ids");
+        if (step->userns.kind == STEP_SOURCE_FD)
+                return step->userns.fd < job->n_fds && idmap->n_uids == 0 && idmap->n_gids == 0
+                               ? 0
+                               : refuse(f, "an id mapping by an fd that is not there, or by more than that");
+        if (idmap->n_uids == 0 || idmap->n_gids == 0)
+                return refuse(f, "an id mapping without mappings");
+        must = idmap_check(idmap->uids, idmap->n_uids);
+        if (!must)
+                must = idmap_check(idmap->gids, idmap->n_gids);
+        if (must)
+                return refuse(f, "mappings that are not %s", must);
+        for (size_t i = 0; i < idmap->n_uids; i++)
+                if (idmap->uids[i].relative)
+                        return refuse(f, "a mapping that is relative");
+        for (size_t i = 0; i < idmap->n_gids; i++)
+                if (idmap->gids[i].relative)
+                        return refuse(f, "a mapping that is relative");
+        return 0;
+}
+
 /* The target of a mount, and what it may be created on. */
 static int check_target(const struct job *job, size_t i, const char *type, struct failure *f) {
         const struct step *step = &job->steps[i];
@@ -280,6 +309,8 @@ static int check_root(const struct job *job, size_t i, struct failure *f) {
                 return refuse(f, "a root comes with its pod or container");
         if (r == 0)
                 r = check_source(job, &step->source, false, f);
+        if (r == 0)
+                r = check_idmap(job, step, f);
         if (r == 0 && (!step->target || strcmp(step->target, "/") != 0))
                 return refuse(f, "the target of a root is /");
         if (r == 0)
@@ -299,6 +330,8 @@ static int check_bind(const struct job *job, size_t i, struct failure *f) {
                 r = check_source(job, &step->source, false, f);
         if (r == 0)
                 r = check_layers_of_clone(step, f);
+        if (r == 0)
+                r = check_idmap(job, step, f);
         return r != 0 ? r
                       : check_flags(step, FLAGS_MADE | STEP_RECURSIVE | STEP_SOURCE_NOFOLLOW | STEP_OVERLAY_TMPFS, f);
 }
@@ -361,6 +394,8 @@ static int check_overlay(const struct job *job, size_t i, struct failure *f) {
 
         if (r == 0)
                 r = check_layers(job, step, f);
+        if (r == 0)
+                r = check_idmap(job, step, f);
         if (r == 0)
                 r = check_options(job, step, "overlay", f);
         return r != 0 ? r : check_flags(step, FLAGS_MADE, f);

@@ -35,6 +35,8 @@ enum { STUBS_SIZE = 1024 * 1024 };
 void layered_done(struct layered *on) {
         if (on->staged)
                 (void) detach_fd(on->tmpfs); /* an overlay of it keeps its own clone */
+        if (on->clone_staged)
+                (void) detach_fd(on->clone);
         (void) close_fd(on->clone);
         (void) close_fd(on->tmpfs);
 }
@@ -69,16 +71,24 @@ static int make_tmpfs(struct layered *on, uint64_t size) {
         return r;
 }
 
-/* The layer of the root itself: its clone, or where layers must be attached, the source. */
-static int layer_of(const struct layered *on) {
-        return on->run->executor->features.detached_layers ? on->clone : on->source;
+/* The layer of the root itself: its clone, or where layers must be attached, the source, whose ids are not mapped. */
+static int layer_of(struct layered *on, int *ret_layer) {
+        bool mapped = on->step->idmap.given;
+        int r = 0;
+
+        if (mapped && !on->run->executor->features.detached_layers) {
+                r = staging_attach(on->run, on->clone, "mapped");
+                on->clone_staged = r == 0;
+        }
+        *ret_layer = mapped || on->run->executor->features.detached_layers ? on->clone : on->source;
+        return r;
 }
 
-/* upper/ gets mode and owner of the root, which they become. */
+/* upper/ gets mode and owner of the root, which they become; the owner that an id mapping makes of it. */
 static int make_upper(struct layered *on, int *ret_upper, int *ret_work) {
         struct stat status;
 
-        if (fstat(on->source, &status) < 0)
+        if (fstat(on->clone, &status) < 0)
                 return log_errno(LOG_ERR, errno, "fstat a root");
         if (mkdirat(on->tmpfs, "upper", 0700) < 0 || mkdirat(on->tmpfs, "work", 0700) < 0 ||
                 fchownat(on->tmpfs, "upper", status.st_uid, status.st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
@@ -94,12 +104,13 @@ static int make_upper(struct layered *on, int *ret_upper, int *ret_work) {
 
 static int over_tmpfs(struct layered *on, int *ret_mount) {
         _cleanup_close_ int upper = -1, work = -1;
-        int layer = layer_of(on), r = check_overlay(on);
+        int layer, r = check_overlay(on);
 
         if (r == 0) {
                 r = tree_set(on->clone, false, MOUNT_ATTR_RDONLY, 0, 0);
                 if (r < 0)
                         return log_errno(LOG_ERR, r, "make a lower layer read-only");
+                r = layer_of(on, &layer);
         }
         if (r == 0)
                 r = make_tmpfs(on, on->step->size);
@@ -195,7 +206,9 @@ static int over_stubs(struct layered *on, int *ret_mount) {
         r = check_overlay(on);
         if (r != 0)
                 return r;
-        layers[0] = layer_of(on);
+        r = layer_of(on, &layers[0]);
+        if (r != 0)
+                return r;
         layers[1] = on->tmpfs;
         return overlay_mount(on->run, on->index,
                 &(struct overlay){.layers = layers, .n_layers = ELEMENTSOF(layers), .upper = -1, .work = -1},
@@ -274,7 +287,7 @@ int layered_file(struct layered *on, int *ret_mount) {
 
         if (r != 0)
                 return r;
-        r = copy_file(on->source, on->tmpfs, on->step->size, &file);
+        r = copy_file(on->step->idmap.given ? on->clone : on->source, on->tmpfs, on->step->size, &file);
         if (r == 0)
                 r = identity_attributes(on->clone, &attributes);
         if (r == 0) {

@@ -13,7 +13,8 @@ struct layered {
         int clone;  /* detached, the caller's of these functions to take; closed by layered_done() */
         bool recursive;
         int tmpfs;   /* of the stubs or the writes, or -1 */
-        bool staged; /* …attached in the staging directory, for kernels that want layers attached */
+        bool staged; /* …attached in the staging directory, for kernels that want layers attached… */
+        bool clone_staged; /* …and so is the clone, if its ids are mapped */
 };
 
 #define LAYERED_INIT(r, i) \

@@ -13,6 +13,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "executor/mapping.h"
 #include "executor/source.h"
 #include "kernel/detach.h"
 #include "kernel/fscontext.h"
@@ -105,13 +106,16 @@ int overlay_mount(struct run *run, size_t i, const struct overlay *overlay, int 
 /* What STEP_OVERLAY has opened. */
 struct layers {
         int *fds;
-        size_t n;
+        size_t n, n_staged; /* how many of them are attached in the staging directory */
         int upper, work;
 };
 
 static void layers_done(struct layers *layers) {
-        for (size_t i = 0; i < layers->n; i++)
+        for (size_t i = 0; i < layers->n; i++) {
+                if (i < layers->n_staged)
+                        (void) detach_fd(layers->fds[i]); /* the overlay has its own clone */
                 (void) close_fd(layers->fds[i]);
+        }
         free(layers->fds);
         (void) close_fd(layers->upper);
         (void) close_fd(layers->work);
@@ -185,6 +189,21 @@ static int open_layers(struct run *run, const struct step *step, struct layers *
         return r;
 }
 
+/* Replaces the lower layers by clones with mapped ids. */
+static int map_layers(struct run *run, size_t step, struct layers *layers) {
+        for (size_t i = 0; run->job->steps[step].idmap.given && i < layers->n; i++) {
+                bool staged = false;
+                int mount, r = mapping_layer(run, step, &run->job->steps[step].layers[i], layers->fds[i], &mount, &staged);
+
+                if (r != 0)
+                        return r;
+                (void) close_fd(layers->fds[i]);
+                layers->fds[i] = mount;
+                layers->n_staged += staged;
+        }
+        return 0;
+}
+
 int hand_overlay(struct run *run, size_t i) {
         _cleanup_(layers_done) struct layers layers = {.upper = -1, .work = -1};
         _cleanup_close_ int mount = -1;
@@ -192,6 +211,8 @@ int hand_overlay(struct run *run, size_t i) {
 
         if (r == 0)
                 r = open_layers(run, &run->job->steps[i], &layers);
+        if (r == 0)
+                r = map_layers(run, i, &layers);
         if (r == 0) {
                 const struct overlay overlay = {
                         .layers = layers.fds, .n_layers = layers.n, .upper = layers.upper, .work = layers.work};

@@ -3,8 +3,10 @@
  * stays as it is in each case. */
 
 #include <errno.h>
+#include <sys/mount.h>
 
 #include "executor/layered.h"
+#include "executor/mapping.h"
 #include "executor/source.h"
 #include "util/log.h"
 
@@ -34,9 +36,13 @@ int hand_root(struct run *run, size_t i) {
         root.source = run->hands[i].source;
         r = source_clone(run, i, &root.clone, &root.recursive);
         if (r == 0)
+                r = mapping_apply(run, i, &root.step->source, root.clone, root.recursive);
+        if (r == 0)
                 r = root_make(&root, &mount);
         if (r == 0)
                 r = run_note(run, i, mount, NULL);
+        if (r == 0 && root.clone < 0 && root.step->idmap.given) /* the clone is the root, and not a layer of it */
+                run->result->steps[i].attributes |= MOUNT_ATTR_IDMAP;
         if (r == 0)
                 r = run_container_root(run, root.step->container, &target);
         if (r == 0)

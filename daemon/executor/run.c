@@ -2,6 +2,7 @@
 /* Runs the steps of a job in order. A job that builds or mounts is all or nothing: when a step fails, what was made is
  * taken back in reverse. A job that unmounts stops at the failure and keeps what is done. */
 
+#include "executor/mapping.h"
 #include "executor/restore.h"
 #include "executor/run.h"
 
@@ -129,6 +130,7 @@ static int run_begin(struct run *run) {
 static void run_end(struct run *run) {
         run_forget_root(run);
         run->opener = opener_free(run->opener);
+        mapping_end(run);
         run->tree = close_fd(run->tree);
         for (size_t i = 0; run->hands && i < run->job->n_steps; i++) {
                 struct hand *hand = &run->hands[i];

@@ -21,6 +21,7 @@
 /* What the configuration allows, whatever the front says: written by the keeper, read-only here. */
 struct executor_grants {
         uint32_t image_types, device_types; /* bits of settings_image_bit(), util/settings.h */
+        bool foreign_ids; /* mappings of ids that are not the caller's, if polkit allows them */
 };
 
 /* What lives as long as the process. */
@@ -31,6 +32,8 @@ struct executor {
         const struct executor_grants *grants; /* NULL: nothing is allowed */
         struct intent *intent;
 };
+
+struct mapping;
 
 /* What one step holds until the job ends. */
 struct hand {
@@ -60,6 +63,8 @@ struct run {
         bool brought_unknown; /* …and more with a detached mount, which tells of none until it is attached */
         bool making;     /* the last target was missing and was made */
         uint64_t plain;  /* the last mount found to be neither proc nor sysfs; 0: none yet */
+        struct mapping *mappings; /* mapping.h */
+        size_t n_mappings;
         char *root_name; /* the container whose root was last looked up… */
         int root_fd;     /* …and that */
 };

@@ -38,6 +38,8 @@ static int staging_mount(const struct executor *executor, const char *path) {
         r = make_directory(mount, "tree");
         if (r == 0)
                 r = make_directory(mount, "layer");
+        if (r == 0)
+                r = make_directory(mount, "mapped");
         if (r < 0)
                 return r;
         directory = resolve_beneath(executor->runtime_fd, path, false);

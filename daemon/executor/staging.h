@@ -8,7 +8,7 @@
 
 #include "executor/run.h"
 
-/* Attaches a detached mount at `name` ("tree" or "layer") of the staging directory. Its fd stays good. */
+/* Attaches a detached mount at `name` ("tree", "layer" or "mapped", where several are stacked) of the staging directory. Its fd stays good. */
 int staging_attach(struct run *run, int mount, const char *name);
 
 /* At the start of an executor: detaches what one before it left in its slot. */

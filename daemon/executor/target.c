@@ -82,6 +82,11 @@ static int make_failed(struct run *run, const struct step *step, int r) {
                         "target %s does not exist in container %s and the caller may not make it; make it in the "
                         "root's source first",
                         step->target, step->container);
+        case EOVERFLOW:
+                return run_fail(run, FAILURE_INVALID_TARGET, -r,
+                        "target %s does not exist in container %s, whose id mapping has nobody who could make it; make it "
+                        "in the root's source first",
+                        step->target, step->container);
         case EROFS:
                 return run_fail(run, FAILURE_INVALID_TARGET, -r,
                         "target %s does not exist in container %s, which is read-only; make it in the source first",

@@ -25,6 +25,15 @@ int tree_set(int mount, bool recursive, uint64_t set, uint64_t clear, uint64_t p
         return 0;
 }
 
+int tree_idmap(int mount, bool recursive, int userns) {
+        struct mount_attr attributes = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t) userns};
+
+        if (mount_setattr(mount, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attributes, sizeof(attributes)) <
+                0)
+                return -errno;
+        return 0;
+}
+
 int tree_attach(int mount, int directory, const char *name) {
         if (move_mount(mount, "", directory, name, MOVE_MOUNT_F_EMPTY_PATH | (*name ? 0 : MOVE_MOUNT_T_EMPTY_PATH)) < 0)
                 return -errno;

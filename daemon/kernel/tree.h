@@ -22,6 +22,11 @@ int tree_clone(int source, bool recursive);
  * attached mount, not on a mount nested in a detached tree (-EINVAL). */
 int tree_set(int mount, bool recursive, uint64_t set, uint64_t clear, uint64_t propagation);
 
+/* Maps the ids of a detached mount (`recursive`: and of all below it) by a user namespace. It can be done once.
+ * -EINVAL for a file system that knows no id mapping, -EPERM for a mount that is mapped already, for one of a user
+ * namespace that is not ours, and for the initial user namespace. */
+int tree_idmap(int mount, bool recursive, int userns);
+
 /* Attaches a detached tree, or moves a mount of this namespace, to `name` in `directory`, or onto `directory` itself
  * when the name is "". Neither side follows a symlink. */
 int tree_attach(int mount, int directory, const char *name);

@@ -25,6 +25,7 @@ enum {
         STEP_SIZE_MIN = 3 * sizeof(uint32_t),
         SOURCE_SIZE_MIN = 1 + sizeof(uint32_t),
         OPTION_SIZE_MIN = 3 * sizeof(uint32_t),
+        MAPPING_SIZE = 3 * sizeof(uint32_t),
 };
 
 enum step_field {
@@ -41,6 +42,7 @@ enum step_field {
         FIELD_ID = 1 << 10,    /* id, mount_id, device */
         FIELD_MADE = 1 << 11,  /* made, made_file */
         FIELD_SPACE = 1 << 12,
+        FIELD_IDMAP = 1 << 13, /* idmap, userns */
         FIELDS_PLACED = FIELD_CONTAINER | FIELD_TARGET | FIELD_SOURCE | FIELD_ATTRIBUTES | FIELD_CREATE,
         FLAGS_PLACED = STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_STACK | STEP_TARGET_NOFOLLOW,
 };
@@ -50,13 +52,14 @@ static const struct kind_row {
         uint32_t flags;  /* enum step_flags that may be set */
 } kind_rows[_STEP_KIND_MAX] = {
         [STEP_TREE] = {FIELD_ATTRIBUTES | FIELD_SIZE, 0},
-        [STEP_ROOT] = {FIELDS_PLACED | FIELD_STUBS | FIELD_SIZE, FLAGS_PLACED | STEP_RECURSIVE | STEP_OVERLAY_TMPFS},
-        [STEP_BIND] = {FIELDS_PLACED | FIELD_STUBS | FIELD_SIZE,
+        [STEP_ROOT] = {FIELDS_PLACED | FIELD_IDMAP | FIELD_STUBS | FIELD_SIZE,
+                FLAGS_PLACED | STEP_RECURSIVE | STEP_OVERLAY_TMPFS},
+        [STEP_BIND] = {FIELDS_PLACED | FIELD_IDMAP | FIELD_STUBS | FIELD_SIZE,
                 FLAGS_PLACED | STEP_RECURSIVE | STEP_SOURCE_NOFOLLOW | STEP_OVERLAY_TMPFS | STEP_BENEATH},
         [STEP_FILESYSTEM] = {FIELDS_PLACED | FIELD_TYPE | FIELD_OPTIONS | FIELD_SPACE,
                 FLAGS_PLACED | STEP_COPY_UP | STEP_BENEATH},
         [STEP_IMAGE] = {FIELDS_PLACED | FIELD_TYPE | FIELD_OPTIONS, FLAGS_PLACED | STEP_DEVICE | STEP_BENEATH},
-        [STEP_OVERLAY] = {FIELDS_PLACED | FIELD_LAYERS | FIELD_OPTIONS, FLAGS_PLACED | STEP_BENEATH},
+        [STEP_OVERLAY] = {FIELDS_PLACED | FIELD_IDMAP | FIELD_LAYERS | FIELD_OPTIONS, FLAGS_PLACED | STEP_BENEATH},
         [STEP_MASK] = {FIELD_CONTAINER | FIELD_TARGET | FIELD_ATTRIBUTES, 0},
         [STEP_READONLY] = {FIELD_CONTAINER | FIELD_TARGET | FIELD_ATTRIBUTES, 0},
         [STEP_PUBLISH] = {0, 0},
@@ -117,6 +120,7 @@ static bool others_are_empty(const struct step *step, uint32_t fields) {
         return (!(not & FIELD_CONTAINER) || !step->container) && (!(not & FIELD_TARGET) || !step->target) &&
                (!(not & FIELD_TYPE) || !step->type) && (!(not & FIELD_SOURCE) || source_is_empty(&step->source)) &&
                (!(not & FIELD_SPACE) || source_is_empty(&step->space)) &&
+               (!(not & FIELD_IDMAP) || !step->idmap.given) &&
                (!(not & FIELD_LAYERS) ||
                 (step->n_layers == 0 && source_is_empty(&step->upper) && source_is_empty(&step->work))) &&
                (!(not & FIELD_OPTIONS) || step->n_options == 0) &&
@@ -128,6 +132,25 @@ static bool others_are_empty(const struct step *step, uint32_t fields) {
                                           step->cover_id == 0)) &&
                (!(not & FIELD_ID) || (step->id == 0 && step->mount_id == 0 && step->device == 0)) &&
                (!(not & FIELD_MADE) || (step->made == 0 && !step->made_file));
+}
+
+/* Mappings or a user namespace, or nothing at all. */
+static bool idmap_is_valid(const struct job *job, const struct step *step) {
+        const struct idmap *idmap = &step->idmap;
+        bool mappings = idmap->n_uids > 0 && idmap->n_gids > 0, none = idmap->n_uids == 0 && idmap->n_gids == 0;
+
+        if (!idmap->given)
+                return none && !idmap->recursive && source_is_empty(&step->userns);
+        if (idmap->n_uids > IDMAP_MAX || idmap->n_gids > IDMAP_MAX)
+                return false;
+        for (size_t i = 0; i < idmap->n_uids; i++)
+                if (idmap->uids[i].relative)
+                        return false;
+        for (size_t i = 0; i < idmap->n_gids; i++)
+                if (idmap->gids[i].relative)
+                        return false;
+        return step->userns.kind == STEP_SOURCE_FD ? none && source_is_valid(job, &step->userns)
+                                                   : mappings && source_is_empty(&step->userns);
 }
 
 /* A value or an fd. */
@@ -150,7 +173,7 @@ static bool step_is_valid(const struct job *job, size_t index) {
                 return false;
         if (step->cover_step != STEP_NO_COVER && step->cover_step >= index)
                 return false;
-        if (step->n_layers > JOB_LAYERS_MAX || step->n_options > JOB_OPTIONS_MAX)
+        if (step->n_layers > JOB_LAYERS_MAX || step->n_options > JOB_OPTIONS_MAX || !idmap_is_valid(job, step))
                 return false;
         for (size_t i = 0; i < step->n_layers; i++)
                 if (!source_is_valid(job, &step->layers[i]))
@@ -182,6 +205,25 @@ static void put_layers(struct wire_writer *writer, const struct step *step) {
         put_source(writer, &step->work);
 }
 
+static void put_mappings(struct wire_writer *writer, const struct id_mapping *list, size_t n) {
+        wire_put_count(writer, n);
+        for (size_t i = 0; i < n; i++) {
+                wire_put_u32(writer, list[i].container_id);
+                wire_put_u32(writer, list[i].host_id);
+                wire_put_u32(writer, list[i].size);
+        }
+}
+
+static void put_idmap(struct wire_writer *writer, const struct step *step) {
+        wire_put_u8(writer, step->idmap.given);
+        if (!step->idmap.given)
+                return;
+        wire_put_u8(writer, step->idmap.recursive);
+        put_source(writer, &step->userns);
+        put_mappings(writer, step->idmap.uids, step->idmap.n_uids);
+        put_mappings(writer, step->idmap.gids, step->idmap.n_gids);
+}
+
 static void put_options(struct wire_writer *writer, const struct step *step) {
         wire_put_count(writer, step->n_options);
         for (size_t i = 0; i < step->n_options; i++) {
@@ -207,6 +249,8 @@ static void put_step(struct wire_writer *writer, const struct step *step) {
                 put_source(writer, &step->source);
         if (fields & FIELD_SPACE)
                 put_source(writer, &step->space);
+        if (fields & FIELD_IDMAP)
+                put_idmap(writer, step);
         if (fields & FIELD_LAYERS)
                 put_layers(writer, step);
         if (fields & FIELD_OPTIONS)
@@ -305,6 +349,34 @@ static void take_layers(struct wire_reader *reader, struct step *step) {
         take_source(reader, &step->work);
 }
 
+static void take_mappings(struct wire_reader *reader, struct id_mapping **ret, size_t *ret_n) {
+        size_t n = wire_take_count(reader, IDMAP_MAX, MAPPING_SIZE);
+
+        if (n == 0)
+                return;
+        *ret = calloc(n, sizeof(**ret));
+        if (!*ret) {
+                wire_fail(reader, -ENOMEM);
+                return;
+        }
+        *ret_n = n;
+        for (size_t i = 0; i < n; i++) {
+                (*ret)[i].container_id = wire_take_u32(reader);
+                (*ret)[i].host_id = wire_take_u32(reader);
+                (*ret)[i].size = wire_take_u32(reader);
+        }
+}
+
+static void take_idmap(struct wire_reader *reader, struct step *step) {
+        step->idmap.given = wire_take_bool(reader);
+        if (!step->idmap.given)
+                return;
+        step->idmap.recursive = wire_take_bool(reader);
+        take_source(reader, &step->userns);
+        take_mappings(reader, &step->idmap.uids, &step->idmap.n_uids);
+        take_mappings(reader, &step->idmap.gids, &step->idmap.n_gids);
+}
+
 static void take_options(struct wire_reader *reader, struct step *step) {
         size_t n = wire_take_count(reader, JOB_OPTIONS_MAX, OPTION_SIZE_MIN);
 
@@ -358,6 +430,8 @@ static void take_step(struct wire_reader *reader, struct job *job) {
                 take_source(reader, &step->source);
         if (fields & FIELD_SPACE)
                 take_source(reader, &step->space);
+        if (fields & FIELD_IDMAP)
+                take_idmap(reader, step);
         if (fields & FIELD_LAYERS)
                 take_layers(reader, step);
         if (fields & FIELD_OPTIONS)

@@ -81,6 +81,10 @@ static int make_sources(const struct plan_pod *pod, const struct wanted_mount *m
 
         if (r == 0)
                 r = make_source(pod, mount, &mount->space, &step->space, f);
+        if (r == 0)
+                r = make_source(pod, mount, &mount->userns, &step->userns, f);
+        if (r == 0 && idmap_copy(&mount->idmap, &step->idmap) < 0)
+                return log_oom();
         if (r != 0 || mount->kind != WANTED_OVERLAY)
                 return r;
         if (mount->n_lower > JOB_LAYERS_MAX)

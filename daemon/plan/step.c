@@ -55,6 +55,8 @@ static void step_done(struct step *step) {
         free(step->type);
         free(step->source.path);
         free(step->space.path);
+        free(step->userns.path);
+        idmap_done(&step->idmap);
         for (size_t i = 0; i < step->n_layers; i++)
                 free(step->layers[i].path);
         free(step->layers);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "spec/idmap.h"
 #include "util/cleanup.h"
 #include "util/failure.h"
 
@@ -107,6 +108,8 @@ struct step {
         struct step_source upper, work;
         struct step_option *options;
         size_t n_options;
+        struct idmap idmap;        /* STEP_ROOT, STEP_BIND, and the layers of STEP_OVERLAY: owned… */
+        struct step_source userns; /* …or by this user namespace, an fd: then without mappings */
         char **stubs;      /* STEP_ROOT, STEP_BIND: targets that must exist in it; what is missing gets a stub overlay.
                             * NULL-terminated; never NULL when decoded */
         uint64_t attr_set, attr_clear; /* MOUNT_ATTR_* */
@@ -171,7 +174,7 @@ enum identify_flags {
 struct step_result {
         uint64_t id;         /* STEP_FIND: which of its stubs, from 1; else the unique id of the mount that was made, 0 where the kernel has none */
         uint32_t mount_id;   /* the recycled id */
-        uint64_t attributes; /* MOUNT_ATTR_* as statvfs(3) shows them */
+        uint64_t attributes; /* MOUNT_ATTR_* as statvfs(3) shows them, and MOUNT_ATTR_IDMAP */
         uint64_t device;     /* st_dev of its root */
         uint32_t made;       /* trailing components of the target that were created */
         bool made_file;

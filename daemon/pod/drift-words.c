@@ -22,6 +22,7 @@ static const struct attribute_row {
         {MOUNT_ATTR_NOEXEC, "exec", "noexec"},
         {MOUNT_ATTR_NODIRATIME, "diratime", "nodiratime"},
         {MOUNT_ATTR_NOSYMFOLLOW, "symfollow", "nosymfollow"},
+        {MOUNT_ATTR_IDMAP, "not idmapped", "idmapped"},
 };
 
 static const char *access_time_word(uint64_t attributes_now) {

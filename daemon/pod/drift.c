@@ -169,9 +169,11 @@ static int judge_cover(const struct judgement *judgement, const struct entry *en
 /* Everything that is not as recorded. */
 static int judge_mount(struct judgement *judgement, const struct record_mount *mount, const struct entry *entry) {
         _cleanup_strv_ char **details = NULL;
+        /* A clone keeps a mapping that its source had; that one was not asked for and is not on record. */
+        uint64_t shown = ATTRIBUTES_SHOWN | (mount->attributes & MOUNT_ATTR_IDMAP);
         int r;
 
-        r = words_append_attributes(&details, mount->attributes & ATTRIBUTES_SHOWN, entry->attributes & ATTRIBUTES_SHOWN,
+        r = words_append_attributes(&details, mount->attributes & shown, entry->attributes & shown,
                 entry->superblock_readonly);
         if (r >= 0 && !propagation_fits(mount->propagation, entry->propagation))
                 r = strv_appendf(&details, "propagation %s -> %s", propagation_word(mount->propagation),

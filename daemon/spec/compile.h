@@ -10,6 +10,8 @@ struct compile {
         struct wanted *wanted; /* under construction; warnings go there */
         bool lenient;          /* unknown types and options are left out with a warning */
         struct failure *f;
+        const struct idmap *maps;    /* for mounts with idmap that name no mappings: the container's… */
+        const struct source *userns; /* …or this user namespace; NULL for none */
         const struct source *spaces; /* the namespaces that are named, by enum spec_namespace; NULL for none */
 };
 
@@ -28,6 +30,12 @@ int compile_options(struct compile *c, struct wanted_mount *w, const struct spec
 
 /* Refuses what options say together and cannot mean: FAILURE_INVALID_OPTION. `type` as above. */
 int compile_check_together(struct compile *c, struct wanted_mount *w, const char *type);
+
+/* Settles the id mapping of a bind or an overlay from the mount's members, its options and the container's. Refuses it
+ * for any other mount. */
+int compile_idmap(struct compile *c, struct wanted_mount *w, const struct spec_mount *mount);
+/* The id mapping of a root. */
+int compile_root_idmap(struct wanted_mount *w, const struct spec_container *container);
 
 /* Settles what the options left open: nosuid and nodev for who was not granted more, and the propagation. To be called
  * with `kind`, `type` and `recursive` final. */

@@ -9,6 +9,7 @@
 #include "spec/spec.h"
 #include "util/cleanup.h"
 #include "util/failure.h"
+#include "util/json-writer.h"
 
 /* Fill the spec from the document; on failure what is filled is the caller's to free. */
 int document_parse_oci(struct json_object *document, struct spec *spec, struct failure *f);
@@ -28,6 +29,14 @@ int document_parse_paths(struct json_object *object, const char *pointer, struct
 /* Member `key`: one of shared, slave, private, unbindable, or the same with an r before it. */
 int document_parse_propagation(struct json_object *object, const char *pointer, const char *key,
         struct spec_container *container, struct failure *f);
+/* The members uidMappings and gidMappings, checked as the kernel will check them; none of either when there are none. */
+int document_parse_maps(struct json_object *object, const char *pointer, struct idmap *ret, struct failure *f);
+/* The same, or "userns" instead of them. */
+int document_parse_idmap(struct json_object *object, const char *pointer, struct idmap *ret, struct source *ret_userns,
+        struct failure *f);
+/* Writes `,"gidMappings":[…]` and `,"uidMappings":[…]` in canonical form; nothing when there are none. */
+void document_write_gids(struct json_writer *out, const struct idmap *idmap);
+void document_write_uids(struct json_writer *out, const struct idmap *idmap);
 
 /* Parses an array of OCI mount objects; duplicate destinations are refused. With `warnings`, members that podmount does
  * not know are told there, as the OCI specification demands; with NULL they are refused. On failure the mounts are

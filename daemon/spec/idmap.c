@@ -18,6 +18,28 @@ void idmap_done(struct idmap *idmap) {
         *idmap = (struct idmap){};
 }
 
+static int copy_list(const struct id_mapping *from, size_t n, struct id_mapping **ret) {
+        if (n == 0)
+                return 0;
+        *ret = reallocarray(NULL, n, sizeof(*from));
+        if (!*ret)
+                return -ENOMEM;
+        memcpy(*ret, from, n * sizeof(*from));
+        return 0;
+}
+
+int idmap_copy(const struct idmap *from, struct idmap *ret) {
+        _cleanup_idmap_ struct idmap copy = {.given = from->given, .recursive = from->recursive};
+
+        if (copy_list(from->uids, from->n_uids, &copy.uids) < 0 || copy_list(from->gids, from->n_gids, &copy.gids) < 0)
+                return -ENOMEM;
+        copy.n_uids = from->n_uids;
+        copy.n_gids = from->n_gids;
+        *ret = copy;
+        copy = (struct idmap){};
+        return 0;
+}
+
 /* Reads a number below 2^32-1 that `after` follows. */
 static bool take_id(const char **text, char after, uint32_t *ret) {
         uint64_t number = 0;
@@ -35,15 +57,28 @@ static bool take_id(const char **text, char after, uint32_t *ret) {
         return true;
 }
 
+static size_t digits(uint32_t number) {
+        size_t n = 1;
+
+        for (; number >= 10; number /= 10)
+                n++;
+        return n;
+}
+
 static bool meet(uint32_t a, uint32_t a_size, uint32_t b, uint32_t b_size) {
         return (uint64_t) a < (uint64_t) b + b_size && (uint64_t) b < (uint64_t) a + a_size;
 }
 
-static const char *check_last(const struct id_mapping *list, size_t n) {
+const char *idmap_check_last(const struct id_mapping *list, size_t n) {
         const struct id_mapping *last = &list[n - 1];
+        size_t size = 0;
 
         if (n > IDMAP_MAX)
                 return "at most 340 mappings, which is the kernel's limit";
+        for (size_t i = 0; i < n; i++)
+                size += digits(list[i].container_id) + digits(list[i].host_id) + digits(list[i].size) + 3;
+        if (size > IDMAP_TEXT_MAX)
+                return "at most 4095 bytes as the kernel writes them, which is its limit: merge ranges";
         if (last->size == 0 || (uint64_t) last->container_id + last->size > UINT32_MAX ||
                 (uint64_t) last->host_id + last->size > UINT32_MAX)
                 return "made of ranges below 4294967295 with a size above 0";
@@ -53,6 +88,16 @@ static const char *check_last(const struct id_mapping *list, size_t n) {
                                 meet(list[i].host_id, list[i].size, last->host_id, last->size)))
                         return "made of ranges that do not overlap";
         return NULL;
+}
+
+const char *idmap_check(const struct id_mapping *list, size_t n) {
+        const char *must = NULL;
+
+        if (n > IDMAP_MAX)
+                return idmap_check_last(list, n);
+        for (size_t i = 1; i <= n && !must; i++)
+                must = idmap_check_last(list, i);
+        return must;
 }
 
 static int parse_list(const char **text, struct id_mapping **list, size_t *n, const char **ret_must) {
@@ -70,7 +115,7 @@ static int parse_list(const char **text, struct id_mapping **list, size_t *n, co
                 if (!array_append(list, n))
                         return -ENOMEM;
                 (*list)[*n - 1] = mapping;
-                *ret_must = check_last(*list, *n);
+                *ret_must = idmap_check_last(*list, *n);
                 if (*ret_must)
                         return 1;
         } while (**text == '#');

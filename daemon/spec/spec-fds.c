@@ -121,6 +121,8 @@ static int add_mounts(struct names *names, const struct spec_mount *mounts, size
         for (const struct spec_mount *mount = mounts; r == 0 && mount < mounts + n; mount++) {
                 if (mount->source)
                         r = add_text(names, mount->source);
+                if (r == 0 && mount->userns.kind == SOURCE_FD)
+                        r = names_add(names, mount->userns.text);
                 if (r == 0 && mount->type)
                         r = add_options(names, base_type(mount->type), mount->options);
         }
@@ -146,6 +148,8 @@ int spec_fd_names(const struct spec *spec, char ***ret) {
 
                 if (container->root.kind == SOURCE_FD)
                         r = names_add(&names, container->root.text);
+                if (r == 0 && container->root_userns.kind == SOURCE_FD)
+                        r = names_add(&names, container->root_userns.text);
                 for (size_t j = 0; r == 0 && j < _SPEC_NAMESPACE_MAX; j++)
                         if (container->namespaces[j].kind == SOURCE_FD)
                                 r = names_add(&names, container->namespaces[j].text);

@@ -91,18 +91,12 @@ static int parse_options(struct json_object *array, const char *pointer, char **
         return 0;
 }
 
-/* Members that the OCI specification has and podmount does not apply are refused where leaving them out would give the
- * container other files than it expects, the rest is told. */
+/* Members that podmount does not know are told in an OCI document, which demands it, and else refused. */
 static int check_members(struct json_object *object, const char *pointer, char ***warnings, struct failure *f) {
-        static const char *const known[] = {"destination", "type", "source", "options", NULL};
-        static const char *const mappings[] = {"uidMappings", "gidMappings", NULL};
+        static const char *const known[] = {
+                "destination", "type", "source", "options", "uidMappings", "gidMappings", "userns", NULL};
         struct json_object_iterator it = json_object_iter_begin(object), end = json_object_iter_end(object);
 
-        for (const char *const *name = mappings; *name; name++)
-                if (json_object_object_get_ex(object, *name, NULL))
-                        return reader_fail_member(f, FAILURE_NOT_SUPPORTED, pointer, *name,
-                                "podmount maps no ids; clone the source with "
-                                "its id mapping yourself and send the fd");
         if (!warnings)
                 return reader_check_known(object, pointer, known, f);
         for (; !json_object_iter_equal(&it, &end); json_object_iter_next(&it)) {
@@ -144,6 +138,9 @@ static int fill_mount(struct json_object *object, const char *pointer, struct sp
         if (r != 0)
                 return r;
         r = reader_get_string(object, pointer, "source", &mount->source, f);
+        if (r != 0)
+                return r;
+        r = document_parse_idmap(object, pointer, &mount->idmap, &mount->userns, f);
         if (r != 0)
                 return r;
         r = reader_get(object, pointer, "options", json_type_array, &options, f);
@@ -228,10 +225,15 @@ static void add_member(struct json_writer *out, const char *key, const char *val
 
 /* Written directly, in the form of json_canonical(): the keys are in its order. */
 int spec_mount_to_text(const struct spec_mount *mount, char **ret) {
+        _cleanup_free_ char *userns = source_to_text(&mount->userns);
         struct json_writer out = {.text = NULL};
         char *text;
 
+        if (!userns)
+                return -ENOMEM;
+
         add_member(&out, "{\"destination\":", mount->destination);
+        document_write_gids(&out, &mount->idmap);
         for (size_t i = 0; mount->options && mount->options[i]; i++)
                 add_member(&out, i == 0 ? ",\"options\":[" : ",", mount->options[i]);
         if (mount->options && mount->options[0])
@@ -240,6 +242,9 @@ int spec_mount_to_text(const struct spec_mount *mount, char **ret) {
                 add_member(&out, ",\"source\":", mount->source);
         if (mount->type)
                 add_member(&out, ",\"type\":", mount->type);
+        document_write_uids(&out, &mount->idmap);
+        if (mount->userns.kind == SOURCE_FD)
+                add_member(&out, ",\"userns\":", userns);
         json_writer_add_byte(&out, '}');
         text = json_writer_take(&out);
         if (!text)

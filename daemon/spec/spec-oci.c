@@ -38,8 +38,10 @@ static const struct unapplied document_members[] = {
 
 static const struct unapplied linux_members[] = {
         {"namespaces", json_type_array, "podmount makes no namespaces; the runtime that enters the pod does"},
-        {"uidMappings", json_type_array, "podmount makes no user namespace, and files keep their owners"},
-        {"gidMappings", json_type_array, "podmount makes no user namespace, and files keep their groups"},
+        {"uidMappings", json_type_array,
+                "podmount makes no user namespace; it takes these for mounts with idmap and no mappings of their own"},
+        {"gidMappings", json_type_array,
+                "podmount makes no user namespace; it takes these for mounts with idmap and no mappings of their own"},
         {"timeOffsets", json_type_object, "podmount makes no time namespace"},
         {"devices", json_type_array, "podmount makes no device nodes; bind those that the container needs"},
         {"netDevices", json_type_object, "podmount makes no network namespace"},
@@ -150,6 +152,9 @@ static int parse_linux(struct json_object *document, struct spec_container *cont
         int r = reader_get(document, "", "linux", json_type_object, &section, f);
 
         if (r != 0 || !section)
+                return r;
+        r = document_parse_maps(section, "/linux", &container->user_maps, f);
+        if (r != 0)
                 return r;
         r = document_parse_propagation(section, "/linux", "rootfsPropagation", container, f);
         return r != 0 ? r : document_parse_paths(section, "/linux", container, f);

@@ -62,7 +62,8 @@ static int parse_overlay(
 }
 
 static int parse_root(struct json_object *object, struct spec_container *container, struct failure *f) {
-        static const char *const known[] = {"path", "readonly", "overlay", "overlaySize", "propagation", NULL};
+        static const char *const known[] = {"path", "readonly", "overlay", "overlaySize", "propagation", "uidMappings",
+                "gidMappings", "userns", NULL};
         _cleanup_free_ char *pointer = json_pointer_join(container->pointer, "root");
         struct json_object *root = NULL;
         int r;
@@ -82,6 +83,9 @@ static int parse_root(struct json_object *object, struct spec_container *contain
         if (r != 0)
                 return r;
         r = reader_get_bool(root, pointer, "readonly", false, &container->root_readonly, f);
+        if (r != 0)
+                return r;
+        r = document_parse_idmap(root, pointer, &container->root_idmap, &container->root_userns, f);
         if (r != 0)
                 return r;
         r = document_parse_propagation(root, pointer, "propagation", container, f);

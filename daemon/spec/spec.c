@@ -20,6 +20,8 @@ void spec_mount_done(struct spec_mount *mount) {
         free(mount->type);
         free(mount->source);
         (void) strv_free(mount->options); /* returns NULL, always */
+        idmap_done(&mount->idmap);
+        source_done(&mount->userns);
         *mount = (struct spec_mount) {.pointer = NULL};
 }
 
@@ -33,6 +35,9 @@ static void spec_container_done(struct spec_container *container) {
         free(container->pointer);
         free(container->name);
         source_done(&container->root);
+        idmap_done(&container->root_idmap);
+        source_done(&container->root_userns);
+        idmap_done(&container->user_maps);
         for (size_t i = 0; i < _SPEC_NAMESPACE_MAX; i++)
                 source_done(&container->namespaces[i]);
         spec_mounts_free(container->mounts, container->n_mounts);

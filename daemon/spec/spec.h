@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "spec/idmap.h"
 #include "util/array.h"
 #include "util/cleanup.h"
 #include "util/failure.h"
@@ -36,6 +37,8 @@ struct spec_mount {
         char *type;        /* NULL when absent */
         char *source;      /* as given; NULL when absent */
         char **options;    /* as given; NULL when absent */
+        struct idmap idmap;   /* uidMappings and gidMappings; none when absent… */
+        struct source userns; /* …or "userns": SOURCE_FD, else SOURCE_NONE */
 };
 
 /* The namespaces that file systems show. */
@@ -58,6 +61,9 @@ struct spec_container {
         char *name;    /* "main" for an OCI document */
         struct source root;
         bool root_readonly;
+        struct idmap root_idmap;   /* root.uidMappings and root.gidMappings… */
+        struct source root_userns; /* …or root.userns */
+        struct idmap user_maps;    /* of an OCI document's user namespace: linux.uidMappings and linux.gidMappings */
         enum spec_overlay overlay;
         struct source namespaces[_SPEC_NAMESPACE_MAX]; /* SOURCE_FD, or SOURCE_NONE: not named */
         uint64_t overlay_size; /* bytes of each tmpfs of the overlay, 0: the configured size */

@@ -244,6 +244,9 @@ int compile_mount(struct compile *c, size_t container, const struct spec_mount *
         r = compile_typed(c, w, mount);
         if (r != 0)
                 return r;
+        r = compile_idmap(c, w, mount);
+        if (r != 0)
+                return r;
         r = compile_attributes(c, w);
         if (r != 0)
                 return r;

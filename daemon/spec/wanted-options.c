@@ -103,17 +103,14 @@ static int fold_idmap(
         const char *must;
         int r = 0;
 
-        if (asked->type)
-                return fail_option(c, asked, FAILURE_INVALID_OPTION, "only a bind has an id mapping");
+        if (asked->type && strcmp(asked->type, "overlay") != 0)
+                return fail_option(c, asked, FAILURE_INVALID_OPTION, "only binds and the layers of overlays have an id mapping");
         idmap_done(&w->idmap);
         if (value)
                 r = idmap_parse(value, &w->idmap, &must); /* it was checked */
         w->idmap.given = true;
         w->idmap.recursive = row->recursive;
-        if (r != 0)
-                return r < 0 ? r : -EINVAL;
-        return fail_option(c, asked, FAILURE_NOT_SUPPORTED,
-                "podmount does not support it; clone the source with its id mapping yourself and send the fd");
+        return r > 0 ? -EINVAL : r;
 }
 
 static int fold_way(struct compile *c, struct wanted_mount *w, const struct asked *asked, const struct option_row *row) {

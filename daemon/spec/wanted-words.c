@@ -79,6 +79,16 @@ static int add_data(char ***words, const struct wanted_mount *w) {
         return r;
 }
 
+/* In crun's inline form, whatever it was given in. */
+static int add_idmap(char ***words, const struct wanted_mount *w) {
+        _cleanup_free_ char *text = NULL;
+
+        if (!w->idmap.given)
+                return 0;
+        text = w->userns.kind == SOURCE_FD ? source_to_text(&w->userns) : idmap_to_text(&w->idmap);
+        return text ? strv_appendf(words, "%sidmap=%s", w->idmap.recursive ? "r" : "", text) : -ENOMEM;
+}
+
 int compile_words(struct wanted_mount *w) {
         static const struct {
                 unsigned way;
@@ -108,6 +118,8 @@ int compile_words(struct wanted_mount *w) {
         for (size_t i = 0; r == 0 && i < ELEMENTSOF(ways); i++)
                 if (w->way & ways[i].way)
                         r = strv_append(&words, ways[i].word);
+        if (r == 0)
+                r = add_idmap(&words, w);
         if (r == 0)
                 r = add_layers(&words, w);
         if (r == 0)

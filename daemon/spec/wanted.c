@@ -19,6 +19,7 @@ static void mount_done(struct wanted_mount *w) {
         free(w->request);
         source_done(&w->source);
         source_done(&w->space);
+        source_done(&w->userns);
         for (size_t i = 0; i < w->n_lower; i++)
                 source_done(w->lower + i);
         free(w->lower);
@@ -76,6 +77,9 @@ static int compile_root(struct compile *c, size_t index, const struct spec_conta
         if (!w->source.text)
                 return -ENOMEM;
         w->source.kind = container->root.kind;
+        r = compile_root_idmap(w, container);
+        if (r < 0)
+                return r;
         r = compile_attributes(c, w);
         if (r != 0)
                 return r;
@@ -170,6 +174,8 @@ int wanted_from_spec(
                         return r;
                 c.spaces = container->namespaces;
                 from = wanted->n_mounts;
+                c.maps = container->root_idmap.n_uids > 0 ? &container->root_idmap : &container->user_maps;
+                c.userns = &container->root_userns;
                 r = compile_mounts(&c, i, container->mounts, container->n_mounts);
                 overlay_all(&c, container, from);
                 if (r == 0)

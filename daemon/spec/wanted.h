@@ -58,7 +58,8 @@ struct wanted_mount {
         uint64_t propagation;                      /* MS_SHARED…; never 0 after compilation */
         bool propagation_recursive;
         unsigned way;             /* OPTION_WAY_*: copied up, links not followed */
-        struct idmap idmap;       /* WANTED_BIND */
+        struct idmap idmap;       /* WANTED_ROOT, WANTED_BIND, and the lower layers of WANTED_OVERLAY; if given, complete… */
+        struct source userns;     /* …or by this user namespace, SOURCE_FD: then without mappings */
         struct data_option *data; /* fsconfig(2) strings and flags, in order; SELinux labels among them, whole */
         size_t n_data;
         enum wanted_namespace name_space;

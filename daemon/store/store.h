@@ -34,7 +34,7 @@ struct record_mount {
                                * was added its canonical spec */
         char *source_key;     /* "dev:ino" of an fd source, so that a retry can be told from a new mount; or NULL */
         uint64_t device;
-        uint64_t attributes;  /* MOUNT_ATTR_* as statvfs(3) showed them when it was made */
+        uint64_t attributes;  /* MOUNT_ATTR_* as statvfs(3) showed them when it was made; MOUNT_ATTR_IDMAP if asked for */
         uint64_t propagation; /* MS_* as wanted */
         uint32_t made;        /* trailing components of the mount point that were created for it */
         bool made_file;

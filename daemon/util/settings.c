@@ -17,7 +17,7 @@
 #include "util/log.h"
 #include "util/path.h"
 
-enum setting_type { SETTING_LEVEL, SETTING_COUNT, SETTING_SECONDS, SETTING_MILLISECONDS, SETTING_SIZE, SETTING_PROPAGATION, SETTING_IMAGES };
+enum setting_type { SETTING_LEVEL, SETTING_COUNT, SETTING_SECONDS, SETTING_MILLISECONDS, SETTING_SIZE, SETTING_PROPAGATION, SETTING_IMAGES, SETTING_BOOLEAN };
 
 struct setting {
         const char *section, *name;
@@ -42,6 +42,7 @@ static const struct setting known_settings[] = {
         {"Mounts", "BusyIntervalMSec", SETTING_MILLISECONDS, FIELD(busy_interval_us), USEC_PER_MSEC, 60 * USEC_PER_SEC},
         {"Mounts", "ImageTypes", SETTING_IMAGES, FIELD(image_types), 0, 0},
         {"Mounts", "DeviceTypes", SETTING_IMAGES, FIELD(device_types), 0, 0},
+        {"Mounts", "ForeignIDs", SETTING_BOOLEAN, FIELD(foreign_ids), 0, 0},
         {"Limits", "PodsPerUser", SETTING_COUNT, FIELD(pods_per_user), 0, UINT32_MAX},
         {"Limits", "MountsPerPod", SETTING_COUNT, FIELD(mounts_per_pod), 0, UINT32_MAX},
         {"Limits", "MountsPerUser", SETTING_COUNT, FIELD(mounts_per_user), 0, UINT32_MAX},
@@ -128,6 +129,13 @@ static int parse_propagation(const char *text, enum settings_propagation *ret) {
         return -EINVAL;
 }
 
+static int parse_boolean(const char *text, bool *ret) {
+        if (strcmp(text, "yes") != 0 && strcmp(text, "no") != 0)
+                return -EINVAL;
+        *ret = text[0] == 'y';
+        return 0;
+}
+
 /* Names with spaces between them; none at all is a list, too. */
 static int parse_images(const char *text, uint32_t *ret) {
         _cleanup_free_ char *copy = strdup(text);
@@ -169,6 +177,9 @@ static int apply(const struct setting *setting, const char *text, struct setting
         case SETTING_IMAGES:
                 *expected = "a list of erofs, squashfs and ext4";
                 return parse_images(text, (uint32_t *) (void *) field);
+        case SETTING_BOOLEAN:
+                *expected = "yes or no";
+                return parse_boolean(text, (bool *) field);
         case SETTING_COUNT:
                 *expected = "a whole number";
                 break;
@@ -357,6 +368,9 @@ static void write_value(FILE *out, const struct setting *setting, const struct s
                 for (size_t i = 0, n = 0; i < ELEMENTSOF(image_names); i++)
                         if (count & UINT32_C(1) << i)
                                 (void) fprintf(out, "%s%s", n++ > 0 ? " " : "", image_names[i]);
+                return;
+        case SETTING_BOOLEAN:
+                (void) fputs(*(const bool *) field ? "yes" : "no", out);
                 return;
         case SETTING_COUNT:
                 memcpy(&count, field, sizeof(count));

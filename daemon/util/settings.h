@@ -25,6 +25,7 @@ struct settings {
         uint64_t busy_interval_us; /* BusyIntervalMSec=100 */
         uint32_t image_types;   /* ImageTypes=: bits of settings_image_bit(); none unless named */
         uint32_t device_types;  /* DeviceTypes=: the same for block devices */
+        bool foreign_ids;       /* ForeignIDs=no: id mappings of ids that are not the caller's, if polkit allows them */
         /* [Limits] */
         uint32_t pods_per_user;       /* PodsPerUser=256 */
         uint32_t mounts_per_pod;      /* MountsPerPod=16384 */

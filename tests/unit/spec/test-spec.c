@@ -167,8 +167,8 @@ static const struct refusal refusals[] = {
                 "/mounts/0/options/0: ", "a string"},
         {OCI_MOUNT("{\"destination\": \"/a\", \"options\": [\"ro\", null]}"), FAILURE_INVALID_SPEC,
                 "/mounts/0/options/1: ", "null"},
-        {OCI_MOUNT("{\"destination\": \"/a\", \"uidMappings\": []}"), FAILURE_NOT_SUPPORTED,
-                "/mounts/0/uidMappings: ", "fd"},
+        {OCI_MOUNT("{\"destination\": \"/a\", \"uidMappings\": [{}], \"gidMappings\": []}"), FAILURE_INVALID_SPEC,
+                "/mounts/0/uidMappings/0/containerID: ", "missing"},
         {OCI_MOUNT("{\"destination\": \"/a\"}, {\"destination\": \"/b\"}, {\"destination\": \"//b/\"}, "
                    "{\"destination\": \"/a\"}"),
                 FAILURE_INVALID_SPEC, "/mounts/2/destination: ", "/mounts/1"},
