@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/verb.h"
 #include "kernel/subids.h"
 #include "spec/wanted.h"
 #include "util/array.h"
@@ -79,7 +80,9 @@ static int compile_mounts(const struct request *request, struct wanted **ret, st
         size_t n = 0;
         int r;
 
-        if (arguments->text)
+        if (strcmp(request->method->member, "Replace") == 0)
+                r = request_replacement(request, &mounts, &n, f);
+        else if (arguments->text)
                 r = spec_parse_mounts(arguments->text, strlen(arguments->text), request->api->settings->spec_size_max, &mounts,
                                       &n, f);
         else {
