@@ -127,15 +127,14 @@ static void adopt_watchdog(pid_t keeper) {
 
 /* fds of the setup stay, everything else that the keeper has open is closed. */
 static int keep_own_fds(const struct front_setup *setup) {
-        int keep[RUNTIME_SLOTS_MAX * 2 + 6];
+        int keep[RUNTIME_SLOTS_MAX * 2 + 3 + WATCH_FDS];
         size_t n = 0;
 
         keep[n++] = setup->control;
         keep[n++] = setup->runtime->fd;
         keep[n++] = setup->runtime->listen_fd;
-        keep[n++] = watch_fd(setup->watch);
-        keep[n++] = watch_mountinfo_fd(setup->watch);
-        keep[n++] = watch_events_fd(setup->watch);
+        watch_fds(setup->watch, keep + n);
+        n += WATCH_FDS;
         for (unsigned slot = 0; slot < RUNTIME_SLOTS_MAX; slot++) {
                 keep[n++] = setup->sockets[slot];
                 keep[n++] = setup->runtime->intent_fds[slot];

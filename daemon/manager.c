@@ -54,6 +54,12 @@ static bool is_busy(void *userdata) {
         return manager->pods_ready && map_size(manager->pods.operations) > 0;
 }
 
+static bool is_concerned(void *userdata) {
+        const struct manager *manager = userdata;
+
+        return !manager->pods_ready || map_size(manager->pods.by_uuid) > 0;
+}
+
 static int sync_table(void *userdata) {
         struct manager *manager = userdata;
 
@@ -136,6 +142,7 @@ static int watch_table(struct manager *manager) {
                 .runtime_path = manager->runtime->path,
                 .changed = on_changes,
                 .busy = is_busy,
+                .concerned = is_concerned,
                 .userdata = manager,
         };
         int r;

@@ -2,10 +2,11 @@
 /*
  * When the table follows the kernel.
  *
- * With notifications, the events of a burst are taken together, a slice a turn of the loop, and then there is a
- * pause, so that mounts that come and go at once cost next to nothing. The poll on mountinfo also fires when
- * attributes change, which no event tells: if it fires alone, the pods' mounts are looked at again at once; if it
- * fires among events, nobody can tell, and they are looked at again after a while, in proportion to the cost.
+ * With notifications, an event after a rest is taken at once: a timer would be one wake-up more. Then there is a
+ * pause, and the events of a burst are taken together, a slice a turn of the loop, so that mounts that come and go at
+ * once cost next to nothing. The poll on mountinfo also fires when attributes change, which no event tells: if it fires
+ * alone, the pods' mounts are looked at again at once; if it fires among events, nobody can tell, and they are looked at
+ * again after a while, in proportion to the cost. Without pods there is nothing to look at.
  *
  * With statmount alone, the poll is answered by a comparison of the lists of ids and a look at the pods' mounts, those
  * in staging/ included, which keep their ids when they are moved; everything else is read again after a while. With
@@ -43,16 +44,16 @@ struct tracker {
         struct following *following;
         struct tracker_setup setup;
 
-        sd_event_source *poll_source, *events_source; /* off while dirty */
-        sd_event_source *round_timer;                 /* armed while dirty */
-        sd_event_source *more;                        /* on while a round goes on: after everybody else */
-        sd_event_source *later_timer;                 /* armed while `later` */
-        bool deaf;                                    /* the sources are off */
-        bool dirty;                                   /* a change was told and not taken in since */
-        bool polled;                                  /* the poll said so */
-        bool lost;                                    /* everything has to be read */
-        bool later;                                   /* what can wait is to be done */
-        uint64_t dirty_since_us;                      /* CLOCK_MONOTONIC, as the next ones */
+        sd_event_source *watch_source; /* off while a round is due */
+        sd_event_source *round_timer;  /* armed while dirty */
+        sd_event_source *more;         /* on while a round goes on: after everybody else */
+        sd_event_source *later_timer;  /* armed while `later` */
+        bool deaf;                     /* the watch is off */
+        bool dirty;                    /* a change was told and not taken in since */
+        bool polled;                   /* the poll said so */
+        bool lost;                     /* everything has to be read */
+        bool later;                    /* what can wait is to be done */
+        uint64_t dirty_since_us;       /* CLOCK_MONOTONIC, as the next ones */
         uint64_t pause_until_us;
         uint64_t later_from_us;
         uint64_t later_since_us; /* when what is put off was noticed */
@@ -107,7 +108,7 @@ static int read_all(struct tracker *tracker) {
         _cleanup_changes_ struct changes changes = {};
         int r;
 
-        (void) watch_take(tracker->watch); /* what happened until here is in the reading, the rest is told again */
+        (void) watch_take(tracker->watch, NULL); /* what happened until here is in the reading, the rest is told again */
         tracker->polled = false;
         r = following_read(tracker->following, &changes);
         tracker->lost = r < 0;
@@ -132,7 +133,7 @@ static int look_below(struct tracker *tracker, const char *path) {
 static int take_events(struct tracker *tracker, bool all) {
         _cleanup_changes_ struct changes changes = {};
         uint64_t before = following_counters(tracker->following)->events;
-        bool polled = watch_take(tracker->watch) || tracker->polled, events;
+        bool polled = watch_take(tracker->watch, NULL) || tracker->polled, events;
         uint64_t until = now_us() + TURN_US;
         int r;
 
@@ -150,9 +151,11 @@ static int take_events(struct tracker *tracker, bool all) {
         }
         tracker->dirty = r > 0;
         events = following_counters(tracker->following)->events != before;
-        if (polled && events)
+        if (!polled || !tracker->setup.concerned(tracker->setup.userdata))
+                return r;
+        if (events)
                 (void) put_off(tracker); /* logged; the next change tries again */
-        else if (polled && look_below(tracker, tracker->setup.runtime_path) < 0)
+        else if (look_below(tracker, tracker->setup.runtime_path) < 0)
                 return read_all(tracker);
         return r;
 }
@@ -161,7 +164,7 @@ static int take_list(struct tracker *tracker) {
         _cleanup_changes_ struct changes changes = {};
         int r;
 
-        (void) watch_take(tracker->watch);
+        (void) watch_take(tracker->watch, NULL);
         tracker->polled = false;
         r = following_delta(tracker->following, &changes);
         if (r >= 0)
@@ -178,7 +181,7 @@ static int take_list(struct tracker *tracker) {
 
 /* Whether anything was told since the last round. */
 static bool is_told(struct tracker *tracker) {
-        if (watch_take(tracker->watch))
+        if (watch_take(tracker->watch, NULL))
                 tracker->polled = true;
         return tracker->polled || tracker->dirty || tracker->lost;
 }
@@ -212,11 +215,8 @@ static int catch_up(struct tracker *tracker, bool all) {
 }
 
 static void listen_on(struct tracker *tracker, bool on) {
-        int how = on ? SD_EVENT_ON : SD_EVENT_OFF;
-        int r = sd_event_source_set_enabled(tracker->poll_source, how);
+        int r = sd_event_source_set_enabled(tracker->watch_source, on ? SD_EVENT_ON : SD_EVENT_OFF);
 
-        if (r >= 0 && tracker->events_source)
-                r = sd_event_source_set_enabled(tracker->events_source, how);
         if (r < 0)
                 (void) log_errno(LOG_ERR, r, "cannot turn the watch over the mount table %s", on ? "on" : "off");
         tracker->deaf = !on;
@@ -250,41 +250,57 @@ static void listen_again(struct tracker *tracker) {
 
 /* The others have their turns, then the round goes on; soon in any case, should they never rest. */
 static int go_on(struct tracker *tracker, uint64_t start) {
-        int r = sd_event_source_set_enabled(tracker->more, SD_EVENT_ONESHOT);
+        int r;
 
+        listen_on(tracker, false);
+        r = sd_event_source_set_enabled(tracker->more, SD_EVENT_ONESHOT);
         if (r < 0)
                 (void) log_errno(LOG_ERR, r, "cannot go on with the mount table at once");
         return sd_event_source_get_enabled(tracker->round_timer, NULL) > 0 ? 0 : arm(tracker->round_timer, start + FAIR_US);
 }
 
+static int do_round(struct tracker *tracker, uint64_t start) {
+        int r = catch_up(tracker, false);
+
+        if (r > 0)
+                return go_on(tracker, start);
+        tracker->pause_until_us = pause_after(now_us() - start, PAUSE_FACTOR, PAUSE_MIN_US, PAUSE_MAX_US);
+        if (r < 0) {
+                listen_on(tracker, false);
+                return arm_round(tracker);
+        }
+        listen_again(tracker);
+        return 0;
+}
+
 static int on_round(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
         struct tracker *tracker = userdata;
         uint64_t start = now_us();
-        int r;
 
         if (!tracker->dirty && !tracker->lost) /* tracker_sync() was faster */
                 return 0;
         if (tracker->setup.busy(tracker->setup.userdata) && start < tracker->dirty_since_us + DELAY_MAX_US)
                 return arm(tracker->round_timer, start + DELAY_US);
-        r = catch_up(tracker, false);
-        if (r > 0)
-                return go_on(tracker, start);
-        tracker->pause_until_us = pause_after(now_us() - start, PAUSE_FACTOR, PAUSE_MIN_US, PAUSE_MAX_US);
-        if (r < 0)
-                return arm_round(tracker);
-        listen_again(tracker);
-        return 0;
+        return do_round(tracker, start);
 }
 
 static int on_more(sd_event_source *source, void *userdata) {
         return on_round(source, 0, userdata);
 }
 
-static int on_change(sd_event_source *source _unused_, int fd _unused_, uint32_t revents, void *userdata) {
+/* The poll fires before the event is in the queue: alone, it may be about one that comes in a moment. */
+static int on_change(sd_event_source *source _unused_, int fd _unused_, uint32_t revents _unused_, void *userdata) {
         struct tracker *tracker = userdata;
+        uint64_t now = now_us();
+        bool events;
 
-        if (!is_told(tracker) && !(revents & EPOLLIN)) /* tracker_sync() was faster */
+        if (watch_take(tracker->watch, &events))
+                tracker->polled = true;
+        else if (!events && !tracker->polled && !tracker->lost) /* tracker_sync() was faster */
                 return 0;
+        if (events && !tracker->dirty && now >= tracker->pause_until_us &&
+                !tracker->setup.busy(tracker->setup.userdata))
+                return do_round(tracker, now);
         return schedule(tracker);
 }
 
@@ -306,11 +322,8 @@ static int on_later(sd_event_source *source _unused_, uint64_t usec _unused_, vo
 }
 
 static int add_sources(struct tracker *tracker, sd_event *event) {
-        int events_fd = watch_events_fd(tracker->watch), r;
+        int r = sd_event_add_io(event, &tracker->watch_source, watch_fd(tracker->watch), EPOLLIN, on_change, tracker);
 
-        r = sd_event_add_io(event, &tracker->poll_source, watch_fd(tracker->watch), EPOLLPRI, on_change, tracker);
-        if (r >= 0 && events_fd >= 0)
-                r = sd_event_add_io(event, &tracker->events_source, events_fd, EPOLLIN, on_change, tracker);
         if (r >= 0)
                 r = sd_event_add_time(event, &tracker->round_timer, CLOCK_MONOTONIC, 0, 1000, on_round, tracker);
         if (r >= 0)
@@ -354,8 +367,7 @@ struct tracker *tracker_free(struct tracker *tracker) {
         (void) sd_event_source_disable_unref(tracker->later_timer);
         (void) sd_event_source_disable_unref(tracker->more);
         (void) sd_event_source_disable_unref(tracker->round_timer);
-        (void) sd_event_source_disable_unref(tracker->events_source);
-        (void) sd_event_source_disable_unref(tracker->poll_source);
+        (void) sd_event_source_disable_unref(tracker->watch_source);
         (void) following_free(tracker->following);
         free(tracker);
         return NULL;
@@ -377,7 +389,7 @@ static int done(struct tracker *tracker, int r) {
 
 int tracker_sync(struct tracker *tracker) {
         /* The queue is asked in any case: the poll may have told of an event before it was there. */
-        if (watch_events_fd(tracker->watch) < 0 && !is_told(tracker))
+        if (watch_tracking(tracker->watch) != WATCH_FANOTIFY && !is_told(tracker))
                 return 0;
         return done(tracker, catch_up(tracker, true));
 }

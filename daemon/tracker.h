@@ -25,6 +25,8 @@ struct tracker_setup {
         void (*changed)(const struct changes *changes, bool settled, void *userdata);
         /* Whether someone waits for an answer, so that a round had better wait. */
         bool (*busy)(void *userdata);
+        /* Whether any mounts lie below the runtime path that someone would miss changes of. */
+        bool (*concerned)(void *userdata);
         void *userdata;
 };
 

@@ -5,12 +5,14 @@
  *
  * The kernel remembers for each open file of mountinfo which change it reported last, and any poll of the file counts
  * as the report, the one inside epoll_wait(2) too. So the fd that sits in the event loop cannot be asked a second
- * time: it only wakes the loop, and watch_take() asks a file of its own.
+ * time: it only wakes the loop, and watch_take() asks a file of its own. Both kinds of news come through one epoll fd:
+ * who doesn't want to hear of them for a while turns one fd off and on, not two.
  */
 
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/fanotify.h>
 #include <sys/ioctl.h>
 
@@ -20,7 +22,8 @@
 
 struct watch {
         enum watch_tracking tracking;
-        int wake_fd;   /* in the caller's event loop */
+        int wake_fd;   /* epoll, in the caller's event loop */
+        int poll_fd;   /* mountinfo, in that epoll */
         int table_fd;  /* polled by watch_take(), read by mountinfo_read() */
         int events_fd; /* the fanotify group, or -1 */
 };
@@ -42,6 +45,30 @@ static int open_group(bool limited) {
         return TAKE_FD(group);
 }
 
+static int wake_on(const struct watch *watch, int fd, uint32_t events) {
+        struct epoll_event event = {.events = events};
+
+        return epoll_ctl(watch->wake_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? log_errno(LOG_ERR, errno, "poll for changed mounts") : 0;
+}
+
+static int open_poll(struct watch *watch) {
+        watch->wake_fd = epoll_create1(EPOLL_CLOEXEC);
+        if (watch->wake_fd < 0)
+                return log_errno(LOG_ERR, errno, "epoll_create1");
+        watch->poll_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        watch->table_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        if (watch->poll_fd < 0 || watch->table_fd < 0)
+                return log_errno(LOG_ERR, errno, "open /proc/self/mountinfo");
+        return wake_on(watch, watch->poll_fd, EPOLLPRI);
+}
+
+static int open_events(struct watch *watch, bool limited) {
+        watch->events_fd = open_group(limited);
+        if (watch->events_fd < 0)
+                return log_errno(LOG_ERR, watch->events_fd, "ask for notifications of mounts");
+        return wake_on(watch, watch->events_fd, EPOLLIN);
+}
+
 bool watch_probe(bool unlimited) {
         /* The mark on a namespace came together with this flag. Without a mark, closing costs nothing: with one, it waits
          * for every CPU to have taken notice, 10 ms or more. */
@@ -53,21 +80,16 @@ bool watch_probe(bool unlimited) {
 
 int watch_open(enum watch_tracking tracking, bool limited, struct watch **ret) {
         _cleanup_(watch_freep) struct watch *watch = malloc(sizeof(*watch));
+        int r;
 
         if (!watch)
                 return log_oom();
-        *watch = (struct watch){.tracking = tracking, .wake_fd = -1, .table_fd = -1, .events_fd = -1};
-        watch->wake_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        if (watch->wake_fd < 0)
-                return log_errno(LOG_ERR, errno, "open /proc/self/mountinfo");
-        watch->table_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        if (watch->table_fd < 0)
-                return log_errno(LOG_ERR, errno, "open /proc/self/mountinfo");
-        if (tracking == WATCH_FANOTIFY) {
-                watch->events_fd = open_group(limited);
-                if (watch->events_fd < 0)
-                        return log_errno(LOG_ERR, watch->events_fd, "ask for notifications of mounts");
-        }
+        *watch = (struct watch){.tracking = tracking, .wake_fd = -1, .poll_fd = -1, .table_fd = -1, .events_fd = -1};
+        r = open_poll(watch);
+        if (r >= 0 && tracking == WATCH_FANOTIFY)
+                r = open_events(watch, limited);
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(watch);
         return 0;
 }
@@ -76,6 +98,7 @@ struct watch *watch_free(struct watch *watch) {
         if (!watch)
                 return NULL;
         (void) close_fd(watch->wake_fd);
+        (void) close_fd(watch->poll_fd);
         (void) close_fd(watch->table_fd);
         (void) close_fd(watch->events_fd);
         free(watch);
@@ -86,8 +109,11 @@ int watch_fd(const struct watch *watch) {
         return watch->wake_fd;
 }
 
-int watch_events_fd(const struct watch *watch) {
-        return watch->events_fd;
+void watch_fds(const struct watch *watch, int ret[static WATCH_FDS]) {
+        ret[0] = watch->wake_fd;
+        ret[1] = watch->poll_fd;
+        ret[2] = watch->table_fd;
+        ret[3] = watch->events_fd;
 }
 
 int watch_mountinfo_fd(const struct watch *watch) {
@@ -110,19 +136,26 @@ const char *watch_tracking_name(enum watch_tracking tracking) {
         return NULL;
 }
 
-bool watch_take(struct watch *watch) {
-        struct pollfd poll_fd = {.fd = watch->table_fd, .events = POLLPRI};
+bool watch_take(struct watch *watch, bool *ret_events) {
+        struct pollfd fds[] = {
+                {.fd = watch->table_fd, .events = POLLPRI},
+                {.fd = watch->events_fd, .events = POLLIN}, /* without one, poll(2) passes it over */
+        };
         int n;
 
         do
-                n = poll(&poll_fd, 1, 0);
+                n = poll(fds, ret_events ? 2 : 1, 0);
         while (n < 0 && errno == EINTR);
         if (n < 0) {
                 /* Out of memory, at worst: a reading too many is better than one too few. */
                 (void) log_errno(LOG_ERR, errno, "poll mountinfo");
+                if (ret_events)
+                        *ret_events = false;
                 return true;
         }
-        return n > 0 && (poll_fd.revents & (POLLPRI | POLLERR)) != 0;
+        if (ret_events)
+                *ret_events = fds[1].revents != 0;
+        return (fds[0].revents & (POLLPRI | POLLERR)) != 0;
 }
 
 /* The mount that an event is about, in what follows its metadata; 0 for one without. */

@@ -29,17 +29,19 @@ int watch_open(enum watch_tracking tracking, bool limited, struct watch **ret);
 struct watch *watch_free(struct watch *watch);
 DEFINE_CLEANUP(struct watch *, watch_free)
 
-/* The fd to poll for EPOLLPRI; stays the watch's. Its level is reset by the poll that reports it. */
+/* The fd to poll for EPOLLIN, one for all that tells of changes: readable once for each report of mountinfo, which any
+ * poll of it takes as made, and as long as watch_next() has more. Stays the watch's. */
 int watch_fd(const struct watch *watch);
-/* The fd to poll for EPOLLIN until watch_next() has nothing more; -1 without notifications. Stays the watch's. */
-int watch_events_fd(const struct watch *watch);
+/* Those of its fds that it cannot do without, for a process that closes all others. */
+enum { WATCH_FDS = 4 };
+void watch_fds(const struct watch *watch, int ret[static WATCH_FDS]);
 /* An fd of the table's text to read from its start, for mountinfo_read(). */
 int watch_mountinfo_fd(const struct watch *watch);
 /* How changes are noticed here. */
 enum watch_tracking watch_tracking(const struct watch *watch);
 const char *watch_tracking_name(enum watch_tracking tracking); /* "mountinfo", "listmount", "fanotify" */
-/* Whether something changed since the last call. Never blocks. */
-bool watch_take(struct watch *watch);
+/* Whether something changed since the last call. Never blocks. `ret_events`, unless NULL: whether watch_next() has any. */
+bool watch_take(struct watch *watch, bool *ret_events);
 
 enum { WATCH_EVENTS_MAX = 256 };
 

@@ -356,7 +356,7 @@ START_TEST(test_real) {
         ck_assert_int_eq(
                 mount("foreign", "/tmp/u/main/rootfs/other", "tmpfs", 0, NULL), 0); /* first, or it gets the id of… */
         ck_assert_int_eq(umount2("/tmp/u/main/rootfs/data", 0), 0);                 /* …this one */
-        ck_assert(watch_take(watch));
+        ck_assert(watch_take(watch, NULL));
         made_read(table, watch);
         {
                 _cleanup_(judged_done) struct judged judged = {};

@@ -72,7 +72,7 @@ static int sync_below(const char *path, void *userdata) {
  * itself. */
 int world_sync(struct world *world) {
         _cleanup_changes_ struct changes changes = {};
-        bool told = watch_take(world->watch);
+        bool told = watch_take(world->watch, NULL);
 
         if (table_size(world->pods.table) == 0)
                 ck_assert_int_eq(following_read(world->following, &changes), 0);
