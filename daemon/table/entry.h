@@ -27,7 +27,7 @@ struct entry {
         dev_t device;
         char *root;          /* of the mount within its file system; begins the memory of all five */
         char *point;         /* where it is mounted, as this process sees it; "" when no path leads there any more */
-        char *type;          /* "fuse.sshfs" included */
+        char *type;          /* "fuse.sshfs" included; follows the mount point in memory */
         char *source;        /* NULL when the kernel shows none */
         char *options;       /* of the file system, comma-joined as the kernel writes them */
         uint64_t attributes; /* MOUNT_ATTR_* of mount_setattr(2), the atime bits included */
@@ -58,6 +58,11 @@ struct entry *entry_free(struct entry *entry);
 DEFINE_CLEANUP(struct entry *, entry_free)
 /* Sets all strings, in place of those that it had; `texts` may be made of them. -ENOMEM, nothing changed. */
 int entry_set_texts(struct entry *entry, const struct entry_texts *texts);
+
+/* strlen() of the mount point: the strings lie one behind the other. */
+static inline size_t entry_point_length(const struct entry *entry) {
+        return (size_t) (entry->type - entry->point) - 1;
+}
 
 /* The memory that the entry and its strings take from the heap, in bytes, what the allocator adds included. */
 size_t entry_bytes(struct entry *entry);

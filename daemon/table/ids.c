@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Linear probing. What is removed leaves no mark: those behind it that would be found no longer move up. */
+/*
+ * Linear probing. What is removed leaves no trace: those behind it that would be found no longer move up.
+ *
+ * Looking at an entry is what costs, as hardly any of 100,000 is in a cache: a mark beside each place tells all but one
+ * in 128 of the wrong ones.
+ */
 
 #include "table/ids.h"
 
@@ -10,9 +15,19 @@ static uint64_t id_of(const struct ids *ids, const struct entry *entry) {
         return ids->kind == IDS_UNIQUE ? entry->unique_id : entry->id;
 }
 
-/* Where the search for an id begins. Ids in a row are spread evenly (Knuth's multiplicative hashing). */
+/* Ids in a row are spread evenly (Knuth's multiplicative hashing). */
+static uint64_t hash(uint64_t id) {
+        return id * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+/* Where the search for an id begins. */
 static size_t home(const struct ids *ids, uint64_t id) {
-        return (size_t) ((id * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & (ids->n_places - 1);
+        return (size_t) (hash(id) >> 32) & (ids->n_places - 1);
+}
+
+/* Of bits that the place is not chosen by, while there are fewer than 2^25 of them. */
+static uint8_t mark(uint64_t id) {
+        return (uint8_t) (hash(id) >> 57 | 0x80);
 }
 
 void ids_done(struct ids *ids) {
@@ -21,25 +36,30 @@ void ids_done(struct ids *ids) {
 }
 
 static void place(struct ids *ids, struct entry *entry) {
-        size_t i = home(ids, id_of(ids, entry));
+        uint64_t id = id_of(ids, entry);
+        size_t i = home(ids, id);
 
-        while (ids->places[i])
+        while (ids->marks[i])
                 i = (i + 1) & (ids->n_places - 1);
         ids->places[i] = entry;
+        ids->marks[i] = mark(id);
 }
 
-int ids_reserve(struct ids *ids) {
-        struct ids larger = {.kind = ids->kind, .n = ids->n};
+int ids_reserve(struct ids *ids, size_t more) {
+        struct ids larger = {.kind = ids->kind, .n_places = ids->n_places ?: PLACES_MIN, .n = ids->n};
+        size_t n;
 
-        if (ids->n < ids->n_places / 4 * 3)
-                return 0;
-        if (__builtin_mul_overflow(ids->n_places, 2, &larger.n_places))
+        if (__builtin_add_overflow(ids->n, more, &n))
                 return -ENOMEM;
-        if (larger.n_places == 0)
-                larger.n_places = PLACES_MIN;
-        larger.places = calloc(larger.n_places, sizeof(*larger.places));
+        if (n <= ids->n_places / 4 * 3)
+                return 0;
+        while (n > larger.n_places / 4 * 3)
+                if (__builtin_mul_overflow(larger.n_places, 2, &larger.n_places))
+                        return -ENOMEM;
+        larger.places = calloc(larger.n_places, sizeof(*larger.places) + sizeof(*larger.marks));
         if (!larger.places)
                 return -ENOMEM;
+        larger.marks = (uint8_t *) (larger.places + larger.n_places);
         for (size_t i = 0; i < ids->n_places; i++)
                 if (ids->places[i])
                         place(&larger, ids->places[i]);
@@ -58,8 +78,8 @@ static size_t find(const struct ids *ids, uint64_t id) {
 
         if (ids->n == 0)
                 return SIZE_MAX;
-        for (i = home(ids, id); ids->places[i]; i = (i + 1) & (ids->n_places - 1))
-                if (id_of(ids, ids->places[i]) == id)
+        for (i = home(ids, id); ids->marks[i]; i = (i + 1) & (ids->n_places - 1))
+                if (ids->marks[i] == mark(id) && id_of(ids, ids->places[i]) == id)
                         return i;
         return SIZE_MAX;
 }
@@ -76,9 +96,11 @@ void ids_remove(struct ids *ids, const struct entry *entry) {
                 if (((i - start) & mask) < ((i - hole) & mask))
                         continue; /* its search begins behind the hole */
                 ids->places[hole] = ids->places[i];
+                ids->marks[hole] = ids->marks[i];
                 hole = i;
         }
         ids->places[hole] = NULL;
+        ids->marks[hole] = 0;
 }
 
 struct entry *ids_get(const struct ids *ids, uint64_t id) {
@@ -98,5 +120,5 @@ struct entry *ids_next(const struct ids *ids, size_t *position) {
 }
 
 size_t ids_bytes(const struct ids *ids) {
-        return ids->n_places * sizeof(*ids->places);
+        return ids->n_places * (sizeof(*ids->places) + sizeof(*ids->marks));
 }

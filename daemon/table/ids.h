@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Entries by one of their ids: eight bytes a place, the key is read from the entry. An entry's id must not change
+ * Entries by one of their ids: nine bytes a place, the key is read from the entry. An entry's id must not change
  * while it is in the set. The kernel gives the ids out one after the other, so nobody can choose them to collide.
  */
 
@@ -13,12 +13,13 @@ enum ids_kind { IDS_RECYCLED, IDS_UNIQUE };
 struct ids {
         enum ids_kind kind;
         struct entry **places; /* a power of two, at most three quarters in use */
+        uint8_t *marks;        /* 0 for a free place, else a few bits of the id's hash; in the memory of `places` */
         size_t n_places, n;
 };
 
 void ids_done(struct ids *ids);
-/* Makes room for one more, so that the next ids_add() cannot fail. -ENOMEM. */
-int ids_reserve(struct ids *ids);
+/* Makes room for so many more, so that as many ids_add() cannot fail. -ENOMEM. */
+int ids_reserve(struct ids *ids, size_t more);
 /* Takes the entry in; room must have been made, and the id must not be there. */
 void ids_add(struct ids *ids, struct entry *entry);
 /* Takes it out, if it is there. */

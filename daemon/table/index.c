@@ -33,6 +33,23 @@ static int compare_points(const char *a, const char *b, size_t *same) {
         return rank(a[i]) - rank(b[i]);
 }
 
+/* The same for two entries: their long common beginnings are passed over in words. */
+static int compare_entries(const struct entry *a, const struct entry *b, size_t *same) {
+        size_t n = entry_point_length(a), m = entry_point_length(b);
+
+        n = n < m ? n : m;
+        while (n - *same >= sizeof(uint64_t)) {
+                uint64_t x, y;
+
+                memcpy(&x, a->point + *same, sizeof(x));
+                memcpy(&y, b->point + *same, sizeof(y));
+                if (x != y)
+                        break;
+                *same += sizeof(uint64_t);
+        }
+        return compare_points(a->point, b->point, same);
+}
+
 /* On the way down to an entry's place. All that is still below lies between the nearest mount points before and after
  * the entry's that were passed, and so shares with it what both of these do: that is not compared again. */
 struct descent {
@@ -43,7 +60,7 @@ struct descent {
 /* Mounts at one place are told apart by where they are in memory. */
 static bool is_before(struct descent *descent, const struct entry *other) {
         size_t same = descent->before < descent->after ? descent->before : descent->after;
-        int c = compare_points(descent->entry->point, other->point, &same);
+        int c = compare_entries(descent->entry, other, &same);
         bool before = c < 0 || (c == 0 && (uintptr_t) descent->entry < (uintptr_t) other);
 
         if (before)

@@ -128,21 +128,26 @@ static void adopt(struct table *table, struct entry *entry) {
         }
 }
 
-/* The entry of the mount that `fresh` is a new sight of. */
-static struct entry *find_same(const struct table *table, const struct entry *fresh) {
-        struct entry *entry = fresh->unique_id != 0 ? ids_get(&table->by_unique, fresh->unique_id) : NULL;
+/* What the table has of the ids of `fresh`. */
+struct known {
+        struct entry *same;  /* the entry of the mount that `fresh` is a new sight of */
+        struct entry *other; /* that of another mount, which had its recycled id */
+};
 
-        if (entry)
-                return entry;
-        entry = ids_get(&table->by_id, fresh->id);
-        return entry && diff_same_mount(entry, fresh) ? entry : NULL;
+static struct known find_known(const struct table *table, const struct entry *fresh) {
+        struct entry *same = fresh->unique_id != 0 ? ids_get(&table->by_unique, fresh->unique_id) : NULL;
+        struct entry *other = ids_get(&table->by_id, fresh->id);
+
+        if (!same && other && diff_same_mount(other, fresh))
+                same = other;
+        return (struct known){.same = same, .other = other == same ? NULL : other};
 }
 
-/* Makes room for the ids of one entry more. */
-static int reserve_ids(struct table *table) {
-        int r = ids_reserve(&table->by_id);
+/* Makes room for the ids of so many entries more. */
+static int reserve_ids(struct table *table, size_t n) {
+        int r = ids_reserve(&table->by_id, n);
 
-        return r < 0 ? r : ids_reserve(&table->by_unique);
+        return r < 0 ? r : ids_reserve(&table->by_unique, n);
 }
 
 static void give_ids(struct table *table, struct entry *entry) {
@@ -180,7 +185,7 @@ static int add(struct table *table, struct entry *fresh, struct changes *changes
 
         if (r < 0)
                 return r;
-        r = reserve_ids(table);
+        r = reserve_ids(table, 1);
         if (r < 0) {
                 changes->n_items--;
                 return r;
@@ -215,7 +220,7 @@ static int update(struct table *table, struct entry *kept, struct entry *fresh, 
         if (r >= 0 && remounted)
                 r = changes_add(changes, CHANGE_REMOUNTED, kept);
         if (r >= 0 && renumbered)
-                r = reserve_ids(table);
+                r = reserve_ids(table, 1);
         if (r < 0) {
                 changes->n_items = n;
                 return r;
@@ -237,14 +242,14 @@ static int update(struct table *table, struct entry *kept, struct entry *fresh, 
 }
 
 /* Takes `fresh` over, also on failure. The entry that stands for it; 1: it has to be linked. */
-static int put(struct table *table, struct entry *fresh, struct changes *changes, struct entry **ret) {
+static int put(struct table *table, struct entry *fresh, struct known known, struct changes *changes, struct entry **ret) {
         _cleanup_(entry_freep) struct entry *owned = fresh;
-        struct entry *kept = find_same(table, fresh), *other = ids_get(&table->by_id, fresh->id);
+        struct entry *kept = known.same;
         int r = 0;
 
         /* Another mount that had this recycled id is gone, even if nobody has told so yet. */
-        if (other && other != kept)
-                r = drop(table, other, changes);
+        if (known.other)
+                r = drop(table, known.other, changes);
         if (r < 0)
                 return r;
         if (kept)
@@ -265,7 +270,7 @@ static int put(struct table *table, struct entry *fresh, struct changes *changes
 int table_put(struct table *table, struct entry *fresh, struct changes *changes, struct entry **ret) {
         size_t n = changes->n_items;
         struct entry *entry;
-        int r = put(table, fresh, changes, &entry);
+        int r = put(table, fresh, find_known(table, fresh), changes, &entry);
 
         if (r < 0)
                 return r;
@@ -300,7 +305,7 @@ static int list_add(struct entry *entry, void *userdata) {
 
 static void mark_seen(struct table *table, struct entry **entries, size_t n) {
         for (size_t i = 0; i < n && table->by_id.n > 0; i++) {
-                struct entry *kept = find_same(table, entries[i]);
+                struct entry *kept = find_known(table, entries[i]).same;
 
                 if (kept)
                         kept->seen = table->readings;
@@ -308,10 +313,8 @@ static void mark_seen(struct table *table, struct entry **entries, size_t n) {
 }
 
 /* Whether the reading has had a mount with one of these ids: of two, the first counts. */
-static bool is_taken(const struct table *table, const struct entry *fresh) {
-        const struct entry *same = find_same(table, fresh), *other = ids_get(&table->by_id, fresh->id);
-
-        return (same && same->seen == table->readings) || (other && other->seen == table->readings);
+static bool is_taken(const struct table *table, struct known known) {
+        return (known.same && known.same->seen == table->readings) || (known.other && known.other->seen == table->readings);
 }
 
 static int drop_unseen(struct table *table, struct changes *changes) {
@@ -353,14 +356,17 @@ int table_replace(struct table *table, struct entry **entries, size_t n_entries,
         if (r >= 0)
                 r = drop_unseen(table, &changes);
         table->readings++;
+        if (r >= 0 && n_entries > table_size(table))
+                r = reserve_ids(table, n_entries - table_size(table));
         for (i = 0; i < n_entries && r >= 0; i++) {
+                struct known known = find_known(table, entries[i]);
                 struct entry *kept;
 
-                if (is_taken(table, entries[i])) {
+                if (is_taken(table, known)) {
                         (void) entry_free(entries[i]);
                         continue;
                 }
-                r = put(table, entries[i], &changes, &kept);
+                r = put(table, entries[i], known, &changes, &kept);
                 if (r > 0)
                         unlinked[n_unlinked++] = kept;
         }
