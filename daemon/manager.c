@@ -16,6 +16,7 @@
 #include "sweep.h"
 #include "table/table.h"
 #include "tracker.h"
+#include "trim.h"
 #include "util/array.h"
 #include "util/log.h"
 #include "util/path.h"
@@ -29,6 +30,7 @@ struct manager {
         struct table *table;
         struct tracker *tracker;
         struct sweep *sweep;
+        struct trim *trim;
         struct executor_pool *executors;
         struct pods pods;
         bool pods_ready;
@@ -40,6 +42,7 @@ struct manager {
 static void on_changes(const struct changes *changes, bool settled, void *userdata) {
         struct manager *manager = userdata;
 
+        trim_note(manager->trim);
         if (!manager->pods_ready)
                 return;
         if (settled)
@@ -147,6 +150,9 @@ static int watch_table(struct manager *manager) {
         };
         int r;
 
+        manager->trim = trim_new(manager->event, manager->table);
+        if (!manager->trim)
+                return log_oom();
         r = tracker_new(manager->event, manager->watch, manager->table, &setup, &manager->tracker);
         if (r < 0)
                 return r;
@@ -235,6 +241,7 @@ struct manager *manager_free(struct manager *manager) {
         (void) sd_event_source_disable_unref(manager->stop_timer);
         manager->sweep = sweep_free(manager->sweep);
         manager->tracker = tracker_free(manager->tracker);
+        manager->trim = trim_free(manager->trim);
         manager->api = api_free(manager->api);
         if (manager->pods_ready)
                 pods_done(&manager->pods);

@@ -45,27 +45,42 @@ static void place(struct ids *ids, struct entry *entry) {
         ids->marks[i] = mark(id);
 }
 
+/* Puts all into so many places, which must be enough. */
+static int move(struct ids *ids, size_t n_places) {
+        struct ids other = {.kind = ids->kind, .n_places = n_places, .n = ids->n};
+
+        other.places = calloc(n_places, sizeof(*other.places) + sizeof(*other.marks));
+        if (!other.places)
+                return -ENOMEM;
+        other.marks = (uint8_t *) (other.places + n_places);
+        for (size_t i = 0; i < ids->n_places; i++)
+                if (ids->marks[i])
+                        place(&other, ids->places[i]);
+        free(ids->places);
+        *ids = other;
+        return 0;
+}
+
 int ids_reserve(struct ids *ids, size_t more) {
-        struct ids larger = {.kind = ids->kind, .n_places = ids->n_places ?: PLACES_MIN, .n = ids->n};
-        size_t n;
+        size_t n_places = ids->n_places ?: PLACES_MIN, n;
 
         if (__builtin_add_overflow(ids->n, more, &n))
                 return -ENOMEM;
         if (n <= ids->n_places / 4 * 3)
                 return 0;
-        while (n > larger.n_places / 4 * 3)
-                if (__builtin_mul_overflow(larger.n_places, 2, &larger.n_places))
+        while (n > n_places / 4 * 3)
+                if (__builtin_mul_overflow(n_places, 2, &n_places))
                         return -ENOMEM;
-        larger.places = calloc(larger.n_places, sizeof(*larger.places) + sizeof(*larger.marks));
-        if (!larger.places)
-                return -ENOMEM;
-        larger.marks = (uint8_t *) (larger.places + larger.n_places);
-        for (size_t i = 0; i < ids->n_places; i++)
-                if (ids->places[i])
-                        place(&larger, ids->places[i]);
-        free(ids->places);
-        *ids = larger;
-        return 0;
+        return move(ids, n_places);
+}
+
+void ids_trim(struct ids *ids) {
+        size_t n_places = ids->n_places;
+
+        while (n_places > PLACES_MIN && ids->n <= n_places / 8)
+                n_places /= 2;
+        if (n_places < ids->n_places)
+                (void) move(ids, n_places); /* later, then */
 }
 
 void ids_add(struct ids *ids, struct entry *entry) {

@@ -20,6 +20,8 @@ struct ids {
 void ids_done(struct ids *ids);
 /* Makes room for so many more, so that as many ids_add() cannot fail. -ENOMEM. */
 int ids_reserve(struct ids *ids, size_t more);
+/* Gives back room for what is gone, if that is most of it. Short of memory, nothing happens. */
+void ids_trim(struct ids *ids);
 /* Takes the entry in; room must have been made, and the id must not be there. */
 void ids_add(struct ids *ids, struct entry *entry);
 /* Takes it out, if it is there. */

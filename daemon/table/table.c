@@ -58,6 +58,11 @@ size_t table_bytes(const struct table *table) {
         return sizeof(*table) + ids_bytes(&table->by_id) + ids_bytes(&table->by_unique) + table->bytes;
 }
 
+void table_trim(struct table *table) {
+        ids_trim(&table->by_id);
+        ids_trim(&table->by_unique);
+}
+
 uint64_t table_generation(const struct table *table) {
         return table->generation;
 }

@@ -36,6 +36,8 @@ DEFINE_CLEANUP(struct table *, table_free)
 size_t table_size(const struct table *table);
 /* The memory that it takes: entries, their strings, what finds them. In bytes. */
 size_t table_bytes(const struct table *table);
+/* Gives back what it has allocated for entries that are gone, if it is much. Short of memory, nothing happens. */
+void table_trim(struct table *table);
 /* Counts up with every reading that changed something. */
 uint64_t table_generation(const struct table *table);
 

@@ -60,6 +60,14 @@ START_TEST(test_beside_an_array) {
                 check_all(&ids, entries, there);
                 ck_assert_uint_le(ids.n * 4, ids.n_places * 3);
                 ck_assert_uint_eq(ids_bytes(&ids), ids.n_places * (sizeof(void *) + 1));
+                for (size_t i = 0; i < N && ids.n > 10; i++)
+                        if (there[i]) {
+                                ids_remove(&ids, entries + i);
+                                there[i] = false;
+                        }
+                ids_trim(&ids);
+                check_all(&ids, entries, there);
+                ck_assert_uint_le(ids.n_places, 128);
                 ids_done(&ids);
                 ck_assert_ptr_null(ids_get(&ids, 1));
         }
