@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -56,22 +57,6 @@ static int fill(int mount) {
         return 0;
 }
 
-int devices_make(struct run *run, const struct step *step, int *ret_mount) {
-        uint64_t attributes = run_attributes(run, step, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-        _cleanup_close_ int mount = fscontext_tmpfs(DEVICES_SIZE, 0, 0755, 0, 0, attributes & ~(uint64_t) MOUNT_ATTR_RDONLY);
-        int r;
-
-        if (mount < 0)
-                return run_fail(run, FAILURE_MOUNT_FAILED, -mount, "making the tmpfs of %s failed", step->target);
-        r = fill(mount);
-        if (r == 0 && (attributes & MOUNT_ATTR_RDONLY))
-                r = tree_set(mount, false, MOUNT_ATTR_RDONLY, 0, 0);
-        if (r < 0)
-                return r;
-        *ret_mount = TAKE_FD(mount);
-        return 0;
-}
-
 /* The host's device, or a failure: it is not there, or something else has its name. */
 static int open_device(struct run *run, const struct step *step, size_t i, int *ret_fd) {
         _cleanup_close_ int directory = resolve_source("/dev"), fd = -1;
@@ -86,6 +71,62 @@ static int open_device(struct run *run, const struct step *step, size_t i, int *
                         "the host's /dev/%s, which the /dev at %s needs, is not the character device %u:%u",
                         devices[i].name, step->target, devices[i].major, devices[i].minor);
         *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+/* Before anything is made: whether all are there. */
+static int check_devices(struct run *run, const struct step *step) {
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < ELEMENTSOF(devices); i++) {
+                _cleanup_close_ int fd = -1;
+
+                r = open_device(run, step, i, &fd);
+        }
+        return r;
+}
+
+/* What the step says, and for what it does not say the least. */
+static int configure(struct run *run, const struct step *step, struct fscontext *context) {
+        bool size = false, mode = false;
+        char number[sizeof("18446744073709551615")];
+        int r = fscontext_open(context, "tmpfs");
+
+        for (size_t i = 0; i < step->n_options; i++) {
+                const char *name = step->options[i].name;
+
+                size = size || strcmp(name, "size") == 0 || strcmp(name, "nr_blocks") == 0;
+                mode = mode || strcmp(name, "mode") == 0;
+        }
+        (void) snprintf(number, sizeof(number), "%d", DEVICES_SIZE); /* fits by its type */
+        if (r == 0)
+                r = fscontext_set(context, "source", "tmpfs");
+        if (r == 0 && !size)
+                r = fscontext_set(context, "size", number);
+        if (r == 0 && !mode)
+                r = fscontext_set(context, "mode", "0755");
+        return r < 0 ? filesystem_failed(run, step, context, NULL, r) : filesystem_set_options(run, step, context);
+}
+
+int devices_make(struct run *run, const struct step *step, int *ret_mount) {
+        _cleanup_fscontext_ struct fscontext context = FSCONTEXT_INIT;
+        uint64_t attributes = run_attributes(run, step, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+        _cleanup_close_ int mount = -1;
+        int r = check_devices(run, step);
+
+        if (r == 0)
+                r = configure(run, step, &context);
+        if (r != 0)
+                return r;
+        mount = fscontext_mount(&context, attributes & ~(uint64_t) MOUNT_ATTR_RDONLY);
+        if (mount < 0)
+                return filesystem_failed(run, step, &context, NULL, mount);
+        r = fill(mount);
+        if (r == 0 && (attributes & MOUNT_ATTR_RDONLY))
+                r = tree_set(mount, false, MOUNT_ATTR_RDONLY, 0, 0);
+        if (r < 0)
+                return r;
+        *ret_mount = TAKE_FD(mount);
         return 0;
 }
 

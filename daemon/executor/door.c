@@ -367,7 +367,7 @@ static int check_filesystem(const struct job *job, size_t i, struct failure *f) 
                 r = check_server(step, f);
         if (r == 0 && (step->flags & STEP_COPY_UP) && strcmp(step->type, "tmpfs") != 0)
                 return refuse(f, "only a tmpfs begins with a copy");
-        return r != 0 ? r : check_flags(step, FLAGS_MADE | STEP_COPY_UP, f);
+        return r != 0 ? r : check_flags(step, FLAGS_MADE | STEP_COPY_UP | STEP_OPTIONAL, f);
 }
 
 static int check_image(const struct job *job, size_t i, struct failure *f) {

@@ -122,7 +122,7 @@ static int place_copy(struct run *run, size_t i, int *mount) {
         return r == 0 ? run_attach(run, i, mount, target) : r;
 }
 
-int hand_filesystem(struct run *run, size_t i) {
+static int make_and_place(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
         _cleanup_close_ int mount = -1;
         int r = run_check_labels(run, step);
@@ -135,5 +135,25 @@ int hand_filesystem(struct run *run, size_t i) {
                 r = make(run, step, &mount);
         if (r == 0)
                 r = step->flags & STEP_COPY_UP ? place_copy(run, i, &mount) : run_place(run, i, &mount);
+        return r;
+}
+
+/* Whether the job goes on without it. A namespace that is full or a root that does not answer would be so for the next
+ * one, too. */
+static bool can_do_without(const struct run *run, size_t i, int r) {
+        return r > 0 && run->job->steps[i].flags & STEP_OPTIONAL && !run->hands[i].placed &&
+               r != FAILURE_QUOTA_EXCEEDED && r != FAILURE_TIMED_OUT;
+}
+
+int hand_filesystem(struct run *run, size_t i) {
+        const struct step *step = &run->job->steps[i];
+        int r = make_and_place(run, i);
+
+        if (!can_do_without(run, i, r))
+                return r;
+        r = run_warn(run, "The %s that every container has at %s is left out of container %s: %s", step->type, step->target,
+                step->container, run->failure.text ? run->failure.text : "");
+        run_undo_step(run, i);
+        run_forgive(run);
         return r;
 }

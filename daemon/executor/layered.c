@@ -164,6 +164,7 @@ static int make_stub(struct layered *on, const char *stub, const char *where, co
         if (r == 0 && missing[0]) {
                 made = resolve_make(base, missing, file);
                 r = made < 0 ? made : 0;
+                on->made_stub = on->made_stub || made >= 0;
         }
         return r < 0 ? target_failed(on->run, on->step, stub, r) : 0;
 }
@@ -192,27 +193,69 @@ static int stub_one(struct layered *on, const char *stub) {
         return make_stub(on, stub, where, rest);
 }
 
-/* The root goes on top: its directories keep their modes and owners, and what it lacks shows through from below. */
+/* Whether the mount that needs this stub can be done without: it says so, or it waits and may find a place later. */
+static bool stub_is_optional(const struct layered *on, const char *stub) {
+        const struct job *job = on->run->job;
+
+        for (size_t i = on->index + 1; i < job->n_steps; i++) {
+                const struct step *step = &job->steps[i];
+
+                if (step->kind != STEP_MASK && step->kind != STEP_READONLY && step->target &&
+                        strcmp(step->target, stub) == 0 && strcmp(step->container, on->step->container) == 0)
+                        return step->flags & STEP_OPTIONAL;
+        }
+        return true;
+}
+
+/* *ret_needed: one of the stubs that were made has to be. */
+static int make_stubs(struct layered *on, bool *ret_needed) {
+        *ret_needed = false;
+        for (size_t i = 0; on->step->stubs && on->step->stubs[i]; i++) {
+                bool optional = stub_is_optional(on, on->step->stubs[i]), had = on->made_stub;
+                int r;
+
+                on->made_stub = false;
+                r = stub_one(on, on->step->stubs[i]);
+                if (r > 0 && optional)
+                        run_forgive(on->run); /* its mount will say so */
+                else if (r != 0)
+                        return r;
+                if (on->made_stub && !optional)
+                        *ret_needed = true;
+                on->made_stub |= had;
+        }
+        return 0;
+}
+
+/* The root goes on top: its directories keep their modes and owners, and what it lacks shows through from below. For
+ * optional mount points alone nothing of it is given up: no mount that came along, and not the root as it is. */
 static int over_stubs(struct layered *on, int *ret_mount) {
         int layers[2], r;
+        bool needed;
 
-        for (size_t i = 0; on->step->stubs && on->step->stubs[i]; i++) {
-                r = stub_one(on, on->step->stubs[i]);
-                if (r != 0)
-                        return r;
+        r = make_stubs(on, &needed);
+        if (r != 0 || !on->made_stub)
+                return r; /* nothing is missing */
+        if (!needed && on->recursive) {
+                struct submounts below;
+
+                r = submounts_read(on->source, on->run->executor->features.statmount, &below);
+                if (r < 0 || below.children)
+                        return r < 0 ? r : 0;
         }
-        if (on->tmpfs < 0)
-                return 0; /* nothing is missing */
         r = check_overlay(on);
-        if (r != 0)
-                return r;
-        r = layer_of(on, &layers[0]);
-        if (r != 0)
-                return r;
+        if (r == 0)
+                r = layer_of(on, &layers[0]);
         layers[1] = on->tmpfs;
-        return overlay_mount(on->run, on->index,
-                &(struct overlay){.layers = layers, .n_layers = ELEMENTSOF(layers), .upper = -1, .work = -1},
-                ret_mount);
+        if (r == 0)
+                r = overlay_mount(on->run, on->index,
+                        &(struct overlay){.layers = layers, .n_layers = ELEMENTSOF(layers), .upper = -1, .work = -1},
+                        ret_mount);
+        if (r > 0 && !needed) {
+                run_forgive(on->run);
+                return 0;
+        }
+        return r;
 }
 
 int layered_make(struct layered *on, int *ret_mount) {

@@ -12,6 +12,7 @@ struct layered {
         int source; /* the hand's */
         int clone;  /* detached, the caller's of these functions to take; closed by layered_done() */
         bool recursive;
+        bool made_stub;
         int tmpfs;   /* of the stubs or the writes, or -1 */
         bool staged; /* …attached in the staging directory, for kernels that want layers attached… */
         bool clone_staged; /* …and so is the clone, if its ids are mapped */

@@ -210,6 +210,7 @@ int run_attach(struct run *run, size_t i, int *mount, int target) {
         r = tree_attach(*mount, target, "");
         if (r < 0)
                 return attach_failed(run, step, r);
+        hand->placed = true;
         if (!keep(run, step)) {
                 *mount = close_fd(*mount);
                 return 0;

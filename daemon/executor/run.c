@@ -63,7 +63,7 @@ static void forget_step(struct step_result *result) {
 }
 
 /* Takes back one step of a living pod, or what a step of a new one left outside the tree. */
-static void undo_step(struct run *run, size_t step) {
+void run_undo_step(struct run *run, size_t step) {
         struct hand *hand = &run->hands[step];
 
         if (hand->attached) {
@@ -76,6 +76,7 @@ static void undo_step(struct run *run, size_t step) {
         hand->mount = close_fd(hand->mount);
         if (hand->base >= 0)
                 resolve_unmake(hand->base, hand->rest, hand->file);
+        hand->base = close_fd(hand->base);
         forget_step(&run->result->steps[step]);
 }
 
@@ -104,7 +105,7 @@ static void undo(struct run *run) {
         }
         run->tree = close_fd(run->tree);
         for (size_t i = run->job->n_steps; i > 0; i--)
-                undo_step(run, i - 1);
+                run_undo_step(run, i - 1);
         if (run->made_pod_directory)
                 (void) unlinkat(run->executor->pods_fd, run->job->uuid, AT_REMOVEDIR); /* not there: all the better */
 }
@@ -195,6 +196,11 @@ int run_warn(struct run *run, const char *format, ...) {
         if (!text)
                 return log_oom();
         return strv_append(&run->result->warnings, text) < 0 ? log_oom() : 0;
+}
+
+void run_forgive(struct run *run) {
+        failure_clear(&run->failure);
+        run->error = 0;
 }
 
 int run_opener(struct run *run, struct opener **ret) {

@@ -39,6 +39,7 @@ struct mapping;
 struct hand {
         int source;    /* its source, -1 while it is not opened */
         int mount;     /* the mount it made, -1 where nothing will be asked of it any more */
+        bool placed;   /* a mount of this step is at its target */
         bool attached; /* that mount is attached in a living pod: the undo detaches it */
         int base;      /* the directory below which mount points were made, or -1… */
         char *rest;    /* …and which */
@@ -75,6 +76,10 @@ void run_job(struct executor *executor, const struct job *job, const int *fds, s
 /* Fills the failure: the sentence, then, with an errno, its name and meaning. Returns the kind. */
 int run_fail(struct run *run, enum failure_kind kind, int error, const char *format, ...) _printf_(4, 5);
 int run_warn(struct run *run, const char *format, ...) _printf_(2, 3);
+/* Forgets the failure of something that can be done without. */
+void run_forgive(struct run *run);
+/* Takes back what one step has done outside a tree that nobody sees yet. */
+void run_undo_step(struct run *run, size_t step);
 
 /* The root directory of a container, to resolve targets in; the fd stays the run's. */
 int run_container_root(struct run *run, const char *container, int *ret_fd);

@@ -167,7 +167,8 @@ static uint32_t flags_of(const struct wanted_mount *mount) {
                (has_tmpfs_upper(mount) ? STEP_OVERLAY_TMPFS : 0) |
                (mount->way & OPTION_WAY_COPY_UP ? STEP_COPY_UP : 0) |
                (mount->way & OPTION_WAY_SOURCE_NOFOLLOW ? STEP_SOURCE_NOFOLLOW : 0) |
-               (mount->way & OPTION_WAY_TARGET_NOFOLLOW ? STEP_TARGET_NOFOLLOW : 0) | (mount->device ? STEP_DEVICE : 0);
+               (mount->way & OPTION_WAY_TARGET_NOFOLLOW ? STEP_TARGET_NOFOLLOW : 0) | (mount->device ? STEP_DEVICE : 0) |
+               (mount->mandatory ? STEP_OPTIONAL : 0);
 }
 
 int make_step(struct job *job, const struct plan_pod *pod, const struct wanted *wanted, uint32_t index,

@@ -149,6 +149,8 @@ static int add_mount(struct json_object *object, const struct wanted_mount *moun
         if (mount->overlay == SPEC_OVERLAY_TMPFS)
                 if (add_text(object, "overlay", "tmpfs") < 0)
                         return -ENOMEM;
+        if (mount->mandatory && add(object, "mandatory", json_object_new_boolean(true)) < 0)
+                return -ENOMEM;
         return add_texts(object, "options", mount->options);
 }
 

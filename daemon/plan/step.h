@@ -87,7 +87,8 @@ enum step_flags {
         STEP_TARGET_NOFOLLOW = 1 << 9,       /* a target that is a symlink is mounted on itself */
         STEP_COPY_UP = 1 << 10,              /* STEP_FILESYSTEM: a tmpfs that begins with what it covers */
         STEP_BENEATH = 1 << 11,              /* takes the place of the mount at the target, which is cover_id */
-        _STEP_FLAGS_ALL = (1 << 12) - 1,
+        STEP_OPTIONAL = 1 << 12,             /* STEP_FILESYSTEM: where it cannot be made it is left out, with a warning */
+        _STEP_FLAGS_ALL = (1 << 13) - 1,
 };
 
 #define STEP_NO_COVER UINT32_MAX

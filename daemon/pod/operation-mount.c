@@ -96,6 +96,26 @@ static int meet(const struct mount *mount, size_t i, const struct record_mount *
                            wanted->destination, there->id, there->type);
 }
 
+/* Parents before children: what is wanted, and by which arguments. */
+static int order(struct mount *mount, struct spec_mount *rest, size_t n) {
+        _cleanup_free_ struct spec_mount *mounts = calloc(n + 1, sizeof(*mounts));
+        _cleanup_free_ size_t *order = NULL, *of = calloc(n + 1, sizeof(*of));
+        int r = mounts && of ? wanted_order(rest, n, &order) : -ENOMEM;
+
+        if (r < 0)
+                return log_oom();
+        for (size_t i = 0; i < n; i++) {
+                mounts[i] = rest[order[i]]; /* borrowed */
+                of[i] = mount->wanted_of[order[i]];
+        }
+        for (size_t i = 0; i < n; i++) {
+                rest[i] = mounts[i];
+                mount->wanted_of[i] = of[i];
+                mount->wanted_keys[i] = mount->keys[of[i]];
+        }
+        return 0;
+}
+
 /* Which of the arguments are there already, and the rest. */
 static int sort_out(struct mount *mount, const char *container, struct spec_mount **ret, size_t *ret_n,
                     struct failure *f) {
@@ -172,6 +192,9 @@ static int validate(struct operation *operation, struct failure *f) {
                 return r;
         if (n == 0)
                 return OPERATION_FINISHED;
+        r = order(mount, rest, n);
+        if (r < 0)
+                return r;
         facts.caller_is_root = caller_is_root(&operation->caller);
         mount->wanted = wanted_free(mount->wanted);
         r = wanted_from_mounts(container, rest, n, &facts, &mount->wanted, f);

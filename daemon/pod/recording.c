@@ -100,9 +100,11 @@ static int append_tree(struct pod *pod, const char *container, const struct step
         return 0;
 }
 
-/* A path that is to be hidden or read-only and is not there: nothing was made, and nothing is missing. */
+/* A path that is to be hidden or read-only and is not there, or what the container would have had beside its spec: nothing
+ * was made, and nothing is missing. */
 static bool is_left_out(const struct wanted_mount *wanted, const struct step_result *result) {
-        return (wanted->kind == WANTED_MASK || wanted->kind == WANTED_READONLY) && result->mount_id == 0;
+        return (wanted->kind == WANTED_MASK || wanted->kind == WANTED_READONLY || wanted->mandatory) &&
+               result->mount_id == 0;
 }
 
 /* `places` gets the index of each one's record, SIZE_MAX for none. */

@@ -24,6 +24,11 @@ int compile_mount(struct compile *c, size_t container, const struct spec_mount *
 /* Appends a WANTED_MASK or WANTED_READONLY. */
 int compile_path(struct compile *c, size_t container, enum wanted_kind kind, const char *pointer, const char *target);
 
+/* The mounts that the container gets where its spec is silent; the caller's to free with spec_mounts_free(). -ENOMEM. */
+int compile_mandatory(const struct spec_container *container, struct spec_mount **ret, size_t *ret_n);
+/* Whether the tmpfs that the spec has at /dev becomes a /dev of the container's own, with devices and links. */
+bool compile_is_dev(const struct spec_container *container, const struct spec_mount *mount);
+
 /* Folds the mount's options in their order into attributes, propagation and data; `type` is the one whose allow-list
  * holds, NULL for a clone. */
 int compile_options(struct compile *c, struct wanted_mount *w, const struct spec_mount *mount, const char *type);

@@ -14,6 +14,8 @@ const struct option_row *option_find(const char *name) {
 }
 
 const struct option_row *option_find_data(const char *type, const char *name) {
+        if (strcmp(type, "devtmpfs") == 0)
+                type = "tmpfs"; /* which it is */
         for (const struct option_row *row = option_table(); row->name; row++)
                 if (row->type && row->name[0] == name[0] && strcmp(row->type, type) == 0 && strcmp(row->name, name) == 0)
                         return row;

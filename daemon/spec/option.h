@@ -79,7 +79,7 @@ enum { OPTION_VALUE_MAX = 255 };
 const struct option_row *option_table(void);
 /* The row of a plain option, NULL for an unknown one. */
 const struct option_row *option_find(const char *name);
-/* The row of a data option on the type's allow-list, or NULL. */
+/* The row of a data option on the type's allow-list, or NULL; devtmpfs has that of tmpfs. */
 const struct option_row *option_find_data(const char *type, const char *name);
 /* Whether anyone but root must not give this value (NULL: a flag). */
 bool option_is_for_root(const struct option_row *row, const char *value);

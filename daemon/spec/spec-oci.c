@@ -95,7 +95,7 @@ static int warn_members(struct spec *spec, struct json_object *object, const cha
 }
 
 static int warn_document(struct json_object *document, struct spec *spec, struct failure *f) {
-        static const char *const applied[] = {"ociVersion", "root", "mounts", "linux", "lenient", NULL};
+        static const char *const applied[] = {"ociVersion", "root", "mounts", "linux", "lenient", "mandatoryMounts", NULL};
         static const char *const of_linux[] = {"rootfsPropagation", "maskedPaths", "readonlyPaths", NULL};
         struct json_object *section = NULL;
         int r;
@@ -178,7 +178,9 @@ int document_parse_oci(struct json_object *document, struct spec *spec, struct f
         r = reader_get_bool(document, "", "lenient", false, &spec->lenient, f);
         if (r != 0)
                 return r;
-        r = parse_root(document, spec, container, f);
+        r = reader_get_bool(document, "", "mandatoryMounts", true, &container->mandatory, f);
+        if (r == 0)
+                r = parse_root(document, spec, container, f);
         if (r == 0)
                 r = parse_linux(document, container, f);
         if (r != 0)

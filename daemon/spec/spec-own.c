@@ -93,7 +93,8 @@ static int parse_root(struct json_object *object, struct spec_container *contain
 }
 
 static int parse_container(struct json_object *object, struct spec_container *container, struct failure *f) {
-        static const char *const known[] = {"name", "root", "mounts", "namespaces", "maskedPaths", "readonlyPaths", NULL};
+        static const char *const known[] = {"name", "root", "mounts", "namespaces", "maskedPaths", "readonlyPaths",
+                "mandatoryMounts", NULL};
         _cleanup_free_ char *pointer = NULL;
         struct json_object *mounts = NULL;
         int r;
@@ -111,6 +112,9 @@ static int parse_container(struct json_object *object, struct spec_container *co
                 return reader_fail_member(f, FAILURE_INVALID_SPEC, container->pointer, "name",
                         "it is missing; each container has a name");
         r = parse_root(object, container, f);
+        if (r == 0)
+                r = reader_get_bool(object, container->pointer, "mandatoryMounts", container->mandatory,
+                        &container->mandatory, f);
         if (r == 0)
                 r = document_parse_paths(object, container->pointer, container, f);
         if (r != 0)
@@ -159,6 +163,8 @@ static int parse_containers(struct json_object *document, struct json_object *ar
                 if (!container->pointer)
                         return -ENOMEM;
                 r = document_parse_namespaces(document, "", container->namespaces, f); /* the pod's hold for each */
+                if (r == 0)
+                        r = reader_get_bool(document, "", "mandatoryMounts", true, &container->mandatory, f);
                 if (r != 0)
                         return r;
                 r = parse_container(json_object_array_get_idx(array, i), container, f);
@@ -186,7 +192,8 @@ static int check_version(struct json_object *document, struct failure *f) {
 }
 
 int document_parse_own(struct json_object *document, struct spec *spec, struct failure *f) {
-        static const char *const known[] = {"podmount", "name", "lenient", "containers", "namespaces", NULL};
+        static const char *const known[] = {"podmount", "name", "lenient", "containers", "namespaces",
+                "mandatoryMounts", NULL};
         struct json_object *containers = NULL;
         int r;
 

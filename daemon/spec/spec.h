@@ -61,6 +61,7 @@ struct spec_container {
         char *name;    /* "main" for an OCI document */
         struct source root;
         bool root_readonly;
+        bool mandatory; /* gets what every container has (/proc, /dev…) where its mounts are silent */
         struct idmap root_idmap;   /* root.uidMappings and root.gidMappings… */
         struct source root_userns; /* …or root.userns */
         struct idmap user_maps;    /* of an OCI document's user namespace: linux.uidMappings and linux.gidMappings */

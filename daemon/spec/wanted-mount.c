@@ -184,6 +184,8 @@ static int compile_filesystem(
         w->recursive = strcmp(row->name, "devtmpfs") == 0; /* its devices are mounts below it */
         if (row->name_space == WANTED_NAMESPACE_CGROUP)
                 return compile_cgroup(c, w);
+        if (w->recursive)
+                return check_unlimited(c, w);
         if (strcmp(row->name, "tmpfs") == 0)
                 return compile_tmpfs(c, w);
         if (strcmp(row->name, "devpts") == 0 && !compile_find_data(w, "newinstance"))

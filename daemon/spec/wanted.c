@@ -10,6 +10,7 @@
 
 #include "spec/compile.h"
 #include "spec/reader.h"
+#include "spec/warning.h"
 #include "util/json.h"
 
 static void mount_done(struct wanted_mount *w) {
@@ -96,6 +97,65 @@ static int compile_mounts(struct compile *c, size_t container, const struct spec
         return 0;
 }
 
+/* A mount of the spec that is made before others that it was listed after. */
+static int warn_order(struct compile *c, const struct spec_mount *mounts, const size_t *order, size_t from, size_t n) {
+        size_t least = SIZE_MAX; /* of those made after it */
+        int r = 0;
+
+        for (size_t i = n; r == 0 && i-- > 0;) {
+                if (order[i] < from)
+                        continue;
+                if (order[i] > least)
+                        r = warning_add(&c->wanted->warnings,
+                                "%s: the mount at %s is made before those that are listed before it and lie below it",
+                                mounts[order[i]].pointer, mounts[order[i]].destination);
+                else
+                        least = order[i];
+        }
+        return r;
+}
+
+/* The container's own mounts and, before them, what it has in any case: `n_mandatory` of the `n` mounts. */
+static int compile_ordered(struct compile *c, size_t index, const struct spec_container *container,
+        const struct spec_mount *mounts, size_t n_mandatory, size_t n) {
+        static char own[] = "devtmpfs";
+        _cleanup_free_ size_t *order = NULL;
+        int r = wanted_order(mounts, n, &order);
+
+        if (r == 0)
+                r = warn_order(c, mounts, order, n_mandatory, n);
+        for (size_t i = 0; r == 0 && i < n; i++) {
+                struct spec_mount mount = mounts[order[i]];
+                size_t before = c->wanted->n_mounts;
+
+                if (compile_is_dev(container, &mount))
+                        mount.type = own;
+                r = compile_mount(c, index, &mount);
+                if (r == 0 && order[i] < n_mandatory && c->wanted->n_mounts > before)
+                        c->wanted->mounts[before].mandatory = true;
+        }
+        return r;
+}
+
+static int compile_all_mounts(struct compile *c, size_t index, const struct spec_container *container) {
+        struct spec_mount *mandatory = NULL;
+        _cleanup_free_ struct spec_mount *all = NULL;
+        size_t n = 0;
+        int r = compile_mandatory(container, &mandatory, &n);
+
+        if (r < 0)
+                return r;
+        all = calloc(n + container->n_mounts + 1, sizeof(*all));
+        if (!all)
+                r = -ENOMEM;
+        for (size_t i = 0; r == 0 && i < n + container->n_mounts; i++) /* borrowed */
+                all[i] = i < n ? mandatory[i] : container->mounts[i - n];
+        if (r == 0)
+                r = compile_ordered(c, index, container, all, n, n + container->n_mounts);
+        spec_mounts_free(mandatory, n);
+        return r;
+}
+
 /* Every writable bind of the container gets what its root has. */
 static void overlay_all(struct compile *c, const struct spec_container *container, size_t from) {
         for (size_t i = from; container->overlay == SPEC_OVERLAY_ALL && i < c->wanted->n_mounts; i++) {
@@ -176,7 +236,7 @@ int wanted_from_spec(
                 from = wanted->n_mounts;
                 c.maps = container->root_idmap.n_uids > 0 ? &container->root_idmap : &container->user_maps;
                 c.userns = &container->root_userns;
-                r = compile_mounts(&c, i, container->mounts, container->n_mounts);
+                r = compile_all_mounts(&c, i, container);
                 overlay_all(&c, container, from);
                 if (r == 0)
                         r = compile_paths(&c, i, container);

@@ -65,6 +65,7 @@ struct wanted_mount {
         enum wanted_namespace name_space;
         struct source space;       /* …that namespace, SOURCE_FD; SOURCE_NONE: the host's, or deferred */
         bool device;               /* WANTED_IMAGE: the source is a block device, not a file */
+        bool mandatory;            /* not the spec's: left out, with a warning, where it cannot be made */
         bool deferred;             /* waits until its namespace is named; recorded, not made */
         char **options;            /* the effective options as words, for people */
         enum spec_overlay overlay; /* WANTED_ROOT, WANTED_BIND: SPEC_OVERLAY_TMPFS or none */
@@ -90,6 +91,10 @@ struct wanted_facts {
                                     * without them a bind of it or of its directory "unified". Mounting cgroup2 anew
                                     * would reset the options of the host's own */
 };
+
+/* The order in which the mounts are to be made, as indexes, which the caller owns: as given, parents before children.
+ * -ENOMEM. */
+int wanted_order(const struct spec_mount *mounts, size_t n, size_t **ret);
 
 /* Compiles a whole spec. FAILURE_INVALID_SPEC, FAILURE_INVALID_OPTION, FAILURE_INVALID_TARGET (targets under /proc and
  * /sys that are not allowed), FAILURE_NOT_SUPPORTED (a type that podmount does not mount). */

@@ -152,7 +152,7 @@ static void report(const struct bench *b, const char *name, struct samples *ours
 }
 
 static char *plain_spec(const struct bench *b) {
-        return text("{\"podmount\":1,\"containers\":[{\"name\":\"main\",\"root\":{\"path\":\"%s\"},\"mounts\":["
+        return text("{\"podmount\":1,\"mandatoryMounts\":false,\"containers\":[{\"name\":\"main\",\"root\":{\"path\":\"%s\"},\"mounts\":["
                     "{\"destination\":\"/tmp\",\"type\":\"tmpfs\",\"options\":[\"mode=755\",\"size=64m\"]}]}]}", b->root);
 }
 
@@ -217,7 +217,7 @@ static void bench_pod(struct bench *b) {
         _cleanup_free_ char *point = text("%s/pod", b->scratch), *spec = NULL;
         double begin, seconds;
 
-        spec = text("{\"podmount\":1,\"containers\":[{\"name\":\"main\",\"root\":{\"path\":\"%s\"},\"mounts\":["
+        spec = text("{\"podmount\":1,\"mandatoryMounts\":false,\"containers\":[{\"name\":\"main\",\"root\":{\"path\":\"%s\"},\"mounts\":["
                     "{\"destination\":\"/proc\",\"type\":\"proc\"},{\"destination\":\"/tmp\",\"type\":\"tmpfs\"},"
                     "{\"destination\":\"/sys\",\"type\":\"sysfs\"},{\"destination\":\"/dev\",\"type\":\"tmpfs\"},"
                     "{\"destination\":\"/run\",\"type\":\"tmpfs\"},{\"destination\":\"/mnt\",\"type\":\"mqueue\"},"

@@ -23,7 +23,8 @@ def listing(path):
 
 
 def own(root, mounts=(), **more):
-    return {'podmount': 1, 'containers': [{'name': 'main', 'root': root, 'mounts': list(mounts), **more}]}
+    return {'podmount': 1, 'mandatoryMounts': False,
+            'containers': [{'name': 'main', 'root': root, 'mounts': list(mounts), **more}]}
 
 
 @case('overlay "all": what is written into root, directories and single files stays out of the sources')

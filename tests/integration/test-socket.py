@@ -59,7 +59,7 @@ def config_file(daemon):
     if not os.path.exists(f'{bundle}/rootfs'):
         os.rename(specs.rootfs('own-bundle-rootfs'), f'{bundle}/rootfs')
     with open(f'{bundle}/config.json', 'w') as file:
-        json.dump({'ociVersion': '1.0.2', 'root': {'path': 'rootfs'},
+        json.dump({'ociVersion': '1.0.2', 'mandatoryMounts': False, 'root': {'path': 'rootfs'},
                 'mounts': [specs.bind('data', '/data', 'rbind', 'ro')]}, file)
     for place, cwd in [('config.json', bundle), ('.', bundle), (f'{bundle}/config.json', '/'), (bundle, '/')]:
         pod = daemon.ok('create', place, cwd=cwd).strip()

@@ -59,14 +59,15 @@ def bind(source, destination, *options):
     return mount(destination, 'bind', source, list(options) or ['bind'])
 
 
-def oci(root=None, mounts=(), readonly=False):
-    """A small OCI document."""
-    return {'ociVersion': '1.0.2', 'root': {'path': root or rootfs(), 'readonly': readonly}, 'mounts': list(mounts)}
+def oci(root=None, mounts=(), readonly=False, mandatory=False):
+    """A small OCI document; with nothing but these mounts unless `mandatory`."""
+    return {'ociVersion': '1.0.2', 'mandatoryMounts': mandatory,
+            'root': {'path': root or rootfs(), 'readonly': readonly}, 'mounts': list(mounts)}
 
 
-def podmount(containers, name=None):
-    """podmount's own format: {container: (root, readonly, mounts)}."""
-    spec = {'podmount': 1, 'containers': [{'name': key, 'root': {'path': root, 'readonly': readonly},
+def podmount(containers, name=None, mandatory=False):
+    """podmount's own format: {container: (root, readonly, mounts)}; with nothing but these unless `mandatory`."""
+    spec = {'podmount': 1, 'mandatoryMounts': mandatory, 'containers': [{'name': key, 'root': {'path': root, 'readonly': readonly},
             'mounts': list(mounts)}
                                           for key, (root, readonly, mounts) in containers.items()]}
     if name:
@@ -74,7 +75,7 @@ def podmount(containers, name=None):
     return spec
 
 
-def generated(tool, name, readonly=True):
+def generated(tool, name, readonly=True, mandatory=False):
     """A bundle whose config.json `runc spec` or `crun spec` wrote."""
     from frame.tap import Skip
     if not shutil.which(tool):
@@ -87,6 +88,7 @@ def generated(tool, name, readonly=True):
         with open(f'{bundle}/config.json') as file:
             config = json.load(file)
         config['root']['readonly'] = readonly
+        config['mandatoryMounts'] = mandatory
         with open(f'{bundle}/config.json', 'w') as file:
             json.dump(config, file)
     return bundle

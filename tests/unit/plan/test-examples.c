@@ -18,7 +18,7 @@
 #define UUID "0123abcd-4567-89ab-cdef-0123456789ab"
 
 static const char oci[] =
-        "{\"ociVersion\": \"1.0.2\", \"process\": {\"args\": [\"sh\"]},"
+        "{\"ociVersion\": \"1.0.2\", \"mandatoryMounts\": false, \"process\": {\"args\": [\"sh\"]},"
         " \"root\": {\"path\": \"/srv/rootfs\", \"readonly\": true},"
         " \"mounts\": ["
         "  {\"destination\": \"/proc\", \"type\": \"proc\", \"source\": \"proc\"},"
@@ -34,7 +34,7 @@ static const char oci[] =
         "   \"options\": [\"rbind\", \"ro\"]}]}";
 
 static const char own[] =
-        "{\"podmount\": 1, \"name\": \"web\", \"containers\": ["
+        "{\"podmount\": 1, \"name\": \"web\", \"mandatoryMounts\": false, \"containers\": ["
         " {\"name\": \"front\", \"root\": {\"path\": \"/srv/front\"}, \"mounts\": ["
         "  {\"destination\": \"/run\", \"type\": \"tmpfs\"},"
         "  {\"destination\": \"/run/back\", \"type\": \"bind\", \"source\": \"fd:shared\", \"options\": [\"bind\"]},"

@@ -94,7 +94,7 @@ START_TEST(test_dry_run_and_gone_already) {
 END_TEST
 
 START_TEST(test_writable_root_is_left_as_it_was) {
-        static const char spec[] = "{\"podmount\":1,\"containers\":[{\"name\":\"main\",\"root\":{\"path\":\"/tmp/root\","
+        static const char spec[] = "{\"podmount\":1,\"mandatoryMounts\":false,\"containers\":[{\"name\":\"main\",\"root\":{\"path\":\"/tmp/root\","
                                    "\"readonly\":false},\"mounts\":[" BIND("/tmp/src", "/made/here") "]}]}";
 
         for (int lazy = 0; lazy < 2; lazy++) {

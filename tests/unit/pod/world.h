@@ -22,7 +22,7 @@
 
 /* One container on /tmp/root with a tmpfs over it; `mounts` are OCI mount objects. */
 #define SPEC(mounts)                                                                                             \
-        "{\"podmount\":1,\"containers\":[{\"name\":\"main\",\"root\":{\"path\":\"/tmp/root\",\"readonly\":false," \
+        "{\"podmount\":1,\"mandatoryMounts\":false,\"containers\":[{\"name\":\"main\",\"root\":{\"path\":\"/tmp/root\",\"readonly\":false," \
         "\"overlay\":\"tmpfs\"},\"mounts\":[" mounts "]}]}"
 #define BIND(source, target) \
         "{\"destination\":\"" target "\",\"type\":\"bind\",\"source\":\"" source "\",\"options\":[\"rbind\"]}"

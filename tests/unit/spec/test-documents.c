@@ -53,7 +53,7 @@ static char *generate(const char *runtime) {
 
 static void check_runtime(const char *runtime) {
         static const char *const destinations[] = {
-                "/", "/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys", "/sys/fs/cgroup"};
+                "/", "/tmp", "/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys", "/sys/fs/cgroup"};
         static const char *const told[] = {"/process", "/hostname", "/linux/resources", "/linux/namespaces"};
         _cleanup_free_ char *text = generate(runtime);
         _cleanup_(spec_freep) struct spec *spec = NULL;
@@ -73,7 +73,9 @@ static void check_runtime(const char *runtime) {
                 ck_assert_uint_eq(user->mounts[i].attr_set & MOUNT_ATTR_NOSUID, MOUNT_ATTR_NOSUID);
         }
         ck_assert_uint_eq(root->mounts[0].attr_set, MOUNT_ATTR_RDONLY);
-        ck_assert_uint_eq(root->mounts[6].attr_set & MOUNT_ATTR_RDONLY, MOUNT_ATTR_RDONLY);
+        ck_assert(root->mounts[1].mandatory && !root->mounts[2].mandatory);
+        ck_assert_str_eq(root->mounts[3].type, "devtmpfs"); /* the spec's tmpfs gets the default devices */
+        ck_assert_uint_eq(root->mounts[7].attr_set & MOUNT_ATTR_RDONLY, MOUNT_ATTR_RDONLY);
         for (size_t i = 0; i < ELEMENTSOF(told); i++) {
                 bool found = false;
 

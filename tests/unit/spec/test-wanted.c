@@ -13,7 +13,7 @@ static const struct data_option *find_data(const struct wanted_mount *w, const c
 
 START_TEST(test_order) {
         _cleanup_(spec_freep) struct spec *spec =
-                parse("{\"podmount\": 1, \"containers\": ["
+                parse("{\"podmount\": 1, \"mandatoryMounts\": false, \"containers\": ["
                       "{\"name\": \"a\", \"root\": {\"path\": \"/r\", \"readonly\": true, \"overlay\": \"tmpfs\"}, "
                       "\"mounts\": ["
                       "{\"destination\": \"/z\", \"type\": \"tmpfs\"}, {\"destination\": \"/b\", \"type\": \"bind\", "
@@ -353,9 +353,11 @@ static char *replace(const char *form, const char *mounts) {
 /* What is unknown is left out of a lenient spec and told; what is known and wrong is refused all the same. */
 START_TEST(test_lenient) {
         static const char *const forms[] = {
-                "{\"podmount\": 1, \"lenient\": true, \"containers\": [{\"name\": \"main\", \"root\": {\"path\": \"/r\"},"
+                "{\"podmount\": 1, \"mandatoryMounts\": false, \"lenient\": true, "
+                "\"containers\": [{\"name\": \"main\", \"root\": {\"path\": \"/r\"},"
                 "\"mounts\": [%s]}]}",
-                "{\"ociVersion\": \"1.0.2\", \"lenient\": true, \"root\": {\"path\": \"/r\"}, \"mounts\": [%s]}",
+                "{\"ociVersion\": \"1.0.2\", \"mandatoryMounts\": false, \"lenient\": true, "
+                "\"root\": {\"path\": \"/r\"}, \"mounts\": [%s]}",
         };
         static const char mounts[] =
                 "{\"destination\": \"/a\", \"type\": \"nosuchfs\", \"options\": [\"x\"]},"
