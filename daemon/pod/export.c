@@ -113,6 +113,8 @@ static int put_mounts(const struct export *export, struct json_object *object, c
                 if (r == 0)
                         r = append(mounts, mount);
         }
+        if (r == 0)
+                r = add(object, "mandatoryMounts", json_object_new_boolean(false)); /* those that it has are among them */
         return r < 0 ? r : add(object, "mounts", TAKE_PTR(mounts));
 }
 

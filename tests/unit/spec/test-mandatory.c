@@ -126,9 +126,9 @@ END_TEST
 
 START_TEST(test_refused) {
         refuse("{\"podmount\": 1, \"mandatoryMounts\": 0, \"containers\": [{\"name\": \"a\", \"root\": {\"path\": \"/\"}}]}",
-                FAILURE_INVALID_SPEC, "/mandatoryMounts: ", "bool");
+                FAILURE_INVALID_SPEC, "/mandatoryMounts: ", "true or false");
         refuse("{\"ociVersion\": \"1.0.2\", \"mandatoryMounts\": \"no\", \"root\": {\"path\": \"/r\"}}",
-                FAILURE_INVALID_SPEC, "/mandatoryMounts: ", "bool");
+                FAILURE_INVALID_SPEC, "/mandatoryMounts: ", "true or false");
 }
 END_TEST
 
