@@ -51,13 +51,20 @@ static int parse_destination(const char *text, const char *pointer, char **ret, 
 static int check_option(const char *option, const char *pointer, struct failure *f) {
         if (option[0] == '\0')
                 return reader_fail(f, FAILURE_INVALID_OPTION, pointer, "the option is empty; leave it out");
-        if (strlen(option) > SPEC_OPTION_MAX)
+        if (strlen(option) > SPEC_OPTION_MAX && strncmp(option, "lowerdir=", strlen("lowerdir=")) != 0)
                 return reader_fail(f, FAILURE_INVALID_OPTION, pointer, "the option \"%.40s…\" is longer than %d bytes",
                         option, SPEC_OPTION_MAX);
         return 0;
 }
 
-static int check_options_count(size_t n, const char *pointer, struct failure *f) {
+/* Layers have a limit of their own. */
+static int check_options_count(char *const *options, const char *pointer, struct failure *f) {
+        size_t n = strv_length(options);
+
+        if (n <= SPEC_OPTIONS_MAX)
+                return 0;
+        for (char *const *option = options; option && *option; option++)
+                n -= strncmp(*option, "lowerdir+=", strlen("lowerdir+=")) == 0;
         if (n <= SPEC_OPTIONS_MAX)
                 return 0;
         return reader_fail(f, FAILURE_INVALID_OPTION, pointer, "there are %zu options, and a mount has at most %d", n,
@@ -69,9 +76,6 @@ static int parse_options(struct json_object *array, const char *pointer, char **
         size_t n = json_object_array_length(array);
         int r;
 
-        r = check_options_count(n, pointer, f);
-        if (r != 0)
-                return r;
         for (size_t i = 0; i < n; i++) {
                 _cleanup_free_ char *place = json_pointer_join_index(pointer, i), *option = NULL;
 
@@ -87,6 +91,9 @@ static int parse_options(struct json_object *array, const char *pointer, char **
                 if (r < 0)
                         return r;
         }
+        r = check_options_count(options, pointer, f);
+        if (r != 0)
+                return r;
         *ret = TAKE_PTR(options);
         return 0;
 }
@@ -191,7 +198,7 @@ int spec_mount_from_bind(
         r = parse_destination(target, "target", &mount.destination, f);
         if (r != 0)
                 return r;
-        r = check_options_count(strv_length(options), "options", f);
+        r = check_options_count(options, "options", f);
         if (r != 0)
                 return r;
         r = strv_copy(options, &mount.options);

@@ -17,8 +17,8 @@
 
 enum spec_limits {
         SPEC_CONTAINERS_MAX = 64,
-        SPEC_OPTIONS_MAX = 256, /* of one mount */
-        SPEC_OPTION_MAX = 4096, /* bytes of one option */
+        SPEC_OPTIONS_MAX = 256, /* of one mount, without lowerdir+ */
+        SPEC_OPTION_MAX = 4096, /* bytes of one option but lowerdir */
         SPEC_PATHS_MAX = 1024,  /* masked paths of a container, and read-only ones */
 };
 

@@ -17,9 +17,9 @@ import time
 
 import dbus
 
-from frame import host, specs, tap
+from frame import clone, host, specs, tap
 from frame.bus import Bus
-from frame.daemon import MANAGER
+from frame.daemon import MANAGER, Daemon
 from frame.host import ALICE, UserError, as_user
 from frame.situation import WithPolkit
 from frame.tap import Skip, case, contains, equal, eventually
@@ -312,23 +312,29 @@ def fuse(s):
     assert name == 'NotSupported' or '9p' in open('/proc/filesystems').read(), text
 
 
-@case('an overlay of 250 layers; repeated, nested and missing ones are refused by name')
+@case('an overlay of 500 layers of long paths; repeated, nested and missing ones are refused by name')
 def overlays(s):
-    base = f'{host.DIRECTORY}/layers'
+    base = f'{host.DIRECTORY}/layers/' + 'long' * 60
     for i in range(500):
         os.makedirs(f'{base}/{i}', exist_ok=True)
         with open(f'{base}/{i}/f{i}', 'w') as file:
             file.write(str(i))
-    s.mount(specs.mount('/mnt', 'overlay', 'overlay', [f'lowerdir=' + ':'.join(f'{base}/{i}' for i in range(40))]
-            + [f'lowerdir+={base}/{i}' for i in range(40, 250)] ))
-    equal(read(f'{s.inside(0)}/mnt/f249'), '249', 'the lowest')
+    s.mount(specs.mount('/mnt', 'overlay', 'overlay', ['lowerdir=' + ':'.join(f'{base}/{i}' for i in range(500))]))
+    equal(read(f'{s.inside(0)}/mnt/f499'), '499', 'the lowest')
     s.unmount('/mnt')
+    s.mount(specs.mount('/mnt', 'overlay', 'overlay', [f'lowerdir+={base}/{i}' for i in range(500)]))
+    equal(read(f'{s.inside(0)}/mnt/f0'), '0', 'the topmost')
+    equal(s.daemon.state(s.pods[0]), 'ready', 'no drift')
+    s.unmount('/mnt')
+    name, text = s.refused(specs.mount('/mnt', 'overlay', 'overlay', [f'lowerdir+={base}/{i}' for i in range(501)]))
+    equal(name, 'InvalidOption', text)
+    contains(text, 'more than 500 lower layers', 'the limit')
     for options, words in (([f'lowerdir={base}/1:{base}/2:{base}/1'], f'{base}/1'),
                            ([f'lowerdir={base}/1:{base}'], f'{base}'),
                            (['upperdir=/a', 'workdir=/b'], 'lowerdir')):
         name, text = s.refused(specs.mount('/mnt', 'overlay', 'overlay', options))
         equal(name, 'InvalidSpec', text)
-        contains(text, words, 'which layer')
+        contains(text, words[:100], 'which layer')
     name, text = s.refused(specs.mount('/mnt', 'overlay', 'overlay', [f'lowerdir={base}/1:{base}/none']))
     equal(name, 'NoSuchSource', text)
     contains(text, f'{base}/none', 'which layer')
@@ -352,6 +358,42 @@ def words(s):
         equal(os.readlink(f'{dev}/ptmx'), 'pts/ptmx', 'ptmx')
         s.mount([specs.mount('/dev/pts', 'devpts'), specs.mount('/dev/new', 'tmpfs')], uid=uid)
         equal(s.daemon.state(s.pods[uid]), 'ready', 'no drift')
+
+
+@case('without lowerdir+ layers go in one string, of paths with colons in them, too; past 255 bytes is a clear error', alone=True)
+def joined():
+    base = f'{host.DIRECTORY}/joined'
+    for i in range(200):
+        os.makedirs(f'{base}/a:b,{i}', exist_ok=True)
+        with open(f'{base}/a:b,{i}/f{i}', 'w') as file:
+            file.write(str(i))
+    escaped = [f'{base}/a\\:b,{i}' for i in range(200)]
+    host.WITHOUT.extend(['lowerdir-plus'])
+    try:
+        with Daemon() as daemon:
+            pod = daemon.create(specs.oci(mounts=[specs.mount('/mnt', 'overlay', 'overlay', ['lowerdir=' + ':'.join(escaped[:40])])]))
+            equal(read(f'{daemon.rootfs(pod)}/mnt/f39'), '39', 'the lowest')
+            before = host.mount_table()
+            name, text = daemon.error_of('Mount', 'ssa{sh}a{sv}', pod, json.dumps(specs.mount('/srv', 'overlay', 'overlay',
+                    ['lowerdir=' + ':'.join(escaped)])), {}, {})
+            assert name.rsplit('.', 1)[1] in ('MountFailed', 'InvalidOption', 'NotSupported'), (name, text)
+            contains(text, 'layers', 'why')
+            equal(host.mount_table(), before, 'the table')
+    finally:
+        host.WITHOUT.remove('lowerdir-plus')
+
+
+@case('a detached mount that the client made is a source: as it is for root, nosuid and nodev for anyone else')
+def detached(s):
+    directory = specs.tree('detached', {'f': 'x'}, owner=ALICE)
+    for uid in (0, ALICE):
+        fd = clone.call(clone.OPEN_TREE, clone.AT_FDCWD, directory.encode(), clone.CLONE | clone.CLOEXEC)
+        s.mount(specs.bind('fd:tree', '/mnt'), {'tree': fd}, uid)
+        os.close(fd)
+        equal(read(f'{s.inside(uid)}/mnt/f'), 'x', 'contents')
+        for option in ('nosuid', 'nodev'):
+            equal(option in options_of(f'{s.inside(uid)}/mnt'), uid != 0, f'{option} for user {uid}')
+        s.unmount('/mnt', uid)
 
 
 if __name__ == '__main__':
