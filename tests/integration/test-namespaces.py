@@ -12,7 +12,7 @@ import dbus
 from frame import host, specs, tap
 from frame.bus import Bus
 from frame.container import Container, read
-from frame.daemon import MANAGER
+from frame.daemon import MANAGER, Daemon
 from frame.host import ALICE, BOB, UserError, as_user
 from frame.situation import WithPolkit
 from frame.tap import case, contains, equal, eventually
@@ -240,6 +240,23 @@ def killed(s):
             equal(set(states(s, pod).values()), {'ok'}, 'made')
             s.daemon.ok('gc', pod)
             equal(host.mounts_below(f'{s.daemon.runtime}/pods/{pod}'), {}, 'left over')
+
+@case('proc of a named pid namespace by a child, where the kernel has no option for it (proc-pidns)', alone=True)
+def by_child():
+    host.WITHOUT.append('proc-pidns')
+    try:
+        with Daemon() as daemon, Container(0) as container:
+            assert 'proc-pidns' not in daemon.json('status')['Features']
+            spec = specs.podmount({'main': (specs.rootfs(), True, [specs.mount('/proc', 'proc')])})
+            spec['namespaces'] = {'pid': 'fd:pid'}
+            fd = os.open(f'/proc/{container.pid}/ns/pid', os.O_RDONLY)
+            pod = str(daemon.manager('CreatePod', 'sa{sh}a{sv}', json.dumps(spec), {'pid': dbus.types.UnixFd(fd)}, {})[0])
+            os.close(fd)
+            equal([name for name in os.listdir(f'{daemon.rootfs(pod)}/proc') if name.isdigit()], ['1'], 'processes')
+            equal(daemon.state(pod), 'ready', 'no drift')
+    finally:
+        host.WITHOUT.remove('proc-pidns')
+
 
 if __name__ == '__main__':
     host.prepare()
