@@ -49,7 +49,8 @@ int filesystem_set_options(struct run *run, const struct step *step, struct fsco
         return 0;
 }
 
-static int open_context(struct run *run, const struct step *step, struct fscontext *context, struct space_visit *visit) {
+static int open_context(
+        struct run *run, const struct step *step, struct fscontext *context, struct space_visit *visit) {
         int r;
 
         if (step->space.kind == STEP_SOURCE_FD)

@@ -56,10 +56,12 @@ static int loop_failed(struct image *image, int r) {
         const char *name = source_name(&image->step->source);
 
         if (r == -ENODEV)
-                return run_fail(image->run, FAILURE_NOT_SUPPORTED, -r, "source %s needs a loop device, and this host has none",
+                return run_fail(image->run, FAILURE_NOT_SUPPORTED, -r,
+                        "source %s needs a loop device, and this host has none",
                         name);
         if (r == -EBUSY)
-                return run_fail(image->run, FAILURE_BUSY, -r, "no loop device stayed free for source %s; try again", name);
+                return run_fail(image->run, FAILURE_BUSY, -r, "no loop device stayed free for source %s; try again",
+                        name);
         return run_fail(image->run, FAILURE_MOUNT_FAILED, -r, "a loop device cannot be set up on source %s", name);
 }
 

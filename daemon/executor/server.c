@@ -57,7 +57,8 @@ static int check_owner(struct run *run, const struct step *step) {
         if ((user && strtoull(user->value, NULL, 10) != run->job->caller.uid) ||
                 (group && strtoull(group->value, NULL, 10) != run->job->caller.gid))
                 return run_fail(run, FAILURE_ACCESS_DENIED, 0,
-                        "user_id and group_id of the fuse at %s are not the caller's own; leave them out", step->target);
+                        "user_id and group_id of the fuse at %s are not the caller's own; leave them out",
+                        step->target);
         return 0;
 }
 
@@ -88,7 +89,8 @@ int server_check(struct run *run, const struct step *step) {
         return 0;
 }
 
-static int set_number(struct run *run, const struct step *step, struct fscontext *context, const char *name, uint32_t id) {
+static int set_number(
+        struct run *run, const struct step *step, struct fscontext *context, const char *name, uint32_t id) {
         char text[3 * sizeof(id) + 1];
         int r;
 

@@ -160,12 +160,13 @@ static int choose_all(struct spaces *spaces, struct failure *f) {
         return 0;
 }
 
-static int parse(const struct spaces *spaces, const struct record_mount *mount, struct spec_mount *ret, struct failure *f) {
+static int parse(const struct spaces *spaces, const struct record_mount *mount, struct spec_mount *ret,
+                 struct failure *f) {
         const struct operation *operation = &spaces->operation;
         struct spec_mount *mounts = NULL;
         size_t n = 0;
-        int r = spec_parse_mounts(mount->request, strlen(mount->request), operation->pods->settings->spec_size_max, &mounts,
-                                  &n, f);
+        const uint64_t size_max = operation->pods->settings->spec_size_max;
+        int r = spec_parse_mounts(mount->request, strlen(mount->request), size_max, &mounts, &n, f);
 
         if (r != 0)
                 return r;
@@ -342,7 +343,8 @@ static void result(struct operation *operation, const struct job_result *answer)
                 return;
         }
         if (f.kind == FAILURE_NONE) {
-                log_debug("Made %zu mounts of pod %s that waited for their namespaces", spaces->n_rows, operation->uuid);
+                log_debug("Made %zu mounts of pod %s that waited for their namespaces", spaces->n_rows,
+                          operation->uuid);
                 tell_changed(operation->pods, operation->pod);
         } else
                 take_back(operation);
@@ -374,14 +376,15 @@ static int take_names(struct spaces *spaces, struct failure *f) {
         char *const *names = spaces->operation.fd_names;
 
         if (!names || !*names)
-                return failure_set(f, FAILURE_INVALID_ARGS, "No namespace is named; send the fd of one as pid, net, ipc or "
-                                                            "cgroup.");
+                return failure_set(f, FAILURE_INVALID_ARGS,
+                                   "No namespace is named; send the fd of one as pid, net, ipc or cgroup.");
         for (; *names; names++) {
                 enum spec_namespace found = spec_namespace_find(*names);
 
                 if (found == _SPEC_NAMESPACE_MAX)
-                        return failure_set(f, FAILURE_INVALID_ARGS, "No file system shows a namespace \"%.80s\"; name pid, "
-                                                                    "net, ipc or cgroup.", *names);
+                        return failure_set(f, FAILURE_INVALID_ARGS,
+                                           "No file system shows a namespace \"%.80s\"; name pid, net, ipc or cgroup.",
+                                           *names);
                 if (spaces->named[found].text)
                         return failure_set(f, FAILURE_INVALID_ARGS, "The %s namespace is named twice; name it once.",
                                            spec_namespace_name(found));

@@ -129,8 +129,8 @@ int operation_new_repair(struct pods *pods, const struct caller *caller, struct 
 /* A clone of what `path` shows in a container ("" for the only one), to be had from operation_tree(). */
 int operation_new_open_tree(struct pods *pods, const struct caller *caller, struct pod *pod, const char *container,
                             const char *path, struct operation **ret, struct failure *f);
-/* Makes the mounts that wait for a namespace of which an fd is given, all or none; the fds are named by spec_namespace_find().
- * With nothing that waits for them it is a retry. */
+/* Makes the mounts that wait for a namespace of which an fd is given, all or none; the fds have the names that
+ * spec_namespace_find() knows. With nothing that waits for them it is a retry. */
 int operation_new_set_namespaces(struct pods *pods, const struct caller *caller, struct pod *pod,
                                  const struct spaces_arguments *arguments, const struct operation_fds *fds,
                                  struct operation **ret, struct failure *f);

@@ -25,7 +25,8 @@ static void settling_done(struct settling *settling) {
 }
 
 static bool is_about_the_same(const struct record_mount *a, const struct record_mount *b) {
-        return strcmp(a->container, b->container) == 0 && strcmp(a->target, b->target) == 0 && strcmp(a->type, b->type) == 0;
+        return strcmp(a->container, b->container) == 0 && strcmp(a->target, b->target) == 0 &&
+               strcmp(a->type, b->type) == 0;
 }
 
 static int find_places(struct settling *settling, const int64_t *rows) {

@@ -32,7 +32,8 @@ enum spec_namespace spec_namespace_find(const char *name) {
         return _SPEC_NAMESPACE_MAX;
 }
 
-static int parse_one(struct json_object *value, const char *name, const char *pointer, struct source *ret, struct failure *f) {
+static int parse_one(
+        struct json_object *value, const char *name, const char *pointer, struct source *ret, struct failure *f) {
         _cleanup_free_ char *place = json_pointer_join(pointer, name), *text = NULL;
         enum spec_namespace found = spec_namespace_find(name);
         int r;

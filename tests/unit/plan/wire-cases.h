@@ -25,8 +25,8 @@ static inline void wire_case(wire_case_fn fn, const uint8_t *data, size_t size) 
         fn(exact, size);
 }
 
-/* Of a long buffer's bytes not every value is tried: those one bit away, the neighbours, and the small and extreme ones,
- * which enums, flags, counts and lengths are made of. */
+/* Of a long buffer's bytes not every value is tried: those one bit away, the neighbours, and the small and extreme
+ * ones, which enums, flags, counts and lengths are made of. */
 static inline bool wire_value_is_tried(size_t size, uint8_t old, unsigned value) {
         enum { ALL_UP_TO = 512 };
         unsigned changed = old ^ value;
