@@ -6,12 +6,12 @@ namespaces, and a container of a real runtime on a root that is mapped for it.""
 import json
 import os
 import shutil
-import signal
 import subprocess
 
 import dbus
 
-from frame import host, specs, tap
+from frame import backing, host, specs, tap
+from frame.backing import Space
 from frame.bus import Bus
 from frame.daemon import MANAGER
 from frame.host import ALICE, BOB, UserError, as_user
@@ -19,6 +19,7 @@ from frame.situation import WithPolkit
 from frame.tap import Skip, case, contains, equal
 
 bus = None
+lacking = None  # why nothing can be mapped here
 ALICE_SUB, BOB_SUB, COUNT = 100000, 200000, 65536
 SUBIDS = f'# a comment\ndaemon:{ALICE_SUB}:{COUNT}\n\n{BOB}:{BOB_SUB}:{COUNT}\ndaemon:nonsense\n'
 
@@ -36,32 +37,12 @@ def owner(path):
     return status.st_uid, status.st_gid
 
 
-class Space:
-    """A user namespace of this user, with maps written by root."""
-
-    def __init__(self, uid, *triples):
-        self.process = subprocess.Popen(['unshare', '--user', 'sleep', '600'] if not uid else
-                ['setpriv', f'--reuid={uid}', f'--regid={uid}', '--clear-groups', 'unshare', '--user', 'sleep', '600'])
-        own = os.readlink('/proc/self/ns/user')
-        tap.eventually(lambda: os.readlink(f'/proc/{self.process.pid}/ns/user') != own, 'a user namespace')
-        for name in ('uid_map', 'gid_map') if triples else ():
-            with open(f'/proc/{self.process.pid}/{name}', 'w') as file:
-                file.write(''.join(f'{c} {h} {s}\n' for c, h, s in triples))
-        self.fd = os.open(f'/proc/{self.process.pid}/ns/user', os.O_RDONLY)
-
-    def __enter__(self):
-        return self.fd
-
-    def __exit__(self, *exception):
-        os.close(self.fd)
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-
 class Situation(WithPolkit):
     """polkit says yes; root and Alice each have a pod; both Alice and Bob have subordinate ids."""
 
     def __init__(self, config=''):
+        if lacking:
+            raise Skip(lacking)
         for name in ('subuid', 'subgid'):
             path = f'{host.DIRECTORY}/{name}'
             with open(path, 'w') as file:
@@ -429,6 +410,6 @@ def leftovers(s):
 
 
 if __name__ == '__main__':
-    host.prepare()
+    lacking = backing.prepare()
     bus = Bus()
     tap.run(Situation)

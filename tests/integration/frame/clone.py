@@ -10,6 +10,7 @@ OPEN_TREE, MOVE_MOUNT, MOUNT_SETATTR = 428, 429, 442
 CLONE, CLOEXEC, AT_EMPTY_PATH, AT_RECURSIVE, AT_FDCWD = 1, os.O_CLOEXEC, 0x1000, 0x8000, -100
 RDONLY, NOSUID, NODEV, NOEXEC = 1, 2, 4, 8
 ATIME, RELATIME, NOATIME, STRICTATIME, NODIRATIME, NOSYMFOLLOW = 0x70, 0, 0x10, 0x20, 0x80, 0x200000
+IDMAP = 0x100000
 
 # What each word sets and clears, from mount(8) and mount_setattr(2).
 WORDS = {
@@ -31,8 +32,8 @@ def call(number, *arguments):
     return result
 
 
-def attributes(fd, recursive, set_bits, clear_bits):
-    data = struct.pack('<QQQQ', set_bits, clear_bits, 0, 0)
+def attributes(fd, recursive, set_bits, clear_bits, userns=0):
+    data = struct.pack('<QQQQ', set_bits, clear_bits, 0, userns)
     call(MOUNT_SETATTR, fd, b'', AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0), data, ctypes.c_size_t(len(data)))
 
 
@@ -48,5 +49,14 @@ def bind(source, target, words):
                 attributes(fd, recursive, *WORDS[plain])
             before = plain
         call(MOVE_MOUNT, fd, b'', AT_FDCWD, target.encode(), 4)
+    finally:
+        os.close(fd)
+
+
+def idmap(source, userns):
+    """A clone that is mapped by a user namespace, and given up again."""
+    fd = call(OPEN_TREE, AT_FDCWD, source.encode(), CLONE | CLOEXEC)
+    try:
+        attributes(fd, False, IDMAP, 0, userns)
     finally:
         os.close(fd)

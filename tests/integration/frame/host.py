@@ -25,6 +25,11 @@ FRONT_NAME = 'nobody'
 def prepare():
     """Makes the directory a tmpfs that is gone with this mount namespace, with programs that every user can reach."""
     subprocess.run(['mount', '-t', 'tmpfs', '-o', 'mode=0755', 'tmpfs', DIRECTORY], check=True)
+    fill()
+
+
+def fill():
+    """Puts the programs into the directory."""
     os.mkdir(f'{DIRECTORY}/bin')
     for program in ['podmountd', 'podmountctl']:
         shutil.copy(os.path.join(BUILD, program), f'{DIRECTORY}/bin/{program}')
