@@ -7,12 +7,13 @@ import os
 import shutil
 import stat
 import subprocess
+import time
 
 from frame import host, specs, tap
 from frame.bus import Bus
 from frame.daemon import Daemon
 from frame.situation import WithPolkit
-from frame.tap import Skip, case, contains, equal
+from frame.tap import PATIENCE, Skip, case, contains, equal
 
 bus = None
 
@@ -171,6 +172,24 @@ def order(daemon):
     equal({key: mount['ID'] for key, mount in daemon.mounts(pod).items()}, ids, 'ids after a retry')
     equal([int(number) for number in daemon.manager('Mount', 'ssa{sh}a{sv}', pod, json.dumps(mounts), {}, {})],
             [ids['main:/mnt/x/y'], ids['main:/mnt/z'], ids['main:/mnt']], 'ids in the order of the call')
+
+
+@case('a hundred thousand mounts in one document: past its size, and past the mounts of a pod, soon and by name')
+def many(daemon):
+    spec = json.dumps(specs.oci(mounts=[specs.mount(f'/data/{i}/{i % 7}') for i in range(100000)], mandatory=True))
+    contains(daemon.refused('create', '-', input=spec), 'SpecSizeMax=')
+    before = host.mount_table()
+    with Daemon(config='[Limits]\nSpecSizeMax=64M\n') as other:
+        resident = int(host.status_of(other.front())['VmHWM'].split()[0])
+        begun = time.monotonic()
+        contains(other.refused('create', '-', input=spec), 'mounts per pod: 0 of')
+        seconds = time.monotonic() - begun
+        grown = int(host.status_of(other.front())['VmHWM'].split()[0]) - resident
+        print(f'# {seconds:.1f} s, {grown} KiB more, a document of {len(spec)} bytes')
+        assert seconds < 30 * PATIENCE, seconds
+        assert grown < 1 << 20, grown
+        equal(other.pods(), [], 'pods')
+    equal(host.mount_table(), before, 'the mount table')
 
 
 @case("`crun run` of a container that uses nothing but the pod's mounts")
