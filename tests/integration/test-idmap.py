@@ -366,7 +366,7 @@ def runtime(s):
         subprocess.run(['mount', '-t', 'cgroup2', 'cgroup2', '/sys/fs/cgroup'], check=True)
     root = specs.rootfs('crun-root')
     maps = mapping((0, 300000, 1000))
-    pod = s.create({'podmount': 1, 'containers': [{'name': 'main', 'root': {'path': root, 'uidMappings': maps,
+    pod = s.create({'podmount': 1, 'mandatoryMounts': False, 'containers': [{'name': 'main', 'root': {'path': root, 'uidMappings': maps,
             'gidMappings': maps}, 'mounts': [specs.bind(s.theirs, '/data', 'idmap', 'ro')]}]})
     # crun looks the root up with the container's ids: the directory is its owner's to open.
     os.chmod(os.path.dirname(os.path.dirname(s.daemon.rootfs(pod))), 0o711)
