@@ -88,11 +88,28 @@ int verb_bind(struct client *client, const struct arguments *arguments) {
         return r != 0 ? r : render_id(client, reply);
 }
 
+/* A mount object that has the options of the command line, and nothing else yet; NULL when memory is short. */
+static struct json_object *mount_with_options(const struct arguments *arguments) {
+        _cleanup_json_ struct json_object *mount = json_object_new_object();
+        struct json_object *options = json_object_new_array();
+
+        if (!mount || value_add(mount, "options", options) < 0)
+                return NULL;
+        for (char **option = arguments->options; option && *option; option++) {
+                struct json_object *word = json_object_new_string(*option);
+
+                if (!word || json_object_array_add(options, word) < 0) {
+                        (void) json_object_put(word);
+                        return NULL;
+                }
+        }
+        return TAKE_PTR(mount);
+}
+
 /* The OCI mount object of a source and options, or the one that is given instead. */
 static int replacement(const struct client *client, const struct arguments *arguments, struct document *document) {
         const char *given = arguments->words[3];
         _cleanup_json_ struct json_object *mount = NULL;
-        struct json_object *options;
         _cleanup_free_ char *source = NULL;
         int r;
 
@@ -104,14 +121,8 @@ static int replacement(const struct client *client, const struct arguments *argu
         r = absolute_source(client, given, &source);
         if (r != 0)
                 return r;
-        mount = json_object_new_object();
-        options = json_object_new_array();
-        if (!mount || value_add(mount, "options", options) < 0)
-                return report_oom();
-        for (char **option = arguments->options; option && *option; option++)
-                if (json_object_array_add(options, json_object_new_string(*option)) < 0)
-                        return report_oom();
-        if (value_add(mount, "type", json_object_new_string("bind")) < 0 ||
+        mount = mount_with_options(arguments);
+        if (!mount || value_add(mount, "type", json_object_new_string("bind")) < 0 ||
                 value_add(mount, "source", json_object_new_string(source)) < 0)
                 return report_oom();
         document->text = strdup(json_object_to_json_string_ext(mount, JSON_C_TO_STRING_PLAIN));
@@ -138,6 +149,23 @@ int verb_replace(struct client *client, const struct arguments *arguments) {
         return r != 0 ? r : render_id(client, reply);
 }
 
+static bool is_remount(const struct arguments *arguments) {
+        for (char **option = arguments->options; option && *option; option++)
+                if (strcmp(*option, "remount") == 0)
+                        return true;
+        return false;
+}
+
+/* A target and the options of a remount as the mount object that says the same. */
+static int describe_remount(const struct arguments *arguments, struct document *document) {
+        _cleanup_json_ struct json_object *mount = mount_with_options(arguments);
+
+        if (!mount || value_add(mount, "destination", json_object_new_string(arguments->words[2])) < 0)
+                return report_oom();
+        document->text = strdup(json_object_to_json_string_ext(mount, JSON_C_TO_STRING_PLAIN));
+        return document->text ? 0 : report_oom();
+}
+
 int verb_mount(struct client *client, const struct arguments *arguments) {
         _cleanup_message_unref_ sd_bus_message *m = NULL, *reply = NULL;
         _cleanup_document_ struct document document = {0};
@@ -145,7 +173,12 @@ int verb_mount(struct client *client, const struct arguments *arguments) {
         struct json_object *ids;
         int r;
 
-        r = document_read_mounts(client, arguments->words[2], &document);
+        if (is_remount(arguments))
+                r = describe_remount(arguments, &document);
+        else if (arguments->given & ARGUMENT_OPTIONS)
+                return report_usage("-o of mount is for a remount (-o remount,…); a new mount has its options in the JSON");
+        else
+                r = document_read_mounts(client, arguments->words[2], &document);
         if (r == 0)
                 r = call_new(client, PODMOUNT_OBJECT_PATH, PODMOUNT_MANAGER_INTERFACE, "Mount", &m);
         if (r != 0)
@@ -153,7 +186,7 @@ int verb_mount(struct client *client, const struct arguments *arguments) {
         r = sd_bus_message_append(m, "ss", arguments->words[1], document.text);
         if (r < 0)
                 return report_errno(r, "Cannot put the mounts into the call");
-        r = send_mounts(client, m, arguments, arguments->options, 0, &reply);
+        r = send_mounts(client, m, arguments, NULL, 0, &reply);
         if (r != 0)
                 return r;
         r = value_read(reply, &ids);

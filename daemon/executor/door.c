@@ -401,6 +401,28 @@ static int check_overlay(const struct job *job, size_t i, struct failure *f) {
         return r != 0 ? r : check_flags(step, FLAGS_MADE, f);
 }
 
+/* Only what the table lets a file system take in a remount, and only file systems that no other mount shows. */
+static int check_remount(const struct job *job, const struct step *step, struct failure *f) {
+        int r = check_container(job, step, f);
+
+        if (r == 0 && (!step->target || !path_is_normal(step->target)))
+                return refuse(f, "a target is no normalised absolute path");
+        if (r == 0 && step->id == 0 && step->mount_id == 0)
+                return refuse(f, "what is to be changed has no id");
+        if (r == 0 && step->n_options > 0 && !option_is_reconfigured(step->type))
+                return refuse(f, "%s takes no options in a remount", step->type);
+        for (size_t i = 0; i < step->n_options && r == 0; i++) {
+                const struct option_row *row = option_find_data(step->type, step->options[i].name);
+
+                if (row ? !row->changes : !option_is_flag(step->options[i].name))
+                        return refuse(f, "option %s is not one for a remount", step->options[i].name);
+                r = check_option(job, &step->options[i], step->type, f);
+        }
+        if (r == 0 && step->propagation != 0)
+                return refuse(f, "a remount leaves the propagation alone");
+        return r != 0 ? r : check_flags(step, STEP_ATTR_RECURSIVE, f);
+}
+
 /* Physical and relative: only plain components, joined by single slashes. */
 static int check_unmount(const struct step *step, struct failure *f) {
         const char *path = step->target;
@@ -467,6 +489,8 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
                 return check_image(job, i, f);
         case STEP_OVERLAY:
                 return check_overlay(job, i, f);
+        case STEP_REMOUNT:
+                return job->n_steps == 1 ? check_remount(job, step, f) : refuse(f, "a remount comes alone");
         case STEP_MASK:
         case STEP_READONLY:
                 return check_mask(job, step, f);
@@ -508,6 +532,7 @@ static enum sort step_sort(enum step_kind kind) {
         case STEP_OVERLAY:
         case STEP_MASK:
         case STEP_READONLY:
+        case STEP_REMOUNT:
         case STEP_PUBLISH:
         case STEP_CONTAINER:
         case STEP_JOIN:

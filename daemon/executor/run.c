@@ -38,6 +38,8 @@ static int run_step(struct run *run, size_t step) {
         case STEP_MASK:
         case STEP_READONLY:
                 return hand_mask(run, step);
+        case STEP_REMOUNT:
+                return hand_remount(run, step);
         case STEP_PUBLISH:
         case STEP_JOIN:
                 return hand_publish(run, step);

@@ -120,6 +120,7 @@ int hand_bind(struct run *run, size_t step);
 int hand_filesystem(struct run *run, size_t step);
 int hand_image(struct run *run, size_t step);
 int hand_overlay(struct run *run, size_t step);
+int hand_remount(struct run *run, size_t step);
 int hand_mask(struct run *run, size_t step);
 int hand_unmount(struct run *run, size_t step);
 int hand_remove_pod(struct run *run, size_t step);

@@ -55,6 +55,15 @@ int fscontext_open(struct fscontext *context, const char *type) {
         return 0;
 }
 
+int fscontext_pick(struct fscontext *context, int mount) {
+        int fd = fspick(mount, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
+
+        if (fd < 0)
+                return -errno;
+        *context = (struct fscontext){.fd = fd};
+        return 0;
+}
+
 void fscontext_done(struct fscontext *context) {
         context->fd = close_fd(context->fd);
         free(context->words);
@@ -76,6 +85,10 @@ int fscontext_set(struct fscontext *context, const char *name, const char *value
 
 int fscontext_set_fd(struct fscontext *context, const char *name, int fd) {
         return configure(context, FSCONFIG_SET_FD, name, NULL, fd);
+}
+
+int fscontext_reconfigure(struct fscontext *context) {
+        return configure(context, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0);
 }
 
 int fscontext_mount(struct fscontext *context, uint64_t attributes) {

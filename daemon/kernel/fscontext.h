@@ -29,6 +29,11 @@ int fscontext_open(struct fscontext *context, const char *type);
 void fscontext_done(struct fscontext *context);
 #define _cleanup_fscontext_ _cleanup_(fscontext_done)
 
+/* The context of a file system that is there, by the root of a mount of it, to change its options: fspick(2). */
+int fscontext_pick(struct fscontext *context, int mount);
+/* Applies the options that were set since. */
+int fscontext_reconfigure(struct fscontext *context);
+
 /* One option; without value a flag. -E2BIG past FSCONTEXT_VALUE_MAX. On failure `words` holds the kernel's reason. */
 int fscontext_set(struct fscontext *context, const char *name, const char *value);
 int fscontext_set_fd(struct fscontext *context, const char *name, int fd);

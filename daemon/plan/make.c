@@ -202,3 +202,33 @@ int make_step(struct job *job, const struct plan_pod *pod, const struct wanted *
         *ret = step;
         return 0;
 }
+
+int plan_remount(const struct plan_pod *pod, const struct wanted *wanted, uint64_t id, uint32_t mount_id,
+        struct job **ret, struct failure *f) {
+        const struct wanted_mount *mount = wanted->mounts;
+        _cleanup_(job_freep) struct job *job = NULL;
+        struct step *step;
+        int r = make_job(pod, &job);
+
+        if (r < 0)
+                return r;
+        step = job_add(job, STEP_REMOUNT);
+        if (!step)
+                return log_oom();
+        step->wanted = 0;
+        step->flags = mount->attr_recursive ? STEP_ATTR_RECURSIVE : 0;
+        step->attr_set = mount->attr_set;
+        step->attr_clear = mount->attr_clear;
+        step->attr_set_below = mount->attr_set_below;
+        step->attr_clear_below = mount->attr_clear_below;
+        step->id = id;
+        step->mount_id = mount_id;
+        if (copy_text(wanted->containers[mount->container], &step->container) < 0 ||
+                copy_text(mount->target, &step->target) < 0 || copy_text(mount->type, &step->type) < 0)
+                return -ENOMEM;
+        r = make_options(pod, mount, step, f);
+        if (r != 0)
+                return r;
+        *ret = TAKE_PTR(job);
+        return 0;
+}

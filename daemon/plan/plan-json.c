@@ -52,6 +52,8 @@ const char *plan_undo(const struct job *job, const struct step *step) {
                 return "detach, remove-mount-point";
         case STEP_UNMOUNT:
                 return step->flags & STEP_RESTORE ? "mount-again" : "none";
+        case STEP_REMOUNT:
+                return "attributes-back";
         case STEP_DETACH:
         case STEP_REMOVE_POD:
         case STEP_OPEN_TREE:

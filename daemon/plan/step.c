@@ -17,6 +17,7 @@ static const char *const kind_names[_STEP_KIND_MAX] = {
         [STEP_OVERLAY] = "overlay",
         [STEP_MASK] = "mask",
         [STEP_READONLY] = "readonly",
+        [STEP_REMOUNT] = "remount",
         [STEP_PUBLISH] = "publish",
         [STEP_CONTAINER] = "container",
         [STEP_JOIN] = "join",

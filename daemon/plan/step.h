@@ -36,6 +36,7 @@ enum step_kind {
         STEP_OVERLAY,    /* make an overlay and put it at a target */
         STEP_MASK,       /* hide a target, if there is one: /dev/null over a file, an empty tmpfs over a directory */
         STEP_READONLY,   /* put a read-only clone of a target, if there is one, over it */
+        STEP_REMOUNT,    /* change attributes and options of the mount at a target, checked by id */
         STEP_PUBLISH,    /* make pods/<uuid> and attach the tree there: one move_mount(2) */
         STEP_CONTAINER,  /* make the detached tree of one more container: a small tmpfs with rootfs */
         STEP_JOIN,       /* make pods/<uuid>/<container> and attach that tree there: one move_mount(2) */
@@ -101,7 +102,7 @@ struct step {
         char *container;   /* a name; NULL where the step has none */
         char *target;      /* absolute within the container, "/" for STEP_ROOT; STEP_UNMOUNT, STEP_DETACH: relative to
                             * pods/<uuid>, physical ("" for the pod's own tmpfs) */
-        char *type;        /* STEP_FILESYSTEM, STEP_IMAGE */
+        char *type;        /* STEP_FILESYSTEM, STEP_IMAGE, STEP_REMOUNT */
         struct step_source source;
         struct step_source space;   /* STEP_FILESYSTEM: the namespace that it shows, an fd, or none: the executor's */
         struct step_source *layers; /* STEP_OVERLAY: lower layers, topmost first */
@@ -120,7 +121,7 @@ struct step {
         enum step_create create;
         uint32_t cover_step; /* the step of this job whose mount the target must lie on to be created, or none… */
         uint64_t cover_id;   /* …and then the id of a mount that was there before; 0: none */
-        uint64_t id;       /* STEP_UNMOUNT, STEP_DETACH: the unique id (0 where the kernel has none)… */
+        uint64_t id;       /* STEP_UNMOUNT, STEP_DETACH, STEP_REMOUNT: the unique id (0 where the kernel has none)… */
         uint32_t mount_id; /* …and the recycled one… */
         uint64_t device;   /* …and, to tell another mount with that from it, st_dev of its root; 0: not known */
         uint32_t made;     /* STEP_UNMOUNT: how many trailing components of the target podmount had created… */

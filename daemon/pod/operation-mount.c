@@ -336,6 +336,12 @@ int operation_new_mount(struct pods *pods, const struct caller *caller, struct p
         struct mount *mount;
         int r;
 
+        for (size_t i = 0; i < arguments->n_mounts; i++)
+                if (wanted_is_remount(&arguments->mounts[i])) {
+                        r = operation_new_remount(pods, caller, pod, arguments, fds, ret, f);
+                        release_arguments(arguments);
+                        return r;
+                }
         r = operation_new(&class, sizeof(struct mount), pods, caller, pod, pod->record->uuid, fds, &operation, f);
         if (r != 0) {
                 release_arguments(arguments);

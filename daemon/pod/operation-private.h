@@ -119,5 +119,12 @@ int operation_new_finish_remove(struct pods *pods, struct pod *pod, uint64_t job
 int operation_new_resumed(struct pods *pods, struct pod *pod, uint64_t job, const char *detail, struct operation **ret,
                           struct failure *f);
 
+/* Mount() with the option remount; the arguments are emptied. Again: one that a crash interrupted. */
+int operation_new_remount(struct pods *pods, const struct caller *caller, struct pod *pod,
+                          struct mount_arguments *arguments, const struct operation_fds *fds, struct operation **ret,
+                          struct failure *f);
+int operation_new_remount_again(struct pods *pods, struct pod *pod, const struct record_intent *intent,
+                                struct operation **ret, struct failure *f);
+
 /* The house's caller for what nobody asked for. */
 extern const struct caller caller_house;

@@ -418,3 +418,68 @@ int recording_drop_container(struct pods *pods, struct pod *pod, const char *con
         }
         return r;
 }
+
+/* What mount_setattr(2) makes of attributes; the access-time group is one value. */
+static uint64_t changed(uint64_t attributes, uint64_t set, uint64_t clear) {
+        return (attributes & ~clear) | set;
+}
+
+static bool lies_below(const struct record_mount *mount, const struct record_mount *top) {
+        return mount != top && !mount->deferred && strcmp(mount->container, top->container) == 0 &&
+               path_below(mount->target, top->target);
+}
+
+static int put_changed(struct pods *pods, const char *uuid, const struct record_mount *mount, uint64_t attributes) {
+        struct record_mount copy = *mount; /* borrowed */
+
+        copy.attributes = attributes;
+        return store_put_mount(pods->store, uuid, &copy);
+}
+
+int recording_change(struct pods *pods, struct pod *pod, int64_t row, const struct wanted_mount *wanted,
+                     uint64_t attributes, uint64_t job) {
+        struct record_mount *top = recording_find_row(pod, row), copy;
+        _cleanup_strv_ char **options = NULL;
+        _cleanup_free_ char *request = strdup(wanted->request);
+        int r;
+
+        if (!request || strv_copy(wanted->options, &options) < 0)
+                return log_oom();
+        copy = *top;
+        copy.attributes = attributes;
+        copy.options = options;
+        copy.request = request;
+        if (wanted->kind != WANTED_BIND)
+                set_ground(wanted, &copy);
+        else if (wanted->attr_set & MOUNT_ATTR_RDONLY)
+                copy.ground_free = false; /* whether a tmpfs took its writes cannot be told any more */
+        r = store_begin(pods->store);
+        if (r == 0)
+                r = store_put_mount(pods->store, pod->record->uuid, &copy);
+        for (size_t i = 0; i < pod->record->n_mounts && r == 0 && wanted->attr_recursive; i++) {
+                struct record_mount *mount = &pod->record->mounts[i];
+
+                if (lies_below(mount, top))
+                        r = put_changed(pods, pod->record->uuid, mount,
+                                        changed(mount->attributes, wanted->attr_set_below, wanted->attr_clear_below));
+        }
+        if (r == 0)
+                r = store_delete_intent(pods->store, job);
+        r = store_end(pods->store, r);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "record a remount of pod %s", pod->record->uuid);
+        for (size_t i = 0; i < pod->record->n_mounts && wanted->attr_recursive; i++) {
+                struct record_mount *mount = &pod->record->mounts[i];
+
+                if (lies_below(mount, top))
+                        mount->attributes =
+                                changed(mount->attributes, wanted->attr_set_below, wanted->attr_clear_below);
+        }
+        strv_free(top->options);
+        free(top->request);
+        top->attributes = attributes;
+        top->ground_free = copy.ground_free;
+        top->options = TAKE_PTR(options);
+        top->request = TAKE_PTR(request);
+        return 0;
+}

@@ -15,6 +15,10 @@
  * be NULL) gets what clients are told. On failure nothing is appended. */
 int recording_append(struct pods *pods, struct pod *pod, const struct wanted *wanted, char *const *keys,
                      const struct job *job, const struct job_result *result, uint64_t *ids);
+/* One transaction: the record at `row`, and those of the mounts below it as far as they were changed along, become what
+ * `wanted` says of the mount, with these attributes; no intent of this job. Both in memory and store, or neither. */
+int recording_change(struct pods *pods, struct pod *pod, int64_t row, const struct wanted_mount *wanted,
+                     uint64_t attributes, uint64_t job);
 /* Takes the records from `from` on out of memory again. */
 void recording_truncate(struct pod *pod, size_t from);
 

@@ -221,6 +221,17 @@ static void finish_replace(struct pods *pods, struct pod *pod, const struct reco
                 log_error("Mounts of an interrupted call may stay in pod %s and then show as drift", pod->record->uuid);
 }
 
+static void finish_remount(struct pods *pods, struct pod *pod, const struct record_intent *intent) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct operation *operation;
+
+        log_notice("Finishing a remount of pod %s that was interrupted", pod->record->uuid);
+        if (operation_new_remount_again(pods, pod, intent, &operation, &f) == 0)
+                operation_run_internal(operation);
+        else
+                log_error("A remount of pod %s cannot be finished; what it changed shows as drift", pod->record->uuid);
+}
+
 static void settle(struct pods *pods, const struct record_intent *intent) {
         struct pod *pod = map_get(pods->by_uuid, intent->uuid);
 
@@ -236,6 +247,9 @@ static void settle(struct pods *pods, const struct record_intent *intent) {
                 return;
         case RECORD_VERB_UNMOUNT:
                 finish_unmount(pods, pod, intent);
+                return;
+        case RECORD_VERB_REMOUNT:
+                finish_remount(pods, pod, intent);
                 return;
         case RECORD_VERB_ADD_CONTAINER:
                 undo_add(pods, pod, intent);

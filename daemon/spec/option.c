@@ -22,6 +22,15 @@ const struct option_row *option_find_data(const char *type, const char *name) {
         return NULL;
 }
 
+bool option_is_reconfigured(const char *type) {
+        static const char *const types[] = {"tmpfs", "devpts", "proc", "overlay", NULL};
+
+        for (const char *const *name = types; *name; name++)
+                if (strcmp(type, *name) == 0)
+                        return true;
+        return false;
+}
+
 bool option_is_flag(const char *name) {
         for (const struct option_row *row = option_table(); row->name && !row->type; row++)
                 if (row->kind == OPTION_SUPERBLOCK && (strcmp(row->superblock, name) == 0 ||

@@ -85,6 +85,9 @@ const struct option_row *option_find_data(const char *type, const char *name);
 bool option_is_for_root(const struct option_row *row, const char *value);
 /* Whether the option is a flag of a file system as fsconfig(2) knows it: sync, async, lazytime… */
 bool option_is_flag(const char *name);
+/* Whether file systems of this type take options in a remount: those of which each mount that is made is one of its own,
+ * so that nobody else's mount is changed along. */
+bool option_is_reconfigured(const char *type);
 /* Whether `value` (NULL: none given) fits the row; FAILURE_INVALID_OPTION with the reason if not. */
 int option_check_value(const struct option_row *row, const char *value, struct failure *f);
 

@@ -181,20 +181,42 @@ int document_parse_mount(
         return 0;
 }
 
+static bool has_remount(char *const *options) {
+        for (; options && *options; options++) {
+                const struct option_row *row = option_find(*options);
+
+                if (row && row->kind == OPTION_REMOUNT)
+                        return true;
+        }
+        return false;
+}
+
+/* A remount has a source already. */
+static int take_source(const char *source, char *const *options, char **ret, struct failure *f) {
+        struct source parsed = {.kind = SOURCE_NONE};
+        int r;
+
+        if (!*source && has_remount(options))
+                return 0;
+        r = source_parse(source, "source", FAILURE_INVALID_ARGS, &parsed, f);
+        if (r != 0)
+                return r;
+        *ret = source_to_text(&parsed);
+        source_done(&parsed);
+        return *ret ? 0 : -ENOMEM;
+}
+
 int spec_mount_from_bind(
         const char *source, const char *target, char *const *options, struct spec_mount *ret, struct failure *f) {
         _cleanup_(spec_mount_done) struct spec_mount mount = {.pointer = strdup("")};
-        struct source parsed = {.kind = SOURCE_NONE};
         bool has_bind = false;
         int r;
 
         if (!mount.pointer)
                 return -ENOMEM;
-        r = source_parse(source, "source", FAILURE_INVALID_ARGS, &parsed, f);
+        r = take_source(source, options, &mount.source, f);
         if (r != 0)
                 return r;
-        mount.source = source_to_text(&parsed);
-        source_done(&parsed);
         r = parse_destination(target, "target", &mount.destination, f);
         if (r != 0)
                 return r;
@@ -218,7 +240,7 @@ int spec_mount_from_bind(
                         return r;
         }
         mount.type = strdup("bind");
-        if (!mount.type || !mount.source)
+        if (!mount.type)
                 return -ENOMEM;
         *ret = mount;
         mount = (struct spec_mount) {.pointer = NULL};

@@ -104,7 +104,7 @@ int spec_parse_container(const char *text, size_t size, uint64_t size_max, const
 int spec_parse_mounts(
         const char *text, size_t size, uint64_t size_max, struct spec_mount **ret, size_t *ret_n, struct failure *f);
 /* The one mount that a Bind() call stands for; type bind, options as given ("bind" is added if neither bind nor rbind
- * is there). FAILURE_INVALID_TARGET, FAILURE_INVALID_OPTION, FAILURE_INVALID_ARGS for the source. */
+ * is there); the source may be "" with remount. FAILURE_INVALID_TARGET, FAILURE_INVALID_OPTION, FAILURE_INVALID_ARGS for the source. */
 int spec_mount_from_bind(
         const char *source, const char *target, char *const *options, struct spec_mount *ret, struct failure *f);
 /* Writes a mount as a canonical OCI mount object: the store keeps it, a retry is compared with it. */

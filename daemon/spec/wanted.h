@@ -123,5 +123,11 @@ enum spec_namespace wanted_namespace_of(const char *type);
 /* Whether the warning is the one that says that this mount waits: 1, 0, or -ENOMEM. */
 int wanted_warns_of(const char *warning, const char *container, const char *type, const char *target);
 
+/* Whether the mount has the option remount. */
+bool wanted_is_remount(const struct spec_mount *mount);
+/* Compiles the mount `there` with the options of `asked`, a remount, behind its own: one wanted mount, whose `request`
+ * makes it as it is to be, and whose data options are those that the file system takes in a remount. */
+int wanted_from_remount(const char *container, const struct spec_mount *there, const struct spec_mount *asked,
+        const struct wanted_facts *facts, struct wanted **ret, struct failure *f);
 struct wanted *wanted_free(struct wanted *wanted);
 DEFINE_CLEANUP(struct wanted *, wanted_free)

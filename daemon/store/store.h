@@ -72,6 +72,7 @@ enum record_verb {
         RECORD_VERB_ADD_CONTAINER,
         RECORD_VERB_REMOVE_CONTAINER,
         RECORD_VERB_REPLACE,
+        RECORD_VERB_REMOUNT,
         _RECORD_VERB_MAX,
 };
 

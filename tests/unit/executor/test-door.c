@@ -120,6 +120,43 @@ START_TEST(test_kinds) {
 }
 END_TEST
 
+static struct job *good_remount(void) {
+        struct job *job = new_job(true);
+        struct step *step = add_step(job, STEP_REMOUNT, NULL, "/tmp");
+
+        step->propagation = 0;
+        step->id = 5;
+        step->type = strdup("tmpfs");
+        add_option(step, "size", "65536");
+        return job;
+}
+
+START_TEST(test_remount) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct job *remount = good_remount();
+        uint32_t failed;
+
+        ck_assert_msg(door_check(remount, &failed, &f) == 0, "%s", f.text);
+        job_free(remount);
+        REFUSE(good_remount, 0, "no id", job->steps[0].id = 0);
+        REFUSE(good_remount, 0, "name", set(&job->steps[0].container, ".."));
+        REFUSE(good_remount, 0, "target", set(&job->steps[0].target, "/tmp/../../x"));
+        REFUSE(good_remount, 0, "not one for a remount", set(&job->steps[0].options[0].name, "mode"));
+        REFUSE(good_remount, 0, "not one for a remount", set(&job->steps[0].options[0].name, "context"));
+        REFUSE(good_remount, 0, "not one for a remount", set(&job->steps[0].options[0].name, "nonsense"));
+        REFUSE(good_remount, 0, "size", set(&job->steps[0].options[0].value, "much"));
+        REFUSE(good_remount, 0, "for root", job->caller.root = false; set(&job->steps[0].options[0].value, "0"));
+        REFUSE(good_remount, 0, "takes no options", set(&job->steps[0].type, "bind"));
+        REFUSE(good_remount, 0, "takes no options", set(&job->steps[0].type, "sysfs"));
+        REFUSE(good_remount, 0, "takes no options", set(&job->steps[0].type, "ext4"));
+        REFUSE(good_remount, 0, "propagation", job->steps[0].propagation = MS_SHARED);
+        REFUSE(good_remount, 0, "attributes", job->steps[0].attr_set = UINT64_C(1) << 40);
+        REFUSE(good_remount, 0, "flags", job->steps[0].flags = STEP_STACK);
+        REFUSE(good_remount, 0, "alone", (void) add_fs(job, "tmpfs", "/x"));
+        REFUSE(good_remount, 1, "do not go together", ck_assert_ptr_nonnull(job_add(job, STEP_REMOVE_POD)); job->steps[0].kind = STEP_FILESYSTEM);
+}
+END_TEST
+
 START_TEST(test_jobs) {
         REFUSE(good, UINT32_MAX, "UUID", strcpy(job->uuid, "../../../../etc"));
         REFUSE(good, UINT32_MAX, "UUID", job->uuid[0] = 'A');
@@ -298,4 +335,4 @@ START_TEST(test_open_tree) {
 }
 END_TEST
 
-UNIT_MAIN("door", test_open_tree, test_good, test_find, test_kinds, test_replace, test_jobs, test_mounts, test_callers, test_unmounts, test_identify)
+UNIT_MAIN("door", test_open_tree, test_good, test_find, test_kinds, test_remount, test_replace, test_jobs, test_mounts, test_callers, test_unmounts, test_identify)

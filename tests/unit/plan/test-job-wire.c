@@ -131,6 +131,14 @@ static struct job *example(void) {
         step->source = path_source("/s");
         step->flags = STEP_DEVICE;
         (void) add(job, STEP_OPEN_TREE, "main", "/data");
+        step = add(job, STEP_REMOUNT, "main", "/r");
+        step->type = copy("tmpfs");
+        step->flags = STEP_ATTR_RECURSIVE;
+        step->attr_set = MOUNT_ATTR_RDONLY;
+        step->attr_clear_below = MOUNT_ATTR_NOEXEC;
+        step->id = UINT64_MAX - 2;
+        step->mount_id = 78;
+        add_option(step, "size", "2m");
         return job;
 }
 
