@@ -58,6 +58,18 @@ static void add_overlay(struct job *job) {
 }
 
 /* A job that has every kind of step and every field of each set to something. */
+static void add_remount(struct job *job) {
+        struct step *step = add(job, STEP_REMOUNT, "main", "/r");
+
+        step->type = copy("tmpfs");
+        step->flags = STEP_ATTR_RECURSIVE;
+        step->attr_set = MOUNT_ATTR_RDONLY;
+        step->attr_clear_below = MOUNT_ATTR_NOEXEC;
+        step->id = UINT64_MAX - 2;
+        step->mount_id = 78;
+        add_option(step, "size", "2m");
+}
+
 static struct job *example(void) {
         struct job *job = job_new();
         struct step *step;
@@ -131,14 +143,7 @@ static struct job *example(void) {
         step->source = path_source("/s");
         step->flags = STEP_DEVICE;
         (void) add(job, STEP_OPEN_TREE, "main", "/data");
-        step = add(job, STEP_REMOUNT, "main", "/r");
-        step->type = copy("tmpfs");
-        step->flags = STEP_ATTR_RECURSIVE;
-        step->attr_set = MOUNT_ATTR_RDONLY;
-        step->attr_clear_below = MOUNT_ATTR_NOEXEC;
-        step->id = UINT64_MAX - 2;
-        step->mount_id = 78;
-        add_option(step, "size", "2m");
+        add_remount(job);
         return job;
 }
 
