@@ -65,8 +65,8 @@ static int validate(struct operation *operation, struct failure *f) {
         struct remount *remount = remount_of(operation);
         struct wanted_facts facts = operation->pods->facts;
         struct spec_mount *there = NULL;
-        struct record_mount *mount;
-        const char *container;
+        struct record_mount *mount = NULL;
+        const char *container = NULL;
         size_t n = 0;
         int r;
 
@@ -75,7 +75,7 @@ static int validate(struct operation *operation, struct failure *f) {
                 r = container_begin(operation, f);
         if (r == 0)
                 r = find(remount, &container, &mount, f);
-        if (r != 0)
+        if (r != 0 || !mount)
                 return r;
         remount->row = mount->row;
         facts.caller_is_root = remount->as_root;
