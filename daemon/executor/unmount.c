@@ -156,6 +156,40 @@ static int unmount_at(struct run *run, size_t i, const char *name) {
         return r < 0 ? unmount_failed(run, step, r) : 0;
 }
 
+static bool hangs_below(const struct step *step, const struct step *top) {
+        size_t size = strlen(top->target);
+
+        return strncmp(step->target, top->target, size) == 0 &&
+               (size == 0 ? step->target[0] != 0 : step->target[size] == '/');
+}
+
+/* What hides a mount point, or who renames a directory above it all the time, does not keep a tree from being detached:
+ * the mount goes with it. */
+static bool is_left(struct run *run, size_t i) {
+        const struct job *job = run->job;
+
+        for (size_t j = i + 1; job->steps[i].kind == STEP_DETACH && j < job->n_steps; j++)
+                if (job->steps[j].kind == STEP_DETACH && hangs_below(&job->steps[i], &job->steps[j]))
+                        return true;
+        return false;
+}
+
+/* Whether all that was left is gone with this one: what somebody had moved away is not. */
+static int check_left(struct run *run, size_t i) {
+        int r = 0;
+
+        for (size_t j = 0; j < i && r == 0 && !is_left(run, i); j++) {
+                if (!run->hands[j].left || !hangs_below(&run->job->steps[j], &run->job->steps[i]))
+                        continue;
+                run->hands[j].left = false;
+                r = elsewhere(run, &run->job->steps[j], false);
+                if (r == 0)
+                        r = run_warn(run, "The mount point %s that podmount had made stays: it could not be reached",
+                                run->job->steps[j].target);
+        }
+        return r;
+}
+
 int hand_unmount(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
         _cleanup_(place_done) struct place place = {};
@@ -170,6 +204,14 @@ int hand_unmount(struct run *run, size_t i) {
                 r = elsewhere(run, step, false);
         else
                 r = unmount_at(run, i, place.name);
+        if (r > 0 && is_left(run, i)) {
+                run->hands[i].left = true;
+                failure_clear(&run->failure);
+                run->error = 0;
+                return 0;
+        }
+        if (r == 0 && step->kind == STEP_DETACH)
+                r = check_left(run, i);
         if (r == 0 && !(step->flags & STEP_RESTORE))
                 remove_made(run, step);
         return r;
