@@ -4,7 +4,7 @@
 made: whatever each call comes to, nothing outside the root is mounted on or written to, and nothing is shown that its
 caller could not have opened.
 
-PODMOUNT_ATTACKS is how many creations and binds (3,000 unless told; scripts/torture: 100,000), PODMOUNT_SEED which.
+PODMOUNT_ATTACKS is how many creations and binds (2,000 unless told; scripts/torture: 100,000), PODMOUNT_SEED which.
 """
 
 import json
@@ -23,7 +23,7 @@ from frame.host import ALICE, as_user
 from frame.polkit import Polkit
 from frame.tap import case, diagnose, equal
 
-ATTACKS = int(os.environ.get('PODMOUNT_ATTACKS', '3000'))
+ATTACKS = int(os.environ.get('PODMOUNT_ATTACKS', '2000'))
 SEED = int(os.environ.get('PODMOUNT_SEED', str(int(time.time()))))
 BATCH = 200
 CONFIG = '[Limits]\nPodsPerUser=1000\nMountsPerPod=10000\nMountsPerUser=100000\n'
