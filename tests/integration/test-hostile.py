@@ -117,8 +117,12 @@ def options(v):
         v.bad_spec(specs.oci(mounts=[mount]), 'InvalidOption', says='/mounts/0')
     v.bad_bind('InvalidOption', '/etc', '/mnt', options={'options': dbus.Array(['nonsense'], signature='s')},
             says='nonsense')
-    for kind in ('ext4', 'nonsense', 'ntfs3', 'fuse', 'nfs'):
+    for kind in ('nonsense', 'ntfs3', 'nfs', 'xfs'):
         v.bad_spec(specs.oci(mounts=[specs.mount('/mnt', kind, 'x')]), 'NotSupported', says=kind)
+    v.bad_spec(specs.oci(mounts=[specs.mount('/mnt', 'ext4', 'x')]), 'InvalidSpec', says='/mounts/0/source')
+    v.bad_spec(specs.oci(mounts=[specs.mount('/mnt', 'fuse', 'x')]), 'InvalidOption', says='fd=fd:NAME')
+    text = json.dumps(specs.oci(mounts=[specs.mount('/mnt', 'ext4', '/etc/hostname')]))
+    v.refused_call('NotSupported', 'CreatePod', 'sa{sh}a{sv}', text, {}, {}, says='ImageTypes=')
 
 
 @case('targets with `..`, relative ones, the root itself, /proc and /sys')
