@@ -7,23 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "admit/own-ids.h"
 #include "api/verb.h"
-#include "kernel/subids.h"
 #include "spec/wanted.h"
 #include "util/array.h"
-
-static bool is_within(const char *file, uid_t user, uint32_t own, const struct id_mapping *list, size_t n) {
-        _cleanup_free_ struct id_range *ranges = NULL;
-        uint32_t foreign;
-        size_t n_ranges;
-
-        return subids_read(file, user, own, &ranges, &n_ranges) == 0 && idmap_is_within(list, n, ranges, n_ranges, &foreign);
-}
-
-static bool is_own(const struct caller *caller, const struct idmap *idmap) {
-        return is_within("/etc/subuid", caller->uid, caller->uid, idmap->uids, idmap->n_uids) &&
-               is_within("/etc/subgid", caller->uid, caller->gid, idmap->gids, idmap->n_gids);
-}
 
 /* Adds a word to a text of words. */
 static int add(char **words, const char *word) {
@@ -45,7 +32,7 @@ static int judge(const struct request *request, const struct wanted *wanted, cha
                 const struct wanted_mount *mount = &wanted->mounts[i];
                 _cleanup_free_ char *text = NULL;
 
-                if (mount->idmap.n_uids == 0 || is_own(&request->peer->caller, &mount->idmap))
+                if (mount->idmap.n_uids == 0 || own_ids_only(&request->peer->caller, &mount->idmap))
                         continue;
                 text = idmap_to_text(&mount->idmap);
                 r = text ? add(&mappings, text) : -ENOMEM;

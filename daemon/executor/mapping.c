@@ -187,11 +187,10 @@ static int check_owner(struct run *run, const struct step_source *source, const 
                 source_name(source), (unsigned) status.st_uid, (unsigned) status.st_gid);
 }
 
-/* Which it was is found out by a clone of the one mount alone. */
+/* Which it was is found out by the one mount alone, which is given up in any case: older kernels clone no detached one. */
 static int map_failed(struct run *run, const struct step *step, const struct step_source *source, int mount, int userns,
         bool recursive, int r) {
-        _cleanup_close_ int alone = recursive && r == -EINVAL ? tree_clone(mount, false) : -1;
-        bool below = alone >= 0 && tree_idmap(alone, false, userns) == 0;
+        bool below = recursive && r == -EINVAL && tree_idmap(mount, false, userns) == 0;
 
         if (r == -EPERM)
                 return run_fail(run, FAILURE_NOT_SUPPORTED, -r,

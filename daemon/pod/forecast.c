@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "admit/own-ids.h"
 #include "dbus/names.h"
 #include "util/json.h"
 #include "util/log.h"
@@ -24,14 +25,20 @@ static int append(struct json_object *array, struct json_object *value) {
         return log_oom();
 }
 
-static int add_actions(struct json_object *plan, const struct wanted *wanted, const struct caller *caller) {
+static int add_actions(struct json_object *plan, const struct wanted *wanted, const struct caller *caller,
+                       const struct settings *settings) {
         _cleanup_json_ struct json_object *actions = json_object_new_array();
-        bool images = false, devices = false;
+        bool images = false, devices = false, ids = false;
         int r = actions ? 0 : log_oom();
 
         for (size_t i = 0; i < wanted->n_mounts; i++) {
-                images |= wanted->mounts[i].kind == WANTED_IMAGE && !wanted->mounts[i].device;
-                devices |= wanted->mounts[i].kind == WANTED_IMAGE && wanted->mounts[i].device;
+                const struct wanted_mount *mount = &wanted->mounts[i];
+
+                images |= mount->kind == WANTED_IMAGE && !mount->device;
+                devices |= mount->kind == WANTED_IMAGE && mount->device;
+                /* Without the setting nobody is asked: such a mapping is refused. */
+                ids = ids || (settings->foreign_ids && mount->idmap.n_uids > 0 && !caller_is_root(caller) &&
+                              !own_ids_only(caller, &mount->idmap));
         }
         if (r == 0 && !caller_is_root(caller))
                 r = append(actions, json_object_new_string(PODMOUNT_ACTION_CREATE));
@@ -39,6 +46,8 @@ static int add_actions(struct json_object *plan, const struct wanted *wanted, co
                 r = append(actions, json_object_new_string(PODMOUNT_ACTION_MOUNT_IMAGE));
         if (r == 0 && !caller_is_root(caller) && devices)
                 r = append(actions, json_object_new_string(PODMOUNT_ACTION_MOUNT_DEVICE));
+        if (r == 0 && ids)
+                r = append(actions, json_object_new_string(PODMOUNT_ACTION_IDMAP));
         return r < 0 ? r : add(plan, "actions", TAKE_PTR(actions));
 }
 
@@ -77,7 +86,7 @@ int forecast_add(char **text, const struct wanted *wanted, const struct caller *
 
         if (!json_object_is_type(plan, json_type_object))
                 return -EBADMSG;
-        if (add_actions(plan, wanted, caller) < 0 || add_quota(plan, caller, settings, use, asked) < 0)
+        if (add_actions(plan, wanted, caller, settings) < 0 || add_quota(plan, caller, settings, use, asked) < 0)
                 return -ENOMEM;
         longer = strdup(json_object_to_json_string_ext(plan, flags));
         if (!longer)

@@ -348,6 +348,12 @@ def granted(s):
     s.mount(mapped(specs.bind(s.own, '/mnt'), (ALICE, ALICE_SUB, 1)), uid=ALICE)
     equal([call['action'] for call in s.polkit.calls()], ['org.podmount1.manage'], 'own ids')
     s.unmount('/mnt', ALICE)
+    own = mapped(specs.bind(s.own, '/mnt'), (ALICE, ALICE_SUB, 1))
+    for uid, mount, asked in ((ALICE, wanted, ['org.podmount1.create', 'org.podmount1.idmap']),
+            (ALICE, own, ['org.podmount1.create']), (0, wanted, [])):
+        plan = json.loads(s.daemon.ok('--json=short', 'plan', '-', input=json.dumps(specs.oci(s.root, mounts=[mount])),
+                user=uid, over_bus=bool(uid)))
+        equal(plan['actions'], asked, f'what a plan of user {uid} says is asked')
     with Space(ALICE, (0, ALICE, 1)) as fd:
         equal(s.refused(dict(specs.bind(s.own, '/mnt'), userns='fd:ns'), {'ns': fd}, ALICE)[0], 'SourceDenied',
                 'a namespace with ids of others')
@@ -376,7 +382,7 @@ def runtime(s):
         config = json.load(file)
     config['root'] = {'path': s.daemon.rootfs(pod), 'readonly': False}
     config['process'].update(terminal=False, args=['/bin/sh', '-c',
-            'ls -nd /bin /data/file; touch /tmp/new && ls -n /tmp/new; id'])
+            'ls -nd /bin /data/file; touch /srv/new && ls -n /srv/new; id'])
     config['linux'].pop('resources', None)
     config['linux']['namespaces'].append({'type': 'user'})
     config['linux']['uidMappings'] = config['linux']['gidMappings'] = maps
@@ -389,8 +395,8 @@ def runtime(s):
         if line.startswith(('d', '-')):
             equal(line.split()[2:4], ['0', '0'], f'the owner in the container: {line}')
     equal(len([line for line in done.out.splitlines() if line.startswith(('d', '-'))]), 3, f'three files: {done}')
-    equal(owner(f'{root}/tmp/new'), (0, 0), 'the new file on the file system')
-    equal(owner(f'{s.daemon.rootfs(pod)}/tmp/new'), (300000, 300000), 'the new file through the mount')
+    equal(owner(f'{root}/srv/new'), (0, 0), 'the new file on the file system')
+    equal(owner(f'{s.daemon.rootfs(pod)}/srv/new'), (300000, 300000), 'the new file through the mount')
     s.daemon.ok('gc', pod)
 
 
