@@ -319,10 +319,12 @@ def overlays(s):
         os.makedirs(f'{base}/{i}', exist_ok=True)
         with open(f'{base}/{i}/f{i}', 'w') as file:
             file.write(str(i))
-    s.mount(specs.mount('/mnt', 'overlay', 'overlay', ['lowerdir=' + ':'.join(f'{base}/{i}' for i in range(500))]))
-    equal(read(f'{s.inside(0)}/mnt/f499'), '499', 'the lowest')
+    # without lowerdir+ (Linux 6.7) there is room for some dozens: the case at the end
+    n = 500 if 'lowerdir-plus' in s.daemon.json('status')['Features'] else 40
+    s.mount(specs.mount('/mnt', 'overlay', 'overlay', ['lowerdir=' + ':'.join(f'{base}/{i}' for i in range(n))]))
+    equal(read(f'{s.inside(0)}/mnt/f{n - 1}'), f'{n - 1}', 'the lowest')
     s.unmount('/mnt')
-    s.mount(specs.mount('/mnt', 'overlay', 'overlay', [f'lowerdir+={base}/{i}' for i in range(500)]))
+    s.mount(specs.mount('/mnt', 'overlay', 'overlay', [f'lowerdir+={base}/{i}' for i in range(n)]))
     equal(read(f'{s.inside(0)}/mnt/f0'), '0', 'the topmost')
     equal(s.daemon.state(s.pods[0]), 'ready', 'no drift')
     s.unmount('/mnt')

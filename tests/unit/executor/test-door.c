@@ -244,6 +244,51 @@ START_TEST(test_mounts) {
 }
 END_TEST
 
+static void map(struct id_mapping **list, size_t *n, uint32_t container_id, uint32_t host_id, uint32_t size) {
+        struct id_mapping *mapping = array_append(list, n);
+
+        ck_assert_ptr_nonnull(mapping);
+        *mapping = (struct id_mapping){.container_id = container_id, .host_id = host_id, .size = size};
+}
+
+static struct job *good_mapped(void) {
+        struct job *job = new_job(true);
+        struct step *step;
+
+        add_tree(job);
+        add_root(job, "/tmp/root");
+        step = add_bind(job, "/tmp/src", "/data");
+        step->cover_step = 1;
+        step->idmap.given = true;
+        map(&step->idmap.uids, &step->idmap.n_uids, 0, 1000, 10);
+        map(&step->idmap.gids, &step->idmap.n_gids, 0, 1000, 10);
+        add_publish(job);
+        return job;
+}
+
+START_TEST(test_mappings) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct job *mapped = good_mapped();
+        uint32_t step;
+
+        ck_assert_msg(door_check(mapped, &step, &f) == 0, "%s", f.text);
+        job_free(mapped);
+        REFUSE(good_mapped, 2, "without mappings", job->steps[2].idmap.n_uids = 0);
+        REFUSE(good_mapped, 2, "without mappings", job->steps[2].idmap.n_gids = 0);
+        REFUSE(good_mapped, 2, "with a size above 0", job->steps[2].idmap.uids[0].size = 0);
+        REFUSE(good_mapped, 2, "below 4294967295", job->steps[2].idmap.gids[0].host_id = UINT32_MAX - 9);
+        REFUSE(good_mapped, 2, "do not overlap",
+                map(&job->steps[2].idmap.uids, &job->steps[2].idmap.n_uids, 9, 5000, 1));
+        REFUSE(good_mapped, 2, "do not overlap",
+                map(&job->steps[2].idmap.gids, &job->steps[2].idmap.n_gids, 5000, 1009, 1));
+        REFUSE(good_mapped, 2, "is relative", job->steps[2].idmap.uids[0].relative = true);
+        REFUSE(good_mapped, 2, "is relative", job->steps[2].idmap.gids[0].relative = true);
+        REFUSE(good_mapped, 2, "by more than that", job->steps[2].userns.kind = STEP_SOURCE_FD; job->n_fds = 1);
+        REFUSE(good_mapped, 2, "an fd that is not there", job->steps[2].userns.kind = STEP_SOURCE_FD;
+                job->steps[2].idmap.n_uids = job->steps[2].idmap.n_gids = 0);
+}
+END_TEST
+
 START_TEST(test_callers) {
         REFUSE(good, 1, "sends an fd", job->caller.root = false);
         REFUSE(good, 3, "namespaces", set(&job->steps[3].type, "proc"); set(&job->steps[3].target, "/proc");
@@ -335,4 +380,4 @@ START_TEST(test_open_tree) {
 }
 END_TEST
 
-UNIT_MAIN("door", test_open_tree, test_good, test_find, test_kinds, test_remount, test_replace, test_jobs, test_mounts, test_callers, test_unmounts, test_identify)
+UNIT_MAIN("door", test_open_tree, test_good, test_find, test_kinds, test_remount, test_replace, test_jobs, test_mounts, test_mappings, test_callers, test_unmounts, test_identify)

@@ -377,6 +377,96 @@ START_TEST(test_lying_count) {
 }
 END_TEST
 
+static void map(struct id_mapping **list, size_t *n, uint32_t container_id, uint32_t host_id, uint32_t size) {
+        struct id_mapping *mapping = array_append(list, n);
+
+        ck_assert_ptr_nonnull(mapping);
+        *mapping = (struct id_mapping) {.container_id = container_id, .host_id = host_id, .size = size};
+}
+
+static struct job *mapped(void) {
+        struct job *job = job_new();
+        struct step *step;
+
+        ck_assert_ptr_nonnull(job);
+        job->n_fds = 1;
+        step = add(job, STEP_BIND, "main", "/data");
+        step->source = path_source("/srv");
+        step->idmap.given = step->idmap.recursive = true;
+        map(&step->idmap.uids, &step->idmap.n_uids, 0, UINT32_MAX - 9, 9);
+        map(&step->idmap.uids, &step->idmap.n_uids, 70000, 80000, 1);
+        map(&step->idmap.gids, &step->idmap.n_gids, 5, 6, 7);
+        step = add(job, STEP_BIND, "main", "/by/fd");
+        step->source = path_source("/srv");
+        step->idmap.given = true;
+        step->userns = (struct step_source) {.kind = STEP_SOURCE_FD, .fd = 0};
+        return job;
+}
+
+START_TEST(test_mappings) {
+        _cleanup_(job_freep) struct job *job = mapped(), *back = NULL;
+        _cleanup_free_ uint8_t *data = NULL;
+        const struct idmap *idmap;
+        size_t size;
+
+        encode(job, &data, &size);
+        ck_assert_int_eq(job_decode(data, size, &back), 0);
+        idmap = &back->steps[0].idmap;
+        ck_assert(idmap->given && idmap->recursive);
+        ck_assert_uint_eq(idmap->n_uids, 2);
+        ck_assert_uint_eq(idmap->uids[0].host_id, UINT32_MAX - 9);
+        ck_assert_uint_eq(idmap->uids[1].container_id, 70000);
+        ck_assert_uint_eq(idmap->n_gids, 1);
+        ck_assert_uint_eq(idmap->gids[0].size, 7);
+        ck_assert_int_eq(back->steps[0].userns.kind, job->steps[0].userns.kind);
+        idmap = &back->steps[1].idmap;
+        ck_assert(idmap->given && !idmap->recursive && idmap->n_uids == 0 && idmap->n_gids == 0);
+        ck_assert_int_eq(back->steps[1].userns.kind, STEP_SOURCE_FD);
+        for (size_t i = 0; i < size; i++) {
+                struct job *none = NULL;
+
+                ck_assert_int_eq(job_decode(data, i, &none), -EBADMSG);
+        }
+        wire_cases_mutations(check_canonical, data, size);
+        wire_cases_random(check_canonical, data, size, 5000);
+}
+END_TEST
+
+START_TEST(test_mappings_refused) {
+        struct job *job;
+
+        job = mapped();
+        job->steps[0].idmap.uids[1].relative = true;
+        check_not_encoded(job, -EINVAL);
+        job = mapped();
+        job->steps[0].idmap.gids[0].relative = true;
+        check_not_encoded(job, -EINVAL);
+        job = mapped();
+        job->steps[0].idmap.n_gids = 0;
+        check_not_encoded(job, -EINVAL);
+        job = mapped();
+        job->steps[0].idmap.given = false;
+        check_not_encoded(job, -EINVAL);
+        job = mapped();
+        job->steps[0].userns = job->steps[1].userns;
+        check_not_encoded(job, -EINVAL);
+        job = mapped();
+        job->steps[1].userns.fd = 1;
+        check_not_encoded(job, -EINVAL);
+        job = mapped();
+        job->steps[1].userns = path_source("/proc/self/ns/user");
+        check_not_encoded(job, -EINVAL);
+        job = mapped();
+        while (job->steps[0].idmap.n_uids <= IDMAP_MAX)
+                map(&job->steps[0].idmap.uids, &job->steps[0].idmap.n_uids, 0, 0, 1);
+        check_not_encoded(job, -EINVAL);
+        job = mapped();
+        job->steps[0].kind = STEP_FILESYSTEM;
+        job->steps[0].type = copy("tmpfs");
+        check_not_encoded(job, -EINVAL);
+}
+END_TEST
+
 START_TEST(test_names) {
         for (int i = 0; i < _STEP_KIND_MAX; i++) {
                 ck_assert_ptr_nonnull(step_kind_name((enum step_kind) i));
@@ -388,4 +478,4 @@ END_TEST
 
 UNIT_MAIN("job-wire", test_identity, test_empty_vectors_are_there, test_every_prefix_is_refused,
         test_trailing_bytes_are_refused, test_mutations, test_random, test_refused_values, test_encode_refuses,
-        test_size_limit, test_lying_count, test_names)
+        test_size_limit, test_lying_count, test_mappings, test_mappings_refused, test_names)
