@@ -150,8 +150,8 @@ def busy(s):
 
 @case('NotSupported')
 def not_supported(s):
-    s.expect('NotSupported', r'/type: .*"ext4".*', 'Mount', 'ssa{sh}a{sv}', s.pod,
-            json.dumps(specs.mount('/mnt', 'ext4', '/dev/null')), {}, {})
+    s.expect('NotSupported', r'/type: .*"nosuchfs".*', 'Mount', 'ssa{sh}a{sv}', s.pod,
+            json.dumps(specs.mount('/mnt', 'nosuchfs', 'x')), {}, {})
 
 
 @case('QuotaExceeded')
