@@ -61,6 +61,7 @@ static const struct verb {
         {"watch", verb_watch, 0, 0, 0, false, "", "Print changes as they happen"},
         {"which", verb_which, 2, 2, ARGUMENT_PATH | ARGUMENT_CWD, false, "POD[:CONTAINER] PROGRAM [--path PATH] [--cwd DIRECTORY]",
                 "Print which file a program's name means in a container"},
+        {"path-info", verb_path_info, 1, 2, 0, false, "[POD[:CONTAINER]] PATH", "Show what a path in a container, or of the host, lies on"},
         {"status", verb_status, 0, 0, 0, false, "", "Show the daemon's version, features and counts"},
         {"check", verb_check, 1, 1, 0, true, "SPEC|BUNDLE|-", "Check a spec without a daemon"},
         {"options", verb_options, 0, 1, 0, true, "[TYPE]", "List the mount options that there are"},

@@ -27,6 +27,7 @@ int verb_list(struct client *client, const struct arguments *arguments);
 int verb_show(struct client *client, const struct arguments *arguments);
 int verb_tree(struct client *client, const struct arguments *arguments);
 int verb_watch(struct client *client, const struct arguments *arguments);
+int verb_path_info(struct client *client, const struct arguments *arguments);
 int verb_which(struct client *client, const struct arguments *arguments);
 int verb_status(struct client *client, const struct arguments *arguments);
 int verb_rescan(struct client *client, const struct arguments *arguments);

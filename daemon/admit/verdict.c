@@ -48,6 +48,7 @@ static const struct verdict_row rows[] = {
         MANAGER_ASKS("Restore", PODMOUNT_ACTION_CREATE),
         MANAGER_READS_POD("ListMounts"),
         MANAGER_READS_POD("ResolveExecutable"),
+        MANAGER_READS_POD("PathInfo"), /* of the host, without a pod: what the caller can open itself */
         MANAGER_ASKS("Rescan", PODMOUNT_ACTION_RESCAN),
         MANAGER_ANYBODY("Subscribe"),
         MANAGER_ANYBODY("Unsubscribe"),

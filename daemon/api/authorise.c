@@ -82,6 +82,8 @@ static int find_pod(struct request *request, struct failure *f) {
                 }
                 request->pod = pod;
         } else if (takes(request->method, offsetof(struct arguments, id))) {
+                if (request->method->host && !*request->arguments.id)
+                        return 0;
                 request->pod = pods_find(request->api->pods, request->arguments.id, caller, request->method->prefix, f);
                 if (!request->pod)
                         return f->kind != FAILURE_NONE ? (int) f->kind : -ENOMEM;

@@ -26,6 +26,7 @@ struct method {
         const struct argument_row *in, *out;/* both end with a row without a name */
         const struct option_key *keys;      /* of its options, or NULL */
         bool changes;                       /* leaves an audit line also when it is allowed */
+        bool host;                          /* an empty id means the host instead of a pod */
         bool prefix;                        /* its pod may be named by the start of its UUID */
 
         /* Station 5 for a method that changes pods: adds its works to the request (work.h). */

@@ -27,6 +27,10 @@ int encode_mount(struct request *request, sd_bus_message *m);
 int prepare_find(struct request *request, struct failure *f);
 int encode_find(struct request *request, sd_bus_message *m);
 
+/* path-info.c */
+int prepare_path_info(struct request *request, struct failure *f);
+int encode_path_info(struct request *request, sd_bus_message *m);
+
 /* replace.c */
 /* The mount that Replace() names, with its destination; an array of them is for the operation to refuse. */
 int request_replacement(const struct request *request, struct spec_mount **ret, size_t *ret_n, struct failure *f);

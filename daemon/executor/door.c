@@ -457,6 +457,18 @@ static int check_find(const struct job *job, const struct step *step, struct fai
         return r != 0 ? r : check_flags(step, 0, f);
 }
 
+/* In a container of the pod, or, without either, on the host. */
+static int check_examine(const struct job *job, const struct step *step, struct failure *f) {
+        bool host = step->container && !*step->container;
+        int r = host ? 0 : check_container(job, step, f);
+
+        if (r == 0 && (job->n_steps != 1 || (host ? job->uuid[0] != 0 : !uuid_is_valid(job->uuid))))
+                return refuse(f, "a path is looked at alone, and in a pod or on the host");
+        if (r == 0 && (!step->target || step->target[0] != '/' || strlen(step->target) >= PATH_MAX))
+                return refuse(f, "what is looked at is no absolute path");
+        return r != 0 ? r : check_flags(step, 0, f);
+}
+
 static int check_identify(const struct job *job, const struct step *step, struct failure *f) {
         if (step->source.kind != STEP_SOURCE_FD || step->source.fd >= job->n_fds)
                 return refuse(f, "who is to be identified comes as a pidfd");
@@ -509,6 +521,8 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
                 return i == job->n_steps - 1 ? check_flags(step, 0, f) : refuse(f, "a pod is removed last");
         case STEP_FIND:
                 return check_find(job, step, f);
+        case STEP_EXAMINE:
+                return check_examine(job, step, f);
         case STEP_OPEN_TREE:
                 return check_open_tree(job, step, f);
         case STEP_IDENTIFY:
@@ -542,6 +556,7 @@ static enum sort step_sort(enum step_kind kind) {
         case STEP_REMOVE_POD:
                 return SORT_TAKE;
         case STEP_FIND:
+        case STEP_EXAMINE:
         case STEP_OPEN_TREE:
         case STEP_IDENTIFY:
         case _STEP_KIND_MAX:

@@ -8,27 +8,17 @@
 #include <sys/stat.h>
 
 #include "executor/run.h"
+#include "executor/source.h"
 #include "kernel/identity.h"
-#include "kernel/resolve.h"
 #include "util/log.h"
 
 enum { TRIED_MAX = 8 /* that the sentence names */ };
-
-static int open_one(struct run *run, int root, const char *path) {
-        struct opener *opener;
-        int r;
-
-        if (run->job->caller.root)
-                return resolve_in_root(root, path);
-        r = run_opener(run, &opener);
-        return r < 0 ? r : opener_open_in(opener, root, path);
-}
 
 /* Why the path is no program; NULL when it is one. */
 static const char *judge(struct run *run, int root, const char *path) {
         uint64_t attributes;
         struct stat status;
-        _cleanup_close_ int fd = open_one(run, root, path);
+        _cleanup_close_ int fd = source_open_in(run, root, path);
 
         if (fd < 0)
                 return fd == -ENOENT ? "does not exist" : strerrordesc_np(-fd) ?: "cannot be opened";

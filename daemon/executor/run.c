@@ -50,6 +50,8 @@ static int run_step(struct run *run, size_t step) {
                 return hand_remove_pod(run, step);
         case STEP_FIND:
                 return hand_find(run, step);
+        case STEP_EXAMINE:
+                return hand_examine(run, step);
         case STEP_OPEN_TREE:
                 return hand_open_tree(run, step);
         case STEP_IDENTIFY:

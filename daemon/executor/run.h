@@ -126,5 +126,6 @@ int hand_mask(struct run *run, size_t step);
 int hand_unmount(struct run *run, size_t step);
 int hand_remove_pod(struct run *run, size_t step);
 int hand_find(struct run *run, size_t step);
+int hand_examine(struct run *run, size_t step);
 int hand_open_tree(struct run *run, size_t step);
 int hand_identify(struct run *run, size_t step);

@@ -191,6 +191,16 @@ int source_open(struct run *run, const struct step_source *source, int *ret_fd) 
         return open_source(run, source, true, ret_fd);
 }
 
+int source_open_in(struct run *run, int root, const char *path) {
+        struct opener *opener;
+        int r;
+
+        if (run->job->caller.root)
+                return resolve_in_root(root, path);
+        r = run_opener(run, &opener);
+        return r < 0 ? r : opener_open_in(opener, root, path);
+}
+
 int source_of_step(struct run *run, size_t i, int *ret_fd) {
         struct hand *hand = &run->hands[i];
 

@@ -13,7 +13,11 @@
 /* Opens a source. The fd is the caller's of this function (a duplicate of one that came with the job). */
 int source_open(struct run *run, const struct step_source *source, int *ret_fd);
 
-/* The same for reading, or for writing, too: a file or block device. An fd that came with the job must be open so. */
+/* Opens a path as the caller in the root directory `root`: resolve_in_root(). A negative errno, not logged. */
+int source_open_in(struct run *run, int root, const char *path);
+
+/* source_open() for reading, or for writing, too: a file or block device. An fd that came with the job must be open
+ * so. */
 int source_open_data(struct run *run, const struct step_source *source, bool write, int *ret_fd);
 
 /* The step's own source, opened once and kept in its hand. */

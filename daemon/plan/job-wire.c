@@ -72,6 +72,7 @@ static const struct kind_row {
         [STEP_REMOVE_POD] = {0, 0},
         [STEP_OPEN_TREE] = {FIELD_CONTAINER | FIELD_TARGET, 0},
         [STEP_FIND] = {FIELD_CONTAINER | FIELD_STUBS, 0},
+        [STEP_EXAMINE] = {FIELD_CONTAINER | FIELD_TARGET, 0},
         [STEP_IDENTIFY] = {FIELD_SOURCE, 0},
 };
 

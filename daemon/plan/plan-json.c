@@ -58,6 +58,7 @@ const char *plan_undo(const struct job *job, const struct step *step) {
         case STEP_REMOVE_POD:
         case STEP_OPEN_TREE:
         case STEP_FIND:
+        case STEP_EXAMINE:
         case STEP_IDENTIFY:
         case _STEP_KIND_MAX:
                 break;

@@ -50,6 +50,11 @@ int plan_remount(const struct plan_pod *pod, const struct wanted *wanted, uint64
 int plan_find(const struct plan_pod *pod, const char *container, const char *name, const char *path, const char *cwd,
         struct job **ret, struct failure *f);
 
+/* One STEP_EXAMINE: what `path`, absolute, lies on in the container, or on the host for "" (and a pod of no uuid).
+ * FAILURE_INVALID_ARGS. */
+int plan_examine(const struct plan_pod *pod, const char *container, const char *path, struct job **ret,
+        struct failure *f);
+
 /* One mount that is to go. */
 struct plan_doomed {
         uint64_t id;

@@ -4,7 +4,7 @@
  * Results on the wire, from an executor to the front. As strict as jobs: a front that is fed by a broken executor must
  * say so, not crash.
  *
- *     result  magic, job, failure, error, failed_step, lost, text, warnings, steps
+ *     result  magic, job, failure, error, failed_step, lost, text, warnings, texts, steps
  *     step    id, mount_id, attributes, device, made, made_file, done
  */
 
@@ -19,6 +19,7 @@
 enum {
         RESULT_MAGIC = 0x31524d50,  /* "PMR1" */
         RESULT_WARNINGS_MAX = 65536,
+        RESULT_TEXTS_MAX = _EXAMINE_TEXT_MAX,
         RESULT_ERRNO_MAX = 4095, /* the kernel's own bound */
         RESULT_STEP_SIZE = 3 * sizeof(uint64_t) + 2 * sizeof(uint32_t) + 2,
 };
@@ -46,6 +47,7 @@ int job_result_encode(const struct job_result *result, uint8_t **ret, size_t *re
         wire_put_u8(&writer, result->lost);
         wire_put_string(&writer, result->text);
         wire_put_strv(&writer, result->warnings);
+        wire_put_strv(&writer, result->texts);
         wire_put_count(&writer, result->n_steps);
         for (size_t i = 0; i < result->n_steps; i++) {
                 const struct step_result *step = &result->steps[i];
@@ -103,6 +105,7 @@ int job_result_decode(const uint8_t *data, size_t size, struct job_result *ret) 
         result.lost = wire_take_bool(&reader);
         result.text = wire_take_string(&reader, false);
         result.warnings = wire_take_strv(&reader, RESULT_WARNINGS_MAX);
+        result.texts = wire_take_strv(&reader, RESULT_TEXTS_MAX);
         take_steps(&reader, &result);
         if (reader.error < 0)
                 return reader.error;

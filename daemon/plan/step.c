@@ -26,6 +26,7 @@ static const char *const kind_names[_STEP_KIND_MAX] = {
         [STEP_REMOVE_POD] = "remove-pod",
         [STEP_OPEN_TREE] = "open-tree",
         [STEP_FIND] = "find",
+        [STEP_EXAMINE] = "examine",
         [STEP_IDENTIFY] = "identify",
 };
 
@@ -88,6 +89,7 @@ void job_result_done(struct job_result *result) {
                 return;
         free(result->text);
         strv_free(result->warnings);
+        strv_free(result->texts);
         free(result->steps);
         if (result->fd)
                 (void) close_fd(*result->fd);

@@ -45,6 +45,7 @@ enum step_kind {
         STEP_REMOVE_POD, /* remove pods/<uuid>, which nothing is mounted on any more */
         STEP_OPEN_TREE,  /* clone a part of a container and send the fd back */
         STEP_FIND,       /* which of several paths in a container is a program */
+        STEP_EXAMINE,    /* what a path of a container, or of the host, lies on */
         STEP_IDENTIFY,   /* look up the namespaces and the root directory of a process by its pidfd */
         _STEP_KIND_MAX,
 };
@@ -99,7 +100,7 @@ struct step {
         enum step_kind kind;
         uint32_t flags;
         uint32_t wanted;   /* which wanted mount this step makes; UINT32_MAX for none */
-        char *container;   /* a name; NULL where the step has none */
+        char *container;   /* a name; NULL where the step has none; STEP_EXAMINE: "" for the host */
         char *target;      /* absolute within the container, "/" for STEP_ROOT; STEP_UNMOUNT, STEP_DETACH: relative to
                             * pods/<uuid>, physical ("" for the pod's own tmpfs) */
         char *type;        /* STEP_FILESYSTEM, STEP_IMAGE, STEP_REMOUNT */
@@ -173,6 +174,21 @@ enum identify_flags {
         IDENTIFY_HOST_ROOT_DIRECTORY = 1 << 2,
 };
 
+/* What STEP_EXAMINE answers in step_result.attributes, beside the mount's id and the file system's device… */
+enum examine_flags {
+        EXAMINE_SYSTEM_MOUNT = 1 << 0, /* proc or sysfs, or mounted in one */
+        EXAMINE_HOST_DEVICE = 1 << 1,  /* a device node, or in a devtmpfs and no regular file */
+};
+/* …and in job_result.texts, in this order. */
+enum examine_text {
+        EXAMINE_POINT,  /* where the mount is, on the host */
+        EXAMINE_SOURCE,
+        EXAMINE_TYPE,
+        EXAMINE_NODE,   /* the block device that the file system is on; "" for none */
+        EXAMINE_MAPPER, /* its name, where device-mapper made it; else "" */
+        _EXAMINE_TEXT_MAX,
+};
+
 struct step_result {
         uint64_t id;         /* STEP_FIND: which of its stubs, from 1; else the unique id of the mount that was made, 0 where the kernel has none */
         uint32_t mount_id;   /* the recycled id */
@@ -191,6 +207,7 @@ struct job_result {
         bool lost;                 /* the executor died or was replaced: what was done is in the intent file */
         char *text;                /* the sentence of the failure */
         char **warnings;
+        char **texts;              /* the answer of STEP_EXAMINE */
         struct step_result *steps; /* one a step */
         size_t n_steps;
         int *fd;                   /* the answer of STEP_OPEN_TREE, owned with what it points to; travels beside the buffer;

@@ -28,6 +28,7 @@ enum operation_verb {
         OPERATION_REPLACE,
         OPERATION_SET_NAMESPACES,
         OPERATION_FIND,
+        OPERATION_EXAMINE,
 };
 
 /* fds that came with the call; duplicated by the operation. */
@@ -92,6 +93,14 @@ struct find_arguments {
         const char *name, *path, *cwd; /* plan_find() */
 };
 
+/* What a path lies on. */
+struct examined {
+        char *const *texts; /* by enum examine_text */
+        uint64_t mount_id;  /* unique, or the recycled one where the kernel has no other */
+        dev_t device;       /* of the file system */
+        bool system_mount, host_device;
+};
+
 struct operation;
 
 /* A new pod, or, for a dry run, what it would be. What the arguments point to is copied; the caller is, too. */
@@ -137,6 +146,9 @@ int operation_new_set_namespaces(struct pods *pods, const struct caller *caller,
 /* Which file a program's name means in a container; operation_found() says it. */
 int operation_new_find(struct pods *pods, const struct caller *caller, struct pod *pod,
                        const struct find_arguments *arguments, struct operation **ret, struct failure *f);
+/* What a path lies on, in a container ("" for the only one), or on the host if `pod` is NULL; operation_examined() says it. */
+int operation_new_examine(struct pods *pods, const struct caller *caller, struct pod *pod, const char *container,
+                          const char *path, struct operation **ret, struct failure *f);
 /* Before operation_execute() everything is taken back; an executing operation goes on as after operation_abandon(). */
 struct operation *operation_free(struct operation *operation);
 DEFINE_CLEANUP(struct operation *, operation_free)
@@ -185,3 +197,5 @@ int operation_tree(const struct operation *operation);
 char *const *operation_warnings(const struct operation *operation);
 /* The path that an operation_new_find() has found; the operation's. */
 const char *operation_found(const struct operation *operation);
+/* What an operation_new_examine() has found; the operation's, NULL before. */
+const struct examined *operation_examined(const struct operation *operation);

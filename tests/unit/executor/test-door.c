@@ -355,6 +355,42 @@ START_TEST(test_find) {
 }
 END_TEST
 
+static struct job *good_examine(void) {
+        struct job *job = new_job(false);
+        struct step *step = job_add(job, STEP_EXAMINE);
+
+        ck_assert_ptr_nonnull(step);
+        set(&step->container, "main");
+        set(&step->target, "/data/../x");
+        return job;
+}
+
+static struct job *good_examine_host(void) {
+        struct job *job = good_examine();
+
+        job->uuid[0] = 0;
+        set(&job->steps[0].container, "");
+        return job;
+}
+
+START_TEST(test_examine) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_(job_freep) struct job *good_one = good_examine(), *good_host = good_examine_host();
+        uint32_t step;
+
+        ck_assert_int_eq(door_check(good_one, &step, &f), 0);
+        ck_assert_int_eq(door_check(good_host, &step, &f), 0);
+        REFUSE(good_examine, 0, "in a pod or on the host", job->uuid[0] = 0);
+        REFUSE(good_examine, 0, "in a pod or on the host", set(&job->steps[0].container, ""));
+        REFUSE(good_examine_host, 0, "in a pod or on the host", set(&job->steps[0].container, "main"));
+        REFUSE(good_examine, 0, "alone", ck_assert_ptr_nonnull(job_add(job, STEP_EXAMINE)));
+        REFUSE(good_examine, 0, "name", set(&job->steps[0].container, "../x"));
+        REFUSE(good_examine_host, 0, "absolute path", set(&job->steps[0].target, "etc"));
+        REFUSE(good_examine, 0, "absolute path", set(&job->steps[0].target, ""));
+        REFUSE(good_examine, 0, "flags", job->steps[0].flags = STEP_RECURSIVE);
+}
+END_TEST
+
 static struct job *good_open(void) {
         struct job *job = new_job(false);
         struct step *step = job_add(job, STEP_OPEN_TREE);
@@ -380,4 +416,4 @@ START_TEST(test_open_tree) {
 }
 END_TEST
 
-UNIT_MAIN("door", test_open_tree, test_good, test_find, test_kinds, test_remount, test_replace, test_jobs, test_mounts, test_mappings, test_callers, test_unmounts, test_identify)
+UNIT_MAIN("door", test_open_tree, test_good, test_find, test_examine, test_kinds, test_remount, test_replace, test_jobs, test_mounts, test_mappings, test_callers, test_unmounts, test_identify)

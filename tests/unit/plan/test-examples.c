@@ -184,6 +184,7 @@ START_TEST(test_undo_of_every_kind) {
                 {STEP_DETACH, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_REMOVE_POD, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_OPEN_TREE, STEP_CREATE_NEVER, "none", "none"},
+                {STEP_EXAMINE, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_FIND, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_IDENTIFY, STEP_CREATE_NEVER, "none", "none"},
         };

@@ -131,6 +131,7 @@ static struct job *example(void) {
         step->size = 65536;
         step->propagation = MS_SHARED;
         (void) add(job, STEP_JOIN, "side", NULL);
+        (void) add(job, STEP_EXAMINE, "", "/srv/../x");
         step = add(job, STEP_FIND, "side", NULL);
         ck_assert_int_eq(strv_append(&step->stubs, "/bin/sh"), 0);
         step = add(job, STEP_FILESYSTEM, "main", "/p");

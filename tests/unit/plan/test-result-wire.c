@@ -22,6 +22,8 @@ static void example(struct job_result *ret) {
         };
         ck_assert_int_eq(strv_append(&ret->warnings, "one"), 0);
         ck_assert_int_eq(strv_append(&ret->warnings, "tw\xc3\xb6"), 0);
+        ck_assert_int_eq(strv_append(&ret->texts, "/mnt"), 0);
+        ck_assert_int_eq(strv_append(&ret->texts, ""), 0);
         ret->steps[1] = (struct step_result) {
                 .id = UINT64_MAX, .mount_id = 7, .attributes = 6, .device = 41, .made = 3, .made_file = true,
                 .done = true};
@@ -59,6 +61,8 @@ START_TEST(test_identity) {
         ck_assert(!back.lost);
         ck_assert_str_eq(back.text, result.text);
         ck_assert_str_eq(back.warnings[1], "tw\xc3\xb6");
+        ck_assert_uint_eq(strv_length(back.texts), 2);
+        ck_assert_str_eq(back.texts[0], "/mnt");
         ck_assert_uint_eq(back.n_steps, 3);
         ck_assert_uint_eq(back.steps[1].id, UINT64_MAX);
         ck_assert_uint_eq(back.steps[1].mount_id, 7);
