@@ -151,9 +151,10 @@ static int append_row(const struct api *api, const struct pod *pod, const struct
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-static const struct drift *find_drift(const struct pod *pod, uint64_t id) {
+/* By the record's row: where the kernel has recycled ids alone, a mount that is missing may have the id of a later one. */
+static const struct drift *find_drift(const struct pod *pod, int64_t row) {
         for (size_t i = 0; i < pod->n_drifts; i++)
-                if (pod->drifts[i].id == id && pod->drifts[i].kind != DRIFT_EXTRA)
+                if (pod->drifts[i].row == row && pod->drifts[i].kind != DRIFT_EXTRA)
                         return &pod->drifts[i];
         return NULL;
 }
@@ -186,7 +187,7 @@ static int collect_rows(const struct pods *pods, const struct pod *pod, struct r
                 n++;
                 row->id = mount->id;
                 row->record = mount;
-                row->drift = mount->deferred || pod->n_drifts == 0 ? NULL : find_drift(pod, mount->id);
+                row->drift = mount->deferred || pod->n_drifts == 0 ? NULL : find_drift(pod, mount->row);
                 if (!mount->deferred && (!row->drift || row->drift->kind != DRIFT_MISSING))
                         row->entry = drift_find_entry(pods->table, mount);
         }

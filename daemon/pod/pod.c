@@ -115,9 +115,10 @@ struct record_mount *pod_find_mount(const struct pod *pod, const char *container
 struct record_mount *pod_find_mount_id(const struct pod *pod, uint64_t id) {
         if (id == 0)
                 return NULL;
-        for (size_t i = 0; i < pod->record->n_mounts; i++)
-                if (pod->record->mounts[i].id == id)
-                        return &pod->record->mounts[i];
+        /* Of two with one recycled id the later has it. */
+        for (size_t i = pod->record->n_mounts; i > 0; i--)
+                if (pod->record->mounts[i - 1].id == id)
+                        return &pod->record->mounts[i - 1];
         return NULL;
 }
 
