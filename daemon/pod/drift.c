@@ -70,6 +70,23 @@ static bool has_devices_of_its_own(const struct entry *entry) {
         return false;
 }
 
+static bool same_word(const char *recorded, const char *seen) {
+        recorded = recorded && strcmp(recorded, "none") != 0 ? recorded : "";
+        return strcmp(recorded, seen ?: "") == 0;
+}
+
+/* Whether type and source are those on record, where the record has the kernel's words for them. A /dev of ours has a
+ * source of its own. */
+static bool has_type_and_source(const struct entry *entry, const struct record_mount *mount) {
+        bool is_tmpfs = mount->type && strcmp(mount->type, "tmpfs") == 0;
+
+        if (!is_tmpfs && !mount->nested)
+                return true;
+        if (!same_word(mount->type, entry->type))
+                return false;
+        return same_word(mount->source, entry->source) || (!mount->nested && strcmp(mount->target, "/dev") == 0);
+}
+
 struct entry *drift_find_entry(const struct table *table, const struct record_mount *mount) {
         bool unique = mount->id != 0 && mount->id != mount->mount_id;
         struct entry *entry;
@@ -82,6 +99,8 @@ struct entry *drift_find_entry(const struct table *table, const struct record_mo
         entry = table_get(table, mount->mount_id);
         if (!entry || (unique && entry->unique_id != 0))
                 return NULL;
+        if (!has_type_and_source(entry, mount))
+                return NULL;
         return entry->device == mount->device || has_devices_of_its_own(entry) ? entry : NULL;
 }
 
@@ -89,7 +108,7 @@ struct entry *drift_find_entry(const struct table *table, const struct record_mo
  * Whether the entry hangs where the recorded mount can hang: below the pod's tree and in its container, a root exactly
  * at its place. Deeper down, symbolic links in the container may have led anywhere, so the target's name says nothing.
  * That is as sure as mountinfo can be: a kernel without unique ids may give a recycled id to a mount on a recycled
- * device in the same container, and that one passes for the recorded one.
+ * device in the same container, and one of the same type and source passes for the recorded one.
  */
 static bool hangs_in_place(const struct entry *entry, const struct entry *tree, const struct record_mount *mount) {
         const char *inside, *target;

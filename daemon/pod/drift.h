@@ -16,6 +16,7 @@ int drift_judge(const struct record_pod *record, const struct table *table, cons
 void drifts_free(struct drift *drifts, size_t n);
 
 /* The table's entry of a recorded mount, or NULL: by the unique id where both have one, else by the recycled id and the
- * device. (On file systems whose files show other devices in stat(2) than their mount does, such as btrfs, the recycled
+ * device, and for a tmpfs and what came along with a clone, by type and source, which a mount never changes: both numbers
+ * go to the next one that is mounted, and a tmpfs it mostly is. (On file systems whose files show other devices in stat(2) than their mount does, such as btrfs, the recycled
  * id alone must do.) */
 struct entry *drift_find_entry(const struct table *table, const struct record_mount *mount);

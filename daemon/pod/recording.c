@@ -12,6 +12,7 @@
 
 #include "kernel/submounts.h"
 #include "pod/doom.h"
+#include "pod/drift.h"
 #include "pod/registry.h"
 #include "util/array.h"
 #include "util/log.h"
@@ -262,6 +263,12 @@ int recording_append(struct pods *pods, struct pod *pod, const struct wanted *wa
         return r;
 }
 
+void recording_mark_unseen(const struct pods *pods, struct pod *pod, size_t from) {
+        for (size_t i = from; i < pod->record->n_mounts; i++)
+                if (!pod->record->mounts[i].deferred && !drift_find_entry(pods->table, &pod->record->mounts[i]))
+                        pod->judge_again = true;
+}
+
 int recording_commit(struct pods *pods, struct pod *pod, size_t from, bool state, uint64_t job) {
         int r = store_begin(pods->store);
 
@@ -272,7 +279,10 @@ int recording_commit(struct pods *pods, struct pod *pod, size_t from, bool state
         if (r == 0)
                 r = store_delete_intent(pods->store, job);
         r = store_end(pods->store, r);
-        return r < 0 ? log_errno(LOG_ERR, r, "record the mounts of pod %s", pod->record->uuid) : 0;
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "record the mounts of pod %s", pod->record->uuid);
+        recording_mark_unseen(pods, pod, from);
+        return 0;
 }
 
 int recording_forget(struct pods *pods, const char *uuid, uint64_t job) {

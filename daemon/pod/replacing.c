@@ -172,6 +172,7 @@ int recording_replace(struct pods *pods, struct pod *pod, int64_t row, size_t fr
         }
         if (r < 0)
                 return log_errno(LOG_ERR, r, "record a mount of pod %s that was made again", pod->record->uuid);
+        recording_mark_unseen(pods, pod, from);
         memcpy(added, pod->record->mounts + from, n_added * sizeof(*added)); /* for telling alone */
         move_in(&replacing);
         tell_mounts_removed(pods, pod, replacing.gone, replacing.n_gone);

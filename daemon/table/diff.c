@@ -17,7 +17,8 @@ static bool same_text(const char *a, const char *b) {
 bool diff_same_mount(const struct entry *before, const struct entry *after) {
         if (before->unique_id != 0 && after->unique_id != 0)
                 return before->unique_id == after->unique_id;
-        return before->id == after->id && before->device == after->device && same_text(before->root, after->root);
+        return before->id == after->id && before->device == after->device && same_text(before->root, after->root) &&
+               same_text(before->type, after->type);
 }
 
 bool diff_moved(const struct entry *before, const struct entry *after) {

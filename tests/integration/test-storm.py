@@ -44,7 +44,7 @@ def points(name, n=16):
 
 
 def is_exact(daemon):
-    return int(properties(daemon)['TableEntries']) == len(host.mount_table())
+    return int(properties(daemon)['TableEntries']) == host.mount_count()
 
 
 def listed(daemon, pod):

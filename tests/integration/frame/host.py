@@ -43,6 +43,12 @@ def mount_table():
     return sorted(line for line in lines if not re.search(r'^(\S+ ){4}\S*/run/staging/\d+ ', line))
 
 
+def mount_count():
+    """How many mounts the kernel's table of our namespace has, with those of the staging directories."""
+    with open('/proc/self/mountinfo', 'rb') as file:
+        return sum(1 for _ in file)
+
+
 def unescape(text):
     """A field of mountinfo as it is: \\040 and its like undone."""
     raw = text.encode('utf-8', 'surrogateescape')

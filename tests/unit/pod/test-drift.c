@@ -116,6 +116,49 @@ START_TEST(test_recycled) {
 }
 END_TEST
 
+/* The recycled id is there, and on a recycled device: type and source tell a tmpfs and what came along from another. */
+START_TEST(test_recycled_device) {
+        static const struct {
+                bool nested, same;
+                char *target, *type, *source; /* on record */
+                const char *type_seen, *source_seen;
+        } rows[] = {
+                {false, true, "/data", "tmpfs", "tmpfs", "tmpfs", "tmpfs"},
+                {false, true, "/data", "tmpfs", "none", "tmpfs", NULL},
+                {false, true, "/data", "bind", "/srv", "tmpfs", "other"},
+                {false, true, "/dev", "tmpfs", "dev", "tmpfs", "tmpfs"},
+                {true, true, "/data", "proc", "proc", "proc", "proc"},
+                {false, false, "/data", "tmpfs", "tmpfs", "tmpfs", "foreign"},
+                {false, false, "/data", "tmpfs", "tmpfs", "ramfs", "tmpfs"},
+                {true, false, "/data", "proc", "proc", "sysfs", "proc"},
+                {true, false, "/data", "proc", "proc", "proc", NULL},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                struct record_mount mounts[] = MADE_MOUNTS;
+                _cleanup_(table_freep) struct table *table = table_new();
+                _cleanup_(judged_done) struct judged judged = {};
+                struct entry *entry = MADE_DATA;
+
+                mounts[2].nested = rows[i].nested;
+                mounts[2].target = rows[i].target;
+                mounts[2].type = rows[i].type;
+                mounts[2].source = rows[i].source;
+                made_texts(entry, &(struct entry_texts){.root = "/",
+                                          .point = DIRECTORY "/main/rootfs/data",
+                                          .type = rows[i].type_seen,
+                                          .source = rows[i].source_seen});
+                made_fill(table, MADE_TREE, MADE_ROOT, entry);
+                judge(mounts, ELEMENTSOF(mounts), table, DIRECTORY, &judged);
+                ck_assert_uint_eq(judged.n, rows[i].same ? 0 : 2);
+                if (!rows[i].same) {
+                        check(&judged.drifts[0], DRIFT_MISSING, mounts[2].id, "main", "/data");
+                        check(&judged.drifts[1], DRIFT_EXTRA, 4, "main", "/data");
+                }
+        }
+}
+END_TEST
+
 /* Two mounts of the pod on record with one recycled id: it went from the earlier, which somebody unmounted, to the
  * later. */
 START_TEST(test_inherited) {
@@ -371,5 +414,5 @@ START_TEST(test_real) {
 }
 END_TEST
 
-UNIT_MAIN("drift", test_none, test_missing, test_recycled, test_inherited, test_extra, test_attributes, test_propagation,
-        test_cover, test_words, test_deferred, test_no_tree, test_own_devices, test_real)
+UNIT_MAIN("drift", test_none, test_missing, test_recycled, test_recycled_device, test_inherited, test_extra, test_attributes,
+        test_propagation, test_cover, test_words, test_deferred, test_no_tree, test_own_devices, test_real)
