@@ -2,6 +2,7 @@
 
 /* The watch over the mount table, with real mounts in a mount namespace of the test's own. */
 
+#include <fcntl.h>
 #include <linux/mount.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -130,6 +131,67 @@ START_TEST(test_events) {
 }
 END_TEST
 
+/* One change of /tmp: by mount_setattr(2), or by mount(2) if `flags` are given. */
+struct change_told {
+        const char *what;
+        struct mount_attr attributes;
+        unsigned long flags;
+        bool polled; /* whether the poll tells it */
+};
+
+static void change(const struct change_told *row) {
+        struct mount_attr attributes = row->attributes;
+
+        if (row->flags)
+                ck_assert_msg(mount(NULL, "/tmp", NULL, row->flags, NULL) == 0, "%s", row->what);
+        else
+                ck_assert_msg(mount_setattr(AT_FDCWD, "/tmp", 0, &attributes, sizeof(attributes)) == 0, "%s", row->what);
+}
+
+/*
+ * No notification tells of changed attributes or propagation. The poll tells of what mount_setattr(2) does and of
+ * remounts, but not of propagation that mount(2) changed: that is only seen by whoever looks.
+ */
+START_TEST(test_changes_told) {
+        static const struct change_told rows[] = {
+                {"mount_setattr read-only", {.attr_set = MOUNT_ATTR_RDONLY}, 0, true},
+                {"mount_setattr writable", {.attr_clr = MOUNT_ATTR_RDONLY}, 0, true},
+                {"mount_setattr shared", {.propagation = MS_SHARED}, 0, true},
+                {"mount_setattr private", {.propagation = MS_PRIVATE}, 0, true},
+                {"mount remounted, its flags alone", {}, MS_REMOUNT | MS_BIND | MS_RDONLY, true},
+                {"mount remounted", {}, MS_REMOUNT, true},
+                {"mount shared", {}, MS_SHARED, false},
+                {"mount private", {}, MS_PRIVATE, false},
+                {"mount unbindable", {}, MS_UNBINDABLE, false},
+        };
+        _cleanup_(watch_freep) struct watch *notified = NULL, *polled = NULL;
+        struct watch_events events;
+        const char *more = NULL;
+
+        if (!namespace_enter())
+                return;
+        if (unit_features().mount_events) {
+                ck_assert_int_eq(watch_open(WATCH_FANOTIFY, false, &notified), 0);
+                (void) watch_next(notified, &events);
+        }
+        ck_assert_int_eq(watch_open(WATCH_MOUNTINFO, false, &polled), 0);
+        (void) watch_take(polled, NULL);
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                bool told;
+
+                change(&rows[i]);
+                told = watch_take(polled, NULL);
+                ck_assert_msg(told || !rows[i].polled, "the poll does not tell of: %s", rows[i].what);
+                if (told && !rows[i].polled)
+                        more = "this kernel's poll tells of propagation that mount(2) changes";
+                if (notified && watch_next(notified, &events) > 0)
+                        more = "this kernel notifies of changed attributes or propagation";
+        }
+        if (more)
+                unit_skip(more);
+}
+END_TEST
+
 /* Texts that are longer than the buffer is at first. */
 START_TEST(test_long_texts) {
         _cleanup_(statmount_freep) struct statmount *statmount = statmount_new();
@@ -166,4 +228,5 @@ START_TEST(test_names) {
 }
 END_TEST
 
-UNIT_MAIN("watch", test_quiet, test_mount_and_unmount, test_change_after_take, test_events, test_long_texts, test_names)
+UNIT_MAIN("watch", test_quiet, test_mount_and_unmount, test_change_after_take, test_events, test_changes_told,
+        test_long_texts, test_names)
