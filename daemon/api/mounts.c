@@ -223,11 +223,14 @@ int encode_list_mounts(struct request *request, sd_bus_message *m) {
         if (r < 0)
                 return r;
         r = sd_bus_message_open_container(m, 'a', "a{sv}");
-        for (size_t i = 0; r >= 0 && i < n && limit > 0; i++) {
+        for (size_t i = 0; r >= 0 && i < n; i++) {
                 if (arguments->after != 0 && rows[i].id <= arguments->after)
                         continue;
+                /* One id on one page, for the next begins behind it: where ids are used again, two rows may have one. */
+                if (limit == 0 && rows[i].id != rows[i - 1].id)
+                        break;
                 r = append_row(request->api, request->pod, &rows[i], m);
-                limit--;
+                limit -= limit > 0;
         }
         return r < 0 ? r : sd_bus_message_close_container(m);
 }

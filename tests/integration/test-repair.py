@@ -8,6 +8,8 @@ import signal
 import subprocess
 import threading
 
+import dbus
+
 from frame import host, specs, tap
 from frame.bus import Bus
 from frame.daemon import Daemon, Stage
@@ -29,6 +31,17 @@ def repair(daemon, pod, *words, status=0, **more):
     done = daemon.ctl('--json=short', 'repair', pod, *words, **more)
     equal(done.status, status, f'exit status of repair ({done})')
     return {f"{row['Container']}:{row['Target']}": row for row in json.loads(done.out)}
+
+
+def pages(daemon, pod):
+    """(target, state) of all mounts of the pod, asked for one by one; rows of one id come together."""
+    rows, options = [], {'limit': dbus.UInt32(1)}
+    while True:
+        page = daemon.manager('ListMounts', 'sa{sv}', pod, options)
+        if not page:
+            return sorted(rows)
+        rows += [(str(row['Target']), str(row['State'])) for row in page]
+        options['after'] = dbus.UInt64(page[-1]['ID'])
 
 
 def outcomes(rows):
@@ -118,6 +131,8 @@ def nested(daemon):
     contains(rows['main:/srv/a/b']['Error'], 'NoSuchSource', 'error')
     contains(rows['main:/srv/a/b/inner']['Message'], '/srv/a/b, is missing itself', 'why it is left')
     missing(daemon, pod, 'main:/srv/a/b', 'main:/srv/a/b/inner')
+    equal(pages(daemon, pod), [('/', 'ok'), ('/srv', 'ok'), ('/srv/a/b', 'missing'), ('/srv/a/b/inner', 'missing')],
+            'page by page: without unique ids, what was made again may have the id of what is missing')
     equal(os.listdir(f'{root}/srv'), [], 'a failed repair leaves nothing half made')
     os.rename(source + '-away', source)
     equal(outcomes(repair(daemon, pod)), {'main:/srv/a/b': 'repaired', 'main:/srv/a/b/inner': 'repaired'}, 'the rest')
