@@ -299,8 +299,11 @@ static int on_change(sd_event_source *source _unused_, int fd _unused_, uint32_t
         else if (!events && !tracker->polled && !tracker->lost) /* tracker_sync() was faster */
                 return 0;
         if (events && !tracker->dirty && now >= tracker->pause_until_us &&
-                !tracker->setup.busy(tracker->setup.userdata))
+                !tracker->setup.busy(tracker->setup.userdata)) {
+                tracker->dirty = true; /* what came and went before it was looked at is told, too: it may be on record */
+                tracker->dirty_since_us = now;
                 return do_round(tracker, now);
+        }
         return schedule(tracker);
 }
 

@@ -142,6 +142,34 @@ int doom_container(const struct pods *pods, const struct record_pod *record, con
         return 0;
 }
 
+int doom_place(const struct record_pod *record, const char *container, const char *rootfs, struct plan_doomed **list,
+               size_t *n) {
+        const struct record_mount *top = NULL;
+        struct plan_doomed *doomed;
+
+        for (size_t i = 0; i < record->n_mounts; i++) {
+                const struct record_mount *mount = &record->mounts[i];
+
+                if (!mount->container[0] && strcmp(mount->target, container) == 0)
+                        top = mount; /* its own tmpfs, which an added one has */
+                else if (!top && strcmp(mount->container, container) == 0 && strcmp(mount->target, "/") == 0)
+                        top = mount;
+        }
+        if (!top)
+                return 0;
+        doomed = array_append(list, n);
+        if (!doomed)
+                return log_oom();
+        *doomed = (struct plan_doomed) {
+                .id = unique_id(top),
+                .mount_id = top->mount_id,
+                .device = top->device,
+                .path = top->container[0] ? rootfs : container,
+                .made = top->container[0] ? 2 : 1,
+        };
+        return 0;
+}
+
 int doom_made(const struct pods *pods, const char *uuid, const struct intent_mount *mounts, size_t n_mounts,
               struct plan_doomed **ret, size_t *ret_n) {
         _cleanup_free_ char *directory = pods_directory(pods, uuid);

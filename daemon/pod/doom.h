@@ -30,6 +30,12 @@ int doom_pod(const struct pods *pods, const char *uuid, const struct record_pod 
 int doom_container(const struct pods *pods, const struct record_pod *record, const char *container,
                    struct plan_doomed **ret, size_t *ret_n);
 
+/* A container that has no mount any more, though it is on record: that mount whose end takes the directories on the
+ * pod's tmpfs along. `rootfs` is "<container>/rootfs", which the caller keeps as long as *list. Appends one or nothing;
+ * -ENOMEM. */
+int doom_place(const struct record_pod *record, const char *container, const char *rootfs, struct plan_doomed **list,
+               size_t *n);
+
 /* Those of the mounts that a job had made, by its intent, which the table has below the pod; latest first. */
 int doom_made(const struct pods *pods, const char *uuid, const struct intent_mount *mounts, size_t n_mounts,
               struct plan_doomed **ret, size_t *ret_n);

@@ -72,7 +72,7 @@ void judge_pod(struct pods *pods, struct pod *pod) {
                 pod->judge_again = true;
                 return;
         }
-        pod->judge_again = false;
+        pod->judge_again = pod->judge_next = false;
         if (pod->record->state != RECORD_READY)
                 return;
         directory = pods_directory(pods, pod->record->uuid);
@@ -138,7 +138,7 @@ void pods_judge_drift(struct pods *pods, const struct changes *changes) {
 
         pods_mark_drift(pods, changes); /* first, so that a pod with thousands of changes is judged once */
         MAP_FOREACH(pod, pods->by_uuid)
-                if (pod->judge_again && !pod->running)
+                if ((pod->judge_again || pod->judge_next) && !pod->running)
                         judge_pod(pods, pod);
 }
 

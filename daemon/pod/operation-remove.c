@@ -57,18 +57,22 @@ static int plan(struct operation *operation, struct failure *f) {
         struct remove *remove = remove_of(operation);
         _cleanup_free_ char *directory = pods_directory(operation->pods, operation->uuid);
         _cleanup_free_ char *point = directory ? path_join(directory, remove->name) : NULL;
+        _cleanup_free_ char *rootfs = path_join(remove->name, "rootfs");
         _cleanup_free_ struct plan_doomed *doomed = NULL;
         struct job_caller caller;
         struct plan_pod pod;
         size_t n = 0;
         int r;
 
-        if (!point)
+        if (!point || !rootfs)
                 return log_oom();
         r = pods_sync_below(operation->pods, point);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "read the mount table");
         r = doom_container(operation->pods, operation->pod->record, remove->name, &doomed, &n);
+        /* A crash may have come between the last mount and its mount point. */
+        if (r == 0 && n == 0)
+                r = doom_place(operation->pod->record, remove->name, rootfs, &doomed, &n);
         if (r < 0)
                 return r;
         operation_plan_pod(operation, false, &caller, &pod);

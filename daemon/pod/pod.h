@@ -40,6 +40,7 @@ struct pod {
         char *name_key;            /* "<owner>:<name>", the key in the registry's names; NULL without a name */
         bool announced;            /* the observer was told of it: not so while it is created */
         bool judge_again;          /* the table changed while an operation ran */
+        bool judge_next;           /* mounts were recorded that may be gone before the table has ever seen them */
 };
 
 /* Takes the record over (also on failure). */

@@ -266,7 +266,7 @@ int recording_append(struct pods *pods, struct pod *pod, const struct wanted *wa
 void recording_mark_unseen(const struct pods *pods, struct pod *pod, size_t from) {
         for (size_t i = from; i < pod->record->n_mounts; i++)
                 if (!pod->record->mounts[i].deferred && !drift_find_entry(pods->table, &pod->record->mounts[i]))
-                        pod->judge_again = true;
+                        pod->judge_next = true;
 }
 
 int recording_commit(struct pods *pods, struct pod *pod, size_t from, bool state, uint64_t job) {
