@@ -22,7 +22,7 @@ int recording_change(struct pods *pods, struct pod *pod, int64_t row, const stru
 /* Takes the records from `from` on out of memory again. */
 void recording_truncate(struct pod *pod, size_t from);
 
-/* Has the pod judged again if the table knows none of the mounts of a record from `from` on: when one was unmounted before
+/* Has the pod judged at the next round if the table lacks a mount of its record from `from` on: when one was unmounted before
  * anyone read of it, no change of the table will tell. */
 void recording_mark_unseen(const struct pods *pods, struct pod *pod, size_t from);
 
