@@ -88,6 +88,8 @@ static int on_process_again(sd_bus_message *m, void *userdata, sd_bus_error *err
         return 1;
 }
 
+static int look_up(struct peer *peer);
+
 static void on_looked_up(const struct job_result *result, void *userdata) {
         _cleanup_(peer_unrefp) struct peer *peer = userdata;
 
@@ -95,6 +97,11 @@ static void on_looked_up(const struct job_result *result, void *userdata) {
                 return;
         peer->job = NULL;
         if (result->lost) {
+                /* Its death is no fault of the caller's. A second one may be. */
+                if (!peer->lost_once && look_up(peer) == 0) {
+                        peer->lost_once = true;
+                        return;
+                }
                 log_warning("a caller could not be identified: its executor was lost");
                 finish(peer, false);
                 return;

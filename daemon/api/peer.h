@@ -22,6 +22,7 @@ struct peer {
         struct caller caller;     /* complete in PEER_KNOWN */
         enum peer_identity identity;
         bool subscribed;
+        bool lost_once;           /* the executor that looked at the caller died, another one looks */
         bool gone;                /* the connection is; its requests go on without it */
         unsigned n_lists;         /* socket: long answers sent since it had last read everything */
         int pidfd;                /* of the caller's process, -1 if it has none */
