@@ -98,7 +98,7 @@ static void on_looked_up(const struct job_result *result, void *userdata) {
         peer->job = NULL;
         if (result->lost) {
                 /* Its death is no fault of the caller's. A second one may be. */
-                if (!peer->lost_once && look_up(peer) == 0) {
+                if (!peer->lost_once && result->failure != FAILURE_TIMED_OUT && look_up(peer) == 0) {
                         peer->lost_once = true;
                         return;
                 }
