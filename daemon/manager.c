@@ -75,6 +75,12 @@ static int sync_below(const char *path, void *userdata) {
         return tracker_sync_below(manager->tracker, path);
 }
 
+static int look_at(const uint64_t *ids, size_t n, void *userdata) {
+        struct manager *manager = userdata;
+
+        return tracker_look_at(manager->tracker, ids, n);
+}
+
 static bool table_is_current(void *userdata) {
         struct manager *manager = userdata;
 
@@ -171,6 +177,7 @@ static int make_pods(struct manager *manager) {
         manager->pods.settings = &manager->settings;
         manager->pods.sync_table = sync_table;
         manager->pods.sync_below = sync_below;
+        manager->pods.look_at = look_at;
         manager->pods.table_is_current = table_is_current;
         manager->pods.sync_userdata = manager;
         manager->pods.runtime_directory = manager->runtime->path;

@@ -412,6 +412,18 @@ int tracker_sync_below(struct tracker *tracker, const char *path) {
         return r < 0 ? done(tracker, read_all(tracker)) : 0;
 }
 
+int tracker_look_at(struct tracker *tracker, const uint64_t *ids, size_t n) {
+        _cleanup_changes_ struct changes changes = {};
+        int r = following_look_at(tracker->following, ids, n, &changes);
+
+        if (changes.n_items > 0)
+                tracker->setup.changed(&changes, false, tracker->setup.userdata);
+        if (r >= 0)
+                return 0;
+        tracker->lost = true;
+        return done(tracker, read_all(tracker));
+}
+
 int tracker_rescan(struct tracker *tracker) {
         return done(tracker, read_all(tracker));
 }

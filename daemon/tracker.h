@@ -41,6 +41,9 @@ int tracker_sync(struct tracker *tracker);
 /* The same, and looks again at what lies at and below `path`, for what the kernel does not tell: attributes,
  * propagation, paths that became others by a rename. */
 int tracker_sync_below(struct tracker *tracker, const char *path);
+/* Looks again at these mounts, by unique id, for what the kernel does not tell, and at nothing else: less than
+ * tracker_sync() costs. Where there are no unique ids, nothing. What changed is told as not settled. */
+int tracker_look_at(struct tracker *tracker, const uint64_t *ids, size_t n);
 /* Whether there is nothing to take in; if there is, it is soon, and the setup's changed() is called then. */
 bool tracker_is_current(struct tracker *tracker);
 /* Reads everything. */

@@ -8,6 +8,7 @@
 
 #include "pod/container.h"
 #include "pod/doom.h"
+#include "pod/footing.h"
 #include "pod/intent-detail.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
@@ -97,7 +98,10 @@ static int validate(struct operation *operation, struct failure *f) {
 static int plan(struct operation *operation, struct failure *f) {
         struct job_caller caller;
         struct plan_pod pod;
+        int r = footing_look_tree(operation->pods, operation->pod);
 
+        if (r < 0)
+                return r;
         operation_plan_pod(operation, false, &caller, &pod);
         return plan_add_container(&pod, add_of(operation)->wanted, &operation->job, f);
 }

@@ -9,6 +9,7 @@
 
 #include "admit/quota.h"
 #include "pod/container.h"
+#include "pod/footing.h"
 #include "pod/made.h"
 #include "pod/operation-private.h"
 #include "pod/present.h"
@@ -215,7 +216,9 @@ static int plan(struct operation *operation, struct failure *f) {
         size_t n = 0;
         int r;
 
-        r = present_list(operation->pod, &present, &n);
+        r = footing_look(operation->pods, operation->pod, mount->wanted);
+        if (r == 0)
+                r = present_list(operation->pod, &present, &n);
         if (r < 0)
                 return r;
         operation_plan_pod(operation, false, &caller, &pod);

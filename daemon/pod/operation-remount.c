@@ -9,6 +9,7 @@
 
 #include "pod/container.h"
 #include "pod/doom.h"
+#include "pod/footing.h"
 #include "pod/operation-private.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
@@ -93,7 +94,10 @@ static int plan(struct operation *operation, struct failure *f) {
         const struct record_mount *mount = recording_find_row(operation->pod, remount->row);
         struct job_caller caller;
         struct plan_pod pod;
+        int r = footing_look(operation->pods, operation->pod, remount->wanted);
 
+        if (r < 0)
+                return r;
         operation_plan_pod(operation, false, &caller, &pod);
         caller.root = remount->as_root;
         return plan_remount(&pod, remount->wanted, mount->id != mount->mount_id ? mount->id : 0, mount->mount_id,

@@ -12,6 +12,7 @@
 #include "admit/quota.h"
 #include "pod/container.h"
 #include "pod/doom.h"
+#include "pod/footing.h"
 #include "pod/intent-replace.h"
 #include "pod/operation-private.h"
 #include "pod/recording.h"
@@ -227,7 +228,9 @@ static int plan(struct operation *operation, struct failure *f) {
 
         if (replace->resumed)
                 return forward_job(operation, &operation->job, f);
-        r = pods_sync(operation->pods);
+        r = footing_look(operation->pods, operation->pod, replace->wanted);
+        if (r >= 0)
+                r = pods_sync(operation->pods);
         if (r >= 0)
                 r = find_old(replace, &old);
         if (r == 0 && old) {

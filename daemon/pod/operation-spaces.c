@@ -10,6 +10,7 @@
 #include "admit/quota.h"
 #include "plan/cover.h"
 #include "pod/container.h"
+#include "pod/footing.h"
 #include "pod/made.h"
 #include "pod/operation-private.h"
 #include "pod/present.h"
@@ -261,8 +262,10 @@ static int plan(struct operation *operation, struct failure *f) {
         struct job_caller caller;
         struct plan_pod pod;
         size_t n = 0;
-        int r = present_list(operation->pod, &present, &n);
+        int r = footing_look(operation->pods, operation->pod, spaces_of(operation)->wanted);
 
+        if (r == 0)
+                r = present_list(operation->pod, &present, &n);
         if (r < 0)
                 return r;
         operation_plan_pod(operation, false, &caller, &pod);

@@ -43,6 +43,8 @@ struct pods {
         /* As sync_table(), and looks again at the mounts at and below a path, for what the kernel tells nobody (renames
          * above a mount point, propagation). NULL: sync_table() does. Entries may go: find them again. */
         int (*sync_below)(const char *path, void *userdata);
+        /* Looks again at these mounts alone, by unique id, and has what changed marked (pods_mark_drift()). */
+        int (*look_at)(const uint64_t *ids, size_t n, void *userdata);
         void *sync_userdata;
         const char *runtime_directory;
         int runtime_fd;

@@ -331,6 +331,10 @@ int following_look(struct following *following, const char *path, struct changes
         return r < 0 ? r : work_off(following, &agenda, changes);
 }
 
+int following_look_at(struct following *following, const uint64_t *ids, size_t n, struct changes *changes) {
+        return following->statmount ? take_all(following, ids, n, changes) : 0;
+}
+
 int following_sweep(struct following *following, uint64_t *cursor, struct changes *changes) {
         uint64_t ids[SWEEP_SLICE];
         ssize_t n;

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from frame import host, specs, tap
-from frame.daemon import Daemon
+from frame.daemon import MANAGER, Daemon
 from frame.tap import case, contains, equal, eventually
 
 
@@ -85,6 +85,20 @@ def changed(daemon):
     subprocess.run(['mount', '-o', 'remount,bind,rw', f'{daemon.rootfs(pod)}/tmp'], check=True)
     eventually(lambda: daemon.state(pod) == 'ready', 'ready again')
     watch.stop()
+    daemon.ok('gc', pod)
+
+
+@case('what nobody is told of is found before the next bind to it')
+def silent(daemon):
+    if daemon.call('org.freedesktop.DBus.Properties', 'Get', 'ss', MANAGER, 'Tracking') == 'mountinfo':
+        raise tap.Skip('mounts without unique ids are read all together')
+    pod = daemon.create(specs.oci(mounts=[specs.mount('/tmp')]))
+    time.sleep(0.5 * tap.PATIENCE)  # what was put off at the creation is done
+    subprocess.run(['mount', '--make-private', f'{daemon.rootfs(pod)}/tmp'], check=True)
+    equal(daemon.state(pod), 'ready', 'state')
+    daemon.ok('bind', pod, '/etc', '/tmp/etc', '-o', 'rbind,ro')
+    equal(daemon.state(pod), 'degraded', 'state')
+    contains(daemon.ok('show', pod), 'changed main:/tmp: propagation shared -> private', 'show')
     daemon.ok('gc', pod)
 
 

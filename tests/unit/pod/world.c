@@ -68,6 +68,16 @@ static int sync_below(const char *path, void *userdata) {
         return r;
 }
 
+static int look_at(const uint64_t *ids, size_t n, void *userdata) {
+        struct world *world = userdata;
+        _cleanup_changes_ struct changes changes = {};
+
+        ck_assert_int_eq(following_look_at(world->following, ids, n, &changes), 0);
+        world->n_looked_at += (unsigned) n;
+        pods_mark_drift(&world->pods, &changes);
+        return 0;
+}
+
 /* What the daemon's tracker does, at once: the kernel tells, and the pods' mounts are looked at for what it keeps to
  * itself. */
 int world_sync(struct world *world) {
@@ -170,6 +180,7 @@ void world_start(struct world *world) {
                 .facts = {.tmpfs_size = 1024 * 1024},
                 .sync_table = sync_table,
                 .sync_below = sync_below,
+                .look_at = look_at,
                 .sync_userdata = world,
                 .runtime_directory = RUNTIME,
                 .runtime_fd = open(RUNTIME, O_PATH | O_CLOEXEC),

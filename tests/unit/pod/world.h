@@ -43,6 +43,7 @@ struct world {
         struct pods pods;
         struct world_executor executors[WORLD_EXECUTORS];
         unsigned n_new, n_removed, n_changed, n_mounts_added, n_mounts_removed, n_drifts;
+        unsigned n_looked_at;         /* mounts, before operations */
         char reason[32];              /* of the last pod_removed */
         enum drift_kind drift_kind;   /* of the last drift */
         char *drift_target;

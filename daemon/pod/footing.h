@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What new mounts stand on: the mounts of a pod at and above their targets. */
+
+#include "pod/pods.h"
+
+/* Looks again at the recorded mounts at and above the targets of what is wanted, by the record's words: the kernel tells
+ * nobody that their attributes or propagation are others. What departs from the record is judged when the pod is free.
+ * About 3 µs a mount, and nothing where mounts have no unique ids. A negative errno, logged. */
+int footing_look(const struct pods *pods, const struct pod *pod, const struct wanted *wanted);
+/* The same for the pod's own tree, which new containers stand on. */
+int footing_look_tree(const struct pods *pods, const struct pod *pod);
