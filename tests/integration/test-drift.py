@@ -88,7 +88,7 @@ def changed(daemon):
     daemon.ok('gc', pod)
 
 
-@case('what nobody is told of is found before the next bind to it')
+@case('what nobody is told of is found with the next bind to it')
 def silent(daemon):
     if daemon.call('org.freedesktop.DBus.Properties', 'Get', 'ss', MANAGER, 'Tracking') == 'mountinfo':
         raise tap.Skip('mounts without unique ids are read all together')
