@@ -12,6 +12,7 @@
 
 #include "pod/drift-words.h"
 #include "pod/drift.h"
+#include "pod/sight.h"
 #include "util/array.h"
 #include "util/map.h"
 #include "util/path.h"
@@ -101,6 +102,8 @@ struct entry *drift_find_entry(const struct table *table, const struct record_mo
                 return NULL;
         if (!has_type_and_source(entry, mount))
                 return NULL;
+        if (!sight_fits(mount, entry))
+                return NULL;
         return entry->device == mount->device || has_devices_of_its_own(entry) ? entry : NULL;
 }
 
@@ -108,7 +111,7 @@ struct entry *drift_find_entry(const struct table *table, const struct record_mo
  * Whether the entry hangs where the recorded mount can hang: below the pod's tree and in its container, a root exactly
  * at its place. Deeper down, symbolic links in the container may have led anywhere, so the target's name says nothing.
  * That is as sure as mountinfo can be: a kernel without unique ids may give a recycled id to a mount on a recycled
- * device in the same container, and one of the same type and source passes for the recorded one.
+ * device, and one at the same place or with the same root, of the same type and source, passes for the recorded one.
  */
 static bool hangs_in_place(const struct entry *entry, const struct entry *tree, const struct record_mount *mount) {
         const char *inside, *target;
@@ -185,8 +188,33 @@ static int judge_cover(const struct judgement *judgement, const struct entry *en
                 cover->type ?: "of unknown type", where ?: "");
 }
 
+/* As the container sees the path; where it lies in none, as the host does. */
+static const char *path_inside(const struct record_pod *record, const struct entry *entry, const char *base) {
+        const char *below = path_below(entry->point, base);
+
+        for (char **name = record->containers; below && name && *name; name++) {
+                const char *inside = path_below(below, *name);
+
+                inside = inside ? path_below(inside, "rootfs") : NULL;
+                if (inside)
+                        return *inside ? inside - 1 : "/";
+        }
+        return entry->point;
+}
+
+/* It hangs in its container still, at another place: moved, or a directory above it was renamed. */
+static int judge_place(const struct judgement *judgement, const struct record_pod *record, const struct record_mount *mount,
+        const struct entry *entry, char ***details) {
+        const char *base = judgement->tree ? judgement->tree->point : "";
+
+        if (!*base || !*entry->point || !mount->seen || sight_is_at(mount, entry, base))
+                return 0;
+        return strv_appendf(details, "moved to %s", path_inside(record, entry, base));
+}
+
 /* Everything that is not as recorded. */
-static int judge_mount(struct judgement *judgement, const struct record_mount *mount, const struct entry *entry) {
+static int judge_mount(struct judgement *judgement, const struct record_pod *record, const struct record_mount *mount,
+        const struct entry *entry) {
         _cleanup_strv_ char **details = NULL;
         /* A clone keeps a mapping that its source had; that one was not asked for and is not on record. */
         uint64_t shown = ATTRIBUTES_SHOWN | (mount->attributes & MOUNT_ATTR_IDMAP);
@@ -199,6 +227,8 @@ static int judge_mount(struct judgement *judgement, const struct record_mount *m
                         entry_propagation_name(entry->propagation));
         if (r >= 0 && !mount->source_key && words_is_deleted(entry->root))
                 r = strv_append(&details, "its source was deleted and lives on in this mount alone");
+        if (r >= 0)
+                r = judge_place(judgement, record, mount, entry, &details);
         if (r >= 0)
                 r = judge_cover(judgement, entry, &details);
         if (r < 0 || !details)
@@ -239,7 +269,7 @@ static int judge_records(struct judgement *judgement, const struct record_pod *r
                         continue;
                 entry = drift_find_entry(judgement->table, mount);
                 if (entry && map_get_u64(judgement->recorded, entry->id) == mount)
-                        r = judge_mount(judgement, mount, entry);
+                        r = judge_mount(judgement, record, mount, entry);
                 else
                         r = judge_missing(judgement, mount, entry, entry && entry->unique_id == 0);
         }
@@ -279,6 +309,28 @@ static struct entry *find_tree(const struct record_pod *record, const struct tab
                         !record->mounts[i].deferred)
                         return drift_find_entry(table, &record->mounts[i]);
         return NULL;
+}
+
+int drift_sight(struct record_pod *record, const struct table *table) {
+        const struct entry *tree = find_tree(record, table);
+        int n = 0;
+
+        for (size_t i = 0; tree && i < record->n_mounts; i++) {
+                struct record_mount *mount = &record->mounts[i];
+                const struct entry *entry = mount->seen && mount->point ? NULL : drift_find_entry(table, mount);
+                int r = 0;
+
+                if (!entry || !hangs_in_place(entry, tree, mount))
+                        continue;
+                if (!mount->seen)
+                        r = sight_take(mount, entry, tree->point);
+                else if (*entry->point && !sight_is_at(mount, entry, tree->point))
+                        r = sight_pin(mount);
+                if (r < 0)
+                        return r;
+                n += r;
+        }
+        return n;
 }
 
 int drift_judge(const struct record_pod *record, const struct table *table, const char *pod_directory,

@@ -13,6 +13,9 @@
  * The array and its strings are the caller's. -ENOMEM. */
 int drift_judge(const struct record_pod *record, const struct table *table, const char *pod_directory, struct drift **ret,
                 size_t *ret_n);
+/* Takes down where mounts are that the table has for the first time, and where those were that moved (pod/sight.h). How many have something to store, or
+ * -ENOMEM. */
+int drift_sight(struct record_pod *record, const struct table *table);
 void drifts_free(struct drift *drifts, size_t n);
 
 /* The table's entry of a recorded mount, or NULL: by the unique id where both have one, else by the recycled id and the

@@ -75,7 +75,10 @@ void judge_pod(struct pods *pods, struct pod *pod) {
         pod->judge_again = pod->judge_next = false;
         if (pod->record->state != RECORD_READY)
                 return;
-        directory = pods_directory(pods, pod->record->uuid);
+        r = drift_sight(pod->record, pods->table);
+        if (r > 0)
+                pods_remember_later(pods);
+        directory = r < 0 ? NULL : pods_directory(pods, pod->record->uuid);
         r = directory ? drift_judge(pod->record, pods->table, directory, &drifts, &n_drifts) : -ENOMEM;
         if (r < 0) {
                 /* The next change tries again. */

@@ -21,6 +21,8 @@
 #define STATX_MNT_ID_UNIQUE 0x4000U /* statx(2), Linux 6.8 */
 #endif
 
+enum { REMEMBER_ROWS = 256 /* a turn of the loop: about a millisecond */ };
+
 /* Which mount a path lies on: the unique id where the kernel has one, else the recycled one. */
 static int mount_of(int directory, const char *path, int flags, struct statx *ret) {
         if (statx(directory, path, flags | AT_NO_AUTOMOUNT, STATX_INO | STATX_MNT_ID | STATX_MNT_ID_UNIQUE, ret) < 0)
@@ -44,12 +46,50 @@ void pods_purge_later(struct pods *pods) {
                 (void) log_errno(LOG_WARNING, r, "enable the source that purges the store"); /* the next start does it */
 }
 
-static int add_purge(struct pods *pods) {
-        int r = sd_event_add_defer(pods->event, &pods->purge, on_purge, pods);
+/* Up to `*left` of a pod's mounts. */
+static int remember(struct pods *pods, struct pod *pod, size_t *left) {
+        int r = 0;
+
+        for (size_t i = 0; i < pod->record->n_mounts && r == 0 && *left > 0; i++) {
+                struct record_mount *mount = &pod->record->mounts[i];
+
+                if (!mount->unsaved || mount->row == 0)
+                        continue;
+                mount->unsaved = false; /* after an error, too: the next start sees it anew */
+                r = store_put_mount(pods->store, pod->record->uuid, mount);
+                (*left)--;
+        }
+        return r;
+}
+
+static int on_remember(sd_event_source *source, void *userdata) {
+        size_t left = REMEMBER_ROWS;
+        struct pods *pods = userdata;
+        struct pod *pod;
+        int r = store_begin(pods->store);
+
+        MAP_FOREACH(pod, pods->by_uuid)
+                if (r == 0 && left > 0 && pod->record->state == RECORD_READY)
+                        r = remember(pods, pod, &left);
+        r = store_end(pods->store, r);
+        if (r < 0 || left > 0) /* an error is logged there */
+                (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        return 0;
+}
+
+void pods_remember_later(struct pods *pods) {
+        int r = sd_event_source_set_enabled(pods->remember, SD_EVENT_ON);
+
+        if (r < 0)
+                (void) log_errno(LOG_WARNING, r, "enable the source that writes down what was seen");
+}
+
+static int add_idle(struct pods *pods, sd_event_source **ret, sd_event_handler_t handler) {
+        int r = sd_event_add_defer(pods->event, ret, handler, pods);
 
         if (r >= 0)
-                r = sd_event_source_set_priority(pods->purge, SD_EVENT_PRIORITY_IDLE);
-        return r < 0 ? r : sd_event_source_set_enabled(pods->purge, SD_EVENT_OFF);
+                r = sd_event_source_set_priority(*ret, SD_EVENT_PRIORITY_IDLE);
+        return r < 0 ? r : sd_event_source_set_enabled(*ret, SD_EVENT_OFF);
 }
 
 int pods_init(struct pods *pods) {
@@ -71,7 +111,9 @@ int pods_init(struct pods *pods) {
         if (r >= 0)
                 r = sd_event_source_set_enabled(pods->wake, SD_EVENT_OFF);
         if (r >= 0)
-                r = add_purge(pods);
+                r = add_idle(pods, &pods->purge, on_purge);
+        if (r >= 0)
+                r = add_idle(pods, &pods->remember, on_remember);
         if (r < 0) {
                 pods_done(pods);
                 return log_errno(LOG_ERR, r, "add the source that resumes operations");
@@ -119,6 +161,7 @@ void pods_done(struct pods *pods) {
         pods->operations = map_free(pods->operations);
         pods->wake = sd_event_source_disable_unref(pods->wake);
         pods->purge = sd_event_source_disable_unref(pods->purge);
+        pods->remember = sd_event_source_disable_unref(pods->remember);
 }
 
 int pods_add(struct pods *pods, struct pod *pod) {

@@ -60,6 +60,7 @@ struct pods {
         struct operation *woken;     /* those to be resumed, in order */
         sd_event_source *wake;
         sd_event_source *purge;      /* on while the store has something to purge */
+        sd_event_source *remember;   /* on while it does not know of all that was seen */
 };
 
 /* The manager sets what stands above in a zeroed struct, then calls this, which makes the rest. -ENOMEM, or what

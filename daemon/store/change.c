@@ -189,6 +189,8 @@ static void bind_mount(struct statement *statement, const struct record_mount *m
         statement_bind_strv(statement, mount->options);
         statement_bind_text(statement, mount->request);
         statement_bind_text(statement, mount->source_key);
+        statement_bind_text(statement, mount->root);
+        statement_bind_text(statement, mount->point);
         statement_bind_u64(statement, mount->device);
         statement_bind_u64(statement, mount->attributes);
         statement_bind_u64(statement, mount->propagation);

@@ -58,7 +58,8 @@ static int read_mount(struct statement *statement, struct record_pod *pod) {
         if (statement_text(statement, &mount->container) < 0 || statement_text(statement, &mount->target) < 0 ||
                 statement_text(statement, &mount->source) < 0 || statement_text(statement, &mount->type) < 0 ||
                 statement_strv(statement, &mount->options) < 0 || statement_text(statement, &mount->request) < 0 ||
-                statement_text(statement, &mount->source_key) < 0)
+                statement_text(statement, &mount->source_key) < 0 || statement_text(statement, &mount->root) < 0 ||
+                statement_text(statement, &mount->point) < 0)
                 return -ENOMEM;
         mount->device = statement_u64(statement);
         mount->attributes = statement_u64(statement);

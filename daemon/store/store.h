@@ -33,6 +33,8 @@ struct record_mount {
         char *request;        /* canonical OCI mount object; NULL for roots and the tree; for the tmpfs of a container that
                                * was added its canonical spec */
         char *source_key;     /* "dev:ino" of an fd source, so that a retry can be told from a new mount; or NULL */
+        char *root;           /* the path in its file system, as first seen where mounts have no unique id; or NULL */
+        char *point;          /* relative to the pod's directory, as first seen; NULL: <container>/rootfs/<target> */
         uint64_t device;
         uint64_t attributes;  /* MOUNT_ATTR_* as statvfs(3) showed them when it was made; MOUNT_ATTR_IDMAP if asked for */
         uint64_t propagation; /* MS_* as wanted */
@@ -42,6 +44,10 @@ struct record_mount {
         bool deferred;        /* not mounted yet */
         bool ground_free;     /* a file system of the pod's own: mount points may be made on it */
         bool ground_caller;   /* a writable root */
+
+        /* Not in the store: */
+        bool seen;            /* root and point are what was first seen… */
+        bool unsaved;         /* …and the store does not know it yet */
 };
 void record_mount_done(struct record_mount *mount);
 /* A deep copy. -ENOMEM. */

@@ -102,6 +102,35 @@ def silent(daemon):
     daemon.ok('gc', pod)
 
 
+@case('a mount that is moved within its container is `changed`, also after a restart, and no more when it is back')
+def moved(daemon):
+    root = specs.rootfs('moved-root')
+    os.mkdir(f'{root}/real')
+    os.mkdir(f'{root}/other')
+    os.symlink('real', f'{root}/link')
+    pod = daemon.create(specs.oci(root, mounts=[specs.mount('/tmp'), specs.mount('/link')]))
+    rootfs = daemon.rootfs(pod)
+
+    def details():
+        return {mount['Target']: mount.get('Detail') for mount in daemon.json('show', pod)['Mounts'] if mount['State'] != 'ok'}
+    equal(details(), {}, 'before')
+    # a mount on a shared one is not to be moved
+    subprocess.run(['mount', '--make-private', rootfs], check=True)
+    for source, target, at in (('tmp', 'other', '/tmp'), ('real', 'srv', '/link')):
+        subprocess.run(['mount', '--move', f'{rootfs}/{source}', f'{rootfs}/{target}'], check=True)
+        eventually(lambda at=at: at in details(), f'{at} is told')
+        equal(details()[at], f'moved to /{target}', 'detail')
+    contains(daemon.ok('show', pod), 'changed main:/tmp: moved to /other', 'show')
+    daemon.restart()
+    eventually(lambda: len(details()) == 3, 'told after a restart')
+    subprocess.run(['mount', '--move', f'{rootfs}/other', f'{rootfs}/tmp'], check=True)
+    subprocess.run(['mount', '--move', f'{rootfs}/srv', f'{rootfs}/real'], check=True)
+    subprocess.run(['mount', '--make-shared', rootfs], check=True)
+    daemon.manager('Rescan', '')
+    equal((details(), daemon.state(pod)), ({}, 'ready'), 'after')
+    equal(daemon.json('gc', pod)[0]['Outcome'], 'removed', 'collection')
+
+
 @case('an own mount replaced by a foreign one at the same place is noticed')
 def replaced(daemon):
     pod = daemon.create(specs.oci(mounts=[specs.mount('/tmp')]))
