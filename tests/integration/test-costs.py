@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from frame import host, specs, tap
+from frame import host, specs, storm, tap
 from frame.daemon import Daemon, MANAGER
 from frame.tap import case, contains, equal, eventually
 
@@ -73,8 +73,8 @@ def lag(daemon):
     elsewhere, front = specs.tree('lag', {}), daemon.front()
     for _ in range(20):
         for _ in range(2):  # the round of the second waits for the end of the pause after the first's
-            subprocess.run(['mount', '-t', 'tmpfs', 'x', elsewhere], check=True)
-            subprocess.run(['umount', elsewhere], check=True)
+            storm.mount(elsewhere, elsewhere)
+            storm.unmount(elsewhere)
         os.kill(front, signal.SIGSTOP)
         time.sleep(0.3)
         os.kill(front, signal.SIGCONT)
