@@ -246,6 +246,7 @@ int following_events(struct following *following, size_t n, struct changes *chan
         size_t taken = 0, most = n;
 
         for (;;) {
+                bool fetched = following->at >= events->n;
                 int r = fetch_events(following);
                 size_t some;
 
@@ -262,8 +263,9 @@ int following_events(struct following *following, size_t n, struct changes *chan
                 following->at += some;
                 following->counters.events += some;
                 taken += some;
-                if (following->at == events->n && !events->overflow && events->n < WATCH_EVENTS_MAX)
-                        return 0; /* that was the queue's end a moment ago */
+                /* That was the queue's end a moment ago; of what an earlier call has left, nobody knows how long ago. */
+                if (fetched && following->at == events->n && !events->overflow && events->n < WATCH_EVENTS_MAX)
+                        return 0;
                 if (most == 0) { /* others may fill it as fast as it is read */
                         size_t pending = watch_pending(following->watch);
 
