@@ -5,6 +5,7 @@ import ctypes
 import gc
 import os
 import random
+import socket
 import struct
 import time
 
@@ -93,22 +94,64 @@ class Pinger:
             raise AssertionError(f'the answer to Ping is {bytes(data)!r}')
         return (end - begin) / 1000
 
-    def sample(self, condition):
-        """The answers' times as long as the condition holds, in their order. They are asked for at random moments: whoever asks
-        again as soon as he is answered waits once where another waits each time."""
-        times, drawn = [], random.Random(1)
+    def sample(self, condition, beside):
+        """Two lists of answers' times as long as the condition holds: the daemon's and, asked in turn with it, those of
+        an Echo, which say what the machine alone is up to. They are asked for at random moments: whoever asks again as
+        soon as he is answered waits once where another waits each time."""
+        times, echoes, drawn = [], [], random.Random(1)
         gc.disable()
         try:
             while condition():
                 for _ in range(20):
-                    time.sleep(drawn.random() * 0.0004)
+                    time.sleep(drawn.random() * 2 * GAP)
                     times.append(self.ping())
+                    echoes.append(beside.ping())
         finally:
             gc.enable()
-        return times
+        return whole_wait(times), whole_wait(echoes)
 
     def close(self):
         self.connection.close()
+
+
+GAP = 0.0002  # seconds from an answer to the next question, on average
+
+
+def whole_wait(times):
+    """With those who did not ask while the one before them waited, and would have waited for the rest of that time: a
+    stall of 20 ms is not one long answer among many short ones."""
+    every, waits = GAP * 1e6, []
+    for taken in times:
+        waits.append(taken)
+        while taken > 2 * every:
+            taken -= every
+            waits.append(taken)
+    return waits
+
+
+class Echo:
+    """A process that sends back what it gets, and does nothing else."""
+
+    def __init__(self):
+        self.socket, other = socket.socketpair(socket.AF_UNIX)
+        self.pid = os.fork()
+        if self.pid == 0:
+            self.socket.close()
+            while data := other.recv(4096):
+                other.sendall(data)
+            os._exit(0)
+        other.close()
+
+    def ping(self):
+        """Microseconds from sending to the answer."""
+        begin = time.perf_counter_ns()
+        self.socket.sendall(b'ping')
+        self.socket.recv(4096)
+        return (time.perf_counter_ns() - begin) / 1000
+
+    def close(self):
+        self.socket.close()
+        os.waitpid(self.pid, 0)
 
 
 def whole(data):
