@@ -100,6 +100,23 @@ static int validate(struct operation *operation, struct failure *f) {
         return 0;
 }
 
+static int compare_rows(const void *a, const void *b) {
+        int64_t x = *(const int64_t *) a, y = *(const int64_t *) b;
+
+        return (x > y) - (x < y);
+}
+
+/* Each row once, the mount's own first, as the intent has it. */
+static void sort_rows(struct unmount *unmount) {
+        size_t kept = 1;
+
+        qsort(unmount->rows + 1, unmount->n_rows - 1, sizeof(*unmount->rows), compare_rows);
+        for (size_t i = 1; i < unmount->n_rows; i++)
+                if (unmount->rows[i] != unmount->row && unmount->rows[i] != unmount->rows[kept - 1])
+                        unmount->rows[kept++] = unmount->rows[i];
+        unmount->n_rows = kept;
+}
+
 static int add_row(struct unmount *unmount, int64_t row) {
         int64_t *added = array_append(&unmount->rows, &unmount->n_rows);
 
@@ -173,14 +190,17 @@ static int list_mount(struct unmount *unmount, struct plan_doomed **doomed, size
                 return log_oom();
         if (!mount)
                 return log_errno(LOG_ERR, ENOENT, "find the record of a mount in pod %s", operation->uuid);
-        unmount->n_rows = 0;
-        r = add_row(unmount, unmount->row);
+        /* After an attempt whose executor died, the rows of that one stay: what it had unmounted, the table has no more. */
+        r = unmount->n_rows == 0 ? add_row(unmount, unmount->row) : 0;
         if (r < 0)
                 return r;
         r = find_top(operation, mount, &top);
         if (r < 0)
                 return r;
-        return top ? list(unmount, top, directory, doomed, n, f) : 0; /* gone already: the record is all there is */
+        r = top ? list(unmount, top, directory, doomed, n, f) : 0; /* gone already: the record is all there is */
+        if (r == 0)
+                sort_rows(unmount);
+        return r;
 }
 
 static int plan(struct operation *operation, struct failure *f) {

@@ -178,6 +178,33 @@ START_TEST(test_gone_already) {
 }
 END_TEST
 
+/* What the dead executor had detached is gone from the table, with what lay on it: all of it leaves the record. */
+START_TEST(test_executor_dies_meanwhile) {
+        const struct unmount_arguments arguments = {.target = "/data", .lazy = true};
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct operation *operation = NULL;
+        struct world_task task;
+        struct world world;
+
+        if (!begin(&world, NULL))
+                return;
+        ck_assert_int_eq(world_bind(&world, UUID_A, "/tmp/root/etc", "/data/sub", NULL, &f), 0);
+        ck_assert_int_eq(operation_new_unmount(&world.pods, &world_root, world_pod(&world, UUID_A), &arguments, &operation, &f),
+                         0);
+        world_task_start(&world, operation, &task);
+        world_steal_answers(&world);
+        ck_assert_uint_eq(world_count(POD_A), 2);
+        world_restart_executors(&world);
+        world_wait(&world, &task.ended);
+        ck_assert_msg(task.result == 0, "%s", task.failure.text);
+        ck_assert_uint_eq(world_pod(&world, UUID_A)->record->n_mounts, 2);
+        world_idle(&world);
+        ck_assert_int_eq(pod_get_state(world_pod(&world, UUID_A)), POD_READY);
+        world_task_done(&task);
+        world_done(&world);
+}
+END_TEST
+
 UNIT_MAIN("unmount", test_by_target_and_id, test_refusals, test_what_lies_below, test_what_came_along_goes_along,
           test_busy,
-          test_gone_already)
+          test_gone_already, test_executor_dies_meanwhile)
