@@ -40,7 +40,9 @@ static struct json_object *strings_to_json(char *const *strings) {
 static struct json_object *source_to_json(const struct source *source) {
         _cleanup_free_ char *text = NULL;
 
-        if (asprintf(&text, "%s%s", source->kind == SOURCE_FD ? "fd:" : "", source->text ? source->text : "") < 0)
+        const char *prefix = source->kind == SOURCE_FD ? "fd:" : source->kind == SOURCE_VOLUME ? "volume:" : "";
+
+        if (asprintf(&text, "%s%s", prefix, source->text ? source->text : "") < 0)
                 return NULL;
         return json_object_new_string(text);
 }
@@ -49,7 +51,7 @@ static struct json_object *mount_to_json(const struct wanted *wanted, const stru
         _cleanup_json_ struct json_object *object = json_object_new_object();
 
         if (!object ||
-                value_add(object, "Container", json_object_new_string(wanted->containers[mount->container])) < 0 ||
+                value_add(object, "Container", json_object_new_string(wanted_container(wanted, mount))) < 0 ||
                 value_add(object, "Target", json_object_new_string(mount->target)) < 0 ||
                 value_add(object, "Type", json_object_new_string(mount->type ? mount->type : "")) < 0 ||
                 value_add(object, "Source", source_to_json(&mount->source)) < 0 ||

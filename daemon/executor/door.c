@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 
 #include "spec/option.h"
+#include "spec/spec.h"
 #include "spec/target.h"
 #include "util/array.h"
 #include "util/path.h"
@@ -95,6 +96,8 @@ static int check_source(const struct job *job, const struct step_source *source,
                 return 0;
         case STEP_SOURCE_FD:
                 return source->fd < job->n_fds ? 0 : refuse(f, "there is no fd %u", source->fd);
+        case STEP_SOURCE_VOLUME:
+                return refuse(f, "a volume is bound, and nothing else is made of it");
         }
         return refuse(f, "a source is of no known kind");
 }
@@ -169,14 +172,15 @@ static int check_idmap(const struct job *job, const struct step *step, struct fa
 /* The target of a mount, and what it may be created on. */
 static int check_target(const struct job *job, size_t i, const char *type, struct failure *f) {
         const struct step *step = &job->steps[i];
+        const bool volume = door_is_volume(step);
         const char *reason;
-        int r = check_container(job, step, f);
+        int r = volume ? door_check_volume(job, i, f) : check_container(job, step, f);
 
         if (r != 0)
                 return r;
         if (!step->target || !path_is_normal(step->target))
                 return refuse(f, "a target is no normalised absolute path");
-        reason = target_refusal(step->target, type);
+        reason = volume ? NULL : target_refusal(step->target, type);
         if (reason)
                 return refuse(f, "%s: %s", step->target, reason);
         if (step->create < 0 || step->create >= _STEP_CREATE_MAX)
@@ -265,7 +269,7 @@ static int check_tree(const struct job *job, const struct step *step, struct fai
         if (step->size == 0 || step->size >> TMPFS_SIZE_MAX_SHIFT)
                 return refuse(f, "a tree has a size");
         for (size_t i = 0; job->containers && job->containers[i]; i++)
-                if (!name_is_valid(job->containers[i]))
+                if (!name_is_valid(job->containers[i]) && strcmp(job->containers[i], SPEC_VOLUMES) != 0)
                         return refuse(f, "a container's name is none");
         return check_flags(step, 0, f);
 }
@@ -326,7 +330,8 @@ static int check_bind(const struct job *job, size_t i, struct failure *f) {
         int r = check_target(job, i, "bind", f);
 
         if (r == 0)
-                r = check_source(job, &step->source, false, f);
+                r = step->source.kind == STEP_SOURCE_VOLUME ? door_check_volume_source(job, i, f)
+                                                            : check_source(job, &step->source, false, f);
         if (r == 0)
                 r = check_layers_of_clone(step, f);
         if (r == 0)

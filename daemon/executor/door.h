@@ -12,6 +12,12 @@
  * job itself). The job has been decoded, so its lengths and indexes are good. */
 int door_check(const struct job *job, uint32_t *ret_step, struct failure *f);
 
+/* Of door_check(). A step that makes a volume: its target. */
+bool door_is_volume(const struct step *step);
+int door_check_volume(const struct job *job, size_t i, struct failure *f);
+/* A bind whose source is a volume. */
+int door_check_volume_source(const struct job *job, size_t i, struct failure *f);
+
 /* Whether the configuration allows the file systems in images and on block devices that the job mounts, by the bits of
  * settings_image_bit(). FAILURE_NOT_SUPPORTED, with the step's index as above. */
 int door_check_images(const struct job *job, uint32_t images, uint32_t devices, uint32_t *ret_step, struct failure *f);

@@ -44,6 +44,7 @@ struct hand {
         int base;      /* the directory below which mount points were made, or -1… */
         char *rest;    /* …and which */
         bool file;     /* …the last of them a file */
+        uint32_t below; /* mounts that its clone brought along, unless root's; UINT32_MAX: not known */
         bool left;     /* STEP_DETACH: it could not be reached, and is to go with what it hangs below */
 };
 

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include "executor/volume.h"
 #include "kernel/identity.h"
 #include "kernel/resolve.h"
 #include "kernel/submounts.h"
@@ -20,7 +21,7 @@
 const char *source_name(const struct step_source *source) {
         static char name[sizeof("fd ") + 3 * sizeof(uint32_t)];
 
-        if (source->kind == STEP_SOURCE_PATH)
+        if (source->kind == STEP_SOURCE_PATH || source->kind == STEP_SOURCE_VOLUME)
                 return source->path;
         (void) snprintf(name, sizeof(name), "fd %" PRIu32, source->fd); /* cannot be cut: sized for any number */
         return name;
@@ -125,6 +126,8 @@ static int open_source(struct run *run, const struct step_source *source, bool f
                 return open_path(run, source->path, follow, ret_fd);
         case STEP_SOURCE_FD:
                 return take_fd(run, source, ret_fd);
+        case STEP_SOURCE_VOLUME:
+                return volume_open(run, source, ret_fd);
         case STEP_SOURCE_NONE:
                 break;
         }
@@ -181,6 +184,7 @@ int source_open_data(struct run *run, const struct step_source *source, bool wri
                 return open_path_data(run, source->path, write, ret_fd);
         case STEP_SOURCE_FD:
                 return take_data(run, source, write, ret_fd);
+        case STEP_SOURCE_VOLUME: /* refused at the door */
         case STEP_SOURCE_NONE:
                 break;
         }
@@ -239,6 +243,17 @@ static int too_many(struct run *run) {
                 run->job->caller.brought_max);
 }
 
+/* What is below a source: the kernel's word, or, of a volume of a tree that is being built, which may be attached
+ * nowhere, what it was made with. */
+static int look_below(struct run *run, size_t i, int source, struct submounts *ret) {
+        const struct hand *volume = volume_made(run, &run->job->steps[i].source);
+
+        if (!volume)
+                return submounts_read(source, run->executor->features.statmount, ret);
+        *ret = (struct submounts) {.n = volume->below == UINT32_MAX ? 0 : volume->below, .children = volume->below > 0};
+        return 0;
+}
+
 /* What the caller would get to see that is covered now; and how many mounts come along. */
 static int check_below(struct run *run, size_t i, int source, bool recursive) {
         const struct step *step = &run->job->steps[i];
@@ -248,9 +263,10 @@ static int check_below(struct run *run, size_t i, int source, bool recursive) {
 
         if (r != 0 || !directory)
                 return r;
-        r = submounts_read(source, run->executor->features.statmount, &below);
+        r = look_below(run, i, source, &below);
         if (r < 0)
                 return r;
+        run->hands[i].below = recursive ? below.n : 0;
         if (!recursive && below.children)
                 return hidden(run, step, "mounts below it, and a plain bind would show what they hide: use rbind");
         if (recursive && below.unbindable)
@@ -321,6 +337,7 @@ int source_clone(struct run *run, size_t i, int *ret_mount, bool *ret_recursive)
         }
         if (!attached) {
                 run->brought_unknown = !run->job->caller.root;
+                run->hands[i].below = UINT32_MAX;
                 *ret_recursive = true;
                 return clone_detached(run, step, fd, ret_mount);
         }

@@ -11,6 +11,7 @@
 #include "executor/run.h"
 #include "executor/source.h"
 #include "executor/staging.h"
+#include "executor/volume.h"
 #include "kernel/fscontext.h"
 #include "kernel/identity.h"
 #include "kernel/resolve.h"
@@ -40,7 +41,7 @@ int hand_tree(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
         const struct job *job = run->job;
         const bool alone = step->kind == STEP_CONTAINER;
-        uint64_t inodes = TREE_INODES + 2 * strv_length(job->containers);
+        uint64_t inodes = TREE_INODES + 2 * strv_length(job->containers) + volume_count(job);
         int r;
 
         run->propagation = step->propagation;

@@ -95,11 +95,13 @@ static bool uuid_is_valid(const char *uuid) {
 static bool source_is_valid(const struct job *job, const struct step_source *source) {
         switch (source->kind) {
         case STEP_SOURCE_NONE:
-                return source->fd == 0;
+                return source->fd == 0 && source->id == 0;
         case STEP_SOURCE_PATH:
-                return source->path && source->fd == 0;
+                return source->path && source->fd == 0 && source->id == 0;
         case STEP_SOURCE_FD:
-                return !source->path && source->fd < job->n_fds;
+                return !source->path && source->fd < job->n_fds && source->id == 0;
+        case STEP_SOURCE_VOLUME:
+                return source->path && source->fd == 0;
         }
         return false;
 }
@@ -113,7 +115,7 @@ static bool fields_are_there(const struct step *step, uint32_t fields) {
 }
 
 static bool source_is_empty(const struct step_source *source) {
-        return source->kind == STEP_SOURCE_NONE && !source->path && source->fd == 0;
+        return source->kind == STEP_SOURCE_NONE && !source->path && source->fd == 0 && source->id == 0;
 }
 
 /* Nothing is set that this kind of step does not carry: it would get lost on the way. */
@@ -198,6 +200,8 @@ static void put_source(struct wire_writer *writer, const struct step_source *sou
                 wire_put_u32(writer, source->fd);
         else
                 wire_put_string(writer, source->path);
+        if (source->kind == STEP_SOURCE_VOLUME)
+                wire_put_u64(writer, source->id);
 }
 
 static void put_layers(struct wire_writer *writer, const struct step *step) {
@@ -327,6 +331,10 @@ static void take_source(struct wire_reader *reader, struct step_source *ret) {
                 break;
         case STEP_SOURCE_FD:
                 ret->fd = wire_take_u32(reader);
+                break;
+        case STEP_SOURCE_VOLUME:
+                ret->path = wire_take_string(reader, true);
+                ret->id = wire_take_u64(reader);
                 break;
         default:
                 wire_fail(reader, -EBADMSG);

@@ -71,6 +71,9 @@ static int make_source(const struct plan_pod *pod, const struct wanted_mount *mo
         case SOURCE_FD:
                 ret->kind = STEP_SOURCE_FD;
                 return find_fd(pod, mount, source->text, &ret->fd, f);
+        case SOURCE_VOLUME:
+                ret->kind = STEP_SOURCE_VOLUME;
+                return copy_text(source->text, &ret->path);
         }
         return -EINVAL;
 }
@@ -166,7 +169,7 @@ static uint32_t flags_of(const struct wanted_mount *mount) {
                (mount->propagation_recursive ? STEP_PROPAGATION_RECURSIVE : 0) |
                (has_tmpfs_upper(mount) ? STEP_OVERLAY_TMPFS : 0) |
                (mount->way & OPTION_WAY_COPY_UP ? STEP_COPY_UP : 0) |
-               (mount->way & OPTION_WAY_SOURCE_NOFOLLOW ? STEP_SOURCE_NOFOLLOW : 0) |
+               (mount->way & OPTION_WAY_SOURCE_NOFOLLOW && mount->source.kind != SOURCE_VOLUME ? STEP_SOURCE_NOFOLLOW : 0) |
                (mount->way & OPTION_WAY_TARGET_NOFOLLOW ? STEP_TARGET_NOFOLLOW : 0) | (mount->device ? STEP_DEVICE : 0) |
                (mount->mandatory ? STEP_OPTIONAL : 0);
 }
@@ -186,7 +189,7 @@ int make_step(struct job *job, const struct plan_pod *pod, const struct wanted *
         step->attr_set_below = mount->attr_set_below;
         step->attr_clear_below = mount->attr_clear_below;
         step->propagation = mount->propagation;
-        if (copy_text(wanted->containers[mount->container], &step->container) < 0 ||
+        if (copy_text(wanted_container(wanted, mount), &step->container) < 0 ||
                 copy_text(mount->target, &step->target) < 0)
                 return -ENOMEM;
         if ((mount->kind == WANTED_FILESYSTEM || mount->kind == WANTED_IMAGE) && copy_text(mount->type, &step->type) < 0)
@@ -223,7 +226,7 @@ int plan_remount(const struct plan_pod *pod, const struct wanted *wanted, uint64
         step->attr_clear_below = mount->attr_clear_below;
         step->id = id;
         step->mount_id = mount_id;
-        if (copy_text(wanted->containers[mount->container], &step->container) < 0 ||
+        if (copy_text(wanted_container(wanted, mount), &step->container) < 0 ||
                 copy_text(mount->target, &step->target) < 0 || copy_text(mount->type, &step->type) < 0)
                 return -ENOMEM;
         r = make_options(pod, mount, step, f);

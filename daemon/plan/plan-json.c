@@ -105,10 +105,10 @@ static int add_texts(struct json_object *object, const char *key, char *const *t
 }
 
 static int new_source(const struct source *source, struct json_object **ret) {
-        if (source->kind == SOURCE_FD) {
+        if (source->kind == SOURCE_FD || source->kind == SOURCE_VOLUME) {
                 _cleanup_strv_ char **text = NULL;
 
-                if (strv_appendf(&text, "fd:%s", source->text) < 0)
+                if (strv_appendf(&text, "%s:%s", source->kind == SOURCE_FD ? "fd" : "volume", source->text) < 0)
                         return -ENOMEM;
                 *ret = json_object_new_string(text[0]);
         } else
@@ -270,7 +270,7 @@ static int add_tree(struct json_object *plan, const struct wanted *wanted) {
         for (size_t i = 0; wanted && i < wanted->n_mounts; i++) {
                 const struct wanted_mount *mount = &wanted->mounts[i];
 
-                if (!mount->deferred && grow(&tree, wanted->containers[mount->container], mount) < 0)
+                if (!mount->deferred && grow(&tree, wanted_container(wanted, mount), mount) < 0)
                         return -ENOMEM;
         }
         return add(plan, "tree", TAKE_PTR(tree.top));
@@ -316,7 +316,7 @@ static int add_deferred(struct json_object *plan, const struct wanted *wanted) {
 
                 if (!mount->deferred)
                         continue;
-                if (new_deferred(wanted->containers[mount->container], mount, &object) < 0 || append(array, object) < 0)
+                if (new_deferred(wanted_container(wanted, mount), mount, &object) < 0 || append(array, object) < 0)
                         return -ENOMEM;
         }
         return add(plan, "deferred", TAKE_PTR(array));

@@ -20,7 +20,7 @@
 
 enum {
         TREE_SIZE_BASE = 1024 * 1024,     /* bytes of the tmpfs that a pod's tree stands on… */
-        TREE_SIZE_CONTAINER = 64 * 1024,  /* …and what each container's directories add */
+        TREE_SIZE_CONTAINER = 64 * 1024,  /* …and what each container's directories add, and the volumes' */
 };
 
 /* A mount that others may be put on: one of the pod's already, or one that this job makes. */
@@ -104,9 +104,12 @@ static struct ground ground_of(const struct wanted_mount *mount, uint32_t step) 
                         ground.kind = PLAN_GROUND_FREELY;
                 break;
         case WANTED_BIND:
+                /* Stubs would be an overlay, and what others write to the volume below that is not sure to be seen. */
+                if (mount->source.kind == SOURCE_VOLUME && readonly)
+                        break;
                 if (readonly)
                         ground.stubbed = true;
-                else if (mount->overlay == SPEC_OVERLAY_TMPFS)
+                else if (mount->overlay == SPEC_OVERLAY_TMPFS || mount->own_volume)
                         ground.kind = PLAN_GROUND_FREELY;
                 break;
         case WANTED_OVERLAY:
@@ -152,7 +155,7 @@ static int add_stub(struct ground *ground, const char *target) {
 /* Stubs come with the root and nothing can be added later, so a mount that waits gets its own now; not one below
  * another that waits, whose mount point will be there. */
 static int plan_deferred(struct planner *planner, const struct wanted_mount *mount, struct ground *ground) {
-        const char *container = planner->wanted->containers[mount->container];
+        const char *container = wanted_container(planner->wanted, mount);
         size_t number;
         int r = covers_find(planner->deferred, container, mount->target, &number);
 
@@ -177,7 +180,7 @@ static int lies_on_deferred(const struct planner *planner, const char *container
 /* One mount: its step, and what it is for those after it. */
 static int plan_one(struct planner *planner, uint32_t index, struct failure *f) {
         const struct wanted_mount *mount = &planner->wanted->mounts[index];
-        const char *container = planner->wanted->containers[mount->container];
+        const char *container = wanted_container(planner->wanted, mount);
         const struct ground own = ground_of(mount, (uint32_t) planner->job->n_steps);
         struct ground *ground = NULL;
         struct step *step;
@@ -246,6 +249,19 @@ static uint64_t tree_propagation(const struct wanted *wanted) {
         return MS_PRIVATE;
 }
 
+static bool has_volumes(const struct wanted *wanted) {
+        return wanted->n_mounts > 0 && wanted->mounts[0].container == WANTED_VOLUMES;
+}
+
+/* Volumes lie on the pod's own tmpfs, the first step of the job. */
+static int add_volumes(struct planner *planner) {
+        const struct ground tree = {.kind = PLAN_GROUND_FREELY, .step = 0};
+
+        if (strv_append(&planner->job->containers, SPEC_VOLUMES) < 0)
+                return log_oom();
+        return add_ground(planner, SPEC_VOLUMES, "/", &tree);
+}
+
 int plan_create(const struct plan_pod *pod, const struct wanted *wanted, struct job **ret, struct failure *f) {
         _cleanup_(planner_done) struct planner planner;
         struct step *tree;
@@ -258,9 +274,12 @@ int plan_create(const struct plan_pod *pod, const struct wanted *wanted, struct 
         tree = job_add(planner.job, STEP_TREE);
         if (!tree)
                 return log_oom();
-        tree->size = TREE_SIZE_BASE + strv_length(wanted->containers) * TREE_SIZE_CONTAINER;
         tree->attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
         tree->propagation = tree_propagation(wanted);
+        r = has_volumes(wanted) ? add_volumes(&planner) : 0;
+        if (r < 0)
+                return r;
+        tree->size = TREE_SIZE_BASE + strv_length(planner.job->containers) * TREE_SIZE_CONTAINER;
         r = plan_all(&planner, true, f);
         if (r != 0)
                 return r;

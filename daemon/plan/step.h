@@ -53,12 +53,14 @@ enum step_kind {
 /* The word that plans and logs have for a kind. */
 const char *step_kind_name(enum step_kind kind);
 
-enum step_source_kind { STEP_SOURCE_NONE, STEP_SOURCE_PATH, STEP_SOURCE_FD };
+enum step_source_kind { STEP_SOURCE_NONE, STEP_SOURCE_PATH, STEP_SOURCE_FD, STEP_SOURCE_VOLUME };
 struct step_source {
         enum step_source_kind kind;
-        char *path;  /* STEP_SOURCE_PATH: absolute; opened by an opener that is the caller. STEP_SOURCE_NONE: a label or
-                      * NULL */
+        char *path;  /* STEP_SOURCE_PATH: absolute; opened by an opener that is the caller. STEP_SOURCE_VOLUME: its name.
+                      * STEP_SOURCE_NONE: a label or NULL */
         uint32_t fd; /* STEP_SOURCE_FD: index in the job's fds */
+        uint64_t id; /* STEP_SOURCE_VOLUME: which mount it has to be, unique id or else the recycled one; 0 for one that
+                      * an earlier step of the job makes */
 };
 
 struct step_option {

@@ -25,12 +25,12 @@ static int copy(const char *from, char **ret) {
         return *ret ? 0 : -ENOMEM;
 }
 
-/* For people: a path, fd:NAME (that of a namespace, too), or a label. */
+/* For people: a path, fd:NAME (that of a namespace, too), volume:NAME, or a label. */
 static int copy_source(const struct wanted_mount *wanted, char **ret) {
         const struct source *source = wanted->space.kind == SOURCE_FD ? &wanted->space : &wanted->source;
 
-        if (source->kind == SOURCE_FD)
-                return asprintf(ret, "fd:%s", source->text) < 0 ? -ENOMEM : 0;
+        if (source->kind == SOURCE_FD || source->kind == SOURCE_VOLUME)
+                return asprintf(ret, "%s:%s", source->kind == SOURCE_FD ? "fd" : "volume", source->text) < 0 ? -ENOMEM : 0;
         return copy(wanted->source.text ?: wanted->type, ret);
 }
 
@@ -48,7 +48,7 @@ static void set_ground(const struct wanted_mount *wanted, struct record_mount *m
                                      (strcmp(wanted->type, "tmpfs") == 0 || strcmp(wanted->type, "devtmpfs") == 0);
                 break;
         case WANTED_BIND:
-                mount->ground_free = !readonly && wanted->overlay == SPEC_OVERLAY_TMPFS;
+                mount->ground_free = !readonly && (wanted->overlay == SPEC_OVERLAY_TMPFS || wanted->own_volume);
                 break;
         case WANTED_OVERLAY:
         case WANTED_IMAGE:
@@ -79,7 +79,7 @@ static int append_wanted(struct pod *pod, const struct wanted *wanted, size_t i,
         set_ground(from, mount);
         if (result)
                 set_result(result, mount);
-        if (copy(wanted->containers[from->container], &mount->container) < 0 ||
+        if (copy(wanted_container(wanted, from), &mount->container) < 0 ||
             copy(from->target, &mount->target) < 0 || copy_source(from, &mount->source) < 0 ||
             copy(from->type, &mount->type) < 0 ||
             copy(from->request, &mount->request) < 0 || copy(key, &mount->source_key) < 0 ||

@@ -21,6 +21,13 @@ bool compile_is_bind(const struct spec_mount *mount, bool *ret_recursive);
 /* Compiles one mount of the container and appends it. */
 int compile_mount(struct compile *c, size_t container, const struct spec_mount *mount);
 
+/* Whether the mount is a volume. */
+bool compile_is_volume(const struct compile *c, const struct wanted_mount *w);
+/* Compiles one volume and appends it: FAILURE_NOT_SUPPORTED for a type that is none for a volume. */
+int compile_volume(struct compile *c, const struct spec_mount *volume);
+/* Finds the volume that the bind shows. FAILURE_INVALID_SPEC when there is none of its name. `place`: of the source. */
+int compile_find_volume(struct compile *c, struct wanted_mount *w, const char *place);
+
 /* Appends a WANTED_MASK or WANTED_READONLY. */
 int compile_path(struct compile *c, size_t container, enum wanted_kind kind, const char *pointer, const char *target);
 

@@ -38,6 +38,9 @@ int document_parse_idmap(struct json_object *object, const char *pointer, struct
 void document_write_gids(struct json_writer *out, const struct idmap *idmap);
 void document_write_uids(struct json_writer *out, const struct idmap *idmap);
 
+/* Member "volumes" of a whole document. */
+int document_parse_volumes(struct json_object *document, struct spec *spec, struct failure *f);
+
 /* Parses an array of OCI mount objects; duplicate destinations are refused. With `warnings`, members that podmount does
  * not know are told there, as the OCI specification demands; with NULL they are refused. On failure the mounts are
  * freed. */
@@ -46,3 +49,6 @@ int document_parse_mounts(struct json_object *array, const char *pointer, char *
 /* The same for one object. */
 int document_parse_mount(
         struct json_object *object, const char *pointer, char ***warnings, struct spec_mount *ret, struct failure *f);
+/* Fills in what mounts and volumes have alike: type, source, mappings and options. What is filled on failure is the
+ * caller's to release. */
+int document_fill_mount(struct json_object *object, const char *pointer, struct spec_mount *mount, struct failure *f);

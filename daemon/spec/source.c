@@ -13,7 +13,8 @@
 #include "util/path.h"
 
 static const char FD_PREFIX[] = "fd:";
-enum { FD_PREFIX_LENGTH = sizeof(FD_PREFIX) - 1 };
+static const char VOLUME_PREFIX[] = "volume:";
+enum { FD_PREFIX_LENGTH = sizeof(FD_PREFIX) - 1, VOLUME_PREFIX_LENGTH = sizeof(VOLUME_PREFIX) - 1 };
 
 void source_done(struct source *source) {
         if (!source)
@@ -26,29 +27,39 @@ bool source_is_fd(const char *text) {
         return strncmp(text, FD_PREFIX, FD_PREFIX_LENGTH) == 0;
 }
 
-static int parse_fd(
-        const char *text, const char *pointer, enum failure_kind kind, struct source *ret, struct failure *f) {
-        const char *name = text + FD_PREFIX_LENGTH;
-        char *copy;
+bool source_is_volume(const char *text) {
+        return strncmp(text, VOLUME_PREFIX, VOLUME_PREFIX_LENGTH) == 0;
+}
+
+/* What is behind the prefix. `what`: of which this is no name, for people. */
+static int parse_name(const char *text, size_t prefix, const char *what, const char *pointer, enum failure_kind kind,
+        char **ret, struct failure *f) {
+        const char *name = text + prefix;
 
         if (!name_is_valid(name))
                 return reader_fail(f, kind, pointer,
-                        "\"%.80s\" names no fd: after fd: goes a name of 1 to 64 of A-Z a-z 0-9 . _ -, "
+                        "\"%.80s\" names no %s: after %.*s goes a name of 1 to 64 of A-Z a-z 0-9 . _ -, "
                         "the first a letter or digit",
-                        text);
-        copy = strdup(name);
-        if (!copy)
-                return -ENOMEM;
-        *ret = (struct source) {.kind = SOURCE_FD, .text = copy};
-        return 0;
+                        text, what, (int) prefix, text);
+        *ret = strdup(name);
+        return *ret ? 0 : -ENOMEM;
 }
 
 int source_parse(const char *text, const char *pointer, enum failure_kind kind, struct source *ret, struct failure *f) {
         char *path = NULL;
         int r;
 
-        if (source_is_fd(text))
-                return parse_fd(text, pointer, kind, ret, f);
+        if (source_is_fd(text)) {
+                r = parse_name(text, FD_PREFIX_LENGTH, "fd", pointer, kind, &path, f);
+                if (r == 0)
+                        *ret = (struct source) {.kind = SOURCE_FD, .text = path};
+                return r;
+        }
+        if (source_is_volume(text))
+                return reader_fail(f, kind, pointer,
+                        "\"%.80s\" is a volume of the pod, which the binds of its containers can show and nothing else can "
+                        "be made of; give an absolute path, or fd:NAME for an fd of the call",
+                        text);
         r = path_normalize(text, &path);
         switch (r) {
         case 0:
@@ -70,12 +81,27 @@ int source_parse(const char *text, const char *pointer, enum failure_kind kind, 
         }
 }
 
+int source_parse_bind(
+        const char *text, const char *pointer, enum failure_kind kind, struct source *ret, struct failure *f) {
+        char *name = NULL;
+        int r;
+
+        if (!source_is_volume(text))
+                return source_parse(text, pointer, kind, ret, f);
+        r = parse_name(text, VOLUME_PREFIX_LENGTH, "volume", pointer, kind, &name, f);
+        if (r == 0)
+                *ret = (struct source) {.kind = SOURCE_VOLUME, .text = name};
+        return r;
+}
+
 char *source_to_text(const struct source *source) {
         char *text = NULL;
 
         switch (source->kind) {
         case SOURCE_FD:
                 return asprintf(&text, "%s%s", FD_PREFIX, source->text) < 0 ? NULL : text;
+        case SOURCE_VOLUME:
+                return asprintf(&text, "%s%s", VOLUME_PREFIX, source->text) < 0 ? NULL : text;
         case SOURCE_PATH:
         case SOURCE_NONE:
                 return strdup(source->text ? source->text : "");

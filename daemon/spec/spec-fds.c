@@ -141,7 +141,7 @@ int spec_mounts_fd_names(const struct spec_mount *mounts, size_t n, char ***ret)
 
 int spec_fd_names(const struct spec *spec, char ***ret) {
         _cleanup_(names_done) struct names names = {.named = NULL};
-        int r = 0;
+        int r = add_mounts(&names, spec->volumes, spec->n_volumes);
 
         for (size_t i = 0; r == 0 && i < spec->n_containers; i++) {
                 const struct spec_container *container = spec->containers + i;

@@ -123,10 +123,29 @@ static int check_members(struct json_object *object, const char *pointer, char *
         return 0;
 }
 
+int document_fill_mount(struct json_object *object, const char *pointer, struct spec_mount *mount, struct failure *f) {
+        _cleanup_free_ char *place = NULL;
+        struct json_object *options = NULL;
+        int r;
+
+        r = reader_get_string(object, pointer, "type", &mount->type, f);
+        if (r == 0)
+                r = reader_get_string(object, pointer, "source", &mount->source, f);
+        if (r == 0)
+                r = document_parse_idmap(object, pointer, &mount->idmap, &mount->userns, f);
+        if (r == 0)
+                r = reader_get(object, pointer, "options", json_type_array, &options, f);
+        if (r != 0 || !options)
+                return r;
+        place = json_pointer_join(pointer, "options");
+        if (!place)
+                return -ENOMEM;
+        return parse_options(options, place, &mount->options, f);
+}
+
 /* Reads the members; what is filled on failure is the caller's to release. */
 static int fill_mount(struct json_object *object, const char *pointer, struct spec_mount *mount, struct failure *f) {
         _cleanup_free_ char *destination = NULL, *place = NULL;
-        struct json_object *options = NULL;
         int r;
 
         r = reader_get_string(object, pointer, "destination", &destination, f);
@@ -139,25 +158,7 @@ static int fill_mount(struct json_object *object, const char *pointer, struct sp
                 return reader_fail(
                         f, FAILURE_INVALID_SPEC, place, "it is missing; give the absolute path inside the container");
         r = parse_destination(destination, place, &mount->destination, f);
-        if (r != 0)
-                return r;
-        r = reader_get_string(object, pointer, "type", &mount->type, f);
-        if (r != 0)
-                return r;
-        r = reader_get_string(object, pointer, "source", &mount->source, f);
-        if (r != 0)
-                return r;
-        r = document_parse_idmap(object, pointer, &mount->idmap, &mount->userns, f);
-        if (r != 0)
-                return r;
-        r = reader_get(object, pointer, "options", json_type_array, &options, f);
-        if (r != 0 || !options)
-                return r;
-        free(place);
-        place = json_pointer_join(pointer, "options");
-        if (!place)
-                return -ENOMEM;
-        return parse_options(options, place, &mount->options, f);
+        return r != 0 ? r : document_fill_mount(object, pointer, mount, f);
 }
 
 int document_parse_mount(
@@ -198,7 +199,7 @@ static int take_source(const char *source, char *const *options, char **ret, str
 
         if (!*source && has_remount(options))
                 return 0;
-        r = source_parse(source, "source", FAILURE_INVALID_ARGS, &parsed, f);
+        r = source_parse_bind(source, "source", FAILURE_INVALID_ARGS, &parsed, f);
         if (r != 0)
                 return r;
         *ret = source_to_text(&parsed);

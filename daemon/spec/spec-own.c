@@ -192,7 +192,7 @@ static int check_version(struct json_object *document, struct failure *f) {
 }
 
 int document_parse_own(struct json_object *document, struct spec *spec, struct failure *f) {
-        static const char *const known[] = {"podmount", "name", "lenient", "containers", "namespaces",
+        static const char *const known[] = {"podmount", "name", "lenient", "containers", "volumes", "namespaces",
                 "mandatoryMounts", NULL};
         struct json_object *containers = NULL;
         int r;
@@ -209,7 +209,9 @@ int document_parse_own(struct json_object *document, struct spec *spec, struct f
         r = reader_get_bool(document, "", "lenient", false, &spec->lenient, f);
         if (r != 0)
                 return r;
-        r = reader_get(document, "", "containers", json_type_array, &containers, f);
+        r = document_parse_volumes(document, spec, f);
+        if (r == 0)
+                r = reader_get(document, "", "containers", json_type_array, &containers, f);
         if (r != 0)
                 return r;
         if (!containers)

@@ -21,7 +21,7 @@ int document_parse_root_path(struct json_object *root, const char *pointer, stru
                 return reader_fail(f, FAILURE_INVALID_SPEC, member,
                         "it is missing; give the absolute path of the container's root "
                         "directory, or fd:NAME for an fd of the call");
-        if (path[0] != '/' && !source_is_fd(path))
+        if (path[0] != '/' && !source_is_fd(path) && !source_is_volume(path))
                 return reader_fail(f, FAILURE_INVALID_SPEC, member,
                         "\"%.80s\" is relative, and podmountd has no bundle directory to "
                         "start from; give the absolute path (podmountctl does so for a bundle)",

@@ -52,6 +52,7 @@ struct spec *spec_free(struct spec *spec) {
         for (size_t i = 0; i < spec->n_containers; i++)
                 spec_container_done(spec->containers + i);
         free(spec->containers);
+        spec_mounts_free(spec->volumes, spec->n_volumes);
         free(spec->name);
         (void) strv_free(spec->warnings); /* returns NULL, always */
         free(spec->id);
@@ -117,6 +118,9 @@ int spec_parse_container(const char *text, size_t size, uint64_t size_max, const
         if (spec->n_containers != 1)
                 return reader_fail(f, FAILURE_INVALID_SPEC, "/containers",
                         "there are %zu containers; add them one by one", spec->n_containers);
+        if (spec->n_volumes > 0)
+                return reader_fail(f, FAILURE_INVALID_SPEC, "/volumes",
+                        "volumes are made with their pod; a container that is added may bind those that it has");
         container = spec->containers;
         if (container->pointer[0] != '\0' && strcmp(container->name, name) != 0)
                 return reader_fail_member(f, FAILURE_INVALID_SPEC, container->pointer, "name",

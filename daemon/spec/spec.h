@@ -20,14 +20,19 @@ enum spec_limits {
         SPEC_OPTIONS_MAX = 256, /* of one mount, without lowerdir+ */
         SPEC_OPTION_MAX = 4096, /* bytes of one option but lowerdir */
         SPEC_PATHS_MAX = 1024,  /* masked paths of a container, and read-only ones */
+        SPEC_VOLUMES_MAX = 256, /* of a pod */
 };
 
+/* What a pod's volumes have in the place of a container's name, which no container can be called: volume NAME is the
+ * mount at "/NAME" there. */
+#define SPEC_VOLUMES ".volumes"
+
 /* Where a mount's content comes from. */
-enum source_kind { SOURCE_NONE, SOURCE_PATH, SOURCE_FD };
+enum source_kind { SOURCE_NONE, SOURCE_PATH, SOURCE_FD, SOURCE_VOLUME };
 struct source {
         enum source_kind kind;
-        char *text; /* SOURCE_PATH: an absolute, normalised path; SOURCE_FD: the name behind "fd:"; SOURCE_NONE: a
-                     * label or NULL */
+        char *text; /* SOURCE_PATH: an absolute, normalised path; SOURCE_FD: the name behind "fd:"; SOURCE_VOLUME: that
+                     * behind "volume:"; SOURCE_NONE: a label or NULL */
 };
 void source_done(struct source *source);
 
@@ -81,6 +86,8 @@ struct spec {
         char *name; /* NULL when the document has none */
         struct spec_container *containers;
         size_t n_containers;
+        struct spec_mount *volumes; /* destination "/NAME", each its own */
+        size_t n_volumes;
         bool lenient;    /* unknown types and options of mounts are told, not refused */
         char **warnings; /* what of the document is not applied, a sentence each */
         bool exported;   /* it is what Export() wrote, which has… */

@@ -85,9 +85,12 @@ static int compile_bind(struct compile *c, struct wanted_mount *w, const struct 
                 return -ENOMEM;
         if (!mount->source)
                 return reader_fail(c->f, FAILURE_INVALID_SPEC, place,
-                        "it is missing; a bind needs the absolute path of what is bound, or "
-                        "fd:NAME for an fd of the call");
-        r = source_parse(mount->source, place, FAILURE_INVALID_SPEC, &w->source, c->f);
+                        "it is missing; a bind needs the absolute path of what is bound, "
+                        "fd:NAME for an fd of the call, or volume:NAME for a volume of the pod");
+        r = compile_is_volume(c, w) ? source_parse(mount->source, place, FAILURE_INVALID_SPEC, &w->source, c->f)
+                                    : source_parse_bind(mount->source, place, FAILURE_INVALID_SPEC, &w->source, c->f);
+        if (r == 0 && w->source.kind == SOURCE_VOLUME)
+                r = compile_find_volume(c, w, place);
         if (r != 0)
                 return r;
         return compile_options(c, w, mount, NULL);
@@ -211,7 +214,7 @@ static int compile_typed(struct compile *c, struct wanted_mount *w, const struct
 
         if (!bind && !row)
                 return fail_type(c, w, mount);
-        refusal = target_refusal(w->target, bind ? "bind" : row->name);
+        refusal = compile_is_volume(c, w) ? NULL : target_refusal(w->target, bind ? "bind" : row->name);
         if (refusal)
                 return fail_member(c, w, FAILURE_INVALID_TARGET, "destination", refusal);
         return bind ? compile_bind(c, w, mount) : compile_filesystem(c, w, mount, row);

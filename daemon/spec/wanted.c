@@ -47,6 +47,10 @@ struct wanted *wanted_free(struct wanted *wanted) {
         return NULL;
 }
 
+const char *wanted_container(const struct wanted *wanted, const struct wanted_mount *mount) {
+        return mount->container == WANTED_VOLUMES ? SPEC_VOLUMES : wanted->containers[mount->container];
+}
+
 static void set_overlay(const struct compile *c, const struct spec_container *container, struct wanted_mount *w) {
         if (container->overlay == SPEC_OVERLAY_NONE)
                 return;
@@ -156,12 +160,12 @@ static int compile_all_mounts(struct compile *c, size_t index, const struct spec
         return r;
 }
 
-/* Every writable bind of the container gets what its root has. */
+/* Every writable bind of the container gets what its root has; not those of volumes, which are there to be shared. */
 static void overlay_all(struct compile *c, const struct spec_container *container, size_t from) {
         for (size_t i = from; container->overlay == SPEC_OVERLAY_ALL && i < c->wanted->n_mounts; i++) {
                 struct wanted_mount *w = c->wanted->mounts + i;
 
-                if (w->kind == WANTED_BIND && !(w->attr_set & MOUNT_ATTR_RDONLY))
+                if (w->kind == WANTED_BIND && w->source.kind != SOURCE_VOLUME && !(w->attr_set & MOUNT_ATTR_RDONLY))
                         set_overlay(c, container, w);
         }
 }
@@ -222,6 +226,11 @@ int wanted_from_spec(
         r = strv_copy(spec->warnings, &wanted->warnings);
         if (r < 0)
                 return r;
+        for (size_t i = 0; i < spec->n_volumes; i++) {
+                r = compile_volume(&c, spec->volumes + i);
+                if (r != 0)
+                        return r;
+        }
         for (size_t i = 0; i < spec->n_containers; i++) {
                 const struct spec_container *container = spec->containers + i;
                 size_t from;

@@ -38,9 +38,11 @@ struct data_option {
         char *value; /* NULL: a flag */
 };
 
+#define WANTED_VOLUMES SIZE_MAX
+
 struct wanted_mount {
         enum wanted_kind kind;
-        size_t container; /* index in the wanted's containers */
+        size_t container; /* index in the wanted's containers, or WANTED_VOLUMES: wanted_container() */
         char *pointer;    /* JSON pointer, for errors */
         char *target;     /* normalised, as the container sees it; "/" for a root */
         char *type;       /* "bind" for WANTED_ROOT and WANTED_BIND, "mask", "readonly", else the file-system type */
@@ -57,6 +59,7 @@ struct wanted_mount {
                                        * both set masks and NOEXEC in attr_clear alone */
         uint64_t propagation;                      /* MS_SHARED…; never 0 after compilation */
         bool propagation_recursive;
+        bool own_volume;          /* WANTED_BIND of a writable tmpfs among the volumes, which takes new mount points */
         unsigned way;             /* OPTION_WAY_*: copied up, links not followed */
         struct idmap idmap;       /* WANTED_ROOT, WANTED_BIND, and the lower layers of WANTED_OVERLAY; if given, complete… */
         struct source userns;     /* …or by this user namespace, SOURCE_FD: then without mappings */
@@ -74,9 +77,15 @@ struct wanted_mount {
 
 struct wanted {
         char **containers; /* names, NULL-terminated */
-        struct wanted_mount *mounts;
+        struct wanted_mount *mounts; /* the volumes first */
         size_t n_mounts;
         char **warnings; /* the spec's and compilation's */
+};
+
+/* A volume of the pod that is there. */
+struct wanted_volume {
+        const char *name;
+        bool own; /* a writable tmpfs */
 };
 
 enum wanted_cgroup { WANTED_CGROUP_UNIFIED, WANTED_CGROUP_HYBRID };
@@ -85,6 +94,9 @@ struct wanted_facts {
         bool caller_is_root;       /* the host's root; else nosuid and nodev everywhere, namespaces deferred */
         bool propagation_private;  /* the configuration's Propagation= */
         uint64_t tmpfs_size;       /* of a tmpfs without size=; bytes */
+        const struct wanted_volume *volumes; /* what mounts of a living pod may bind beside those of the spec… */
+        size_t n_volumes;
+        bool any_volume;           /* …where that is not known, any */
         const struct source *spaces; /* _SPEC_NAMESPACE_MAX of them: what a Mount() call names; NULL for none */
         enum wanted_cgroup cgroup; /* what /sys/fs/cgroup is on this host: cgroup2, or v1 in a tmpfs. For root `cgroup`
                                     * without data options is a bind of it, recursive on the second; `cgroup2`
@@ -99,6 +111,8 @@ int wanted_order(const struct spec_mount *mounts, size_t n, size_t **ret);
 /* Compiles a whole spec. FAILURE_INVALID_SPEC, FAILURE_INVALID_OPTION, FAILURE_INVALID_TARGET (targets under /proc and
  * /sys that are not allowed), FAILURE_NOT_SUPPORTED (a type that podmount does not mount). */
 int wanted_from_spec(const struct spec *spec, const struct wanted_facts *facts, struct wanted **ret, struct failure *f);
+/* The name of the mount's container; SPEC_VOLUMES for a volume. */
+const char *wanted_container(const struct wanted *wanted, const struct wanted_mount *mount);
 /* Whether the mount is of a file system in an image, and whether its source says that this is a block device: a path
  * below /dev, or an fd (`device_fd`: what fstat(2) says of it). What such a mount needs beyond the others: a polkit
  * action of its own. */

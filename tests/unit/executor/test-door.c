@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The door refuses whatever a captured front may send: one case a rule, each a good job with one thing wrong. */
 
+#include "spec/spec.h"
 #include "tests/unit/executor/hands.h"
 #include "util/settings.h"
 
@@ -71,6 +72,84 @@ START_TEST(test_good) {
         ck_assert_msg(door_check(unmount, &step, &f) == 0, "%s", f.text);
         job_free(create);
         job_free(unmount);
+}
+END_TEST
+
+static struct step *volume_of(struct job *job, const char *name, const char *target) {
+        struct step *step = add_step(job, STEP_BIND, NULL, target);
+
+        step->source = (struct step_source){.kind = STEP_SOURCE_VOLUME, .path = strdup(name)};
+        return step;
+}
+
+/* 0 tree, 1 and 2 volumes, 3 root, 4 a bind of the first. */
+static struct job *good_volumes(void) {
+        struct job *job = new_job(true);
+
+        add_tree(job);
+        ck_assert_int_eq(strv_append(&job->containers, SPEC_VOLUMES), 0);
+        add_option(add_fs(job, "tmpfs", "/proc"), "size", "65536");
+        add_bind(job, "/tmp/src", "/data");
+        for (size_t i = 1; i < 3; i++)
+                set(&job->steps[i].container, SPEC_VOLUMES);
+        add_root(job, "/tmp/root");
+        volume_of(job, "proc", "/cache");
+        add_publish(job);
+        return job;
+}
+
+static struct job *good_living_volume(void) {
+        struct job *job = new_job(true);
+
+        volume_of(job, "cache", "/data")->source.id = 7;
+        return job;
+}
+
+/* AddContainer: its tree, its root, a bind. */
+static struct job *good_added(void) {
+        struct job *job = new_job(true);
+        struct step *step = job_add(job, STEP_CONTAINER);
+
+        step->container = strdup("main");
+        step->size = 65536;
+        add_root(job, "/tmp/root");
+        volume_of(job, "cache", "/data")->source.id = 7;
+        step = job_add(job, STEP_JOIN);
+        step->container = strdup("main");
+        return job;
+}
+
+START_TEST(test_volumes) {
+        struct job *(*const good_ones[])(void) = {good_volumes, good_living_volume, good_added};
+
+        for (size_t i = 0; i < ELEMENTSOF(good_ones); i++) {
+                _cleanup_failure_ struct failure f = FAILURE_INIT;
+                struct job *job = good_ones[i]();
+                uint32_t step;
+
+                ck_assert_msg(door_check(job, &step, &f) == 0, "%zu: %s", i, f.text);
+                job_free(job);
+        }
+        REFUSE(good_volumes, 0, "container's name", set(&job->containers[1], ".others"));
+        REFUSE(good_volumes, 1, "comes with its pod", set(&job->containers[1], "other"));
+        REFUSE(good_volumes, 1, "name is none", set(&job->steps[1].target, "/a/b"));
+        REFUSE(good_volumes, 1, "name is none", set(&job->steps[1].target, "/"));
+        REFUSE(good_volumes, 1, "name is none", set(&job->steps[1].target, "/.."));
+        REFUSE(good_volumes, 1, "name is none", set(&job->steps[1].target, "cache"));
+        REFUSE(good_volumes, 2, "where nothing is", job->steps[2].flags = STEP_STACK);
+        REFUSE(good_volumes, 2, "where nothing is", job->steps[2].flags = STEP_TARGET_NOFOLLOW);
+        REFUSE(good_volumes, 2, "volume of a volume", job->steps[2].source.kind = STEP_SOURCE_VOLUME);
+        REFUSE(good_volumes, 3, "container's name", set(&job->steps[3].container, SPEC_VOLUMES));
+        REFUSE(good_volumes, 4, "no step before", set(&job->steps[4].source.path, "other"));
+        REFUSE(good_volumes, 4, "no step before", job->steps[4].source.id = 7);
+        REFUSE(good_volumes, 4, "name is none", set(&job->steps[4].source.path, "../main"));
+        REFUSE(good_volumes, 4, "overlay of a volume", job->steps[4].flags = STEP_OVERLAY_TMPFS, job->steps[4].size = 4096);
+        REFUSE(good_volumes, 4, "overlay of a volume", strv_append(&job->steps[4].stubs, "/cache/x"));
+        REFUSE(good_volumes, 3, "nothing else is made", job->steps[3].source.kind = STEP_SOURCE_VOLUME);
+        REFUSE(good_living_volume, 0, "without its id", job->steps[0].source.id = 0);
+        REFUSE(good_added, 2, "without its id", job->steps[2].source.id = 0);
+        REFUSE(good_added, 2, "comes with its pod", set(&job->steps[2].container, SPEC_VOLUMES));
+        REFUSE(good_living_volume, 0, "container's name", job->steps[0].kind = STEP_MASK, set(&job->steps[0].container, SPEC_VOLUMES));
 }
 END_TEST
 
@@ -416,4 +495,4 @@ START_TEST(test_open_tree) {
 }
 END_TEST
 
-UNIT_MAIN("door", test_open_tree, test_good, test_find, test_examine, test_kinds, test_remount, test_replace, test_jobs, test_mounts, test_mappings, test_callers, test_unmounts, test_identify)
+UNIT_MAIN("door", test_open_tree, test_good, test_find, test_examine, test_kinds, test_remount, test_replace, test_jobs, test_mounts, test_mappings, test_callers, test_unmounts, test_identify, test_volumes)

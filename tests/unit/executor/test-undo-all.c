@@ -6,6 +6,7 @@
 #include <ftw.h>
 #include <poll.h>
 
+#include "spec/spec.h"
 #include "tests/unit/executor/hands.h"
 
 enum { IMAGE_SIZE = 1024 * 1024, PATIENCE_MS = 5000 };
@@ -170,6 +171,8 @@ static void sabotage(struct job *job, size_t i) {
         } else if (step->kind == STEP_PUBLISH) {
                 ck_assert_int_eq(mkdir(POD, 0700), 0);
                 ck_assert_int_eq(mount("taken", POD, "tmpfs", 0, NULL), 0);
+        } else if (strcmp(step->container, SPEC_VOLUMES) == 0) { /* nothing is where it goes */
+                step->create = STEP_CREATE_NEVER;
         } else {
                 free(step->target);
                 step->target = strdup("/loop");
@@ -186,12 +189,48 @@ static void restore(enum step_kind kind, bool detached_attach) {
         }
 }
 
+static struct step *in_volumes(struct step *step) {
+        free(step->container);
+        step->container = strdup(SPEC_VOLUMES);
+        step->create = STEP_CREATE_FREELY;
+        step->cover_step = 0;
+        return step;
+}
+
+static void add_volumes(struct job *job) {
+        ck_assert_int_eq(strv_append(&job->containers, SPEC_VOLUMES), 0);
+        add_option(in_volumes(add_fs(job, "tmpfs", "/memory")), "size", "65536");
+        in_volumes(add_bind(job, "/tmp/src", "/source"))->flags |= STEP_RECURSIVE;
+        (void) in_volumes(add_bind(job, "/tmp/src/hello", "/file"));
+}
+
+/* `id` is that of the volume "memory", 0 for one of this job. */
+static void add_binds_of_volumes(struct job *job, const char *const *names, uint32_t cover, uint64_t cover_id, uint64_t id) {
+        for (; *names; names++) {
+                _cleanup_free_ char *target = NULL;
+                struct step *step;
+
+                ck_assert_int_gt(asprintf(&target, "/b/%s", *names), 0);
+                step = add_step(job, STEP_BIND, NULL, target);
+                step->source = (struct step_source) {.kind = STEP_SOURCE_VOLUME, .path = strdup(*names), .id = id};
+                step->attr_set = MOUNT_ATTR_RDONLY;
+                step->create = STEP_CREATE_AS_CALLER;
+                step->cover_step = cover;
+                step->cover_id = cover_id;
+        }
+}
+
 static struct job *whole_job(void) {
+        static const char *const names[] = {"memory", "source", "file", "memory", NULL};
         struct job *job = new_job(true);
 
         add_tree(job);
+        add_volumes(job);
         add_root(job, "/tmp/root");
-        add_everything(job, 1, 0);
+        add_everything(job, 4, 0);
+        add_binds_of_volumes(job, names, 4, 0, 0);
+        free(job->steps[job->n_steps - 1].target);
+        job->steps[job->n_steps - 1].target = strdup("/b/again");
         add_publish(job);
         return job;
 }
@@ -228,13 +267,30 @@ static void fail_each(struct job *(*make)(void)) {
 }
 
 static struct job *(*made)(void);
-static uint64_t living_cover;
+static uint64_t living_cover, living_volume;
 
 static struct job *living_job(void) {
+        static const char *const names[] = {"memory", NULL};
         struct job *job = new_job(true);
 
         add_everything(job, STEP_NO_COVER, living_cover);
+        add_binds_of_volumes(job, names, STEP_NO_COVER, living_cover, living_volume);
         return job;
+}
+
+/* A published pod with volumes and a writable root. */
+static void make_living(void) {
+        _cleanup_job_result_ struct job_result result = {};
+        struct job *job = new_job(true);
+
+        add_tree(job);
+        add_volumes(job);
+        add_root(job, "/tmp/root");
+        add_publish(job);
+        result = run(job);
+        ck_assert_done(result);
+        living_cover = executor.features.unique_id ? result.steps[4].id : result.steps[4].mount_id;
+        living_volume = executor.features.unique_id ? result.steps[1].id : result.steps[1].mount_id;
 }
 
 /* The largest job can be done at all, so that a failure is the one that was made. */
@@ -244,6 +300,9 @@ static void do_once(void) {
         ck_assert_done(result);
         ck_assert(exists(ROOTFS "/a/overlay/hello") && exists(ROOTFS "/a/dev/null") && exists(ROOTFS "/a/stubbed/stub/deep"));
         ck_assert(!have_image || exists(ROOTFS "/a/image/lost+found"));
+        ck_assert(exists(POD "/" SPEC_VOLUMES "/rootfs/source/hello") && exists(ROOTFS "/b/memory"));
+        make_file(POD "/" SPEC_VOLUMES "/rootfs/memory/shared", "x");
+        ck_assert(exists(ROOTFS "/b/memory/shared"));
 }
 
 START_TEST(test_create) {
@@ -270,13 +329,10 @@ START_TEST(test_create_staged) {
 END_TEST
 
 START_TEST(test_live) {
-        _cleanup_job_result_ struct job_result pod = {};
-
         if (!hands_begin(NULL))
                 return;
         begin_sources();
-        pod = make_pod();
-        living_cover = executor.features.unique_id ? pod.steps[1].id : pod.steps[1].mount_id;
+        make_living();
         fail_each(living_job);
         made = living_job;
         do_once();

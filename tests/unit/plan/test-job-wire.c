@@ -144,6 +144,8 @@ static struct job *example(void) {
         step->source = path_source("/s");
         step->flags = STEP_DEVICE;
         (void) add(job, STEP_OPEN_TREE, "main", "/data");
+        step = add(job, STEP_BIND, "main", "/v");
+        step->source = (struct step_source) {.kind = STEP_SOURCE_VOLUME, .path = copy("cache"), .id = UINT64_MAX - 5};
         add_remount(job);
         return job;
 }
@@ -322,6 +324,13 @@ START_TEST(test_encode_refuses) {
         check_not_encoded(job, -EINVAL);
         job = example();
         job->steps[6].container = copy("main");
+        check_not_encoded(job, -EINVAL);
+        job = example();
+        job->steps[2].source.id = 1; /* an fd has no id of its own */
+        check_not_encoded(job, -EINVAL);
+        job = example();
+        free(job->steps[2].source.path);
+        job->steps[2].source = (struct step_source) {.kind = STEP_SOURCE_VOLUME}; /* and a volume needs a name */
         check_not_encoded(job, -EINVAL);
         job = example();
         job->steps[2].flags |= STEP_LAZY_BELOW;

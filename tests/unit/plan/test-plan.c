@@ -417,7 +417,51 @@ START_TEST(test_collect) {
 }
 END_TEST
 
+static struct wanted_mount *want_volume(struct wanted *wanted, size_t container, const char *target, const char *name) {
+        struct wanted_mount *mount = want(wanted, WANTED_BIND, container, target, "bind");
+
+        mount->source = (struct source) {.kind = SOURCE_VOLUME, .text = text(name)};
+        return mount;
+}
+
+/* On the pod's own tmpfs, before all else; what may be made on a bind of one depends on what it is. */
+START_TEST(test_volumes) {
+        _cleanup_wanted_ struct wanted wanted = {};
+        _cleanup_(job_freep) struct job *job = NULL;
+        const struct step *step;
+
+        want(&wanted, WANTED_FILESYSTEM, WANTED_VOLUMES, "/cache", "tmpfs");
+        want_bind(&wanted, WANTED_VOLUMES, "/proc", "/srv/data");
+        want_root(&wanted, want_container(&wanted, "main"), true);
+        want_volume(&wanted, 0, "/own", "cache")->own_volume = true;
+        want_bind(&wanted, 0, "/own/below", "/srv/x");
+        want_volume(&wanted, 0, "/ro", "cache")->attr_set = MOUNT_ATTR_RDONLY;
+        want_bind(&wanted, 0, "/ro/below", "/srv/x");
+        want_volume(&wanted, 0, "/else", "proc");
+        want_bind(&wanted, 0, "/else/below", "/srv/x");
+        job = create(&wanted, NULL);
+        ck_assert_uint_eq(strv_length(job->containers), 2);
+        ck_assert_str_eq(job->containers[1], SPEC_VOLUMES);
+        for (size_t i = 1; i < 3; i++) {
+                ck_assert_str_eq(job->steps[i].container, SPEC_VOLUMES);
+                ck_assert_int_eq(job->steps[i].create, STEP_CREATE_FREELY);
+                ck_assert_uint_eq(job->steps[i].cover_step, 0);
+        }
+        ck_assert_int_eq(job->steps[3].kind, STEP_ROOT);
+        ck_assert_uint_eq(strv_length(job->steps[3].stubs), 3);
+        step = find(job, "main", "/own");
+        ck_assert_int_eq(step->source.kind, STEP_SOURCE_VOLUME);
+        ck_assert_str_eq(step->source.path, "cache");
+        ck_assert_uint_eq(step->source.id, 0);
+        check_create(job, "/own/below", STEP_CREATE_FREELY, 4, 0);
+        check_create(job, "/ro/below", STEP_CREATE_NEVER, STEP_NO_COVER, 0);
+        check_create(job, "/else/below", STEP_CREATE_NEVER, STEP_NO_COVER, 0);
+        step = find(job, "main", "/ro");
+        ck_assert(!step->stubs || !step->stubs[0]); /* nothing between the container and what it shares */
+}
+END_TEST
+
 UNIT_MAIN("plan", test_head_and_frame, test_private_tree, test_readonly_root, test_writable_root, test_overlay_root,
         test_readonly_overlay_root, test_many_mounts, test_later_mount_hides, test_containers_apart, test_deferred,
         test_step_of_each_field, test_unknown_fd, test_too_many_layers, test_mount, test_mount_stacked_and_unknown,
-        test_unmount, test_collect)
+        test_unmount, test_collect, test_volumes)
