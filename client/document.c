@@ -51,7 +51,7 @@ static int absolutize_member(struct json_object *object, const char *key, const 
         const char *path = value_string(object, key, NULL);
         _cleanup_free_ char *absolute = NULL;
 
-        if (!path || !*path || *path == '/' || strncmp(path, "fd:", 3) == 0)
+        if (!path || !*path || *path == '/' || strncmp(path, "fd:", 3) == 0 || strncmp(path, "volume:", 7) == 0)
                 return 0;
         if (!base)
                 return -EXDEV;
@@ -113,12 +113,17 @@ static int absolutize_container(struct json_object *container, const char *base)
 }
 
 int document_absolutize_spec(struct json_object *spec, const char *base) {
-        struct json_object *containers;
+        struct json_object *containers, *volumes;
         int changed, r;
 
         if (!json_object_is_type(spec, json_type_object))
                 return 0;
         changed = absolutize_container(spec, base);
+        volumes = value_array(spec, "volumes");
+        if (changed >= 0 && volumes) {
+                r = document_absolutize_mounts(volumes, base);
+                changed = r < 0 ? r : changed | r;
+        }
         containers = value_array(spec, "containers");
         for (size_t i = 0; changed >= 0 && containers && i < json_object_array_length(containers); i++) {
                 struct json_object *container = json_object_array_get_idx(containers, i);

@@ -18,7 +18,7 @@ static int absolute_source(const struct client *client, const char *source, char
         bool elsewhere = client->transport == CLIENT_HOST || client->transport == CLIENT_MACHINE;
         _cleanup_free_ char *base = NULL;
 
-        if (*source == '/' || strncmp(source, "fd:", 3) == 0 || !*source) {
+        if (*source == '/' || strncmp(source, "fd:", 3) == 0 || strncmp(source, "volume:", 7) == 0 || !*source) {
                 *ret = strdup(source);
         } else if (elsewhere) {
                 return report_error(

@@ -77,6 +77,8 @@ static int judge_spec(const struct request *request, const char *text, struct ki
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         int r = spec_parse(text, strlen(text), request->api->settings->spec_size_max, &spec, &f);
 
+        if (r == 0)
+                r = judge(request, spec->volumes, spec->n_volumes, kinds);
         for (size_t i = 0; r == 0 && i < spec->n_containers; i++)
                 r = judge(request, spec->containers[i].mounts, spec->containers[i].n_mounts, kinds);
         return r < 0 ? r : 0;

@@ -48,7 +48,16 @@ static int judge(const struct request *request, const struct wanted *wanted, cha
         return 0;
 }
 
+/* Which volumes a pod has is not asked here: who names another is told so later. */
+static struct wanted_facts facts_of(const struct request *request) {
+        struct wanted_facts facts = request->api->pods->facts;
+
+        facts.any_volume = true;
+        return facts;
+}
+
 static int compile_spec(const struct request *request, struct wanted **ret, struct failure *f) {
+        const struct wanted_facts facts = facts_of(request);
         const char *text = request->arguments.text;
         _cleanup_(spec_freep) struct spec *spec = NULL;
         uint64_t size_max = request->api->settings->spec_size_max;
@@ -58,10 +67,11 @@ static int compile_spec(const struct request *request, struct wanted **ret, stru
                 r = spec_parse_container(text, strlen(text), size_max, request->arguments.container ?: "", &spec, f);
         else
                 r = spec_parse(text, strlen(text), size_max, &spec, f);
-        return r == 0 ? wanted_from_spec(spec, &request->api->pods->facts, ret, f) : r;
+        return r == 0 ? wanted_from_spec(spec, &facts, ret, f) : r;
 }
 
 static int compile_mounts(const struct request *request, struct wanted **ret, struct failure *f) {
+        const struct wanted_facts facts = facts_of(request);
         const struct arguments *arguments = &request->arguments;
         struct spec_mount *mounts = NULL;
         size_t n = 0;
@@ -79,7 +89,7 @@ static int compile_mounts(const struct request *request, struct wanted **ret, st
                           : -ENOMEM;
         }
         if (r == 0)
-                r = wanted_from_mounts("main", mounts, n, &request->api->pods->facts, ret, f);
+                r = wanted_from_mounts("main", mounts, n, &facts, ret, f);
         spec_mounts_free(mounts, n);
         return r;
 }

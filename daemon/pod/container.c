@@ -57,6 +57,13 @@ int container_find(const struct pod *pod, const char *name, const char **ret, st
                            pod->record->uuid, name, names);
 }
 
+int container_find_place(const struct pod *pod, const char *name, const char **ret, struct failure *f) {
+        if (!name || strcmp(name, SPEC_VOLUMES) != 0)
+                return container_find(pod, name, ret, f);
+        *ret = SPEC_VOLUMES;
+        return 0;
+}
+
 int container_intend(struct operation *operation, enum record_verb verb, bool lazy, const char *detail) {
         _cleanup_free_ char *copy = detail ? strdup(detail) : NULL;
         const struct record_intent intent = {

@@ -10,6 +10,9 @@ int container_begin(struct operation *operation, struct failure *f);
 /* The container of this name, or the only one for NULL; the pod's string. */
 int container_find(const struct pod *pod, const char *name, const char **ret, struct failure *f);
 
+/* The same, and SPEC_VOLUMES for itself. */
+int container_find_place(const struct pod *pod, const char *name, const char **ret, struct failure *f);
+
 /* One transaction each. `detail` may be NULL; written again, it replaces the one before. */
 int container_intend(struct operation *operation, enum record_verb verb, bool lazy, const char *detail);
 void container_forget_intent(struct operation *operation);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "plan/cover.h"
+#include "spec/spec.h"
 #include "util/array.h"
 #include "util/map.h"
 #include "util/text.h"
@@ -23,6 +24,7 @@ struct survey {
         size_t *rows_lying;     /* by number of the cover: the record's index */
         size_t n_lying;
         bool tree_gone;
+        int64_t tree_row; /* of the pod's own tmpfs, on which its volumes lie */
         struct damage *damages;
         size_t n_damages;
 };
@@ -110,6 +112,8 @@ static int survey_init(struct survey *survey, const struct record_pod *record, c
                         return -ENOMEM;
                 if (!mount->container[0])
                         survey->tree_gone = is_missing(survey, mount);
+                if (!mount->container[0] && !mount->target[0])
+                        survey->tree_row = mount->row;
         }
         return 0;
 }
@@ -165,6 +169,8 @@ static int add_missing(struct survey *survey, const struct record_mount *mount) 
         if (r < 0 || is_lost(survey, mount, damage))
                 return r;
         damage->row = mount->row;
+        if (strcmp(mount->container, SPEC_VOLUMES) == 0)
+                damage->ground_row = survey->tree_row;
         r = covers_find(survey->lying, mount->container, mount->target, &number);
         if (r >= 0 && number != COVER_NONE)
                 damage->ground_row = survey->record->mounts[survey->rows_lying[number]].row;

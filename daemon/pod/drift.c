@@ -13,6 +13,7 @@
 #include "pod/drift-words.h"
 #include "pod/drift.h"
 #include "pod/sight.h"
+#include "spec/spec.h"
 #include "util/array.h"
 #include "util/map.h"
 #include "util/path.h"
@@ -276,31 +277,35 @@ static int judge_records(struct judgement *judgement, const struct record_pod *r
         return r;
 }
 
+/* What follows "<container>/rootfs" in the path; NULL if it does not begin so. */
+static const char *target_in(const char *path, const char *container) {
+        const char *inside = path_below(path, container);
+
+        return inside ? path_below(inside, "rootfs") : NULL;
+}
+
 /* Splits a path below the pod's directory, "<container>/rootfs/<target>", into what a container sees. */
 static int judge_extra(
         struct judgement *judgement, const struct record_pod *record, const struct entry *entry, const char *base) {
-        const char *below = path_below(entry->point, base) ?: entry->point;
+        const char *below = path_below(entry->point, base) ?: entry->point, *container;
+        _cleanup_free_ char *absolute = NULL;
         uint64_t id = entry->unique_id ?: entry->id;
         char *detail;
         int r = words_extra(judgement->table, entry, &detail);
 
         if (r < 0)
                 return r;
-        for (char **name = record->containers; name && *name; name++) {
-                const char *inside = path_below(below, *name);
-                const char *target = inside ? path_below(inside, "rootfs") : NULL;
-                _cleanup_free_ char *absolute = NULL;
-
-                if (!target)
-                        continue;
-                absolute = path_join("/", target);
-                if (!absolute) {
-                        free(detail);
-                        return -ENOMEM;
-                }
-                return add_drift(judgement, DRIFT_EXTRA, id, 0, *name, absolute, detail);
+        container = target_in(below, SPEC_VOLUMES) ? SPEC_VOLUMES : NULL;
+        for (char **name = record->containers; !container && name && *name; name++)
+                container = target_in(below, *name) ? *name : NULL;
+        if (!container)
+                return add_drift(judgement, DRIFT_EXTRA, id, 0, "", below, detail);
+        absolute = path_join("/", target_in(below, container));
+        if (!absolute) {
+                free(detail);
+                return -ENOMEM;
         }
-        return add_drift(judgement, DRIFT_EXTRA, id, 0, "", below, detail);
+        return add_drift(judgement, DRIFT_EXTRA, id, 0, container, absolute, detail);
 }
 
 static struct entry *find_tree(const struct record_pod *record, const struct table *table) {

@@ -154,6 +154,7 @@ static int add_part(struct export *export, struct json_object *spec, const char 
         size_t n = 1;
         int r = part ? 0 : log_oom();
 
+        json_object_object_del(spec, "volumes");
         if (r == 0 && json_object_object_get_ex(spec, "podmount", NULL))
                 r = keep_containers(export, spec, container, &n);
         else if (r == 0 && is_kept(export, container ?: "main", container))
@@ -194,6 +195,31 @@ static int add_parts(struct export *export) {
                 if (is_tree(&record->mounts[i]) && record->mounts[i].request)
                         r = add_document(export, record->mounts[i].request, record->mounts[i].target);
         return r;
+}
+
+/* A volume as a spec has it: a name in place of a destination. */
+static int append_volume(struct json_object *volumes, const struct record_mount *mount) {
+        _cleanup_json_ struct json_object *volume = NULL;
+        int r = parse_own(mount->request, &volume);
+
+        if (r < 0)
+                return r;
+        json_object_object_del(volume, "destination");
+        r = add_text(volume, "name", mount->target + 1);
+        return r < 0 ? r : append(volumes, TAKE_PTR(volume));
+}
+
+/* Those on record stand at the document's top, whichever of its parts are left. */
+static int add_volumes(const struct export *export, struct json_object *document) {
+        _cleanup_json_ struct json_object *volumes = json_object_new_array();
+        int r = volumes ? 0 : log_oom();
+
+        for (size_t i = 0; r == 0 && i < export->record->n_mounts; i++)
+                if (is_wanted(&export->record->mounts[i], SPEC_VOLUMES))
+                        r = append_volume(volumes, &export->record->mounts[i]);
+        if (r < 0 || json_object_array_length(volumes) == 0)
+                return r;
+        return add(document, "volumes", TAKE_PTR(volumes));
 }
 
 /* "main:/data": names that say the same after a restart. */
@@ -239,7 +265,7 @@ static int add_mounts_of(const struct export *export, const char *container, uns
 
 static int add_mounts(const struct export *export, struct json_object *document) {
         _cleanup_json_ struct json_object *mounts = json_object_new_array();
-        int r = mounts ? 0 : log_oom();
+        int r = mounts ? add_mounts_of(export, SPEC_VOLUMES, 1, mounts) : log_oom();
 
         for (char **container = export->record->containers; r == 0 && container && *container; container++)
                 for (unsigned wanted = 0; r == 0 && wanted <= 2; wanted++)
@@ -279,6 +305,8 @@ int export_pod(const struct record_pod *record, char **ret, struct failure *f) {
         r = add(document, "parts", export.parts);
         if (r == 0)
                 r = check(&export);
+        if (r == 0)
+                r = add_volumes(&export, document);
         if (r == 0)
                 r = add_parts(&export);
         if (r == 0 && (add_text(document, "id", record->uuid) < 0 || add_text(document, "name", record->name) < 0 ||

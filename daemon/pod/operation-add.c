@@ -13,6 +13,7 @@
 #include "pod/recording.h"
 #include "pod/registry.h"
 #include "pod/source.h"
+#include "pod/volume.h"
 #include "util/array.h"
 #include "util/log.h"
 #include "util/path.h"
@@ -74,6 +75,7 @@ static int check_quota(struct operation *operation, struct failure *f) {
 static int validate(struct operation *operation, struct failure *f) {
         struct add *add = add_of(operation);
         struct wanted_facts facts = operation->pods->facts;
+        _cleanup_free_ struct wanted_volume *volumes = NULL;
         int r;
 
         r = pods_check_runtime(operation->pods, f);
@@ -86,7 +88,9 @@ static int validate(struct operation *operation, struct failure *f) {
         operation->new_mounts = 0;
         facts.caller_is_root = caller_is_root(&operation->caller);
         add->wanted = wanted_free(add->wanted);
-        r = wanted_from_spec(add->spec, &facts, &add->wanted, f);
+        r = volume_facts(operation->pod, &facts, &volumes);
+        if (r == 0)
+                r = wanted_from_spec(add->spec, &facts, &add->wanted, f);
         if (r == 0)
                 r = source_check_paths(operation, add->wanted, f);
         if (r != 0)
@@ -103,7 +107,8 @@ static int plan(struct operation *operation, struct failure *f) {
         if (r < 0)
                 return r;
         operation_plan_pod(operation, false, &caller, &pod);
-        return plan_add_container(&pod, add_of(operation)->wanted, &operation->job, f);
+        r = plan_add_container(&pod, add_of(operation)->wanted, &operation->job, f);
+        return r != 0 ? r : volume_resolve(operation, f);
 }
 
 static int write_intent(struct operation *operation) {

@@ -16,6 +16,7 @@
 #include "pod/recording.h"
 #include "pod/registry.h"
 #include "pod/source.h"
+#include "pod/volume.h"
 #include "util/array.h"
 #include "util/log.h"
 
@@ -174,6 +175,7 @@ static int validate(struct operation *operation, struct failure *f) {
         struct mount *mount = mount_of(operation);
         struct wanted_facts facts = operation->pods->facts;
         _cleanup_free_ struct spec_mount *rest = NULL;
+        _cleanup_free_ struct wanted_volume *volumes = NULL;
         const char *container;
         size_t n;
         int r;
@@ -198,7 +200,9 @@ static int validate(struct operation *operation, struct failure *f) {
                 return r;
         facts.caller_is_root = caller_is_root(&operation->caller);
         mount->wanted = wanted_free(mount->wanted);
-        r = wanted_from_mounts(container, rest, n, &facts, &mount->wanted, f);
+        r = volume_facts(operation->pod, &facts, &volumes);
+        if (r == 0)
+                r = wanted_from_mounts(container, rest, n, &facts, &mount->wanted, f);
         if (r == 0)
                 r = source_check_paths(operation, mount->wanted, f);
         if (r != 0)
@@ -222,7 +226,8 @@ static int plan(struct operation *operation, struct failure *f) {
         if (r < 0)
                 return r;
         operation_plan_pod(operation, false, &caller, &pod);
-        return plan_mount(&pod, mount->wanted, present, n, mount->stack, &operation->job, f);
+        r = plan_mount(&pod, mount->wanted, present, n, mount->stack, &operation->job, f);
+        return r != 0 ? r : volume_resolve(operation, f);
 }
 
 static int intend(struct operation *operation, struct failure *f _unused_) {

@@ -80,6 +80,7 @@ static int validate(struct operation *operation, struct failure *f) {
                 return r;
         remount->row = mount->row;
         facts.caller_is_root = remount->as_root;
+        facts.any_volume = true; /* it was found when the mount was made */
         r = spec_parse_mounts(mount->request, strlen(mount->request), UINT64_MAX, &there, &n, f);
         if (r != 0)
                 return r;

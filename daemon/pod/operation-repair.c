@@ -12,6 +12,7 @@
 
 #include "admit/quota.h"
 #include "pod/container.h"
+#include "pod/doom.h"
 #include "pod/judge.h"
 #include "pod/made.h"
 #include "pod/place.h"
@@ -19,6 +20,7 @@
 #include "pod/registry.h"
 #include "pod/source.h"
 #include "pod/turn.h"
+#include "pod/volume.h"
 #include "util/array.h"
 #include "util/log.h"
 
@@ -93,6 +95,7 @@ static int compile(const struct repair *repair, const struct record_mount *mount
         const struct operation *operation = &repair->operation;
         struct wanted_facts facts = operation->pods->facts;
         _cleanup_(wanted_freep) struct wanted *wanted = NULL;
+        _cleanup_free_ struct wanted_volume *volumes = NULL;
         _cleanup_strv_ char **names = NULL;
         struct spec_mount *mounts = NULL;
         size_t n = 0;
@@ -115,6 +118,8 @@ static int compile(const struct repair *repair, const struct record_mount *mount
                 r = failure_set(f, FAILURE_NOT_SUPPORTED, "It showed the namespace behind the file descriptor %s of a call, "
                                                           "which no name leads to; unmount it, or add the container anew.",
                                 mount->source);
+        if (r == 0)
+                r = volume_facts(operation->pod, &facts, &volumes);
         if (r == 0) {
                 r = wanted_from_mounts(mount->container, mounts, n, &facts, &wanted, f);
                 r = check_rights(wanted, mount, r, f);
@@ -168,6 +173,20 @@ static enum damage_outcome outcome_of_row(const struct repair *repair, int64_t r
         return DAMAGE_LEFT;
 }
 
+/* A volume is not made twice, and a bind of one not before it. */
+static int check_volume(const struct repair *repair, const struct record_mount *mount, struct failure *f) {
+        const struct pods *pods = repair->operation.pods;
+        const struct record_pod *record = repair->operation.pod->record;
+        const struct record_mount *volume = volume_of(record, mount);
+
+        if (volume_is(mount))
+                return volume_check_split(pods, record, mount, f);
+        if (!volume || doom_find_entry(pods, record, volume) ||
+            (repair->dry_run && outcome_of_row(repair, volume->row) == DAMAGE_WOULD_REPAIR))
+                return 0;
+        return failure_set(f, FAILURE_BUSY, "What it shows, volume %s, is missing itself.", volume->target + 1);
+}
+
 /* Everything that can be said without an executor. */
 static int look_at(const struct repair *repair, const struct damage *damage, const struct record_mount *mount,
                    struct wanted **ret, struct failure *f) {
@@ -175,6 +194,8 @@ static int look_at(const struct repair *repair, const struct damage *damage, con
         const struct pod *pod = operation->pod;
         int r = compile(repair, mount, ret, f);
 
+        if (r == 0)
+                r = check_volume(repair, mount, f);
         if (r != 0 || (repair->dry_run && outcome_of_row(repair, damage->ground_row) == DAMAGE_WOULD_REPAIR))
                 return r;
         return place_check(operation->pods, pod->record, mount, recording_find_row(pod, damage->ground_row), f);
@@ -215,7 +236,7 @@ static int validate(struct operation *operation, struct failure *f) {
         if (r == 0)
                 r = container_begin(operation, f);
         if (r == 0 && repair->container)
-                r = container_find(operation->pod, repair->container, &container, f);
+                r = container_find_place(operation->pod, repair->container, &container, f);
         if (r == 0)
                 r = survey(repair);
         if (r != 0)
@@ -250,8 +271,12 @@ static int plan_one(struct repair *repair, const struct damage *damage, struct f
                           ground->ground_caller ? PLAN_GROUND_CALLER :
                                                   PLAN_GROUND_NEVER,
         };
+        if (volume_is(mount)) /* its ground is the pod's own tmpfs */
+                present = (struct plan_present) {
+                        .container = SPEC_VOLUMES, .target = "/", .id = ground->id, .ground = PLAN_GROUND_FREELY};
         operation_plan_pod(operation, false, &caller, &pod);
-        return plan_mount(&pod, repair->wanted, &present, 1, strcmp(ground->target, mount->target) == 0, &operation->job, f);
+        r = plan_mount(&pod, repair->wanted, &present, 1, strcmp(ground->target, mount->target) == 0, &operation->job, f);
+        return r != 0 ? r : volume_resolve(operation, f);
 }
 
 /* The next one that can be made; those that cannot are settled on the way. */

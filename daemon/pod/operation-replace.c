@@ -18,6 +18,7 @@
 #include "pod/recording.h"
 #include "pod/registry.h"
 #include "pod/source.h"
+#include "pod/volume.h"
 #include "util/array.h"
 #include "util/log.h"
 
@@ -77,10 +78,14 @@ static int find(struct replace *replace, struct failure *f) {
 static int compile(struct replace *replace, struct failure *f) {
         const struct record_mount *old = recording_find_row(replace->operation.pod, replace->detail.row);
         struct wanted_facts facts = replace->operation.pods->facts;
+        _cleanup_free_ struct wanted_volume *volumes = NULL;
         int r;
 
         facts.caller_is_root = replace->detail.root;
         replace->wanted = wanted_free(replace->wanted);
+        r = volume_facts(replace->operation.pod, &facts, &volumes);
+        if (r < 0)
+                return r;
         r = wanted_from_mounts(old->container, replace->mounts, replace->n_mounts, &facts, &replace->wanted, f);
         if (r != 0)
                 return r;
@@ -250,7 +255,8 @@ static int plan(struct operation *operation, struct failure *f) {
         if (r != 0)
                 return r;
         operation_plan_pod(operation, false, &caller, &pod);
-        return plan_replace(&pod, replace->wanted, mount->id, &operation->job, f);
+        r = plan_replace(&pod, replace->wanted, mount->id, &operation->job, f);
+        return r != 0 ? r : volume_resolve(operation, f);
 }
 
 static int write_intent(struct replace *replace) {

@@ -12,6 +12,7 @@
 #include "pod/intent-detail.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
+#include "pod/volume.h"
 #include "util/array.h"
 #include "util/log.h"
 #include "util/path.h"
@@ -63,7 +64,7 @@ static int find(struct unmount *unmount, const struct record_mount **ret, struct
         int r;
 
         if (unmount->container || unmount->mount_id == 0) {
-                r = container_find(pod, unmount->container, &container, f);
+                r = container_find_place(pod, unmount->container, &container, f);
                 if (r != 0)
                         return r;
         }
@@ -78,6 +79,11 @@ static int find(struct unmount *unmount, const struct record_mount **ret, struct
                                    "podmountctl gc %s.", mount->target[0] ? mount->target : "This mount",
                                    mount->container[0] ? "the root of a container" : "the tree", pod->record->uuid,
                                    pod->record->uuid);
+        if (volume_is(mount)) {
+                r = volume_check_unused(pod->record, mount, f);
+                if (r != 0)
+                        return r;
+        }
         *ret = mount;
         return 0;
 }
