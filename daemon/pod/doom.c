@@ -10,6 +10,7 @@
 
 #include "pod/drift.h"
 #include "pod/registry.h"
+#include "pod/volume.h"
 #include "util/array.h"
 #include "util/log.h"
 #include "util/path.h"
@@ -69,15 +70,16 @@ int doom_append(struct plan_doomed **list, size_t *n, const struct entry *entry,
         return 0;
 }
 
-static bool lies_on_root_of_caller(const struct entry *entry, const struct map *records) {
+/* Whether what it lies on stays when all of this goes: a root of the caller's, or, unless the whole pod goes, a volume. */
+static bool lies_on_what_stays(const struct record_pod *record, const struct entry *entry, const struct map *records, bool whole) {
         const struct record_mount *ground = entry->parent ? map_get_u64(records, entry->parent->id) : NULL;
 
-        return ground && ground->ground_caller;
+        return ground && (ground->ground_caller || (!whole && volume_of(record, ground)));
 }
 
-/* All mounts at or below `point`, descendants first, with their paths in `directory`. */
+/* All mounts at or below `point`, descendants first, with their paths in `directory`. `whole`: that is the whole pod. */
 static int doom_below(const struct pods *pods, const struct record_pod *record, const char *directory, const char *point,
-                      struct plan_doomed **ret, size_t *ret_n) {
+                      bool whole, struct plan_doomed **ret, size_t *ret_n) {
         _cleanup_(map_freep) struct map *records = NULL;
         _cleanup_free_ struct plan_doomed *list = NULL;
         _cleanup_free_ struct entry **entries = NULL;
@@ -103,7 +105,7 @@ static int doom_below(const struct pods *pods, const struct record_pod *record, 
                         list[n - 1].device = 0;
                 }
                 /* Mount points on the pod's own file systems go with these. */
-                if (n > before && list[n - 1].made > 0 && !lies_on_root_of_caller(entry, records))
+                if (n > before && list[n - 1].made > 0 && !lies_on_what_stays(record, entry, records, whole))
                         list[n - 1].made = 0;
         }
         *ret = TAKE_PTR(list);
@@ -115,7 +117,7 @@ int doom_pod(const struct pods *pods, const char *uuid, const struct record_pod 
              size_t *ret_n) {
         _cleanup_free_ char *directory = pods_directory(pods, uuid);
 
-        return directory ? doom_below(pods, record, directory, directory, ret, ret_n) : log_oom();
+        return directory ? doom_below(pods, record, directory, directory, true, ret, ret_n) : log_oom();
 }
 
 int doom_container(const struct pods *pods, const struct record_pod *record, const char *container,
@@ -128,7 +130,7 @@ int doom_container(const struct pods *pods, const struct record_pod *record, con
 
         if (!point)
                 return log_oom();
-        r = doom_below(pods, record, directory, point, &list, &n);
+        r = doom_below(pods, record, directory, point, false, &list, &n);
         if (r < 0)
                 return r;
         /* The directories on the pod's tmpfs, "<container>" or "<container>/rootfs", go with the last. */

@@ -150,6 +150,14 @@ def nested(s):
     equal(os.listdir(daemon.rootfs(pod, 'two') + '/mnt/a'), ['b'], 'the mount point, in the other container')
     put(daemon.rootfs(pod, 'one') + '/mnt/a/b/file')
     equal(os.listdir(daemon.rootfs(pod, 'two') + '/mnt/a/b'), [], 'mounts are not shared')
+    daemon.ok('add-container', pod, 'late', '-', input=json.dumps(specs.oci(readonly=True, mounts=[
+        specs.bind('volume:cache', '/mnt'), specs.bind('volume:inner', '/mnt/late')])))
+    equal(sorted(os.listdir(daemon.rootfs(pod, 'two') + '/mnt')), ['a', 'late'], 'the mount point of the new one')
+    daemon.ok('remove-container', pod, 'late')
+    equal(os.listdir(daemon.rootfs(pod, 'two') + '/mnt'), ['a'], 'what a container leaves')
+    daemon.ok('bind', pod, 'volume:inner', '/mnt/live', '--container', 'two')
+    daemon.ok('unmount', pod, '/mnt/live', '--container', 'two')
+    equal(os.listdir(daemon.rootfs(pod, 'one') + '/mnt'), ['a'], 'what an unmount leaves')
     daemon.ok('gc', pod)
     before = host.mount_table()
     contains(daemon.refused('create', '-', input=json.dumps(shared([volume('cache'), volume('inner')], {
@@ -332,7 +340,7 @@ def moved(s):
         contains(daemon.refused('bind', pod, source, '/srv', user=ALICE, over_bus=True), 'not where podmount put it')
     host.as_user(ALICE, lambda: (os.unlink(f'{directory}/.volumes/rootfs'), os.makedirs(f'{directory}/.volumes/rootfs/cache')))
     contains(daemon.refused('bind', pod, 'volume:cache', '/srv', user=ALICE, over_bus=True), 'not where podmount put it')
-    daemon.ok('gc', pod, user=ALICE, over_bus=True)
+    daemon.ok('gc', pod, '--lazy', user=ALICE, over_bus=True)
     assert not os.path.exists(directory)
 
 

@@ -96,7 +96,8 @@ START_TEST(test_crun) {
 END_TEST
 
 START_TEST(test_examples) {
-        static const char *const names[] = {"examples/oci-config.json", "examples/two-containers.json"};
+        static const char *const names[] = {"examples/oci-config.json", "examples/two-containers.json",
+                "examples/shared-volume.json"};
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
                 _cleanup_(spec_freep) struct spec *spec = NULL;
