@@ -56,7 +56,7 @@ int footing_look(const struct pods *pods, const struct pod *pod, const struct wa
         if (!places || !ids)
                 return log_oom();
         for (size_t i = 0; i < n_places; i++)
-                places[i] = (struct place){wanted->containers[wanted->mounts[i].container], wanted->mounts[i].target};
+                places[i] = (struct place){wanted_container(wanted, &wanted->mounts[i]), wanted->mounts[i].target};
         qsort(places, n_places, sizeof(*places), compare_places);
         for (size_t i = 0; i < pod->record->n_mounts; i++) {
                 const struct record_mount *mount = &pod->record->mounts[i];
