@@ -96,8 +96,10 @@ int words_extra(const struct table *table, const struct entry *entry, char **ret
         if (original)
                 text = text_format("propagated from mount %" PRIu64 " (%s) at %s", original->unique_id ?: original->id,
                         type, original->point);
+        else if (entry->source)
+                text = text_format("foreign mount of %s, source %s", type, entry->source);
         else
-                text = text_format("foreign mount of %s, source %s", type, entry->source ?: "none");
+                text = text_format("foreign mount of %s", type); /* statmount(2) of Linux 6.12 tells no source */
         if (!text)
                 return -ENOMEM;
         *ret = text;

@@ -228,6 +228,8 @@ static int judge_mount(struct judgement *judgement, const struct record_pod *rec
                         entry_propagation_name(entry->propagation));
         if (r >= 0 && !mount->source_key && words_is_deleted(entry->root))
                 r = strv_append(&details, "its source was deleted and lives on in this mount alone");
+        if (r >= 0 && !sight_shows(mount, entry))
+                r = strv_appendf(&details, "shows %s instead of %s: renamed, or another mount in its place", entry->root, mount->root);
         if (r >= 0)
                 r = judge_place(judgement, record, mount, entry, &details);
         if (r >= 0)

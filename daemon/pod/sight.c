@@ -51,15 +51,17 @@ static bool ends_with_place(const char *point, const struct record_mount *mount)
         return place && length > n && point[length - n - 1] == '/' && strcmp(point + length - n, place) == 0;
 }
 
-bool sight_fits(const struct record_mount *mount, const struct entry *entry) {
-        size_t n;
+bool sight_shows(const struct record_mount *mount, const struct entry *entry) {
+        size_t n = mount->root ? root_length(mount->root) : 0;
 
-        if (!mount->root || mount->container[0] == '\0')
+        /* The paths of control groups are told as seen from the reader's own. */
+        if (!mount->root || (entry->type && strncmp(entry->type, "cgroup", strlen("cgroup")) == 0))
                 return true;
-        n = root_length(mount->root);
-        if (n == root_length(entry->root) && strncmp(mount->root, entry->root, n) == 0)
-                return true;
-        return ends_with_place(entry->point, mount);
+        return n == root_length(entry->root) && strncmp(mount->root, entry->root, n) == 0;
+}
+
+bool sight_fits(const struct record_mount *mount, const struct entry *entry) {
+        return mount->container[0] == '\0' || sight_shows(mount, entry) || ends_with_place(entry->point, mount);
 }
 
 int sight_take(struct record_mount *mount, const struct entry *entry, const char *base) {

@@ -11,6 +11,8 @@
 
 /* Whether the entry is where the record has it, below `base`, the mount point of the pod's tree. */
 bool sight_is_at(const struct record_mount *mount, const struct entry *entry, const char *base);
+/* Whether the entry's path in its file system is the one that was seen; true where none is on record. */
+bool sight_shows(const struct record_mount *mount, const struct entry *entry);
 /* Whether what the entry shows can be what the record has: the path in its file system, which changes when somebody
  * renames the source, is the one that was seen, or the mount point is. True for what was not seen yet. */
 bool sight_fits(const struct record_mount *mount, const struct entry *entry);

@@ -30,7 +30,7 @@ bool diff_remounted(const struct entry *before, const struct entry *after) {
         return before->attributes != after->attributes || before->superblock_readonly != after->superblock_readonly ||
                before->propagation != after->propagation || before->peer_group != after->peer_group ||
                before->master_group != after->master_group || !same_text(before->options, after->options) ||
-               !same_text(before->source, after->source);
+               !same_text(before->source, after->source) || !same_text(before->root, after->root);
 }
 
 int changes_drop(struct changes *changes, struct entry *entry) {

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Drift: what others do to a pod's mounts is noticed, told and shown; what they do elsewhere is not."""
 
+import ctypes
 import json
 import os
 import statistics
@@ -142,6 +143,75 @@ def replaced(daemon):
     equal(daemon.mounts(pod)['main:/tmp']['State'] in ('missing', 'changed', 'extra'), True, 'state of the mount')
     contains(daemon.ok('show', pod), 'main:/tmp', 'show')
     equal(daemon.json('gc', pod)[0]['Outcome'], 'removed', 'collection')
+
+
+def ids_at(point):
+    """The recycled ids of the mounts at a place."""
+    with open('/proc/self/mountinfo') as table:
+        return [int(line.split()[0]) for line in table if line.split()[4] == point]
+
+
+def displace(point, source, to):
+    """Unmounts what is at `point` and binds `source` at `to`; whether it got the same recycled id, as it mostly does: who
+    else mounts on this machine may be faster."""
+    ids, kernel = ids_at(point), ctypes.CDLL(None, use_errno=True)
+    equal(len(ids), 1, f'mounts at {point}')
+    for gone in [point] + 1000 * [to]:
+        done = (kernel.umount2(gone.encode(), 0), kernel.mount(source.encode(), to.encode(), None, 4096, None))
+        equal(done, (0, 0), f'umount2 and mount ({os.strerror(ctypes.get_errno())})')
+        if ids_at(to) == ids:
+            return True
+    return False
+
+
+def has_unique_ids(daemon):
+    return daemon.call('org.freedesktop.DBus.Properties', 'Get', 'ss', MANAGER, 'Tracking') != 'mountinfo'
+
+
+@case('a foreign bind of another directory of the same file system is told from ours, also with its id')
+def another_directory(daemon):
+    source = specs.tree('another', {'a/ours': 'x', 'b/foreign': 'x'})
+    for target in ('/data', '/srv'):
+        pod = daemon.create(specs.oci(mounts=[specs.bind(f'{source}/a', '/data')]))
+        point, place = (f'{daemon.rootfs(pod)}{name}' for name in ('/data', target))
+        recycled = displace(point, f'{source}/b', place)
+        for restarted in (False, True):
+            if restarted:
+                daemon.restart()
+            daemon.ok('rescan')
+            shown = daemon.ok('show', pod)
+            if target == '/data' and recycled and not has_unique_ids(daemon):
+                contains(shown, '/another/b instead of ', 'whichever it is')
+                continue
+            contains(shown, 'missing main:/data: unmounted', 'ours')
+            contains(shown, f'extra main:{target}: foreign mount of', 'the other')
+        subprocess.run(['umount', place], check=True)
+        daemon.ok('repair', pod)
+        equal(os.listdir(point), ['ours'], 'what is there')
+        equal(daemon.state(pod), 'ready', 'state')
+        equal(daemon.json('gc', pod)[0]['Outcome'], 'removed', 'collection')
+    equal(os.listdir(f'{source}/b'), ['foreign'], 'the source')
+
+
+@case('a source that is renamed or deleted takes nothing away')
+def renamed_source(daemon):
+    source = specs.tree('renamed', {'a/ours': 'x', 'b/': ''})
+    pod = daemon.create(specs.oci(mounts=[specs.bind(f'{source}/a', '/data'), specs.bind(f'{source}/b', '/srv')]))
+    point = f'{daemon.rootfs(pod)}/data'
+    os.rename(f'{source}/a', f'{source}/c')
+    os.rmdir(f'{source}/b')
+    daemon.ok('rescan')
+    shown = daemon.ok('show', pod)
+    contains(shown, 'changed main:/srv: its source was deleted', 'deleted')
+    if has_unique_ids(daemon):
+        equal(daemon.mounts(pod)['main:/data']['State'], 'ok', 'state of the mount')
+    else:
+        contains(shown, '/renamed/c instead of ', 'renamed, or another mount')
+    daemon.ok('unmount', pod, '/data')
+    equal(os.path.ismount(point), False, 'a mount')
+    daemon.ok('unmount', pod, '/srv')
+    equal(daemon.state(pod), 'ready', 'state')
+    daemon.ok('gc', pod)
 
 
 @case('what happens elsewhere on the host, and what podmount does itself, is no drift')

@@ -300,7 +300,7 @@ START_TEST(test_words) {
         ck_assert_str_eq(judged.drifts[2].detail,
                 "its file system rw -> ro; its source was deleted and lives on in this mount alone");
         check(&judged.drifts[3], DRIFT_EXTRA, 7, "main", "/data");
-        ck_assert_str_eq(judged.drifts[3].detail, "foreign mount of tmpfs, source none");
+        ck_assert_str_eq(judged.drifts[3].detail, "foreign mount of tmpfs");
         check(&judged.drifts[4], DRIFT_EXTRA, 8, "main", "/x");
         ck_assert_str_eq(judged.drifts[4].detail, "propagated from mount 9 (tmpfs) at /copy/x");
 }

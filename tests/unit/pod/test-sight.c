@@ -139,16 +139,18 @@ START_TEST(test_recycled) {
         static const struct {
                 const char *point, *root;
                 bool ours;
+                const char *told;
         } rows[] = {
-                {ROOTFS "/data", "/srv", true},
-                {ROOTFS "/data", "/renamed", true},
-                {ROOTFS "/data", "/srv//deleted", true},
-                {ROOTFS "/mnt", "/srv", true},
-                {ROOTFS "/mnt", "/srv//deleted", true},
-                {ROOTFS "/mnt", "/other", false},
-                {ROOTFS "/mnt", "/srv/sub", false},
-                {ROOTFS "/mnt", "/sr", false},
-                {ROOTFS "/my/data", "/other", false},
+                {ROOTFS "/data", "/srv", true, NULL},
+                {ROOTFS "/data", "/other", true, "shows /other instead of /srv: renamed, or another mount in its place"},
+                {ROOTFS "/data", "/srv//deleted", true, "its source was deleted and lives on in this mount alone"},
+                {ROOTFS "/mnt", "/srv", true, "moved to /mnt"},
+                {ROOTFS "/mnt", "/srv//deleted", true,
+                        "its source was deleted and lives on in this mount alone; moved to /mnt"},
+                {ROOTFS "/mnt", "/other", false, "unmounted"},
+                {ROOTFS "/mnt", "/srv/sub", false, "unmounted"},
+                {ROOTFS "/mnt", "/sr", false, "unmounted"},
+                {ROOTFS "/my/data", "/other", false, "unmounted"},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
@@ -160,6 +162,7 @@ START_TEST(test_recycled) {
                 ck_assert_ptr_null(made.mounts[2].point);
                 made_move(&made, rows[i].point, rows[i].root);
                 ck_assert_msg(!!drift_find_entry(made.table, &made.mounts[2]) == rows[i].ours, "row %zu", i);
+                check_detail(&made, rows[i].ours ? DRIFT_CHANGED : DRIFT_MISSING, rows[i].told);
                 made_end(&made);
         }
 }
