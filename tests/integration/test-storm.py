@@ -119,6 +119,7 @@ def p99s(daemon, source, where, pairs, rate):
     before_others([os.getpid(), echo.pid, daemon.front()], True)
 
     def quiet():
+        time.sleep(0.5)  # what was put off is done
         end = time.monotonic() + 1.5
         return pinger.sample(lambda: time.monotonic() < end, echo)
     before = quiet()
