@@ -73,6 +73,8 @@ int container_intend(struct operation *operation, enum record_verb verb, bool la
 
         if (detail && !copy)
                 return log_oom();
+        if (verb == RECORD_VERB_MOUNT && store_note_intent(store, &intent))
+                return 0;
         r = store_begin(store);
         if (r == 0)
                 r = store_put_intent(store, &intent);
@@ -82,8 +84,11 @@ int container_intend(struct operation *operation, enum record_verb verb, bool la
 
 void container_forget_intent(struct operation *operation) {
         struct store *store = operation->pods->store;
-        int r = store_begin(store);
+        int r;
 
+        if (store_forget_noted(store, operation->job_id))
+                return;
+        r = store_begin(store);
         if (r == 0)
                 r = store_delete_intent(store, operation->job_id);
         r = store_end(store, r);

@@ -132,6 +132,14 @@ static int keep_all_made(const struct pods *pods, const int *fds, size_t n_fds, 
         return r < 0 ? log_errno(LOG_ERR, r, "write down what interrupted calls had made") : 0;
 }
 
+/* A Mount() whose record was made just before the crash: its intent was about to go. */
+static bool is_recorded(const struct pod *pod, const struct record_intent *intent) {
+        for (size_t i = 0; i < pod->record->n_mounts; i++)
+                if (pod->record->mounts[i].job == intent->job)
+                        return true;
+        return false;
+}
+
 static void undo_mount(struct pods *pods, struct pod *pod, const struct record_intent *intent) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         struct intent_mount *made = NULL;
@@ -243,7 +251,8 @@ static void settle(struct pods *pods, const struct record_intent *intent) {
         case _RECORD_VERB_MAX:
                 return; /* the pod's state says it all */
         case RECORD_VERB_MOUNT:
-                undo_mount(pods, pod, intent);
+                if (!is_recorded(pod, intent))
+                        undo_mount(pods, pod, intent);
                 return;
         case RECORD_VERB_UNMOUNT:
                 finish_unmount(pods, pod, intent);
@@ -292,10 +301,13 @@ static void settle_state(struct pods *pods, struct pod *pod, const struct record
 static int forget_intents(struct pods *pods, const struct record_intent *intents, size_t n) {
         int r = store_begin(pods->store);
 
-        for (size_t i = 0; i < n && r == 0; i++)
-                if (intents[i].verb == RECORD_VERB_CREATE || intents[i].verb == RECORD_VERB_COLLECT ||
-                    !map_get(pods->by_uuid, intents[i].uuid))
+        for (size_t i = 0; i < n && r == 0; i++) {
+                const struct pod *pod = map_get(pods->by_uuid, intents[i].uuid);
+
+                if (intents[i].verb == RECORD_VERB_CREATE || intents[i].verb == RECORD_VERB_COLLECT || !pod ||
+                    is_recorded(pod, &intents[i]))
                         r = store_delete_intent(pods->store, intents[i].job);
+        }
         r = store_end(pods->store, r);
         return r < 0 ? log_errno(LOG_ERR, r, "forget the jobs of the last run") : 0;
 }

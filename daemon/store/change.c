@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/journal.h"
 #include "store/statement.h"
+#include "util/array.h"
 #include "util/log.h"
 
 /* Begins one change: outside a transaction it would be committed alone. */
@@ -192,6 +194,7 @@ static void bind_mount(struct statement *statement, const struct record_mount *m
         statement_bind_text(statement, mount->root);
         statement_bind_text(statement, mount->point);
         statement_bind_u64(statement, mount->device);
+        statement_bind_u64(statement, mount->job);
         statement_bind_u64(statement, mount->attributes);
         statement_bind_u64(statement, mount->propagation);
         statement_bind_int(statement, mount->made);
@@ -241,10 +244,35 @@ int store_delete_mount(struct store *store, const char *uuid, int64_t row) {
         return statement_run(&statement);
 }
 
+/* It leaves the journal when the transaction is through. */
+static int end_noted(struct store *store, uint64_t job) {
+        uint64_t *slot = array_append(&store->ended, &store->n_ended);
+
+        if (!slot) {
+                store->failed = -ENOMEM;
+                return log_oom();
+        }
+        *slot = job;
+        return 0;
+}
+
+bool store_note_intent(struct store *store, const struct record_intent *intent) {
+        return !intent->detail && journal_put(store->journal, intent->job, intent->uuid, intent->verb, intent->lazy);
+}
+
+bool store_forget_noted(struct store *store, uint64_t job) {
+        bool noted = journal_has(store->journal, job);
+
+        journal_drop(store->journal, job);
+        return noted;
+}
+
 int store_put_intent(struct store *store, const struct record_intent *intent) {
         struct statement statement;
         int r = use(store, STATEMENT_PUT_INTENT, &statement);
 
+        if (r == 0 && journal_has(store->journal, intent->job))
+                r = end_noted(store, intent->job);
         if (r < 0)
                 return r;
         statement_bind_u64(&statement, intent->job);
@@ -259,6 +287,8 @@ int store_delete_intent(struct store *store, uint64_t job) {
         struct statement statement;
         int r = use(store, STATEMENT_DELETE_INTENT, &statement);
 
+        if (r == 0 && journal_has(store->journal, job))
+                return end_noted(store, job);
         if (r < 0)
                 return r;
         statement_bind_u64(&statement, job);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "store/journal.h"
 #include "store/statement.h"
 #include "util/array.h"
 #include "util/log.h"
@@ -62,6 +63,7 @@ static int read_mount(struct statement *statement, struct record_pod *pod) {
                 statement_text(statement, &mount->point) < 0)
                 return -ENOMEM;
         mount->device = statement_u64(statement);
+        mount->job = statement_u64(statement);
         mount->attributes = statement_u64(statement);
         mount->propagation = statement_u64(statement);
         mount->made = statement_u32(statement);
@@ -137,6 +139,42 @@ static int load_intents(struct store *store, struct loading *loading) {
         return r;
 }
 
+/* What was noted and then moved into the database, just before a crash, is there. */
+static bool is_loaded(const struct loading *loading, uint64_t job) {
+        for (size_t i = 0; i < loading->n_intents; i++)
+                if (loading->intents[i].job == job)
+                        return true;
+        return false;
+}
+
+static int compare_intents(const void *a, const void *b) {
+        const struct record_intent *x = a, *y = b;
+
+        return (x->job > y->job) - (x->job < y->job);
+}
+
+static int load_noted(struct store *store, struct loading *loading) {
+        struct record_intent intent;
+        size_t cursor = 0;
+        int r;
+
+        while ((r = journal_next(store->journal, &cursor, &intent)) > 0) {
+                struct record_intent *slot = is_loaded(loading, intent.job) ? NULL : array_append(&loading->intents, &loading->n_intents);
+
+                if (!slot) {
+                        free(intent.uuid);
+                        if (!is_loaded(loading, intent.job))
+                                return log_oom();
+                        journal_drop(store->journal, intent.job);
+                        continue;
+                }
+                *slot = intent;
+        }
+        if (loading->n_intents > 1)
+                qsort(loading->intents, loading->n_intents, sizeof(*loading->intents), compare_intents);
+        return r;
+}
+
 int store_load(struct store *store, struct record_pod ***ret_pods, size_t *ret_n_pods,
         struct record_intent **ret_intents, size_t *ret_n_intents) {
         _cleanup_(loading_done) struct loading loading = {};
@@ -146,6 +184,8 @@ int store_load(struct store *store, struct record_pod ***ret_pods, size_t *ret_n
                 r = load_mounts(store, &loading);
         if (r == 0)
                 r = load_intents(store, &loading);
+        if (r == 0)
+                r = load_noted(store, &loading);
         if (r < 0)
                 return r;
         *ret_pods = TAKE_PTR(loading.pods);

@@ -14,7 +14,7 @@
  * of enum record_state and enum record_verb. Text holds the bytes that the kernel or the client gave.
  *
  * Version 1 was the first. Version 2 added pod.lease, and mount.source_key, made_file, ground_free and ground_caller.
- * Version 3 added mount.root and mount.point.
+ * Version 3 added mount.root and mount.point, version 4 mount.job.
  * A file is always made as version 1 and brought forward, so that a new one and a migrated one are the same. A step
  * that is part of a release is never changed; what comes later is a step of its own.
  */
@@ -85,8 +85,15 @@ static const char step_3[] =
         "PRAGMA user_version = 3;"
         "COMMIT;";
 
+/* Whose intents were all in this file, so that none outlives what it was about. */
+static const char step_4[] =
+        "BEGIN IMMEDIATE;"
+        "ALTER TABLE mount ADD COLUMN job INTEGER NOT NULL DEFAULT 0;"
+        "PRAGMA user_version = 4;"
+        "COMMIT;";
+
 /* From the version of its index to the next. */
-static const char *const steps[SCHEMA_VERSION] = {step_1, step_2, step_3};
+static const char *const steps[SCHEMA_VERSION] = {step_1, step_2, step_3, step_4};
 
 int schema_get_int(sqlite3 *db, const char *sql, int *ret) {
         sqlite3_stmt *statement = NULL;

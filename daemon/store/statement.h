@@ -46,6 +46,9 @@ struct store {
         char *last_uuid;     /* the pod looked up last, NULL for none: mounts of one come in rows… */
         int64_t last_number; /* …and this is its key */
         bool buried;         /* deleted pods may have mounts that are still to be deleted */
+        struct journal *journal;
+        uint64_t *ended;     /* jobs in the journal that this transaction deletes */
+        size_t n_ended;
         int failed; /* the first error within the transaction: it can only be rolled back */
 };
 

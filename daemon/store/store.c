@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "store/journal.h"
 #include "store/schema.h"
 #include "store/statement.h"
 #include "util/log.h"
@@ -170,6 +171,9 @@ int store_open(const char *directory, struct store **ret, int *ret_version) {
         rc = statements_prepare(store);
         if (rc != SQLITE_OK)
                 return open_failed(store, rc, "prepare");
+        r = journal_open(directory, &store->journal);
+        if (r < 0)
+                return r;
         store->buried = true; /* by a run that had no time to purge: before anything is loaded */
         do
                 r = store_purge(store);
@@ -189,6 +193,8 @@ struct store *store_free(struct store *store) {
                 return NULL;
         store_rollback(store);
         statements_done(store);
+        store->journal = journal_free(store->journal);
+        free(store->ended);
         store_forget_pod(store);
         (void) sqlite3_close(store->db); /* cannot be busy: every statement is gone. Copies the log back */
         free(store);
@@ -199,6 +205,7 @@ int store_begin(struct store *store) {
         struct statement statement = statement_use(store, STATEMENT_BEGIN);
 
         store->failed = 0;
+        store->n_ended = 0;
         return statement_run(&statement);
 }
 
@@ -210,6 +217,8 @@ int store_commit(struct store *store) {
                 r = statement_run(&statement);
         if (r < 0)
                 store_rollback(store);
+        for (size_t i = 0; r == 0 && i < store->n_ended; i++)
+                journal_drop(store->journal, store->ended[i]);
         return r;
 }
 

@@ -4,6 +4,7 @@
 /*
  * The records: what podmount has made, in <runtime>/state/state.db (SQLite, WAL, synchronous=OFF: the file does not
  * outlive a boot, and a crash of processes loses nothing that was committed). The head of schema.c describes the file.
+ * Beside it is the file of intents that cost no transaction (store/journal.h).
  * The schema version is PRAGMA user_version; older ones are migrated step by step, a newer one is refused. The store
  * keeps the file locked while it is open: sqlite3(1) can look at it when the daemon is stopped.
  *
@@ -36,6 +37,7 @@ struct record_mount {
         char *root;           /* the path in its file system, as first seen where mounts have no unique id; or NULL */
         char *point;          /* relative to the pod's directory, as first seen; NULL: <container>/rootfs/<target> */
         uint64_t device;
+        uint64_t job;         /* that made it; 0: not known */
         uint64_t attributes;  /* MOUNT_ATTR_* as statvfs(3) showed them when it was made; MOUNT_ATTR_IDMAP if asked for */
         uint64_t propagation; /* MS_* as wanted */
         uint32_t made;        /* trailing components of the mount point that were created for it */
@@ -131,6 +133,13 @@ int store_delete_mount(struct store *store, const char *uuid, int64_t row);
 /* Inserts or, for a job that is there, updates. */
 int store_put_intent(struct store *store, const struct record_intent *intent);
 int store_delete_intent(struct store *store, uint64_t job);
+
+/* An intent without detail, outside a transaction and at a fraction of its cost. Whether there was room for it. It ends
+ * with the transaction that deletes it or puts another in its place, or rather just after: a crash in between leaves it,
+ * and the mounts that name its job say that it was done. */
+bool store_note_intent(struct store *store, const struct record_intent *intent);
+/* Of one that was noted and came to nothing: whether it was, and is no more. */
+bool store_forget_noted(struct store *store, uint64_t job);
 
 /* Deletes some of what deleted pods left, in a transaction of its own, which takes about a millisecond. 1: there may be
  * more, 0: there is none; a negative errno. store_has_buried() says in advance whether there may be any. */

@@ -112,6 +112,34 @@ START_TEST(test_mount_interrupted) {
 }
 END_TEST
 
+/* The front dies after the record was written and before its note of the job is gone. */
+START_TEST(test_mount_recorded) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct record_intent intent = {.verb = RECORD_VERB_MOUNT};
+        const struct record_mount *mount;
+        struct world world;
+        uint64_t id;
+
+        if (!world_begin(&world))
+                return;
+        ck_assert_int_eq(world_create(&world, NULL, UUID_A, NULL, FULL, &f), 0);
+        ck_assert_int_eq(world_bind(&world, UUID_A, "/tmp/src", "/etc", &id, &f), 0);
+        mount = pod_find_mount(world_pod(&world, UUID_A), "main", "/etc");
+        ck_assert_uint_ne(mount->job, 0);
+        intent.job = mount->job;
+        intent.uuid = world_pod(&world, UUID_A)->record->uuid;
+        ck_assert(store_note_intent(world.pods.store, &intent));
+        for (unsigned i = 0; i < 2; i++) {
+                restart(&world);
+                ck_assert_uint_eq(id_at(&world, UUID_A, "/etc"), id);
+                ck_assert(exists(ROOTFS_A "/etc/hello"));
+                ck_assert_int_eq(pod_get_state(world_pod(&world, UUID_A)), POD_READY);
+                ck_assert(!store_forget_noted(world.pods.store, intent.job));
+        }
+        world_done(&world);
+}
+END_TEST
+
 /* A second crash, after the intent files were read and before the undo ran: the store has what they said. */
 START_TEST(test_mount_interrupted_twice) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
@@ -202,6 +230,6 @@ START_TEST(test_collection_interrupted) {
 END_TEST
 
 UNIT_MAIN("recover", test_untouched_pods_keep_their_ids, test_drift_while_away, test_creation_interrupted,
-          test_mount_interrupted, test_mount_interrupted_twice, test_unmount_interrupted_before,
+          test_mount_interrupted, test_mount_recorded, test_mount_interrupted_twice, test_unmount_interrupted_before,
           test_unmount_interrupted_after,
           test_collection_interrupted)
