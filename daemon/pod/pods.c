@@ -100,6 +100,7 @@ int pods_init(struct pods *pods) {
         if (r < 0)
                 return log_errno(LOG_ERR, r, "statx the runtime directory %s", pods->runtime_directory);
         pods->runtime_mount_id = runtime.stx_mnt_id;
+        pods->runtime_inode = runtime.stx_ino;
         pods->by_uuid = map_new(MAP_KEY_STRING);
         pods->by_name = map_new(MAP_KEY_STRING);
         pods->operations = map_new(MAP_KEY_U64);
@@ -280,7 +281,7 @@ uint32_t pods_count_of(const struct pods *pods, uid_t owner, uint32_t *ret_mount
 }
 
 int pods_check_runtime(struct pods *pods, struct failure *f) {
-        struct statx by_path, by_fd, below;
+        struct statx by_path, below;
         int r;
 
         r = mount_of(AT_FDCWD, pods->runtime_directory, AT_SYMLINK_NOFOLLOW, &by_path);
@@ -289,10 +290,7 @@ int pods_check_runtime(struct pods *pods, struct failure *f) {
                                                     "mounted over it "
                                    "or above it, or it was unmounted or removed; undo that, or restart podmountd.",
                                    pods->runtime_directory, strerror(-r));
-        r = mount_of(pods->runtime_fd, "", AT_EMPTY_PATH, &by_fd);
-        if (r < 0)
-                return log_errno(LOG_ERR, r, "statx the runtime directory");
-        if (by_path.stx_mnt_id != pods->runtime_mount_id || by_path.stx_ino != by_fd.stx_ino)
+        if (by_path.stx_mnt_id != pods->runtime_mount_id || by_path.stx_ino != pods->runtime_inode)
                 return failure_set(f, FAILURE_BUSY, "The runtime directory %s is not the one that podmountd was "
                                                     "started with: "
                                    "something was mounted over it or above it, or it was unmounted or replaced; "

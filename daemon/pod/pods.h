@@ -49,7 +49,8 @@ struct pods {
         const char *runtime_directory;
         int runtime_fd;
         uint64_t runtime_mount_id;   /* of the mount that the runtime directory lay on at start, set by pods_init():
-                                      * compared before each plan */
+                                      * compared before each plan… */
+        uint64_t runtime_inode;      /* …with its inode */
         uint64_t mounts_max;         /* fs.mount-max */
         struct pods_observer observer;
 
