@@ -313,6 +313,8 @@ int export_pod(const struct record_pod *record, char **ret, struct failure *f) {
                        add_text(document, "lease", record->lease) < 0 || add_mounts(&export, document) < 0))
                 r = -ENOMEM;
         if (r == 0)
+                r = export_add_namespaces(record, document, f);
+        if (r == 0)
                 r = add_fds(document, f);
         if (r != 0)
                 return r;

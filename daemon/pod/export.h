@@ -10,3 +10,8 @@
  * the same after a restart and of a pod that was restored from it. FAILURE_NOT_SUPPORTED for mounts that no spec can say:
  * two at one place of a container, or by the same name of two different fds. */
 int export_pod(const struct record_pod *record, char **ret, struct failure *f);
+
+/* Of export_pod(): adds to the document, which is whole but for its lists of mounts and fds, a name for each namespace that a
+ * mount of the record shows and no part of it names, so that Restore() asks for them. FAILURE_NOT_SUPPORTED, -ENOMEM. */
+struct json_object;
+int export_add_namespaces(const struct record_pod *record, struct json_object *document, struct failure *f);

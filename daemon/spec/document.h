@@ -23,6 +23,9 @@ int document_parse_root_path(struct json_object *root, const char *pointer, stru
 /* Member "namespaces" of the object at `pointer`: {"pid": "fd:NAME"…} over what `ret` holds already. */
 int document_parse_namespaces(struct json_object *object, const char *pointer, struct source *ret, struct failure *f);
 
+/* The object at `pointer` itself, which is such a member. */
+int document_parse_named(struct json_object *object, const char *pointer, struct source *ret, struct failure *f);
+
 /* Members "maskedPaths" and "readonlyPaths" of the object at `pointer` (OCI runtime specification, config-linux.md). */
 int document_parse_paths(struct json_object *object, const char *pointer, struct spec_container *container,
         struct failure *f);

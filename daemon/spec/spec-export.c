@@ -136,7 +136,8 @@ static int parse_part(struct json_object *object, const char *pointer, struct sp
 
 /* Members of the document that say what the pod was called: copied where there, and of the right shape. */
 static int parse_head(struct json_object *document, struct spec *spec, struct failure *f) {
-        static const char *const known[] = {"podmount-export", "id", "name", "lease", "volumes", "parts", "mounts", "fds", NULL};
+        static const char *const known[] = {"podmount-export", "id", "name", "lease", "volumes", "namespaces", "parts", "mounts", "fds",
+                NULL};
         struct json_object *version = NULL, *list = NULL;
         int r = reader_get(document, "", "podmount-export", json_type_int, &version, f);
 
@@ -162,6 +163,38 @@ static int parse_head(struct json_object *document, struct spec *spec, struct fa
         return r;
 }
 
+static struct spec_container *find_container(const struct spec *spec, const char *name) {
+        for (size_t i = 0; i < spec->n_containers; i++)
+                if (strcmp(spec->containers[i].name, name) == 0)
+                        return &spec->containers[i];
+        return NULL;
+}
+
+/* The namespaces of mounts that once waited for them, which no part names: {"CONTAINER": {"pid": "fd:NAME"…}…}. */
+static int parse_namespaces(struct json_object *document, struct spec *spec, struct failure *f) {
+        struct json_object_iterator it, end;
+        struct json_object *object = NULL;
+        int r = reader_get(document, "", "namespaces", json_type_object, &object, f);
+
+        if (r != 0 || !object)
+                return r;
+        end = json_object_iter_end(object);
+        for (it = json_object_iter_begin(object); r == 0 && !json_object_iter_equal(&it, &end); json_object_iter_next(&it)) {
+                const char *name = json_object_iter_peek_name(&it);
+                struct spec_container *container = find_container(spec, name);
+                _cleanup_free_ char *place = json_pointer_join("/namespaces", name);
+
+                if (!place)
+                        return -ENOMEM;
+                if (!container)
+                        return reader_fail(f, FAILURE_INVALID_SPEC, place, "no part has such a container");
+                r = reader_check_type(json_object_iter_peek_value(&it), json_type_object, place, f);
+                if (r == 0)
+                        r = document_parse_named(json_object_iter_peek_value(&it), place, container->namespaces, f);
+        }
+        return r;
+}
+
 int document_parse_export(struct json_object *document, struct spec *spec, struct failure *f) {
         struct json_object *parts = NULL;
         int r = parse_head(document, spec, f);
@@ -182,6 +215,9 @@ int document_parse_export(struct json_object *document, struct spec *spec, struc
                 if (r != 0)
                         return r;
         }
+        r = parse_namespaces(document, spec, f);
+        if (r != 0)
+                return r;
         json_object_object_del(document, "mounts");
         json_object_object_del(document, "fds");
         return 0;

@@ -54,9 +54,17 @@ static int parse_one(
         return source_parse(text, place, FAILURE_INVALID_SPEC, &ret[found], f);
 }
 
+int document_parse_named(struct json_object *object, const char *pointer, struct source *ret, struct failure *f) {
+        struct json_object_iterator it, end = json_object_iter_end(object);
+        int r = 0;
+
+        for (it = json_object_iter_begin(object); r == 0 && !json_object_iter_equal(&it, &end); json_object_iter_next(&it))
+                r = parse_one(json_object_iter_peek_value(&it), json_object_iter_peek_name(&it), pointer, ret, f);
+        return r;
+}
+
 int document_parse_namespaces(struct json_object *object, const char *pointer, struct source *ret, struct failure *f) {
         _cleanup_free_ char *place = json_pointer_join(pointer, "namespaces");
-        struct json_object_iterator it, end;
         struct json_object *namespaces = NULL;
         int r;
 
@@ -65,11 +73,5 @@ int document_parse_namespaces(struct json_object *object, const char *pointer, s
         r = reader_get(object, pointer, "namespaces", json_type_object, &namespaces, f);
         if (r != 0 || !namespaces)
                 return r;
-        end = json_object_iter_end(namespaces);
-        for (it = json_object_iter_begin(namespaces); !json_object_iter_equal(&it, &end); json_object_iter_next(&it)) {
-                r = parse_one(json_object_iter_peek_value(&it), json_object_iter_peek_name(&it), place, ret, f);
-                if (r != 0)
-                        return r;
-        }
-        return 0;
+        return document_parse_named(namespaces, place, ret, f);
 }

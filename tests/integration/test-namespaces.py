@@ -258,6 +258,46 @@ def by_child():
         host.WITHOUT.remove('proc-pidns')
 
 
+@case('an export names the namespaces that were named later, and Restore takes them anew or says which are missing')
+def exported(s):
+    with Container(ALICE) as container:
+        fds = container.fds()
+        spec = specs.podmount({name: (s.root, True, [specs.mount('/proc', 'proc'), specs.mount('/sys', 'sysfs')])
+                for name in ('main', 'side')})
+        pod = create(ALICE, spec)
+        equal(set_namespaces(s, pod, ALICE, fds, 'main'), None, 'main')
+        equal(set_namespaces(s, pod, ALICE, {'pid': fds['pid']}, 'side'), None, 'side, in part')
+        document = json.loads(s.daemon.ok('export', pod))
+        names = {'main': {'pid': 'fd:main.pid', 'net': 'fd:main.net'}, 'side': {'pid': 'fd:side.pid'}}
+        equal(document['namespaces'], names, 'namespaces')
+        equal(sorted(document['fds']), ['main.net', 'main.pid', 'side.pid'], 'fds')
+        s.daemon.ok('gc', pod)
+        err = s.daemon.refused('restore', '-', input=json.dumps(document))
+        for name in document['fds']:
+            contains(err, name, 'what is missing')
+        given = {'main.pid': fds['pid'], 'main.net': fds['net'], 'side.pid': fds['pid']}
+        words = [word for name, fd in given.items() for word in ('--fd', f'{name}={fd}')]
+        equal(s.daemon.ok('restore', *words, '-', input=json.dumps(document), fds=sorted(set(given.values())), user=ALICE,
+                over_bus=True).strip(), pod, 'the UUID')
+        for name in ('main', 'side'):
+            found = [entry for entry in os.listdir(s.daemon.rootfs(pod, name) + '/proc') if entry.isdigit()]
+            equal(found, ['1'], f'processes that {name} sees')
+        equal({key: mount['State'] for key, mount in s.daemon.mounts(pod).items() if mount['State'] != 'ok'},
+                {'side:/sys': 'deferred'}, 'what waits still')
+        equal(json.loads(s.daemon.ok('export', pod)), document, 'the export of what was restored')
+        s.daemon.ok('gc', pod)
+        bad = {**document, 'namespaces': {'other': {'pid': 'fd:x'}}}
+        contains(s.daemon.refused('restore', '-', input=json.dumps(bad)), '/namespaces/other')
+        bad = {**document, 'namespaces': {'main': {'user': 'fd:x'}}}
+        contains(s.daemon.refused('restore', '-', input=json.dumps(bad)), '/namespaces/main/user')
+        bad = {**document, 'namespaces': {'main': ['fd:x']}}
+        contains(s.daemon.refused('restore', '-', input=json.dumps(bad)), '/namespaces/main')
+        del document['namespaces']
+        equal(s.daemon.ok('restore', '-', input=json.dumps(document), user=ALICE, over_bus=True).strip(), pod, 'without them')
+        equal(s.daemon.mounts(pod)['main:/proc']['State'], 'deferred', 'without them it waits')
+        s.daemon.ok('gc', pod)
+
+
 if __name__ == '__main__':
     host.prepare()
     bus = Bus()
