@@ -57,7 +57,7 @@ static int check_size(const struct request *request, struct failure *f) {
         _cleanup_(spec_freep) struct spec *spec = NULL;
         size_t size = text ? strlen(text) : 0;
 
-        return size > size_max ? spec_parse(text, size, size_max, &spec, f) : 0;
+        return size > size_max ? spec_parse(text, size, size_max, UINT64_MAX, &spec, f) : 0;
 }
 
 /* 2 decode: types, sizes, fds; touches no state. */

@@ -55,7 +55,8 @@ int prepare_restore(struct request *request, struct failure *f) {
         const struct operation_fds fds = {.names = arguments->fd_names ? arguments->fd_names : none, .fds = arguments->fds};
         struct create_arguments create = {.spec = arguments->text, .spec_size = strlen(arguments->text)};
         struct operation *operation;
-        int r = spec_parse(create.spec, create.spec_size, request->api->settings->spec_size_max, &spec, f);
+        int r = spec_parse(create.spec, create.spec_size, request->api->settings->spec_size_max,
+                       request->api->settings->mounts_per_pod, &spec, f);
 
         if (r == 0 && !spec->exported)
                 return failure_set(f, FAILURE_INVALID_SPEC, "document: this is no export of a pod; CreatePod takes specs");

@@ -75,7 +75,8 @@ static bool may_name_images(const char *text) {
 static int judge_spec(const struct request *request, const char *text, struct kinds *kinds) {
         _cleanup_(spec_freep) struct spec *spec = NULL;
         _cleanup_failure_ struct failure f = FAILURE_INIT;
-        int r = spec_parse(text, strlen(text), request->api->settings->spec_size_max, &spec, &f);
+        int r = spec_parse(text, strlen(text), request->api->settings->spec_size_max,
+                       request->api->settings->mounts_per_pod, &spec, &f);
 
         if (r == 0)
                 r = judge(request, spec->volumes, spec->n_volumes, kinds);

@@ -283,7 +283,7 @@ static int add_fds(struct json_object *document, struct failure *f) {
 
         if (!text || !fds)
                 return log_oom();
-        r = spec_parse(text, strlen(text), UINT64_MAX, &spec, f);
+        r = spec_parse(text, strlen(text), UINT64_MAX, UINT64_MAX, &spec, f);
         if (r == 0)
                 r = spec_fd_names(spec, &names);
         for (char **name = names; r == 0 && name && *name; name++)

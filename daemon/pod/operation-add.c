@@ -258,8 +258,8 @@ int operation_new_add_container(struct pods *pods, const struct caller *caller, 
         add->name = strdup(arguments->name);
         if (!add->name)
                 return log_oom();
-        r = spec_parse_container(arguments->spec, arguments->spec_size, pods->settings->spec_size_max, add->name,
-                                 &add->spec, f);
+        r = spec_parse_container(arguments->spec, arguments->spec_size, pods->settings->spec_size_max,
+                                 pods->settings->mounts_per_pod, add->name, &add->spec, f);
         if (r == 0)
                 r = spec_fd_names(add->spec, &names);
         if (r == 0)

@@ -384,7 +384,8 @@ int operation_new_create(struct pods *pods, const struct caller *caller, const s
                 return r;
         create = create_of(operation);
         create->dry_run = arguments->dry_run;
-        r = spec_parse(arguments->spec, arguments->spec_size, pods->settings->spec_size_max, &create->spec, f);
+        r = spec_parse(arguments->spec, arguments->spec_size, pods->settings->spec_size_max,
+                       pods->settings->mounts_per_pod, &create->spec, f);
         if (r == 0)
                 r = take_name(create, arguments, f);
         if (r == 0)

@@ -11,6 +11,9 @@
 #include "util/failure.h"
 #include "util/json-writer.h"
 
+/* FAILURE_QUOTA_EXCEEDED for a document of more than `mounts_max` mounts, whatever they say. */
+int document_check_count(struct json_object *document, uint64_t mounts_max, struct failure *f);
+
 /* Fill the spec from the document; on failure what is filled is the caller's to free. */
 int document_parse_oci(struct json_object *document, struct spec *spec, struct failure *f);
 /* The containers of all its parts; takes out of the document what is not read. */

@@ -1,12 +1,53 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Arrays of mounts: their order is the document's, their destinations differ. */
+/* Arrays of mounts: how many they are, their order, which is the document's, and their destinations, which differ. */
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "spec/document.h"
 #include "spec/reader.h"
 #include "util/json.h"
+
+static size_t count(struct json_object *object, const char *key) {
+        struct json_object *array = NULL;
+
+        if (!json_object_is_type(object, json_type_object) || !json_object_object_get_ex(object, key, &array) ||
+                !json_object_is_type(array, json_type_array))
+                return 0; /* refused by who reads it */
+        return json_object_array_length(array);
+}
+
+/* Those that the form of the document has read; the lists of an export are for people. */
+static size_t count_mounts(struct json_object *document) {
+        size_t n, n_containers;
+        struct json_object *containers;
+
+        if (!json_object_is_type(document, json_type_object) ||
+                json_object_object_get_ex(document, "podmount-export", NULL))
+                return 0;
+        if (!json_object_object_get_ex(document, "podmount", NULL))
+                return count(document, "mounts");
+        n = count(document, "volumes");
+        n_containers = count(document, "containers");
+        containers = json_object_object_get(document, "containers");
+        for (size_t i = 0; i < n_containers; i++)
+                n += count(json_object_array_get_idx(containers, i), "mounts");
+        return n;
+}
+
+/* Every mount of a document is one of the pod at least, so this refuses nothing that the quota would let pass: it spares
+ * reading and compiling what comes to nothing, and says what the quota says. */
+int document_check_count(struct json_object *document, uint64_t mounts_max, struct failure *f) {
+        size_t n = count_mounts(document);
+
+        if (n <= mounts_max)
+                return 0;
+        return failure_set(f, FAILURE_QUOTA_EXCEEDED,
+                "mounts per pod: one document asks for %zu, and a pod has at most %" PRIu64
+                "; spread them over more pods, or have MountsPerPod= of podmountd.conf(5) raised",
+                n, mounts_max);
+}
 
 static int compare_destinations(const void *a, const void *b) {
         const struct spec_mount *first = *(const struct spec_mount *const *) a,

@@ -86,12 +86,15 @@ static int parse_document(struct json_object *document, struct spec *spec, struc
                 "\"root\", or podmount's own form, {\"podmount\": 1, \"containers\": […]}; see podmount-spec(5)");
 }
 
-int spec_parse(const char *text, size_t size, uint64_t size_max, struct spec **ret, struct failure *f) {
+int spec_parse(
+        const char *text, size_t size, uint64_t size_max, uint64_t mounts_max, struct spec **ret, struct failure *f) {
         _cleanup_(spec_freep) struct spec *spec = NULL;
         _cleanup_json_ struct json_object *document = NULL;
         int r;
 
         r = parse_text(text, size, size_max, &document, f);
+        if (r == 0)
+                r = document_check_count(document, mounts_max, f);
         if (r != 0)
                 return r;
         spec = calloc(1, sizeof(*spec));
@@ -107,11 +110,11 @@ int spec_parse(const char *text, size_t size, uint64_t size_max, struct spec **r
         return 0;
 }
 
-int spec_parse_container(const char *text, size_t size, uint64_t size_max, const char *name, struct spec **ret,
-        struct failure *f) {
+int spec_parse_container(const char *text, size_t size, uint64_t size_max, uint64_t mounts_max, const char *name,
+        struct spec **ret, struct failure *f) {
         _cleanup_(spec_freep) struct spec *spec = NULL;
         struct spec_container *container;
-        int r = spec_parse(text, size, size_max, &spec, f);
+        int r = spec_parse(text, size, size_max, mounts_max, &spec, f);
 
         if (r != 0)
                 return r;

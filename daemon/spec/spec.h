@@ -96,16 +96,17 @@ struct spec {
         char *canonical; /* the document in canonical form: what a retry is compared with, what the store keeps */
 };
 
-/* Parses a whole document of at most `size_max` bytes. FAILURE_INVALID_SPEC (with the JSON pointer of the place at the
+/* Parses a whole document of at most `size_max` bytes and `mounts_max` mounts. FAILURE_QUOTA_EXCEEDED for more mounts,
+ * before any of them is looked at; those of an export's parts are counted once compiled. FAILURE_INVALID_SPEC (with the JSON pointer of the place at the
  * head of the sentence), FAILURE_INVALID_TARGET and FAILURE_INVALID_OPTION likewise. */
-int spec_parse(const char *text, size_t size, uint64_t size_max, struct spec **ret, struct failure *f);
+int spec_parse(const char *text, size_t size, uint64_t size_max, uint64_t mounts_max, struct spec **ret, struct failure *f);
 struct spec *spec_free(struct spec *spec);
 DEFINE_CLEANUP(struct spec *, spec_free)
 
 /* Parses the argument of AddContainer(): an OCI document, or one of podmount's own with one container, which has this
  * name in either case. `canonical` is of the document as given. */
-int spec_parse_container(const char *text, size_t size, uint64_t size_max, const char *name, struct spec **ret,
-        struct failure *f);
+int spec_parse_container(const char *text, size_t size, uint64_t size_max, uint64_t mounts_max, const char *name,
+        struct spec **ret, struct failure *f);
 
 /* Parses the argument of Mount(): one OCI mount object or an array of them. Pointers are "" or "/0", "/1"… */
 int spec_parse_mounts(

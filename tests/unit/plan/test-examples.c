@@ -49,7 +49,7 @@ static struct wanted *compile(const char *document, bool root) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         _cleanup_(spec_freep) struct spec *spec = NULL;
         struct wanted *wanted = NULL;
-        int r = spec_parse(document, strlen(document), 1 << 20, &spec, &f);
+        int r = spec_parse(document, strlen(document), 1 << 20, UINT64_MAX, &spec, &f);
 
         ck_assert_msg(r == 0, "%s", f.text);
         r = wanted_from_spec(spec, &facts, &wanted, &f);

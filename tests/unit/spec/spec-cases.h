@@ -17,7 +17,7 @@ static const struct wanted_facts as_user = {.caller_is_root = false, .tmpfs_size
 static inline struct spec *parse(const char *text) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         struct spec *spec = NULL;
-        int r = spec_parse(text, strlen(text), SIZE_MAX_OF_SPEC, &spec, &f);
+        int r = spec_parse(text, strlen(text), SIZE_MAX_OF_SPEC, UINT64_MAX, &spec, &f);
 
         ck_assert_msg(r == 0, "%s: %d %s", text, r, f.text ? f.text : "");
         ck_assert_int_eq(f.kind, FAILURE_NONE);
@@ -28,7 +28,7 @@ static inline struct spec *parse(const char *text) {
 static inline void refuse(const char *text, enum failure_kind kind, const char *begin, const char *more) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         struct spec *spec = NULL;
-        int r = spec_parse(text, strlen(text), SIZE_MAX_OF_SPEC, &spec, &f);
+        int r = spec_parse(text, strlen(text), SIZE_MAX_OF_SPEC, UINT64_MAX, &spec, &f);
 
         ck_assert_msg(
                 r == (int) kind && f.kind == kind, "%.200s: %d, kind %d, %s", text, r, f.kind, f.text ? f.text : "");

@@ -11,7 +11,7 @@
 static void compile(
         const char *text, size_t size, const struct wanted_facts *facts, struct spec **ret_spec, struct wanted **ret) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
-        int r = spec_parse(text, size, SIZE_MAX_OF_SPEC, ret_spec, &f);
+        int r = spec_parse(text, size, SIZE_MAX_OF_SPEC, UINT64_MAX, ret_spec, &f);
 
         ck_assert_msg(r == 0, "%d %s", r, f.text ? f.text : "");
         r = wanted_from_spec(*ret_spec, facts, ret, &f);

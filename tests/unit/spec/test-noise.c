@@ -23,7 +23,7 @@ static void swallow(const char *text, size_t size) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         _cleanup_(spec_freep) struct spec *spec = NULL;
         _cleanup_strv_ char **names = NULL;
-        int r = spec_parse(text, size, SIZE_MAX_OF_SPEC, &spec, &f);
+        int r = spec_parse(text, size, SIZE_MAX_OF_SPEC, UINT64_MAX, &spec, &f);
 
         ck_assert_int_ge(r, 0);
         ck_assert_int_eq(r, (int) f.kind);

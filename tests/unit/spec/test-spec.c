@@ -259,9 +259,29 @@ START_TEST(test_limits) {
         refuse(component, FAILURE_INVALID_SPEC, "/root/path: ", "longer");
         refuse(name, FAILURE_INVALID_SPEC, "/name: ", "no name");
 
-        ck_assert_int_eq(spec_parse(OCI(""), strlen(OCI("")), 10, &spec, &f), FAILURE_INVALID_SPEC);
+        ck_assert_int_eq(spec_parse(OCI(""), strlen(OCI("")), 10, UINT64_MAX, &spec, &f), FAILURE_INVALID_SPEC);
         ck_assert_ptr_null(spec);
         ck_assert_ptr_nonnull(strstr(f.text, "the limit is 10"));
+}
+END_TEST
+
+/* Told by their number alone: these are no mounts, which nobody gets to see. */
+START_TEST(test_count) {
+        static const char *const documents[] = {
+                OCI(", \"mounts\": [1, 2, 3], \"volumes\": [4]"), /* which are none of an OCI document */
+                OWN(BOX("a", ", \"mounts\": [1]") ", " BOX("b", ", \"mounts\": [2, 3]")),
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(documents); i++) {
+                _cleanup_failure_ struct failure f = FAILURE_INIT, other = FAILURE_INIT;
+                const char *text = documents[i];
+                struct spec *spec = NULL;
+
+                ck_assert_int_eq(spec_parse(text, strlen(text), SIZE_MAX_OF_SPEC, 2, &spec, &f), FAILURE_QUOTA_EXCEEDED);
+                ck_assert_msg(strstr(f.text, "mounts per pod: one document asks for 3, and a pod has at most 2;") != NULL, "%s", f.text);
+                ck_assert_int_eq(spec_parse(text, strlen(text), SIZE_MAX_OF_SPEC, 3, &spec, &other), FAILURE_INVALID_SPEC);
+                ck_assert_ptr_null(spec);
+        }
 }
 END_TEST
 
@@ -317,7 +337,7 @@ START_TEST(test_export) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         _cleanup_strv_ char **names = NULL;
 
-        ck_assert_msg(spec_parse(text, strlen(text), SIZE_MAX_OF_SPEC, &spec, &f) == 0, "%s", f.text);
+        ck_assert_msg(spec_parse(text, strlen(text), SIZE_MAX_OF_SPEC, UINT64_MAX, &spec, &f) == 0, "%s", f.text);
         ck_assert(spec->exported);
         ck_assert_str_eq(spec->id, "i");
         ck_assert_str_eq(spec->name, "n");
@@ -329,13 +349,13 @@ START_TEST(test_export) {
         ck_assert_int_eq(spec_fd_names(spec, &names), 0);
         ck_assert_str_eq(names[0], "one");
         /* What is for readers makes no other document of it. */
-        ck_assert_int_eq(spec_parse(without, strlen(without), SIZE_MAX_OF_SPEC, &same, &f), 0);
+        ck_assert_int_eq(spec_parse(without, strlen(without), SIZE_MAX_OF_SPEC, UINT64_MAX, &same, &f), 0);
         ck_assert_str_eq(spec->canonical, same->canonical);
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
                 _cleanup_failure_ struct failure why = FAILURE_INIT;
                 struct spec *none = NULL;
-                int r = spec_parse(bad[i].text, strlen(bad[i].text), SIZE_MAX_OF_SPEC, &none, &why);
+                int r = spec_parse(bad[i].text, strlen(bad[i].text), SIZE_MAX_OF_SPEC, UINT64_MAX, &none, &why);
 
                 ck_assert_msg(r == FAILURE_INVALID_SPEC, "%s: %d", bad[i].text, r);
                 ck_assert_msg(strncmp(why.text, bad[i].place, strlen(bad[i].place)) == 0, "%s: %s", bad[i].text, why.text);
@@ -344,4 +364,4 @@ START_TEST(test_export) {
 END_TEST
 
 UNIT_MAIN("spec", test_export, test_oci, test_own, test_canonical, test_warnings, test_warnings_bounded, test_refusals, test_limits,
-        test_many_mounts)
+        test_count, test_many_mounts)

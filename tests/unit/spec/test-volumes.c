@@ -17,7 +17,7 @@ static void refuse_whole(const char *text, enum failure_kind kind, const char *b
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         _cleanup_(wanted_freep) struct wanted *wanted = NULL;
         _cleanup_(spec_freep) struct spec *spec = NULL;
-        int r = spec_parse(text, strlen(text), SIZE_MAX_OF_SPEC, &spec, &f);
+        int r = spec_parse(text, strlen(text), SIZE_MAX_OF_SPEC, UINT64_MAX, &spec, &f);
 
         if (r == 0)
                 r = wanted_from_spec(spec, &as_root, &wanted, &f);
@@ -167,7 +167,7 @@ START_TEST(test_places) {
 
         ck_assert_uint_eq(spec->n_volumes, 1);
         refuse(inside, FAILURE_INVALID_SPEC, "/parts/0/spec/volumes: ", "whole document");
-        ck_assert_int_eq(spec_parse_container(added, strlen(added), SIZE_MAX_OF_SPEC, "a", &none, &f), FAILURE_INVALID_SPEC);
+        ck_assert_int_eq(spec_parse_container(added, strlen(added), SIZE_MAX_OF_SPEC, UINT64_MAX, "a", &none, &f), FAILURE_INVALID_SPEC);
         ck_assert_ptr_nonnull(strstr(f.text, "/volumes: "));
 }
 END_TEST
