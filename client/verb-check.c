@@ -127,7 +127,7 @@ int verb_check(struct client *client, const struct arguments *arguments) {
         if (r != 0)
                 return r;
         settings_defaults(&settings);
-        r = spec_parse(document.text, document.size, settings.spec_size_max, &spec, &failure);
+        r = spec_parse(document.text, document.size, settings.spec_size_max, settings.mounts_per_pod, &spec, &failure);
         if (r == 0)
                 r = wanted_from_spec(spec, &here, &wanted, &failure);
         if (r != 0)

@@ -125,7 +125,7 @@ int export_add_namespaces(const struct record_pod *record, struct json_object *d
 
         if (!text || !namespaces)
                 return log_oom();
-        r = spec_parse(text, strlen(text), UINT64_MAX, &spec, f);
+        r = spec_parse(text, strlen(text), UINT64_MAX, UINT64_MAX, &spec, f);
         if (r == 0)
                 r = spec_fd_names(spec, &taken);
         for (size_t i = 0; r == 0 && i < spec->n_containers; i++)
