@@ -5,6 +5,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "executor/enter.h"
 #include "executor/layered.h"
 #include "executor/mapping.h"
 #include "executor/source.h"
@@ -58,7 +59,7 @@ int hand_bind(struct run *run, size_t step) {
         int r = source_clone(run, step, &bind.clone, &bind.recursive);
 
         bind.source = run->hands[step].source;
-        if (r == 0 && (run->job->steps[step].flags & STEP_BENEATH) && run->brought_unknown)
+        if (r == 0 && ((run->job->steps[step].flags & STEP_BENEATH) || run->namespace >= 0) && run->brought_unknown)
                 r = run_fail(run, FAILURE_NOT_SUPPORTED, 0,
                         "the source of %s is a detached mount, and how many mounts lie below it shows when it is "
                         "attached, which is too late here; unmount the old one and mount this one",
@@ -67,6 +68,10 @@ int hand_bind(struct run *run, size_t step) {
                 r = mapping_apply(run, step, &run->job->steps[step].source, bind.clone, bind.recursive);
         if (r == 0)
                 r = bind_make(&bind, &mount);
+        if (r == 0 && run->namespace >= 0)
+                r = enter_lock(run, step, &mount);
+        if (r == 0 && run->namespace >= 0 && run->namespace_foreign)
+                r = run_share(run, step, mount); /* the clone is private again */
         if (r == 0)
                 r = run_note(run, step, mount, &directory);
         if (r == 0 && bind.clone < 0 && bind.step->idmap.given) /* it is the clone, and no overlay or copy of it */

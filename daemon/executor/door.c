@@ -131,7 +131,7 @@ static int check_container(const struct job *job, const struct step *step, struc
 
 /* What replaces a mount is alone in its job, because it cannot be taken back, and names what it replaces. */
 static int check_beneath(const struct job *job, const struct step *step, struct failure *f) {
-        if (job->n_steps != 1 || builds(job) || (step->flags & STEP_STACK))
+        if (job->n_steps != 1U + (job->steps[0].kind == STEP_ENTER) || builds(job) || (step->flags & STEP_STACK))
                 return refuse(f, "what replaces a mount is a job of its own");
         if (step->kind == STEP_FILESYSTEM && strcmp(step->type, "devtmpfs") == 0)
                 return refuse(f, "a /dev of the pod's own is not made in one step");
@@ -531,6 +531,11 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
                 return check_open_tree(job, step, f);
         case STEP_IDENTIFY:
                 return check_identify(job, step, f);
+        case STEP_ENTER:
+                return check_container(job, step, f) ?: door_check_inside(job, i, f);
+        case STEP_SEEK:
+        case STEP_WITHDRAW:
+                return door_check_inside(job, i, f);
         case _STEP_KIND_MAX:
                 break;
         }
@@ -554,15 +559,18 @@ static enum sort step_sort(enum step_kind kind) {
         case STEP_PUBLISH:
         case STEP_CONTAINER:
         case STEP_JOIN:
+        case STEP_ENTER:
                 return SORT_MAKE;
         case STEP_UNMOUNT:
         case STEP_DETACH:
         case STEP_REMOVE_POD:
+        case STEP_WITHDRAW:
                 return SORT_TAKE;
         case STEP_FIND:
         case STEP_EXAMINE:
         case STEP_OPEN_TREE:
         case STEP_IDENTIFY:
+        case STEP_SEEK:
         case _STEP_KIND_MAX:
                 break;
         }

@@ -17,6 +17,9 @@ bool door_is_volume(const struct step *step);
 int door_check_volume(const struct job *job, size_t i, struct failure *f);
 /* A bind whose source is a volume. */
 int door_check_volume_source(const struct job *job, size_t i, struct failure *f);
+/* The part of door_check() about a step in a container's own mount namespace: STEP_ENTER with all that follows it, which
+ * is also checked as any other step; STEP_SEEK; STEP_WITHDRAW. */
+int door_check_inside(const struct job *job, size_t step, struct failure *f);
 
 /* Whether the configuration allows the file systems in images and on block devices that the job mounts, by the bits of
  * settings_image_bit(). FAILURE_NOT_SUPPORTED, with the step's index as above. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* STEP_FILESYSTEM: a new file system of one of the types that need no device, at a target. */
 
+#include "executor/enter.h"
 #include "executor/filesystem.h"
 
 #include <errno.h>
@@ -117,7 +118,9 @@ static int place_copy(struct run *run, size_t i, int *mount) {
         r = tree_set(*mount, false, run_attributes(run, step, 0) & late(step), 0, 0);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "make a copied tmpfs read-only");
-        r = run_share(run, i, *mount);
+        r = enter_lock(run, i, mount);
+        if (r == 0)
+                r = run_share(run, i, *mount);
         if (r == 0)
                 r = run_note(run, i, *mount, NULL);
         return r == 0 ? run_attach(run, i, mount, target) : r;

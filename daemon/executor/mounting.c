@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "executor/enter.h"
 #include "executor/filesystem.h"
 #include "executor/run.h"
 #include "executor/target.h"
@@ -121,15 +122,19 @@ int run_share(struct run *run, size_t i, int mount) {
         return r < 0 ? dress_failed(run, step, r) : 0;
 }
 
+static int propagate(struct run *run, int mount, bool deep, uint64_t propagation) {
+        return run->namespace >= 0 ? enter_propagate(run, mount, deep, propagation) : tree_set(mount, deep, 0, 0, propagation);
+}
+
 int run_settle(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
         bool deep = step->flags & STEP_PROPAGATION_RECURSIVE;
         int mount = run->hands[i].mount, r = 0;
 
         if (step->propagation != MS_SHARED)
-                r = tree_set(mount, deep, 0, 0, MS_PRIVATE);
+                r = propagate(run, mount, deep, MS_PRIVATE);
         if (r == 0 && step->propagation != MS_PRIVATE)
-                r = tree_set(mount, deep, 0, 0, step->propagation);
+                r = propagate(run, mount, deep, step->propagation);
         if (r < 0)
                 return run_fail(run, FAILURE_MOUNT_FAILED, -r, "the propagation of the mount at %s cannot be set",
                         step->target);
@@ -206,10 +211,16 @@ int run_attach(struct run *run, size_t i, int *mount, int target) {
         int r;
 
         if (step->flags & STEP_BENEATH)
-                return replace(run, i, mount, target);
-        r = tree_attach(*mount, target, "");
-        if (r < 0)
-                return attach_failed(run, step, r);
+                return run->namespace >= 0 ? enter_replace(run, i, mount, target) : replace(run, i, mount, target);
+        if (run->namespace >= 0)
+                r = enter_attach(run, i, *mount, target);
+        else {
+                r = tree_attach(*mount, target, "");
+                if (r < 0)
+                        r = attach_failed(run, step, r);
+        }
+        if (r != 0)
+                return r;
         hand->placed = true;
         if (!keep(run, step)) {
                 *mount = close_fd(*mount);
@@ -224,8 +235,10 @@ int run_attach(struct run *run, size_t i, int *mount, int target) {
 int run_place(struct run *run, size_t i, int *mount) {
         const struct step *step = &run->job->steps[i];
         _cleanup_close_ int target = -1;
-        int r = run_share(run, i, *mount);
+        int r = enter_lock(run, i, mount);
 
+        if (r == 0)
+                r = run_share(run, i, *mount);
         if (r == 0)
                 r = run_note(run, i, *mount, NULL);
         if (r == 0)

@@ -2,9 +2,9 @@
 /* Runs the steps of a job in order. A job that builds or mounts is all or nothing: when a step fails, what was made is
  * taken back in reverse. A job that unmounts stops at the failure and keeps what is done. */
 
+#include "executor/enter.h"
 #include "executor/mapping.h"
 #include "executor/restore.h"
-#include "executor/run.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,6 +56,12 @@ static int run_step(struct run *run, size_t step) {
                 return hand_open_tree(run, step);
         case STEP_IDENTIFY:
                 return hand_identify(run, step);
+        case STEP_ENTER:
+                return hand_enter(run, step);
+        case STEP_SEEK:
+                return hand_seek(run, step);
+        case STEP_WITHDRAW:
+                return hand_withdraw(run, step);
         case _STEP_KIND_MAX:
                 break;
         }
@@ -71,7 +77,7 @@ void run_undo_step(struct run *run, size_t step) {
         struct hand *hand = &run->hands[step];
 
         if (hand->attached) {
-                int r = detach_fd(hand->mount);
+                int r = run->namespace >= 0 ? enter_detach(run, hand->mount) : detach_fd(hand->mount);
 
                 if (r < 0 && r != -EINVAL) /* EINVAL: somebody else unmounted it already */
                         (void) log_errno(LOG_WARNING, r, "undo step %zu of job %" PRIu64, step, run->job->id);
@@ -117,7 +123,7 @@ static void undo(struct run *run) {
 static bool unmounts(const struct job *job) {
         enum step_kind kind = job->n_steps > 0 ? job->steps[0].kind : STEP_IDENTIFY;
 
-        return kind == STEP_UNMOUNT || kind == STEP_DETACH || kind == STEP_REMOVE_POD;
+        return kind == STEP_UNMOUNT || kind == STEP_DETACH || kind == STEP_REMOVE_POD || kind == STEP_WITHDRAW;
 }
 
 static int run_begin(struct run *run) {
@@ -137,6 +143,8 @@ static void run_end(struct run *run) {
         run->opener = opener_free(run->opener);
         mapping_end(run);
         run->tree = close_fd(run->tree);
+        run->namespace = close_fd(run->namespace);
+        run->namespace_root = close_fd(run->namespace_root);
         for (size_t i = 0; run->hands && i < run->job->n_steps; i++) {
                 struct hand *hand = &run->hands[i];
 
@@ -152,7 +160,8 @@ static void run_end(struct run *run) {
 }
 
 void run_job(struct executor *executor, const struct job *job, const int *fds, struct job_result *result) {
-        struct run run = {.executor = executor, .job = job, .fds = fds, .result = result, .tree = -1, .root_fd = -1};
+        struct run run = {.executor = executor, .job = job, .fds = fds, .result = result, .tree = -1,
+                .namespace = -1, .namespace_root = -1, .root_fd = -1};
         int r = run_begin(&run);
 
         for (size_t i = 0; r == 0 && i < job->n_steps; i++) {
@@ -229,6 +238,10 @@ int run_container_root(struct run *run, const char *container, int *ret_fd) {
         _cleanup_free_ char *path = NULL;
         int r;
 
+        if (run->namespace_root >= 0) {
+                *ret_fd = run->namespace_root;
+                return 0;
+        }
         if (run->root_name && strcmp(run->root_name, container) == 0) {
                 *ret_fd = run->root_fd;
                 return 0;

@@ -68,6 +68,8 @@ struct run {
         uint64_t plain;  /* the last mount found to be neither proc nor sysfs; 0: none yet */
         struct mapping *mappings; /* mapping.h */
         size_t n_mappings;
+        int namespace, namespace_root; /* STEP_ENTER's, in which the steps after it mount, and its root directory; or -1 */
+        bool namespace_foreign;        /* it is owned by another user namespace than ours */
         char *root_name; /* the container whose root was last looked up… */
         int root_fd;     /* …and that */
 };
@@ -130,3 +132,6 @@ int hand_find(struct run *run, size_t step);
 int hand_examine(struct run *run, size_t step);
 int hand_open_tree(struct run *run, size_t step);
 int hand_identify(struct run *run, size_t step);
+int hand_enter(struct run *run, size_t step);
+int hand_seek(struct run *run, size_t step);
+int hand_withdraw(struct run *run, size_t step);

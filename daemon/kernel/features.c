@@ -8,6 +8,7 @@
 
 #include "kernel/fscontext.h"
 #include "kernel/identity.h"
+#include "kernel/inside.h"
 #include "kernel/space.h"
 #include "kernel/syscalls.h"
 #include "kernel/tree.h"
@@ -31,6 +32,7 @@ static const struct {
         {"lowerdir-plus", offsetof(struct features, lowerdir_plus)},
         {"layer-fd", offsetof(struct features, layer_fd)},
         {"proc-pidns", offsetof(struct features, proc_pidns)},
+        {"namespace-ids", offsetof(struct features, namespace_ids)},
 };
 
 static bool *feature(struct features *features, size_t i) {
@@ -126,6 +128,7 @@ int features_probe(const char *without, struct features *ret) {
         found.layer_fd = !taken.layer_fd && found.lowerdir_plus && probe_lowerdir_plus(true);
         found.detached_layers = !taken.detached_layers && probe_detached_layers(found.layer_fd, found.lowerdir_plus);
         found.proc_pidns = !taken.proc_pidns && space_probe_pidns();
+        found.namespace_ids = !taken.namespace_ids && found.statmount && inside_probe();
         *ret = found;
         return 0;
 }

@@ -21,6 +21,7 @@ struct features {
         bool beneath;         /* "beneath": a mount can be put beneath another one, 6.5 */
         bool layer_fd;        /* "layer-fd": …as fds, about 6.13 */
         bool proc_pidns;      /* "proc-pidns": proc takes its pid namespace as an fd, about 6.17 */
+        bool namespace_ids;   /* "namespace-ids": mount namespaces are found by their ids, about 6.12; needs statmount */
 };
 
 /* Tries each. `without`: names of features to leave out, separated by commas, or NULL. Needs the privilege to mount;

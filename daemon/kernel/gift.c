@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#include "kernel/fscontext.h"
 #include "kernel/resolve.h"
 #include "kernel/syscalls.h"
 #include "kernel/tree.h"
@@ -97,7 +98,65 @@ static _noreturn_ void give(int root, const char *path, int socket, pid_t parent
         _exit(0);
 }
 
-static int giver_start(int root, const char *path, struct giver *ret) {
+/* A place for the mount in a namespace of our own: a small tmpfs on the root directory, entered. */
+static int make_place(bool directory) {
+        _cleanup_fscontext_ struct fscontext context = FSCONTEXT_INIT;
+        _cleanup_close_ int tmpfs = -1, root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        int r = fscontext_open(&context, "tmpfs");
+
+        if (r < 0 || root < 0)
+                return r < 0 ? r : -errno;
+        tmpfs = fscontext_mount(&context, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+        if (tmpfs < 0)
+                return tmpfs;
+        r = tree_attach(tmpfs, root, "");
+        if (r < 0)
+                return r;
+        /* The root directory, too: below another than the namespace's nobody makes a user namespace. */
+        return fchdir(tmpfs) < 0 || chroot(".") < 0 ? -errno : resolve_make(tmpfs, "m", !directory);
+}
+
+/* Attached in a namespace of ours, copied for another user namespace, cloned from the copy. */
+static int lock(int mount) {
+        _cleanup_close_ int root = -1, place = -1, copy = -1, clone = -1;
+        struct stat status;
+        int r;
+
+        if (fstat(mount, &status) < 0 || unshare(CLONE_NEWNS) < 0)
+                return -errno;
+        root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC); /* that of the copy */
+        r = root < 0 ? -errno : tree_set(root, true, 0, 0, MS_PRIVATE);
+        if (r < 0)
+                return r;
+        place = make_place(S_ISDIR(status.st_mode));
+        r = place < 0 ? place : tree_attach(mount, place, "");
+        if (r < 0)
+                return r;
+        if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+                return -errno;
+        copy = resolve_beneath(AT_FDCWD, "m", false);
+        if (copy < 0)
+                return copy;
+        clone = tree_clone(copy, true);
+        if (clone < 0)
+                return clone;
+        r = tree_set(clone, true, 0, 0, MS_PRIVATE);
+        return r < 0 ? r : TAKE_FD(clone);
+}
+
+static _noreturn_ void lock_and_give(int mount, int socket, pid_t parent) {
+        int fd;
+
+        (void) prctl(PR_SET_NAME, "podmount-giver"); /* a name is for people */
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent)
+                _exit(1);
+        fd = lock(mount);
+        (void) say(socket, fd < 0 ? -fd : 0, fd); /* unheard, it ends just the same */
+        _exit(0);
+}
+
+/* `root` is -1 for a giver that locks the mount. */
+static int giver_start(int root, const char *path, int mount, struct giver *ret) {
         struct giver giver = {.socket = -1, .pidfd = -1};
         pid_t parent = getpid();
         int pair[2];
@@ -106,6 +165,8 @@ static int giver_start(int root, const char *path, struct giver *ret) {
                 return -errno;
         /* Like fork(2), with a pidfd. */
         giver.pid = (pid_t) syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, NULL, &giver.pidfd, NULL, 0);
+        if (giver.pid == 0 && root < 0)
+                lock_and_give(mount, pair[1], parent);
         if (giver.pid == 0)
                 give(root, path, pair[1], parent);
         if (giver.pid < 0) {
@@ -139,7 +200,7 @@ static int map_ids(const struct giver *giver) {
 
 int gift_clone(int root, const char *path) {
         _cleanup_(giver_done) struct giver giver = {.socket = -1, .pidfd = -1};
-        int fd = -1, r = giver_start(root, path, &giver);
+        int fd = -1, r = giver_start(root, path, -1, &giver);
 
         if (r == 0)
                 r = hear(giver.socket, NULL);
@@ -147,6 +208,15 @@ int gift_clone(int root, const char *path) {
                 r = map_ids(&giver);
         if (r == 0)
                 r = say(giver.socket, 0, -1);
+        if (r == 0)
+                r = hear(giver.socket, &fd);
+        return r < 0 ? r : fd;
+}
+
+int gift_lock(int mount) {
+        _cleanup_(giver_done) struct giver giver = {.socket = -1, .pidfd = -1};
+        int fd = -1, r = giver_start(-1, NULL, mount, &giver);
+
         if (r == 0)
                 r = hear(giver.socket, &fd);
         return r < 0 ? r : fd;

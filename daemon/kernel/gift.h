@@ -16,3 +16,6 @@
  * mount namespace. A negative errno, not logged: -EPERM also for an unbindable mount in it, -EUSERS or -ENOSPC where no
  * user namespace is to be had, -EIO when the child died. */
 int gift_clone(int root, const char *path);
+
+/* The same of a detached mount with all below it, of which it is a clone: -EPERM as above. nosymfollow has no lock. */
+int gift_lock(int mount);

@@ -49,30 +49,60 @@ static int same_file(int directory, const char *name, const char *own, bool *ret
         return 0;
 }
 
-int namespaces_compare(int pidfd, struct namespaces_match *ret) {
+/* /proc/PID of the process, which may have ended since: is_alive() says so afterwards. */
+static int open_process(int pidfd, int *ret) {
         char path[sizeof("/proc/") + 3 * sizeof(pid_t)];
-        _cleanup_close_ int directory = -1;
-        struct namespaces_match match = {};
-        struct pollfd alive = {.fd = pidfd, .events = POLLIN};
         pid_t pid = -1;
         int r = pidfd_pid(pidfd, &pid);
 
         if (r < 0)
                 return r;
         (void) snprintf(path, sizeof(path), "/proc/%d", pid); /* cannot be cut: sized for any pid */
-        directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (directory < 0)
+        *ret = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (*ret < 0)
                 return errno == ENOENT ? -ESRCH : -errno;
-        r = same_file(directory, "ns/mnt", "/proc/self/ns/mnt", &match.mount);
+        return 0;
+}
+
+static bool is_alive(int pidfd) {
+        struct pollfd alive = {.fd = pidfd, .events = POLLIN};
+
+        return poll(&alive, 1, 0) == 0;
+}
+
+int namespaces_compare(int pidfd, struct namespaces_match *ret) {
+        _cleanup_close_ int directory = -1;
+        struct namespaces_match match = {};
+        int r = open_process(pidfd, &directory);
+
+        if (r == 0)
+                r = same_file(directory, "ns/mnt", "/proc/self/ns/mnt", &match.mount);
         if (r == 0)
                 r = same_file(directory, "ns/user", "/proc/self/ns/user", &match.user);
         if (r == 0)
                 r = same_file(directory, "root", "/proc/self/root", &match.root);
         if (r < 0)
                 return r;
-        if (poll(&alive, 1, 0) != 0)
+        if (!is_alive(pidfd))
                 return -ESRCH;
         *ret = match;
+        return 0;
+}
+
+int namespaces_open(int pidfd, int *ret_mount, int *ret_root) {
+        _cleanup_close_ int directory = -1, mount = -1, root = -1;
+        int r = open_process(pidfd, &directory);
+
+        if (r < 0)
+                return r;
+        mount = openat(directory, "ns/mnt", O_RDONLY | O_CLOEXEC);
+        root = mount < 0 ? -1 : openat(directory, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (root < 0)
+                return errno == ENOENT || errno == ESRCH ? -ESRCH : -errno;
+        if (!is_alive(pidfd))
+                return -ESRCH;
+        *ret_mount = TAKE_FD(mount);
+        *ret_root = TAKE_FD(root);
         return 0;
 }
 

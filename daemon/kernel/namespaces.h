@@ -15,5 +15,8 @@ struct namespaces_match {
 /* Compares the process behind `pidfd` with this one. -ESRCH when it has ended, -EBADF for an fd that is no pidfd. */
 int namespaces_compare(int pidfd, struct namespaces_match *ret);
 
+/* The mount namespace and the root directory (O_PATH) of the process behind `pidfd`. Errors as above. */
+int namespaces_open(int pidfd, int *ret_mount, int *ret_root);
+
 /* Whether this process is in the initial user namespace. A negative errno when that cannot be told. */
 int namespaces_in_initial_user(void);

@@ -43,6 +43,15 @@ struct mount_id_request {
         uint64_t parameter;
 };
 
+/* The same in another mount namespace, about Linux 6.11. */
+struct mount_id_request_in {
+        uint32_t size;
+        uint32_t spare;
+        uint64_t mount_id;
+        uint64_t parameter;
+        uint64_t namespace;
+};
+
 enum {
         MOUNT_STATUS_SUPERBLOCK = 0x1, /* STATMOUNT_SB_BASIC */
         MOUNT_STATUS_BASIC = 0x2,      /* STATMOUNT_MNT_BASIC */

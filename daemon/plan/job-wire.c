@@ -43,6 +43,7 @@ enum step_field {
         FIELD_MADE = 1 << 11,  /* made, made_file */
         FIELD_SPACE = 1 << 12,
         FIELD_IDMAP = 1 << 13, /* idmap, userns */
+        FIELD_NAMESPACE = 1 << 14,
         FIELDS_PLACED = FIELD_CONTAINER | FIELD_TARGET | FIELD_SOURCE | FIELD_ATTRIBUTES | FIELD_CREATE,
         FLAGS_PLACED = STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_STACK | STEP_TARGET_NOFOLLOW,
 };
@@ -74,6 +75,9 @@ static const struct kind_row {
         [STEP_FIND] = {FIELD_CONTAINER | FIELD_STUBS, 0},
         [STEP_EXAMINE] = {FIELD_CONTAINER | FIELD_TARGET, 0},
         [STEP_IDENTIFY] = {FIELD_SOURCE, 0},
+        [STEP_ENTER] = {FIELD_CONTAINER | FIELD_SOURCE | FIELD_NAMESPACE, 0},
+        [STEP_SEEK] = {FIELD_ID | FIELD_NAMESPACE, 0},
+        [STEP_WITHDRAW] = {FIELD_ID | FIELD_NAMESPACE, STEP_LAZY_BELOW},
 };
 
 /* The rules that both directions share; what they leave open is the door's. */
@@ -136,7 +140,7 @@ static bool others_are_empty(const struct step *step, uint32_t fields) {
                (!(not & FIELD_CREATE) || (step->create == STEP_CREATE_NEVER && step->cover_step == STEP_NO_COVER &&
                                           step->cover_id == 0)) &&
                (!(not & FIELD_ID) || (step->id == 0 && step->mount_id == 0 && step->device == 0)) &&
-               (!(not & FIELD_MADE) || (step->made == 0 && !step->made_file));
+               (!(not & FIELD_NAMESPACE) || step->namespace == 0) && (!(not & FIELD_MADE) || (step->made == 0 && !step->made_file));
 }
 
 /* Mappings or a user namespace, or nothing at all. */
@@ -283,6 +287,8 @@ static void put_step(struct wire_writer *writer, const struct step *step) {
                 wire_put_u32(writer, step->mount_id);
                 wire_put_u64(writer, step->device);
         }
+        if (fields & FIELD_NAMESPACE)
+                wire_put_u64(writer, step->namespace);
         if (fields & FIELD_MADE) {
                 wire_put_u32(writer, step->made);
                 wire_put_u8(writer, step->made_file);
@@ -468,6 +474,8 @@ static void take_step(struct wire_reader *reader, struct job *job) {
                 step->mount_id = wire_take_u32(reader);
                 step->device = wire_take_u64(reader);
         }
+        if (fields & FIELD_NAMESPACE)
+                step->namespace = wire_take_u64(reader);
         if (fields & FIELD_MADE) {
                 step->made = wire_take_u32(reader);
                 step->made_file = wire_take_bool(reader);

@@ -60,6 +60,9 @@ const char *plan_undo(const struct job *job, const struct step *step) {
         case STEP_FIND:
         case STEP_EXAMINE:
         case STEP_IDENTIFY:
+        case STEP_ENTER:
+        case STEP_SEEK:
+        case STEP_WITHDRAW:
         case _STEP_KIND_MAX:
                 break;
         }

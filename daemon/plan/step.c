@@ -28,6 +28,9 @@ static const char *const kind_names[_STEP_KIND_MAX] = {
         [STEP_FIND] = "find",
         [STEP_EXAMINE] = "examine",
         [STEP_IDENTIFY] = "identify",
+        [STEP_ENTER] = "enter",
+        [STEP_SEEK] = "seek",
+        [STEP_WITHDRAW] = "withdraw",
 };
 
 const char *step_kind_name(enum step_kind kind) {

@@ -47,6 +47,9 @@ enum step_kind {
         STEP_FIND,       /* which of several paths in a container is a program */
         STEP_EXAMINE,    /* what a path of a container, or of the host, lies on */
         STEP_IDENTIFY,   /* look up the namespaces and the root directory of a process by its pidfd */
+        STEP_ENTER,      /* what the steps after it make is put into a mount namespace: that of a process by pidfd, or itself */
+        STEP_SEEK,       /* whether a mount is in another mount namespace, both by id */
+        STEP_WITHDRAW,   /* unmount one mount in another mount namespace, both by id */
         _STEP_KIND_MAX,
 };
 
@@ -84,7 +87,7 @@ enum step_flags {
         STEP_PROPAGATION_RECURSIVE = 1 << 2,
         STEP_OVERLAY_TMPFS = 1 << 3,         /* STEP_ROOT, STEP_BIND: a tmpfs takes the writes, the source none */
         STEP_STACK = 1 << 4,                 /* the target may be a mount point of the pod already */
-        STEP_LAZY_BELOW = 1 << 5,            /* STEP_UNMOUNT: what hangs below goes with it (an undo) */
+        STEP_LAZY_BELOW = 1 << 5,            /* STEP_UNMOUNT, STEP_WITHDRAW: what hangs below goes with it (an undo) */
         STEP_RESTORE = 1 << 6,               /* STEP_UNMOUNT: mounted again when a later step fails */
         STEP_DEVICE = 1 << 7,                /* STEP_IMAGE: the source is a block device, and else a file */
         STEP_SOURCE_NOFOLLOW = 1 << 8,       /* STEP_BIND: a source path that is a symlink is bound itself */
@@ -127,6 +130,7 @@ struct step {
         uint64_t id;       /* STEP_UNMOUNT, STEP_DETACH, STEP_REMOUNT: the unique id (0 where the kernel has none)… */
         uint32_t mount_id; /* …and the recycled one… */
         uint64_t device;   /* …and, to tell another mount with that from it, st_dev of its root; 0: not known */
+        uint64_t namespace; /* STEP_ENTER (0: whichever it is), STEP_SEEK, STEP_WITHDRAW: the id of the mount namespace */
         uint32_t made;     /* STEP_UNMOUNT: how many trailing components of the target podmount had created… */
         bool made_file;    /* …the last of them an empty file: removed if still empty */
 };
@@ -191,8 +195,15 @@ enum examine_text {
         _EXAMINE_TEXT_MAX,
 };
 
+/* What STEP_SEEK answers in step_result.attributes. */
+enum seek_state {
+        SEEK_THERE,
+        SEEK_MISSING, /* the namespace has it no more */
+        SEEK_GONE,    /* the namespace is no more */
+};
+
 struct step_result {
-        uint64_t id;         /* STEP_FIND: which of its stubs, from 1; else the unique id of the mount that was made, 0 where the kernel has none */
+        uint64_t id;         /* STEP_ENTER: the id of the namespace; STEP_FIND: which of its stubs, from 1; else the unique id of the mount that was made, 0 where the kernel has none */
         uint32_t mount_id;   /* the recycled id */
         uint64_t attributes; /* MOUNT_ATTR_* as statvfs(3) shows them, and MOUNT_ATTR_IDMAP */
         uint64_t device;     /* st_dev of its root */

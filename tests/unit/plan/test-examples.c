@@ -187,6 +187,9 @@ START_TEST(test_undo_of_every_kind) {
                 {STEP_EXAMINE, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_FIND, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_IDENTIFY, STEP_CREATE_NEVER, "none", "none"},
+                {STEP_ENTER, STEP_CREATE_NEVER, "none", "none"},
+                {STEP_SEEK, STEP_CREATE_NEVER, "none", "none"},
+                {STEP_WITHDRAW, STEP_CREATE_NEVER, "none", "none"},
         };
         bool seen[_STEP_KIND_MAX] = {};
 

@@ -57,6 +57,20 @@ static void add_overlay(struct job *job) {
         step->create = STEP_CREATE_AS_CALLER;
 }
 
+static void add_inside(struct job *job) {
+        struct step *step = add(job, STEP_ENTER, "main", NULL);
+
+        step->source = (struct step_source) {.kind = STEP_SOURCE_FD, .fd = 1};
+        step->namespace = UINT64_MAX - 2;
+        step = add(job, STEP_SEEK, NULL, NULL);
+        step->id = 3;
+        step->namespace = 4;
+        step = add(job, STEP_WITHDRAW, NULL, NULL);
+        step->id = UINT64_MAX;
+        step->namespace = 5;
+        step->flags = STEP_LAZY_BELOW;
+}
+
 /* A job that has every kind of step and every field of each set to something. */
 static void add_remount(struct job *job) {
         struct step *step = add(job, STEP_REMOUNT, "main", "/r");
@@ -125,6 +139,7 @@ static struct job *example(void) {
         (void) add(job, STEP_REMOVE_POD, NULL, NULL);
         step = add(job, STEP_IDENTIFY, NULL, NULL);
         step->source = (struct step_source) {.kind = STEP_SOURCE_FD, .fd = 0};
+        add_inside(job);
         (void) add(job, STEP_MASK, "main", "/proc/kcore");
         (void) add(job, STEP_READONLY, "main", "/proc/sys");
         step = add(job, STEP_CONTAINER, "side", NULL);

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* setns(2) makes the namespace's root this process's root and working directory. So what a visit needs of the host is
+ * opened before: the way back, the root directory, and /proc/self/fd, by which a mount is named whatever the visited
+ * namespace has at /proc. */
+
+#include "kernel/inside.h"
+
+#include <errno.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include "kernel/identity.h"
+#include "kernel/resolve.h"
+#include "kernel/statmount.h"
+#include "kernel/syscalls.h"
+#include "kernel/tree.h"
+#include "util/log.h"
+
+/* ioctl_nsfs(2), of Linux 6.11 and 6.12 */
+struct namespace_info {
+        uint32_t size, n_mounts;
+        uint64_t id;
+};
+#define NAMESPACE_ID _IOR(0xb7, 0x5, uint64_t)
+#define NAMESPACE_NEXT _IOR(0xb7, 0xb, struct namespace_info)
+#define NAMESPACE_PREVIOUS _IOR(0xb7, 0xc, struct namespace_info)
+
+#define INITIAL_MOUNT_NAMESPACE 0xEFFFFFF8U /* MNT_NS_INIT_INO, include/uapi/linux/nsfs.h, since 6.18; any number before */
+
+static int open_own(void) {
+        int fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+
+        return fd < 0 ? -errno : fd;
+}
+
+bool inside_probe(void) {
+        struct namespace_info info = {.size = sizeof(info)};
+        _cleanup_close_ int own = open_own(), next = -1;
+        uint64_t id;
+
+        if (own < 0 || inside_id(own, &id) < 0)
+                return false;
+        next = ioctl(own, NAMESPACE_NEXT, &info);
+        return next >= 0 || errno == ENOENT;
+}
+
+int inside_id(int fd, uint64_t *ret) {
+        return ioctl(fd, NAMESPACE_ID, ret) < 0 ? -errno : 0;
+}
+
+/* The ids are in no order of time, so both ways are gone. */
+static int find_from(int own, unsigned long way, uint64_t id) {
+        struct namespace_info info = {.size = sizeof(info)};
+        int fd = ioctl(own, way, &info);
+
+        while (fd >= 0 && info.id != id) {
+                int next = ioctl(fd, way, &info);
+
+                (void) close_fd(fd);
+                fd = next;
+        }
+        return fd < 0 ? -errno : fd;
+}
+
+int inside_find(uint64_t id) {
+        _cleanup_close_ int own = open_own();
+        uint64_t own_id;
+        int r;
+
+        if (own < 0)
+                return own;
+        r = inside_id(own, &own_id);
+        if (r < 0)
+                return r;
+        if (own_id == id)
+                return -EPERM;
+        r = find_from(own, NAMESPACE_NEXT, id);
+        return r == -ENOENT ? find_from(own, NAMESPACE_PREVIOUS, id) : r;
+}
+
+static bool same_file(const struct stat *a, const struct stat *b) {
+        return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+int inside_is_host(int fd) {
+        struct stat it, own, first;
+
+        if (fstat(fd, &it) < 0 || stat("/proc/self/ns/mnt", &own) < 0)
+                return -errno;
+        if (same_file(&it, &own) || it.st_ino == INITIAL_MOUNT_NAMESPACE)
+                return 1;
+        if (stat("/proc/1/ns/mnt", &first) < 0)
+                return errno == ENOENT || errno == EACCES ? 0 : -errno; /* EACCES: it has capabilities that we have not */
+        return same_file(&it, &first);
+}
+
+int inside_is_foreign(int fd) {
+        _cleanup_close_ int owner = ioctl(fd, NS_GET_USERNS);
+        struct stat theirs, own;
+
+        if (owner < 0 && errno == EPERM)
+                return 1; /* above or beside our own */
+        if (owner < 0 || fstat(owner, &theirs) < 0 || stat("/proc/self/ns/user", &own) < 0)
+                return -errno;
+        return !same_file(&theirs, &own);
+}
+
+struct visit {
+        int back, root, fds; /* -1: not away */
+};
+
+#define _cleanup_visit_ _cleanup_(visit_leave)
+#define VISIT_INIT ((struct visit){.back = -1, .root = -1, .fds = -1})
+
+static void visit_leave(struct visit *visit) {
+        if (visit->back < 0)
+                return;
+        if (setns(visit->back, CLONE_NEWNS) < 0 || fchdir(visit->root) < 0 || chroot(".") < 0) {
+                (void) log_errno(LOG_CRIT, errno, "return from a mount namespace: this process ends, another takes over");
+                abort();
+        }
+        visit->back = close_fd(visit->back);
+        visit->root = close_fd(visit->root);
+        visit->fds = close_fd(visit->fds);
+}
+
+static int visit_enter(struct visit *visit, int fd) {
+        _cleanup_close_ int back = open_own(), root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int fds = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+        if (back < 0 || root < 0 || fds < 0)
+                return back < 0 ? back : -errno;
+        if (setns(fd, CLONE_NEWNS) < 0)
+                return -errno;
+        *visit = (struct visit) {.back = TAKE_FD(back), .root = TAKE_FD(root), .fds = TAKE_FD(fds)};
+        return 0;
+}
+
+int inside_root(int fd) {
+        _cleanup_visit_ struct visit visit = VISIT_INIT;
+        int r = visit_enter(&visit, fd), root;
+
+        if (r < 0)
+                return r;
+        root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        return root < 0 ? -errno : root;
+}
+
+static int stat_in(uint64_t namespace, uint64_t mount, struct mount_status *buffer, size_t size) {
+        struct mount_id_request_in request = {
+                .size = sizeof(request), .mount_id = mount, .parameter = MOUNT_STATUS_BASIC, .namespace = namespace};
+
+        return syscall(SYS_statmount, &request, buffer, size, 0) < 0 ? -errno : 0;
+}
+
+static int list_in(uint64_t namespace) {
+        struct mount_id_request_in request = {
+                .size = sizeof(request), .mount_id = MOUNT_LIST_ROOT, .namespace = namespace};
+        uint64_t id;
+
+        return syscall(SYS_listmount, &request, &id, 1, 0) < 0 ? -errno : 0;
+}
+
+int inside_look(uint64_t namespace, uint64_t mount) {
+        struct mount_status status;
+        int r = stat_in(namespace, mount, &status, sizeof(status));
+
+        if (r != -ENOENT)
+                return r < 0 ? r : INSIDE_THERE;
+        r = list_in(namespace);
+        if (r == 0)
+                return INSIDE_MISSING;
+        return r == -ENOENT ? INSIDE_GONE : r;
+}
+
+/* The peer group of the mount that the fd lies on, 0 for none; called where that mount is. */
+static int peer_group(struct statmount *statmount, int fd, uint64_t *ret) {
+        struct statmount_line line;
+        struct identity identity;
+        int r = identity_read(fd, "", true, &identity);
+
+        if (r == 0)
+                r = statmount_read(statmount, identity.key, &line);
+        if (r < 0)
+                return r == -ENOENT ? -EINVAL : r;
+        *ret = line.propagation & MS_SHARED ? line.peer_group : 0;
+        return 0;
+}
+
+/* Whether what is attached in that peer group appears in this process's own namespace. */
+static int reaches_own(struct statmount *statmount, uint64_t group) {
+        _cleanup_free_ uint64_t *ids = NULL;
+        size_t n = 0;
+        int r = statmount_list(&ids, &n);
+
+        for (size_t i = 0; i < n && r == 0; i++) {
+                struct statmount_line line;
+
+                r = statmount_read(statmount, ids[i], &line);
+                if (r == 0 && (line.peer_group == group || line.master_group == group))
+                        return 1;
+                if (r == -ENOENT || r == -EPERM)
+                        r = 0; /* gone meanwhile */
+        }
+        return r;
+}
+
+/* Mounting where the host's namespace looks on would be mounting on the host. */
+static int check_place(int fd, int target) {
+        _cleanup_(statmount_freep) struct statmount *statmount = statmount_new();
+        uint64_t group = 0;
+        int r;
+
+        if (!statmount)
+                return -ENOMEM;
+        {
+                _cleanup_visit_ struct visit visit = VISIT_INIT;
+
+                r = visit_enter(&visit, fd);
+                if (r == 0)
+                        r = peer_group(statmount, target, &group);
+        }
+        if (r < 0 || group == 0)
+                return r;
+        r = reaches_own(statmount, group);
+        return r > 0 ? -EREMOTE : r;
+}
+
+int inside_attach(int fd, int mount, int target) {
+        _cleanup_visit_ struct visit visit = VISIT_INIT;
+        int r = check_place(fd, target);
+
+        if (r == 0)
+                r = visit_enter(&visit, fd);
+        return r < 0 ? r : tree_attach(mount, target, "");
+}
+
+static int detach_within(const struct visit *visit, int mount) {
+        char name[3 * sizeof(int) + 1];
+
+        (void) snprintf(name, sizeof(name), "%d", mount); /* cannot be cut: sized for any int */
+        if (fchdir(visit->fds) < 0 || umount2(name, MNT_DETACH) < 0)
+                return -errno;
+        return 0;
+}
+
+/* What is covered by the mount at the target is what the new one comes to lie on. */
+static int check_below(int fd, int target) {
+        _cleanup_(statmount_freep) struct statmount *statmount = statmount_new();
+        struct statmount_line line;
+        struct identity identity;
+        uint64_t group = 0;
+        int r = statmount ? identity_read(target, "", true, &identity) : -ENOMEM;
+
+        if (r == 0) {
+                _cleanup_visit_ struct visit visit = VISIT_INIT;
+
+                r = visit_enter(&visit, fd);
+                if (r == 0)
+                        r = statmount_read(statmount, identity.key, &line);
+                if (r == 0)
+                        r = statmount_read(statmount, line.parent_id, &line);
+                if (r == 0 && line.propagation & MS_SHARED)
+                        group = line.peer_group;
+        }
+        if (r == 0 && group != 0)
+                r = reaches_own(statmount, group);
+        return r > 0 ? -EREMOTE : r;
+}
+
+int inside_replace(int fd, int mount, int target, bool *ret_attached) {
+        _cleanup_visit_ struct visit visit = VISIT_INIT;
+        int r = check_below(fd, target);
+
+        *ret_attached = false;
+        if (r == 0)
+                r = visit_enter(&visit, fd);
+        if (r == 0)
+                r = tree_attach_beneath(mount, target);
+        if (r < 0)
+                return r;
+        *ret_attached = true;
+        return detach_within(&visit, target);
+}
+
+int inside_propagate(int fd, int mount, bool recursive, uint64_t propagation) {
+        _cleanup_visit_ struct visit visit = VISIT_INIT;
+        int r = visit_enter(&visit, fd);
+
+        return r < 0 ? r : tree_set(mount, recursive, 0, 0, propagation);
+}
+
+int inside_detach(int fd, int mount) {
+        _cleanup_visit_ struct visit visit = VISIT_INIT;
+        int r = visit_enter(&visit, fd);
+
+        return r < 0 ? r : detach_within(&visit, mount);
+}
+
+/* Where a mount is, as this process's root directory shows it. */
+static int mount_point(uint64_t mount, char **ret) {
+        _cleanup_(statmount_freep) struct statmount *statmount = statmount_new();
+        struct statmount_line line;
+        int r = statmount ? statmount_read(statmount, mount, &line) : -ENOMEM;
+
+        if (r < 0)
+                return r;
+        *ret = strdup(line.point ?: "");
+        return *ret ? 0 : -ENOMEM;
+}
+
+static int unmount_here(uint64_t mount, bool lazy) {
+        _cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), parent = -1;
+        _cleanup_free_ char *point = NULL;
+        struct identity identity;
+        char *name;
+        int r = root < 0 ? -errno : mount_point(mount, &point);
+
+        if (r < 0)
+                return r;
+        name = strrchr(point, '/');
+        if (!name || !name[1])
+                return -ESTALE;
+        *name++ = 0;
+        parent = resolve_beneath(root, point + (*point == '/'), false);
+        if (parent < 0)
+                return -ESTALE;
+        r = identity_read(parent, name, true, &identity);
+        if (r < 0 || identity.key != mount || !identity.mount_root)
+                return -ESTALE;
+        if (fchdir(parent) < 0)
+                return -errno;
+        parent = close_fd(parent);
+        return umount2(name, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) < 0 ? -errno : 0;
+}
+
+int inside_unmount(int fd, uint64_t mount, bool lazy) {
+        _cleanup_visit_ struct visit visit = VISIT_INIT;
+        int r = visit_enter(&visit, fd);
+
+        return r < 0 ? r : unmount_here(mount, lazy);
+}
