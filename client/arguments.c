@@ -6,9 +6,11 @@
  */
 
 #include <ctype.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <string.h>
+#include <sys/pidfd.h>
 
 #include "client/arguments.h"
 #include "client/report.h"
@@ -33,6 +35,8 @@ enum {
         OPTION_VERSION,
         OPTION_PATH,
         OPTION_CWD,
+        OPTION_PROCESS,
+        OPTION_NAMESPACE,
 };
 
 static const struct option long_options[] = {
@@ -56,6 +60,8 @@ static const struct option long_options[] = {
         {"timeout", required_argument, NULL, OPTION_TIMEOUT},
         {"path", required_argument, NULL, OPTION_PATH},
         {"cwd", required_argument, NULL, OPTION_CWD},
+        {"process", required_argument, NULL, OPTION_PROCESS},
+        {"namespace", required_argument, NULL, OPTION_NAMESPACE},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, OPTION_VERSION},
         {NULL, 0, NULL, 0},
@@ -80,6 +86,7 @@ const char *argument_option_name(unsigned mask) {
                 "--tree",
                 "--path",
                 "--cwd",
+                "--process or --namespace",
         };
         int lowest = mask ? __builtin_ctz(mask) : 0;
 
@@ -156,6 +163,30 @@ int argument_split_options(const char *text, char ***options) {
         while ((word = strsep(&rest, ",")))
                 if (*word && strv_append(options, word) < 0)
                         return -ENOMEM;
+        return 0;
+}
+
+/* The fd stays open as long as we live. */
+static int add_namespace(int option, const char *text, struct arguments *arguments) {
+        struct argument_fd *slot;
+        uint64_t pid = 0;
+        int fd;
+
+        if (arguments->given & ARGUMENT_NAMESPACE)
+                return report_usage("--process and --namespace exclude each other: give one of them once");
+        if (option == OPTION_PROCESS && (argument_parse_number(text, &pid) < 0 || pid == 0 || pid > INT32_MAX))
+                return report_usage("--process %s: expected the pid of a process in the container", text);
+        fd = option == OPTION_PROCESS ? pidfd_open((pid_t) pid, 0) : open(text, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        if (fd < 0 && option == OPTION_PROCESS)
+                return report_errno(errno, "Cannot get hold of process %s", text);
+        if (fd < 0)
+                return report_errno(errno, "Cannot open the mount namespace %s", text);
+        slot = array_append(&arguments->fds, &arguments->n_fds);
+        if (slot)
+                *slot = (struct argument_fd) {.name = strdup(ARGUMENT_NAMESPACE_FD), .fd = fd};
+        if (!slot || !slot->name)
+                return report_oom();
+        arguments->given |= ARGUMENT_NAMESPACE;
         return 0;
 }
 
@@ -275,6 +306,8 @@ static int apply(int option, const char *value, struct client *client, struct ar
                         *texts[i].to = value;
                         return 0;
                 }
+        if (option == OPTION_PROCESS || option == OPTION_NAMESPACE)
+                return add_namespace(option, value, arguments);
         if (option == OPTION_FD) {
                 arguments->given |= ARGUMENT_FD;
                 return add_fd(value, arguments);

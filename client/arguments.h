@@ -34,7 +34,10 @@ enum argument_option {
         ARGUMENT_TREE = 1 << 14,
         ARGUMENT_PATH = 1 << 15,
         ARGUMENT_CWD = 1 << 16,
+        ARGUMENT_NAMESPACE = 1 << 17, /* --process or --namespace: the fd ARGUMENT_NAMESPACE_FD goes along */
 };
+
+#define ARGUMENT_NAMESPACE_FD "namespace"
 
 struct arguments {
         unsigned given; /* enum argument_option: what stood on the command line */

@@ -43,6 +43,8 @@ static int send_mounts(struct client *client, sd_bus_message *m, const struct ar
         if (r >= 0)
                 r = call_option_string(m, "container", arguments->container);
         if (r >= 0)
+                r = call_option_string(m, "namespace", arguments->given & ARGUMENT_NAMESPACE ? "fd:" ARGUMENT_NAMESPACE_FD : NULL);
+        if (r >= 0)
                 r = call_option_strv(m, "options", options);
         if (r >= 0)
                 r = call_option_true(m, "stack", arguments->given & ARGUMENT_STACK);

@@ -24,9 +24,9 @@ struct arguments {
         size_t n_fds;
 
         /* options */
-        const char *uuid, *name, *lease, *container;
+        const char *uuid, *name, *lease, *container, *namespace;
         char **options;
-        uint64_t mount_id, after, timeout_us;
+        uint64_t mount_id, namespace_id, after, timeout_us;
         uint32_t limit;
         bool stack, lazy, wait, dry_run, missing_ok;
 };

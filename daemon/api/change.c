@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/verb.h"
+#include "pod/within.h"
 #include "util/log.h"
 
 struct operation_fds request_fds(const struct request *request) {
@@ -74,6 +75,17 @@ int prepare_plan(struct request *request, struct failure *f) {
         return prepare_new(request, true, f);
 }
 
+/* The name of the fd that says in which namespace to mount; NULL: in the pod itself. */
+static int find_namespace(const struct request *request, const char **ret, struct failure *f) {
+        const char *text = request->arguments.namespace;
+
+        if (text && (strncmp(text, "fd:", strlen("fd:")) != 0 || !text[strlen("fd:")]))
+                return failure_set(f, FAILURE_INVALID_ARGS,
+                                   "The option \"namespace\" is \"fd:NAME\", of a pidfd or a mount namespace among the fds of the call");
+        *ret = text ? text + strlen("fd:") : NULL;
+        return 0;
+}
+
 /* Takes the mounts over. */
 static int prepare_mounts(struct request *request, struct spec_mount *mounts, size_t n, struct failure *f) {
         const struct operation_fds fds = request_fds(request);
@@ -84,17 +96,25 @@ static int prepare_mounts(struct request *request, struct spec_mount *mounts, si
                 .stack = request->arguments.stack,
         };
         _cleanup_strv_ char **used = NULL;
+        const char *namespace = NULL;
         struct operation *operation;
         int r;
 
-        r = spec_mounts_fd_names(mounts, n, &used);
-        if (r >= 0)
+        r = find_namespace(request, &namespace, f);
+        if (r == 0)
+                r = spec_mounts_fd_names(mounts, n, &used);
+        if (r == 0 && namespace)
+                r = strv_append(&used, namespace);
+        if (r == 0)
                 r = request_check_fds(request, used, f);
         if (r != 0) {
                 spec_mounts_free(mounts, n);
                 return r;
         }
-        r = operation_new_mount(request->api->pods, &request->peer->caller, request->pod, &mount, &fds, &operation, f);
+        if (namespace)
+                r = operation_new_within(request->api->pods, &request->peer->caller, request->pod, namespace, &mount, &fds, &operation, f);
+        else
+                r = operation_new_mount(request->api->pods, &request->peer->caller, request->pod, &mount, &fds, &operation, f);
         return r != 0 ? r : add(request, operation);
 }
 
@@ -131,6 +151,7 @@ int prepare_unmount(struct request *request, struct failure *f) {
                 .container = arguments->container,
                 .target = *arguments->target ? arguments->target : NULL,
                 .mount_id = arguments->mount_id,
+                .namespace = arguments->namespace_id,
                 .lazy = arguments->lazy,
                 .missing_ok = arguments->missing_ok,
         };
@@ -139,7 +160,10 @@ int prepare_unmount(struct request *request, struct failure *f) {
 
         if (!unmount.target && unmount.mount_id == 0)
                 return failure_set(f, FAILURE_INVALID_ARGS, "Neither a target nor the option \"mount-id\" says what to unmount");
-        r = operation_new_unmount(request->api->pods, &request->peer->caller, request->pod, &unmount, &operation, f);
+        if (within_is_meant(request->pod, &unmount))
+                r = operation_new_withdraw(request->api->pods, &request->peer->caller, request->pod, &unmount, &operation, f);
+        else
+                r = operation_new_unmount(request->api->pods, &request->peer->caller, request->pod, &unmount, &operation, f);
         return r != 0 ? r : add(request, operation);
 }
 

@@ -29,15 +29,15 @@ static int broken(int r, const char *what, struct failure *f) {
 }
 
 /* What stands before the colon in the names of those that are on no file system and that a mount can need all the same:
- * namespaces, and the transports of a 9p server. Where they are no good the executor says so. */
+ * namespaces, pidfds, and the transports of a 9p server. Where they are no good the executor says so. */
 static bool is_known(const char *target) {
-        static const char *const kinds[] = {"pid", "net", "ipc", "cgroup", "user", "mnt", "socket", "pipe"};
+        static const char *const kinds[] = {"pid", "net", "ipc", "cgroup", "user", "mnt", "socket", "pipe", "pidfd"};
         size_t length = strcspn(target, ":");
 
         for (size_t i = 0; target[length] == ':' && i < ELEMENTSOF(kinds); i++)
                 if (strlen(kinds[i]) == length && strncmp(target, kinds[i], length) == 0)
                         return true;
-        return false;
+        return strcmp(target, "anon_inode:[pidfd]") == 0; /* on file systems of their own since Linux 6.9 */
 }
 
 /* What the fd is, by its name in /proc: asking its file system could block for as long as that likes. */

@@ -25,10 +25,12 @@
 #define KEY(name, type, field) {name, type, AT(field)}
 
 #define CREATE_KEYS KEYS(KEY("id", "s", uuid), KEY("name", "s", name), KEY("lease", "s", lease))
-#define BIND_KEYS KEYS(KEY("container", "s", container), KEY("options", "as", options), KEY("stack", "b", stack))
-#define MOUNT_KEYS KEYS(KEY("container", "s", container), KEY("stack", "b", stack))
+#define BIND_KEYS                                                                                                            \
+        KEYS(KEY("container", "s", container), KEY("namespace", "s", namespace), KEY("options", "as", options), KEY("stack", "b", stack))
+#define MOUNT_KEYS KEYS(KEY("container", "s", container), KEY("namespace", "s", namespace), KEY("stack", "b", stack))
 #define UNMOUNT_KEYS                                                                                                         \
-        KEYS(KEY("container", "s", container), KEY("mount-id", "t", mount_id), KEY("lazy", "b", lazy), KEY("missing-ok", "b", missing_ok))
+        KEYS(KEY("container", "s", container), KEY("mount-id", "t", mount_id), KEY("namespace-id", "t", namespace_id),        \
+             KEY("lazy", "b", lazy), KEY("missing-ok", "b", missing_ok))
 #define REPLACE_KEYS KEYS(KEY("container", "s", container), KEY("mount-id", "t", mount_id))
 #define REMOVE_CONTAINER_KEYS KEYS(KEY("lazy", "b", lazy), KEY("missing-ok", "b", missing_ok))
 #define SPACES_KEYS KEYS(KEY("container", "s", container))
@@ -84,7 +86,7 @@ const struct method method_table[] = {
          .in = ARGUMENTS(IN_ID, IN_STRING("container", container), IN_STRING("path", target), IN_OPTIONS),
          .out = ARGUMENTS(OUT("tree", "h")), .prepare = prepare_open_tree, .encode = encode_open_tree},
         {.interface = MANAGER, .member = "ListMounts", .objects = OBJECT_MANAGER, .keys = LIST_MOUNTS_KEYS,
-         .in = ARGUMENTS(IN_ID, IN_OPTIONS), .out = ARGUMENTS(OUT("mounts", "aa{sv}")), .query = query_list_mounts,
+         .in = ARGUMENTS(IN_ID, IN_OPTIONS), .out = ARGUMENTS(OUT("mounts", "aa{sv}")), .prepare = prepare_list_mounts,
          .encode = encode_list_mounts},
         {.interface = MANAGER, .member = "ResolveExecutable", .objects = OBJECT_MANAGER,
          .in = ARGUMENTS(IN_ID, IN_STRING("container", container), IN_STRING("argv0", source), IN_STRING("path", text),
@@ -127,7 +129,7 @@ const struct method method_table[] = {
          .in = ARGUMENTS(IN_STRING("container", container), IN_STRING("path", target), IN_OPTIONS),
          .out = ARGUMENTS(OUT("tree", "h")), .prepare = prepare_open_tree, .encode = encode_open_tree},
         {.interface = POD, .member = "ListMounts", .objects = OBJECT_POD, .keys = LIST_MOUNTS_KEYS, .in = ARGUMENTS(IN_OPTIONS),
-         .out = ARGUMENTS(OUT("mounts", "aa{sv}")), .query = query_list_mounts, .encode = encode_list_mounts},
+         .out = ARGUMENTS(OUT("mounts", "aa{sv}")), .prepare = prepare_list_mounts, .encode = encode_list_mounts},
 
         {.interface = "org.freedesktop.DBus.Introspectable", .member = "Introspect", .objects = OBJECT_NODE | OBJECT_MANAGER | OBJECT_POD,
          .in = ARGUMENTS(), .out = ARGUMENTS(OUT("xml_data", "s")), .query = query_introspect, .encode = encode_introspect},

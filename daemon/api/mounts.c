@@ -10,6 +10,7 @@
 
 #include "api/wire.h"
 #include "pod/drift.h"
+#include "pod/within.h"
 #include "util/log.h"
 #include "util/path.h"
 
@@ -30,7 +31,7 @@ uint32_t mounts_count(const struct pod *pod) {
 
         for (size_t i = 0; i < pod->record->n_mounts; i++)
                 n += mounts_is_shown(&pod->record->mounts[i]);
-        return n;
+        return n + (uint32_t) pod->record->n_inside;
 }
 
 char *mounts_pod_directory(const struct api *api, const struct pod *pod) {
@@ -48,6 +49,8 @@ static char *make_path(const struct api *api, const struct pod *pod, const struc
 
         if (row->entry)
                 return strdup(row->entry->point);
+        if (row->record && row->record->namespace != 0)
+                return strdup(""); /* the host does not see it */
         directory = mounts_pod_directory(api, pod);
         if (!directory)
                 return NULL;
@@ -75,6 +78,8 @@ static uint64_t parent_id(const struct pod *pod, const struct entry *entry) {
 static const char *state_of(const struct row *row) {
         if (row->drift)
                 return drift_kind_name(row->drift->kind);
+        if (row->record && row->record->lost)
+                return drift_kind_name(DRIFT_MISSING);
         return row->record && row->record->deferred ? "deferred" : "ok";
 }
 
@@ -148,6 +153,10 @@ static int append_row(const struct api *api, const struct pod *pod, const struct
                 r = wire_append_entry(m, "State", state_of(row));
         if (r >= 0 && row->drift)
                 r = wire_append_entry(m, "Detail", row->drift->detail);
+        if (r >= 0 && row->record && row->record->lost)
+                r = wire_append_entry(m, "Detail", "unmounted in the container");
+        if (r >= 0 && row->record && row->record->namespace != 0)
+                r = sd_bus_message_append(m, "{sv}", "NamespaceID", "t", row->record->namespace);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -173,7 +182,7 @@ static int compare_rows(const void *a, const void *b) {
 }
 
 static int collect_rows(const struct pods *pods, const struct pod *pod, struct row **ret, size_t *ret_n) {
-        _cleanup_free_ struct row *rows = calloc(pod->record->n_mounts + pod->n_drifts + 1, sizeof(*rows));
+        _cleanup_free_ struct row *rows = calloc(pod->record->n_mounts + pod->record->n_inside + pod->n_drifts + 1, sizeof(*rows));
         size_t n = 0;
 
         if (!rows)
@@ -191,6 +200,8 @@ static int collect_rows(const struct pods *pods, const struct pod *pod, struct r
                 if (!mount->deferred && (!row->drift || row->drift->kind != DRIFT_MISSING))
                         row->entry = drift_find_entry(pods->table, mount);
         }
+        for (size_t i = 0; i < pod->record->n_inside; i++)
+                rows[n++] = (struct row) {.id = pod->record->inside[i].id, .record = &pod->record->inside[i]};
         for (size_t i = 0; i < pod->n_drifts; i++) {
                 const struct drift *drift = &pod->drifts[i];
 
@@ -205,12 +216,20 @@ static int collect_rows(const struct pods *pods, const struct pod *pod, struct r
 }
 
 /* Rows whose entries come from a table that is as new as the call. */
-int query_list_mounts(struct request *request, struct failure *f _unused_) {
+int prepare_list_mounts(struct request *request, struct failure *f) {
         _cleanup_free_ char *directory = mounts_pod_directory(request->api, request->pod);
+        struct operation *operation;
+        int r;
 
         if (!directory)
                 return log_oom();
-        return request->api->pods->sync_below(directory, request->api->pods->sync_userdata);
+        r = request->api->pods->sync_below(directory, request->api->pods->sync_userdata);
+        if (r != 0 || request->pod->record->n_inside == 0)
+                return r;
+        r = operation_new_seek(request->api->pods, &request->peer->caller, request->pod, &operation, f);
+        if (r != 0)
+                return r;
+        return request_add_work(request, operation, NULL) ? 0 : log_oom();
 }
 
 int encode_list_mounts(struct request *request, sd_bus_message *m) {

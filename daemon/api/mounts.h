@@ -18,5 +18,5 @@ uint32_t mounts_count(const struct pod *pod);
 char *mounts_pod_directory(const struct api *api, const struct pod *pod);
 
 /* ListMounts() of either interface: aa{sv}, in the order of ids, after `after`, at most `limit`. */
-int query_list_mounts(struct request *request, struct failure *f);
+int prepare_list_mounts(struct request *request, struct failure *f);
 int encode_list_mounts(struct request *request, sd_bus_message *m);

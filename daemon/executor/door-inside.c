@@ -14,13 +14,15 @@ static int refuse(struct failure *f, const char *what) {
 static int check_made(const struct job *job, size_t i, struct failure *f) {
         const struct step *step = &job->steps[i];
 
+        if (step->kind == STEP_SEEK)
+                return 0; /* beside a question where the fd leads */
         if (step->kind != STEP_BIND && step->kind != STEP_FILESYSTEM && step->kind != STEP_IMAGE && step->kind != STEP_OVERLAY)
                 return refuse(f, "a step that cannot be done in another mount namespace");
         if (step->kind == STEP_FILESYSTEM && step->type && strcmp(step->type, "devtmpfs") == 0)
                 return refuse(f, "a /dev of the pod's own is not made in one step");
         if (!step->container || strcmp(step->container, job->steps[0].container) != 0)
                 return refuse(f, "a mount namespace of another container");
-        if (step->create == STEP_CREATE_NEVER)
+        if (step->create == STEP_CREATE_NEVER || step->create == STEP_CREATE_STUB)
                 return 0;
         if (step->create != STEP_CREATE_FREELY || step->cover_step == STEP_NO_COVER || step->cover_step == 0)
                 return refuse(f, "a mount point that would be made on a file system of the container's");

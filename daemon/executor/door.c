@@ -587,7 +587,8 @@ int door_check(const struct job *job, uint32_t *ret_step, struct failure *f) {
                                    (job->steps[0].kind == STEP_TREE ? STEP_PUBLISH : STEP_JOIN))
                 return refuse(f, "a tree that is not published");
         for (size_t i = 0; i < job->n_steps; i++) {
-                int r = step_sort(job->steps[i].kind) == step_sort(job->steps[0].kind)
+                int r = step_sort(job->steps[i].kind) == step_sort(job->steps[job->n_steps - 1].kind) ||
+                                        (i == 0 && job->steps[i].kind == STEP_ENTER)
                                 ? check_step(job, i, f)
                                 : refuse(f, "steps that do not go together");
 

@@ -78,6 +78,23 @@ int plan_remove_container(const struct plan_pod *pod, const struct plan_doomed *
 int plan_collect(const struct plan_pod *pod, const struct plan_doomed *doomed, size_t n, bool lazy, struct job **ret,
         struct failure *f);
 
+/* A mount in another mount namespace, by both ids. */
+struct plan_inside {
+        uint64_t id, namespace;
+        bool deep; /* others came along with it, and go with it */
+};
+
+/* The three that follow add to *job, or make it if it is NULL.
+ *
+ * The steps of the job are done in the mount namespace that the fd says: STEP_ENTER before them. `namespace`: the id that it
+ * must have, 0 for any. FAILURE_INVALID_ARGS for a name that is not in fd_names. */
+int plan_enter(const struct plan_pod *pod, const char *container, const char *fd_name, uint64_t namespace, struct job **job,
+        struct failure *f);
+/* A STEP_SEEK for each, at the end. */
+int plan_seek(const struct plan_pod *pod, const struct plan_inside *mounts, size_t n, struct job **job);
+/* A STEP_WITHDRAW for each, the last first, before all other steps. */
+int plan_withdraw(const struct plan_pod *pod, const struct plan_inside *mounts, size_t n, bool lazy, struct job **job);
+
 /* One STEP_OPEN_TREE: what `path` shows in a container. */
 int plan_open_tree(const struct plan_pod *pod, const char *container, const char *path, struct job **ret);
 

@@ -192,3 +192,28 @@ int intent_detail_read_container(const char *text, char **ret_name, struct inten
         *ret_tree = n > 0 ? made[0] : (struct intent_mount) {.id = 0};
         return 0;
 }
+
+int intent_detail_write_inside(uint64_t namespace, const struct intent_mount *mounts, size_t n, char **ret) {
+        _cleanup_free_ struct intent_mount *all = calloc(n + 1, sizeof(*all));
+
+        if (!all)
+                return log_oom();
+        all[0] = (struct intent_mount) {.id = namespace};
+        if (n > 0)
+                memcpy(all + 1, mounts, n * sizeof(*all));
+        return intent_detail_write_mounts(all, n + 1, ret);
+}
+
+int intent_detail_read_inside(const char *text, uint64_t *ret_namespace, struct intent_mount **ret, size_t *ret_n) {
+        _cleanup_free_ struct intent_mount *all = NULL;
+        size_t n = 0;
+        int r = intent_detail_read_mounts(text, &all, &n);
+
+        if (r < 0 || n == 0)
+                return r < 0 ? r : -EBADMSG;
+        *ret_namespace = all[0].id;
+        memmove(all, all + 1, (n - 1) * sizeof(*all));
+        *ret = TAKE_PTR(all);
+        *ret_n = n - 1;
+        return 0;
+}

@@ -20,3 +20,7 @@ int intent_detail_read_rows(const char *text, int64_t **ret, size_t *ret_n);
 /* A zeroed tree if there is none. */
 int intent_detail_read_container(const char *text, char **ret_name, struct intent_mount *ret_tree);
 int intent_detail_read_mounts(const char *text, struct intent_mount **ret, size_t *ret_n);
+
+/* Of a Mount() in the mount namespace with this id: what it has made there. -EBADMSG, -ENOMEM, logged but for the first. */
+int intent_detail_write_inside(uint64_t namespace, const struct intent_mount *mounts, size_t n, char **ret);
+int intent_detail_read_inside(const char *text, uint64_t *ret_namespace, struct intent_mount **ret, size_t *ret_n);

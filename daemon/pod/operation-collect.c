@@ -11,6 +11,7 @@
 #include "pod/recording.h"
 #include "pod/registry.h"
 #include "pod/turn.h"
+#include "pod/within.h"
 #include "util/log.h"
 
 struct collect {
@@ -62,9 +63,10 @@ static int plan(struct operation *operation, struct failure *f) {
         struct collect *collect = collect_of(operation);
         _cleanup_free_ char *directory = pods_directory(operation->pods, operation->uuid);
         _cleanup_free_ struct plan_doomed *doomed = NULL;
+        _cleanup_free_ struct plan_inside *inside = NULL;
         struct job_caller caller;
         struct plan_pod pod;
-        size_t n = 0;
+        size_t n = 0, n_inside = 0;
         int r;
 
         if (!directory)
@@ -76,7 +78,11 @@ static int plan(struct operation *operation, struct failure *f) {
         if (r < 0)
                 return r;
         operation_plan_pod(operation, false, &caller, &pod);
-        return plan_collect(&pod, doomed, n, collect->lazy, &operation->job, f);
+        r = plan_collect(&pod, doomed, n, collect->lazy, &operation->job, f);
+        if (r != 0 || !operation->pod)
+                return r;
+        r = within_list(operation->pod, NULL, &inside, &n_inside);
+        return r < 0 ? r : plan_withdraw(&pod, inside, n_inside, collect->lazy, &operation->job);
 }
 
 static int set_state(struct operation *operation, enum record_state state, const struct record_intent *intent) {

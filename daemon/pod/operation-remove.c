@@ -12,6 +12,7 @@
 #include "pod/intent-detail.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
+#include "pod/within.h"
 #include "util/array.h"
 #include "util/log.h"
 #include "util/path.h"
@@ -59,9 +60,10 @@ static int plan(struct operation *operation, struct failure *f) {
         _cleanup_free_ char *point = directory ? path_join(directory, remove->name) : NULL;
         _cleanup_free_ char *rootfs = path_join(remove->name, "rootfs");
         _cleanup_free_ struct plan_doomed *doomed = NULL;
+        _cleanup_free_ struct plan_inside *inside = NULL;
         struct job_caller caller;
         struct plan_pod pod;
-        size_t n = 0;
+        size_t n = 0, n_inside = 0;
         int r;
 
         if (!point || !rootfs)
@@ -77,7 +79,10 @@ static int plan(struct operation *operation, struct failure *f) {
                 return r;
         operation_plan_pod(operation, false, &caller, &pod);
         pod.fd_names = NULL;
-        return plan_remove_container(&pod, doomed, n, remove->lazy, &operation->job, f);
+        r = plan_remove_container(&pod, doomed, n, remove->lazy, &operation->job, f);
+        if (r == 0)
+                r = within_list(operation->pod, remove->name, &inside, &n_inside);
+        return r != 0 ? r : plan_withdraw(&pod, inside, n_inside, remove->lazy, &operation->job);
 }
 
 static int intend(struct operation *operation, struct failure *f _unused_) {
@@ -105,14 +110,19 @@ static int drop(struct remove *remove) {
         struct operation *operation = &remove->operation;
         const struct record_pod *record = operation->pod->record;
         _cleanup_free_ int64_t *rows = calloc(record->n_mounts + 1, sizeof(*rows));
-        size_t n = 0;
+        _cleanup_free_ int64_t *inside = NULL;
+        size_t n = 0, n_inside = 0;
+        int r;
 
         if (!rows)
                 return log_oom();
         for (size_t i = 0; i < record->n_mounts; i++)
                 if (is_of(&record->mounts[i], remove->name))
                         rows[n++] = record->mounts[i].row;
-        return recording_drop_container(operation->pods, operation->pod, remove->name, rows, n, operation->job_id);
+        r = within_rows(operation->pod, remove->name, &inside, &n_inside);
+        if (r == 0 && n_inside > 0)
+                r = within_drop(operation->pods, operation->pod, inside, n_inside, 0);
+        return r < 0 ? r : recording_drop_container(operation->pods, operation->pod, remove->name, rows, n, operation->job_id);
 }
 
 /* What was mounted again has other ids. */

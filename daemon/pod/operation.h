@@ -29,6 +29,7 @@ enum operation_verb {
         OPERATION_SET_NAMESPACES,
         OPERATION_FIND,
         OPERATION_EXAMINE,
+        OPERATION_SEEK,
 };
 
 /* fds that came with the call; duplicated by the operation. */
@@ -64,6 +65,7 @@ struct unmount_arguments {
         const char *container; /* NULL as above */
         const char *target;    /* NULL with an id */
         uint64_t mount_id;     /* 0: by target */
+        uint64_t namespace;    /* the mount namespace of a container, by id; 0: not said */
         bool lazy, missing_ok;
 };
 

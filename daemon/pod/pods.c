@@ -273,7 +273,7 @@ uint32_t pods_count_of(const struct pods *pods, uid_t owner, uint32_t *ret_mount
                 if (pod->record->owner != owner)
                         continue;
                 n_pods++;
-                n_mounts += (uint32_t) pod->record->n_mounts + (pod->running ? pod->running->new_mounts : 0);
+                n_mounts += (uint32_t) (pod->record->n_mounts + pod->record->n_inside) + (pod->running ? pod->running->new_mounts : 0);
         }
         if (ret_mounts)
                 *ret_mounts = n_mounts;

@@ -88,6 +88,20 @@ static int append_wanted(struct pod *pod, const struct wanted *wanted, size_t i,
         return 0;
 }
 
+int recording_describe(const struct wanted *wanted, size_t i, const char *key, const struct step_result *result,
+                       struct record_mount *ret) {
+        struct record_pod record = {};
+        struct pod pod = {.record = &record};
+        int r = append_wanted(&pod, wanted, i, key, result);
+
+        if (r == 0)
+                *ret = record.mounts[0];
+        else if (record.n_mounts > 0)
+                record_mount_done(&record.mounts[0]);
+        free(record.mounts);
+        return r;
+}
+
 /* A row without strings would trip its readers, so what could not be filled is taken out at once by the caller. */
 static int append_tree(struct pod *pod, const char *container, const struct step_result *result) {
         struct record_mount *mount = array_append(&pod->record->mounts, &pod->record->n_mounts);

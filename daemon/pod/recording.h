@@ -19,6 +19,9 @@ int recording_append(struct pods *pods, struct pod *pod, const struct wanted *wa
  * `wanted` says of the mount, with these attributes; no intent of this job. Both in memory and store, or neither. */
 int recording_change(struct pods *pods, struct pod *pod, int64_t row, const struct wanted_mount *wanted,
                      uint64_t attributes, uint64_t job);
+/* The record of what a step has made of the wanted mount `i`, for a list of its own. -ENOMEM. */
+int recording_describe(const struct wanted *wanted, size_t i, const char *key, const struct step_result *result,
+                       struct record_mount *ret);
 /* Takes the records from `from` on out of memory again. */
 void recording_truncate(struct pod *pod, size_t from);
 

@@ -12,6 +12,7 @@
 #include "pod/operation-private.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
+#include "pod/within.h"
 #include "util/array.h"
 #include "util/log.h"
 
@@ -103,6 +104,27 @@ static int keep_replacement(const struct pods *pods, const int *fds, size_t n_fd
         return store_put_intent(pods->store, intent);
 }
 
+/* What an interrupted Mount() had made in the namespace of a container. */
+static int keep_inside(const struct pods *pods, const int *fds, size_t n_fds, struct record_intent *intent) {
+        _cleanup_free_ struct intent_mount *known = NULL, *made = NULL;
+        _cleanup_free_ char *detail = NULL;
+        uint64_t namespace = 0;
+        size_t n_known = 0, n = 0;
+        int r = intent_detail_read_inside(intent->detail, &namespace, &known, &n_known);
+
+        if (r < 0 || n_known > 0)
+                return r;
+        r = read_intents(fds, n_fds, intent->job, &made, &n);
+        if (r < 0 || n == 0)
+                return r;
+        r = intent_detail_write_inside(namespace, made, n, &detail);
+        if (r < 0)
+                return r;
+        free(intent->detail);
+        intent->detail = TAKE_PTR(detail);
+        return store_put_intent(pods->store, intent);
+}
+
 /* Before any job runs, what the intent files say of an interrupted Mount() goes into the store: they serve the jobs of
  * this start next. */
 static int keep_made(const struct pods *pods, const int *fds, size_t n_fds, struct record_intent *intent) {
@@ -112,6 +134,8 @@ static int keep_made(const struct pods *pods, const int *fds, size_t n_fds, stru
 
         if (intent->verb == RECORD_VERB_ADD_CONTAINER)
                 return keep_tree(pods, fds, n_fds, intent);
+        if (intent->verb == RECORD_VERB_MOUNT_INSIDE)
+                return keep_inside(pods, fds, n_fds, intent);
         if (intent->verb == RECORD_VERB_REPLACE)
                 return keep_replacement(pods, fds, n_fds, intent);
         if (intent->verb != RECORD_VERB_MOUNT || intent->detail)
@@ -240,6 +264,27 @@ static void finish_remount(struct pods *pods, struct pod *pod, const struct reco
                 log_error("A remount of pod %s cannot be finished; what it changed shows as drift", pod->record->uuid);
 }
 
+static void undo_inside(struct pods *pods, struct pod *pod, const struct record_intent *intent) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct operation *operation;
+
+        log_notice("Undoing a Mount() in a container of pod %s that was interrupted", pod->record->uuid);
+        if (operation_new_undo_within(pods, pod, intent->job, intent->detail, &operation, &f) == 0)
+                operation_run_internal(operation);
+        else
+                log_error("Mounts of an interrupted call may stay in a container of pod %s", pod->record->uuid);
+}
+
+static void finish_withdraw(struct pods *pods, struct pod *pod, const struct record_intent *intent) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct operation *operation;
+
+        if (operation_new_finish_withdraw(pods, pod, intent, &operation, &f) == 0)
+                operation_run_internal(operation);
+        else
+                log_error("An unmount in a container of pod %s cannot be finished", pod->record->uuid);
+}
+
 static void settle(struct pods *pods, const struct record_intent *intent) {
         struct pod *pod = map_get(pods->by_uuid, intent->uuid);
 
@@ -268,6 +313,12 @@ static void settle(struct pods *pods, const struct record_intent *intent) {
                 return;
         case RECORD_VERB_REPLACE:
                 finish_replace(pods, pod, intent);
+                return;
+        case RECORD_VERB_MOUNT_INSIDE:
+                undo_inside(pods, pod, intent);
+                return;
+        case RECORD_VERB_WITHDRAW:
+                finish_withdraw(pods, pod, intent);
                 return;
         }
 }

@@ -203,6 +203,7 @@ static void bind_mount(struct statement *statement, const struct record_mount *m
         statement_bind_int(statement, mount->deferred);
         statement_bind_int(statement, mount->ground_free);
         statement_bind_int(statement, mount->ground_caller);
+        statement_bind_u64(statement, mount->namespace);
 }
 
 int store_put_mount(struct store *store, const char *uuid, struct record_mount *mount) {

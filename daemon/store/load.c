@@ -48,11 +48,7 @@ static int read_pod(struct statement *statement, struct loading *loading) {
         return 0;
 }
 
-static int read_mount(struct statement *statement, struct record_pod *pod) {
-        struct record_mount *mount = array_append(&pod->mounts, &pod->n_mounts);
-
-        if (!mount)
-                return log_oom();
+static int read_mount(struct statement *statement, struct record_mount *mount) {
         mount->row = statement_int(statement);
         mount->id = statement_u64(statement);
         mount->mount_id = statement_u32(statement);
@@ -72,6 +68,23 @@ static int read_mount(struct statement *statement, struct record_pod *pod) {
         mount->deferred = statement_bool(statement);
         mount->ground_free = statement_bool(statement);
         mount->ground_caller = statement_bool(statement);
+        mount->namespace = statement_u64(statement);
+        return 0;
+}
+
+/* A row of the one list or of the other. */
+static int add_mount(struct statement *statement, struct record_pod *pod) {
+        struct record_mount mount = {}, *slot;
+        int r = read_mount(statement, &mount);
+
+        slot = r < 0                  ? NULL
+               : mount.namespace != 0 ? array_append(&pod->inside, &pod->n_inside)
+                                      : array_append(&pod->mounts, &pod->n_mounts);
+        if (!slot) {
+                record_mount_done(&mount);
+                return r < 0 ? r : log_oom();
+        }
+        *slot = mount;
         return 0;
 }
 
@@ -116,7 +129,7 @@ static int load_mounts(struct store *store, struct loading *loading) {
                 if (at == loading->n_pods || loading->numbers[at] != number)
                         r = log_errno(LOG_ERR, EBADMSG, "state.db holds a mount of no pod");
                 else
-                        r = read_mount(&statement, loading->pods[at]);
+                        r = add_mount(&statement, loading->pods[at]);
                 if (r < 0) {
                         statement_end(&statement);
                         break;

@@ -69,6 +69,9 @@ struct record_pod *record_pod_free(struct record_pod *pod) {
         for (size_t i = 0; i < pod->n_mounts; i++)
                 record_mount_done(&pod->mounts[i]);
         free(pod->mounts);
+        for (size_t i = 0; i < pod->n_inside; i++)
+                record_mount_done(&pod->inside[i]);
+        free(pod->inside);
         free(pod->uuid);
         free(pod->name);
         free(pod->spec);

@@ -33,12 +33,12 @@ static const char *const statement_sql[_STATEMENT_MAX] = {
         [STATEMENT_FIND_POD] = "SELECT number FROM pod WHERE uuid = ?",
         [STATEMENT_ADD_MOUNT] = "INSERT INTO mount (pod, id, mount_id, container, target, source, type, options,"
                                 " request, source_key, root, point, device, job, attributes, propagation, made,"
-                                " made_file, nested, deferred, ground_free, ground_caller)"
-                                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                " made_file, nested, deferred, ground_free, ground_caller, namespace)"
+                                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [STATEMENT_SET_MOUNT] = "UPDATE mount SET pod = ?, id = ?, mount_id = ?, container = ?, target = ?, source = ?,"
                                 " type = ?, options = ?, request = ?, source_key = ?, root = ?, point = ?, device = ?,"
                                 " job = ?, attributes = ?, propagation = ?, made = ?, made_file = ?, nested = ?, deferred = ?, ground_free = ?,"
-                                " ground_caller = ?"
+                                " ground_caller = ?, namespace = ?"
                                 " WHERE pod = ?1 AND row = ?",
         [STATEMENT_DELETE_MOUNT] = "DELETE FROM mount WHERE pod = ? AND row = ?",
         [STATEMENT_PUT_INTENT] = "INSERT INTO intent (job, uuid, verb, lazy, detail) VALUES (?, ?, ?, ?, ?)"
@@ -49,7 +49,7 @@ static const char *const statement_sql[_STATEMENT_MAX] = {
                                 " containers, warnings FROM pod WHERE uuid < '~' ORDER BY number",
         [STATEMENT_LOAD_MOUNTS] = "SELECT pod, row, id, mount_id, container, target, source, type, options, request,"
                                   " source_key, root, point, device, job, attributes, propagation, made, made_file,"
-                                  " nested, deferred, ground_free, ground_caller FROM mount"
+                                  " nested, deferred, ground_free, ground_caller, namespace FROM mount"
                                   " WHERE pod NOT IN (SELECT number FROM pod WHERE uuid >= '~') ORDER BY pod, row",
         [STATEMENT_LOAD_INTENTS] = "SELECT job, uuid, verb, lazy, detail FROM intent ORDER BY job",
 };

@@ -46,6 +46,8 @@ struct record_mount {
         bool deferred;        /* not mounted yet */
         bool ground_free;     /* a file system of the pod's own: mount points may be made on it */
         bool ground_caller;   /* a writable root */
+        uint64_t namespace;   /* the id of the mount namespace of a running container that it is in; 0: it is in the pod itself */
+        bool lost;            /* it is no more in that namespace, as far as known; not kept */
 
         /* Not in the store: */
         bool seen;            /* root and point are what was first seen… */
@@ -68,6 +70,8 @@ struct record_pod {
         char **warnings;
         struct record_mount *mounts; /* in the order they were made */
         size_t n_mounts;
+        struct record_mount *inside; /* those in mount namespaces of running containers, in the order they were made */
+        size_t n_inside;
 };
 struct record_pod *record_pod_free(struct record_pod *pod);
 DEFINE_CLEANUP(struct record_pod *, record_pod_free)
@@ -81,6 +85,8 @@ enum record_verb {
         RECORD_VERB_REMOVE_CONTAINER,
         RECORD_VERB_REPLACE,
         RECORD_VERB_REMOUNT,
+        RECORD_VERB_MOUNT_INSIDE,
+        RECORD_VERB_WITHDRAW,
         _RECORD_VERB_MAX,
 };
 

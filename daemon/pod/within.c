@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Records in memory and store; the operations on them are in operation-within.c, -withdraw.c and -seek.c. */
+
+#include "pod/within.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "pod/recording.h"
+#include "pod/registry.h"
+#include "util/array.h"
+#include "util/log.h"
+
+struct record_mount *within_find(const struct pod *pod, uint64_t namespace, const char *container, const char *target) {
+        for (size_t i = pod->record->n_inside; i > 0; i--) {
+                struct record_mount *mount = &pod->record->inside[i - 1];
+
+                if ((namespace == 0 || mount->namespace == namespace) && strcmp(mount->target, target) == 0 &&
+                    strcmp(mount->container, container) == 0)
+                        return mount;
+        }
+        return NULL;
+}
+
+struct record_mount *within_find_id(const struct pod *pod, uint64_t id) {
+        for (size_t i = 0; i < pod->record->n_inside && id != 0; i++)
+                if (pod->record->inside[i].id == id)
+                        return &pod->record->inside[i];
+        return NULL;
+}
+
+struct record_mount *within_find_row(const struct pod *pod, int64_t row) {
+        for (size_t i = 0; i < pod->record->n_inside; i++)
+                if (pod->record->inside[i].row == row)
+                        return &pod->record->inside[i];
+        return NULL;
+}
+
+bool within_is_meant(const struct pod *pod, const struct unmount_arguments *arguments) {
+        const char *container = arguments->container;
+
+        if (!container && pod->record->containers)
+                container = pod->record->containers[0];
+        if (arguments->namespace != 0 || within_find_id(pod, arguments->mount_id))
+                return true;
+        return arguments->mount_id == 0 && arguments->target && container &&
+               !pod_find_mount(pod, container, arguments->target) && within_find(pod, 0, container, arguments->target);
+}
+
+/* It was asked for with all that is mounted below its source. */
+static bool is_deep(const struct record_mount *mount) {
+        for (char **option = mount->options; option && *option; option++)
+                if (strcmp(*option, "rbind") == 0)
+                        return true;
+        return false;
+}
+
+int within_list(const struct pod *pod, const char *container, struct plan_inside **ret, size_t *ret_n) {
+        struct plan_inside *list = calloc(pod->record->n_inside + 1, sizeof(*list));
+        size_t n = 0;
+
+        if (!list)
+                return log_oom();
+        for (size_t i = 0; i < pod->record->n_inside; i++) {
+                const struct record_mount *mount = &pod->record->inside[i];
+
+                if (!container || strcmp(mount->container, container) == 0)
+                        list[n++] = (struct plan_inside) {.id = mount->id, .namespace = mount->namespace, .deep = is_deep(mount)};
+        }
+        *ret = list;
+        *ret_n = n;
+        return 0;
+}
+
+int within_rows(const struct pod *pod, const char *container, int64_t **rows, size_t *n) {
+        for (size_t i = 0; i < pod->record->n_inside; i++) {
+                int64_t *row;
+
+                if (strcmp(pod->record->inside[i].container, container) != 0)
+                        continue;
+                row = array_append(rows, n);
+                if (!row)
+                        return log_oom();
+                *row = pod->record->inside[i].row;
+        }
+        return 0;
+}
+
+static void truncate_to(struct record_pod *record, size_t n) {
+        while (record->n_inside > n)
+                record_mount_done(&record->inside[--record->n_inside]);
+}
+
+static int append(struct pod *pod, uint64_t namespace, const struct wanted *wanted, char *const *keys, const struct job *job,
+                  const struct job_result *result, uint64_t *ids) {
+        for (size_t step = 0; step < job->n_steps; step++) {
+                size_t i = job->steps[step].wanted;
+                struct record_mount *mount;
+                int r;
+
+                if (i >= wanted->n_mounts)
+                        continue;
+                mount = array_append(&pod->record->inside, &pod->record->n_inside);
+                if (!mount)
+                        return log_oom();
+                r = recording_describe(wanted, i, keys[i], &result->steps[step], mount);
+                if (r < 0) {
+                        pod->record->n_inside--;
+                        return log_oom();
+                }
+                mount->namespace = namespace;
+                ids[i] = mount->id;
+        }
+        return 0;
+}
+
+int within_record(struct pods *pods, struct pod *pod, uint64_t namespace, const struct wanted *wanted, char *const *keys,
+                  const struct job *job, const struct job_result *result, uint64_t *ids) {
+        size_t from = pod->record->n_inside;
+        int r = append(pod, namespace, wanted, keys, job, result, ids);
+
+        if (r == 0)
+                r = store_begin(pods->store);
+        for (size_t i = from; i < pod->record->n_inside && r == 0; i++)
+                r = store_put_mount(pods->store, pod->record->uuid, &pod->record->inside[i]);
+        if (r == 0)
+                r = store_delete_intent(pods->store, job->id);
+        r = store_end(pods->store, r);
+        if (r < 0) {
+                truncate_to(pod->record, from);
+                return log_errno(LOG_ERR, r, "record mounts in a container of pod %s", pod->record->uuid);
+        }
+        tell_mounts_added(pods, pod, pod->record->inside + from, pod->record->n_inside - from);
+        tell_changed(pods, pod);
+        return 0;
+}
+
+static bool has_row(const int64_t *rows, size_t n, int64_t row) {
+        for (size_t i = 0; i < n; i++)
+                if (rows[i] == row)
+                        return true;
+        return false;
+}
+
+int within_drop(struct pods *pods, struct pod *pod, const int64_t *rows, size_t n, uint64_t job) {
+        struct record_pod *record = pod->record;
+        size_t kept = 0;
+        int r = store_begin(pods->store);
+
+        for (size_t i = 0; i < n && r == 0; i++)
+                r = store_delete_mount(pods->store, record->uuid, rows[i]);
+        if (r == 0 && job != 0)
+                r = store_delete_intent(pods->store, job);
+        r = store_end(pods->store, r);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "drop mounts in a container of pod %s from the store", record->uuid);
+        for (size_t i = 0; i < record->n_inside; i++) {
+                struct record_mount mount = record->inside[i];
+
+                if (!has_row(rows, n, mount.row)) {
+                        record->inside[kept++] = mount;
+                        continue;
+                }
+                tell_mounts_removed(pods, pod, &mount, 1);
+                record_mount_done(&mount);
+        }
+        record->n_inside = kept;
+        if (n > 0)
+                tell_changed(pods, pod);
+        return 0;
+}
+
+int within_learn(struct pods *pods, struct pod *pod, const struct job *job, const struct job_result *result) {
+        _cleanup_free_ int64_t *rows = NULL;
+        size_t n = 0;
+
+        for (size_t i = 0; i < job->n_steps && i < result->n_steps; i++) {
+                struct record_mount *mount = job->steps[i].kind == STEP_SEEK && result->steps[i].done
+                                                     ? within_find_id(pod, job->steps[i].id) : NULL;
+                int64_t *row;
+
+                if (!mount)
+                        continue;
+                mount->lost = result->steps[i].attributes == SEEK_MISSING;
+                if (result->steps[i].attributes != SEEK_GONE)
+                        continue;
+                row = array_append(&rows, &n);
+                if (!row)
+                        return log_oom();
+                *row = mount->row;
+        }
+        if (n == 0)
+                return 0;
+        log_debug("%zu mounts of pod %s went with the namespaces of containers that have ended", n, pod->record->uuid);
+        return within_drop(pods, pod, rows, n, 0);
+}

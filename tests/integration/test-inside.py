@@ -1,0 +1,312 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Mounts in a running container's own mount namespace: made, listed, unmounted, undone, and refused elsewhere."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+
+import dbus
+
+from frame import host, specs, tap
+from frame.bus import Bus
+from frame.daemon import MANAGER, Daemon
+from frame.host import ALICE, BOB, UserError, as_user
+from frame.situation import WithPolkit
+from frame.tap import Skip, case, contains, equal, eventually
+
+bus = None
+
+
+class Situation(WithPolkit):
+    """polkit says yes."""
+
+    def __init__(self):
+        super().__init__(bus, 'yes')
+        self.data = specs.tree('inside-data', {'hello': 'from the host', 'below/deep': 'x'})
+
+
+class Dweller:
+    """A process in a mount namespace of its own, with this root directory; a user's in a user namespace, too."""
+
+    def __init__(self, root, uid=0, propagation='private'):
+        words = ['unshare', '--mount', f'--propagation={propagation}', f'--root={root}', '/bin/busybox', 'sleep', '600']
+        if uid:
+            words = ['setpriv', f'--reuid={uid}', f'--regid={uid}', '--clear-groups', 'unshare', '--user', '--map-root-user'] + words[1:]
+        self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL)
+        self.pid = self.process.pid
+        eventually(lambda: b'sleep' in open(f'/proc/{self.pid}/cmdline', 'rb').read() and
+                self.namespace() != os.readlink('/proc/self/ns/mnt'), 'it lives')
+
+    def namespace(self):
+        return os.readlink(f'/proc/{self.pid}/ns/mnt')
+
+    def sees(self, path):
+        return os.path.lexists(f'/proc/{self.pid}/root{path}')
+
+    def table(self):
+        return open(f'/proc/{self.pid}/mountinfo').read()
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+
+class RuntimeContainer(Dweller):
+    """The same by runc or crun."""
+
+    def __init__(self, tool, root):
+        if not shutil.which(tool):
+            raise Skip(f'{tool} is not installed')
+        if tool == 'crun' and not os.path.exists('/sys/fs/cgroup/cgroup.controllers'):
+            subprocess.run(['umount', '-R', '/sys/fs/cgroup'], check=True)
+            subprocess.run(['mount', '-t', 'cgroup2', 'cgroup2', '/sys/fs/cgroup'], check=True)
+        bundle = specs.tree(f'{tool}-inside', {})
+        if not os.path.exists(f'{bundle}/config.json'):
+            subprocess.run([tool, 'spec'], cwd=bundle, check=True, stdout=subprocess.DEVNULL)
+        with open(f'{bundle}/config.json') as file:
+            config = json.load(file)
+        config['root'] = {'path': root, 'readonly': False}
+        config['process']['terminal'] = False
+        config['process']['args'] = ['/bin/busybox', 'sleep', '600']
+        config['linux'].pop('resources', None)
+        with open(f'{bundle}/config.json', 'w') as file:
+            json.dump(config, file)
+        self.tool, self.name = [tool, '--root', f'{host.DIRECTORY}/{tool}-state'], f'inside-{os.getpid()}'
+        pid_file = f'{bundle}/pid'
+        with open(f'{bundle}/said', 'w') as said:  # no pipe: the container keeps it open
+            done = subprocess.run(self.tool + ['run', '--detach', '--pid-file', pid_file, self.name], cwd=bundle,
+                    stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        equal(done.returncode, 0, open(f'{bundle}/said').read())
+        self.pid = int(open(pid_file).read())
+
+    def end(self):
+        subprocess.run(self.tool + ['delete', '--force', self.name], check=True, stderr=subprocess.DEVNULL)
+
+
+def inside(s, pod):
+    return {mount['Target']: mount for mount in s.daemon.json('show', pod)['Mounts'] if 'NamespaceID' in mount}
+
+
+def by_bus(s, uid, pod, mounts, fd, **options):
+    """Mount() of a user over the bus: the ids, or the error's last name."""
+    options = dict(options, namespace='fd:there')
+    def call():
+        return [int(i) for i in bus.call(MANAGER, 'Mount', 'ssa{sh}a{sv}', pod, json.dumps(mounts), {'there': dbus.types.UnixFd(fd)},
+                dbus.Dictionary(options, signature='sv'))]
+    try:
+        return as_user(uid, call)
+    except UserError as error:
+        return error.name.rsplit('.', 1)[1], str(error)
+
+
+def refused(s, uid, pod, mounts, fd, name, words, **options):
+    found = by_bus(s, uid, pod, mounts, fd, **options)
+    equal(found[0], name, f'refusal {found}')
+    contains(found[1], words, 'why')
+
+
+def lives_in(s, container, name):
+    """One container's life with mounts of every sort."""
+    pod = name
+    before, table = container.table(), host.mount_table()
+    bind = s.daemon.ok('bind', pod, s.data, '/data', '--process', container.pid).strip()
+    assert container.sees('/data/hello'), 'the bind is not there'
+    equal(os.path.exists(f'{s.daemon.rootfs(pod)}/data/hello'), False, 'the pod has it')
+    equal(host.mount_table(), table, "the host's table")
+    equal(s.daemon.ok('bind', pod, s.data, '/data', '--namespace', f'/proc/{container.pid}/ns/mnt').strip(), bind, 'a retry')
+    contains(s.daemon.refused('bind', pod, '/etc', '/data', '--process', container.pid), 'is in use in that namespace')
+    stacked = s.daemon.ok('bind', pod, '/etc', '/data', '--process', container.pid, '--stack').strip()
+    assert stacked != bind and not container.sees('/data/hello')
+    s.daemon.ok('unmount', pod, '--id', stacked)
+    s.daemon.ok('bind', pod, f'{s.data}/hello', '/etc/hostname', '-o', 'ro', '--process', container.pid)
+    equal(open(f'/proc/{container.pid}/root/etc/hostname').read(), 'from the host', 'the file')
+    many = [specs.mount('/srv', options=['size=1m']), specs.bind(s.data, '/srv/made/here')]
+    s.daemon.ok('mount', pod, json.dumps(many), '--process', container.pid)
+    assert container.sees('/srv/made/here/hello')
+    rows = inside(s, pod)
+    equal(sorted(rows), ['/data', '/etc/hostname', '/srv', '/srv/made/here'], 'what is listed')
+    equal({(row['State'], row['Path'], row['Container']) for row in rows.values()}, {('ok', '', 'main')}, 'how')
+    equal(str(rows['/data']['ID']), bind, 'which')
+
+    half = [specs.bind(s.data, '/mnt'), specs.mount('/tmp', options=['size=1m']), specs.bind(s.data, '/nowhere')]
+    now = container.table()
+    contains(s.daemon.refused('mount', pod, json.dumps(half), '--process', container.pid), 'does not exist')
+    equal(container.table(), now, 'after all or nothing')
+    equal(sorted(inside(s, pod)), sorted(rows), 'on record')
+
+    contains(s.daemon.refused('unmount', pod, '/srv'), 'in use')
+    s.daemon.ok('unmount', pod, '/srv', '--lazy')
+    s.daemon.ok('unmount', pod, '/etc/hostname')
+    s.daemon.ok('unmount', pod, '/data')
+    contains(s.daemon.refused('unmount', pod, '/data'), 'Nothing is recorded')
+    equal(container.table(), before, 'the table of the container')
+    equal(inside(s, pod), {}, 'on record')
+    equal(s.daemon.state(pod), 'ready', 'state')
+
+
+@case('a process in a namespace of its own gets binds, files, file systems and arrays, and loses them again')
+def unshared(s):
+    pod = s.daemon.create(specs.oci())
+    with Dweller(s.daemon.rootfs(pod)) as container:
+        # its namespace's root is the host's: only the process says where it lives
+        contains(s.daemon.refused('bind', pod, s.data, '/data', '--namespace', f'/proc/{container.pid}/ns/mnt'), 'another than that')
+        s.daemon.ok('bind', pod, s.data, '/data', '--process', container.pid)
+        assert container.sees('/data/hello')
+        s.daemon.ok('unmount', pod, '/data')
+
+
+@case('the same in a container of runc')
+def runc(s):
+    pod = s.daemon.create(specs.oci())
+    with RuntimeContainer('runc', s.daemon.rootfs(pod)) as container:
+        lives_in(s, container, pod)
+
+
+@case('the same in a container of crun')
+def crun(s):
+    pod = s.daemon.create(specs.oci())
+    with RuntimeContainer('crun', s.daemon.rootfs(pod)) as container:
+        lives_in(s, container, pod)
+
+
+@case("a user's own container is mounted in over the bus, nosuid, nodev, and locked; a stranger's is not")
+def users(s):
+    pod = as_user(ALICE, lambda: str(bus.call(MANAGER, 'CreatePod', 'sa{sh}a{sv}', json.dumps(specs.oci(root=s.root)), {}, {})[0]))
+    data = specs.tree('alice-inside', {'hello': 'x'}, owner=ALICE)
+    mounts = [specs.bind(data, '/data', 'bind', 'ro')]
+    with Dweller(s.daemon.rootfs(pod), ALICE) as container, Dweller('/', BOB) as stranger, Dweller(s.daemon.rootfs(pod)) as roots:
+        ids = by_bus(s, ALICE, pod, mounts, os.pidfd_open(container.pid))
+        equal(len(ids), 1, f'ids {ids}')
+        assert container.sees('/data/hello')
+        line = [line.split() for line in container.table().splitlines() if line.split()[4].endswith('/data')][-1]
+        for word in ('ro', 'nosuid', 'nodev'):
+            contains(line[5].split(','), word, 'options')
+        enter = ['nsenter', '-t', str(container.pid), '--user', '--mount', '--root', '/bin/busybox', 'mount', '-o', 'remount,bind,rw', '/data']
+        assert subprocess.run(enter, stderr=subprocess.DEVNULL).returncode != 0, 'its root has made it writable'
+        refused(s, ALICE, pod, mounts, os.pidfd_open(stranger.pid), 'AccessDenied', 'belongs to somebody else')
+        refused(s, ALICE, pod, mounts, os.pidfd_open(roots.pid), 'AccessDenied', 'belongs to somebody else')
+        as_user(ALICE, lambda: bus.call(MANAGER, 'Unmount', 'ssa{sv}', pod, '/data', {}))
+        equal(container.sees('/data/hello'), False, 'still there')
+        # the options of a label without a lock
+        refused(s, ALICE, pod, [specs.bind(data, '/data', 'bind', 'nosymfollow')], os.pidfd_open(container.pid), 'AccessDenied', 'no lock')
+
+
+@case("the host's namespace, another pod's container, a process that ended and fds of other kinds are refused")
+def kinds(s):
+    pod, other = s.daemon.create(specs.oci()), s.daemon.create(specs.oci(root=specs.rootfs('other-root')))
+    mounts, table = [specs.bind(s.data, '/data')], host.mount_table()
+    with Dweller(s.daemon.rootfs(other)) as neighbour, Dweller(s.daemon.rootfs(pod), propagation='unchanged') as shared, Dweller(s.daemon.rootfs(pod)) as ended:
+        fd = os.pidfd_open(ended.pid)
+        ended.end()
+        for what, name, words in (
+                (os.open('/proc/self/ns/mnt', os.O_RDONLY), 'AccessDenied', "host's own"),
+                (os.pidfd_open(s.daemon.keeper()), 'AccessDenied', "host's own"),
+                (os.pidfd_open(neighbour.pid), 'AccessDenied', 'another than that'),
+                (os.pidfd_open(shared.pid), 'InvalidTarget', 'appears on the host'),
+                (fd, 'InvalidArgs', 'has ended'),
+                (os.open('/proc/self/ns/net', os.O_RDONLY), 'InvalidArgs', 'neither a pidfd'),
+                (os.open(f'/proc/{neighbour.pid}/ns/mnt', os.O_PATH), 'InvalidArgs', 'neither a pidfd'),
+                (os.open('/etc', os.O_PATH), 'InvalidArgs', 'neither a pidfd')):
+            refused(s, 0, pod, mounts, what, name, words)
+        equal(host.mount_table(), table, 'the table')
+        refused(s, 0, pod, [specs.mount('/data', options=['remount', 'ro'])], os.pidfd_open(shared.pid), 'NotSupported', 'not remounted')
+        name, text = s.daemon.error_of('Bind', 'sssa{sh}a{sv}', pod, s.data, '/data', {}, {'namespace': 'there'})
+        contains(text, 'fd:NAME')
+        name, text = s.daemon.error_of('Bind', 'sssa{sh}a{sv}', pod, s.data, '/data', {}, {'namespace': 'fd:there'})
+        equal(name.rsplit('.', 1)[1], 'InvalidArgs', text)
+    equal(inside(s, pod), {}, 'on record')
+
+
+@case('a link of the container leads to a place inside it')
+def links(s):
+    root = specs.tree('link-root', {'bin/': '', 'data/': ''})
+    shutil.copy(shutil.which('busybox'), f'{root}/bin/busybox')
+    if not os.path.lexists(f'{root}/out'):
+        os.symlink('/../../../../data', f'{root}/out')
+        os.symlink('/proc/1/root/data', f'{root}/magic')
+    pod, table = s.daemon.create(specs.oci(root=root)), host.mount_table()
+    with Dweller(s.daemon.rootfs(pod)) as container:
+        s.daemon.ok('bind', pod, s.data, '/out', '--process', container.pid)
+        assert container.sees('/data/hello')
+        contains(s.daemon.refused('bind', pod, s.data, '/magic', '--process', container.pid), '/magic')
+        equal(host.mount_table(), table, 'the table')
+
+
+@case('what the container unmounts is missing; with its end the records go, and nothing is at fault')
+def ends(s):
+    pod = s.daemon.create(specs.oci())
+    with Dweller(s.daemon.rootfs(pod)) as container:
+        s.daemon.ok('bind', pod, s.data, '/data', '--process', container.pid)
+        s.daemon.ok('bind', pod, s.data, '/srv', '--process', container.pid)
+        subprocess.run(['nsenter', '-t', str(container.pid), '--mount', 'umount', f'{s.daemon.rootfs(pod)}/srv'], check=True)
+        equal({target: row['State'] for target, row in inside(s, pod).items()}, {'/data': 'ok', '/srv': 'missing'}, 'states')
+        equal(s.daemon.state(pod), 'ready', "the pod's state")
+        s.daemon.ok('bind', pod, '/etc', '/srv', '--process', container.pid)  # its place is free
+        s.daemon.restart()
+        equal(len([m for m in s.daemon.json('show', pod)['Mounts'] if 'NamespaceID' in m]), 3, 'after a restart')
+        s.daemon.ok('unmount', pod, '/data')
+        equal(container.sees('/data/hello'), False, 'unmounted after a restart')
+    equal(inside(s, pod), {}, 'after its end')
+    equal(s.daemon.json('gc', pod)[0]['Outcome'], 'removed', 'outcome')
+
+
+@case('a pod with a living container is collected: its mounts there go, too, strictly and lazily')
+def collected(s):
+    for lazy in (False, True):
+        pod = s.daemon.create(specs.oci())
+        with Dweller(s.daemon.rootfs(pod)) as container:
+            before = container.table()
+            s.daemon.ok('bind', pod, s.data, '/data', '--process', container.pid)
+            s.daemon.ok('mount', pod, json.dumps([specs.mount('/srv', options=['size=1m'])]), '--process', container.pid)
+            if not lazy:
+                held = os.open(f'/proc/{container.pid}/root/data/below', os.O_PATH)
+                equal(json.loads(s.daemon.ctl('--json=short', 'gc', pod).out)[0]['Outcome'], 'busy', 'outcome while it is used')
+                os.close(held)
+            equal(s.daemon.json('gc', pod, *(['--lazy'] if lazy else []))[0]['Outcome'], 'removed', 'outcome')
+            for path in ('/data/hello',):
+                equal(container.sees(path), False, path)
+            equal([line for line in container.table().splitlines() if line.endswith('size=1024k')],
+                    [line for line in before.splitlines() if line.endswith('size=1024k')], 'tmpfs left')
+
+
+@case('a process that is killed while it mounts there leaves nothing behind')
+def kills(s):
+    pod = s.daemon.create(specs.oci())
+    mounts = json.dumps([specs.mount('/srv', options=['size=1m']), specs.bind(s.data, '/srv/a'), specs.bind(s.data, '/data'), specs.bind(s.data, '/mnt')])
+    with Dweller(s.daemon.rootfs(pod)) as container:
+        before = container.table()
+        for round in range(24):
+            call = subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', s.daemon.socket, 'mount', pod, mounts, '--process',
+                    str(container.pid)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            tap.time.sleep(0.0012 * (round % 12))
+            victim = (s.daemon.executors()[0], s.daemon.front(), s.daemon.keeper())[round % 3] if round % 3 else None
+            for pid in [victim] if victim else [p for p in s.daemon.executors() if p != s.daemon.keeper()]:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            call.wait()
+            if victim:
+                s.daemon.wait()
+                s.daemon.start()
+            rows = inside(s, pod)
+            lines = len(container.table().splitlines()) - len(before.splitlines())
+            assert (len(rows), lines) in ((0, 0), (4, 4)), f'round {round}: {len(rows)} on record, {lines} there'
+            for target in sorted(rows, reverse=True):
+                s.daemon.ok('unmount', pod, target)
+            equal(container.table(), before, f'round {round}')
+
+
+if __name__ == '__main__':
+    host.prepare()
+    with Bus() as bus:
+        tap.run(Situation)
