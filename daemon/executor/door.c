@@ -578,6 +578,8 @@ static enum sort step_sort(enum step_kind kind) {
 }
 
 int door_check(const struct job *job, uint32_t *ret_step, struct failure *f) {
+        size_t entered = job->n_steps > 1 && job->steps[0].kind == STEP_ENTER;
+
         *ret_step = UINT32_MAX;
         if (job->n_steps == 0)
                 return refuse(f, "a job without a step");
@@ -587,8 +589,7 @@ int door_check(const struct job *job, uint32_t *ret_step, struct failure *f) {
                                    (job->steps[0].kind == STEP_TREE ? STEP_PUBLISH : STEP_JOIN))
                 return refuse(f, "a tree that is not published");
         for (size_t i = 0; i < job->n_steps; i++) {
-                int r = step_sort(job->steps[i].kind) == step_sort(job->steps[job->n_steps - 1].kind) ||
-                                        (i == 0 && job->steps[i].kind == STEP_ENTER)
+                int r = i < entered || step_sort(job->steps[i].kind) == step_sort(job->steps[entered].kind)
                                 ? check_step(job, i, f)
                                 : refuse(f, "steps that do not go together");
 

@@ -8,6 +8,7 @@
 #include "kernel/gift.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,6 +23,8 @@
 #include "util/channel.h"
 #include "util/log.h"
 
+enum { END_MS = 1000 /* that a killed child may take */ };
+
 #define ALL_IDS "0 0 4294967295"
 
 struct giver {
@@ -30,8 +33,13 @@ struct giver {
 };
 
 static void giver_done(struct giver *giver) {
+        struct pollfd ended = {.fd = giver->pidfd, .events = POLLIN};
+
         if (giver->pidfd >= 0)
                 (void) syscall(SYS_pidfd_send_signal, giver->pidfd, SIGKILL, NULL, 0); /* it may have ended by itself */
+        /* Its own fd of the clone would keep that busy. */
+        if (giver->pidfd >= 0)
+                (void) poll(&ended, 1, END_MS);
         (void) close_fd(giver->pidfd);
         (void) close_fd(giver->socket);
 }

@@ -273,6 +273,24 @@ static int add_mounts(const struct export *export, struct json_object *document)
         return r < 0 ? r : add(document, "mounts", TAKE_PTR(mounts));
 }
 
+/* What is in no pod's tree cannot be made again with it. */
+static int add_warnings(const struct record_pod *record, struct json_object *document) {
+        _cleanup_json_ struct json_object *warnings = json_object_new_array();
+        int r = warnings ? 0 : log_oom();
+
+        for (size_t i = 0; i < record->n_inside && r == 0; i++) {
+                _cleanup_free_ char *text = NULL;
+
+                if (asprintf(&text, "%s in the mount namespace of a running container %s is left out", record->inside[i].target,
+                             record->inside[i].container) < 0) {
+                        text = NULL;
+                        return log_oom();
+                }
+                r = append(warnings, json_object_new_string(text));
+        }
+        return r < 0 || record->n_inside == 0 ? r : add(document, "warnings", TAKE_PTR(warnings));
+}
+
 /* The fds of all parts, found by reading the document as Restore() will. */
 static int add_fds(struct json_object *document, struct failure *f) {
         const char *text = json_object_to_json_string_ext(document, JSON_C_TO_STRING_PLAIN);
@@ -314,6 +332,8 @@ int export_pod(const struct record_pod *record, char **ret, struct failure *f) {
                 r = -ENOMEM;
         if (r == 0)
                 r = export_add_namespaces(record, document, f);
+        if (r == 0)
+                r = add_warnings(record, document);
         if (r == 0)
                 r = add_fds(document, f);
         if (r != 0)

@@ -137,7 +137,7 @@ static int parse_part(struct json_object *object, const char *pointer, struct sp
 /* Members of the document that say what the pod was called: copied where there, and of the right shape. */
 static int parse_head(struct json_object *document, struct spec *spec, struct failure *f) {
         static const char *const known[] = {"podmount-export", "id", "name", "lease", "volumes", "namespaces", "parts", "mounts", "fds",
-                NULL};
+                "warnings", NULL};
         struct json_object *version = NULL, *list = NULL;
         int r = reader_get(document, "", "podmount-export", json_type_int, &version, f);
 
@@ -158,6 +158,8 @@ static int parse_head(struct json_object *document, struct spec *spec, struct fa
                 r = reader_get(document, "", "mounts", json_type_array, &list, f);
         if (r == 0)
                 r = reader_get(document, "", "fds", json_type_array, &list, f);
+        if (r == 0)
+                r = reader_get(document, "", "warnings", json_type_array, &list, f);
         if (r == 0 && spec->name && !name_is_valid(spec->name))
                 return reader_fail(f, FAILURE_INVALID_SPEC, "/name", "\"%.80s\" is no name", spec->name);
         return r;
@@ -220,5 +222,6 @@ int document_parse_export(struct json_object *document, struct spec *spec, struc
                 return r;
         json_object_object_del(document, "mounts");
         json_object_object_del(document, "fds");
+        json_object_object_del(document, "warnings");
         return 0;
 }

@@ -32,7 +32,7 @@ static struct job *create(const struct wanted *wanted, char *const *fd_names) {
 
 static const struct step *find(const struct job *job, const char *container, const char *target) {
         for (size_t i = 0; i < job->n_steps; i++)
-                if (job->steps[i].container && strcmp(job->steps[i].container, container) == 0 &&
+                if (job->steps[i].container && job->steps[i].target && strcmp(job->steps[i].container, container) == 0 &&
                         strcmp(job->steps[i].target, target) == 0)
                         return &job->steps[i];
         ck_abort_msg("no step for %s of %s", target, container);
@@ -461,7 +461,48 @@ START_TEST(test_volumes) {
 }
 END_TEST
 
+/* What is before a step moves what it lies on. */
+START_TEST(test_inside) {
+        static const struct plan_inside there[] = {{.id = 5, .namespace = 9}, {.id = 6, .namespace = 9, .deep = true}};
+        _cleanup_wanted_ struct wanted wanted = {};
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_(job_freep) struct job *job = NULL, *look = NULL, *collect = NULL;
+        const struct plan_doomed own = {.id = 4, .path = ""};
+        char *names[] = {text("data"), text("there"), NULL};
+        size_t main = want_container(&wanted, "main");
+        _cleanup_free_ uint8_t *data = NULL;
+        size_t size;
+
+        want(&wanted, WANTED_FILESYSTEM, main, "/srv", "tmpfs");
+        want_bind(&wanted, main, "/srv/made", "/tmp");
+        ck_assert_int_eq(plan_mount(pod(names), &wanted, NULL, 0, false, &job, &f), 0);
+        ck_assert_int_eq(plan_enter(pod(names), "main", "nobody", 0, &job, &f), FAILURE_INVALID_ARGS);
+        ck_assert_int_eq(plan_enter(pod(names), "main", "there", 9, &job, &f), 0);
+        ck_assert_uint_eq(job->n_steps, 3);
+        ck_assert_int_eq(job->steps[0].kind, STEP_ENTER);
+        ck_assert_uint_eq(job->steps[0].source.fd, 1);
+        ck_assert_uint_eq(job->steps[0].namespace, 9);
+        check_create(job, "/srv", STEP_CREATE_NEVER, STEP_NO_COVER, 0);
+        check_create(job, "/srv/made", STEP_CREATE_FREELY, 1, 0);
+        ck_assert_int_eq(job_encode(job, &data, &size), 0);
+
+        ck_assert_int_eq(plan_seek(pod(names), there, 2, &look), 0);
+        ck_assert_uint_eq(look->n_steps, 2);
+        ck_assert_uint_eq(look->steps[1].id, 6);
+        ck_assert_uint_eq(look->steps[1].namespace, 9);
+
+        ck_assert_int_eq(plan_collect(pod(NULL), &own, 1, false, &collect, &f), 0);
+        ck_assert_int_eq(plan_withdraw(pod(NULL), there, 2, false, &collect), 0);
+        ck_assert_uint_eq(collect->n_steps, 4);
+        ck_assert_uint_eq(collect->steps[0].id, 6);
+        ck_assert_uint_eq(collect->steps[0].flags, STEP_LAZY_BELOW);
+        ck_assert_uint_eq(collect->steps[1].id, 5);
+        ck_assert_uint_eq(collect->steps[1].flags, 0);
+        ck_assert_int_eq(collect->steps[3].kind, STEP_REMOVE_POD);
+}
+END_TEST
+
 UNIT_MAIN("plan", test_head_and_frame, test_private_tree, test_readonly_root, test_writable_root, test_overlay_root,
         test_readonly_overlay_root, test_many_mounts, test_later_mount_hides, test_containers_apart, test_deferred,
         test_step_of_each_field, test_unknown_fd, test_too_many_layers, test_mount, test_mount_stacked_and_unknown,
-        test_unmount, test_collect, test_volumes)
+        test_unmount, test_collect, test_volumes, test_inside)

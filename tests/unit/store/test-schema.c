@@ -229,7 +229,7 @@ START_TEST(test_values_out_of_range) {
         check_not_believed("UPDATE mount SET nested = 2", -EBADMSG);
         check_not_believed("UPDATE mount SET made = 4294967296", -EBADMSG);
         check_not_believed("UPDATE mount SET pod = 9", -EBADMSG);
-        check_not_believed("UPDATE intent SET verb = 8", -EBADMSG);
+        check_not_believed("UPDATE intent SET verb = 10", -EBADMSG);
 }
 END_TEST
 

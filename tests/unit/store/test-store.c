@@ -76,6 +76,7 @@ static void check_mount(const struct record_mount *have, const struct record_mou
         ck_assert_int_eq(have->deferred, want->deferred);
         ck_assert_int_eq(have->ground_free, want->ground_free);
         ck_assert_int_eq(have->ground_caller, want->ground_caller);
+        ck_assert_uint_eq(have->namespace, want->namespace);
 }
 
 static void check_pod(const struct record_pod *have, const struct record_pod *want) {
@@ -122,7 +123,7 @@ START_TEST(test_everything_loads_back) {
                 {.job = 7, .uuid = uuid_1, .verb = RECORD_VERB_COLLECT, .lazy = true, .detail = odd_1},
                 {.job = UINT64_MAX >> 1, .uuid = uuid_2, .verb = RECORD_VERB_CREATE},
         };
-        struct record_mount mounts[8];
+        struct record_mount mounts[8], inside = {.id = 5, .container = odd_1, .target = odd_2, .namespace = UINT64_MAX};
         size_t n = odd_mounts(mounts, strings, none);
         struct store *store = store_dir_open(directory);
 
@@ -133,6 +134,7 @@ START_TEST(test_everything_loads_back) {
                 ck_assert_int_eq(store_put_mount(store, uuid_1, &mounts[i]), 0);
                 ck_assert_int_gt(mounts[i].row, 0);
         }
+        ck_assert_int_eq(store_put_mount(store, uuid_1, &inside), 0);
         for (size_t i = ELEMENTSOF(intents); i-- > 0;)
                 ck_assert_int_eq(store_put_intent(store, &intents[i]), 0);
         ck_assert_int_eq(store_commit(store), 0);
@@ -145,6 +147,9 @@ START_TEST(test_everything_loads_back) {
                 check_pod(loaded.pods[1], &bare);
                 ck_assert_uint_eq(loaded.pods[0]->n_mounts, n);
                 ck_assert_uint_eq(loaded.pods[1]->n_mounts, 0);
+                ck_assert_uint_eq(loaded.pods[1]->n_inside, 0);
+                ck_assert_uint_eq(loaded.pods[0]->n_inside, 1);
+                check_mount(&loaded.pods[0]->inside[0], &inside);
                 for (size_t i = 0; i < n; i++)
                         check_mount(&loaded.pods[0]->mounts[i], &mounts[i]);
                 ck_assert_uint_eq(loaded.n_intents, 2);
