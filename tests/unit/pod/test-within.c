@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Mounts in a container's own mount namespace: retries, the records' end, and a crash at every place where one hurts. */
+
+#include "pod/operation-private.h"
+#include "pod/registry.h"
+#include "pod/within.h"
+#include "tests/unit/dweller.h"
+#include "tests/unit/kernel-features.h"
+#include "tests/unit/pod/world.h"
+
+#define PLAIN SPEC("")
+#define TWO "[{\"destination\":\"/mnt\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}," BIND("/tmp/src", "/data") "]"
+
+static struct dweller dweller;
+
+static bool begin(struct world *world) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+
+        if (!world_begin(world))
+                return false;
+        if (!unit_features().namespace_ids) {
+                unit_skip("no ids of mount namespaces here");
+                world_done(world);
+                return false;
+        }
+        ck_assert_int_eq(world_create(world, NULL, UUID_A, NULL, PLAIN, &f), 0);
+        dweller = dweller_start(false, 0, ROOTFS_A, true);
+        return true;
+}
+
+static struct operation *new_mount(struct world *world, const char *text) {
+        static char name[] = "there", *names[] = {name, NULL};
+        const struct operation_fds fds = {.names = names, .fds = &dweller.pidfd};
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct mount_arguments arguments = {};
+        struct operation *operation = NULL;
+
+        ck_assert_int_eq(spec_parse_mounts(text, strlen(text), SIZE_MAX, &arguments.mounts, &arguments.n_mounts, &f), 0);
+        ck_assert_int_eq(operation_new_within(&world->pods, &world_root, world_pod(world, UUID_A), "there", &arguments, &fds,
+                                              &operation, &f), 0);
+        return operation;
+}
+
+static struct operation *new_withdraw(struct world *world, const char *target, bool lazy) {
+        const struct unmount_arguments arguments = {.target = target, .lazy = lazy};
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct operation *operation = NULL;
+
+        ck_assert(within_is_meant(world_pod(world, UUID_A), &arguments));
+        ck_assert_int_eq(operation_new_withdraw(&world->pods, &world_root, world_pod(world, UUID_A), &arguments, &operation, &f), 0);
+        return operation;
+}
+
+static size_t on_record(struct world *world) {
+        return world_pod(world, UUID_A)->record->n_inside;
+}
+
+static void restart(struct world *world) {
+        world_stop(world);
+        world_start(world);
+        world_idle(world);
+}
+
+static int seen(const char *path) {
+        return dweller_do(&dweller, dweller_finds, path);
+}
+
+/* The loop runs until the second of its jobs is out. */
+static void run_to_second_job(struct world *world, const struct operation *operation) {
+        for (unsigned i = 0; i < 1000 && !(operation->job && operation->job->n_steps > 0 && operation->job->steps[0].namespace != 0); i++)
+                ck_assert_int_ge(sd_event_run(world->event, 10000), 0);
+        ck_assert_uint_ne(operation->job->steps[0].namespace, 0);
+}
+
+START_TEST(test_mounted_and_again) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_free_ char *before = NULL;
+        struct operation *first, *again;
+        const uint64_t *ids, *same;
+        struct world world;
+        size_t n;
+
+        if (!begin(&world))
+                return;
+        before = world_snapshot();
+        ck_assert_msg(world_run(&world, new_mount(&world, TWO), &first, &f) == 0, "%s", f.text);
+        ck_assert_int_eq(seen("/data/hello"), 0);
+        world_unchanged(before);
+        ids = operation_ids(first, &n);
+        ck_assert_uint_eq(n, 2);
+        ck_assert_uint_eq(on_record(&world), 2);
+        ck_assert_uint_eq(world.n_mounts_added, 2);
+        ck_assert_int_eq(pod_get_state(world_pod(&world, UUID_A)), POD_READY);
+
+        ck_assert_msg(world_run(&world, new_mount(&world, TWO), &again, &f) == 0, "%s", f.text ?: "");
+        same = operation_ids(again, &n);
+        ck_assert_uint_eq(n, 2);
+        ck_assert_uint_eq(ids[0], same[0]);
+        ck_assert_uint_eq(ids[1], same[1]);
+        ck_assert_uint_eq(on_record(&world), 2);
+        operation_free(first);
+        operation_free(again);
+        ck_assert_int_eq(world_run(&world, new_mount(&world, "[" BIND("/tmp/src/sub", "/data") "]"), NULL, &f), FAILURE_TARGET_IN_USE);
+        failure_clear(&f);
+
+        restart(&world);
+        ck_assert_uint_eq(on_record(&world), 2);
+        ck_assert_int_eq(seen("/data/hello"), 0);
+        ck_assert_msg(world_run(&world, new_withdraw(&world, "/data", false), NULL, &f) == 0, "%s", f.text);
+        ck_assert_int_eq(seen("/data/hello"), -ENOENT);
+        ck_assert_uint_eq(on_record(&world), 1);
+        ck_assert_msg(world_collect(&world, UUID_A, false, &f) == 0, "%s", f.text);
+        dweller_end(&dweller);
+        world_done(&world);
+}
+END_TEST
+
+START_TEST(test_namespace_ends) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct operation *seek = NULL;
+        struct world world;
+
+        if (!begin(&world))
+                return;
+        ck_assert_msg(world_run(&world, new_mount(&world, TWO), NULL, &f) == 0, "%s", f.text);
+        ck_assert_int_eq(dweller_do(&dweller, dweller_unmounts, "/data"), 0);
+        ck_assert_int_eq(operation_new_seek(&world.pods, &world_root, world_pod(&world, UUID_A), &seek, &f), 0);
+        ck_assert_int_eq(world_run(&world, seek, NULL, &f), 0);
+        ck_assert_uint_eq(on_record(&world), 2);
+        ck_assert(within_find(world_pod(&world, UUID_A), 0, "main", "/data")->lost);
+        ck_assert(!within_find(world_pod(&world, UUID_A), 0, "main", "/mnt")->lost);
+        dweller_end(&dweller);
+        ck_assert_int_eq(operation_new_seek(&world.pods, &world_root, world_pod(&world, UUID_A), &seek, &f), 0);
+        ck_assert_int_eq(world_run(&world, seek, NULL, &f), 0);
+        ck_assert_uint_eq(on_record(&world), 0);
+        ck_assert_uint_eq(world.n_mounts_removed, 2);
+        restart(&world);
+        ck_assert_uint_eq(on_record(&world), 0);
+        ck_assert_msg(world_collect(&world, UUID_A, false, &f) == 0, "%s", f.text);
+        world_done(&world);
+}
+END_TEST
+
+/* The executor did its work; the front died before it wrote that down. */
+START_TEST(test_mount_interrupted) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct operation *operation;
+        struct world_task task;
+        struct world world;
+
+        if (!begin(&world))
+                return;
+        operation = new_mount(&world, TWO);
+        world_task_start(&world, operation, &task);
+        run_to_second_job(&world, operation);
+        world_steal_answers(&world);
+        ck_assert_int_eq(seen("/data/hello"), 0);
+        world_task_done(&task);
+        restart(&world);
+        ck_assert_int_eq(seen("/data/hello"), -ENOENT);
+        ck_assert_uint_eq(on_record(&world), 0);
+        restart(&world); /* and nothing of it is left to be undone */
+        ck_assert_msg(world_run(&world, new_mount(&world, TWO), NULL, &f) == 0, "%s", f.text);
+        ck_assert_int_eq(seen("/data/hello"), 0);
+        dweller_end(&dweller);
+        world_done(&world);
+}
+END_TEST
+
+/* The executor died after its work: the front undoes what the intent file says. */
+START_TEST(test_executor_lost) {
+        struct operation *operation;
+        struct world_task task;
+        struct world world;
+
+        if (!begin(&world))
+                return;
+        operation = new_mount(&world, TWO);
+        world_task_start(&world, operation, &task);
+        run_to_second_job(&world, operation);
+        world_steal_answers(&world);
+        ck_assert_int_eq(seen("/data/hello"), 0);
+        world_restart_executors(&world);
+        world_wait(&world, &task.ended);
+        ck_assert_int_eq(task.result, FAILURE_MOUNT_FAILED);
+        ck_assert_int_eq(seen("/data/hello"), -ENOENT);
+        ck_assert_uint_eq(on_record(&world), 0);
+        world_task_done(&task);
+        dweller_end(&dweller);
+        world_done(&world);
+}
+END_TEST
+
+START_TEST(test_unmount_interrupted) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct world_task task;
+        struct world world;
+
+        if (!begin(&world))
+                return;
+        ck_assert_msg(world_run(&world, new_mount(&world, TWO), NULL, &f) == 0, "%s", f.text);
+        world_task_start(&world, new_withdraw(&world, "/data", false), &task);
+        world_steal_answers(&world);
+        ck_assert_int_eq(seen("/data/hello"), -ENOENT);
+        world_task_done(&task);
+        restart(&world);
+        ck_assert_uint_eq(on_record(&world), 1);
+        ck_assert_ptr_null(within_find(world_pod(&world, UUID_A), 0, "main", "/data"));
+        dweller_end(&dweller);
+        world_done(&world);
+}
+END_TEST
+
+UNIT_MAIN("within", test_mounted_and_again, test_namespace_ends, test_mount_interrupted, test_executor_lost,
+        test_unmount_interrupted)
