@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "executor/door.h"
+#include "util/path.h"
 
 static int refuse(struct failure *f, const char *what) {
         return failure_set(f, FAILURE_INVALID_ARGS, "refused at the executor's door: %s", what);
@@ -20,6 +21,8 @@ static int check_made(const struct job *job, size_t i, struct failure *f) {
                 return refuse(f, "a step that cannot be done in another mount namespace");
         if (step->kind == STEP_FILESYSTEM && step->type && strcmp(step->type, "devtmpfs") == 0)
                 return refuse(f, "a /dev of the pod's own is not made in one step");
+        if (step->source.kind == STEP_SOURCE_VOLUME)
+                return refuse(f, "a volume in another mount namespace");
         if (!step->container || strcmp(step->container, job->steps[0].container) != 0)
                 return refuse(f, "a mount namespace of another container");
         if (step->create == STEP_CREATE_NEVER || step->create == STEP_CREATE_STUB)
@@ -33,6 +36,8 @@ static int check_enter(const struct job *job, struct failure *f) {
         const struct step *step = &job->steps[0];
         int r = 0;
 
+        if (!step->container || !name_is_valid(step->container))
+                return refuse(f, "a container's name is none");
         if (step->source.kind != STEP_SOURCE_FD || step->source.fd >= job->n_fds)
                 return refuse(f, "where to mount comes as an fd");
         if (!job->caller.root && job->caller.uid == 0)

@@ -532,7 +532,6 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
         case STEP_IDENTIFY:
                 return check_identify(job, step, f);
         case STEP_ENTER:
-                return check_container(job, step, f) ?: door_check_inside(job, i, f);
         case STEP_SEEK:
         case STEP_WITHDRAW:
                 return door_check_inside(job, i, f);
@@ -578,8 +577,6 @@ static enum sort step_sort(enum step_kind kind) {
 }
 
 int door_check(const struct job *job, uint32_t *ret_step, struct failure *f) {
-        size_t entered = job->n_steps > 1 && job->steps[0].kind == STEP_ENTER;
-
         *ret_step = UINT32_MAX;
         if (job->n_steps == 0)
                 return refuse(f, "a job without a step");
@@ -588,7 +585,7 @@ int door_check(const struct job *job, uint32_t *ret_step, struct failure *f) {
         if (builds(job) && job->steps[job->n_steps - 1].kind !=
                                    (job->steps[0].kind == STEP_TREE ? STEP_PUBLISH : STEP_JOIN))
                 return refuse(f, "a tree that is not published");
-        for (size_t i = 0; i < job->n_steps; i++) {
+        for (size_t i = 0, entered = job->n_steps > 1 && job->steps[0].kind == STEP_ENTER; i < job->n_steps; i++) {
                 int r = i < entered || step_sort(job->steps[i].kind) == step_sort(job->steps[entered].kind)
                                 ? check_step(job, i, f)
                                 : refuse(f, "steps that do not go together");

@@ -189,7 +189,11 @@ static int check_quota(struct operation *operation, struct failure *f) {
 
 static int check_ready(const struct wanted *wanted, struct failure *f) {
         for (size_t i = 0; i < wanted->n_mounts; i++)
-                if (wanted->mounts[i].deferred)
+                if (wanted->mounts[i].source.kind == SOURCE_VOLUME)
+                        return failure_set(f, FAILURE_NOT_SUPPORTED,
+                                           "Volume %s cannot be bound at %s of a running container; bind it into the pod.",
+                                           wanted->mounts[i].source.text, wanted->mounts[i].target);
+                else if (wanted->mounts[i].deferred)
                         return failure_set(f, FAILURE_INVALID_ARGS,
                                            "The %s at %s names no namespace to show, and nothing waits for one in a running "
                                            "container; name it in \"namespaces\" of the mount.",
