@@ -94,7 +94,7 @@ static const char *mountless(int fd) {
                 break;
         }
         if (fstat(fd, &status) == 0 && status.st_nlink == 0 && fcntl(fd, F_GET_SEALS) >= 0)
-                return "a memfd";
+                return "a memfd or a deleted file";
         return NULL;
 }
 

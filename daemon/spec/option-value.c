@@ -51,18 +51,18 @@ static const char *scan_number(const char *text, unsigned int base, uint64_t max
 }
 
 /* A number with one of the suffixes that the kernel's memparse() takes. */
-static bool is_count(const char *value) {
+static bool is_count(const char *value, uint64_t max) {
         static const char suffixes[] = "kmgtpe";
         const char *suffix, *end;
         uint64_t number;
 
-        end = scan_number(value, 10, UINT64_MAX, &number);
+        end = scan_number(value, 10, max, &number);
         if (!end)
                 return false;
         if (*end == '\0')
                 return true;
         suffix = strchr(suffixes, tolower((unsigned char) *end));
-        return suffix && end[1] == '\0' && number <= UINT64_MAX >> (10 * (suffix - suffixes + 1));
+        return suffix && end[1] == '\0' && number <= max >> (10 * (suffix - suffixes + 1));
 }
 
 static bool is_percentage(const char *value) {
@@ -164,10 +164,12 @@ static int check_form(const struct option_row *row, const char *value, struct fa
         case _VALUE_KIND_MAX:
                 break;
         case VALUE_SIZE:
-                return is_count(value) || is_percentage(value) ? 0
-                                                               : bad_value(row, value, "a size such as 64m or 10%", f);
+                /* The kernel rounds up to pages: from a size near 2^64 it would come to 0, which is no limit at all. */
+                return is_count(value, INT64_MAX) || is_percentage(value)
+                               ? 0
+                               : bad_value(row, value, "a size such as 64m or 10%", f);
         case VALUE_COUNT:
-                return is_count(value) ? 0 : bad_value(row, value, "a number such as 4096 or 4k", f);
+                return is_count(value, UINT64_MAX) ? 0 : bad_value(row, value, "a number such as 4096 or 4k", f);
         case VALUE_NUMBER:
                 return check_number(row, value, f);
         case VALUE_MODE:

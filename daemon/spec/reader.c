@@ -57,8 +57,9 @@ static const char *type_name(enum json_type type) {
         case json_type_boolean:
                 return "true or false";
         case json_type_double:
+                return "a number that is not whole, or one with an exponent";
         case json_type_int:
-                return "a number";
+                return "a whole number";
         case json_type_object:
                 return "an object";
         case json_type_array:
