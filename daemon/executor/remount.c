@@ -18,9 +18,11 @@
         (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME |            \
                 MOUNT_ATTR_NODIRATIME | MOUNT_ATTR_NOSYMFOLLOW)
 
-/* What whoever is not root never takes off a clone, which may have it from its source; off no mount the first two. */
+/* What whoever is not root never takes off a clone, which may have it from its source, and off an overlay, which may have
+ * it from its layers; off no mount the first two. */
 #define GRANTED (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
-#define RESTRICTING (GRANTED | MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW)
+#define INHERITED (GRANTED | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW)
+#define RESTRICTING (INHERITED | MOUNT_ATTR_RDONLY)
 
 static bool is_ours(struct run *run, const struct step *step, int fd) {
         bool unique = run->executor->features.unique_id && step->id != 0;
@@ -55,7 +57,9 @@ static int find(struct run *run, const struct step *step, int *ret_fd) {
 static uint64_t kept(const struct run *run, const struct step *step) {
         if (run->job->caller.root)
                 return 0;
-        return strcmp(step->type, "bind") == 0 ? RESTRICTING : GRANTED;
+        if (strcmp(step->type, "bind") == 0)
+                return RESTRICTING;
+        return strcmp(step->type, "overlay") == 0 ? INHERITED : GRANTED;
 }
 
 /* A recursive change, all or nothing as mount_setattr(2) has it, takes in the mount itself, which is set before, so that

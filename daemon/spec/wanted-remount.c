@@ -14,9 +14,9 @@
 #include "util/array.h"
 #include "util/json.h"
 
-/* What a clone has of its source's and only root takes off it. */
-#define RESTRICTING                                                                                                    \
-        (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW)
+/* What an overlay has of its layers', and a clone of its source's, and only root takes off them. */
+#define INHERITED (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW)
+#define RESTRICTING (INHERITED | MOUNT_ATTR_RDONLY)
 
 /* What is there, what is asked of it, and one option of that. */
 struct remount {
@@ -80,6 +80,11 @@ static int check_attribute(const struct remount *remount, const struct option_ro
                 return fail(remount, FAILURE_ACCESS_DENIED,
                         "only root loosens a bind, which may have this from its source; leave it out, or unmount it and bind "
                         "anew");
+        if (remount->type && strcmp(remount->type, "overlay") == 0 && !remount->facts->caller_is_root &&
+                (row->clear & INHERITED))
+                return fail(remount, FAILURE_ACCESS_DENIED,
+                        "only root loosens an overlay, which may have this from its layers; leave it out, or unmount it and "
+                        "mount it anew");
         if (wanted_is_image(remount->there) && (row->clear & MOUNT_ATTR_RDONLY) && !has_option(remount->there, "rw"))
                 return fail(remount, FAILURE_INVALID_OPTION,
                         "the image was opened for reading alone; unmount it and mount it with rw");

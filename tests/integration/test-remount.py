@@ -218,6 +218,36 @@ def as_alice(s):
     undrifted(s.daemon, pod)
 
 
+@case('who is not root takes nothing off an overlay that its layers have', alone=True)
+def overlay_of_noexec():
+    with WithPolkit(Bus(), 'yes') as s:
+        base = specs.tree('remount-noexec', {})
+        subprocess.run(['mount', '-t', 'tmpfs', '-o', 'noexec,mode=0755', 'layers', base], check=True)
+        for name in ('one', 'two', 'upper', 'work'):
+            os.mkdir(f'{base}/{name}')
+            os.chown(f'{base}/{name}', ALICE, ALICE)
+
+        def call(method, *arguments):
+            return as_user(ALICE, lambda: str(s.daemon.bus.call(MANAGER, method, *arguments)))
+
+        layers = [f'lowerdir={base}/one:{base}/two', f'upperdir={base}/upper', f'workdir={base}/work']
+        # A word that had no effect when the overlay was made has none when all its words are looked at again.
+        spec = specs.oci(s.root, mounts=[specs.mount('/data', 'overlay', 'overlay', ['exec', *layers])])
+        pod = as_user(ALICE, lambda: str(s.daemon.bus.call(MANAGER, 'CreatePod', 'sa{sh}a{sv}', json.dumps(spec), {}, {})[0]))
+        contains(words(s.daemon, pod, '/data'), 'noexec', 'an overlay of noexec layers')
+        for option in ('exec', 'suid', 'symfollow'):
+            try:
+                call('Mount', 'ssa{sh}a{sv}', pod, json.dumps({'destination': '/data', 'options': ['remount', option]}), {}, {})
+                raise AssertionError(f'{option} was not refused')
+            except UserError as error:
+                equal(error.name, 'org.freedesktop.DBus.Error.AccessDenied', f'{option}: {error.text}')
+        for option in ('ro', 'rw'):
+            call('Mount', 'ssa{sh}a{sv}', pod, json.dumps({'destination': '/data', 'options': ['remount', option]}), {}, {})
+            for word in (option, 'nosuid', 'nodev', 'noexec'):
+                contains(words(s.daemon, pod, '/data'), word, f'after {option}')
+        undrifted(s.daemon, pod)
+
+
 @case('killed at any instant, a remount is made or not, never half, and can be asked for again')
 def killed(daemon):
     pod = daemon.create(specs.oci(mounts=[specs.mount('/tmp', options=['size=1m'])]))
