@@ -18,6 +18,7 @@
 #include "kernel/detach.h"
 #include "kernel/fscontext.h"
 #include "kernel/identity.h"
+#include "util/array.h"
 #include "util/log.h"
 
 #define INHERITED (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW)
@@ -66,15 +67,24 @@ static int set_directories(
         return fscontext_set_directory(context, "workdir", overlay->work, by_fd);
 }
 
-static int set_options(struct fscontext *context, const struct step *step, const char **ret_what) {
-        for (size_t i = 0; step->kind == STEP_OVERLAY && i < step->n_options; i++) {
-                int r = fscontext_set(context, step->options[i].name, step->options[i].value);
+/* Of anybody's layers nothing is believed that is written in their xattrs, whatever the module's parameters say, and the
+ * word redirect_dir=off, which means "follow" by default. */
+static const struct {
+        const char *name, *value;
+} distrust[] = {{"redirect_dir", "nofollow"}, {"metacopy", "off"}};
 
+static int set_options(const struct run *run, struct fscontext *context, const struct step *step, const char **ret_what) {
+        int r = 0;
+
+        for (size_t i = 0; step->kind == STEP_OVERLAY && i < step->n_options && r == 0; i++) {
                 *ret_what = step->options[i].name;
-                if (r < 0)
-                        return r;
+                r = fscontext_set(context, step->options[i].name, step->options[i].value);
         }
-        return 0;
+        for (size_t i = 0; !run->job->caller.root && i < ELEMENTSOF(distrust) && r == 0; i++) {
+                *ret_what = distrust[i].name;
+                r = fscontext_set(context, distrust[i].name, distrust[i].value);
+        }
+        return r;
 }
 
 int overlay_mount(struct run *run, size_t i, const struct overlay *overlay, int *ret_mount) {
@@ -90,7 +100,7 @@ int overlay_mount(struct run *run, size_t i, const struct overlay *overlay, int 
         if (r == 0)
                 r = fscontext_set(&context, "source", "overlay");
         if (r == 0)
-                r = set_options(&context, step, &what);
+                r = set_options(run, &context, step, &what);
         if (r == 0)
                 r = set_directories(run, overlay, &context, &what);
         if (r < 0)

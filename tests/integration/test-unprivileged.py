@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What a caller without privilege gets of the host through podmount: nothing that it could not have had itself."""
 
+import errno
 import json
 import os
 import socket
@@ -179,6 +180,26 @@ def quotas(s):
     s.create(specs.oci(specs.rootfs('bob-root', owner=BOB)), uid=BOB)
     for _ in range(5):
         s.daemon.create(specs.oci())
+
+
+@case('what the xattrs of its layers say is not believed: no redirects, whatever it asks for')
+def redirects(s):
+    layers = specs.tree('redirecting', {'top/shown/': '', 'bottom/elsewhere/file': 'x', 'bottom/shown/': ''}, owner=ALICE)
+    os.setxattr(f'{layers}/top/shown', 'trusted.overlay.redirect', b'/elsewhere')
+    pair = f'lowerdir={layers}/top:{layers}/bottom'
+    for options in ([pair], [pair, 'redirect_dir=off'], [pair, 'redirect_dir=nofollow']):
+        mount = specs.mount('/mnt', 'overlay', 'overlay', options)
+        s.mount(mount)
+        # The kernel fails what it must not follow.
+        with_redirect = None
+        try:
+            with_redirect = os.listdir(f'{s.inside}/mnt/shown')
+        except OSError as error:
+            equal(error.errno, errno.EPERM, f'{options}: a redirect that is not followed')
+        equal(with_redirect in (None, []), True, f'{options}: {with_redirect}')
+        as_user(ALICE, lambda: bus.call(MANAGER, 'Unmount', 'ssa{sv}', s.pod, '/mnt', {}) and None)
+    for option in ('redirect_dir=on', 'redirect_dir=follow', 'metacopy=on'):
+        equal(s.refused(s.mount, specs.mount('/mnt', 'overlay', 'overlay', [pair, option]))[0], 'AccessDenied', option)
 
 
 @case('namespace-bound file systems of a stranger wait until the namespaces are named')

@@ -174,7 +174,7 @@ static const struct refusal refusals[] = {
                 FAILURE_INVALID_SPEC, "/mounts/2/destination: ", "/mounts/1"},
         /* podmount's own */
         {"{\"podmount\": 2, \"containers\": []}", FAILURE_INVALID_SPEC, "/podmount: ", "write 1"},
-        {"{\"podmount\": \"1\", \"containers\": []}", FAILURE_INVALID_SPEC, "/podmount: ", "a number"},
+        {"{\"podmount\": \"1\", \"containers\": []}", FAILURE_INVALID_SPEC, "/podmount: ", "a whole number"},
         {"{\"podmount\": 1.0, \"containers\": []}", FAILURE_INVALID_SPEC, "/podmount: ", "number"},
         {"{\"podmount\": 1}", FAILURE_INVALID_SPEC, "/containers: ", "missing"},
         {"{\"podmount\": 1, \"containers\": {}}", FAILURE_INVALID_SPEC, "/containers: ", "an array"},
