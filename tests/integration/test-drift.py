@@ -210,7 +210,7 @@ def renamed_source(daemon):
     daemon.ok('unmount', pod, '/data')
     equal(os.path.ismount(point), False, 'a mount')
     daemon.ok('unmount', pod, '/srv')
-    equal(daemon.state(pod), 'ready', 'state')
+    eventually(lambda: daemon.state(pod) == 'ready', 'ready again')
     daemon.ok('gc', pod)
 
 
