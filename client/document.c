@@ -100,7 +100,7 @@ int document_absolutize_mounts(struct json_object *mounts, const char *base) {
 
 /* A container, or an OCI document, which has the same two members. */
 static int absolutize_container(struct json_object *container, const char *base) {
-        struct json_object *root, *mounts = value_array(container, "mounts");
+        struct json_object *root, *prepare, *mounts = value_array(container, "mounts");
         int changed = 0, r;
 
         if (json_object_object_get_ex(container, "root", &root) && json_object_is_type(root, json_type_object)) {
@@ -108,6 +108,13 @@ static int absolutize_container(struct json_object *container, const char *base)
                 if (changed < 0)
                         return changed;
         }
+        r = mounts ? document_absolutize_mounts(mounts, base) : 0;
+        if (r < 0)
+                return r;
+        changed |= r;
+        if (!json_object_object_get_ex(container, "prepare", &prepare) || !json_object_is_type(prepare, json_type_object))
+                return changed;
+        mounts = value_array(prepare, "mounts");
         r = mounts ? document_absolutize_mounts(mounts, base) : 0;
         return r < 0 ? r : changed | r;
 }
@@ -193,6 +200,7 @@ static int read_whole(const char *where, struct document *document) {
                 return r != 0 ? r : read_stream(stdin, "stdin", document);
         }
         is_directory = stat(where, &st) == 0 && S_ISDIR(st.st_mode);
+        document->is_bundle = is_directory;
         if (is_directory) {
                 inside = path_join(where, "config.json");
                 if (!inside)
@@ -205,11 +213,44 @@ static int read_whole(const char *where, struct document *document) {
         return r != 0 ? r : read_stream(stream, inside ? inside : where, document);
 }
 
-static int absolutize(
-        const struct client *client, int (*change)(struct json_object *, const char *), struct document *document) {
+/* The runtime.json beside a bundle's config.json, if there is one, as the member that the daemon reads it from. */
+static int add_runtime(const char *where, struct json_object *spec, bool *ret_added) {
+        _cleanup_free_ char *path = path_join(where, "runtime.json");
+        _cleanup_document_ struct document document = {0};
+        _cleanup_failure_ struct failure failure = FAILURE_INIT;
+        _cleanup_json_ struct json_object *runtime = NULL;
+        _cleanup_fclose_ FILE *stream = NULL;
+        int r;
+
+        if (!path)
+                return report_oom();
+        stream = fopen(path, "re");
+        if (!stream)
+                return errno == ENOENT ? 0 : report_errno(errno, "Cannot open %s", path);
+        r = read_stream(stream, path, &document);
+        if (r != 0)
+                return r;
+        r = json_parse(document.text, document.size, &runtime, &failure);
+        if (r < 0)
+                return report_errno(r, "Cannot parse %s", path);
+        if (r > 0)
+                return report_failure(PODMOUNT_ERROR_INVALID_SPEC, &failure);
+        if (!json_object_is_type(spec, json_type_object))
+                return 0; /* the daemon says what is wrong with it */
+        if (json_object_object_get_ex(spec, "prepare", NULL))
+                return report_error("%s: config.json has a member \"prepare\" already; use one of the two", path);
+        if (value_add(spec, "prepare", TAKE_PTR(runtime)) < 0)
+                return report_oom();
+        *ret_added = true;
+        return 0;
+}
+
+static int absolutize(const struct client *client, int (*change)(struct json_object *, const char *), const char *bundle,
+        struct document *document) {
         bool elsewhere = client->transport == CLIENT_HOST || client->transport == CLIENT_MACHINE;
         _cleanup_json_ struct json_object *json = NULL;
         _cleanup_failure_ struct failure failure = FAILURE_INIT;
+        bool added = false;
         char *text;
         int r;
 
@@ -218,13 +259,18 @@ static int absolutize(
                 return report_errno(r, "Cannot parse the document");
         if (r > 0)
                 return report_failure(PODMOUNT_ERROR_INVALID_SPEC, &failure);
+        if (bundle) {
+                r = add_runtime(bundle, json, &added);
+                if (r != 0)
+                        return r;
+        }
         r = change(json, elsewhere ? NULL : document->base);
         if (r == -EXDEV)
                 return report_error(
                         "The document has relative paths, which mean nothing on %s; make them absolute", client->where);
         if (r < 0)
                 return report_oom();
-        if (r == 0)
+        if (r == 0 && !added)
                 return 0;
         text = strdup(json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
         if (!text)
@@ -249,7 +295,8 @@ static int read_document(const struct client *client, const char *where, bool mo
                 r = read_whole(where, &document);
         }
         if (r == 0)
-                r = absolutize(client, mounts ? document_absolutize_mounts : document_absolutize_spec, &document);
+                r = absolutize(client, mounts ? document_absolutize_mounts : document_absolutize_spec,
+                        !mounts && document.is_bundle ? where : NULL, &document);
         if (r != 0)
                 return r;
         if (strlen(document.text) != document.size)

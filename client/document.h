@@ -18,13 +18,14 @@ enum { DOCUMENT_MAX = 120 * 1024 * 1024 }; /* bytes: below what one D-Bus messag
 struct document {
         char *text; /* owned, NUL-terminated; may hold further NUL bytes */
         size_t size;
+        bool is_bundle; /* it is the config.json of a directory */
         char *base; /* owned: the directory that relative paths start from */
 };
 
 void document_done(struct document *document);
 #define _cleanup_document_ _cleanup_(document_done)
 
-/* Reads a spec: a file, the config.json of a directory, or "-" for stdin. Relative paths are absolute afterwards;
+/* Reads a spec: a file, the config.json of a directory (with the runtime.json beside it as its member "prepare"), or "-" for stdin. Relative paths are absolute afterwards;
  * with a client that talks to another host or machine they are refused. */
 int document_read_spec(const struct client *client, const char *where, struct document *ret);
 /* Reads the mounts of `mount`: JSON itself if it begins with { or [, else as above. */

@@ -402,7 +402,7 @@ static int check_overlay(const struct job *job, size_t i, struct failure *f) {
                 r = check_idmap(job, step, f);
         if (r == 0)
                 r = check_options(job, step, "overlay", f);
-        return r != 0 ? r : check_flags(step, FLAGS_MADE, f);
+        return r != 0 ? r : check_flags(step, FLAGS_MADE | STEP_MAKE_LAYERS, f);
 }
 
 /* Only what the table lets a file system take in a remount, and only file systems that no other mount shows. */
@@ -507,6 +507,10 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
                 return check_overlay(job, i, f);
         case STEP_REMOUNT:
                 return job->n_steps == 1 ? check_remount(job, step, f) : refuse(f, "a remount comes alone");
+        case STEP_MKDIR:
+                return builds(job) ? door_check_mkdir(job, i, f) : refuse(f, "a directory comes with its container");
+        case STEP_UNMAKE:
+                return door_check_unmake(job, step, f);
         case STEP_MASK:
         case STEP_READONLY:
                 return check_mask(job, step, f);
@@ -555,6 +559,7 @@ static enum sort step_sort(enum step_kind kind) {
         case STEP_MASK:
         case STEP_READONLY:
         case STEP_REMOUNT:
+        case STEP_MKDIR:
         case STEP_PUBLISH:
         case STEP_CONTAINER:
         case STEP_JOIN:
@@ -562,6 +567,7 @@ static enum sort step_sort(enum step_kind kind) {
                 return SORT_MAKE;
         case STEP_UNMOUNT:
         case STEP_DETACH:
+        case STEP_UNMAKE:
         case STEP_REMOVE_POD:
         case STEP_WITHDRAW:
                 return SORT_TAKE;

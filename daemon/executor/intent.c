@@ -76,6 +76,19 @@ int intent_add(struct intent *intent, uint32_t step, uint64_t id, uint32_t mount
         return 0;
 }
 
+int intent_add_directory(struct intent *intent, uint32_t step, enum intent_directory which, uint32_t made) {
+        return intent_add(intent, step, (uint64_t) which << 32 | made, 0);
+}
+
+enum intent_directory intent_is_directory(const struct intent_mount *entry, uint32_t *ret_made) {
+        uint64_t which = entry->mount_id == 0 ? entry->id >> 32 : INTENT_NO_DIRECTORY;
+
+        if (which == INTENT_NO_DIRECTORY || which > INTENT_POINT)
+                return INTENT_NO_DIRECTORY;
+        *ret_made = (uint32_t) entry->id;
+        return (enum intent_directory) which;
+}
+
 void intent_end(struct intent *intent) {
         atomic_store(&intent->layout->running, 0);
 }

@@ -20,6 +20,15 @@ struct intent_mount {
         uint64_t id;
 };
 
+/* Beside mounts, an entry may be about directories that are about to be made: then its mount_id is 0. */
+enum intent_directory {
+        INTENT_NO_DIRECTORY,
+        INTENT_TARGET,
+        INTENT_UPPER,
+        INTENT_WORK,
+        INTENT_POINT, /* a mount point on a writable root, a directory */
+};
+
 /* Maps the file (grown to its full, sparse size). The fd stays the caller's. */
 int intent_map(int fd, struct intent **ret);
 struct intent *intent_free(struct intent *intent);
@@ -28,6 +37,10 @@ DEFINE_CLEANUP(struct intent *, intent_free)
 /* Executor: a job begins; a mount is about to be attached; the job is over. -E2BIG when the file is full. */
 void intent_begin(struct intent *intent, uint64_t job);
 int intent_add(struct intent *intent, uint32_t step, uint64_t id, uint32_t mount_id);
+/* `made` trailing components of the step's target, or of one of its overlay directories. */
+int intent_add_directory(struct intent *intent, uint32_t step, enum intent_directory which, uint32_t made);
+/* Whether the entry is such a one, and which. */
+enum intent_directory intent_is_directory(const struct intent_mount *entry, uint32_t *ret_made);
 void intent_end(struct intent *intent);
 
 /* Recovery: the job of the file and what it noted; 1 with a job (also one that ended), 0 with none, -EBADMSG for a

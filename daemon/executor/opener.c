@@ -38,10 +38,12 @@ enum request_kind {
         REQUEST_MAKE_DIRECTORY,
         REQUEST_MAKE_FILE,
         REQUEST_OPEN_IN,
+        REQUEST_UNMAKE,
 };
 
 struct request {
         uint32_t kind;
+        uint32_t made; /* REQUEST_UNMAKE: how many components */
         char path[]; /* the rest of the message, without a NUL */
 };
 
@@ -106,6 +108,11 @@ static int serve_one(const struct channel_message *message) {
                 return -EBADMSG;
         if (request->kind == REQUEST_OPEN_IN)
                 return resolve_in_root(message->fds[0], path);
+        if (request->kind == REQUEST_UNMAKE) {
+                int r = resolve_unmake_in_root(message->fds[0], path, request->made);
+
+                return r < 0 ? r : resolve_in_root(message->fds[0], "/"); /* an answer has an fd */
+        }
         return resolve_make(message->fds[0], path, request->kind == REQUEST_MAKE_FILE);
 }
 
@@ -192,7 +199,7 @@ static int await(struct opener *opener) {
         }
 }
 
-static int ask(struct opener *opener, enum request_kind kind, const char *path, int fd) {
+static int ask_about(struct opener *opener, enum request_kind kind, const char *path, int fd, uint32_t made) {
         _cleanup_message_ struct channel_message message = {};
         size_t size = sizeof(struct request) + strlen(path);
         _cleanup_free_ struct request *request = malloc(size);
@@ -201,7 +208,7 @@ static int ask(struct opener *opener, enum request_kind kind, const char *path, 
 
         if (!request)
                 return -ENOMEM;
-        request->kind = kind;
+        *request = (struct request){.kind = kind, .made = made};
         memcpy(request->path, path, strlen(path));
         r = channel_send(opener->socket, request, size, &fd, fd >= 0 ? 1 : 0);
         if (r < 0)
@@ -218,6 +225,10 @@ static int ask(struct opener *opener, enum request_kind kind, const char *path, 
         if (message.n_fds != 1)
                 return -EIO;
         return TAKE_FD(message.fds[0]);
+}
+
+static int ask(struct opener *opener, enum request_kind kind, const char *path, int fd) {
+        return ask_about(opener, kind, path, fd, 0);
 }
 
 int opener_open(struct opener *opener, const char *path) {
@@ -238,4 +249,10 @@ int opener_make(struct opener *opener, int directory, const char *rest, bool fil
 
 int opener_open_in(struct opener *opener, int root, const char *path) {
         return ask(opener, REQUEST_OPEN_IN, path, root);
+}
+
+int opener_unmake(struct opener *opener, int root, const char *path, uint32_t made) {
+        _cleanup_close_ int fd = ask_about(opener, REQUEST_UNMAKE, path, root, made);
+
+        return fd < 0 ? fd : 0;
 }

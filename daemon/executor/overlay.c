@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "executor/mapping.h"
+#include "executor/prepare.h"
 #include "executor/source.h"
 #include "kernel/detach.h"
 #include "kernel/fscontext.h"
@@ -152,12 +153,15 @@ static int is_empty(int fd, bool *ret) {
         return -errno;
 }
 
-/* A layer or directory: the caller's own, checked on the fd that the kernel will use. `what` is "lower", "upper" or
- * "work"; the last is empty, too. */
-static int open_own(struct run *run, const struct step_source *source, const char *what, int *ret_fd) {
+/* A layer or directory: the caller's own, checked on the fd that the kernel will use. A work directory
+ * is empty, too. `which`: INTENT_NO_DIRECTORY for a lower layer. */
+static int open_own(struct run *run, size_t i, const struct step_source *source, enum intent_directory which, int *ret_fd) {
+        const char *what = which == INTENT_UPPER ? "upper" : which == INTENT_WORK ? "work" : "lower";
         struct stat status;
         bool empty = false;
-        int r = source_open(run, source, ret_fd);
+        int r = which != INTENT_NO_DIRECTORY && (run->job->steps[i].flags & STEP_MAKE_LAYERS)
+                        ? prepare_open(run, i, source, which, ret_fd)
+                        : source_open(run, source, ret_fd);
 
         if (r == 0)
                 r = source_check_layer(run, source, *ret_fd);
@@ -168,7 +172,7 @@ static int open_own(struct run *run, const struct step_source *source, const cha
         if (status.st_uid != run->job->caller.uid)
                 return run_fail(run, FAILURE_SOURCE_DENIED, 0,
                         "the overlay's %s directory %s must be owned by the caller", what, source_name(source));
-        if (strcmp(what, "work") != 0)
+        if (which != INTENT_WORK)
                 return 0;
         r = is_empty(*ret_fd, &empty);
         if (r < 0)
@@ -180,7 +184,8 @@ static int open_own(struct run *run, const struct step_source *source, const cha
         return 0;
 }
 
-static int open_layers(struct run *run, const struct step *step, struct layers *layers) {
+static int open_layers(struct run *run, size_t index, struct layers *layers) {
+        const struct step *step = &run->job->steps[index];
         int r = 0;
 
         layers->fds = calloc(step->n_layers > 0 ? step->n_layers : 1, sizeof(*layers->fds));
@@ -189,12 +194,12 @@ static int open_layers(struct run *run, const struct step *step, struct layers *
         for (size_t i = 0; i < step->n_layers && r == 0; i++) {
                 layers->fds[i] = -1;
                 layers->n = i + 1;
-                r = open_own(run, &step->layers[i], "lower", &layers->fds[i]);
+                r = open_own(run, index, &step->layers[i], INTENT_NO_DIRECTORY, &layers->fds[i]);
         }
         if (r == 0 && step->upper.kind != STEP_SOURCE_NONE) {
-                r = open_own(run, &step->upper, "upper", &layers->upper);
+                r = open_own(run, index, &step->upper, INTENT_UPPER, &layers->upper);
                 if (r == 0)
-                        r = open_own(run, &step->work, "work", &layers->work);
+                        r = open_own(run, index, &step->work, INTENT_WORK, &layers->work);
         }
         return r;
 }
@@ -220,7 +225,7 @@ int hand_overlay(struct run *run, size_t i) {
         int r = run_check_labels(run, &run->job->steps[i]);
 
         if (r == 0)
-                r = open_layers(run, &run->job->steps[i], &layers);
+                r = open_layers(run, i, &layers);
         if (r == 0)
                 r = map_layers(run, i, &layers);
         if (r == 0) {

@@ -103,6 +103,27 @@ struct executor_pool *executor_pool_free(struct executor_pool *pool) {
         return NULL;
 }
 
+static void read_entry(const struct intent_mount *entry, struct step_result *result) {
+        uint32_t made = 0;
+
+        switch (intent_is_directory(entry, &made)) {
+        case INTENT_NO_DIRECTORY:
+                result->id = entry->id;
+                result->mount_id = entry->mount_id;
+                break;
+        case INTENT_TARGET:
+        case INTENT_POINT:
+                result->made = made;
+                break;
+        case INTENT_UPPER:
+                result->made_upper = made;
+                break;
+        case INTENT_WORK:
+                result->made_work = made;
+                break;
+        }
+}
+
 /* What the intent file says about a job whose executor cannot be asked any more. */
 static void read_intent(const struct worker *worker, struct job_result *result) {
         _cleanup_free_ struct intent_mount *mounts = NULL;
@@ -115,10 +136,8 @@ static void read_intent(const struct worker *worker, struct job_result *result) 
         if (r <= 0 || job != result->job)
                 return;
         for (size_t i = 0; i < n; i++)
-                if (mounts[i].step < result->n_steps) {
-                        result->steps[mounts[i].step].id = mounts[i].id;
-                        result->steps[mounts[i].step].mount_id = mounts[i].mount_id;
-                }
+                if (mounts[i].step < result->n_steps)
+                        read_entry(&mounts[i], &result->steps[mounts[i].step]);
 }
 
 static void tell_lost(struct worker *worker, struct pool_job *job, enum failure_kind kind, const char *text) {

@@ -4,6 +4,7 @@
 
 #include "executor/enter.h"
 #include "executor/mapping.h"
+#include "executor/prepare.h"
 #include "executor/restore.h"
 
 #include <errno.h>
@@ -38,6 +39,10 @@ static int run_step(struct run *run, size_t step) {
         case STEP_MASK:
         case STEP_READONLY:
                 return hand_mask(run, step);
+        case STEP_MKDIR:
+                return hand_mkdir(run, step);
+        case STEP_UNMAKE:
+                return hand_unmake(run, step);
         case STEP_REMOUNT:
                 return hand_remount(run, step);
         case STEP_PUBLISH:
@@ -87,6 +92,7 @@ void run_undo_step(struct run *run, size_t step) {
         if (hand->base >= 0)
                 resolve_unmake(hand->base, hand->rest, hand->file);
         hand->base = close_fd(hand->base);
+        prepare_undo(run, step);
         forget_step(&run->result->steps[step]);
 }
 
@@ -142,6 +148,7 @@ static void run_end(struct run *run) {
         run_forget_root(run);
         run->opener = opener_free(run->opener);
         mapping_end(run);
+        prepare_end(run);
         run->tree = close_fd(run->tree);
         run->namespace = close_fd(run->namespace);
         run->namespace_root = close_fd(run->namespace_root);

@@ -34,6 +34,7 @@ struct executor {
 };
 
 struct mapping;
+struct prepared;
 
 /* What one step holds until the job ends. */
 struct hand {
@@ -70,6 +71,8 @@ struct run {
         size_t n_mappings;
         int namespace, namespace_root; /* STEP_ENTER's, in which the steps after it mount, and its root directory; or -1 */
         bool namespace_foreign;        /* it is owned by another user namespace than ours */
+        struct prepared *prepared; /* prepare.h */
+        size_t n_prepared;
         char *root_name; /* the container whose root was last looked up… */
         int root_fd;     /* …and that */
 };
@@ -124,6 +127,8 @@ int hand_bind(struct run *run, size_t step);
 int hand_filesystem(struct run *run, size_t step);
 int hand_image(struct run *run, size_t step);
 int hand_overlay(struct run *run, size_t step);
+int hand_mkdir(struct run *run, size_t step);
+int hand_unmake(struct run *run, size_t step);
 int hand_remount(struct run *run, size_t step);
 int hand_mask(struct run *run, size_t step);
 int hand_unmount(struct run *run, size_t step);

@@ -5,10 +5,12 @@
 #include "executor/target.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "kernel/identity.h"
 #include "kernel/resolve.h"
@@ -125,6 +127,32 @@ static void target_made(struct run *run, size_t i, bool file, int *base, char **
         hand->file = file;
 }
 
+static bool ends_with(const char *path, const char *rest) {
+        size_t size = strlen(path), tail = strlen(rest);
+
+        return tail < size && strcmp(path + size - tail, rest) == 0 && path[size - tail - 1] == '/';
+}
+
+/* What a pod that is never published would leave on a root is written down before it is made. */
+static int note(struct run *run, size_t i, bool file, const char *rest) {
+        const struct step *step = &run->job->steps[i];
+        enum intent_directory which = step->kind == STEP_MKDIR ? INTENT_TARGET : INTENT_POINT;
+        int r;
+
+        if (run->tree < 0 || file || step->create != STEP_CREATE_AS_CALLER)
+                return 0;
+        /* What lies behind a symlink that led nowhere could not be found by its path again. */
+        if (!ends_with(step->target, rest))
+                return step->kind == STEP_MKDIR
+                               ? run_fail(run, FAILURE_INVALID_TARGET, 0,
+                                         "directory %s of container %s lies behind a symlink that leads nowhere; name the "
+                                         "place itself",
+                                         step->target, step->container)
+                               : 0;
+        r = intent_add_directory(run->executor->intent, (uint32_t) i, which, (uint32_t) resolve_count(rest));
+        return r < 0 ? log_errno(LOG_ERR, r, "write the intent file") : 0;
+}
+
 /* Makes what is missing of the target. */
 static int target_make(struct run *run, size_t i, int root, bool file, int *ret_fd) {
         const struct step *step = &run->job->steps[i];
@@ -135,6 +163,8 @@ static int target_make(struct run *run, size_t i, int root, bool file, int *ret_
 
         if (r < 0)
                 return r == -ENOMEM ? log_oom() : target_failed(run, step, step->target, r);
+        if (step->kind == STEP_MKDIR && step->create == STEP_CREATE_STUB)
+                return make_failed(run, step, -EROFS);
         if (step->create == STEP_CREATE_NEVER || step->create == STEP_CREATE_STUB)
                 return target_failed(run, step, step->target, -ENOENT);
         r = identity_read(base, "", run->executor->features.unique_id, &identity);
@@ -146,6 +176,9 @@ static int target_make(struct run *run, size_t i, int root, bool file, int *ret_
                         "not modify; make it there first, or name the place without symlinks",
                         step->target, step->container);
         r = check_system(run, step, base, identity.key);
+        if (r != 0)
+                return r;
+        r = note(run, i, file, rest);
         if (r != 0)
                 return r;
         fd = make(run, step, base, rest, file);
@@ -173,8 +206,11 @@ static int target_guess(struct run *run, size_t i, int root, bool file) {
                 return -1;
         if (identity.key != cover_key(run, step) || identity.key != run->plain)
                 return -1;
+        /* Nothing is noted as made that was there. */
+        if (step->create == STEP_CREATE_AS_CALLER && faccessat(base, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+                return -1;
         rest = strdup(name);
-        fd = rest ? resolve_make(base, rest, file) : -1;
+        fd = rest && note(run, i, file, rest) == 0 ? resolve_make(base, rest, file) : -1;
         if (fd < 0)
                 return -1;
         target_made(run, i, file, &base, &rest);
@@ -234,6 +270,30 @@ int target_open(struct run *run, size_t i, bool file, int *ret_fd) {
         r = target_check(run, step, fd, file);
         if (r != 0)
                 return r;
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+int target_directory(struct run *run, size_t i, int *ret_fd) {
+        const struct step *step = &run->job->steps[i];
+        _cleanup_close_ int fd = -1;
+        struct stat status;
+        int root, r;
+
+        r = run_container_root(run, step->container, &root);
+        if (r != 0)
+                return r;
+        fd = resolve_in_root(root, step->target);
+        if (fd == -ENOENT)
+                return target_make(run, i, root, false, ret_fd);
+        if (fd < 0)
+                return target_failed(run, step, step->target, fd);
+        if (fstat(fd, &status) < 0)
+                return log_errno(LOG_ERR, errno, "look at a directory of a container");
+        if (!S_ISDIR(status.st_mode))
+                return run_fail(run, FAILURE_INVALID_TARGET, ENOTDIR,
+                        "%s of container %s is a file, and a directory is to be made there", step->target,
+                        step->container);
         *ret_fd = TAKE_FD(fd);
         return 0;
 }

@@ -14,3 +14,6 @@ int target_open(struct run *run, size_t step, bool file, int *ret_fd);
 
 /* Says why `target`, or a stub for it, could not be reached or made, from a negative errno of kernel/resolve.h. */
 int target_failed(struct run *run, const struct step *step, const char *target, int r);
+
+/* For STEP_MKDIR: opens the step's target, which is or becomes a directory. The same rules hold for making it. */
+int target_directory(struct run *run, size_t step, int *ret_fd);

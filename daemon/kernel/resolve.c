@@ -307,17 +307,41 @@ void resolve_unmake(int directory, const char *rest, bool file) {
                 if (slash)
                         *slash = 0;
                 parent = resolve_beneath(directory, slash ? path : "", true);
-                if (parent < 0)
+                if (parent < 0 && parent != -ENOENT)
                         return;
-                if (file && (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(status.st_mode) ||
+                if (parent >= 0 && file && (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(status.st_mode) ||
                                     status.st_size > 0))
                         return;
-                if (unlinkat(parent, name, file ? 0 : AT_REMOVEDIR) < 0)
+                if (parent >= 0 && unlinkat(parent, name, file ? 0 : AT_REMOVEDIR) < 0 && errno != ENOENT)
                         return;
                 file = false;
                 if (!slash)
                         return;
         }
+}
+
+int resolve_unmake_in_root(int root, const char *path, size_t made) {
+        _cleanup_free_ char *parent = strdup(path);
+        _cleanup_close_ int base = -1;
+        char *rest;
+
+        if (!parent)
+                return -ENOMEM;
+        rest = parent + strlen(parent);
+        for (size_t i = 0; i < made; i++) {
+                do
+                        if (rest-- == parent)
+                                return -EINVAL;
+                while (*rest != '/');
+        }
+        if (made == 0)
+                return -EINVAL;
+        *rest++ = 0;
+        base = resolve_in_root(root, *parent ? parent : "/");
+        if (base < 0)
+                return base;
+        resolve_unmake(base, rest, false);
+        return 0;
 }
 
 size_t resolve_count(const char *path) {

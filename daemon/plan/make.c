@@ -171,6 +171,7 @@ static uint32_t flags_of(const struct wanted_mount *mount) {
                (mount->way & OPTION_WAY_COPY_UP ? STEP_COPY_UP : 0) |
                (mount->way & OPTION_WAY_SOURCE_NOFOLLOW && mount->source.kind != SOURCE_VOLUME ? STEP_SOURCE_NOFOLLOW : 0) |
                (mount->way & OPTION_WAY_TARGET_NOFOLLOW ? STEP_TARGET_NOFOLLOW : 0) | (mount->device ? STEP_DEVICE : 0) |
+               (mount->make_layers ? STEP_MAKE_LAYERS : 0) |
                (mount->mandatory ? STEP_OPTIONAL : 0);
 }
 

@@ -39,11 +39,16 @@ const char *plan_undo(const struct job *job, const struct step *step) {
         case STEP_TREE:
         case STEP_CONTAINER:
                 return "close-tree";
+        case STEP_OVERLAY:
+                if (step->flags & STEP_MAKE_LAYERS)
+                        return makes_whole_pod(job) ? "close-tree, remove-directories" : "detach, remove-directories";
+                return undo_of_mount(job, step->create);
+        case STEP_MKDIR:
+                return step->create == STEP_CREATE_AS_CALLER ? "remove-directories" : "close-tree";
         case STEP_ROOT:
         case STEP_BIND:
         case STEP_FILESYSTEM:
         case STEP_IMAGE:
-        case STEP_OVERLAY:
         case STEP_MASK:
         case STEP_READONLY:
                 return undo_of_mount(job, step->create);
@@ -55,6 +60,7 @@ const char *plan_undo(const struct job *job, const struct step *step) {
         case STEP_REMOUNT:
                 return "attributes-back";
         case STEP_DETACH:
+        case STEP_UNMAKE:
         case STEP_REMOVE_POD:
         case STEP_OPEN_TREE:
         case STEP_FIND:
@@ -189,6 +195,8 @@ static int new_step(const struct job *job, const struct wanted *wanted, const st
         if (makes && add_mount(object, &wanted->mounts[step->wanted]) < 0)
                 return -ENOMEM;
         if (makes && step->kind != STEP_ROOT && add_text(object, "mount-point", create_name(step->create)) < 0)
+                return -ENOMEM;
+        if (step->kind == STEP_MKDIR && add_text(object, "directory", create_name(step->create)) < 0)
                 return -ENOMEM;
         if (step->stubs && step->stubs[0] && add_texts(object, "stubs", step->stubs) < 0)
                 return -ENOMEM;

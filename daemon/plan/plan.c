@@ -3,8 +3,8 @@
 /*
  * Makes jobs from wanted mounts. The order of the steps is the order in which the mounts were wanted; what this file
  * decides is what each target lies on, and so what may be done about one that is not there yet: a file system of the
- * pod's own takes new mount points, a writable root takes what the caller could make, a read-only root gets stubs, and
- * nothing else is ever written to.
+ * pod's own takes new mount points, a writable root or overlay takes what the caller could make, a read-only root gets
+ * stubs, and nothing else is ever written to. Directories come after all mounts, by the same rules.
  */
 
 #include "plan/plan.h"
@@ -112,7 +112,10 @@ static struct ground ground_of(const struct wanted_mount *mount, uint32_t step) 
                 else if (mount->overlay == SPEC_OVERLAY_TMPFS || mount->own_volume)
                         ground.kind = PLAN_GROUND_FREELY;
                 break;
-        case WANTED_OVERLAY:
+        case WANTED_OVERLAY: /* its upper directory is the caller's own */
+                if (!readonly && mount->upper.kind != SOURCE_NONE)
+                        ground.kind = PLAN_GROUND_CALLER;
+                break;
         case WANTED_IMAGE:
         case WANTED_MASK:
         case WANTED_READONLY:
@@ -241,6 +244,34 @@ static int plan_all(struct planner *planner, bool whole, struct failure *f) {
         return end_stubs(planner);
 }
 
+/* A directory that is wanted for itself: where it is missing, it lies on something like a target does. */
+static int plan_directory(struct planner *planner, const struct wanted_directory *directory) {
+        const char *container = planner->wanted->containers[directory->container];
+        struct ground *ground = NULL;
+        struct step *step;
+        int r = find_ground(planner, container, directory->target, &ground);
+
+        if (r < 0)
+                return r;
+        step = job_add(planner->job, STEP_MKDIR);
+        if (!step)
+                return log_oom();
+        step->container = strdup(container);
+        step->target = strdup(directory->target);
+        if (!step->container || !step->target)
+                return log_oom();
+        plan_target(step, ground);
+        return 0;
+}
+
+static int plan_whole(struct planner *planner, struct failure *f) {
+        int r = plan_all(planner, true, f);
+
+        for (size_t i = 0; i < planner->wanted->n_directories && r == 0; i++)
+                r = plan_directory(planner, &planner->wanted->directories[i]);
+        return r;
+}
+
 /* The tree is in a peer group of its own as soon as one of the roots on it is. */
 static uint64_t tree_propagation(const struct wanted *wanted) {
         for (size_t i = 0; i < wanted->n_mounts; i++)
@@ -280,7 +311,7 @@ int plan_create(const struct plan_pod *pod, const struct wanted *wanted, struct 
         if (r < 0)
                 return r;
         tree->size = TREE_SIZE_BASE + strv_length(planner.job->containers) * TREE_SIZE_CONTAINER;
-        r = plan_all(&planner, true, f);
+        r = plan_whole(&planner, f);
         if (r != 0)
                 return r;
         if (!job_add(planner.job, STEP_PUBLISH))
@@ -307,7 +338,7 @@ int plan_add_container(const struct plan_pod *pod, const struct wanted *wanted, 
         tree->container = strdup(wanted->containers[0]);
         if (!tree->container)
                 return log_oom();
-        r = plan_all(&planner, true, f);
+        r = plan_whole(&planner, f);
         if (r != 0)
                 return r;
         join = job_add(planner.job, STEP_JOIN);

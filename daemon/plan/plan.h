@@ -72,11 +72,20 @@ int plan_unmount(const struct plan_pod *pod, const struct plan_doomed *doomed, s
  * mounted again (STEP_RESTORE) when something is busy; lazily as plan_collect() does. */
 int plan_remove_container(const struct plan_pod *pod, const struct plan_doomed *doomed, size_t n, bool lazy,
         struct job **ret, struct failure *f);
-/* The whole pod: like plan_unmount(), then STEP_REMOVE_POD. Lazily, detaching the last of `doomed`, the pod's tmpfs,
+/* Directories that podmount made in a source, beyond mount points: removed as the pod's owner where they are empty. */
+struct plan_directory {
+        const char *root; /* the source, a directory of the host */
+        const char *path; /* absolute within it */
+        uint32_t made;    /* trailing components */
+        bool work;        /* the kernel makes directories of its own in it */
+};
+
+/* The whole pod: like plan_unmount(), then STEP_UNMAKE for each directory, in the order given, by job->caller, then
+ * STEP_REMOVE_POD. Lazily, detaching the last of `doomed`, the pod's tmpfs,
  * takes all; only those whose mount point was made (leave `made` 0 for one on a file system that goes with the pod) are
  * detached before it, so that the mount point can be removed. */
-int plan_collect(const struct plan_pod *pod, const struct plan_doomed *doomed, size_t n, bool lazy, struct job **ret,
-        struct failure *f);
+int plan_collect(const struct plan_pod *pod, const struct plan_doomed *doomed, size_t n,
+        const struct plan_directory *directories, size_t n_directories, bool lazy, struct job **ret, struct failure *f);
 
 /* A mount in another mount namespace, by both ids. */
 struct plan_inside {
@@ -100,7 +109,7 @@ int plan_open_tree(const struct plan_pod *pod, const char *container, const char
 
 /* What takes one step back when a later one fails: words with ", " between them, in the order in which they are done.
  * "close-tree" (nothing was attached yet), "detach" (the mount), "remove-mount-point" (that was created for it),
- * "mount-again" (a mount of a container that stays), "none" (any other step that takes away is not taken back). */
+ * "remove-directories" (that were made beside mount points), "mount-again" (a mount of a container that stays), "none" (any other step that takes away is not taken back). */
 const char *plan_undo(const struct job *job, const struct step *step);
 
 /* A dry run for people and programs, as JSON text that the caller owns; `wanted` is NULL for a job that only removes:

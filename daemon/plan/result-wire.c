@@ -5,7 +5,7 @@
  * say so, not crash.
  *
  *     result  magic, job, failure, error, failed_step, lost, text, warnings, texts, steps
- *     step    id, mount_id, attributes, device, made, made_file, done
+ *     step    id, mount_id, attributes, device, made, made_file, made_upper, made_work, done
  */
 
 #include <errno.h>
@@ -21,7 +21,7 @@ enum {
         RESULT_WARNINGS_MAX = 65536,
         RESULT_TEXTS_MAX = _EXAMINE_TEXT_MAX,
         RESULT_ERRNO_MAX = 4095, /* the kernel's own bound */
-        RESULT_STEP_SIZE = 3 * sizeof(uint64_t) + 2 * sizeof(uint32_t) + 2,
+        RESULT_STEP_SIZE = 3 * sizeof(uint64_t) + 4 * sizeof(uint32_t) + 2,
 };
 
 static bool result_is_valid(const struct job_result *result) {
@@ -58,6 +58,8 @@ int job_result_encode(const struct job_result *result, uint8_t **ret, size_t *re
                 wire_put_u64(&writer, step->device);
                 wire_put_u32(&writer, step->made);
                 wire_put_u8(&writer, step->made_file);
+                wire_put_u32(&writer, step->made_upper);
+                wire_put_u32(&writer, step->made_work);
                 wire_put_u8(&writer, step->done);
         }
         return wire_finish(&writer, ret, ret_size);
@@ -83,6 +85,8 @@ static void take_steps(struct wire_reader *reader, struct job_result *result) {
                 step->device = wire_take_u64(reader);
                 step->made = wire_take_u32(reader);
                 step->made_file = wire_take_bool(reader);
+                step->made_upper = wire_take_u32(reader);
+                step->made_work = wire_take_u32(reader);
                 step->done = wire_take_bool(reader);
         }
 }

@@ -36,12 +36,14 @@ enum step_kind {
         STEP_OVERLAY,    /* make an overlay and put it at a target */
         STEP_MASK,       /* hide a target, if there is one: /dev/null over a file, an empty tmpfs over a directory */
         STEP_READONLY,   /* put a read-only clone of a target, if there is one, over it */
+        STEP_MKDIR,      /* make a directory of a container, with those above it, if it is missing */
         STEP_REMOUNT,    /* change attributes and options of the mount at a target, checked by id */
         STEP_PUBLISH,    /* make pods/<uuid> and attach the tree there: one move_mount(2) */
         STEP_CONTAINER,  /* make the detached tree of one more container: a small tmpfs with rootfs */
         STEP_JOIN,       /* make pods/<uuid>/<container> and attach that tree there: one move_mount(2) */
         STEP_UNMOUNT,    /* unmount one mount, found by path and checked by id; busy is an outcome */
         STEP_DETACH,     /* the same lazily, with all that hangs below it */
+        STEP_UNMAKE,     /* remove directories that were made in a source, as far as they are empty */
         STEP_REMOVE_POD, /* remove pods/<uuid>, which nothing is mounted on any more */
         STEP_OPEN_TREE,  /* clone a part of a container and send the fd back */
         STEP_FIND,       /* which of several paths in a container is a program */
@@ -95,7 +97,8 @@ enum step_flags {
         STEP_COPY_UP = 1 << 10,              /* STEP_FILESYSTEM: a tmpfs that begins with what it covers */
         STEP_BENEATH = 1 << 11,              /* takes the place of the mount at the target, which is cover_id */
         STEP_OPTIONAL = 1 << 12,             /* STEP_FILESYSTEM: where it cannot be made it is left out, with a warning */
-        _STEP_FLAGS_ALL = (1 << 13) - 1,
+        STEP_MAKE_LAYERS = 1 << 13,          /* STEP_OVERLAY: upper and work are made, as the caller, where they are missing */
+        _STEP_FLAGS_ALL = (1 << 14) - 1,
 };
 
 #define STEP_NO_COVER UINT32_MAX
@@ -107,7 +110,7 @@ struct step {
         uint32_t wanted;   /* which wanted mount this step makes; UINT32_MAX for none */
         char *container;   /* a name; NULL where the step has none; STEP_EXAMINE: "" for the host */
         char *target;      /* absolute within the container, "/" for STEP_ROOT; STEP_UNMOUNT, STEP_DETACH: relative to
-                            * pods/<uuid>, physical ("" for the pod's own tmpfs) */
+                            * pods/<uuid>, physical ("" for the pod's own tmpfs); STEP_UNMAKE: absolute within the source */
         char *type;        /* STEP_FILESYSTEM, STEP_IMAGE, STEP_REMOUNT */
         struct step_source source;
         struct step_source space;   /* STEP_FILESYSTEM: the namespace that it shows, an fd, or none: the executor's */
@@ -131,7 +134,7 @@ struct step {
         uint32_t mount_id; /* …and the recycled one… */
         uint64_t device;   /* …and, to tell another mount with that from it, st_dev of its root; 0: not known */
         uint64_t namespace; /* STEP_ENTER (0: whichever it is), STEP_SEEK, STEP_WITHDRAW: the id of the mount namespace */
-        uint32_t made;     /* STEP_UNMOUNT: how many trailing components of the target podmount had created… */
+        uint32_t made;     /* STEP_UNMOUNT, STEP_UNMAKE: how many trailing components of the target podmount had created… */
         bool made_file;    /* …the last of them an empty file: removed if still empty */
 };
 
@@ -209,6 +212,7 @@ struct step_result {
         uint64_t device;     /* st_dev of its root */
         uint32_t made;       /* trailing components of the target that were created */
         bool made_file;
+        uint32_t made_upper, made_work; /* STEP_MAKE_LAYERS: likewise of the two directories */
         bool done;           /* the step was carried out (and not undone); a STEP_RESTORE that was has the new ids */
 };
 

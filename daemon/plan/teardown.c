@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "plan/make.h"
+#include "util/array.h"
 #include "util/log.h"
+#include "util/path.h"
 
 static int add_doomed(struct job *job, const struct plan_doomed *doomed, enum step_kind kind) {
         struct step *step = job_add(job, kind);
@@ -52,7 +54,30 @@ int plan_remove_container(const struct plan_pod *pod, const struct plan_doomed *
         return 0;
 }
 
-int plan_collect(const struct plan_pod *pod, const struct plan_doomed *doomed, size_t n, bool lazy, struct job **ret,
+static int add_unmake(struct job *job, const struct plan_directory *directory, const char *below, uint32_t made) {
+        struct step *step = job_add(job, STEP_UNMAKE);
+
+        if (!step)
+                return log_oom();
+        step->made = made;
+        step->source.kind = STEP_SOURCE_PATH;
+        step->source.path = strdup(directory->root);
+        step->target = path_join(directory->path, below);
+        return step->source.path && step->target ? 0 : log_oom();
+}
+
+/* What the kernel put into a work directory goes before it. */
+static int add_unmakes(struct job *job, const struct plan_directory *directory) {
+        static const char *const kernels[] = {"index", "work"};
+        int r = 0;
+
+        for (size_t i = 0; directory->work && i < ELEMENTSOF(kernels) && r == 0; i++)
+                r = add_unmake(job, directory, kernels[i], 1);
+        return r < 0 ? r : add_unmake(job, directory, "", directory->made);
+}
+
+int plan_collect(const struct plan_pod *pod, const struct plan_doomed *doomed, size_t n,
+        const struct plan_directory *directories, size_t n_directories, bool lazy, struct job **ret,
         struct failure *f _unused_) {
         _cleanup_(job_freep) struct job *job = NULL;
         int r = make_job(pod, &job);
@@ -60,6 +85,8 @@ int plan_collect(const struct plan_pod *pod, const struct plan_doomed *doomed, s
         for (size_t i = 0; i < n && r == 0; i++)
                 if (!lazy || i == n - 1 || doomed[i].made > 0)
                         r = add_doomed(job, &doomed[i], lazy ? STEP_DETACH : STEP_UNMOUNT);
+        for (size_t i = 0; i < n_directories && r == 0; i++)
+                r = add_unmakes(job, &directories[i]);
         if (r < 0)
                 return r;
         if (!job_add(job, STEP_REMOVE_POD))

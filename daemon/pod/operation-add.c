@@ -85,6 +85,10 @@ static int validate(struct operation *operation, struct failure *f) {
                 return r;
         if (pod_has_container(operation->pod, add->name))
                 return meet(add, f);
+        if (add->spec->containers[0].prepare_pointer)
+                return failure_set(f, FAILURE_NOT_SUPPORTED,
+                                   "%s: a container is prepared when its pod is created; leave it out, or create a pod "
+                                   "with the container", add->spec->containers[0].prepare_pointer);
         operation->new_mounts = 0;
         facts.caller_is_root = caller_is_root(&operation->caller);
         add->wanted = wanted_free(add->wanted);

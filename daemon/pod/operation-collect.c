@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "pod/directories.h"
 #include "pod/doom.h"
 #include "pod/operation-private.h"
 #include "pod/recording.h"
@@ -62,11 +63,13 @@ static int validate(struct operation *operation, struct failure *f) {
 static int plan(struct operation *operation, struct failure *f) {
         struct collect *collect = collect_of(operation);
         _cleanup_free_ char *directory = pods_directory(operation->pods, operation->uuid);
+        const struct record_pod *record = operation->pod ? operation->pod->record : NULL;
         _cleanup_free_ struct plan_doomed *doomed = NULL;
+        _cleanup_free_ struct plan_directory *directories = NULL;
         _cleanup_free_ struct plan_inside *inside = NULL;
         struct job_caller caller;
         struct plan_pod pod;
-        size_t n = 0, n_inside = 0;
+        size_t n = 0, n_directories = 0, n_inside = 0;
         int r;
 
         if (!directory)
@@ -74,11 +77,15 @@ static int plan(struct operation *operation, struct failure *f) {
         r = pods_sync_below(operation->pods, directory);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "read the mount table");
-        r = doom_pod(operation->pods, operation->uuid, operation->pod ? operation->pod->record : NULL, &doomed, &n);
+        r = doom_pod(operation->pods, operation->uuid, record, &doomed, &n);
+        if (r == 0)
+                r = directories_doom(record, &directories, &n_directories);
         if (r < 0)
                 return r;
         operation_plan_pod(operation, false, &caller, &pod);
-        r = plan_collect(&pod, doomed, n, collect->lazy, &operation->job, f);
+        if (n_directories > 0)
+                caller = directories_owner(record);
+        r = plan_collect(&pod, doomed, n, directories, n_directories, collect->lazy, &operation->job, f);
         if (r != 0 || !operation->pod)
                 return r;
         r = within_list(operation->pod, NULL, &inside, &n_inside);

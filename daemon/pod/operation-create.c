@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "admit/quota.h"
+#include "pod/directories.h"
 #include "pod/doom.h"
 #include "pod/forecast.h"
 #include "pod/operation-private.h"
@@ -182,6 +183,8 @@ static int make_record(const struct create *create, struct record_pod **ret) {
             strv_copy(create->wanted->containers, &record->containers) < 0 ||
             strv_copy(create->wanted->warnings, &record->warnings) < 0)
                 return log_oom();
+        if (directories_intend(operation->job, record) < 0)
+                return -ENOMEM;
         *ret = TAKE_PTR(record);
         return 0;
 }
@@ -256,6 +259,7 @@ static void result(struct operation *operation, const struct job_result *answer)
         char uid[16];
         int r = 0;
 
+        directories_settle(operation->pod->record, answer);
         if (answer->failure == FAILURE_NONE && !answer->lost) {
                 r = record_all(create, answer);
                 if (r < 0)
@@ -281,19 +285,22 @@ static void result(struct operation *operation, const struct job_result *answer)
 
 static int undo_job(struct operation *operation, struct job **ret, struct failure *f) {
         _cleanup_free_ struct plan_doomed *doomed = NULL;
+        _cleanup_free_ struct plan_directory *directories = NULL;
         struct job_caller caller;
         struct plan_pod pod;
-        size_t n;
+        size_t n, n_directories = 0;
         int r;
 
         r = pods_sync(operation->pods);
         if (r >= 0)
                 r = doom_pod(operation->pods, operation->uuid, NULL, &doomed, &n);
+        if (r >= 0)
+                r = directories_doom(operation->pod->record, &directories, &n_directories);
         if (r < 0)
                 return r;
         operation_plan_pod(operation, false, &caller, &pod);
         pod.fd_names = NULL;
-        return plan_collect(&pod, doomed, n, true, ret, f);
+        return plan_collect(&pod, doomed, n, directories, n_directories, true, ret, f);
 }
 
 static void undo_failed(struct operation *operation, const char *reason) {

@@ -51,6 +51,8 @@ static void set_ground(const struct wanted_mount *wanted, struct record_mount *m
                 mount->ground_free = !readonly && (wanted->overlay == SPEC_OVERLAY_TMPFS || wanted->own_volume);
                 break;
         case WANTED_OVERLAY:
+                mount->ground_caller = !readonly && wanted->upper.kind != SOURCE_NONE;
+                break;
         case WANTED_IMAGE:
         case WANTED_MASK:
         case WANTED_READONLY:

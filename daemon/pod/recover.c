@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "pod/directories.h"
 #include "pod/intent-detail.h"
 #include "pod/intent-replace.h"
 #include "pod/operation-private.h"
@@ -125,6 +126,22 @@ static int keep_inside(const struct pods *pods, const int *fds, size_t n_fds, st
         return store_put_intent(pods->store, intent);
 }
 
+/* The directories that an interrupted creation had made, or was about to. */
+static int keep_directories(const struct pods *pods, const int *fds, size_t n_fds, const struct record_intent *intent) {
+        struct pod *pod = map_get(pods->by_uuid, intent->uuid);
+        _cleanup_free_ struct intent_mount *made = NULL;
+        size_t n = 0;
+        int r;
+
+        if (!pod || pod->record->n_directories == 0)
+                return 0;
+        r = read_intents(fds, n_fds, intent->job, &made, &n);
+        if (r < 0 || n == 0)
+                return r;
+        directories_settle_entries(pod->record, made, n);
+        return store_put_pod(pods->store, pod->record);
+}
+
 /* Before any job runs, what the intent files say of an interrupted Mount() goes into the store: they serve the jobs of
  * this start next. */
 static int keep_made(const struct pods *pods, const int *fds, size_t n_fds, struct record_intent *intent) {
@@ -132,6 +149,8 @@ static int keep_made(const struct pods *pods, const int *fds, size_t n_fds, stru
         size_t n = 0;
         int r;
 
+        if (intent->verb == RECORD_VERB_CREATE)
+                return keep_directories(pods, fds, n_fds, intent);
         if (intent->verb == RECORD_VERB_ADD_CONTAINER)
                 return keep_tree(pods, fds, n_fds, intent);
         if (intent->verb == RECORD_VERB_MOUNT_INSIDE)

@@ -60,7 +60,7 @@ static int compare_destinations(const void *a, const void *b) {
 }
 
 /* Sorted rather than compared each with each: a document of a mebibyte has room for 30,000 mounts. */
-static int check_duplicates(const struct spec_mount *mounts, size_t n, struct failure *f) {
+int document_check_duplicates(const struct spec_mount *mounts, size_t n, struct failure *f) {
         _cleanup_free_ const struct spec_mount **sorted = NULL;
         const struct spec_mount *first = NULL, *second = NULL;
 
@@ -100,7 +100,7 @@ int document_parse_mounts(struct json_object *array, const char *pointer, char *
                           : -ENOMEM;
         }
         if (r == 0)
-                r = check_duplicates(mounts, n_mounts, f);
+                r = document_check_duplicates(mounts, n_mounts, f);
         if (r != 0) {
                 spec_mounts_free(mounts, n_mounts);
                 return r;

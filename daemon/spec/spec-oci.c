@@ -95,7 +95,8 @@ static int warn_members(struct spec *spec, struct json_object *object, const cha
 }
 
 static int warn_document(struct json_object *document, struct spec *spec, struct failure *f) {
-        static const char *const applied[] = {"ociVersion", "root", "mounts", "linux", "lenient", "mandatoryMounts", NULL};
+        static const char *const applied[] = {"ociVersion", "root", "mounts", "linux", "lenient", "mandatoryMounts", "prepare",
+                NULL};
         static const char *const of_linux[] = {"rootfsPropagation", "maskedPaths", "readonlyPaths", NULL};
         struct json_object *section = NULL;
         int r;
@@ -194,5 +195,8 @@ int document_parse_oci(struct json_object *document, struct spec *spec, struct f
                 if (r != 0)
                         return r;
         }
+        r = document_parse_prepare(document, "", false, container, &spec->warnings, f);
+        if (r != 0)
+                return r;
         return warn_document(document, spec, f);
 }

@@ -92,9 +92,10 @@ static int parse_root(struct json_object *object, struct spec_container *contain
         return r != 0 ? r : parse_overlay(root, pointer, container, f);
 }
 
-static int parse_container(struct json_object *object, struct spec_container *container, struct failure *f) {
+static int parse_container(struct json_object *object, struct spec_container *container, char ***warnings,
+        struct failure *f) {
         static const char *const known[] = {"name", "root", "mounts", "namespaces", "maskedPaths", "readonlyPaths",
-                "mandatoryMounts", NULL};
+                "mandatoryMounts", "prepare", NULL};
         _cleanup_free_ char *pointer = NULL;
         struct json_object *mounts = NULL;
         int r;
@@ -123,12 +124,14 @@ static int parse_container(struct json_object *object, struct spec_container *co
         if (r != 0)
                 return r;
         r = reader_get(object, container->pointer, "mounts", json_type_array, &mounts, f);
-        if (r != 0 || !mounts)
+        if (r != 0)
                 return r;
         pointer = json_pointer_join(container->pointer, "mounts");
         if (!pointer)
                 return -ENOMEM;
-        return document_parse_mounts(mounts, pointer, NULL, &container->mounts, &container->n_mounts, f);
+        if (mounts)
+                r = document_parse_mounts(mounts, pointer, NULL, &container->mounts, &container->n_mounts, f);
+        return r != 0 ? r : document_parse_prepare(object, container->pointer, true, container, warnings, f);
 }
 
 /* Refuses the last container if one before it has its name. */
@@ -167,7 +170,7 @@ static int parse_containers(struct json_object *document, struct json_object *ar
                         r = reader_get_bool(document, "", "mandatoryMounts", true, &container->mandatory, f);
                 if (r != 0)
                         return r;
-                r = parse_container(json_object_array_get_idx(array, i), container, f);
+                r = parse_container(json_object_array_get_idx(array, i), container, &spec->warnings, f);
                 if (r != 0)
                         return r;
                 r = check_unique(spec, f);

@@ -39,7 +39,7 @@ static int parse_path(const char *text, const char *pointer, char **ret, struct 
         return 0;
 }
 
-static int parse_paths(
+int document_parse_path_list(
         struct json_object *object, const char *pointer, const char *key, char ***ret, struct failure *f) {
         _cleanup_free_ char *list = json_pointer_join(pointer, key);
         _cleanup_strv_ char **paths = NULL;
@@ -80,8 +80,8 @@ int document_parse_paths(
         container->paths_pointer = strdup(pointer);
         if (!container->paths_pointer)
                 return -ENOMEM;
-        r = parse_paths(object, pointer, "maskedPaths", &container->masked, f);
-        return r != 0 ? r : parse_paths(object, pointer, "readonlyPaths", &container->readonly, f);
+        r = document_parse_path_list(object, pointer, "maskedPaths", &container->masked, f);
+        return r != 0 ? r : document_parse_path_list(object, pointer, "readonlyPaths", &container->readonly, f);
 }
 
 int document_parse_propagation(struct json_object *object, const char *pointer, const char *key,

@@ -44,6 +44,8 @@ static void spec_container_done(struct spec_container *container) {
         free(container->paths_pointer);
         (void) strv_free(container->masked);
         (void) strv_free(container->readonly);
+        free(container->prepare_pointer);
+        (void) strv_free(container->mkdir);
 }
 
 struct spec *spec_free(struct spec *spec) {

@@ -19,7 +19,7 @@ enum spec_limits {
         SPEC_CONTAINERS_MAX = 64,
         SPEC_OPTIONS_MAX = 256, /* of one mount, without lowerdir+ */
         SPEC_OPTION_MAX = 4096, /* bytes of one option but lowerdir */
-        SPEC_PATHS_MAX = 1024,  /* masked paths of a container, and read-only ones */
+        SPEC_PATHS_MAX = 1024,  /* masked paths of a container, and read-only ones; directories of "prepare" */
         SPEC_VOLUMES_MAX = 256, /* of a pod */
 };
 
@@ -44,6 +44,7 @@ struct spec_mount {
         char **options;    /* as given; NULL when absent */
         struct idmap idmap;   /* uidMappings and gidMappings; none when absent… */
         struct source userns; /* …or "userns": SOURCE_FD, else SOURCE_NONE */
+        bool prepared;        /* of "prepare": the upper and work directories of an overlay are made */
 };
 
 /* The namespaces that file systems show. */
@@ -80,6 +81,8 @@ struct spec_container {
         char *paths_pointer; /* of what the two members below are in: "/linux", "/containers/0" */
         char **masked;       /* normalised; NULL when absent */
         char **readonly;
+        char *prepare_pointer; /* of "prepare", whose mounts follow the others above… */
+        char **mkdir;          /* …and whose directories come after all mounts; normalised; NULL when absent */
 };
 
 struct spec {

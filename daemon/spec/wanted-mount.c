@@ -249,6 +249,7 @@ int compile_mount(struct compile *c, size_t container, const struct spec_mount *
         r = compile_typed(c, w, mount);
         if (r != 0)
                 return r;
+        w->make_layers = mount->prepared && w->kind == WANTED_OVERLAY && w->upper.kind != SOURCE_NONE;
         r = compile_idmap(c, w, mount);
         if (r != 0)
                 return r;

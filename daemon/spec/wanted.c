@@ -12,6 +12,7 @@
 #include "spec/reader.h"
 #include "spec/warning.h"
 #include "util/json.h"
+#include "util/path.h"
 
 static void mount_done(struct wanted_mount *w) {
         free(w->pointer);
@@ -41,6 +42,11 @@ struct wanted *wanted_free(struct wanted *wanted) {
         for (size_t i = 0; i < wanted->n_mounts; i++)
                 mount_done(wanted->mounts + i);
         free(wanted->mounts);
+        for (size_t i = 0; i < wanted->n_directories; i++) {
+                free(wanted->directories[i].pointer);
+                free(wanted->directories[i].target);
+        }
+        free(wanted->directories);
         (void) strv_free(wanted->containers); /* returns NULL, always */
         (void) strv_free(wanted->warnings);
         free(wanted);
@@ -215,6 +221,34 @@ static int compile_paths(struct compile *c, size_t index, const struct spec_cont
         return r;
 }
 
+/* Not in what shows the kernel: nothing is ever made there. */
+static int compile_directories(struct compile *c, size_t index, const struct spec_container *container) {
+        _cleanup_free_ char *list = NULL;
+
+        if (!container->mkdir)
+                return 0;
+        list = json_pointer_join(container->prepare_pointer, "mkdir");
+        if (!list)
+                return -ENOMEM;
+        for (size_t i = 0; container->mkdir[i]; i++) {
+                const char *target = container->mkdir[i];
+                struct wanted_directory *directory =
+                        array_append(&c->wanted->directories, &c->wanted->n_directories);
+
+                if (!directory)
+                        return -ENOMEM;
+                directory->container = index;
+                directory->pointer = json_pointer_join_index(list, i);
+                directory->target = strdup(target);
+                if (!directory->pointer || !directory->target)
+                        return -ENOMEM;
+                if (path_is_below(target, "/proc") || path_is_below(target, "/sys"))
+                        return reader_fail(c->f, FAILURE_INVALID_TARGET, directory->pointer,
+                                "no directories are made in /proc and /sys; choose another place");
+        }
+        return 0;
+}
+
 int wanted_from_spec(
         const struct spec *spec, const struct wanted_facts *facts, struct wanted **ret, struct failure *f) {
         _cleanup_(wanted_freep) struct wanted *wanted = calloc(1, sizeof(*wanted));
@@ -249,6 +283,8 @@ int wanted_from_spec(
                 overlay_all(&c, container, from);
                 if (r == 0)
                         r = compile_paths(&c, i, container);
+                if (r == 0)
+                        r = compile_directories(&c, i, container);
                 if (r != 0)
                         return r;
         }

@@ -52,6 +52,7 @@ struct wanted_mount {
         struct source *lower; /* WANTED_OVERLAY: topmost first */
         size_t n_lower;
         struct source upper, work;     /* SOURCE_NONE when absent: a read-only overlay */
+        bool make_layers;              /* upper and work are made where they are missing */
         bool recursive;                /* a clone with the mounts below the source */
         uint64_t attr_set, attr_clear; /* MOUNT_ATTR_*, for the mount itself; a clone keeps what neither names */
         bool attr_recursive;           /* the mounts below the source get attributes, too (rro and its like)… */
@@ -75,8 +76,17 @@ struct wanted_mount {
         uint64_t overlay_size;     /* bytes of the tmpfs of SPEC_OVERLAY_TMPFS */
 };
 
+/* A directory that is made if it is missing, with those above it, after all mounts. */
+struct wanted_directory {
+        size_t container;
+        char *pointer; /* JSON pointer, for errors */
+        char *target;  /* normalised, as the container sees it */
+};
+
 struct wanted {
         char **containers; /* names, NULL-terminated */
+        struct wanted_directory *directories; /* in the order in which they are made */
+        size_t n_directories;
         struct wanted_mount *mounts; /* the volumes first */
         size_t n_mounts;
         char **warnings; /* the spec's and compilation's */

@@ -63,11 +63,16 @@ static int find_pod(struct store *store, const char *uuid, int64_t *ret) {
 }
 
 int store_put_pod(struct store *store, const struct record_pod *pod) {
+        _cleanup_strv_ char **directories = NULL;
         struct statement statement;
         int r = use(store, STATEMENT_PUT_POD, &statement);
 
-        if (r < 0)
+        if (r == 0)
+                r = record_directories_write(pod, &directories);
+        if (r < 0) {
+                store->failed = r;
                 return r;
+        }
         statement_bind_text(&statement, pod->uuid);
         statement_bind_text(&statement, pod->name);
         statement_bind_int(&statement, pod->owner);
@@ -79,6 +84,7 @@ int store_put_pod(struct store *store, const struct record_pod *pod) {
         statement_bind_text(&statement, pod->reason);
         statement_bind_strv(&statement, pod->containers);
         statement_bind_strv(&statement, pod->warnings);
+        statement_bind_strv(&statement, directories);
         return statement_run(&statement);
 }
 

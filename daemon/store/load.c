@@ -28,9 +28,11 @@ static void loading_done(struct loading *loading) {
 }
 
 static int read_pod(struct statement *statement, struct loading *loading) {
+        _cleanup_strv_ char **directories = NULL;
         struct record_pod **slot = array_append(&loading->pods, &loading->n_pods);
         int64_t *number = array_append(&loading->numbers, &loading->n_numbers);
         struct record_pod *pod = slot ? *slot = calloc(1, sizeof(*pod)) : NULL;
+        int r;
 
         if (!pod || !number)
                 return log_oom();
@@ -43,9 +45,10 @@ static int read_pod(struct statement *statement, struct loading *loading) {
         pod->created_us = statement_u64(statement);
         if (statement_text(statement, &pod->spec) < 0 || statement_text(statement, &pod->lease) < 0 ||
                 statement_text(statement, &pod->reason) < 0 || statement_strv(statement, &pod->containers) < 0 ||
-                statement_strv(statement, &pod->warnings) < 0)
+                statement_strv(statement, &pod->warnings) < 0 || statement_strv(statement, &directories) < 0)
                 return -ENOMEM;
-        return 0;
+        r = record_directories_read(directories, pod);
+        return r < 0 ? log_errno(LOG_ERR, r, "read the directories of pod %s", pod->uuid) : 0;
 }
 
 static int read_mount(struct statement *statement, struct record_mount *mount) {

@@ -72,6 +72,11 @@ struct record_pod *record_pod_free(struct record_pod *pod) {
         for (size_t i = 0; i < pod->n_inside; i++)
                 record_mount_done(&pod->inside[i]);
         free(pod->inside);
+        for (size_t i = 0; i < pod->n_directories; i++) {
+                free(pod->directories[i].root);
+                free(pod->directories[i].path);
+        }
+        free(pod->directories);
         free(pod->uuid);
         free(pod->name);
         free(pod->spec);

@@ -14,7 +14,8 @@
  * of enum record_state and enum record_verb. Text holds the bytes that the kernel or the client gave.
  *
  * Version 1 was the first. Version 2 added pod.lease, and mount.source_key, made_file, ground_free and ground_caller.
- * Version 3 added mount.root and mount.point, version 4 mount.job, version 5 mount.namespace.
+ * Version 3 added mount.root and mount.point, version 4 mount.job, version 5 mount.namespace,
+ * version 6 pod.directories (record-directory.c).
  * A file is always made as version 1 and brought forward, so that a new one and a migrated one are the same. A step
  * that is part of a release is never changed; what comes later is a step of its own.
  */
@@ -99,8 +100,15 @@ static const char step_5[] =
         "PRAGMA user_version = 5;"
         "COMMIT;";
 
+/* Nothing was made before but mount points. */
+static const char step_6[] =
+        "BEGIN IMMEDIATE;"
+        "ALTER TABLE pod ADD COLUMN directories BLOB;"
+        "PRAGMA user_version = 6;"
+        "COMMIT;";
+
 /* From the version of its index to the next. */
-static const char *const steps[SCHEMA_VERSION] = {step_1, step_2, step_3, step_4, step_5};
+static const char *const steps[SCHEMA_VERSION] = {step_1, step_2, step_3, step_4, step_5, step_6};
 
 int schema_get_int(sqlite3 *db, const char *sql, int *ret) {
         sqlite3_stmt *statement = NULL;

@@ -57,6 +57,16 @@ void record_mount_done(struct record_mount *mount);
 /* A deep copy. -ENOMEM. */
 int record_mount_copy(const struct record_mount *from, struct record_mount *ret);
 
+/* A directory that may have been made for a pod beside mount points; it is removed with the pod where it is empty. On
+ * record before the job that makes it, `made` when that job has ended, or in what its intent file says. */
+struct record_directory {
+        char *root;    /* the directory of the host that `path` is in as a container's paths are in its root */
+        char *path;    /* absolute */
+        uint32_t made; /* trailing components of the path; 0: all was there, or nobody knows yet */
+        uint32_t step; /* of the job that makes it… */
+        uint32_t which; /* …and which of its directories, enum intent_directory */
+};
+
 struct record_pod {
         char *uuid, *name; /* name NULL when it has none */
         uid_t owner;
@@ -72,7 +82,13 @@ struct record_pod {
         size_t n_mounts;
         struct record_mount *inside; /* those in mount namespaces of running containers, in the order they were made */
         size_t n_inside;
+        struct record_directory *directories; /* in the order in which they are made */
+        size_t n_directories;
 };
+/* As the store keeps them: for each its root, its path and its three numbers. NULL, with success, for none. -ENOMEM;
+ * -EBADMSG for what was not written so. */
+int record_directories_write(const struct record_pod *pod, char ***ret);
+int record_directories_read(char *const *strv, struct record_pod *pod);
 struct record_pod *record_pod_free(struct record_pod *pod);
 DEFINE_CLEANUP(struct record_pod *, record_pod_free)
 

@@ -411,6 +411,53 @@ START_TEST(test_identify) {
 }
 END_TEST
 
+static struct job *good_mkdir(void) {
+        struct job *job = new_job(false);
+        struct step *step;
+
+        add_tree(job);
+        add_root(job, "/tmp/root");
+        step = add_step(job, STEP_MKDIR, NULL, "/data/new");
+        step->create = STEP_CREATE_AS_CALLER;
+        step->cover_step = 1;
+        add_publish(job);
+        return job;
+}
+
+static struct job *good_unmake(void) {
+        struct job *job = new_job(false);
+        struct step *step = job_add(job, STEP_UNMAKE);
+
+        set(&step->target, "/data/new");
+        set(&step->source.path, "/tmp/root");
+        step->source.kind = STEP_SOURCE_PATH;
+        step->made = 2;
+        return job;
+}
+
+START_TEST(test_directories) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_(job_freep) struct job *mkdir = good_mkdir(), *unmake = good_unmake();
+        uint32_t step;
+
+        ck_assert_msg(door_check(mkdir, &step, &f) == 0, "%s", f.text);
+        ck_assert_msg(door_check(unmake, &step, &f) == 0, "%s", f.text);
+        REFUSE(good_mkdir, 2, "no container", set(&job->steps[2].container, "other"));
+        REFUSE(good_mkdir, 2, "below the root", set(&job->steps[2].target, "/"));
+        REFUSE(good_mkdir, 2, "normalised", set(&job->steps[2].target, "/data/../x"));
+        REFUSE(good_mkdir, 2, "/proc or /sys", set(&job->steps[2].target, "/sys/fs/cgroup/x"));
+        REFUSE(good_mkdir, 2, "later step", job->steps[2].cover_step = 2);
+        REFUSE(good_mkdir, 2, "flags", job->steps[2].flags = STEP_RECURSIVE);
+        REFUSE(good_unmake, 0, "in no normalised", set(&job->steps[0].source.path, "tmp/root"));
+        REFUSE(good_unmake, 0, "in no normalised", job->steps[0].source.kind = STEP_SOURCE_NONE);
+        REFUSE(good_unmake, 0, "another place", job->caller.uid = 0);
+        REFUSE(good_unmake, 0, "part of its path", job->steps[0].made = 3);
+        REFUSE(good_unmake, 0, "part of its path", job->steps[0].made = 0);
+        REFUSE(good_unmake, 0, "part of its path", set(&job->steps[0].target, "/data/../new"));
+        REFUSE(good_unmake, 0, "flags", job->steps[0].made_file = true);
+}
+END_TEST
+
 static struct job *good_find(void) {
         struct job *job = new_job(false);
         struct step *step = job_add(job, STEP_FIND);
@@ -495,4 +542,4 @@ START_TEST(test_open_tree) {
 }
 END_TEST
 
-UNIT_MAIN("door", test_open_tree, test_good, test_find, test_examine, test_kinds, test_remount, test_replace, test_jobs, test_mounts, test_mappings, test_callers, test_unmounts, test_identify, test_volumes)
+UNIT_MAIN("door", test_directories, test_open_tree, test_good, test_find, test_examine, test_kinds, test_remount, test_replace, test_jobs, test_mounts, test_mappings, test_callers, test_unmounts, test_identify, test_volumes)

@@ -163,6 +163,21 @@ START_TEST(test_make) {
 }
 END_TEST
 
+START_TEST(test_unmake_in_root) {
+        if (!begin())
+                return;
+        ck_assert_is(resolve_make(root, "x/y/z", false), "/tmp/r/x/y/z");
+        ck_assert_int_eq(resolve_unmake_in_root(root, "/x/y/z", 4), -EINVAL);
+        ck_assert_int_eq(resolve_unmake_in_root(root, "/x/y/z", 0), -EINVAL);
+        ck_assert_int_eq(resolve_unmake_in_root(root, "/none/y/z", 2), -ENOENT);
+        ck_assert_int_eq(resolve_unmake_in_root(root, "/x/y/z", 1), 0);
+        ck_assert(exists("/tmp/r/x/y") && !exists("/tmp/r/x/y/z"));
+        /* Part of it is gone: the rest goes. */
+        ck_assert_int_eq(resolve_unmake_in_root(root, "/x/y/z/more", 4), 0);
+        ck_assert(!exists("/tmp/r/x"));
+}
+END_TEST
+
 START_TEST(test_count) {
         ck_assert_uint_eq(resolve_count(""), 0);
         ck_assert_uint_eq(resolve_count("a"), 1);
@@ -170,4 +185,4 @@ START_TEST(test_count) {
 }
 END_TEST
 
-UNIT_MAIN("resolve", test_in_root, test_source, test_beneath, test_parent, test_deepest, test_make, test_count)
+UNIT_MAIN("resolve", test_in_root, test_source, test_beneath, test_parent, test_deepest, test_make, test_unmake_in_root, test_count)

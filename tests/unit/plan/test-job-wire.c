@@ -84,6 +84,16 @@ static void add_remount(struct job *job) {
         add_option(step, "size", "2m");
 }
 
+static void add_directories(struct job *job) {
+        struct step *step = add(job, STEP_MKDIR, "main", "/data/new");
+
+        step->create = STEP_CREATE_AS_CALLER;
+        step->cover_step = 1;
+        step = add(job, STEP_UNMAKE, NULL, "/data/new");
+        step->source = path_source("/s");
+        step->made = 2;
+}
+
 static struct job *example(void) {
         struct job *job = job_new();
         struct step *step;
@@ -140,6 +150,7 @@ static struct job *example(void) {
         step = add(job, STEP_IDENTIFY, NULL, NULL);
         step->source = (struct step_source) {.kind = STEP_SOURCE_FD, .fd = 0};
         add_inside(job);
+        add_directories(job);
         (void) add(job, STEP_MASK, "main", "/proc/kcore");
         (void) add(job, STEP_READONLY, "main", "/proc/sys");
         step = add(job, STEP_CONTAINER, "side", NULL);

@@ -153,7 +153,7 @@ START_TEST(test_teardown) {
         _cleanup_(job_freep) struct job *job = NULL;
         _cleanup_json_ struct json_object *plan = NULL;
 
-        ck_assert_int_eq(plan_collect(&pod, doomed, 2, false, &job, &f), 0);
+        ck_assert_int_eq(plan_collect(&pod, doomed, 2, NULL, 0, false, &job, &f), 0);
         ck_assert_ptr_nonnull(job_add(job, STEP_IDENTIFY));
         ck_assert_ptr_nonnull(job_add(job, STEP_DETACH));
         plan = show(job, NULL);

@@ -399,20 +399,20 @@ START_TEST(test_collect) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         _cleanup_(job_freep) struct job *strict = NULL, *lazy = NULL, *empty = NULL;
 
-        ck_assert_int_eq(plan_collect(pod(NULL), doomed, 3, false, &strict, &f), 0);
+        ck_assert_int_eq(plan_collect(pod(NULL), doomed, 3, NULL, 0, false, &strict, &f), 0);
         ck_assert_uint_eq(strict->n_steps, 4);
         ck_assert_int_eq(strict->steps[2].kind, STEP_UNMOUNT);
         ck_assert_str_eq(strict->steps[2].target, "");
         ck_assert_int_eq(strict->steps[3].kind, STEP_REMOVE_POD);
 
-        ck_assert_int_eq(plan_collect(pod(NULL), doomed, 3, true, &lazy, &f), 0);
+        ck_assert_int_eq(plan_collect(pod(NULL), doomed, 3, NULL, 0, true, &lazy, &f), 0);
         ck_assert_uint_eq(lazy->n_steps, 3); /* main/rootfs goes with the tree */
         ck_assert_int_eq(lazy->steps[0].kind, STEP_DETACH);
         ck_assert_str_eq(lazy->steps[0].target, "main/rootfs/a b"); /* leaves a mount point behind */
         ck_assert_str_eq(lazy->steps[1].target, "");
         ck_assert_int_eq(lazy->steps[2].kind, STEP_REMOVE_POD);
 
-        ck_assert_int_eq(plan_collect(pod(NULL), NULL, 0, false, &empty, &f), 0);
+        ck_assert_int_eq(plan_collect(pod(NULL), NULL, 0, NULL, 0, false, &empty, &f), 0);
         ck_assert_uint_eq(empty->n_steps, 1);
 }
 END_TEST

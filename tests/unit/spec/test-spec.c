@@ -55,6 +55,30 @@ START_TEST(test_own) {
 }
 END_TEST
 
+START_TEST(test_prepare) {
+        _cleanup_(spec_freep) struct spec *oci = parse(OCI(
+                ", \"prepare\": {\"mounts\": [{\"destination\": \"/p\", \"type\": \"tmpfs\"}], \"mkdir\": [\"/b\", \"/a//c/\"], "
+                "\"cgroups\": [\"x\"], \"interfaces\": [], \"bindNS\": {\"net\": \"/run/n\"}, \"more\": 1}, "
+                "\"mounts\": [{\"destination\": \"/m\", \"type\": \"tmpfs\"}]"));
+        _cleanup_(spec_freep) struct spec *own = parse(OWN(BOX("a", ", \"prepare\": {\"mkdir\": [\"/b\"]}")));
+        const struct spec_container *container = oci->containers;
+
+        ck_assert_uint_eq(container->n_mounts, 2);
+        ck_assert_str_eq(container->mounts[0].destination, "/m");
+        ck_assert(!container->mounts[0].prepared);
+        ck_assert_str_eq(container->mounts[1].pointer, "/prepare/mounts/0");
+        ck_assert(container->mounts[1].prepared);
+        ck_assert_str_eq(container->mkdir[0], "/b");
+        ck_assert_str_eq(container->mkdir[1], "/a/c");
+        ck_assert_uint_eq(strv_length(oci->warnings), 3);
+        ck_assert_ptr_nonnull(strstr(oci->warnings[0], "/prepare/more is not applied"));
+        ck_assert_ptr_nonnull(strstr(oci->warnings[1], "/prepare/cgroups is not applied"));
+        ck_assert_ptr_nonnull(strstr(oci->warnings[2], "/prepare/bindNS is not applied"));
+        ck_assert_str_eq(own->containers[0].prepare_pointer, "/containers/0/prepare");
+        ck_assert_uint_eq(strv_length(own->containers[0].mkdir), 1);
+}
+END_TEST
+
 START_TEST(test_canonical) {
         _cleanup_(spec_freep) struct spec *one = parse("{\"root\":{\"path\":\"/r\"},\"ociVersion\":\"1.0.2\"}");
         _cleanup_(spec_freep) struct spec *two = parse(OCI(""));
@@ -210,6 +234,13 @@ static const struct refusal refusals[] = {
                 "/containers/0/namespaces/pid: ", "a string"},
         {OWN(BOX("a", ", \"mounts\": [{\"destination\": \"/a\", \"option\": []}]")), FAILURE_INVALID_SPEC,
                 "/containers/0/mounts/0/option: ", "destination, type, source, options"},
+        {OCI(", \"prepare\": 1"), FAILURE_INVALID_SPEC, "/prepare: ", "an object"},
+        {OCI(", \"prepare\": {\"mkdir\": [\"/a/../b\"]}"), FAILURE_INVALID_TARGET, "/prepare/mkdir/0: ", "\"..\""},
+        {OCI(", \"prepare\": {\"bindNS\": {\"net\": 1}}"), FAILURE_INVALID_SPEC, "/prepare/bindNS/net: ", "a string"},
+        {OCI(", \"mounts\": [{\"destination\": \"/a\", \"type\": \"tmpfs\"}], \"prepare\": {\"mounts\": "
+             "[{\"destination\": \"/a\", \"type\": \"tmpfs\"}]}"),
+                FAILURE_INVALID_SPEC, "/prepare/mounts/0/destination: ", "already"},
+        {OWN(BOX("a", ", \"prepare\": {\"mkdirs\": []}")), FAILURE_INVALID_SPEC, "/containers/0/prepare/mkdirs: ", "unknown"},
         {OWN(BOX("a", ", \"mo~unt/s\": []")), FAILURE_INVALID_SPEC, "/containers/0/mo~0unt~1s: ", "unknown"},
 };
 
@@ -363,5 +394,5 @@ START_TEST(test_export) {
 }
 END_TEST
 
-UNIT_MAIN("spec", test_export, test_oci, test_own, test_canonical, test_warnings, test_warnings_bounded, test_refusals, test_limits,
-        test_count, test_many_mounts)
+UNIT_MAIN("spec", test_prepare, test_export, test_oci, test_own, test_canonical, test_warnings, test_warnings_bounded, test_refusals,
+        test_limits, test_count, test_many_mounts)

@@ -4,9 +4,12 @@
 
 #include "store/store.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/unit.h"
+#include "util/array.h"
 
 START_TEST(test_state_names) {
         ck_assert_str_eq(record_state_name(RECORD_CREATING), "creating");
@@ -48,6 +51,41 @@ START_TEST(test_copy_owns_its_own) {
 }
 END_TEST
 
+START_TEST(test_directories) {
+        static char root[] = "/srv/a b", path[] = "/x\ny", none[] = "", short_of[] = "1 2", more[] = "1 2 3 4", word[] = "1 2 x",
+                    large[] = "4294967296 0 0";
+        struct record_directory one = {.root = root, .path = path, .made = UINT32_MAX, .step = 7, .which = 3};
+        struct record_pod pod = {.directories = &one, .n_directories = 1};
+        char *const bad[] = {short_of, more, word, large, none};
+        _cleanup_strv_ char **strv = NULL, **nothing = NULL;
+        struct record_pod *back = calloc(1, sizeof(*back));
+
+        ck_assert_int_eq(record_directories_write(&pod, &strv), 0);
+        ck_assert_int_eq(record_directories_read(strv, back), 0);
+        ck_assert_uint_eq(back->n_directories, 1);
+        ck_assert_str_eq(back->directories[0].root, root);
+        ck_assert_str_eq(back->directories[0].path, path);
+        ck_assert_uint_eq(back->directories[0].made, UINT32_MAX);
+        ck_assert_uint_eq(back->directories[0].step, 7);
+        ck_assert_uint_eq(back->directories[0].which, 3);
+        record_pod_free(back);
+        for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+                char *const given[] = {root, path, bad[i], NULL};
+
+                back = calloc(1, sizeof(*back));
+                ck_assert_int_eq(record_directories_read(given, back), -EBADMSG);
+                record_pod_free(back);
+        }
+        back = calloc(1, sizeof(*back));
+        ck_assert_int_eq(record_directories_read((char *const[]) {root, path, NULL}, back), -EBADMSG);
+        pod.n_directories = 0;
+        ck_assert_int_eq(record_directories_write(&pod, &nothing), 0);
+        ck_assert_ptr_null(nothing);
+        ck_assert_int_eq(record_directories_read(nothing, back), 0);
+        record_pod_free(back);
+}
+END_TEST
+
 START_TEST(test_copy_of_little) {
         struct record_mount from = {.id = 1}, copy = {};
 
@@ -60,4 +98,4 @@ START_TEST(test_copy_of_little) {
 }
 END_TEST
 
-UNIT_MAIN("record", test_state_names, test_copy_owns_its_own, test_copy_of_little)
+UNIT_MAIN("record", test_directories, test_state_names, test_copy_owns_its_own, test_copy_of_little)

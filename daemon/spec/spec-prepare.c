@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * What has to be there before a container starts, in the words of linuxkit's runtime.json: mounts (whose overlays get
+ * their upper and work directories made), then directories. What else linuxkit prepares is checked for its shape and
+ * told in the warnings, for a service that lacks its network must not look as if it had one.
+ */
+
+#include <string.h>
+
+#include "spec/document.h"
+#include "spec/reader.h"
+#include "spec/warning.h"
+#include "util/array.h"
+#include "util/json.h"
+
+/* The parts that are not applied, and of what their arrays or objects are. */
+static const struct {
+        const char *name;
+        enum json_type type, of;
+        const char *reason;
+} parts[] = {
+        {"cgroups", json_type_array, json_type_string, "podmount makes no cgroups"},
+        {"interfaces", json_type_array, json_type_object, "podmount makes and moves no network interfaces"},
+        {"bindNS", json_type_object, json_type_string, "podmount binds no namespaces to files"},
+};
+
+static int check_items(struct json_object *part, size_t row, const char *pointer, struct failure *f) {
+        for (size_t i = 0; parts[row].type == json_type_array && i < json_object_array_length(part); i++) {
+                _cleanup_free_ char *place = json_pointer_join_index(pointer, i);
+                int r = place ? reader_check_type(json_object_array_get_idx(part, i), parts[row].of, place, f) : -ENOMEM;
+
+                if (r != 0)
+                        return r;
+        }
+        if (parts[row].type != json_type_object)
+                return 0;
+        json_object_object_foreach(part, key, value) {
+                _cleanup_free_ char *place = json_pointer_join(pointer, key);
+                int r = place ? reader_check_type(value, parts[row].of, place, f) : -ENOMEM;
+
+                if (r != 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* An empty one asks for nothing. */
+static bool is_empty(struct json_object *part) {
+        return json_object_is_type(part, json_type_array) ? json_object_array_length(part) == 0
+                                                          : json_object_object_length(part) == 0;
+}
+
+static int warn_parts(struct json_object *prepare, const char *pointer, char ***warnings, struct failure *f) {
+        for (size_t row = 0; row < ELEMENTSOF(parts); row++) {
+                _cleanup_free_ char *place = json_pointer_join(pointer, parts[row].name);
+                struct json_object *part = NULL;
+                int r;
+
+                if (!place)
+                        return -ENOMEM;
+                r = reader_get(prepare, pointer, parts[row].name, parts[row].type, &part, f);
+                if (r != 0)
+                        return r;
+                if (!part)
+                        continue;
+                r = check_items(part, row, place, f);
+                if (r == 0 && !is_empty(part))
+                        r = warning_add(warnings, "%s is not applied: %s", place, parts[row].reason);
+                if (r != 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int check_members(struct json_object *prepare, const char *pointer, bool strict, char ***warnings,
+        struct failure *f) {
+        static const char *const known[] = {"mounts", "mkdir", "cgroups", "interfaces", "bindNS", NULL};
+
+        if (strict)
+                return reader_check_known(prepare, pointer, known, f);
+        json_object_object_foreach(prepare, key, value) {
+                _cleanup_free_ char *place = reader_is_known(known, key) ? NULL : json_pointer_join(pointer, key);
+                int r;
+
+                (void) value;
+                if (reader_is_known(known, key))
+                        continue;
+                r = place ? warning_add(warnings, "%s is not applied: podmount does not know it", place) : -ENOMEM;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* Behind the container's own, which may be what they go on. */
+static int append_mounts(struct spec_container *container, struct spec_mount *mounts, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                struct spec_mount *mount = array_append(&container->mounts, &container->n_mounts);
+
+                if (!mount)
+                        return -ENOMEM;
+                *mount = mounts[i];
+                mount->prepared = true;
+                mounts[i] = (struct spec_mount) {.pointer = NULL};
+        }
+        return 0;
+}
+
+static int parse_mounts(struct json_object *prepare, const char *pointer, bool strict,
+        struct spec_container *container, char ***warnings, struct failure *f) {
+        _cleanup_free_ char *place = json_pointer_join(pointer, "mounts");
+        struct json_object *array = NULL;
+        struct spec_mount *mounts = NULL;
+        size_t n = 0;
+        int r;
+
+        if (!place)
+                return -ENOMEM;
+        r = reader_get(prepare, pointer, "mounts", json_type_array, &array, f);
+        if (r != 0 || !array)
+                return r;
+        r = document_parse_mounts(array, place, strict ? NULL : warnings, &mounts, &n, f);
+        if (r != 0)
+                return r;
+        r = append_mounts(container, mounts, n);
+        spec_mounts_free(mounts, n);
+        return r < 0 ? r : document_check_duplicates(container->mounts, container->n_mounts, f);
+}
+
+int document_parse_prepare(struct json_object *object, const char *pointer, bool strict,
+        struct spec_container *container, char ***warnings, struct failure *f) {
+        _cleanup_free_ char *place = json_pointer_join(pointer, "prepare");
+        struct json_object *prepare = NULL;
+        int r;
+
+        if (!place)
+                return -ENOMEM;
+        r = reader_get(object, pointer, "prepare", json_type_object, &prepare, f);
+        if (r != 0 || !prepare)
+                return r;
+        r = check_members(prepare, place, strict, warnings, f);
+        if (r == 0)
+                r = warn_parts(prepare, place, warnings, f);
+        if (r == 0)
+                r = parse_mounts(prepare, place, strict, container, warnings, f);
+        if (r == 0)
+                r = document_parse_path_list(prepare, place, "mkdir", &container->mkdir, f);
+        container->prepare_pointer = TAKE_PTR(place);
+        return r;
+}
