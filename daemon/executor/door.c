@@ -340,23 +340,6 @@ static int check_bind(const struct job *job, size_t i, struct failure *f) {
                       : check_flags(step, FLAGS_MADE | STEP_RECURSIVE | STEP_SOURCE_NOFOLLOW | STEP_OVERLAY_TMPFS, f);
 }
 
-/* Without their fds these types would look for a server by themselves. */
-static int check_server(const struct step *step, struct failure *f) {
-        static const struct {
-                const char *type, *option;
-        } needed[] = {{"fuse", "fd"}, {"9p", "trans"}, {"9p", "rfdno"}, {"9p", "wfdno"}};
-
-        for (size_t i = 0; i < ELEMENTSOF(needed); i++) {
-                bool found = false;
-
-                for (size_t j = 0; j < step->n_options; j++)
-                        found |= strcmp(step->options[j].name, needed[i].option) == 0;
-                if (!found && strcmp(step->type, needed[i].type) == 0)
-                        return refuse(f, "a %s without the option %s", step->type, needed[i].option);
-        }
-        return 0;
-}
-
 static int check_filesystem(const struct job *job, size_t i, struct failure *f) {
         const struct step *step = &job->steps[i];
         int r = check_type(job, step, f);
@@ -368,7 +351,7 @@ static int check_filesystem(const struct job *job, size_t i, struct failure *f) 
         if (r == 0)
                 r = check_options(job, step, step->type, f);
         if (r == 0)
-                r = check_server(step, f);
+                r = door_check_server(step, f);
         if (r == 0 && (step->flags & STEP_COPY_UP) && strcmp(step->type, "tmpfs") != 0)
                 return refuse(f, "only a tmpfs begins with a copy");
         return r != 0 ? r : check_flags(step, FLAGS_MADE | STEP_COPY_UP | STEP_OPTIONAL, f);

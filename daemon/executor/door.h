@@ -26,5 +26,6 @@ int door_check_inside(const struct job *job, size_t step, struct failure *f);
 int door_check_images(const struct job *job, uint32_t images, uint32_t devices, uint32_t *ret_step, struct failure *f);
 
 /* Parts of door_check(). */
+int door_check_server(const struct step *step, struct failure *f);
 int door_check_mkdir(const struct job *job, size_t step, struct failure *f);
 int door_check_unmake(const struct job *job, const struct step *step, struct failure *f);

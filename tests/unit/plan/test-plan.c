@@ -491,7 +491,7 @@ START_TEST(test_inside) {
         ck_assert_uint_eq(look->steps[1].id, 6);
         ck_assert_uint_eq(look->steps[1].namespace, 9);
 
-        ck_assert_int_eq(plan_collect(pod(NULL), &own, 1, false, &collect, &f), 0);
+        ck_assert_int_eq(plan_collect(pod(NULL), &own, 1, NULL, 0, false, &collect, &f), 0);
         ck_assert_int_eq(plan_withdraw(pod(NULL), there, 2, false, &collect), 0);
         ck_assert_uint_eq(collect->n_steps, 4);
         ck_assert_uint_eq(collect->steps[0].id, 6);
