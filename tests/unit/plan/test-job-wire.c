@@ -94,6 +94,11 @@ static void add_directories(struct job *job) {
         step->made = 2;
 }
 
+static void add_paths(struct job *job) {
+        (void) add(job, STEP_MASK, "main", "/proc/kcore");
+        (void) add(job, STEP_READONLY, "main", "/proc/sys");
+}
+
 static struct job *example(void) {
         struct job *job = job_new();
         struct step *step;
@@ -151,8 +156,7 @@ static struct job *example(void) {
         step->source = (struct step_source) {.kind = STEP_SOURCE_FD, .fd = 0};
         add_inside(job);
         add_directories(job);
-        (void) add(job, STEP_MASK, "main", "/proc/kcore");
-        (void) add(job, STEP_READONLY, "main", "/proc/sys");
+        add_paths(job);
         step = add(job, STEP_CONTAINER, "side", NULL);
         step->size = 65536;
         step->propagation = MS_SHARED;
