@@ -114,15 +114,24 @@ void directories_forget_points(struct record_pod *record) {
         record->n_directories = kept;
 }
 
+/* What lay behind a symlink that led nowhere has more components than its name: it is not found by that again, and stays. */
+static bool can_be_found(const struct record_directory *directory) {
+        uint32_t n = 0;
+
+        for (const char *c = directory->path; *c; c++)
+                n += *c == '/';
+        return directory->made > 0 && directory->made <= n;
+}
+
 int directories_doom(const struct record_pod *record, struct plan_directory **ret, size_t *ret_n) {
         _cleanup_free_ struct plan_directory *list = NULL;
         size_t n = 0;
 
         for (size_t i = record ? record->n_directories : 0; i > 0; i--) { /* the last one made goes first */
                 const struct record_directory *from = &record->directories[i - 1];
-                struct plan_directory *directory = from->made > 0 ? array_append(&list, &n) : NULL;
+                struct plan_directory *directory = can_be_found(from) ? array_append(&list, &n) : NULL;
 
-                if (from->made == 0)
+                if (!can_be_found(from))
                         continue;
                 if (!directory)
                         return log_oom();

@@ -244,6 +244,7 @@ static int record_all(struct create *create, const struct job_result *result) {
                 r = strv_append(&pod->record->warnings, *warning);
         if (r == 0) {
                 pod->record->state = RECORD_READY;
+                directories_forget_points(pod->record);
                 r = recording_commit(operation->pods, pod, 0, true, operation->job_id);
         }
         if (r < 0) {

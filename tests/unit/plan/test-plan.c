@@ -468,7 +468,7 @@ START_TEST(test_inside) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         _cleanup_(job_freep) struct job *job = NULL, *look = NULL, *collect = NULL;
         const struct plan_doomed own = {.id = 4, .path = ""};
-        char *names[] = {text("data"), text("there"), NULL};
+        char data_name[] = "data", there_name[] = "there", *names[] = {data_name, there_name, NULL};
         size_t main = want_container(&wanted, "main");
         _cleanup_free_ uint8_t *data = NULL;
         size_t size;
