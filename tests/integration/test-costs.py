@@ -68,13 +68,18 @@ def told(daemon):
         contains(text, words, 'status')
 
 
+def mount_tmpfs(point):
+    """Without a process of its own, which takes longer than what is to be seen."""
+    if storm.libc.mount(b'x', point.encode(), b'tmpfs', 0, None) < 0:
+        raise OSError(f'mount a tmpfs on {point}')
+
+
 @case('the lag is what the table was behind: a front that is stopped with a change in sight tells how long')
 def lag(daemon):
     elsewhere, front = specs.tree('lag', {}), daemon.front()
     for _ in range(20):
-        for _ in range(2):  # the round of the second waits for the end of the pause after the first's
-            storm.mount(elsewhere, elsewhere)
-            storm.unmount(elsewhere)
+        for _ in range(3):  # the round of the second waits for the end of the pause after the first's
+            (storm.unmount if os.path.ismount(elsewhere) else mount_tmpfs)(elsewhere)
         os.kill(front, signal.SIGSTOP)
         time.sleep(0.3)
         os.kill(front, signal.SIGCONT)
@@ -82,6 +87,8 @@ def lag(daemon):
         seen = costs(daemon)
         if seen['TableLagLastUSec'] >= 290_000:
             break
+    if os.path.ismount(elsewhere):
+        storm.unmount(elsewhere)
     equal(290_000 <= seen['TableLagLastUSec'] <= seen['TableLagWorstUSec'] < 10_000_000, True, f'lag {seen}')
     subprocess.run(['mount', '-t', 'tmpfs', 'x', elsewhere], check=True)
     eventually(lambda: costs(daemon)['TableEntries'] == kernel_entries(), 'the mount')
