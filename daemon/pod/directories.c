@@ -129,10 +129,11 @@ int directories_doom(const struct record_pod *record, struct plan_directory **re
 
         for (size_t i = record ? record->n_directories : 0; i > 0; i--) { /* the last one made goes first */
                 const struct record_directory *from = &record->directories[i - 1];
-                struct plan_directory *directory = can_be_found(from) ? array_append(&list, &n) : NULL;
+                struct plan_directory *directory;
 
                 if (!can_be_found(from))
                         continue;
+                directory = array_append(&list, &n);
                 if (!directory)
                         return log_oom();
                 *directory = (struct plan_directory) {

@@ -210,6 +210,15 @@ def hostile(daemon):
     contains(daemon.refused('create', '-', input=json.dumps(own)), 'mkdirs')
 
 
+@case('a mount point behind a symlink that led nowhere is no matter of the pod once that stands')
+def behind_a_link(daemon):
+    root = specs.rootfs('linuxkit-link')
+    os.symlink('deep/er/place', f'{root}/link')
+    pod = daemon.create(specs.oci(root, mounts=[specs.mount('/link'), specs.mount('/plain/place')]))
+    equal(sorted(daemon.json('gc', pod), key=str), [{'UUID': pod, 'Outcome': 'removed', 'Details': {}}], 'collection')
+    equal(os.path.exists(f'{root}/plain'), False, 'the mount point that was made')
+
+
 @case('a user gets what that user could make: own layers, own roots, and nothing in the directories of others', alone=True)
 def as_owner():
     with WithPolkit(bus, 'yes') as s:
