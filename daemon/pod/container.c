@@ -57,6 +57,14 @@ int container_find(const struct pod *pod, const char *name, const char **ret, st
                            pod->record->uuid, name, names);
 }
 
+const char *container_part(const struct record_mount *mount) {
+        if (mount->container[0] == '\0')
+                return "the tree";
+        if (strcmp(mount->type, "mask") == 0)
+                return "a hidden path";
+        return strcmp(mount->type, "readonly") == 0 ? "a read-only path" : "the root of a container";
+}
+
 int container_find_place(const struct pod *pod, const char *name, const char **ret, struct failure *f) {
         if (!name || strcmp(name, SPEC_VOLUMES) != 0)
                 return container_find(pod, name, ret, f);

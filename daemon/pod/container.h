@@ -10,6 +10,8 @@ int container_begin(struct operation *operation, struct failure *f);
 /* The container of this name, or the only one for NULL; the pod's string. */
 int container_find(const struct pod *pod, const char *name, const char **ret, struct failure *f);
 
+/* What a mount is that no request of a client names and that did not come along with one: "the root of a container"… */
+const char *container_part(const struct record_mount *mount);
 /* The same, and SPEC_VOLUMES for itself. */
 int container_find_place(const struct pod *pod, const char *name, const char **ret, struct failure *f);
 

@@ -67,7 +67,7 @@ static int find(struct replace *replace, struct failure *f) {
         if (!mount->request)
                 return failure_set(f, FAILURE_INVALID_TARGET, "%s is %s; only what a spec or a call has mounted can be "
                                                               "replaced.", replace->target,
-                                   mount->nested ? "a mount that came along with another one" : "the root of a container");
+                                   mount->nested ? "a mount that came along with another one" : container_part(mount));
         if (mount->deferred)
                 return failure_set(f, FAILURE_BUSY, "The mount at %s waits for its namespace, so there is nothing to "
                                                     "replace yet.", replace->target);

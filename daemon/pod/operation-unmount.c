@@ -77,7 +77,7 @@ static int find(struct unmount *unmount, const struct record_mount **ret, struct
                 return failure_set(f, FAILURE_INVALID_TARGET, "%s is %s of pod %s and goes with the whole pod "
                                                               "alone; collect it with "
                                    "podmountctl gc %s.", mount->target[0] ? mount->target : "This mount",
-                                   mount->container[0] ? "the root of a container" : "the tree", pod->record->uuid,
+                                   container_part(mount), pod->record->uuid,
                                    pod->record->uuid);
         if (volume_is(mount)) {
                 r = volume_check_unused(pod->record, mount, f);

@@ -10,6 +10,7 @@
  */
 
 #include <string.h>
+#include <sys/mount.h>
 
 #include "spec/compile.h"
 #include "spec/warning.h"
@@ -113,6 +114,8 @@ int compile_cgroup(struct compile *c, struct wanted_mount *w) {
         w->source = (struct source) {.kind = SOURCE_PATH, .text = strdup(source)};
         if (!w->type || !w->source.text)
                 return -ENOMEM;
+        /* A clone of ours of what the client asked for as a file system: it has what file systems have. */
+        w->attr_set |= (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV) & ~w->attr_clear;
         if (w->recursive) {
                 w->attr_set_below = w->attr_set;
                 w->attr_clear_below = w->attr_clear;

@@ -156,6 +156,13 @@ def symlinks(daemon):
     assert os.path.getsize('/etc/hostname') >= 0 and listing('/etc/default') == host_etc
     equal(sorted(mount['Type'] for mount in daemon.mounts(pod).values()), ['bind', 'mask', 'mask', 'mask', 'readonly'],
             'types')
+    # None can be taken away from over what it hides, nor be replaced by what does not.
+    for mount in daemon.mounts(pod).values():
+        what = {'mask': 'is a hidden path', 'readonly': 'is a read-only path', 'bind': 'is the root of a container'}[mount['Type']]
+        contains(daemon.refused('unmount', pod, mount['Target']), what, mount)
+        contains(daemon.refused('replace', pod, mount['Target'], '{"type": "tmpfs"}'),
+                what if mount['Target'] != '/' else "is the container's root", mount)
+    equal(os.listdir(f'{rootfs}/secret'), [], 'what is still hidden')
     daemon.ok('gc', pod)
 
 

@@ -277,6 +277,7 @@ END_TEST
 
 START_TEST(test_cgroup) {
         struct wanted_facts hybrid = as_root;
+        const uint64_t granted = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV; /* unless it is asked for less */
         static const char cgroup[] =
                 "{'destination': '/sys/fs/cgroup', 'type': 'cgroup', 'options': ['ro', 'noatime']}";
         static const char cgroup2[] = "{'destination': '/sys/fs/cgroup', 'type': 'cgroup2'}";
@@ -288,15 +289,17 @@ START_TEST(test_cgroup) {
         ck_assert_int_eq(one->mounts->kind, WANTED_BIND);
         ck_assert_str_eq(one->mounts->source.text, "/sys/fs/cgroup");
         ck_assert(!one->mounts->recursive && !one->mounts->attr_recursive);
+        ck_assert_uint_eq(one->mounts->attr_set, granted | MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOATIME);
 
         two = want(cgroup, &hybrid);
         ck_assert_str_eq(two->mounts->source.text, "/sys/fs/cgroup");
         ck_assert(two->mounts->recursive && two->mounts->attr_recursive);
-        ck_assert_uint_eq(two->mounts->attr_set_below, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOATIME);
+        ck_assert_uint_eq(two->mounts->attr_set_below, granted | MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOATIME);
         ck_assert_uint_eq(two->mounts->attr_clear_below, MOUNT_ATTR__ATIME);
 
         three = want(cgroup2, &as_root);
         ck_assert_str_eq(three->mounts->source.text, "/sys/fs/cgroup");
+        ck_assert_uint_eq(three->mounts->attr_set, granted);
         four = want(cgroup2, &hybrid);
         ck_assert_int_eq(four->mounts->kind, WANTED_BIND);
         ck_assert_str_eq(four->mounts->source.text, "/sys/fs/cgroup/unified");
