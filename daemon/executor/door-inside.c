@@ -21,8 +21,6 @@ static int check_made(const struct job *job, size_t i, struct failure *f) {
                 return refuse(f, "a step that cannot be done in another mount namespace");
         if (step->kind == STEP_FILESYSTEM && step->type && strcmp(step->type, "devtmpfs") == 0)
                 return refuse(f, "a /dev of the pod's own is not made in one step");
-        if (step->source.kind == STEP_SOURCE_VOLUME)
-                return refuse(f, "a volume in another mount namespace");
         if (!step->container || strcmp(step->container, job->steps[0].container) != 0)
                 return refuse(f, "a mount namespace of another container");
         if (step->create == STEP_CREATE_NEVER || step->create == STEP_CREATE_STUB)

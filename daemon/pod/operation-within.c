@@ -12,6 +12,7 @@
 #include "pod/container.h"
 #include "pod/intent-detail.h"
 #include "pod/source.h"
+#include "pod/volume.h"
 #include "pod/within.h"
 #include "util/array.h"
 #include "util/log.h"
@@ -86,7 +87,9 @@ static int plan(struct operation *operation, struct failure *f) {
         if (!within->entered)
                 return plan_first(within, &pod, container, f);
         r = plan_mount(&pod, within->wanted, NULL, 0, within->stack, &operation->job, f);
-        return r == 0 ? plan_enter(&pod, container, within->fd_name, within->namespace, &operation->job, f) : r;
+        if (r == 0)
+                r = plan_enter(&pod, container, within->fd_name, within->namespace, &operation->job, f);
+        return r == 0 ? volume_resolve(operation, f) : r;
 }
 
 static int intend(struct operation *operation, struct failure *f _unused_) {
@@ -189,11 +192,7 @@ static int check_quota(struct operation *operation, struct failure *f) {
 
 static int check_ready(const struct wanted *wanted, struct failure *f) {
         for (size_t i = 0; i < wanted->n_mounts; i++)
-                if (wanted->mounts[i].source.kind == SOURCE_VOLUME)
-                        return failure_set(f, FAILURE_NOT_SUPPORTED,
-                                           "Volume %s cannot be bound at %s of a running container; bind it into the pod.",
-                                           wanted->mounts[i].source.text, wanted->mounts[i].target);
-                else if (wanted->mounts[i].deferred)
+                if (wanted->mounts[i].deferred)
                         return failure_set(f, FAILURE_INVALID_ARGS,
                                            "The %s at %s names no namespace to show, and nothing waits for one in a running "
                                            "container; name it in \"namespaces\" of the mount.",
@@ -206,6 +205,7 @@ static int choose(struct within *within, struct failure *f) {
         struct operation *operation = &within->operation;
         struct wanted_facts facts = operation->pods->facts;
         _cleanup_free_ struct spec_mount *rest = calloc(within->n_mounts + 1, sizeof(*rest));
+        _cleanup_free_ struct wanted_volume *volumes = NULL;
         const char *container;
         size_t n = 0;
         int r = rest ? container_find(operation->pod, within->container, &container, f) : log_oom();
@@ -215,6 +215,8 @@ static int choose(struct within *within, struct failure *f) {
         if (r == 0 && n == 0)
                 return OPERATION_FINISHED;
         facts.caller_is_root = caller_is_root(&operation->caller);
+        if (r == 0)
+                r = volume_facts(operation->pod, &facts, &volumes);
         if (r == 0)
                 r = wanted_from_mounts(container, rest, n, &facts, &within->wanted, f);
         if (r == 0)

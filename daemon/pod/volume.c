@@ -90,7 +90,8 @@ int volume_resolve(struct operation *operation, struct failure *f) {
         return r;
 }
 
-/* The first record of a bind of the volume; with `pods`, of one that is mounted. */
+/* The first record of a bind of the volume; with `pods`, of one that is mounted, or was in a running container's own mount
+ * namespace when that was last looked at. */
 static const struct record_mount *find_user(const struct pods *pods, const struct record_pod *record,
                                             const struct record_mount *volume) {
         for (size_t i = 0; i < record->n_mounts; i++) {
@@ -99,6 +100,12 @@ static const struct record_mount *find_user(const struct pods *pods, const struc
 
                 if (name && strcmp(name, name_of(volume)) == 0 && (!pods || doom_find_entry(pods, record, mount)))
                         return mount;
+        }
+        for (size_t i = 0; i < record->n_inside; i++) {
+                const char *name = bound_by(&record->inside[i]);
+
+                if (name && strcmp(name, name_of(volume)) == 0 && !record->inside[i].lost)
+                        return &record->inside[i];
         }
         return NULL;
 }

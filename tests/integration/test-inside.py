@@ -232,6 +232,27 @@ def kinds(s):
     equal(inside(s, pod), {}, 'on record')
 
 
+@case('volumes of the pod are bound into a running container, which keeps them from being unmounted')
+def volumes(s):
+    spec = dict(specs.podmount({'main': (specs.rootfs(), True, [specs.bind('volume:cache', '/mnt')])}),
+            volumes=[{'name': 'cache', 'type': 'tmpfs', 'options': ['size=1m', 'mode=1777']}, {'name': 'other', 'type': 'tmpfs', 'options': ['size=1m']}])
+    pod = s.daemon.create(spec)
+    with Dweller(s.daemon.rootfs(pod)) as container:
+        before = container.table()
+        there = [specs.bind('volume:cache', '/data', 'bind', 'ro'), specs.bind('volume:other', '/srv'), specs.bind('volume:cache', '/srv/made/here')]
+        s.daemon.ok('mount', pod, json.dumps(there), '--process', container.pid)
+        s.daemon.ok('bind', pod, 'volume:other', '/srv', '--process', container.pid)  # a retry
+        open(f'{s.daemon.rootfs(pod)}/mnt/word', 'w').close()
+        assert container.sees('/data/word') and container.sees('/srv/made/here/word'), 'not the volume'
+        equal(inside(s, pod)['/data']['Source'], 'volume:cache', 'source')
+        contains(s.daemon.refused('bind', pod, 'volume:none', '/tmp', '--process', container.pid), 'no volume')
+        contains(s.daemon.refused('unmount', pod, '/other', '--container', '.volumes'), 'Volume other is bound at /srv')
+        s.daemon.ok('unmount', pod, '/srv', '--lazy')
+        s.daemon.ok('unmount', pod, '/data')
+        equal(container.table(), before, 'the table of the container')
+        s.daemon.ok('unmount', pod, '/other', '--container', '.volumes')
+
+
 @case('a link of the container leads to a place inside it')
 def links(s):
     root = specs.tree('link-root', {'bin/': '', 'data/': ''})
