@@ -396,6 +396,8 @@ static int check_remount(const struct job *job, const struct step *step, struct 
                 return refuse(f, "a target is no normalised absolute path");
         if (r == 0 && step->id == 0 && step->mount_id == 0)
                 return refuse(f, "what is to be changed has no id");
+        if (r == 0 && step->namespace != 0 && step->id == 0)
+                return refuse(f, "a mount of another mount namespace is known by the ids of both");
         if (r == 0 && step->n_options > 0 && !option_is_reconfigured(step->type))
                 return refuse(f, "%s takes no options in a remount", step->type);
         for (size_t i = 0; i < step->n_options && r == 0; i++) {

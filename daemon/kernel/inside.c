@@ -313,7 +313,8 @@ static int mount_point(uint64_t mount, char **ret) {
         return *ret ? 0 : -ENOMEM;
 }
 
-static int unmount_here(uint64_t mount, bool lazy) {
+/* The directory that it is in, and its name there; the string is the caller's. */
+static int find_here(uint64_t mount, int *ret_parent, char **ret_name) {
         _cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), parent = -1;
         _cleanup_free_ char *point = NULL;
         struct identity identity;
@@ -332,6 +333,20 @@ static int unmount_here(uint64_t mount, bool lazy) {
         r = identity_read(parent, name, true, &identity);
         if (r < 0 || identity.key != mount || !identity.mount_root)
                 return -ESTALE;
+        *ret_name = strdup(name);
+        if (!*ret_name)
+                return -ENOMEM;
+        *ret_parent = TAKE_FD(parent);
+        return 0;
+}
+
+static int unmount_here(uint64_t mount, bool lazy) {
+        _cleanup_close_ int parent = -1;
+        _cleanup_free_ char *name = NULL;
+        int r = find_here(mount, &parent, &name);
+
+        if (r < 0)
+                return r;
         if (fchdir(parent) < 0)
                 return -errno;
         parent = close_fd(parent);
@@ -343,4 +358,58 @@ int inside_unmount(int fd, uint64_t mount, bool lazy) {
         int r = visit_enter(&visit, fd);
 
         return r < 0 ? r : unmount_here(mount, lazy);
+}
+
+/* Whether the directory is `top`, or ".." leads there. */
+static int is_below(int directory, const struct stat *top) {
+        _cleanup_close_ int fd = fcntl(directory, F_DUPFD_CLOEXEC, 3);
+        struct stat last = {}, status;
+
+        for (;;) {
+                int above;
+
+                if (fd < 0 || fstat(fd, &status) < 0)
+                        return -errno;
+                if (same_file(&status, top))
+                        return 1;
+                if (same_file(&status, &last))
+                        return 0; /* the root is its own parent */
+                last = status;
+                above = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+                (void) close_fd(fd);
+                fd = above;
+        }
+}
+
+int inside_open(int fd, uint64_t mount, int root) {
+        _cleanup_visit_ struct visit visit = VISIT_INIT;
+        _cleanup_close_ int parent = -1, found = -1;
+        _cleanup_free_ char *name = NULL;
+        struct identity identity;
+        struct stat top;
+        int r;
+
+        if (fstat(root, &top) < 0)
+                return -errno;
+        r = visit_enter(&visit, fd);
+        if (r == 0)
+                r = find_here(mount, &parent, &name);
+        if (r == 0)
+                r = is_below(parent, &top);
+        if (r <= 0)
+                return r < 0 ? r : -EXDEV;
+        found = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        if (found < 0)
+                return -ESTALE;
+        r = identity_read(found, "", true, &identity);
+        if (r < 0 || identity.key != mount || !identity.mount_root)
+                return -ESTALE;
+        return TAKE_FD(found);
+}
+
+int inside_set(int fd, int mount, bool recursive, uint64_t set, uint64_t clear) {
+        _cleanup_visit_ struct visit visit = VISIT_INIT;
+        int r = visit_enter(&visit, fd);
+
+        return r < 0 ? r : tree_set(mount, recursive, set, clear, 0);
 }

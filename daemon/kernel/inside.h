@@ -49,6 +49,11 @@ int inside_attach(int fd, int mount, int target);
 int inside_replace(int fd, int mount, int target, bool *ret_attached);
 /* Sets the propagation of a mount that is attached there. */
 int inside_propagate(int fd, int mount, bool recursive, uint64_t propagation);
+/* The root of the mount with this unique id, an O_PATH fd, if it is somewhere below the directory `root` there. -ENOENT and
+ * -ESTALE as below; -EXDEV when it is somewhere else. */
+int inside_open(int fd, uint64_t mount, int root);
+/* Sets and clears attributes as tree_set() does, of a mount that is attached there. */
+int inside_set(int fd, int mount, bool recursive, uint64_t set, uint64_t clear);
 /* Detaches the very mount that the fd `mount` lies on, with all below it. */
 int inside_detach(int fd, int mount);
 /* Unmounts by its unique id, never following a symlink; `lazy`: with all that hangs below. -ENOENT when it is not there,

@@ -208,7 +208,7 @@ int make_step(struct job *job, const struct plan_pod *pod, const struct wanted *
 }
 
 int plan_remount(const struct plan_pod *pod, const struct wanted *wanted, uint64_t id, uint32_t mount_id,
-        struct job **ret, struct failure *f) {
+        uint64_t namespace, struct job **ret, struct failure *f) {
         const struct wanted_mount *mount = wanted->mounts;
         _cleanup_(job_freep) struct job *job = NULL;
         struct step *step;
@@ -227,6 +227,7 @@ int plan_remount(const struct plan_pod *pod, const struct wanted *wanted, uint64
         step->attr_clear_below = mount->attr_clear_below;
         step->id = id;
         step->mount_id = mount_id;
+        step->namespace = namespace;
         if (copy_text(wanted_container(wanted, mount), &step->container) < 0 ||
                 copy_text(mount->target, &step->target) < 0 || copy_text(mount->type, &step->type) < 0)
                 return -ENOMEM;

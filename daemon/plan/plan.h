@@ -41,9 +41,10 @@ int plan_mount(const struct plan_pod *pod, const struct wanted *wanted, const st
 /* One mount that takes the place of the mount `id` at the same target, which is detached. A deferred one has no step. */
 int plan_replace(const struct plan_pod *pod, const struct wanted *wanted, uint64_t id, struct job **ret,
         struct failure *f);
-/* The one mount of `wanted`, which is there with these ids, is brought to what it says: STEP_REMOUNT. */
+/* The one mount of `wanted`, which is there with these ids, is brought to what it says: STEP_REMOUNT; in the mount namespace
+ * with this id, 0 for the pod itself. */
 int plan_remount(const struct plan_pod *pod, const struct wanted *wanted, uint64_t id, uint32_t mount_id,
-        struct job **ret, struct failure *f);
+        uint64_t namespace, struct job **ret, struct failure *f);
 
 /* One STEP_FIND: `name` as it is if it has a slash (relative to `cwd`, "" for "/"), else in each absolute directory of
  * `path` ("" for the usual ones). FAILURE_INVALID_ARGS. */

@@ -133,7 +133,8 @@ struct step {
         uint64_t id;       /* STEP_UNMOUNT, STEP_DETACH, STEP_REMOUNT: the unique id (0 where the kernel has none)… */
         uint32_t mount_id; /* …and the recycled one… */
         uint64_t device;   /* …and, to tell another mount with that from it, st_dev of its root; 0: not known */
-        uint64_t namespace; /* STEP_ENTER (0: whichever it is), STEP_SEEK, STEP_WITHDRAW: the id of the mount namespace */
+        uint64_t namespace; /* STEP_ENTER (0: whichever it is), STEP_SEEK, STEP_WITHDRAW, STEP_REMOUNT (0: the host's, with the pod):
+                             * the id of the mount namespace */
         uint32_t made;     /* STEP_UNMOUNT, STEP_UNMAKE: how many trailing components of the target podmount had created… */
         bool made_file;    /* …the last of them an empty file: removed if still empty */
 };

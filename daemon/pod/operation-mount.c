@@ -346,7 +346,7 @@ int operation_new_mount(struct pods *pods, const struct caller *caller, struct p
 
         for (size_t i = 0; i < arguments->n_mounts; i++)
                 if (wanted_is_remount(&arguments->mounts[i])) {
-                        r = operation_new_remount(pods, caller, pod, arguments, fds, ret, f);
+                        r = operation_new_remount(pods, caller, pod, NULL, arguments, fds, ret, f);
                         release_arguments(arguments);
                         return r;
                 }

@@ -119,8 +119,9 @@ int operation_new_finish_remove(struct pods *pods, struct pod *pod, uint64_t job
 int operation_new_resumed(struct pods *pods, struct pod *pod, uint64_t job, const char *detail, struct operation **ret,
                           struct failure *f);
 
-/* Mount() with the option remount; the arguments are emptied. Again: one that a crash interrupted. */
-int operation_new_remount(struct pods *pods, const struct caller *caller, struct pod *pod,
+/* Mount() with the option remount; the arguments are emptied. `fd_name` says the running container's mount namespace that is
+ * meant; NULL: of the pod, or else of any. Again: one that a crash interrupted. */
+int operation_new_remount(struct pods *pods, const struct caller *caller, struct pod *pod, const char *fd_name,
                           struct mount_arguments *arguments, const struct operation_fds *fds, struct operation **ret,
                           struct failure *f);
 int operation_new_remount_again(struct pods *pods, struct pod *pod, const struct record_intent *intent,

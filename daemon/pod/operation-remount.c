@@ -2,9 +2,13 @@
 /*
  * Mount() with the option remount: one recorded mount changes. The record then has the request that would make it as it
  * is now. The change can be made again without harm, so that what a crash interrupts is finished by the next start.
+ *
+ * In a running container's own mount namespace the mount is known by the ids of both. If the client says by an fd which
+ * namespace is meant, a first job looks what that is and whether the caller may mount there.
  */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "pod/container.h"
@@ -14,6 +18,7 @@
 #include "pod/recording.h"
 #include "pod/registry.h"
 #include "pod/source.h"
+#include "pod/within.h"
 #include "util/array.h"
 #include "util/json.h"
 #include "util/log.h"
@@ -21,6 +26,8 @@
 struct remount {
         struct operation operation;
         char *container; /* as given, or NULL */
+        char *fd_name;   /* of the fd that says the namespace, until that is known; or NULL */
+        uint64_t namespace; /* 0: the pod itself, or whichever has it */
         struct spec_mount *asked;
         size_t n_asked;
         bool as_root;         /* who asked for it was root */
@@ -37,6 +44,7 @@ static void release(struct operation *operation) {
         struct remount *remount = remount_of(operation);
 
         free(remount->container);
+        free(remount->fd_name);
         spec_mounts_free(remount->asked, remount->n_asked);
         wanted_free(remount->wanted);
 }
@@ -49,7 +57,11 @@ static int find(struct remount *remount, const char **ret_container, struct reco
 
         if (r != 0)
                 return r;
-        mount = pod_find_mount(pod, *ret_container, target);
+        mount = remount->namespace == 0 ? pod_find_mount(pod, *ret_container, target) : NULL;
+        if (!mount)
+                r = within_find_one(pod, remount->namespace, *ret_container, target, &mount, f);
+        if (r != 0)
+                return r;
         if (!mount || mount->deferred || mount->id == 0)
                 return failure_set(f, FAILURE_NO_SUCH_MOUNT,
                                    "Nothing that podmount has mounted at %s of container %s could be changed; mount "
@@ -62,23 +74,20 @@ static int find(struct remount *remount, const char **ret_container, struct reco
         return 0;
 }
 
-static int validate(struct operation *operation, struct failure *f) {
+/* What is there becomes what it is to be. */
+static int compile(struct operation *operation, struct failure *f) {
         struct remount *remount = remount_of(operation);
         struct wanted_facts facts = operation->pods->facts;
         struct spec_mount *there = NULL;
         struct record_mount *mount = NULL;
         const char *container = NULL;
         size_t n = 0;
-        int r;
+        int r = find(remount, &container, &mount, f);
 
-        r = pods_check_runtime(operation->pods, f);
-        if (r == 0)
-                r = container_begin(operation, f);
-        if (r == 0)
-                r = find(remount, &container, &mount, f);
-        if (r != 0 || !mount)
+        if (r != 0)
                 return r;
         remount->row = mount->row;
+        remount->namespace = mount->namespace;
         facts.caller_is_root = remount->as_root;
         facts.any_volume = true; /* it was found when the mount was made */
         r = spec_parse_mounts(mount->request, strlen(mount->request), UINT64_MAX, &there, &n, f);
@@ -90,29 +99,53 @@ static int validate(struct operation *operation, struct failure *f) {
         return r;
 }
 
-static int plan(struct operation *operation, struct failure *f) {
-        struct remount *remount = remount_of(operation);
-        const struct record_mount *mount = recording_find_row(operation->pod, remount->row);
-        struct job_caller caller;
-        struct plan_pod pod;
-        int r = footing_look(operation->pods, operation->pod, remount->wanted);
+static int validate(struct operation *operation, struct failure *f) {
+        const struct remount *remount = remount_of(operation);
+        const char *container;
+        int r = pods_check_runtime(operation->pods, f);
 
-        if (r < 0)
-                return r;
-        operation_plan_pod(operation, false, &caller, &pod);
-        caller.root = remount->as_root;
-        return plan_remount(&pod, remount->wanted, mount->id != mount->mount_id ? mount->id : 0, mount->mount_id,
-                            &operation->job, f);
+        if (r == 0)
+                r = container_begin(operation, f);
+        if (r == 0 && remount->fd_name)
+                return container_find(operation->pod, remount->container, &container, f);
+        return r == 0 ? compile(operation, f) : r;
 }
 
-/* {"container": …, "mount": …, "root": …}: what recovery asks for again. */
+static int plan(struct operation *operation, struct failure *f) {
+        struct remount *remount = remount_of(operation);
+        const struct record_mount *mount = NULL;
+        const char *container = NULL;
+        struct job_caller caller;
+        struct plan_pod pod;
+        int r;
+
+        operation_plan_pod(operation, false, &caller, &pod);
+        caller.root = remount->as_root;
+        if (remount->fd_name) {
+                r = container_find(operation->pod, remount->container, &container, f);
+                return r == 0 ? plan_enter(&pod, container, remount->fd_name, 0, &operation->job, f) : r;
+        }
+        pod.fd_names = NULL;
+        mount = recording_find_row(operation->pod, remount->row) ?: within_find_row(operation->pod, remount->row);
+        r = remount->namespace == 0 ? footing_look(operation->pods, operation->pod, remount->wanted) : 0;
+        if (r < 0)
+                return r;
+        return plan_remount(&pod, remount->wanted, mount->id != mount->mount_id ? mount->id : 0, mount->mount_id,
+                            remount->namespace, &operation->job, f);
+}
+
+/* {"container": …, "mount": …, "namespace": [two halves], "root": …}: what recovery asks for again. */
 static int intend(struct operation *operation, struct failure *f _unused_) {
         struct remount *remount = remount_of(operation);
         const struct wanted *wanted = remount->wanted;
         _cleanup_free_ char *text = NULL, *detail = NULL;
-        int r = spec_mount_to_text(remount->asked, &text);
+        int r;
 
-        if (r == 0 && asprintf(&detail, "{\"container\":\"%s\",\"mount\":%s,\"root\":%s}", wanted->containers[0], text,
+        if (remount->fd_name)
+                return 0; /* it only looks */
+        r = spec_mount_to_text(remount->asked, &text);
+        if (r == 0 && asprintf(&detail, "{\"container\":\"%s\",\"mount\":%s,\"namespace\":[%" PRIu64 ",%" PRIu64 "],\"root\":%s}",
+                               wanted->containers[0], text, remount->namespace >> 32, remount->namespace & UINT32_MAX,
                                remount->as_root ? "true" : "false") < 0) {
                 detail = NULL;
                 r = -ENOMEM;
@@ -134,6 +167,8 @@ static void forget_interrupted(struct remount *remount) {
 }
 
 static void take_back(struct operation *operation) {
+        if (remount_of(operation)->fd_name)
+                return;
         container_forget_intent(operation);
         forget_interrupted(remount_of(operation));
 }
@@ -145,11 +180,32 @@ static void look_again(struct operation *operation) {
         const struct record_mount *mount = recording_find_row(pod, remount_of(operation)->row);
         const struct entry *entry = mount ? doom_find_entry(operation->pods, pod->record, mount) : NULL;
         _cleanup_free_ char *point = entry ? strdup(entry->point) : NULL;
-        int r = directory ? pods_sync_below(operation->pods, point ?: directory) : -ENOMEM;
+        int r;
 
+        if (remount_of(operation)->namespace != 0)
+                return; /* none of the table's */
+        r = directory ? pods_sync_below(operation->pods, point ?: directory) : -ENOMEM;
         if (r < 0)
                 (void) log_errno(LOG_WARNING, r, "look at a mount that was changed"); /* the next reading shows it */
         pod->judge_again = true;
+}
+
+/* The namespace is known now. */
+static void go_on(struct remount *remount, const struct job_result *answer) {
+        struct operation *operation = &remount->operation;
+        struct failure f = FAILURE_INIT;
+        int r;
+
+        remount->namespace = answer->n_steps > 0 ? answer->steps[0].id : 0;
+        free(remount->fd_name);
+        remount->fd_name = NULL;
+        r = remount->namespace != 0 ? compile(operation, &f) : -EBADMSG;
+        if (r == 0)
+                r = operation_next(operation, &f);
+        if (r == 0)
+                return;
+        (void) failure_from_errno(&f, r);
+        operation_end(operation, &f);
 }
 
 static void result(struct operation *operation, const struct job_result *answer) {
@@ -164,6 +220,10 @@ static void result(struct operation *operation, const struct job_result *answer)
                 take_back(operation);
                 look_again(operation);
                 operation_end(operation, &f);
+                return;
+        }
+        if (remount->fd_name) {
+                go_on(remount, answer);
                 return;
         }
         operation->ids[0] = answer->steps[0].id ?: answer->steps[0].mount_id;
@@ -199,10 +259,11 @@ static int new_remount(struct pods *pods, const struct caller *caller, struct po
         return operation->ids ? 0 : log_oom();
 }
 
-int operation_new_remount(struct pods *pods, const struct caller *caller, struct pod *pod,
+int operation_new_remount(struct pods *pods, const struct caller *caller, struct pod *pod, const char *fd_name,
                           struct mount_arguments *arguments, const struct operation_fds *fds, struct operation **ret,
                           struct failure *f) {
         _cleanup_(operation_freep) struct operation *operation = NULL;
+        _cleanup_strv_ char **names = NULL;
         struct remount *remount;
         int r = new_remount(pods, caller, pod, fds, &operation, f);
 
@@ -220,11 +281,34 @@ int operation_new_remount(struct pods *pods, const struct caller *caller, struct
                 if (!remount->container)
                         return log_oom();
         }
-        r = source_check_fds(operation, NULL, f);
+        if (fd_name) {
+                remount->fd_name = strdup(fd_name);
+                if (!remount->fd_name || strv_append(&names, fd_name) < 0)
+                        return log_oom();
+        }
+        r = source_check_fds(operation, names, f);
         if (r != 0)
                 return r;
         *ret = TAKE_PTR(operation);
         return 0;
+}
+
+/* Those that were written before there was any have none. */
+static bool read_namespace(struct json_object *object, uint64_t *ret) {
+        struct json_object *halves;
+        int64_t high, low;
+
+        *ret = 0;
+        if (!json_object_object_get_ex(object, "namespace", &halves))
+                return true;
+        if (!json_object_is_type(halves, json_type_array) || json_object_array_length(halves) != 2)
+                return false;
+        high = json_object_get_int64(json_object_array_get_idx(halves, 0));
+        low = json_object_get_int64(json_object_array_get_idx(halves, 1));
+        if (high < 0 || high > UINT32_MAX || low < 0 || low > UINT32_MAX)
+                return false;
+        *ret = (uint64_t) high << 32 | (uint64_t) low;
+        return true;
 }
 
 static int take_detail(struct remount *remount, const char *detail, struct failure *f) {
@@ -234,7 +318,8 @@ static int take_detail(struct remount *remount, const char *detail, struct failu
 
         if (!detail || json_parse(detail, strlen(detail), &object, f) != 0 ||
             !json_object_object_get_ex(object, "container", &container) ||
-            !json_object_object_get_ex(object, "mount", &mount) || !json_object_object_get_ex(object, "root", &root))
+            !json_object_object_get_ex(object, "mount", &mount) || !json_object_object_get_ex(object, "root", &root) ||
+            !read_namespace(object, &remount->namespace))
                 return log_errno(LOG_ERR, EBADMSG, "read a remount of pod %s", remount->operation.uuid);
         text = json_canonical(mount);
         remount->container = strdup(json_object_get_string(container));

@@ -63,16 +63,9 @@ static int find(struct withdraw *withdraw, struct record_mount **ret, struct fai
                 r = container_find(pod, withdraw->container, &container, f);
                 if (r != 0)
                         return r;
-                mount = within_find(pod, withdraw->namespace, container, withdraw->target);
-                for (size_t i = 0; mount && withdraw->namespace == 0 && i < pod->record->n_inside; i++) {
-                        const struct record_mount *other = &pod->record->inside[i];
-
-                        if (other->namespace != mount->namespace && strcmp(other->target, mount->target) == 0 &&
-                            strcmp(other->container, container) == 0)
-                                return failure_set(f, FAILURE_INVALID_ARGS,
-                                                   "%s is mounted in several namespaces; say which with the option "
-                                                   "\"namespace-id\" or \"mount-id\".", mount->target);
-                }
+                r = within_find_one(pod, withdraw->namespace, container, withdraw->target, &mount, f);
+                if (r != 0)
+                        return r;
         }
         if (!mount || (withdraw->target && strcmp(mount->target, withdraw->target) != 0))
                 return missing(withdraw, f);

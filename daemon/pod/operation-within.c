@@ -11,6 +11,7 @@
 #include "admit/quota.h"
 #include "pod/container.h"
 #include "pod/intent-detail.h"
+#include "pod/operation-private.h"
 #include "pod/source.h"
 #include "pod/volume.h"
 #include "pod/within.h"
@@ -375,10 +376,6 @@ static int check_arguments(struct within *within, struct failure *f) {
 
         if (within->n_mounts == 0)
                 return failure_set(f, FAILURE_INVALID_ARGS, "No mount is named; give one OCI mount object, or an array of them.");
-        for (size_t i = 0; i < within->n_mounts; i++)
-                if (wanted_is_remount(&within->mounts[i]))
-                        return failure_set(f, FAILURE_NOT_SUPPORTED,
-                                           "A mount in a container's own namespace is not remounted; unmount it and mount it anew.");
         r = spec_mounts_fd_names(within->mounts, within->n_mounts, &names);
         if (r == 0 && strv_append(&names, within->fd_name) < 0)
                 return log_oom();
@@ -389,16 +386,27 @@ static int check_arguments(struct within *within, struct failure *f) {
         return r;
 }
 
+static void drop_arguments(struct mount_arguments *arguments) {
+        spec_mounts_free(arguments->mounts, arguments->n_mounts);
+        arguments->mounts = NULL;
+        arguments->n_mounts = 0;
+}
+
 int operation_new_within(struct pods *pods, const struct caller *caller, struct pod *pod, const char *fd_name,
                          struct mount_arguments *arguments, const struct operation_fds *fds, struct operation **ret,
                          struct failure *f) {
         _cleanup_(operation_freep) struct operation *operation = NULL;
-        int r = operation_new(&class, sizeof(struct within), pods, caller, pod, pod->record->uuid, fds, &operation, f);
+        int r;
 
+        for (size_t i = 0; i < arguments->n_mounts; i++)
+                if (wanted_is_remount(&arguments->mounts[i])) {
+                        r = operation_new_remount(pods, caller, pod, fd_name, arguments, fds, ret, f);
+                        drop_arguments(arguments);
+                        return r;
+                }
+        r = operation_new(&class, sizeof(struct within), pods, caller, pod, pod->record->uuid, fds, &operation, f);
         if (r != 0) {
-                spec_mounts_free(arguments->mounts, arguments->n_mounts);
-                arguments->mounts = NULL;
-                arguments->n_mounts = 0;
+                drop_arguments(arguments);
                 return r;
         }
         r = take_arguments(within_of(operation), fd_name, arguments);

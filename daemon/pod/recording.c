@@ -14,6 +14,7 @@
 #include "pod/doom.h"
 #include "pod/drift.h"
 #include "pod/registry.h"
+#include "pod/within.h"
 #include "util/array.h"
 #include "util/log.h"
 #include "util/path.h"
@@ -453,8 +454,8 @@ static uint64_t changed(uint64_t attributes, uint64_t set, uint64_t clear) {
 }
 
 static bool lies_below(const struct record_mount *mount, const struct record_mount *top) {
-        return mount != top && !mount->deferred && strcmp(mount->container, top->container) == 0 &&
-               path_below(mount->target, top->target);
+        return mount != top && !mount->deferred && mount->namespace == top->namespace &&
+               strcmp(mount->container, top->container) == 0 && path_below(mount->target, top->target);
 }
 
 static int put_changed(struct pods *pods, const char *uuid, const struct record_mount *mount, uint64_t attributes) {
@@ -466,7 +467,9 @@ static int put_changed(struct pods *pods, const char *uuid, const struct record_
 
 int recording_change(struct pods *pods, struct pod *pod, int64_t row, const struct wanted_mount *wanted,
                      uint64_t attributes, uint64_t job) {
-        struct record_mount *top = recording_find_row(pod, row), copy;
+        struct record_mount *top = recording_find_row(pod, row) ?: within_find_row(pod, row), copy;
+        struct record_mount *all = top->namespace == 0 ? pod->record->mounts : pod->record->inside;
+        size_t n = top->namespace == 0 ? pod->record->n_mounts : pod->record->n_inside;
         _cleanup_strv_ char **options = NULL;
         _cleanup_free_ char *request = strdup(wanted->request);
         int r;
@@ -484,8 +487,8 @@ int recording_change(struct pods *pods, struct pod *pod, int64_t row, const stru
         r = store_begin(pods->store);
         if (r == 0)
                 r = store_put_mount(pods->store, pod->record->uuid, &copy);
-        for (size_t i = 0; i < pod->record->n_mounts && r == 0 && wanted->attr_recursive; i++) {
-                struct record_mount *mount = &pod->record->mounts[i];
+        for (size_t i = 0; i < n && r == 0 && wanted->attr_recursive; i++) {
+                struct record_mount *mount = &all[i];
 
                 if (lies_below(mount, top))
                         r = put_changed(pods, pod->record->uuid, mount,
@@ -496,8 +499,8 @@ int recording_change(struct pods *pods, struct pod *pod, int64_t row, const stru
         r = store_end(pods->store, r);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "record a remount of pod %s", pod->record->uuid);
-        for (size_t i = 0; i < pod->record->n_mounts && wanted->attr_recursive; i++) {
-                struct record_mount *mount = &pod->record->mounts[i];
+        for (size_t i = 0; i < n && wanted->attr_recursive; i++) {
+                struct record_mount *mount = &all[i];
 
                 if (lies_below(mount, top))
                         mount->attributes =

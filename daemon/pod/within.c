@@ -22,6 +22,23 @@ struct record_mount *within_find(const struct pod *pod, uint64_t namespace, cons
         return NULL;
 }
 
+int within_find_one(const struct pod *pod, uint64_t namespace, const char *container, const char *target,
+                    struct record_mount **ret, struct failure *f) {
+        struct record_mount *mount = within_find(pod, namespace, container, target);
+
+        for (size_t i = 0; mount && namespace == 0 && i < pod->record->n_inside; i++) {
+                const struct record_mount *other = &pod->record->inside[i];
+
+                if (other->namespace != mount->namespace && strcmp(other->target, mount->target) == 0 &&
+                    strcmp(other->container, container) == 0)
+                        return failure_set(f, FAILURE_INVALID_ARGS,
+                                           "%s is mounted in several namespaces; say which is meant.",
+                                           mount->target);
+        }
+        *ret = mount;
+        return 0;
+}
+
 struct record_mount *within_find_id(const struct pod *pod, uint64_t id) {
         for (size_t i = 0; i < pod->record->n_inside && id != 0; i++)
                 if (pod->record->inside[i].id == id)

@@ -15,6 +15,10 @@
 struct record_mount *within_find(const struct pod *pod, uint64_t namespace, const char *container, const char *target);
 struct record_mount *within_find_id(const struct pod *pod, uint64_t id);
 struct record_mount *within_find_row(const struct pod *pod, int64_t row);
+/* The same for what a client names: FAILURE_INVALID_ARGS where several namespaces have one there and none is named. *ret is
+ * NULL when there is none. */
+int within_find_one(const struct pod *pod, uint64_t namespace, const char *container, const char *target,
+                    struct record_mount **ret, struct failure *f);
 /* Whether Unmount() means one of these: by the id, by the namespace, or because the pod itself has none at the target. */
 bool within_is_meant(const struct pod *pod, const struct unmount_arguments *arguments);
 

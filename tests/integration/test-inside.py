@@ -224,7 +224,9 @@ def kinds(s):
                 (os.open('/etc', os.O_PATH), 'InvalidArgs', 'neither a pidfd')):
             refused(s, 0, pod, mounts, what, name, words)
         equal(host.mount_table(), table, 'the table')
-        refused(s, 0, pod, [specs.mount('/data', options=['remount', 'ro'])], os.pidfd_open(shared.pid), 'NotSupported', 'not remounted')
+        for dweller in (shared, neighbour):
+            refused(s, 0, pod, [specs.mount('/data', options=['remount', 'ro'])], os.pidfd_open(dweller.pid),
+                    *(('NoSuchMount', 'could be changed') if dweller is shared else ('AccessDenied', 'another than that')))
         name, text = s.daemon.error_of('Bind', 'sssa{sh}a{sv}', pod, s.data, '/data', {}, {'namespace': 'there'})
         contains(text, 'fd:NAME')
         name, text = s.daemon.error_of('Bind', 'sssa{sh}a{sv}', pod, s.data, '/data', {}, {'namespace': 'fd:there'})
@@ -251,6 +253,68 @@ def volumes(s):
         s.daemon.ok('unmount', pod, '/data')
         equal(container.table(), before, 'the table of the container')
         s.daemon.ok('unmount', pod, '/other', '--container', '.volumes')
+
+
+def flags(container, target):
+    """The mount's own options and those of its file system, as the container's table has them."""
+    words = [line.split() for line in container.table().splitlines()]
+    found = [line for line in words if line[4].endswith(target)][-1]
+    return set(found[5].split(',')), set(found[-1].split(','))
+
+
+@case('what is mounted in a running container is remounted there, on record as it is then, and undone when it fails')
+def remounts(s):
+    pod, other = s.daemon.create(specs.oci()), s.daemon.create(specs.oci(root=specs.rootfs('other-root')))
+    with Dweller(s.daemon.rootfs(pod)) as container, Dweller(s.daemon.rootfs(other)) as neighbour:
+        process, table = ('--process', container.pid), host.mount_table()
+        data = s.daemon.ok('bind', pod, s.data, '/data', '-o', 'bind,nosuid', *process).strip()
+        s.daemon.ok('mount', pod, json.dumps([specs.mount('/srv', options=['size=1m'])]), *process)
+        # named by the process, and then by nothing: there is but one
+        equal(s.daemon.ok('mount', pod, '/data', '-o', 'remount,ro,noexec', *process).strip(), data, 'id')
+        equal({'ro', 'noexec', 'nosuid'} - flags(container, '/data')[0], set(), 'not set')
+        contains(inside(s, pod)["/data"]["Options"], "noexec", "on record")
+        s.daemon.ok('mount', pod, '/data', '-o', 'remount,rw,exec')
+        equal({'ro', 'noexec'} & flags(container, '/data')[0], set(), 'not cleared')
+        equal({'nosuid'} - flags(container, '/data')[0], set(), 'cleared, too')
+        s.daemon.ok('mount', pod, '/srv', '-o', 'remount,size=2m,nodev')
+        equal({'size=2048k'} - flags(container, '/srv')[1], set(), 'size')
+        open(f'/proc/{container.pid}/root/srv/big', 'wb').write(b'x' * 1500000)
+        contains(s.daemon.refused('mount', pod, '/srv', '-o', 'remount,size=1m,noexec'), 'remount')
+        equal(flags(container, '/srv')[0] & {'noexec', 'nodev'}, {'nodev'}, 'after a failure')
+        contains(s.daemon.refused('mount', pod, '/nowhere', '-o', 'remount,ro', *process), 'could be changed')
+        contains(s.daemon.refused('mount', pod, '/data', '-o', 'remount,ro', '--process', neighbour.pid), 'another than that')
+        held = open(f'/proc/{container.pid}/root/data/held', 'w')
+        contains(s.daemon.refused('mount', pod, '/data', '-o', 'remount,ro'), 'open for writing')
+        held.close()
+        equal(host.mount_table(), table, "the host's table")
+        s.daemon.restart()
+        s.daemon.ok('mount', pod, '/data', '-o', 'remount,ro')
+        equal({'ro', 'nosuid'} - flags(container, '/data')[0], set(), 'after a restart')
+        # with one in each of two containers it has to be said which
+        with Dweller(s.daemon.rootfs(pod)) as second:
+            s.daemon.ok('bind', pod, s.data, '/data', '--process', second.pid)
+            contains(s.daemon.refused('mount', pod, '/data', '-o', 'remount,noexec'), 'several namespaces')
+            s.daemon.ok('mount', pod, '/data', '-o', 'remount,noexec', '--process', second.pid)
+            equal(['noexec' in flags(each, '/data')[0] for each in (container, second)], [False, True], 'which')
+        # what it covers is not changed in its place
+        subprocess.run(['nsenter', '-t', str(container.pid), '--mount', 'mount', '-t', 'tmpfs', 'cover', f'{s.daemon.rootfs(pod)}/data'], check=True)
+        contains(s.daemon.refused('mount', pod, '/data', '-o', 'remount,nodev', *process), 'is covered')
+        subprocess.run(['nsenter', '-t', str(container.pid), '--mount', 'umount', '-R', f'{s.daemon.rootfs(pod)}/srv'], check=True)
+        contains(s.daemon.refused('mount', pod, '/srv', '-o', 'remount,ro', *process), 'not there any more')
+
+
+@case("a user's own container: what is locked is not changed, but a size is")
+def locked(s):
+    pod = as_user(ALICE, lambda: str(bus.call(MANAGER, 'CreatePod', 'sa{sh}a{sv}', json.dumps(specs.oci(root=s.root)), {}, {})[0]))
+    with Dweller(s.daemon.rootfs(pod), ALICE) as container:
+        fd = os.pidfd_open(container.pid)
+        equal(len(by_bus(s, ALICE, pod, [specs.mount('/srv', options=['size=1m'])], fd)), 1, 'ids')
+        before = flags(container, '/srv')[0]
+        refused(s, ALICE, pod, [specs.mount('/srv', options=['remount', 'ro'])], fd, 'NotSupported', 'are locked')
+        refused(s, ALICE, pod, [specs.mount('/srv', options=['remount', 'suid'])], fd, 'AccessDenied', 'suid is for root')
+        equal(flags(container, '/srv')[0], before, 'flags')
+        equal(len(by_bus(s, ALICE, pod, [specs.mount('/srv', options=['remount', 'size=64k'])], fd)), 1, 'ids')
+        equal({'size=64k'} - flags(container, '/srv')[1], set(), 'size')
 
 
 @case('a link of the container leads to a place inside it')
@@ -305,6 +369,41 @@ def collected(s):
                     [line for line in before.splitlines() if line.endswith('size=1024k')], 'tmpfs left')
 
 
+def kill_during(s, round, *words):
+    """All executors, the front or the keeper are killed, by round, while the call runs; then the daemon is there again."""
+    call = subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', s.daemon.socket, *map(str, words)], stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+    tap.time.sleep(0.0012 * (round % 12))
+    victim = (None, s.daemon.front(), s.daemon.keeper())[round % 3]
+    for pid in [victim] if victim else [p for p in s.daemon.executors() if p != s.daemon.keeper()]:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    call.wait()
+    if victim:
+        s.daemon.wait()
+        s.daemon.start()
+
+
+@case('a process that is killed while it remounts there leaves what is on record')
+def kills_remounts(s):
+    pod = s.daemon.create(specs.oci())
+    with Dweller(s.daemon.rootfs(pod)) as container:
+        s.daemon.ok('mount', pod, json.dumps([specs.mount('/srv', options=['size=1m'])]), '--process', container.pid)
+        seen = set()
+        for round in range(24):
+            size, flag = ('2m', 'ro') if round % 2 else ('1m', 'rw')
+            kill_during(s, round, 'mount', pod, '/srv', '-o', f'remount,{flag},size={size}', '--process', container.pid)
+            row = inside(s, pod)['/srv']
+            own, data = flags(container, '/srv')
+            equal(row['State'], 'ok', f'round {round}')
+            equal(('ro' in row['Options'], 'size=2m' in row['Options']), ('ro' in own, 'size=2048k' in data), f'round {round}: {row} {own} {data}')
+            equal('ro' in own, 'size=2048k' in data, f'round {round}: half of it: {own} {data}')
+            seen.add(('ro' in own) == (flag == 'ro'))
+        assert True in seen, 'nothing was ever changed'
+
+
 @case('a process that is killed while it mounts there leaves nothing behind')
 def kills(s):
     pod = s.daemon.create(specs.oci())
@@ -312,19 +411,7 @@ def kills(s):
     with Dweller(s.daemon.rootfs(pod)) as container:
         before = container.table()
         for round in range(24):
-            call = subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', s.daemon.socket, 'mount', pod, mounts, '--process',
-                    str(container.pid)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            tap.time.sleep(0.0012 * (round % 12))
-            victim = (s.daemon.executors()[0], s.daemon.front(), s.daemon.keeper())[round % 3] if round % 3 else None
-            for pid in [victim] if victim else [p for p in s.daemon.executors() if p != s.daemon.keeper()]:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-            call.wait()
-            if victim:
-                s.daemon.wait()
-                s.daemon.start()
+            kill_during(s, round, 'mount', pod, mounts, '--process', container.pid)
             rows = inside(s, pod)
             lines = len(container.table().splitlines()) - len(before.splitlines())
             assert (len(rows), lines) in ((0, 0), (4, 4)), f'round {round}: {len(rows)} on record, {lines} there'

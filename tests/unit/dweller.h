@@ -93,6 +93,10 @@ static inline _unused_ int dweller_finds(const char *path) {
         return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
+static inline _unused_ int dweller_is_writable(const char *path) {
+        return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0 ? -errno : 0;
+}
+
 static inline _unused_ int dweller_clear(const char *path, uint64_t attribute) {
         struct mount_attr attributes = {.attr_clr = attribute};
 

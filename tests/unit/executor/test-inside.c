@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Mounts in a container's own mount namespace: which namespaces are entered, what is made, undone and taken away there. */
 
+#include "kernel/identity.h"
 #include "kernel/inside.h"
 #include "tests/unit/dweller.h"
 #include "tests/unit/executor/hands.h"
@@ -254,6 +255,56 @@ START_TEST(test_refused) {
 }
 END_TEST
 
+static struct job *remount(uint64_t namespace, uint64_t id, uint64_t attributes) {
+        struct job *job = new_job(true);
+        struct step *step = add_step(job, STEP_REMOUNT, NULL, "/data");
+
+        step->propagation = 0;
+        step->type = strdup("bind");
+        step->id = id;
+        step->namespace = namespace;
+        step->attr_set = attributes;
+        return job;
+}
+
+/* Only what is below the container's root there, and not in the namespace that we are in. */
+START_TEST(test_remount) {
+        _cleanup_job_result_ struct job_result pod = {}, made = {}, done = {}, other = {}, here = {}, missing = {}, gone = {};
+        struct dweller dweller, elsewhere;
+        uint64_t namespace, own;
+        struct identity identity;
+        char path[64];
+
+        if (!begin())
+                return;
+        pod = make_pod();
+        ck_assert_int_eq(chmod(POD, 0755), 0);
+        dweller = dweller_start(false, 0, ROOTFS, true);
+        elsewhere = dweller_start(false, 0, NULL, true); /* it has the host's root, with the pod somewhere below */
+        made = run_fds(bind_inside(), &dweller.pidfd);
+        ck_assert_done(made);
+        done = run(remount(made.steps[0].id, made.steps[1].id, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC));
+        ck_assert_done(done);
+        ck_assert_uint_eq(done.steps[0].attributes & (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC), MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC);
+
+        ck_assert_int_eq(inside_id(elsewhere.namespace, &namespace), 0);
+        (void) snprintf(path, sizeof(path), "/proc/%d/root/tmp", elsewhere.pid); /* fits: a pid */
+        ck_assert_int_eq(identity_read(AT_FDCWD, path, true, &identity), 0);
+        other = run(remount(namespace, identity.key, MOUNT_ATTR_RDONLY));
+        ck_assert_failed(other, FAILURE_ACCESS_DENIED, "cannot be reached");
+        missing = run(remount(namespace, made.steps[1].id, MOUNT_ATTR_RDONLY));
+        ck_assert_failed(missing, FAILURE_NO_SUCH_MOUNT, "not there any more");
+        ck_assert_int_eq(inside_id(dweller_namespace(getpid(), "mnt"), &own), 0);
+        ck_assert_int_eq(identity_read(AT_FDCWD, ROOTFS, true, &identity), 0);
+        here = run(remount(own, identity.key, MOUNT_ATTR_RDONLY));
+        ck_assert_failed(here, FAILURE_ACCESS_DENIED, "cannot be reached");
+        dweller_end(&dweller);
+        dweller_end(&elsewhere);
+        gone = run(remount(made.steps[0].id, made.steps[1].id, MOUNT_ATTR_RDONLY));
+        ck_assert_failed(gone, FAILURE_NO_SUCH_MOUNT, "not there any more");
+}
+END_TEST
+
 static void refuse_at_door(struct job *job, uint32_t step, const char *words, int line) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         uint32_t failed;
@@ -308,6 +359,9 @@ START_TEST(test_door) {
         ck_assert_ptr_nonnull(job_add(good, STEP_WITHDRAW));
         good->steps[0].id = 5;
         refuse_at_door(good, 0, "ids of both", __LINE__);
+        good = remount(5, 0, MOUNT_ATTR_RDONLY);
+        good->steps[0].mount_id = 5;
+        refuse_at_door(good, 0, "ids of both", __LINE__);
         good = new_job(true);
         ck_assert_ptr_nonnull(job_add(good, STEP_SEEK));
         good->steps[0].namespace = 5;
@@ -315,4 +369,4 @@ START_TEST(test_door) {
 }
 END_TEST
 
-UNIT_MAIN("inside", test_one, test_many, test_user, test_refused, test_door)
+UNIT_MAIN("inside", test_one, test_many, test_user, test_refused, test_remount, test_door)

@@ -211,5 +211,35 @@ START_TEST(test_unmount_interrupted) {
 }
 END_TEST
 
+/* It is made again: the start before did not know whether it had been. */
+START_TEST(test_remount_interrupted) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct operation *operation;
+        struct record_mount *mount;
+        struct world_task task;
+        struct world world;
+
+        if (!begin(&world))
+                return;
+        ck_assert_msg(world_run(&world, new_mount(&world, TWO), NULL, &f) == 0, "%s", f.text);
+        mount = within_find(world_pod(&world, UUID_A), 0, "main", "/data");
+        ck_assert_uint_eq(mount->attributes & MOUNT_ATTR_RDONLY, 0);
+        operation = new_mount(&world, "{\"destination\":\"/data\",\"options\":[\"remount\",\"ro\"]}");
+        world_task_start(&world, operation, &task);
+        run_to_second_job(&world, operation);
+        world_steal_answers(&world);
+        world_task_done(&task);
+        restart(&world);
+        mount = within_find(world_pod(&world, UUID_A), 0, "main", "/data");
+        ck_assert_uint_ne(mount->attributes & MOUNT_ATTR_RDONLY, 0);
+        ck_assert_ptr_nonnull(strstr(mount->request, "\"ro\""));
+        ck_assert_int_eq(dweller_do(&dweller, dweller_clears_readonly, "/data"), 0);
+        restart(&world); /* and nothing of it is left to be done */
+        ck_assert_int_eq(dweller_do(&dweller, dweller_is_writable, "/data"), 0);
+        dweller_end(&dweller);
+        world_done(&world);
+}
+END_TEST
+
 UNIT_MAIN("within", test_mounted_and_again, test_namespace_ends, test_mount_interrupted, test_executor_lost,
-        test_unmount_interrupted)
+        test_unmount_interrupted, test_remount_interrupted)
