@@ -82,6 +82,8 @@ int hand_bind(struct run *run, size_t step) {
                 r = run_attach(run, step, &mount, target);
         if (r == 0 && run->tree < 0 && run->hands[step].attached)
                 r = source_count(run, run->hands[step].mount, 0);
+        if (r == 0 && run->namespace >= 0 && bind.recursive)
+                r = enter_tell_brought(run, step);
         run->hands[step].source = close_fd(run->hands[step].source);
         return r;
 }

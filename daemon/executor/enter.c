@@ -19,6 +19,7 @@
 #include "kernel/namespaces.h"
 #include "kernel/space.h"
 #include "kernel/submounts.h"
+#include "util/array.h"
 #include "util/log.h"
 
 #define STATVFS_NOSYMFOLLOW 0x2000 /* ST_NOSYMFOLLOW of the kernel; glibc 2.36 does not name it */
@@ -170,6 +171,34 @@ int enter_attach(struct run *run, size_t i, int mount, int target) {
         return r < 0 ? attach_failed(run, &run->job->steps[i], r) : 0;
 }
 
+int enter_tell_brought(struct run *run, size_t i) {
+        struct job_result *result = run->result;
+        struct inside_mount *mounts = NULL;
+        size_t n = 0;
+        int r = inside_list(run->namespace, result->steps[i].id, &mounts, &n);
+
+        for (size_t j = 0; j < n && r == 0; j++) {
+                struct brought *brought = array_append(&result->brought, &result->n_brought);
+
+                if (!brought) {
+                        r = -ENOMEM;
+                        break;
+                }
+                *brought = (struct brought) {
+                        .step = (uint32_t) i,
+                        .id = mounts[j].id,
+                        .mount_id = mounts[j].mount_id,
+                        .attributes = mounts[j].attributes,
+                        .device = mounts[j].device,
+                        .path = TAKE_PTR(mounts[j].path),
+                        .source = TAKE_PTR(mounts[j].source),
+                        .type = TAKE_PTR(mounts[j].type),
+                };
+        }
+        inside_mounts_free(mounts, n);
+        return r < 0 ? log_errno(LOG_ERR, r, "look at what came along with a recursive bind") : 0;
+}
+
 /* As replace() of mounting.c: once the new mount is there, nothing fails any more. */
 int enter_replace(struct run *run, size_t i, int *mount, int target) {
         const struct step *step = &run->job->steps[i];
@@ -204,15 +233,26 @@ int hand_withdraw(struct run *run, size_t i) {
         int r;
 
         run_forget_root(run); /* what an unmount has entered before is left by the visit */
+        run->result->steps[i].attributes = SEEK_MISSING;
         if (namespace == -ENOENT)
                 return 0;
         if (namespace < 0)
                 return run_fail(run, FAILURE_MOUNT_FAILED, -namespace, "the mount namespace of a container cannot be found again");
         r = inside_unmount(namespace, step->id, step->flags & STEP_LAZY_BELOW);
+        /* What is locked to it is detached with it, used or not: it cannot be unmounted before. */
+        if (r == -EBUSY && (step->flags & STEP_RECURSIVE) && inside_is_foreign(namespace) > 0)
+                r = inside_unmount(namespace, step->id, true);
         switch (-r) {
         case 0:
         case ENOENT:
                 return 0;
+        case EINVAL:
+                if (step->flags & STEP_OPTIONAL) {
+                        run->result->steps[i].attributes = SEEK_THERE;
+                        return 0;
+                }
+                return run_fail(run, FAILURE_INVALID_TARGET, -r,
+                        "a mount in a container's own mount namespace is locked to the one that it came along with; unmount that");
         case EBUSY:
                 return run_fail(run, FAILURE_BUSY, -r,
                         "a mount in a container's own mount namespace is in use; stop what uses it, or unmount lazily");

@@ -14,6 +14,8 @@
 int enter_lock(struct run *run, size_t step, int *mount);
 /* The place of tree_attach() with its failure. */
 int enter_attach(struct run *run, size_t step, int mount, int target);
+/* Tells the front what came along with the recursive clone of this step, once it is attached. */
+int enter_tell_brought(struct run *run, size_t step);
 /* The place of run_attach() for a mount that replaces another: takes the fd over. */
 int enter_replace(struct run *run, size_t step, int *mount, int target);
 /* The place of tree_set() and detach_fd(): a negative errno, not logged. */

@@ -17,7 +17,9 @@
 #include "kernel/resolve.h"
 #include "kernel/statmount.h"
 #include "kernel/syscalls.h"
+#include "kernel/submounts.h"
 #include "kernel/tree.h"
+#include "util/array.h"
 #include "util/log.h"
 
 /* ioctl_nsfs(2), of Linux 6.11 and 6.12 */
@@ -337,6 +339,79 @@ static int find_here(uint64_t mount, int *ret_parent, char **ret_name) {
         if (!*ret_name)
                 return -ENOMEM;
         *ret_parent = TAKE_FD(parent);
+        return 0;
+}
+
+static int copy_text(const char *from, char **ret) {
+        *ret = strdup(from ?: "");
+        return *ret ? 0 : -ENOMEM;
+}
+
+static int take_line(const struct statmount_line *line, const char *point, struct inside_mount *ret) {
+        size_t size = strlen(point);
+        const char *path = line->point ?: "";
+
+        ret->id = line->id;
+        ret->mount_id = line->mount_id;
+        ret->device = line->device;
+        ret->attributes = line->attributes | (line->superblock_flags & MS_RDONLY ? MOUNT_ATTR_RDONLY : 0);
+        if (copy_text(strncmp(path, point, size) == 0 ? path + size : path, &ret->path) < 0 ||
+            copy_text(line->source, &ret->source) < 0)
+                return -ENOMEM;
+        return copy_text(line->type, &ret->type);
+}
+
+void inside_mounts_free(struct inside_mount *mounts, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                free(mounts[i].path);
+                free(mounts[i].source);
+                free(mounts[i].type);
+        }
+        free(mounts);
+}
+
+/* Ids ascend with the age of mounts, and what was cloned together was cloned from the top. */
+static int list_here(struct statmount *statmount, uint64_t mount, struct inside_mount **mounts, size_t *n) {
+        enum { BATCH = 256 };
+        _cleanup_free_ char *point = NULL;
+        struct statmount_line line;
+        uint64_t ids[BATCH], last = 0;
+        int r = mount_point(mount, &point), found = BATCH;
+
+        for (; r == 0 && found == BATCH; last = ids[BATCH - 1]) {
+                found = submounts_list(mount, last, ids, BATCH);
+                r = found < 0 ? found : 0;
+                for (int i = 0; i < found && r == 0; i++) {
+                        struct inside_mount *slot;
+
+                        r = statmount_read(statmount, ids[i], &line);
+                        if (r == -ENOENT) {
+                                r = 0; /* gone meanwhile */
+                                continue;
+                        }
+                        slot = r == 0 ? array_append(mounts, n) : NULL;
+                        if (r == 0)
+                                r = slot ? take_line(&line, point, slot) : -ENOMEM;
+                }
+        }
+        return r;
+}
+
+int inside_list(int fd, uint64_t mount, struct inside_mount **ret, size_t *ret_n) {
+        _cleanup_(statmount_freep) struct statmount *statmount = statmount_new();
+        _cleanup_visit_ struct visit visit = VISIT_INIT;
+        struct inside_mount *mounts = NULL;
+        size_t n = 0;
+        int r = statmount ? visit_enter(&visit, fd) : -ENOMEM;
+
+        if (r == 0)
+                r = list_here(statmount, mount, &mounts, &n);
+        if (r < 0) {
+                inside_mounts_free(mounts, n);
+                return r;
+        }
+        *ret = mounts;
+        *ret_n = n;
         return 0;
 }
 

@@ -82,7 +82,8 @@ int plan_withdraw(const struct plan_pod *pod, const struct plan_inside *mounts, 
 
                 step->id = mounts[n - 1 - i].id;
                 step->namespace = mounts[n - 1 - i].namespace;
-                step->flags = lazy || mounts[n - 1 - i].deep ? STEP_LAZY_BELOW : 0;
+                step->flags = (lazy ? STEP_LAZY_BELOW : mounts[n - 1 - i].deep ? STEP_RECURSIVE : 0) |
+                              (mounts[n - 1 - i].nested ? STEP_OPTIONAL : 0);
         }
         return r;
 }

@@ -81,7 +81,7 @@ static const struct kind_row {
         [STEP_IDENTIFY] = {FIELD_SOURCE, 0},
         [STEP_ENTER] = {FIELD_CONTAINER | FIELD_SOURCE | FIELD_NAMESPACE, 0},
         [STEP_SEEK] = {FIELD_ID | FIELD_NAMESPACE, 0},
-        [STEP_WITHDRAW] = {FIELD_ID | FIELD_NAMESPACE, STEP_LAZY_BELOW},
+        [STEP_WITHDRAW] = {FIELD_ID | FIELD_NAMESPACE, STEP_LAZY_BELOW | STEP_RECURSIVE | STEP_OPTIONAL},
 };
 
 /* The rules that both directions share; what they leave open is the door's. */

@@ -91,7 +91,8 @@ int plan_collect(const struct plan_pod *pod, const struct plan_doomed *doomed, s
 /* A mount in another mount namespace, by both ids. */
 struct plan_inside {
         uint64_t id, namespace;
-        bool deep; /* others came along with it, and go with it */
+        bool deep;   /* others came along with it, and are locked to it where it is in another user namespace's */
+        bool nested; /* one of those, that one being among the same mounts */
 };
 
 /* The three that follow add to *job, or make it if it is NULL.

@@ -95,6 +95,12 @@ void job_result_done(struct job_result *result) {
         free(result->text);
         strv_free(result->warnings);
         strv_free(result->texts);
+        for (size_t i = 0; i < result->n_brought; i++) {
+                free(result->brought[i].path);
+                free(result->brought[i].source);
+                free(result->brought[i].type);
+        }
+        free(result->brought);
         free(result->steps);
         if (result->fd)
                 (void) close_fd(*result->fd);

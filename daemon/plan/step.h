@@ -84,7 +84,7 @@ enum step_create {
 };
 
 enum step_flags {
-        STEP_RECURSIVE = 1 << 0,             /* clone with the mounts below the source */
+        STEP_RECURSIVE = 1 << 0,             /* clone with the mounts below the source; STEP_WITHDRAW: with what is locked to it */
         STEP_ATTR_RECURSIVE = 1 << 1,        /* attributes on those, too: attr_set_below, attr_clear_below */
         STEP_PROPAGATION_RECURSIVE = 1 << 2,
         STEP_OVERLAY_TMPFS = 1 << 3,         /* STEP_ROOT, STEP_BIND: a tmpfs takes the writes, the source none */
@@ -96,7 +96,9 @@ enum step_flags {
         STEP_TARGET_NOFOLLOW = 1 << 9,       /* a target that is a symlink is mounted on itself */
         STEP_COPY_UP = 1 << 10,              /* STEP_FILESYSTEM: a tmpfs that begins with what it covers */
         STEP_BENEATH = 1 << 11,              /* takes the place of the mount at the target, which is cover_id */
-        STEP_OPTIONAL = 1 << 12,             /* STEP_FILESYSTEM: where it cannot be made it is left out, with a warning */
+        STEP_OPTIONAL = 1 << 12,             /* STEP_FILESYSTEM: where it cannot be made it is left out, with a warning.
+                                              * STEP_WITHDRAW: where the kernel has locked it to one that it came along with, it is
+                                              * left to go with that */
         STEP_MAKE_LAYERS = 1 << 13,          /* STEP_OVERLAY: upper and work are made, as the caller, where they are missing */
         _STEP_FLAGS_ALL = (1 << 14) - 1,
 };
@@ -199,7 +201,7 @@ enum examine_text {
         _EXAMINE_TEXT_MAX,
 };
 
-/* What STEP_SEEK answers in step_result.attributes. */
+/* What STEP_SEEK answers in step_result.attributes, and STEP_WITHDRAW: whether it is still there. */
 enum seek_state {
         SEEK_THERE,
         SEEK_MISSING, /* the namespace has it no more */
@@ -217,6 +219,17 @@ struct step_result {
         bool done;           /* the step was carried out (and not undone); a STEP_RESTORE that was has the new ids */
 };
 
+/* A mount that came along with a recursive STEP_BIND in another mount namespace, which the front does not see. */
+struct brought {
+        uint32_t step;       /* that it came along with */
+        uint64_t id;         /* unique */
+        uint32_t mount_id;   /* the recycled one */
+        uint64_t attributes; /* MOUNT_ATTR_* */
+        uint64_t device;     /* st_dev of its root */
+        char *path;          /* what follows the step's target, with a slash before it; "" for one on the root of its mount */
+        char *source, *type;
+};
+
 struct job_result {
         uint64_t job;
         enum failure_kind failure; /* FAILURE_NONE: all steps done */
@@ -228,6 +241,8 @@ struct job_result {
         char **texts;              /* the answer of STEP_EXAMINE */
         struct step_result *steps; /* one a step */
         size_t n_steps;
+        struct brought *brought;   /* by step, parents before children */
+        size_t n_brought;
         int *fd;                   /* the answer of STEP_OPEN_TREE, owned with what it points to; travels beside the buffer;
                                     * or NULL */
 };

@@ -281,6 +281,8 @@ static int add_warnings(const struct record_pod *record, struct json_object *doc
         for (size_t i = 0; i < record->n_inside && r == 0; i++) {
                 _cleanup_free_ char *text = NULL;
 
+                if (record->inside[i].nested)
+                        continue;
                 if (asprintf(&text, "%s in the mount namespace of a running container %s is left out", record->inside[i].target,
                              record->inside[i].container) < 0) {
                         text = NULL;

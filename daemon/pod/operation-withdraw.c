@@ -20,7 +20,7 @@ struct withdraw {
         uint64_t mount_id, namespace;
         bool lazy, missing_ok;
         uint64_t old_job;         /* the one that a crash interrupted, 0 for a client's call… */
-        struct plan_inside *made; /* …and what it had made; or else the mount that is meant, one alone */
+        struct plan_inside *made; /* …and what it had made; or else the mount that is meant, and strictly what came with it */
         size_t n_made;
         int64_t *rows;            /* of all records that go */
         size_t n_rows;
@@ -73,29 +73,43 @@ static int find(struct withdraw *withdraw, struct record_mount **ret, struct fai
         return 0;
 }
 
-/* Lazily, what is on record below it goes along. */
-static int list_rows(struct withdraw *withdraw, const struct record_mount *top) {
-        const struct record_pod *record = withdraw->operation.pod->record;
+static bool lies_on(const struct record_mount *mount, const struct record_mount *top) {
+        return mount->namespace == top->namespace && strcmp(mount->container, top->container) == 0 &&
+               strcmp(mount->target, top->target) != 0 && path_is_below(mount->target, top->target);
+}
 
-        for (size_t i = 0; i < record->n_inside; i++) {
-                const struct record_mount *mount = &record->inside[i];
-                int64_t *row;
+static int add(struct withdraw *withdraw, size_t i) {
+        int64_t *row = array_append(&withdraw->rows, &withdraw->n_rows);
 
-                if (mount != top && (!withdraw->lazy || mount->namespace != top->namespace ||
-                                     strcmp(mount->target, top->target) == 0 || !path_is_below(mount->target, top->target)))
-                        continue;
-                row = array_append(&withdraw->rows, &withdraw->n_rows);
-                if (!row)
-                        return log_oom();
-                *row = mount->row;
-        }
+        if (!row)
+                return log_oom();
+        *row = withdraw->operation.pod->record->inside[i].row;
         return 0;
 }
 
+/* The mount with what came along with it; lazily, also what else is on record below it. */
+static int list_rows(struct withdraw *withdraw, size_t top, struct failure *f) {
+        const struct record_pod *record = withdraw->operation.pod->record;
+        size_t end = within_end(record, top);
+        int r = 0;
+
+        for (size_t i = 0; i < record->n_inside && r == 0; i++) {
+                const struct record_mount *mount = &record->inside[i];
+
+                if ((i >= top && i < end) || (withdraw->lazy && lies_on(mount, &record->inside[top])))
+                        r = add(withdraw, i);
+                else if (lies_on(mount, &record->inside[top]) && !mount->lost)
+                        r = failure_set(f, FAILURE_BUSY, "Mount %" PRIu64 " (%s) lies on it at %s; unmount that first, or unmount "
+                                                         "lazily: it is in use.", mount->id, mount->type, mount->target);
+        }
+        return r;
+}
+
 static int choose(struct withdraw *withdraw, struct failure *f) {
+        const struct record_pod *record = withdraw->operation.pod->record;
         _cleanup_free_ struct plan_inside *all = NULL;
         struct record_mount *mount = NULL;
-        size_t n = 0;
+        size_t n = 0, top, end;
         int r = find(withdraw, &mount, f);
 
         if (r != 0)
@@ -103,14 +117,15 @@ static int choose(struct withdraw *withdraw, struct failure *f) {
         r = within_list(withdraw->operation.pod, NULL, &all, &n);
         if (r < 0)
                 return r;
-        withdraw->made = calloc(1, sizeof(*withdraw->made));
+        withdraw->made = calloc(n, sizeof(*withdraw->made));
         if (!withdraw->made)
                 return log_oom();
-        for (size_t i = 0; i < n; i++)
-                if (all[i].id == mount->id)
-                        withdraw->made[0] = all[i];
-        withdraw->n_made = 1;
-        return list_rows(withdraw, mount);
+        top = (size_t) (mount - record->inside);
+        end = withdraw->lazy ? top + 1 : within_end(record, top);
+        for (size_t i = top; i < end; i++)
+                withdraw->made[withdraw->n_made++] = all[i];
+        withdraw->made[0].nested = false; /* it is meant itself */
+        return list_rows(withdraw, top, f);
 }
 
 static int validate(struct operation *operation, struct failure *f) {
@@ -147,6 +162,21 @@ static void take_back(struct operation *operation) {
                 container_forget_intent(operation);
 }
 
+/* What is gone leaves the record, whatever keeps the rest. True: the intent has gone with it. */
+static bool drop_gone(struct withdraw *withdraw, const struct job_result *answer) {
+        const struct operation *operation = &withdraw->operation;
+        _cleanup_free_ int64_t *rows = calloc(withdraw->n_made + 1, sizeof(*rows));
+        size_t n = 0;
+
+        for (size_t i = 0; rows && i < withdraw->n_made && i < answer->n_steps && withdraw->old_job == 0; i++) {
+                const struct record_mount *mount = within_find_id(operation->pod, withdraw->made[withdraw->n_made - 1 - i].id);
+
+                if (mount && answer->steps[i].done && answer->steps[i].attributes != SEEK_THERE)
+                        rows[n++] = mount->row;
+        }
+        return n > 0 && within_drop(operation->pods, operation->pod, rows, n, operation->job_id) == 0;
+}
+
 static void result(struct operation *operation, const struct job_result *answer) {
         struct withdraw *withdraw = withdraw_of(operation);
         struct failure f = FAILURE_INIT;
@@ -155,7 +185,8 @@ static void result(struct operation *operation, const struct job_result *answer)
                 if (operation_retry(operation, answer))
                         return;
                 (void) operation_failure(operation, answer, NULL, &f);
-                take_back(operation);
+                if (!drop_gone(withdraw, answer))
+                        take_back(operation);
         } else
                 (void) failure_from_errno(&f, within_drop(operation->pods, operation->pod, withdraw->rows, withdraw->n_rows,
                                                           withdraw->old_job ?: operation->job_id));

@@ -8,8 +8,10 @@
 
 #include "pod/recording.h"
 #include "pod/registry.h"
+#include "table/entry.h"
 #include "util/array.h"
 #include "util/log.h"
+#include "util/path.h"
 
 struct record_mount *within_find(const struct pod *pod, uint64_t namespace, const char *container, const char *target) {
         for (size_t i = pod->record->n_inside; i > 0; i--) {
@@ -64,12 +66,14 @@ bool within_is_meant(const struct pod *pod, const struct unmount_arguments *argu
                !pod_find_mount(pod, container, arguments->target) && within_find(pod, 0, container, arguments->target);
 }
 
-/* It was asked for with all that is mounted below its source. */
-static bool is_deep(const struct record_mount *mount) {
-        for (char **option = mount->options; option && *option; option++)
-                if (strcmp(*option, "rbind") == 0)
-                        return true;
-        return false;
+size_t within_end(const struct record_pod *record, size_t top) {
+        const struct record_mount *mount = &record->inside[top];
+        size_t end = top + 1;
+
+        while (!mount->nested && end < record->n_inside && record->inside[end].nested && record->inside[end].namespace == mount->namespace &&
+               strcmp(record->inside[end].container, mount->container) == 0 && path_is_below(record->inside[end].target, mount->target))
+                end++;
+        return end;
 }
 
 int within_list(const struct pod *pod, const char *container, struct plan_inside **ret, size_t *ret_n) {
@@ -82,7 +86,8 @@ int within_list(const struct pod *pod, const char *container, struct plan_inside
                 const struct record_mount *mount = &pod->record->inside[i];
 
                 if (!container || strcmp(mount->container, container) == 0)
-                        list[n++] = (struct plan_inside) {.id = mount->id, .namespace = mount->namespace, .deep = is_deep(mount)};
+                        list[n++] = (struct plan_inside) {.id = mount->id, .namespace = mount->namespace,
+                                                          .deep = within_end(pod->record, i) > i + 1, .nested = mount->nested};
         }
         *ret = list;
         *ret_n = n;
@@ -108,6 +113,49 @@ static void truncate_to(struct record_pod *record, size_t n) {
                 record_mount_done(&record->inside[--record->n_inside]);
 }
 
+static int describe_nested(const struct record_mount *top, const struct brought *brought, struct record_mount *ret) {
+        struct record_mount mount = {
+                .id = brought->id,
+                .mount_id = brought->mount_id,
+                .device = brought->device,
+                .attributes = brought->attributes,
+                .namespace = top->namespace,
+                .nested = true,
+                .container = strdup(top->container),
+                .source = strdup(brought->source),
+                .type = strdup(brought->type),
+                .target = *brought->path ? path_join(top->target, brought->path + 1) : strdup(top->target),
+        };
+
+        if (!mount.container || !mount.source || !mount.type || !mount.target ||
+            entry_attribute_names(brought->attributes, &mount.options) < 0) {
+                record_mount_done(&mount);
+                return log_oom();
+        }
+        *ret = mount;
+        return 0;
+}
+
+/* What came along with the mount that was recorded last. */
+static int append_nested(struct pod *pod, size_t step, const struct job_result *result) {
+        size_t top = pod->record->n_inside - 1;
+        int r = 0;
+
+        for (size_t i = 0; i < result->n_brought && r == 0; i++) {
+                struct record_mount *mount;
+
+                if (result->brought[i].step != step)
+                        continue;
+                mount = array_append(&pod->record->inside, &pod->record->n_inside);
+                if (!mount)
+                        return log_oom();
+                r = describe_nested(&pod->record->inside[top], &result->brought[i], mount);
+                if (r < 0)
+                        pod->record->n_inside--;
+        }
+        return r;
+}
+
 static int append(struct pod *pod, uint64_t namespace, const struct wanted *wanted, char *const *keys, const struct job *job,
                   const struct job_result *result, uint64_t *ids) {
         for (size_t step = 0; step < job->n_steps; step++) {
@@ -127,6 +175,9 @@ static int append(struct pod *pod, uint64_t namespace, const struct wanted *want
                 }
                 mount->namespace = namespace;
                 ids[i] = mount->id;
+                r = append_nested(pod, step, result);
+                if (r < 0)
+                        return r;
         }
         return 0;
 }

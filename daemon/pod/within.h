@@ -22,6 +22,9 @@ int within_find_one(const struct pod *pod, uint64_t namespace, const char *conta
 /* Whether Unmount() means one of these: by the id, by the namespace, or because the pod itself has none at the target. */
 bool within_is_meant(const struct pod *pod, const struct unmount_arguments *arguments);
 
+/* The index behind the mount with this index and behind those that came along with it, which are recorded after it. */
+size_t within_end(const struct record_pod *record, size_t top);
+
 /* All of them, or a container's, for the planner; the array is the caller's. */
 int within_list(const struct pod *pod, const char *container, struct plan_inside **ret, size_t *ret_n);
 

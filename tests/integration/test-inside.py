@@ -317,6 +317,84 @@ def locked(s):
         equal({'size=64k'} - flags(container, '/srv')[1], set(), 'size')
 
 
+class Nested:
+    """A tree of the host with a tmpfs in it, and another in that; their owner is `uid`."""
+
+    def __init__(self, name, uid=0):
+        self.path = specs.tree(name, {'hello': 'x', 'below/': ''}, owner=uid)
+        subprocess.run(['mount', '-t', 'tmpfs', 'one', f'{self.path}/below'], check=True)
+        os.makedirs(f'{self.path}/below/deeper')
+        subprocess.run(['mount', '-t', 'tmpfs', 'two', f'{self.path}/below/deeper'], check=True)
+        for path in (self.path, f'{self.path}/below', f'{self.path}/below/deeper'):
+            os.chown(path, uid, uid)
+
+    def __enter__(self):
+        return self.path
+
+    def __exit__(self, *_):
+        subprocess.run(['umount', '-R', f'{self.path}/below'], check=True)
+
+
+NESTED = ['/data', '/data/below', '/data/below/deeper']
+
+
+@case('what comes along with a recursive bind is on record with it, over a restart, and goes with it: all, or none when it is used')
+def recursive(s):
+    pod = s.daemon.create(specs.oci())
+    with Nested('inside-nested') as source, Dweller(s.daemon.rootfs(pod)) as container:
+        before = container.table()
+        for restart in (False, True):
+            s.daemon.ok('bind', pod, source, '/data', '-o', 'rbind,rnodev', '--process', container.pid)
+            if restart:
+                s.daemon.restart()
+            rows = inside(s, pod)
+            equal(sorted(rows), NESTED, 'on record')
+            equal([rows[target]['Source'] for target in NESTED], [source, 'one', 'two'], 'sources')
+            equal({row['State'] for row in rows.values()}, {'ok'}, 'states')
+            contains(rows['/data/below']['Options'], 'nodev', 'options')
+            contains(s.daemon.refused('bind', pod, '/etc', '/data/below', '--process', container.pid), 'in use in that namespace')
+            contains(s.daemon.refused('mount', pod, '/data/below', '-o', 'remount,ro'), 'recursive bind')
+            held = os.open(f'/proc/{container.pid}/root/data/below', os.O_PATH)
+            contains(s.daemon.refused('unmount', pod, '/data'), 'in use')
+            os.close(held)
+            # the deepest had gone by then, and is on record no more
+            equal(sorted(inside(s, pod)), NESTED[:2], 'after a strict unmount that failed')
+            s.daemon.ok('bind', pod, '/etc', '/data/below/deeper', '--process', container.pid)
+            contains(s.daemon.refused('unmount', pod, '/data'), 'lies on it at /data/below/deeper')
+            s.daemon.ok('unmount', pod, '/data/below/deeper')
+            s.daemon.ok('unmount', pod, '/data')
+            equal(inside(s, pod), {}, 'left on record')
+            equal(container.table(), before, 'the table of the container')
+        s.daemon.ok('bind', pod, source, '/data', '-o', 'rbind', '--process', container.pid)
+        held = os.open(f'/proc/{container.pid}/root/data/below/deeper', os.O_PATH)
+        s.daemon.ok('unmount', pod, '/data', '--lazy')
+        os.close(held)
+        equal((inside(s, pod), container.table()), ({}, before), 'after a lazy unmount')
+        s.daemon.ok('bind', pod, source, '/data', '-o', 'rbind', '--process', container.pid)
+        s.daemon.ok('unmount', pod, '/data/below/deeper')  # alone
+        subprocess.run(['nsenter', '-t', str(container.pid), '--mount', 'umount', f'{s.daemon.rootfs(pod)}/data/below'], check=True)
+        equal({target: row['State'] for target, row in inside(s, pod).items()}, {'/data': 'ok', '/data/below': 'missing'}, 'states')
+        equal(s.daemon.json('gc', pod)[0]['Outcome'], 'removed', 'outcome')
+        equal([line for line in container.table().splitlines() if 'inside-nested' in line],
+                [line for line in before.splitlines() if 'inside-nested' in line], 'left there')
+
+
+@case("in a user's container what came along is locked, and goes with its mount alone")
+def recursive_locked(s):
+    pod = as_user(ALICE, lambda: str(bus.call(MANAGER, 'CreatePod', 'sa{sh}a{sv}', json.dumps(specs.oci(root=s.root)), {}, {})[0]))
+    with Nested('alice-nested', ALICE) as source, Dweller(s.daemon.rootfs(pod), ALICE) as container:
+        before = container.table()
+        for words in ((), ('--lazy',)):
+            equal(len(by_bus(s, ALICE, pod, [specs.bind(source, '/data', 'rbind')], os.pidfd_open(container.pid))), 1, 'ids')
+            equal(sorted(inside(s, pod)), NESTED, 'on record')
+            contains(s.daemon.refused('unmount', pod, '/data/below/deeper'), 'locked to the one')
+            s.daemon.ok('unmount', pod, '/data', *words)
+            equal((inside(s, pod), container.table()), ({}, before), 'after an unmount')
+        by_bus(s, ALICE, pod, [specs.bind(source, '/data', 'rbind')], os.pidfd_open(container.pid))
+        equal(s.daemon.json('gc', pod)[0]['Outcome'], 'removed', 'outcome')
+        equal([line for line in container.table().splitlines() if ' two ' in line], [line for line in before.splitlines() if ' two ' in line], 'left')
+
+
 @case('a link of the container leads to a place inside it')
 def links(s):
     root = specs.tree('link-root', {'bin/': '', 'data/': ''})
@@ -407,14 +485,15 @@ def kills_remounts(s):
 @case('a process that is killed while it mounts there leaves nothing behind')
 def kills(s):
     pod = s.daemon.create(specs.oci())
-    mounts = json.dumps([specs.mount('/srv', options=['size=1m']), specs.bind(s.data, '/srv/a'), specs.bind(s.data, '/data'), specs.bind(s.data, '/mnt')])
-    with Dweller(s.daemon.rootfs(pod)) as container:
+    with Nested('inside-killed') as nested, Dweller(s.daemon.rootfs(pod)) as container:
+        mounts = json.dumps([specs.mount('/srv', options=['size=1m']), specs.bind(s.data, '/srv/a'), specs.bind(nested, '/data', 'rbind'),
+                specs.bind(s.data, '/mnt')])
         before = container.table()
         for round in range(24):
             kill_during(s, round, 'mount', pod, mounts, '--process', container.pid)
             rows = inside(s, pod)
             lines = len(container.table().splitlines()) - len(before.splitlines())
-            assert (len(rows), lines) in ((0, 0), (4, 4)), f'round {round}: {len(rows)} on record, {lines} there'
+            assert (len(rows), lines) in ((0, 0), (6, 6)), f'round {round}: {len(rows)} on record, {lines} there'
             for target in sorted(rows, reverse=True):
                 s.daemon.ok('unmount', pod, target)
             equal(container.table(), before, f'round {round}')

@@ -463,10 +463,11 @@ END_TEST
 
 /* What is before a step moves what it lies on. */
 START_TEST(test_inside) {
-        static const struct plan_inside there[] = {{.id = 5, .namespace = 9}, {.id = 6, .namespace = 9, .deep = true}};
+        static const struct plan_inside there[] = {{.id = 5, .namespace = 9}, {.id = 6, .namespace = 9, .deep = true},
+                                                   {.id = 7, .namespace = 9, .nested = true}};
         _cleanup_wanted_ struct wanted wanted = {};
         _cleanup_failure_ struct failure f = FAILURE_INIT;
-        _cleanup_(job_freep) struct job *job = NULL, *look = NULL, *collect = NULL;
+        _cleanup_(job_freep) struct job *job = NULL, *look = NULL, *collect = NULL, *lazy = NULL;
         const struct plan_doomed own = {.id = 4, .path = ""};
         char data_name[] = "data", there_name[] = "there", *names[] = {data_name, there_name, NULL};
         size_t main = want_container(&wanted, "main");
@@ -492,13 +493,18 @@ START_TEST(test_inside) {
         ck_assert_uint_eq(look->steps[1].namespace, 9);
 
         ck_assert_int_eq(plan_collect(pod(NULL), &own, 1, NULL, 0, false, &collect, &f), 0);
-        ck_assert_int_eq(plan_withdraw(pod(NULL), there, 2, false, &collect), 0);
-        ck_assert_uint_eq(collect->n_steps, 4);
-        ck_assert_uint_eq(collect->steps[0].id, 6);
-        ck_assert_uint_eq(collect->steps[0].flags, STEP_LAZY_BELOW);
-        ck_assert_uint_eq(collect->steps[1].id, 5);
-        ck_assert_uint_eq(collect->steps[1].flags, 0);
-        ck_assert_int_eq(collect->steps[3].kind, STEP_REMOVE_POD);
+        ck_assert_int_eq(plan_withdraw(pod(NULL), there, 3, false, &collect), 0);
+        ck_assert_uint_eq(collect->n_steps, 5);
+        ck_assert_uint_eq(collect->steps[0].id, 7);
+        ck_assert_uint_eq(collect->steps[0].flags, STEP_OPTIONAL);
+        ck_assert_uint_eq(collect->steps[1].id, 6);
+        ck_assert_uint_eq(collect->steps[1].flags, STEP_RECURSIVE);
+        ck_assert_uint_eq(collect->steps[2].id, 5);
+        ck_assert_uint_eq(collect->steps[2].flags, 0);
+        ck_assert_int_eq(collect->steps[4].kind, STEP_REMOVE_POD);
+        ck_assert_int_eq(plan_withdraw(pod(NULL), there, 3, true, &lazy), 0);
+        ck_assert_uint_eq(lazy->steps[0].flags, STEP_LAZY_BELOW | STEP_OPTIONAL);
+        ck_assert_uint_eq(lazy->steps[1].flags, STEP_LAZY_BELOW);
 }
 END_TEST
 

@@ -24,6 +24,10 @@ static void example(struct job_result *ret) {
         ck_assert_int_eq(strv_append(&ret->warnings, "tw\xc3\xb6"), 0);
         ck_assert_int_eq(strv_append(&ret->texts, "/mnt"), 0);
         ck_assert_int_eq(strv_append(&ret->texts, ""), 0);
+        ret->brought = calloc(1, sizeof(*ret->brought));
+        ret->n_brought = 1;
+        ret->brought[0] = (struct brought) {.step = 1, .id = UINT64_MAX - 1, .mount_id = 8, .attributes = 5, .device = 42,
+                                            .path = strdup("/below"), .source = strdup(""), .type = strdup("tmpfs")};
         ret->steps[1] = (struct step_result) {
                 .id = UINT64_MAX, .mount_id = 7, .attributes = 6, .device = 41, .made = 3, .made_file = true,
                 .done = true};
@@ -69,6 +73,15 @@ START_TEST(test_identity) {
         ck_assert_uint_eq(back.steps[1].attributes, 6);
         ck_assert_uint_eq(back.steps[1].device, 41);
         ck_assert_uint_eq(back.steps[1].made, 3);
+        ck_assert_uint_eq(back.n_brought, 1);
+        ck_assert_uint_eq(back.brought[0].step, 1);
+        ck_assert_uint_eq(back.brought[0].id, UINT64_MAX - 1);
+        ck_assert_uint_eq(back.brought[0].mount_id, 8);
+        ck_assert_uint_eq(back.brought[0].attributes, 5);
+        ck_assert_uint_eq(back.brought[0].device, 42);
+        ck_assert_str_eq(back.brought[0].path, "/below");
+        ck_assert_str_eq(back.brought[0].source, "");
+        ck_assert_str_eq(back.brought[0].type, "tmpfs");
         ck_assert(back.steps[1].made_file && back.steps[1].done && !back.steps[2].done);
 }
 END_TEST
