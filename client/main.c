@@ -35,8 +35,8 @@ static const struct verb {
                 "POD MOUNTS-JSON|FILE|-|TARGET [-o remount,OPTIONS] [--container NAME] [--process PID|--namespace PATH] [--fd NAME=N]… "
                 "[--stack]",
                 "Make OCI mounts in a pod, all or none; or change the mount at TARGET"},
-        {"replace", verb_replace, 3, 3, ARGUMENT_OPTIONS | ARGUMENT_CONTAINER | ARGUMENT_FD | ARGUMENT_ID, false,
-                "POD TARGET SOURCE|MOUNT-JSON|- [-o OPTIONS] [--container NAME] [--fd NAME=N] [--id N]",
+        {"replace", verb_replace, 3, 3, ARGUMENT_OPTIONS | ARGUMENT_CONTAINER | ARGUMENT_FD | ARGUMENT_ID | ARGUMENT_NAMESPACE, false,
+                "POD TARGET SOURCE|MOUNT-JSON|- [-o OPTIONS] [--container NAME] [--process PID|--namespace PATH] [--fd NAME=N] [--id N]",
                 "Put a mount in the place of another"},
         {"unmount", verb_unmount, 1, 2, ARGUMENT_CONTAINER | ARGUMENT_LAZY | ARGUMENT_MISSING_OK | ARGUMENT_ID, false,
                 "POD TARGET [--container NAME] [--lazy] [--missing-ok] [--id N]", "Unmount a pod's mount"},

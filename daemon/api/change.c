@@ -75,8 +75,7 @@ int prepare_plan(struct request *request, struct failure *f) {
         return prepare_new(request, true, f);
 }
 
-/* The name of the fd that says in which namespace to mount; NULL: in the pod itself. */
-static int find_namespace(const struct request *request, const char **ret, struct failure *f) {
+int request_namespace(const struct request *request, const char **ret, struct failure *f) {
         const char *text = request->arguments.namespace;
 
         if (text && (strncmp(text, "fd:", strlen("fd:")) != 0 || !text[strlen("fd:")]))
@@ -100,7 +99,7 @@ static int prepare_mounts(struct request *request, struct spec_mount *mounts, si
         struct operation *operation;
         int r;
 
-        r = find_namespace(request, &namespace, f);
+        r = request_namespace(request, &namespace, f);
         if (r == 0)
                 r = spec_mounts_fd_names(mounts, n, &used);
         if (r == 0 && namespace)

@@ -31,7 +31,8 @@
 #define UNMOUNT_KEYS                                                                                                         \
         KEYS(KEY("container", "s", container), KEY("mount-id", "t", mount_id), KEY("namespace-id", "t", namespace_id),        \
              KEY("lazy", "b", lazy), KEY("missing-ok", "b", missing_ok))
-#define REPLACE_KEYS KEYS(KEY("container", "s", container), KEY("mount-id", "t", mount_id))
+#define REPLACE_KEYS                                                                                                         \
+        KEYS(KEY("container", "s", container), KEY("namespace", "s", namespace), KEY("mount-id", "t", mount_id))
 #define REMOVE_CONTAINER_KEYS KEYS(KEY("lazy", "b", lazy), KEY("missing-ok", "b", missing_ok))
 #define SPACES_KEYS KEYS(KEY("container", "s", container))
 #define COLLECT_KEYS KEYS(KEY("lazy", "b", lazy), KEY("wait", "b", wait), KEY("dry-run", "b", dry_run))

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "api/verb.h"
+#include "pod/within.h"
+#include "util/array.h"
 #include "util/json.h"
 #include "util/log.h"
 #include "util/path.h"
@@ -42,10 +44,12 @@ static int check_target(const struct request *request, const struct spec_mount *
                            mounts[0].destination, target);
 }
 
-static int check_fds(const struct request *request, const struct spec_mount *mounts, size_t n, struct failure *f) {
+static int check_fds(const struct request *request, const struct spec_mount *mounts, size_t n, const char *namespace, struct failure *f) {
         _cleanup_strv_ char **used = NULL;
         int r = spec_mounts_fd_names(mounts, n, &used);
 
+        if (r == 0 && namespace)
+                r = strv_append(&used, namespace);
         return r < 0 ? r : request_check_fds(request, used, f);
 }
 
@@ -65,6 +69,7 @@ int prepare_replace(struct request *request, struct failure *f) {
         const struct arguments *arguments = &request->arguments;
         const struct operation_fds fds = request_fds(request);
         struct replace_arguments replace = {.container = arguments->container, .mount_id = arguments->mount_id};
+        const char *namespace = NULL;
         struct operation *operation;
         int r = request_replacement(request, &replace.mounts, &replace.n_mounts, f);
 
@@ -72,12 +77,17 @@ int prepare_replace(struct request *request, struct failure *f) {
                 return r;
         r = check_target(request, replace.mounts, replace.n_mounts, f);
         if (r == 0)
-                r = check_fds(request, replace.mounts, replace.n_mounts, f);
+                r = request_namespace(request, &namespace, f);
+        if (r == 0)
+                r = check_fds(request, replace.mounts, replace.n_mounts, namespace, f);
         if (r != 0) {
                 spec_mounts_free(replace.mounts, replace.n_mounts);
                 return r;
         }
-        r = operation_new_replace(request->api->pods, &request->peer->caller, request->pod, &replace, &fds, &operation, f);
+        if (namespace)
+                r = operation_new_exchange(request->api->pods, &request->peer->caller, request->pod, namespace, &replace, &fds, &operation, f);
+        else
+                r = operation_new_replace(request->api->pods, &request->peer->caller, request->pod, &replace, &fds, &operation, f);
         if (r != 0)
                 return r;
         return request_add_work(request, operation, NULL) ? 0 : log_oom();

@@ -104,10 +104,41 @@ int hand_enter(struct run *run, size_t i) {
         return 0;
 }
 
+/* The mount of the step, if `itself`, and what hangs below it. A negative errno, not logged. */
+static int tell(struct run *run, size_t i, int namespace, uint64_t id, bool itself) {
+        struct inside_mount *mounts = NULL;
+        size_t n = 0;
+        int r = inside_list(namespace, id, &mounts, &n);
+
+        for (size_t j = itself ? 0 : 1; j < n && r == 0; j++) {
+                const struct brought brought = {
+                        .step = (uint32_t) i,
+                        .id = mounts[j].id,
+                        .mount_id = mounts[j].mount_id,
+                        .attributes = mounts[j].attributes,
+                        .device = mounts[j].device,
+                        .path = mounts[j].path,
+                        .source = mounts[j].source,
+                        .type = mounts[j].type,
+                };
+
+                r = brought_append(run->result, &brought);
+        }
+        inside_mounts_free(mounts, n);
+        return r;
+}
+
 int hand_seek(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
         int r = inside_look(step->namespace, step->id);
 
+        if (r == INSIDE_THERE && (step->flags & STEP_RECURSIVE)) {
+                _cleanup_close_ int namespace = inside_find(step->namespace);
+
+                r = namespace < 0 ? namespace : tell(run, i, namespace, step->id, true);
+                if (r == -ENOENT)
+                        r = namespace < 0 ? INSIDE_GONE : INSIDE_MISSING; /* it went meanwhile */
+        }
         if (r < 0)
                 return log_errno(LOG_ERR, r, "look for a mount in another mount namespace");
         run->result->steps[i].attributes = r == INSIDE_THERE ? SEEK_THERE : r == INSIDE_MISSING ? SEEK_MISSING : SEEK_GONE;
@@ -172,30 +203,11 @@ int enter_attach(struct run *run, size_t i, int mount, int target) {
 }
 
 int enter_tell_brought(struct run *run, size_t i) {
-        struct job_result *result = run->result;
-        struct inside_mount *mounts = NULL;
-        size_t n = 0;
-        int r = inside_list(run->namespace, result->steps[i].id, &mounts, &n);
+        int r;
 
-        for (size_t j = 0; j < n && r == 0; j++) {
-                struct brought *brought = array_append(&result->brought, &result->n_brought);
-
-                if (!brought) {
-                        r = -ENOMEM;
-                        break;
-                }
-                *brought = (struct brought) {
-                        .step = (uint32_t) i,
-                        .id = mounts[j].id,
-                        .mount_id = mounts[j].mount_id,
-                        .attributes = mounts[j].attributes,
-                        .device = mounts[j].device,
-                        .path = TAKE_PTR(mounts[j].path),
-                        .source = TAKE_PTR(mounts[j].source),
-                        .type = TAKE_PTR(mounts[j].type),
-                };
-        }
-        inside_mounts_free(mounts, n);
+        if (run->job->steps[i].flags & STEP_BENEATH)
+                return 0; /* it is there for good, and looked at next */
+        r = tell(run, i, run->namespace, run->result->steps[i].id, false);
         return r < 0 ? log_errno(LOG_ERR, r, "look at what came along with a recursive bind") : 0;
 }
 

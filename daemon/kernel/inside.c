@@ -371,27 +371,32 @@ void inside_mounts_free(struct inside_mount *mounts, size_t n) {
 }
 
 /* Ids ascend with the age of mounts, and what was cloned together was cloned from the top. */
+static int take_one(struct statmount *statmount, uint64_t id, const char *point, struct inside_mount **mounts, size_t *n) {
+        struct inside_mount *slot;
+        struct statmount_line line;
+        int r = statmount_read(statmount, id, &line);
+
+        if (r < 0)
+                return r;
+        slot = array_append(mounts, n);
+        return slot ? take_line(&line, point, slot) : -ENOMEM;
+}
+
 static int list_here(struct statmount *statmount, uint64_t mount, struct inside_mount **mounts, size_t *n) {
         enum { BATCH = 256 };
         _cleanup_free_ char *point = NULL;
-        struct statmount_line line;
         uint64_t ids[BATCH], last = 0;
         int r = mount_point(mount, &point), found = BATCH;
 
+        if (r == 0)
+                r = take_one(statmount, mount, point, mounts, n);
         for (; r == 0 && found == BATCH; last = ids[BATCH - 1]) {
                 found = submounts_list(mount, last, ids, BATCH);
                 r = found < 0 ? found : 0;
                 for (int i = 0; i < found && r == 0; i++) {
-                        struct inside_mount *slot;
-
-                        r = statmount_read(statmount, ids[i], &line);
-                        if (r == -ENOENT) {
+                        r = take_one(statmount, ids[i], point, mounts, n);
+                        if (r == -ENOENT)
                                 r = 0; /* gone meanwhile */
-                                continue;
-                        }
-                        slot = r == 0 ? array_append(mounts, n) : NULL;
-                        if (r == 0)
-                                r = slot ? take_line(&line, point, slot) : -ENOMEM;
                 }
         }
         return r;

@@ -54,15 +54,15 @@ int inside_propagate(int fd, int mount, bool recursive, uint64_t propagation);
 int inside_open(int fd, uint64_t mount, int root);
 /* Sets and clears attributes as tree_set() does, of a mount that is attached there. */
 int inside_set(int fd, int mount, bool recursive, uint64_t set, uint64_t clear);
-/* A mount that hangs below another one there. */
+/* A mount there. */
 struct inside_mount {
         uint64_t id, device, attributes; /* MOUNT_ATTR_*; MOUNT_ATTR_RDONLY also where the file system itself is read-only */
         uint32_t mount_id;
-        char *path; /* below the mount point of the other one, with a slash before it; "" for one on its root */
+        char *path; /* below the mount point of the one that was asked for, with a slash before it; "" for itself and one on its root */
         char *source, *type;
 };
 void inside_mounts_free(struct inside_mount *mounts, size_t n);
-/* All that hang below the mount with this unique id, at any depth, parents before children. -ENOENT without it. */
+/* The mount with this unique id itself, then all that hang below it, at any depth, parents before children. -ENOENT without it. */
 int inside_list(int fd, uint64_t mount, struct inside_mount **ret, size_t *ret_n);
 /* Detaches the very mount that the fd `mount` lies on, with all below it. */
 int inside_detach(int fd, int mount);

@@ -58,7 +58,7 @@ int plan_enter(const struct plan_pod *pod, const char *container, const char *fd
         return step->container ? 0 : log_oom();
 }
 
-int plan_seek(const struct plan_pod *pod, const struct plan_inside *mounts, size_t n, struct job **job) {
+int plan_seek(const struct plan_pod *pod, const struct plan_inside *mounts, size_t n, bool deep, struct job **job) {
         int r = *job ? 0 : make_job(pod, job);
 
         for (size_t i = 0; i < n && r == 0; i++) {
@@ -68,6 +68,7 @@ int plan_seek(const struct plan_pod *pod, const struct plan_inside *mounts, size
                         return log_oom();
                 step->id = mounts[i].id;
                 step->namespace = mounts[i].namespace;
+                step->flags = deep ? STEP_RECURSIVE : 0;
         }
         return r;
 }

@@ -101,8 +101,8 @@ struct plan_inside {
  * must have, 0 for any. FAILURE_INVALID_ARGS for a name that is not in fd_names. */
 int plan_enter(const struct plan_pod *pod, const char *container, const char *fd_name, uint64_t namespace, struct job **job,
         struct failure *f);
-/* A STEP_SEEK for each, at the end. */
-int plan_seek(const struct plan_pod *pod, const struct plan_inside *mounts, size_t n, struct job **job);
+/* A STEP_SEEK for each, at the end; `deep`: which tells of it and of what is below it. */
+int plan_seek(const struct plan_pod *pod, const struct plan_inside *mounts, size_t n, bool deep, struct job **job);
 /* A STEP_WITHDRAW for each, the last first, before all other steps. */
 int plan_withdraw(const struct plan_pod *pod, const struct plan_inside *mounts, size_t n, bool lazy, struct job **job);
 

@@ -5,6 +5,7 @@
 #include "plan/step.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "util/array.h"
 
@@ -87,6 +88,18 @@ struct job *job_free(struct job *job) {
         free(job->caller.groups);
         free(job);
         return NULL;
+}
+
+int brought_append(struct job_result *result, const struct brought *brought) {
+        struct brought *slot = array_append(&result->brought, &result->n_brought);
+
+        if (!slot)
+                return -ENOMEM;
+        *slot = *brought;
+        slot->path = strdup(brought->path);
+        slot->source = strdup(brought->source);
+        slot->type = strdup(brought->type);
+        return slot->path && slot->source && slot->type ? 0 : -ENOMEM;
 }
 
 void job_result_done(struct job_result *result) {

@@ -84,7 +84,8 @@ enum step_create {
 };
 
 enum step_flags {
-        STEP_RECURSIVE = 1 << 0,             /* clone with the mounts below the source; STEP_WITHDRAW: with what is locked to it */
+        STEP_RECURSIVE = 1 << 0,             /* clone with the mounts below the source; STEP_WITHDRAW: with what is locked to it;
+                                              * STEP_SEEK: tells of it and of what is below it */
         STEP_ATTR_RECURSIVE = 1 << 1,        /* attributes on those, too: attr_set_below, attr_clear_below */
         STEP_PROPAGATION_RECURSIVE = 1 << 2,
         STEP_OVERLAY_TMPFS = 1 << 3,         /* STEP_ROOT, STEP_BIND: a tmpfs takes the writes, the source none */
@@ -219,9 +220,10 @@ struct step_result {
         bool done;           /* the step was carried out (and not undone); a STEP_RESTORE that was has the new ids */
 };
 
-/* A mount that came along with a recursive STEP_BIND in another mount namespace, which the front does not see. */
+/* What is in another mount namespace, which the front does not see: a mount that came along with a recursive STEP_BIND, or the
+ * mount of a STEP_SEEK with STEP_RECURSIVE, and those below it. */
 struct brought {
-        uint32_t step;       /* that it came along with */
+        uint32_t step;       /* that it came along with, or that asked */
         uint64_t id;         /* unique */
         uint32_t mount_id;   /* the recycled one */
         uint64_t attributes; /* MOUNT_ATTR_* */
@@ -229,6 +231,11 @@ struct brought {
         char *path;          /* what follows the step's target, with a slash before it; "" for one on the root of its mount */
         char *source, *type;
 };
+
+struct job_result;
+
+/* Appends a copy, which is the result's. -ENOMEM. */
+int brought_append(struct job_result *result, const struct brought *brought);
 
 struct job_result {
         uint64_t job;

@@ -24,12 +24,11 @@ static int add(struct json_object *object, const char *name, struct json_object 
         return -ENOMEM;
 }
 
-static int add_made(struct json_object *object, const struct intent_mount *made) {
-        const int64_t numbers[] = {(int64_t) (made->id >> 32), (int64_t) (made->id & UINT32_MAX), made->mount_id};
+static int add_numbers(struct json_object *object, const char *name, const int64_t *numbers, size_t n) {
         struct json_object *array = json_object_new_array();
-        int r = add(object, "made", array);
+        int r = add(object, name, array);
 
-        for (size_t i = 0; r == 0 && i < ELEMENTSOF(numbers); i++) {
+        for (size_t i = 0; r == 0 && i < n; i++) {
                 struct json_object *number = json_object_new_int64(numbers[i]);
 
                 if (number && json_object_array_add(array, number) == 0)
@@ -38,6 +37,18 @@ static int add_made(struct json_object *object, const struct intent_mount *made)
                 r = -ENOMEM;
         }
         return r;
+}
+
+static int add_made(struct json_object *object, const struct intent_mount *made) {
+        const int64_t numbers[] = {(int64_t) (made->id >> 32), (int64_t) (made->id & UINT32_MAX), made->mount_id};
+
+        return add_numbers(object, "made", numbers, ELEMENTSOF(numbers));
+}
+
+static int add_namespace(struct json_object *object, uint64_t id) {
+        const int64_t numbers[] = {(int64_t) (id >> 32), (int64_t) (id & UINT32_MAX)};
+
+        return id == 0 ? 0 : add_numbers(object, "namespace", numbers, ELEMENTSOF(numbers));
 }
 
 int intent_replace_write(const struct intent_replace *replace, char **ret) {
@@ -56,6 +67,8 @@ int intent_replace_write(const struct intent_replace *replace, char **ret) {
                 r = add(object, "root", json_object_new_boolean(replace->root));
         if (r == 0)
                 r = add_made(object, &replace->made);
+        if (r == 0)
+                r = add_namespace(object, replace->namespace);
         text = r == 0 ? json_canonical(object) : NULL;
         if (!text)
                 return log_oom();
@@ -70,18 +83,35 @@ static bool read_number(struct json_object *number, int64_t maximum, int64_t *re
         return *ret >= 0 && *ret <= maximum;
 }
 
+static bool read_numbers(struct json_object *array, int64_t *numbers, size_t n) {
+        if (!json_object_is_type(array, json_type_array) || json_object_array_length(array) != n)
+                return false;
+        for (size_t i = 0; i < n; i++)
+                if (!read_number(json_object_array_get_idx(array, i), UINT32_MAX, &numbers[i]))
+                        return false;
+        return true;
+}
+
 static bool read_made(struct json_object *object, struct intent_mount *ret) {
         struct json_object *array;
         int64_t numbers[3];
 
-        if (!json_object_object_get_ex(object, "made", &array) || !json_object_is_type(array, json_type_array) ||
-            json_object_array_length(array) != ELEMENTSOF(numbers))
+        if (!json_object_object_get_ex(object, "made", &array) || !read_numbers(array, numbers, ELEMENTSOF(numbers)))
                 return false;
-        for (size_t i = 0; i < ELEMENTSOF(numbers); i++)
-                if (!read_number(json_object_array_get_idx(array, i), UINT32_MAX, &numbers[i]))
-                        return false;
         ret->id = (uint64_t) numbers[0] << 32 | (uint64_t) numbers[1];
         ret->mount_id = (uint32_t) numbers[2];
+        return true;
+}
+
+static bool read_namespace(struct json_object *object, uint64_t *ret) {
+        struct json_object *array;
+        int64_t numbers[2];
+
+        if (!json_object_object_get_ex(object, "namespace", &array))
+                return true;
+        if (!read_numbers(array, numbers, ELEMENTSOF(numbers)))
+                return false;
+        *ret = (uint64_t) numbers[0] << 32 | (uint64_t) numbers[1];
         return true;
 }
 
@@ -98,7 +128,7 @@ int intent_replace_read(const char *text, struct intent_replace *ret) {
         if (!json_object_object_get_ex(object, "root", &member) || !json_object_is_type(member, json_type_boolean))
                 return -EBADMSG;
         replace.root = json_object_get_boolean(member);
-        if (!read_made(object, &replace.made))
+        if (!read_made(object, &replace.made) || !read_namespace(object, &replace.namespace))
                 return -EBADMSG;
         if (!json_object_object_get_ex(object, "request", &member) || !json_object_is_type(member, json_type_string))
                 return -EBADMSG;

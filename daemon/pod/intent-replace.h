@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * The detail of the intent of a Replace(): {"key":…,"made":[id's halves, recycled id],"request":…,"root":…,"row":…}, all
+ * The detail of the intent of a Replace(): {"key":…,"made":[id's halves, recycled id],"namespace":[halves],"request":…,"root":…,"row":…}, all
  * that is needed to record the new mount if it is found beneath the old one or in its place after a crash.
  */
 
@@ -13,6 +13,7 @@
 
 struct intent_replace {
         int64_t row;              /* of the old mount's record */
+        uint64_t namespace;       /* that it is in, of a running container; 0: the pod itself */
         char *request;            /* canonical OCI mount object of the new one */
         char *key;                /* its source key, or NULL */
         bool root;                /* compiled with root's rights */

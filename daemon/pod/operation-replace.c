@@ -19,6 +19,7 @@
 #include "pod/registry.h"
 #include "pod/source.h"
 #include "pod/volume.h"
+#include "pod/within.h"
 #include "util/array.h"
 #include "util/log.h"
 
@@ -59,6 +60,9 @@ static int find(struct replace *replace, struct failure *f) {
         if (r != 0)
                 return r;
         mount = pod_find_mount(pod, container, replace->target);
+        if (!mount && within_find(pod, 0, container, replace->target))
+                return failure_set(f, FAILURE_NO_SUCH_MOUNT, "What is recorded at %s is in the mount namespace of a running container; name "
+                                                             "that with the option \"namespace\".", replace->target);
         if (!mount || (replace->expected != 0 && mount->id != replace->expected))
                 return failure_set(f, FAILURE_NO_SUCH_MOUNT, "%s is recorded at %s in container %s of pod %s; "
                                                              "podmountctl tree %s shows what is.",

@@ -27,7 +27,7 @@ static int plan(struct operation *operation, struct failure *f _unused_) {
         if (r < 0)
                 return r;
         operation_plan_pod(operation, false, &caller, &pod);
-        return plan_seek(&pod, known, n, &operation->job);
+        return plan_seek(&pod, known, n, false, &operation->job);
 }
 
 static int intend(struct operation *operation _unused_, struct failure *f _unused_) {

@@ -71,7 +71,7 @@ static int plan_first(struct within *within, const struct plan_pod *pod, const c
         int r = within_list(operation->pod, NULL, &known, &n);
 
         if (r == 0)
-                r = plan_seek(pod, known, n, &operation->job);
+                r = plan_seek(pod, known, n, false, &operation->job);
         return r == 0 ? plan_enter(pod, container, within->fd_name, 0, &operation->job, f) : r;
 }
 

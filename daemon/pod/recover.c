@@ -262,11 +262,17 @@ static void finish_unmount(struct pods *pods, struct pod *pod, const struct reco
 }
 
 static void finish_replace(struct pods *pods, struct pod *pod, const struct record_intent *intent) {
+        _cleanup_intent_replace_ struct intent_replace replace = {};
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         struct operation *operation;
+        int r = intent_replace_read(intent->detail, &replace);
 
         log_notice("Ending a Replace() of pod %s that was interrupted", pod->record->uuid);
-        if (operation_new_resumed(pods, pod, intent->job, intent->detail, &operation, &f) == 0)
+        if (r == 0 && replace.namespace != 0)
+                r = operation_new_exchange_resumed(pods, pod, intent->job, intent->detail, &operation, &f);
+        else if (r == 0)
+                r = operation_new_resumed(pods, pod, intent->job, intent->detail, &operation, &f);
+        if (r == 0)
                 operation_run_internal(operation);
         else
                 log_error("Mounts of an interrupted call may stay in pod %s and then show as drift", pod->record->uuid);

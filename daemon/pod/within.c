@@ -136,12 +136,12 @@ static int describe_nested(const struct record_mount *top, const struct brought 
         return 0;
 }
 
-/* What came along with the mount that was recorded last. */
-static int append_nested(struct pod *pod, size_t step, const struct job_result *result) {
+/* What came along with the mount that was recorded last; the list's first ones are left out. */
+static int append_nested(struct pod *pod, size_t step, const struct job_result *result, size_t first) {
         size_t top = pod->record->n_inside - 1;
         int r = 0;
 
-        for (size_t i = 0; i < result->n_brought && r == 0; i++) {
+        for (size_t i = first; i < result->n_brought && r == 0; i++) {
                 struct record_mount *mount;
 
                 if (result->brought[i].step != step)
@@ -175,7 +175,7 @@ static int append(struct pod *pod, uint64_t namespace, const struct wanted *want
                 }
                 mount->namespace = namespace;
                 ids[i] = mount->id;
-                r = append_nested(pod, step, result);
+                r = append_nested(pod, step, result, 0);
                 if (r < 0)
                         return r;
         }
@@ -210,18 +210,11 @@ static bool has_row(const int64_t *rows, size_t n, int64_t row) {
         return false;
 }
 
-int within_drop(struct pods *pods, struct pod *pod, const int64_t *rows, size_t n, uint64_t job) {
+/* In memory; tells the observer. */
+static void forget_rows(struct pods *pods, struct pod *pod, const int64_t *rows, size_t n) {
         struct record_pod *record = pod->record;
         size_t kept = 0;
-        int r = store_begin(pods->store);
 
-        for (size_t i = 0; i < n && r == 0; i++)
-                r = store_delete_mount(pods->store, record->uuid, rows[i]);
-        if (r == 0 && job != 0)
-                r = store_delete_intent(pods->store, job);
-        r = store_end(pods->store, r);
-        if (r < 0)
-                return log_errno(LOG_ERR, r, "drop mounts in a container of pod %s from the store", record->uuid);
         for (size_t i = 0; i < record->n_inside; i++) {
                 struct record_mount mount = record->inside[i];
 
@@ -233,8 +226,66 @@ int within_drop(struct pods *pods, struct pod *pod, const int64_t *rows, size_t 
                 record_mount_done(&mount);
         }
         record->n_inside = kept;
+}
+
+int within_drop(struct pods *pods, struct pod *pod, const int64_t *rows, size_t n, uint64_t job) {
+        const char *uuid = pod->record->uuid;
+        int r = store_begin(pods->store);
+
+        for (size_t i = 0; i < n && r == 0; i++)
+                r = store_delete_mount(pods->store, uuid, rows[i]);
+        if (r == 0 && job != 0)
+                r = store_delete_intent(pods->store, job);
+        r = store_end(pods->store, r);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "drop mounts in a container of pod %s from the store", uuid);
+        forget_rows(pods, pod, rows, n);
         if (n > 0)
                 tell_changed(pods, pod);
+        return 0;
+}
+
+/* The mount that was found, and those that came along with it. */
+static int append_found(struct pod *pod, uint64_t namespace, const struct wanted *wanted, const char *key,
+                        const struct job_result *found) {
+        const struct brought *top = found->brought;
+        const struct step_result step = {.id = top->id, .mount_id = top->mount_id, .attributes = top->attributes, .device = top->device};
+        struct record_mount *mount = array_append(&pod->record->inside, &pod->record->n_inside);
+        int r = mount ? recording_describe(wanted, 0, key, &step, mount) : -ENOMEM;
+
+        if (r < 0) {
+                pod->record->n_inside -= mount != NULL;
+                return log_oom();
+        }
+        mount->namespace = namespace;
+        return append_nested(pod, top->step, found, 1);
+}
+
+int within_replace(struct pods *pods, struct pod *pod, int64_t row, const struct wanted *wanted, const char *key,
+                   const struct job_result *found, uint64_t job) {
+        struct record_pod *record = pod->record;
+        size_t from = record->n_inside, old = (size_t) (within_find_row(pod, row) - record->inside), n = within_end(record, old) - old;
+        _cleanup_free_ int64_t *rows = calloc(n, sizeof(*rows));
+        int r = rows ? append_found(pod, record->inside[old].namespace, wanted, key, found) : log_oom();
+
+        if (r == 0)
+                r = store_begin(pods->store);
+        for (size_t i = from; i < record->n_inside && r == 0; i++)
+                r = store_put_mount(pods->store, record->uuid, &record->inside[i]);
+        for (size_t i = 0; i < n && r == 0; i++) { /* after those above, which would get the same numbers */
+                rows[i] = record->inside[old + i].row;
+                r = store_delete_mount(pods->store, record->uuid, rows[i]);
+        }
+        if (r == 0)
+                r = store_delete_intent(pods->store, job);
+        r = store_end(pods->store, r);
+        if (r < 0) {
+                truncate_to(record, from);
+                return log_errno(LOG_ERR, r, "record a replaced mount in a container of pod %s", record->uuid);
+        }
+        tell_mounts_added(pods, pod, record->inside + from, record->n_inside - from);
+        forget_rows(pods, pod, rows, n);
+        tell_changed(pods, pod);
         return 0;
 }
 

@@ -33,6 +33,11 @@ int within_list(const struct pod *pod, const char *container, struct plan_inside
  * store, or neither. */
 int within_record(struct pods *pods, struct pod *pod, uint64_t namespace, const struct wanted *wanted, char *const *keys,
                   const struct job *job, const struct job_result *result, uint64_t *ids);
+/* One transaction: what `found` says in its list, a mount and then those that came along with it, is recorded as what was made of
+ * the one mount of `wanted`, in the place of that at the row and of those that came along with it; no intent of this job. Tells
+ * the observer. Both in memory and store, or neither. */
+int within_replace(struct pods *pods, struct pod *pod, int64_t row, const struct wanted *wanted, const char *key,
+                   const struct job_result *found, uint64_t job);
 /* Drops the records at these rows from store and memory, with the intent of `job` (0: none); tells the observer. */
 int within_drop(struct pods *pods, struct pod *pod, const int64_t *rows, size_t n, uint64_t job);
 /* Those of a container, in memory alone, for one that is removed; the rows are appended to the list, which is the caller's. */
@@ -49,6 +54,13 @@ int operation_new_within(struct pods *pods, const struct caller *caller, struct 
 /* Unmount() of one of these. */
 int operation_new_withdraw(struct pods *pods, const struct caller *caller, struct pod *pod,
                            const struct unmount_arguments *arguments, struct operation **ret, struct failure *f);
+/* Replace() of one of these, in the namespace that the fd says; and one that a crash interrupted, brought to its end. The
+ * arguments are emptied. */
+int operation_new_exchange(struct pods *pods, const struct caller *caller, struct pod *pod, const char *fd_name,
+                           struct replace_arguments *arguments, const struct operation_fds *fds, struct operation **ret,
+                           struct failure *f);
+int operation_new_exchange_resumed(struct pods *pods, struct pod *pod, uint64_t job, const char *detail, struct operation **ret,
+                                   struct failure *f);
 /* Asks what became of them; a pod that is being made or collected is left alone. */
 int operation_new_seek(struct pods *pods, const struct caller *caller, struct pod *pod, struct operation **ret,
                        struct failure *f);

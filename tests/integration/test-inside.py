@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 
 import dbus
 
@@ -303,6 +304,68 @@ def remounts(s):
         contains(s.daemon.refused('mount', pod, '/srv', '-o', 'remount,ro', *process), 'not there any more')
 
 
+@case('a mount in a running container is replaced there, with what came along; whatever is in the way is named')
+def replaces(s):
+    pod, other = s.daemon.create(dict(specs.podmount({'main': (specs.rootfs(), True, [])}), volumes=[
+            {'name': 'cache', 'type': 'tmpfs', 'options': ['size=1m', 'mode=1777']}])), s.daemon.create(specs.oci(root=specs.rootfs('other-root')))
+    with Nested('inside-replaced') as nested, Dweller(s.daemon.rootfs(pod)) as container, Dweller(s.daemon.rootfs(other)) as neighbour:
+        before, table, process = container.table(), host.mount_table(), ('--process', container.pid)
+        first = s.daemon.ok('bind', pod, s.data, '/data', *process).strip()
+        held = open(f'/proc/{container.pid}/root/data/hello')
+        second = s.daemon.ok('replace', pod, '/data', nested, '-o', 'rbind,ro', *process, '--id', first).strip()
+        equal(held.read(), 'from the host', 'an open file')
+        held.close()
+        assert container.sees('/data/below/deeper') and not container.sees('/data/below/deep')
+        rows = inside(s, pod)
+        equal(sorted(rows), NESTED, 'on record')
+        equal((str(rows['/data']['ID']), rows['/data']['Source'], 'ro' in rows['/data']['Options']), (second, nested, True), 'what')
+        contains(s.daemon.refused('replace', pod, '/data', s.data, *process, '--id', first), 'Another mount is recorded')
+        contains(s.daemon.refused('replace', pod, '/data/below', s.data, *process), 'came along with')
+        contains(s.daemon.refused('replace', pod, '/nowhere', s.data, *process), 'Nothing that is still there')
+        contains(s.daemon.refused('replace', pod, '/data', s.data), 'name that with the option')
+        contains(s.daemon.refused('replace', pod, '/data', s.data, '--process', neighbour.pid), 'another than that')
+        contains(s.daemon.refused('replace', pod, '/data', f'{s.data}/hello', *process), 'where a file is needed')
+        equal(sorted(inside(s, pod)), NESTED, 'on record after refusals')
+        # what lies on it goes with it, if it came along; nothing else does
+        s.daemon.ok('bind', pod, s.data, '/data/below/deeper', '--stack', *process)
+        contains(s.daemon.refused('replace', pod, '/data', s.data, *process), 'lies on it at /data/below/deeper')
+        s.daemon.ok('unmount', pod, '/data/below/deeper')
+        enter = ['nsenter', '-t', str(container.pid), '--mount']
+        subprocess.run(enter + ['mount', '-t', 'tmpfs', 'own', f'{s.daemon.rootfs(pod)}/data/below/deeper'], check=True)
+        contains(s.daemon.refused('replace', pod, '/data', s.data, *process), 'not made by podmountd')
+        subprocess.run(enter + ['umount', f'{s.daemon.rootfs(pod)}/data/below/deeper'], check=True)
+        s.daemon.restart()
+        s.daemon.ok('replace', pod, '/data', '{"type": "tmpfs", "options": ["size=64k"]}', *process)
+        equal((sorted(inside(s, pod)), flags(container, '/data')[1] & {'size=64k'}), (['/data'], {'size=64k'}), 'a tmpfs')
+        s.daemon.ok('replace', pod, '/data', 'volume:cache', *process)
+        equal(inside(s, pod)['/data']['Source'], 'volume:cache', 'a volume')
+        s.daemon.ok('replace', pod, '/data', s.data, *process)
+        s.daemon.ok('unmount', pod, '/data')
+        equal((inside(s, pod), container.table(), host.mount_table()), ({}, before, table), 'after all')
+        s.daemon.ok('bind', pod, s.data, '/data', *process)
+        subprocess.run(enter + ['umount', f'{s.daemon.rootfs(pod)}/data'], check=True)
+        contains(s.daemon.refused('replace', pod, '/data', s.data, *process), 'Nothing that is still there')
+
+
+@case('while a mount in a running container is replaced again and again, its target always shows one or the other')
+def never_bare(s):
+    pod = s.daemon.create(specs.oci())
+    with Dweller(s.daemon.rootfs(pod)) as container:
+        process = ('--process', container.pid)
+        s.daemon.ok('bind', pod, s.data, '/data', *process)
+        watch = subprocess.Popen(['nsenter', '-t', str(container.pid), '--mount', sys.executable, '-c', 'import os, sys\nn = 0\n'
+                'while not os.path.exists(sys.argv[2]):\n    os.stat(sys.argv[1])\n    n += 1\nprint(n)',
+                f'{s.daemon.rootfs(pod)}/data/hello', f'{host.DIRECTORY}/seen-enough'], stdout=subprocess.PIPE)
+        for _ in range(30):
+            s.daemon.ok('replace', pod, '/data', s.data, *process)
+        open(f'{host.DIRECTORY}/seen-enough', 'w').close()
+        looked = watch.communicate()[0]
+        os.unlink(f'{host.DIRECTORY}/seen-enough')
+        equal(watch.returncode, 0, 'it was bare')
+        assert int(looked) > 1000, f'{looked} looks'
+        equal(len([line for line in container.table().splitlines() if line.split()[4] == '/data']), 1, 'mounts')
+
+
 @case("a user's own container: what is locked is not changed, but a size is")
 def locked(s):
     pod = as_user(ALICE, lambda: str(bus.call(MANAGER, 'CreatePod', 'sa{sh}a{sv}', json.dumps(specs.oci(root=s.root)), {}, {})[0]))
@@ -315,6 +378,14 @@ def locked(s):
         equal(flags(container, '/srv')[0], before, 'flags')
         equal(len(by_bus(s, ALICE, pod, [specs.mount('/srv', options=['remount', 'size=64k'])], fd)), 1, 'ids')
         equal({'size=64k'} - flags(container, '/srv')[1], set(), 'size')
+
+        def replace():
+            return int(bus.call(MANAGER, 'Replace', 'sssa{sh}a{sv}', pod, '/srv', json.dumps({'type': 'tmpfs', 'options': ['size=1m', 'ro']}),
+                    {'there': dbus.types.UnixFd(fd)}, dbus.Dictionary({'namespace': 'fd:there'}, signature='sv')))
+        equal(as_user(ALICE, replace), inside(s, pod)['/srv']['ID'], 'id')
+        equal({'ro', 'nosuid', 'nodev'} - flags(container, '/srv')[0], set(), 'what replaces it has other flags')
+        enter = ['nsenter', '-t', str(container.pid), '--user', '--mount', '--root', '/bin/busybox', 'mount', '-o', 'remount,bind,rw', '/srv']
+        assert subprocess.run(enter, stderr=subprocess.DEVNULL).returncode != 0, 'and they are not locked'
 
 
 class Nested:
@@ -480,6 +551,27 @@ def kills_remounts(s):
             equal('ro' in own, 'size=2048k' in data, f'round {round}: half of it: {own} {data}')
             seen.add(('ro' in own) == (flag == 'ro'))
         assert True in seen, 'nothing was ever changed'
+
+
+@case('a process that is killed while it replaces there leaves the old mount or the new one, on record and alone')
+def kills_replacements(s):
+    pod = s.daemon.create(specs.oci())
+    with Nested('inside-exchanged') as nested, Dweller(s.daemon.rootfs(pod)) as container:
+        process, seen = ('--process', container.pid), set()
+        s.daemon.ok('bind', pod, s.data, '/data', *process)
+        for round in range(36):
+            source = nested if round % 2 == 0 else s.data
+            kill_during(s, round, 'replace', pod, '/data', source, '-o', 'rbind', *process)
+            rows = inside(s, pod)
+            there = [line.split()[4] for line in container.table().splitlines() if line.split()[4].startswith('/data')]
+            equal(sorted(rows), sorted(there), f'round {round}: on record and there')
+            equal({row['State'] for row in rows.values()}, {'ok'}, f'round {round}: {rows}')
+            now = rows['/data']['Source']
+            equal(sorted(rows), NESTED if now == nested else ['/data'], f'round {round}: what came along')
+            equal(container.sees('/data/below/deeper'), now == nested, f'round {round}: {now}')
+            seen.add(now == source)
+        assert True in seen, 'nothing was ever replaced'
+        s.daemon.ok('unmount', pod, '/data')
 
 
 @case('a process that is killed while it mounts there leaves nothing behind')

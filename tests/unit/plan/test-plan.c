@@ -487,7 +487,7 @@ START_TEST(test_inside) {
         check_create(job, "/srv/made", STEP_CREATE_FREELY, 1, 0);
         ck_assert_int_eq(job_encode(job, &data, &size), 0);
 
-        ck_assert_int_eq(plan_seek(pod(names), there, 2, &look), 0);
+        ck_assert_int_eq(plan_seek(pod(names), there, 2, false, &look), 0);
         ck_assert_uint_eq(look->n_steps, 2);
         ck_assert_uint_eq(look->steps[1].id, 6);
         ck_assert_uint_eq(look->steps[1].namespace, 9);

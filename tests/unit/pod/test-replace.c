@@ -189,10 +189,11 @@ START_TEST(test_detail) {
                 "{\"made\":[0,0,4294967296],\"request\":\"{}\",\"root\":true,\"row\":1}",
                 "{\"made\":[0,0,1],\"request\":7,\"root\":true,\"row\":1}", "{\"made\":[0,0,1],\"request\":\"{}\",\"root\":1,\"row\":1}",
                 "{\"made\":[0,0,1],\"request\":\"{}\",\"root\":true,\"row\":-1}",
+                "{\"made\":[0,0,1],\"namespace\":[1],\"request\":\"{}\",\"root\":true,\"row\":1}",
                 "{\"key\":1,\"made\":[0,0,1],\"request\":\"{}\",\"root\":true,\"row\":1}",
         };
         const struct intent_replace replace = {.row = 7, .request = (char *) (uintptr_t) "{}", .key = (char *) (uintptr_t) "8:1",
-                .root = true, .made = {.id = UINT64_MAX, .mount_id = UINT32_MAX}};
+                .root = true, .namespace = UINT64_MAX - 1, .made = {.id = UINT64_MAX, .mount_id = UINT32_MAX}};
         _cleanup_intent_replace_ struct intent_replace read = {};
         _cleanup_free_ char *text = NULL;
 
@@ -201,6 +202,7 @@ START_TEST(test_detail) {
         ck_assert_int_eq(read.row, 7);
         ck_assert_str_eq(read.request, "{}");
         ck_assert_str_eq(read.key, "8:1");
+        ck_assert_uint_eq(read.namespace, UINT64_MAX - 1);
         ck_assert(read.root && read.made.id == UINT64_MAX && read.made.mount_id == UINT32_MAX);
         ck_assert_int_eq(intent_replace_read(NULL, &read), -EBADMSG);
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)

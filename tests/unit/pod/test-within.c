@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Mounts in a container's own mount namespace: retries, the records' end, and a crash at every place where one hurts. */
 
+#include "kernel/identity.h"
+#include "kernel/inside.h"
+#include "kernel/tree.h"
+#include "pod/intent-replace.h"
 #include "pod/operation-private.h"
 #include "pod/registry.h"
 #include "pod/within.h"
@@ -241,5 +245,144 @@ START_TEST(test_remount_interrupted) {
 }
 END_TEST
 
+static struct operation *new_replace(struct world *world, const char *text) {
+        static char name[] = "there", *names[] = {name, NULL};
+        const struct operation_fds fds = {.names = names, .fds = &dweller.pidfd};
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct replace_arguments arguments = {};
+        struct operation *operation = NULL;
+
+        ck_assert_int_eq(spec_parse_mounts(text, strlen(text), SIZE_MAX, &arguments.mounts, &arguments.n_mounts, &f), 0);
+        ck_assert_int_eq(operation_new_exchange(&world->pods, &world_root, world_pod(world, UUID_A), "there", &arguments, &fds,
+                                                &operation, &f), 0);
+        return operation;
+}
+
+static bool begin_replace(struct world *world) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+
+        if (!begin(world))
+                return false;
+        if (!unit_features().beneath) {
+                unit_skip("this kernel cannot put a mount beneath another");
+                world_done(world);
+                return false;
+        }
+        make_directory("/tmp/next");
+        make_file("/tmp/next/other", "other\n");
+        ck_assert_msg(world_run(world, new_mount(world, TWO), NULL, &f) == 0, "%s", f.text);
+        return true;
+}
+
+/* The new mount, and it alone, is at the target and on record, and nothing is left to be ended. */
+static void check_replaced(struct world *world) {
+        const struct record_mount *mount = within_find(world_pod(world, UUID_A), 0, "main", "/data");
+
+        for (unsigned i = 0; i < 2; i++) {
+                ck_assert_int_eq(seen("/data/other"), 0);
+                ck_assert_str_eq(mount->source, "/tmp/next");
+                ck_assert_uint_ne(mount->device, 0);
+                ck_assert_uint_eq(on_record(world), 2);
+                restart(world);
+                mount = within_find(world_pod(world, UUID_A), 0, "main", "/data");
+        }
+        ck_assert_int_eq(dweller_do(&dweller, dweller_unmounts, "/data"), 0);
+        ck_assert_int_eq(seen("/data/other"), -ENOENT);
+        ck_assert_int_eq(seen("/data/hello"), -ENOENT);
+}
+
+/* The executor did it and the daemon died at once, or after it had seen that; or the executor alone died. */
+START_TEST(test_replace_interrupted) {
+        for (unsigned when = 0; when < 3; when++) {
+                struct operation *operation;
+                struct world_task task;
+                struct world world;
+
+                if (!begin_replace(&world))
+                        return;
+                operation = new_replace(&world, BIND("/tmp/next", "/data"));
+                world_task_start(&world, operation, &task);
+                run_to_second_job(&world, operation);
+                for (unsigned i = 0; when == 1 && i < 1000 && operation->job->steps[0].kind != STEP_SEEK; i++)
+                        ck_assert_int_ge(sd_event_run(world.event, 10000), 0);
+                world_steal_answers(&world);
+                if (when == 2) {
+                        world_restart_executors(&world);
+                        world_wait(&world, &task.ended);
+                        ck_assert_int_eq(task.result, 0);
+                }
+                world_task_done(&task);
+                if (when < 2)
+                        restart(&world);
+                check_replaced(&world);
+                dweller_end(&dweller);
+                world_done(&world);
+        }
+}
+END_TEST
+
+static void intend_replace(struct world *world, uint64_t namespace, const struct intent_mount *made) {
+        const struct intent_replace replace = {
+                .row = within_find(world_pod(world, UUID_A), 0, "main", "/data")->row,
+                .namespace = namespace,
+                .request = (char *) (uintptr_t) BIND("/tmp/next", "/data"),
+                .root = true,
+                .made = *made,
+        };
+        struct record_intent intent = {.job = store_next_job(world->pods.store), .uuid = (char *) (uintptr_t) UUID_A,
+                                       .verb = RECORD_VERB_REPLACE};
+
+        ck_assert_int_eq(intent_replace_write(&replace, &intent.detail), 0);
+        ck_assert_int_eq(store_begin(world->pods.store), 0);
+        ck_assert_int_eq(store_put_intent(world->pods.store, &intent), 0);
+        ck_assert_int_eq(store_commit(world->pods.store), 0);
+        free(intent.detail);
+}
+
+static int next_mount;
+
+static int attaches_beneath(const char *path) {
+        int top = open(path, O_PATH | O_CLOEXEC);
+
+        return top < 0 ? -errno : tree_attach_beneath(next_mount, top);
+}
+
+/* All died before anything was made; when it was made and attached nowhere; when it lay beneath the old one. */
+START_TEST(test_replace_halfway) {
+        struct intent_mount made = {};
+        struct identity identity;
+        struct world world;
+        uint64_t namespace;
+        int source;
+
+        if (!begin_replace(&world))
+                return;
+        ck_assert_int_eq(inside_id(dweller.namespace, &namespace), 0);
+        source = open("/tmp/next", O_PATH | O_CLOEXEC);
+        next_mount = tree_clone(source, false);
+        ck_assert_int_ge(next_mount, 0);
+        for (unsigned i = 0; i < 2; i++) {
+                intend_replace(&world, namespace, &made);
+                restart(&world);
+                restart(&world);
+                ck_assert_int_eq(seen("/data/hello"), 0);
+                ck_assert_str_eq(within_find(world_pod(&world, UUID_A), 0, "main", "/data")->source, "/tmp/src");
+                ck_assert_int_eq(identity_read(next_mount, "", true, &identity), 0);
+                ck_assert_int_eq(identity_mount_id(next_mount, &made.mount_id), 0);
+                made.id = identity.key;
+        }
+        intend_replace(&world, namespace, &made);
+        ck_assert_int_eq(dweller_do(&dweller, attaches_beneath, "/data"), 0);
+        (void) close(next_mount);
+        (void) close(source);
+        ck_assert_int_eq(seen("/data/hello"), 0);
+        restart(&world);
+        ck_assert_uint_eq(within_find(world_pod(&world, UUID_A), 0, "main", "/data")->id, made.id);
+        check_replaced(&world);
+        dweller_end(&dweller);
+        world_done(&world);
+}
+END_TEST
+
 UNIT_MAIN("within", test_mounted_and_again, test_namespace_ends, test_mount_interrupted, test_executor_lost,
-        test_unmount_interrupted, test_remount_interrupted)
+        test_unmount_interrupted, test_remount_interrupted, test_replace_interrupted, test_replace_halfway)
