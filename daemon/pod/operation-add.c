@@ -99,6 +99,7 @@ static int validate(struct operation *operation, struct failure *f) {
                 r = source_check_paths(operation, add->wanted, f);
         if (r != 0)
                 return r;
+        source_mark_devices(operation, add->wanted);
         operation->new_mounts = (uint32_t) add->wanted->n_mounts + 1;
         return check_quota(operation, f);
 }

@@ -229,6 +229,35 @@ def devices(s):
         subprocess.run(['losetup', '--detach', node], check=True)
 
 
+@case('the fd of a block device in the spec of a container that is added is one, too')
+def added_device(s):
+    found = subprocess.run(['losetup', '--find', '--show', '--read-only', image('ext4')], stdout=subprocess.PIPE, text=True)
+    if found.returncode:
+        raise Skip('no loop device')
+    node = found.stdout.strip()
+    try:
+        fd = os.open(node, os.O_RDONLY)
+
+        def add(name, type):
+            spec = specs.oci(s.root, mounts=[specs.mount('/mnt', type, 'fd:d')])
+            try:
+                as_user(ALICE, lambda: bus.call(MANAGER, 'AddContainer', 'sssa{sh}a{sv}', s.pods[ALICE], name, json.dumps(spec),
+                        {'d': dbus.types.UnixFd(fd)}, {}))
+            except UserError as error:
+                return error.name.rsplit('.', 1)[1], error.text
+            return None
+        equal(add('side', 'ext4'), None, 'a stranger adds it')
+        equal(read(f'{s.daemon.rootfs(s.pods[ALICE], "side")}/mnt/hello'), 'from the image\n', 'the device')
+        equal([call['action'] for call in s.polkit.calls()][-1], 'org.podmount1.mount-device', 'what was asked')
+        name, text = add('other', 'erofs')
+        equal(name, 'NotSupported', text)
+        contains(text, 'DeviceTypes=', 'why')
+        os.close(fd)
+        s.daemon.ok('gc', s.pods[ALICE])
+    finally:
+        subprocess.run(['losetup', '--detach', node], check=True)
+
+
 @case('a pod that is collected, and an executor that is killed, leave no loop device')
 def freed(s):
     before = loops()
