@@ -384,6 +384,8 @@ static int check_overlay(const struct job *job, size_t i, struct failure *f) {
         if (r == 0)
                 r = check_idmap(job, step, f);
         if (r == 0)
+                r = check_layers_of_clone(step, f);
+        if (r == 0)
                 r = check_options(job, step, "overlay", f);
         return r != 0 ? r : check_flags(step, FLAGS_MADE | STEP_MAKE_LAYERS, f);
 }

@@ -207,8 +207,7 @@ static bool stub_is_optional(const struct layered *on, const char *stub) {
         return true;
 }
 
-/* *ret_needed: one of the stubs that were made has to be. */
-static int make_stubs(struct layered *on, bool *ret_needed) {
+int layered_stubs(struct layered *on, bool *ret_needed) {
         *ret_needed = false;
         for (size_t i = 0; on->step->stubs && on->step->stubs[i]; i++) {
                 bool optional = stub_is_optional(on, on->step->stubs[i]), had = on->made_stub;
@@ -233,7 +232,7 @@ static int over_stubs(struct layered *on, int *ret_mount) {
         int layers[2], r;
         bool needed;
 
-        r = make_stubs(on, &needed);
+        r = layered_stubs(on, &needed);
         if (r != 0 || !on->made_stub)
                 return r; /* nothing is missing */
         if (!needed && on->recursive) {
@@ -249,7 +248,7 @@ static int over_stubs(struct layered *on, int *ret_mount) {
         layers[1] = on->tmpfs;
         if (r == 0)
                 r = overlay_mount(on->run, on->index,
-                        &(struct overlay){.layers = layers, .n_layers = ELEMENTSOF(layers), .upper = -1, .work = -1},
+                        &(struct overlay){.layers = layers, .n_layers = ELEMENTSOF(layers), .stubs = true, .upper = -1, .work = -1},
                         ret_mount);
         if (r > 0 && !needed) {
                 run_forgive(on->run);

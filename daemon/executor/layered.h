@@ -26,4 +26,7 @@ struct layered {
 int layered_make(struct layered *on, int *ret_mount);
 /* The same for a regular file: a copy in a tmpfs, cut from the source. FAILURE_MOUNT_FAILED if it is too big. */
 int layered_file(struct layered *on, int *ret_mount);
+/* Makes what the clone lacks of the step's stubs in the tmpfs, which becomes one if there is any: on->made_stub. *ret_needed: one
+ * of them has to be, and is not for a mount that can be done without. */
+int layered_stubs(struct layered *on, bool *ret_needed);
 void layered_done(struct layered *on);

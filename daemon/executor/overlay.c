@@ -13,6 +13,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "executor/layered.h"
 #include "executor/mapping.h"
 #include "executor/prepare.h"
 #include "executor/source.h"
@@ -39,7 +40,7 @@ static int inherited(const struct overlay *overlay, uint64_t *ret) {
         for (size_t i = 0; i <= overlay->n_layers; i++) {
                 int fd = i < overlay->n_layers ? overlay->layers[i] : overlay->upper;
 
-                if (fd < 0)
+                if (fd < 0 || (overlay->stubs && i + 1 == overlay->n_layers))
                         continue;
                 r = identity_attributes(fd, &attributes);
                 if (r < 0)
@@ -219,6 +220,64 @@ static int map_layers(struct run *run, size_t step, struct layers *layers) {
         return 0;
 }
 
+/* The lower layers with one more below all of them, or, to look into what the caller's own ones show, with the upper one on top. */
+static int more_layers(const struct layers *layers, int top, int bottom, int **ret, size_t *ret_n) {
+        int *fds = calloc(layers->n + 2, sizeof(*fds));
+        size_t n = 0;
+
+        if (!fds)
+                return log_oom();
+        if (top >= 0)
+                fds[n++] = top;
+        for (size_t i = 0; i < layers->n; i++)
+                fds[n++] = layers->fds[i];
+        if (bottom >= 0)
+                fds[n++] = bottom;
+        *ret = fds;
+        *ret_n = n;
+        return 0;
+}
+
+/* What the overlay will show, which nobody can write to: it tells which mount points are missing. */
+static int look_into(struct layered *on, const struct layers *layers, bool *ret_needed) {
+        _cleanup_free_ int *fds = NULL;
+        struct overlay look = {.upper = -1, .work = -1};
+        int r = more_layers(layers, layers->upper, -1, &fds, &look.n_layers);
+
+        look.layers = fds;
+        if (r == 0)
+                r = overlay_mount(on->run, on->index, &look, &on->clone);
+        if (r == 0)
+                r = layered_stubs(on, ret_needed);
+        on->clone = close_fd(on->clone); /* the upper directory has one user at a time */
+        return r;
+}
+
+/* Missing mount points come from a layer below all others, so that no layer is written to and what it has stays as it is. A
+ * layer that hides what is below it, by whiteouts, hides them, too: then the mount that needs one says so. */
+static int mount_with_stubs(struct run *run, size_t i, const struct layers *layers, int *ret_mount) {
+        _cleanup_(layered_done) struct layered on = LAYERED_INIT(run, i);
+        struct overlay overlay = {.layers = layers->fds, .n_layers = layers->n, .upper = layers->upper, .work = layers->work};
+        struct overlay stubbed = {.stubs = true, .upper = layers->upper, .work = layers->work};
+        bool room = layers->n + (layers->upper >= 0) < JOB_LAYERS_MAX, needed = false;
+        _cleanup_free_ int *fds = NULL;
+        int r = 0;
+
+        if (on.step->stubs && on.step->stubs[0] && room)
+                r = look_into(&on, layers, &needed);
+        if (r == 0 && on.made_stub) {
+                r = more_layers(layers, -1, on.tmpfs, &fds, &stubbed.n_layers);
+                stubbed.layers = fds;
+                if (r == 0)
+                        r = overlay_mount(run, i, &stubbed, ret_mount);
+                if (r <= 0 || needed)
+                        return r;
+                run_forgive(run);
+                r = 0;
+        }
+        return r == 0 ? overlay_mount(run, i, &overlay, ret_mount) : r;
+}
+
 int hand_overlay(struct run *run, size_t i) {
         _cleanup_(layers_done) struct layers layers = {.upper = -1, .work = -1};
         _cleanup_close_ int mount = -1;
@@ -228,11 +287,7 @@ int hand_overlay(struct run *run, size_t i) {
                 r = open_layers(run, i, &layers);
         if (r == 0)
                 r = map_layers(run, i, &layers);
-        if (r == 0) {
-                const struct overlay overlay = {
-                        .layers = layers.fds, .n_layers = layers.n, .upper = layers.upper, .work = layers.work};
-
-                r = overlay_mount(run, i, &overlay, &mount);
-        }
+        if (r == 0)
+                r = mount_with_stubs(run, i, &layers, &mount);
         return r == 0 ? run_place(run, i, &mount) : r;
 }

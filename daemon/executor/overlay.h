@@ -10,6 +10,7 @@
 struct overlay {
         const int *layers; /* O_PATH, topmost first */
         size_t n_layers;
+        bool stubs; /* the last one has empty mount points of ours alone, and restricts nothing */
         int upper, work; /* or -1 */
 };
 

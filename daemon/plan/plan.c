@@ -3,8 +3,8 @@
 /*
  * Makes jobs from wanted mounts. The order of the steps is the order in which the mounts were wanted; what this file
  * decides is what each target lies on, and so what may be done about one that is not there yet: a file system of the
- * pod's own takes new mount points, a writable root or overlay takes what the caller could make, a read-only root gets
- * stubs, and nothing else is ever written to. Directories come after all mounts, by the same rules.
+ * pod's own takes new mount points, a writable root or overlay takes what the caller could make, a read-only root, bind or
+ * overlay gets stubs, and nothing else is ever written to. Directories come after all mounts, by the same rules.
  */
 
 #include "plan/plan.h"
@@ -26,7 +26,7 @@ enum {
 /* A mount that others may be put on: one of the pod's already, or one that this job makes. */
 struct ground {
         enum plan_ground kind;
-        bool stubbed;       /* a read-only clone of this job: mount points are stubs of its step… */
+        bool stubbed;       /* a read-only clone or overlay of this job: mount points are stubs of its step… */
         char **stubs;       /* …these, owned until the step takes them over */
         size_t n_stubs;
         uint32_t step;      /* STEP_NO_COVER for one that is there already… */
@@ -115,6 +115,8 @@ static struct ground ground_of(const struct wanted_mount *mount, uint32_t step) 
         case WANTED_OVERLAY: /* its upper directory is the caller's own */
                 if (!readonly && mount->upper.kind != SOURCE_NONE)
                         ground.kind = PLAN_GROUND_CALLER;
+                else
+                        ground.stubbed = true;
                 break;
         case WANTED_IMAGE:
         case WANTED_MASK:

@@ -95,6 +95,65 @@ def stubs(daemon):
     daemon.ok('gc', pod)
 
 
+def layers(name):
+    """Two lower layers, an upper and a work directory, and what is bound into overlays of them."""
+    trees = {which: specs.tree(f'{name}-{which}', files) for which, files in (
+            ('low', {'there/low': 'x\n', 'both/low': 'x\n'}), ('high', {'both/high': 'x\n', 'file': 'x\n'}), ('upper', {'both/upper': 'x\n'}),
+            ('work', {}), ('inner', {'hello': 'hello\n'}))}
+    os.chmod(f"{trees['low']}/there", 0o700)
+    os.chmod(f"{trees['high']}/both", 0o711)
+    return trees
+
+
+MISSING = ['/made/deep', '/there/in/it', '/both/new', '/both/word', '/there']
+
+
+def on_overlay(trees, *options, targets=MISSING):
+    inner = trees['inner']
+    data = specs.mount('/data', 'overlay', 'overlay', [f"lowerdir={trees['high']}:{trees['low']}", *options])
+    return own({'path': specs.rootfs()}, [data, *(specs.bind(f'{inner}/hello' if target.endswith('word') else inner, f'/data{target}')
+            for target in targets)])
+
+
+@case('an overlay that nobody can write to gets stubs below its layers, and none of these anything')
+def overlay_stubs(daemon):
+    for upper, kind in ((False, []), (True, ['ro']), (True, ['ro', 'volatile'])):
+        trees = layers(f"under-{upper}-{'-'.join(kind)}")
+        directories = [f"upperdir={trees['upper']}", f"workdir={trees['work']}"] if upper else []
+        before = [listing(trees[which]) for which in ('low', 'high', 'upper')]
+        old = os.umask(0o077)
+        try:
+            pod = daemon.create(on_overlay(trees, *directories, *kind, 'suid', targets=MISSING[:-1]))
+        finally:
+            os.umask(old)
+        data = f'{daemon.rootfs(pod)}/data'
+        for path in ('made/deep/hello', 'there/in/it/hello', 'both/new/hello', 'both/word'):
+            equal(open(f'{data}/{path}').read(), 'hello\n', path)
+        equal([oct(stat.S_IMODE(os.stat(f'{data}/{path}').st_mode)) for path in ('made', 'there/in', 'there', 'both')],
+                ['0o755', '0o755', '0o700', '0o755' if upper else '0o711'], 'modes')
+        equal(sorted(os.listdir(f'{data}/both')), sorted(['high', 'low', 'new', 'word'] + ['upper'] * upper), 'what is in it')
+        equal(os.statvfs(data).f_flag & os.ST_NOSUID, 0, 'suid is taken away')
+        equal(daemon.state(pod), 'ready', 'state')
+        daemon.ok('gc', pod)
+        equal([listing(trees[which]) for which in ('low', 'high', 'upper')], before, 'the layers')
+    # where nothing is missing, there is no other layer
+    trees = layers('under-none')
+    pod = daemon.create(on_overlay(trees, targets=['/there', '/both']))
+    line = [line for line in open('/proc/self/mountinfo') if f'{pod}/main/rootfs/data ' in line][0]
+    equal(line.count('lowerdir'), 1 if 'lowerdir=' in line else 2, line)
+    equal(os.listdir(f'{daemon.rootfs(pod)}/data/there'), ['hello'], 'bound')
+    daemon.ok('gc', pod)
+
+
+@case('what a layer hides stays hidden: a mount point below a whiteout is refused by name, and nothing is left')
+def overlay_hidden(daemon):
+    trees = layers('hiding')
+    os.mknod(f"{trees['high']}/made", stat.S_IFCHR, 0)
+    before = listing(trees['high']), listing(trees['low']), host.mount_table()
+    contains(daemon.refused('create', '-', input=json.dumps(on_overlay(trees))), '/data/made/deep does not exist')
+    equal((listing(trees['high']), listing(trees['low']), host.mount_table()), before, 'layers and table')
+
+
 @case('a writable bind without the mount point is refused, and its source stays as it is')
 def no_stubs(daemon):
     source = specs.tree('unstubbed', {'file': 'x\n'})

@@ -108,6 +108,17 @@ def magic_links(s):
         sleeper.wait()
 
 
+@case("a caller's own read-only overlay gets stubs, and its directories stay as they are")
+def overlay_stubs(s):
+    trees = {which: specs.tree(f'stubbed-{which}', {} if which == 'work' else {f'{which}': 'x'}, owner=ALICE) for which in ('low', 'upper', 'work')}
+    s.mount(specs.mount('/mnt', 'overlay', 'overlay', [f"lowerdir={trees['low']}", f"upperdir={trees['upper']}", f"workdir={trees['work']}", 'ro']),
+            specs.mount('/mnt/made/deep', options=['size=64k']))
+    there = f'{s.daemon.rootfs(s.pod)}/mnt'
+    equal(sorted(os.listdir(there)), ['low', 'made', 'upper'], 'what it shows')
+    assert os.path.ismount(f'{there}/made/deep'), 'nothing is mounted there'
+    equal([os.listdir(trees[which]) for which in ('low', 'upper')], [['low'], ['upper']], 'the directories')
+
+
 @case("an overlay's directories are the caller's own, lower ones too, and work is empty")
 def overlay_directories(s):
     lower = specs.tree('lower', {'file': 'lower'}, owner=ALICE)

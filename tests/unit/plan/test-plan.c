@@ -324,6 +324,45 @@ START_TEST(test_too_many_layers) {
 }
 END_TEST
 
+static struct wanted_mount *want_overlay(struct wanted *wanted, const char *target, bool upper, bool readonly) {
+        struct wanted_mount *mount = want(wanted, WANTED_OVERLAY, 0, target, "overlay");
+
+        *array_append(&mount->lower, &mount->n_lower) = (struct source) {SOURCE_PATH, text("/l1")};
+        *array_append(&mount->lower, &mount->n_lower) = (struct source) {SOURCE_PATH, text("/l2")};
+        if (upper) {
+                mount->upper = (struct source) {SOURCE_PATH, text("/up")};
+                mount->work = (struct source) {SOURCE_PATH, text("/work")};
+        }
+        mount->attr_set = readonly ? MOUNT_ATTR_RDONLY : 0;
+        return mount;
+}
+
+/* Stubs where nobody can write: without an upper directory, or read-only. */
+START_TEST(test_overlay_stubs) {
+        _cleanup_wanted_ struct wanted wanted = {};
+        _cleanup_(job_freep) struct job *job = NULL;
+        _cleanup_free_ uint8_t *data = NULL;
+        size_t size;
+
+        want_root(&wanted, want_container(&wanted, "main"), true);
+        want_overlay(&wanted, "/bare", false, false);
+        want_bind(&wanted, 0, "/bare/a/b", "/srv/a");
+        want_overlay(&wanted, "/ro", true, true);
+        want_bind(&wanted, 0, "/ro/a", "/srv/a");
+        want_overlay(&wanted, "/rw", true, false);
+        want_bind(&wanted, 0, "/rw/a", "/srv/a");
+        job = create(&wanted, NULL);
+        ck_assert_uint_eq(strv_length(find(job, "main", "/bare")->stubs), 1);
+        ck_assert_str_eq(find(job, "main", "/bare")->stubs[0], "/bare/a/b");
+        ck_assert_str_eq(find(job, "main", "/ro")->stubs[0], "/ro/a");
+        ck_assert(!find(job, "main", "/rw")->stubs || !find(job, "main", "/rw")->stubs[0]);
+        check_create(job, "/bare/a/b", STEP_CREATE_STUB, STEP_NO_COVER, 0);
+        check_create(job, "/ro/a", STEP_CREATE_STUB, STEP_NO_COVER, 0);
+        ck_assert_int_eq(find(job, "main", "/rw/a")->create, STEP_CREATE_AS_CALLER);
+        ck_assert_int_eq(job_encode(job, &data, &size), 0);
+}
+END_TEST
+
 START_TEST(test_mount) {
         static const struct plan_present present[] = {
                 {"main", "/", 100, PLAN_GROUND_CALLER},
@@ -511,4 +550,4 @@ END_TEST
 UNIT_MAIN("plan", test_head_and_frame, test_private_tree, test_readonly_root, test_writable_root, test_overlay_root,
         test_readonly_overlay_root, test_many_mounts, test_later_mount_hides, test_containers_apart, test_deferred,
         test_step_of_each_field, test_unknown_fd, test_too_many_layers, test_mount, test_mount_stacked_and_unknown,
-        test_unmount, test_collect, test_volumes, test_inside)
+        test_unmount, test_collect, test_volumes, test_inside, test_overlay_stubs)
