@@ -20,6 +20,7 @@
 #include "kernel/detach.h"
 #include "kernel/fscontext.h"
 #include "kernel/identity.h"
+#include "kernel/resolve.h"
 #include "util/array.h"
 #include "util/log.h"
 
@@ -89,6 +90,13 @@ static int set_options(const struct run *run, struct fscontext *context, const s
         return r;
 }
 
+/* The kernel leaves this behind, and takes no work directory that has it; it says why in its log alone. */
+static bool was_volatile(const struct overlay *overlay) {
+        _cleanup_close_ int mark = overlay->work < 0 ? -1 : resolve_beneath(overlay->work, "work/incompat/volatile", true);
+
+        return mark >= 0;
+}
+
 int overlay_mount(struct run *run, size_t i, const struct overlay *overlay, int *ret_mount) {
         const struct step *step = &run->job->steps[i];
         _cleanup_fscontext_ struct fscontext context = FSCONTEXT_INIT;
@@ -109,6 +117,12 @@ int overlay_mount(struct run *run, size_t i, const struct overlay *overlay, int 
                 return failed(run, step, &context, what, r);
         mount = fscontext_mount(&context, run_attributes(run, step, attributes));
         detach_leave(); /* joined layers were named relative to a working directory */
+        if (mount == -EINVAL && was_volatile(overlay))
+                return run_fail(run, FAILURE_MOUNT_FAILED, -mount,
+                        "the overlay of %s: an overlay with the option volatile has used its work directory, and what is in the upper "
+                        "one may not all have been written when the machine or that overlay ended; take new directories, or, if you "
+                        "trust the upper one, remove work/incompat in the work directory first",
+                        step->target);
         if (mount < 0)
                 return failed(run, step, &context, "making it failed", mount);
         *ret_mount = mount;

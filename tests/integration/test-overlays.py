@@ -145,6 +145,24 @@ def overlay_stubs(daemon):
     daemon.ok('gc', pod)
 
 
+@case('a work directory that a volatile overlay has used is named as what it is, and good again without the mark')
+def used_volatile(daemon):
+    trees = layers('volatile')
+    directories = [f"upperdir={trees['upper']}", f"workdir={trees['work']}"]
+    pod = daemon.create(on_overlay(trees, *directories, 'volatile', targets=['/there']))
+    daemon.ok('gc', pod)
+    before = host.mount_table()
+    for more in ([], ['volatile'], ['ro']):
+        said = daemon.refused('create', '-', input=json.dumps(on_overlay(trees, *directories, *more, targets=['/there'])))
+        contains(said, 'an overlay with the option volatile has used its work directory', more)
+        contains(said, 'EINVAL', more)
+    equal(host.mount_table(), before, 'the mount table')
+    subprocess.run(['rm', '-r', os.path.join(trees['work'], 'work', 'incompat')], check=True)
+    daemon.ok('gc', daemon.create(on_overlay(trees, *directories, targets=['/there'])))
+    # and what is wrong with another one is not that
+    contains(daemon.refused('create', '-', input=json.dumps(on_overlay(trees, *directories, 'xino=maybe', targets=['/there']))), 'xino')
+
+
 @case('what a layer hides stays hidden: a mount point below a whiteout is refused by name, and nothing is left')
 def overlay_hidden(daemon):
     trees = layers('hiding')
