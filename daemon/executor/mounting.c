@@ -10,6 +10,7 @@
 #include "executor/filesystem.h"
 #include "executor/run.h"
 #include "executor/target.h"
+#include "executor/volume.h"
 #include "kernel/detach.h"
 #include "kernel/fscontext.h"
 #include "kernel/identity.h"
@@ -32,28 +33,38 @@ static uint64_t shown_attributes(uint64_t attributes) {
         return attributes & (RESTRICTING | MOUNT_ATTR_NOATIME | MOUNT_ATTR_STRICTATIME | MOUNT_ATTR_NODIRATIME);
 }
 
-int run_note(struct run *run, size_t step, int mount, bool *ret_directory) {
-        struct step_result *result = &run->result->steps[step];
+/* Of what a client's process serves, the attributes are what they were made; it is not asked. */
+static int read_attributes(struct run *run, const struct step *step, int mount, bool served, uint64_t inherited, uint64_t *ret) {
+        if (!served)
+                return identity_attributes(mount, ret);
+        *ret = shown_attributes(run_attributes(run, step, inherited));
+        return 0;
+}
+
+int run_note(struct run *run, size_t i, int mount, bool *ret_directory) {
+        const struct step *step = &run->job->steps[i];
+        struct step_result *result = &run->result->steps[i];
         bool unique = run->executor->features.unique_id;
         struct identity identity;
-        int r = identity_read(mount, "", unique, &identity);
+        uint64_t inherited = 0;
+        int r = identity_read(mount, "", unique, &identity), served = 0;
 
         if (r == 0 && unique)
                 r = identity_mount_id(mount, &result->mount_id);
-        if (r == 0 && server_is_one(&run->job->steps[step]))
-                result->attributes = shown_attributes(run_attributes(run, &run->job->steps[step], 0));
-        else if (r == 0)
-                r = identity_attributes(mount, &result->attributes);
+        if (r == 0)
+                served = server_is_one(step) ? 1 : step->kind == STEP_BIND ? volume_is_served(run, &step->source, &inherited) : 0;
+        if (r == 0)
+                r = served < 0 ? served : read_attributes(run, step, mount, served, inherited, &result->attributes);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "look at a new mount");
-        if (ret_directory)
-                *ret_directory = S_ISDIR(identity.mode);
+        if (ret_directory) /* root is not told what a FUSE of another user is: hardly a file */
+                *ret_directory = S_ISDIR(identity.mode) || (served > 0 && identity.mode == 0);
         result->device = identity.device;
         if (unique)
                 result->id = identity.key;
         else
                 result->mount_id = (uint32_t) identity.key;
-        r = intent_add(run->executor->intent, (uint32_t) step, result->id, result->mount_id);
+        r = intent_add(run->executor->intent, (uint32_t) i, result->id, result->mount_id);
         return r < 0 ? log_errno(LOG_ERR, r, "write the intent file") : 0;
 }
 

@@ -5,10 +5,15 @@
 #include "executor/volume.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/mount.h>
 
+#include "executor/filesystem.h"
 #include "kernel/identity.h"
+#include "kernel/mountinfo.h"
 #include "kernel/resolve.h"
+#include "kernel/statmount.h"
 #include "spec/spec.h"
 #include "util/log.h"
 
@@ -31,6 +36,58 @@ const struct hand *volume_made(const struct run *run, const struct step_source *
         size_t step = find(run, source);
 
         return step == SIZE_MAX ? NULL : &run->hands[step];
+}
+
+static bool is_server(const char *type) {
+        return type && (strcmp(type, "fuse") == 0 || strncmp(type, "fuse.", strlen("fuse.")) == 0 || strcmp(type, "9p") == 0);
+}
+
+struct look {
+        uint64_t id;
+        bool served;
+        uint64_t attributes;
+};
+
+static int look_at_line(const struct mountinfo_line *line, void *userdata) {
+        struct look *look = userdata;
+
+        if (line->id != look->id)
+                return 0;
+        look->served = is_server(line->type);
+        look->attributes = mountinfo_attributes(line->options_mount);
+        return 0;
+}
+
+static int look_in_mountinfo(uint64_t id, uint64_t *ret) {
+        _cleanup_close_ int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+        struct look look = {.id = id};
+        size_t skipped;
+        int r = fd < 0 ? log_errno(LOG_ERR, errno, "open mountinfo") : mountinfo_read(fd, look_at_line, &look, &skipped);
+
+        *ret = look.attributes;
+        return r < 0 ? r : look.served;
+}
+
+int volume_is_served(const struct run *run, const struct step_source *source, uint64_t *ret) {
+        _cleanup_(statmount_freep) struct statmount *statmount = NULL;
+        struct statmount_line line;
+        size_t step = find(run, source);
+        int r;
+
+        if (source->kind != STEP_SOURCE_VOLUME)
+                return 0;
+        if (step != SIZE_MAX) {
+                *ret = run->result->steps[step].attributes;
+                return server_is_one(&run->job->steps[step]);
+        }
+        if (!run->executor->features.statmount)
+                return look_in_mountinfo(source->id, ret);
+        statmount = statmount_new();
+        r = statmount ? statmount_read(statmount, source->id, &line) : -ENOMEM;
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "look at a volume");
+        *ret = line.attributes | (line.superblock_flags & MS_RDONLY ? MOUNT_ATTR_RDONLY : 0);
+        return is_server(line.type);
 }
 
 size_t volume_count(const struct job *job) {

@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 
 #include "kernel/mountinfo.h"
 #include "util/log.h"
@@ -226,4 +227,45 @@ int mountinfo_read(int fd, mountinfo_fn fn, void *userdata, size_t *ret_skipped)
         if (ret_skipped)
                 *ret_skipped = skipped;
         return 0;
+}
+
+bool mountinfo_has_word(const char *options, const char *word) {
+        size_t length = strlen(word);
+
+        while (options && *options) {
+                size_t n = strcspn(options, ",");
+
+                if (n == length && memcmp(options, word, n) == 0)
+                        return true;
+                options += n;
+                options += *options == ',';
+        }
+        return false;
+}
+
+/* show_mnt_opts() of the kernel's fs/proc_namespace.c writes these words; strictatime is the absence of the other
+ * two. */
+uint64_t mountinfo_attributes(const char *options) {
+        static const struct {
+                const char *word;
+                uint64_t bit;
+        } rows[] = {
+                {"ro", MOUNT_ATTR_RDONLY},
+                {"nosuid", MOUNT_ATTR_NOSUID},
+                {"nodev", MOUNT_ATTR_NODEV},
+                {"noexec", MOUNT_ATTR_NOEXEC},
+                {"nodiratime", MOUNT_ATTR_NODIRATIME},
+                {"nosymfollow", MOUNT_ATTR_NOSYMFOLLOW},
+                {"idmapped", MOUNT_ATTR_IDMAP},
+        };
+        uint64_t attributes = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                if (mountinfo_has_word(options, rows[i].word))
+                        attributes |= rows[i].bit;
+        if (mountinfo_has_word(options, "noatime"))
+                attributes |= MOUNT_ATTR_NOATIME;
+        else if (!mountinfo_has_word(options, "relatime"))
+                attributes |= MOUNT_ATTR_STRICTATIME;
+        return attributes;
 }

@@ -178,7 +178,7 @@ static const struct option_row rows[] = {
                 .summary = "file handles for NFS; on is for root only"),
         WORD("overlay", "xino", "on|off|auto", "unique inode numbers"),
         WORD("overlay", "uuid", "on|off|null|auto", "the file system's UUID"),
-        FLAG("overlay", "volatile", "no sync to the upper layer"),
+        FLAG("overlay", "volatile", "no sync to the upper layer; no other overlay takes its work directory afterwards"),
         DATA("overlay", "userxattr", .root_words = "*",
                 .summary = "the xattrs user.overlay. instead of trusted.overlay. (root only)"),
 

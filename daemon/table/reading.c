@@ -21,48 +21,6 @@ static void reading_done(struct reading *reading) {
         reading_free(reading->entries, reading->n_entries);
 }
 
-/* Whether the comma-joined list `options` has this word. */
-static bool has_word(const char *options, const char *word) {
-        size_t length = strlen(word);
-
-        while (options && *options) {
-                size_t n = strcspn(options, ",");
-
-                if (n == length && memcmp(options, word, n) == 0)
-                        return true;
-                options += n;
-                options += *options == ',';
-        }
-        return false;
-}
-
-/* show_mnt_opts() of the kernel's fs/proc_namespace.c writes these words; strictatime is the absence of the other
- * two. */
-static uint64_t attributes_of(const char *options) {
-        static const struct {
-                const char *word;
-                uint64_t bit;
-        } rows[] = {
-                {"ro", MOUNT_ATTR_RDONLY},
-                {"nosuid", MOUNT_ATTR_NOSUID},
-                {"nodev", MOUNT_ATTR_NODEV},
-                {"noexec", MOUNT_ATTR_NOEXEC},
-                {"nodiratime", MOUNT_ATTR_NODIRATIME},
-                {"nosymfollow", MOUNT_ATTR_NOSYMFOLLOW},
-                {"idmapped", MOUNT_ATTR_IDMAP},
-        };
-        uint64_t attributes = 0;
-
-        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
-                if (has_word(options, rows[i].word))
-                        attributes |= rows[i].bit;
-        if (has_word(options, "noatime"))
-                attributes |= MOUNT_ATTR_NOATIME;
-        else if (!has_word(options, "relatime"))
-                attributes |= MOUNT_ATTR_STRICTATIME;
-        return attributes;
-}
-
 /* The optional fields, "shared:N master:N propagate_from:N unbindable"; unknown ones are to be ignored
  * (proc_pid_mountinfo(5)). */
 static void read_propagation(const char *optional, struct entry *entry) {
@@ -92,8 +50,8 @@ static int entry_from_line(const struct mountinfo_line *line, struct entry **ret
         entry->id = line->id;
         entry->parent_id = line->parent_id;
         entry->device = line->device;
-        entry->attributes = attributes_of(line->options_mount);
-        entry->superblock_readonly = has_word(line->options_super, "ro");
+        entry->attributes = mountinfo_attributes(line->options_mount);
+        entry->superblock_readonly = mountinfo_has_word(line->options_super, "ro");
         read_propagation(line->optional, entry);
         if (entry_set_texts(entry, &(struct entry_texts){
                                            .root = line->root ?: "/",

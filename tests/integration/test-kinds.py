@@ -21,16 +21,11 @@ from frame import clone, host, specs, tap
 from frame.bus import Bus
 from frame.daemon import MANAGER, Daemon
 from frame.host import ALICE, UserError, as_user
+from frame.images import CONFIG, MAKERS, image, loops
 from frame.situation import WithPolkit
 from frame.tap import Skip, case, contains, equal, eventually
 
 bus = None
-CONFIG = '[Mounts]\nImageTypes=erofs squashfs ext4\nDeviceTypes=ext4\n'
-MAKERS = {
-    'erofs': ['mkfs.erofs', '--quiet', '{image}', '{tree}'],
-    'squashfs': ['mksquashfs', '{tree}', '{image}', '-quiet', '-no-progress', '-noappend'],
-    'ext4': ['mkfs.ext4', '-q', '-F', '-d', '{tree}', '{image}', '2M'],
-}
 
 
 class Situation(WithPolkit):
@@ -64,34 +59,6 @@ class Situation(WithPolkit):
             equal(host.mount_table(), before, 'mount table after the refusal')
             return error.name.rsplit('.', 1)[1], error.text
         raise AssertionError(f'{mounts} was not refused')
-
-
-def image(type):
-    """An image of this type with a file `hello` in it."""
-    path = f'{host.DIRECTORY}/image.{type}'
-    if not shutil.which(MAKERS[type][0]):
-        raise Skip(f'{MAKERS[type][0]} is not installed')
-    if not os.path.exists(path):
-        tree = specs.tree('image-tree', {'hello': 'from the image\n'})
-        with open(f'{tree}/noise', 'wb') as file:
-            file.write(os.urandom(200000))
-        words = [word.format(image=path, tree=tree) for word in MAKERS[type]]
-        subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        os.chmod(path, 0o644)
-    return path
-
-
-def loops():
-    """The loop devices in use."""
-    found = []
-    for name in os.listdir('/sys/block'):
-        try:
-            with open(f'/sys/block/{name}/loop/backing_file') as file:
-                file.read()
-            found.append(name)
-        except OSError:
-            continue
-    return sorted(found)
 
 
 def read(path):

@@ -18,21 +18,12 @@ from frame.situation import WithPolkit
 from frame.tap import case, contains, equal, eventually
 
 bus = None
+volume, shared = specs.volume, specs.shared
 
 
 class Situation(WithPolkit):
     def __init__(self):
         super().__init__(bus, 'yes')
-
-
-def volume(name, type='tmpfs', **members):
-    return {'name': name, 'type': type, **members}
-
-
-def shared(volumes, containers, root=None, **more):
-    """A spec with these volumes; containers by name: their mounts."""
-    spec = specs.podmount({name: (root or specs.rootfs(), True, mounts) for name, mounts in containers.items()}, **more)
-    return {**spec, 'volumes': list(volumes)}
 
 
 CACHE = specs.bind('volume:cache', '/cache')

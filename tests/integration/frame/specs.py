@@ -92,3 +92,13 @@ def generated(tool, name, readonly=True, mandatory=False):
         with open(f'{bundle}/config.json', 'w') as file:
             json.dump(config, file)
     return bundle
+
+
+def volume(name, type='tmpfs', **members):
+    return {'name': name, 'type': type, **members}
+
+
+def shared(volumes, containers, root=None, **more):
+    """A spec with these volumes; containers by name: their mounts."""
+    spec = podmount({name: (root or rootfs(), True, mounts) for name, mounts in containers.items()}, **more)
+    return {**spec, 'volumes': list(volumes)}
