@@ -404,7 +404,9 @@ bool tracker_is_current(struct tracker *tracker) {
 }
 
 int tracker_sync_below(struct tracker *tracker, const char *path) {
-        int r = tracker_sync(tracker);
+        /* mountinfo shows all mounts or none, and no change of it tells of a rename. */
+        bool whole = watch_tracking(tracker->watch) == WATCH_MOUNTINFO && !is_told(tracker);
+        int r = whole ? done(tracker, read_all(tracker)) : tracker_sync(tracker);
 
         if (r < 0)
                 return r;

@@ -39,7 +39,7 @@ DEFINE_CLEANUP(struct tracker *, tracker_free)
 /* Takes in what the kernel has told until now; cheap when that is nothing. A negative errno, logged. */
 int tracker_sync(struct tracker *tracker);
 /* The same, and looks again at what lies at and below `path`, for what the kernel does not tell: attributes,
- * propagation, paths that became others by a rename. */
+ * propagation, paths that became others by a rename. Tracked by mountinfo, that is all of it, unless it was read just now. */
 int tracker_sync_below(struct tracker *tracker, const char *path);
 /* Looks again at these mounts, by unique id, for what the kernel does not tell, and at nothing else: less than
  * tracker_sync() costs. Where there are no unique ids, nothing. What changed is told as not settled. */

@@ -214,6 +214,38 @@ def renamed_source(daemon):
     daemon.ok('gc', pod)
 
 
+@case('a directory above a mount is renamed, of which no kernel tells: it is unmounted and collected all the same, strictly')
+def renamed_above(daemon):
+    root = specs.rootfs('renamed-above')
+    data = specs.tree('renamed-data', {'file': 'x'})
+    def listing():
+        return sorted(os.path.join(base, name) for base, directories, _ in os.walk(root) for name in directories)
+    before = listing()
+    kinds = {'its own tmpfs': [specs.mount('/mnt', options=['size=1m']), specs.mount('/mnt/a/b', options=['size=1m'])],
+            'the root': [specs.mount('/mnt/a/b', options=['size=1m'])],
+            'a bind below another': [specs.mount('/mnt/a/b', options=['size=1m']), specs.bind(data, '/mnt/a/b/c')]}
+    for what, mounts in kinds.items():
+        pod = daemon.create(specs.oci(root=root, mounts=mounts))
+        inside = daemon.rootfs(pod)
+        os.rename(f'{inside}/mnt/a', f'{inside}/mnt/z')
+        deepest = mounts[-1]['destination']
+        row = daemon.mounts(pod)[f'main:{deepest}']
+        equal(row['Path'], f"{inside}{deepest.replace('/a/', '/z/')}", f'{what}: where it is now')
+        held = os.open(f"{inside}{deepest.replace('/a/', '/z/')}", os.O_PATH)
+        contains(daemon.refused('unmount', pod, deepest), 'in use', what)
+        os.close(held)
+        os.rename(f'{inside}/mnt/z', f'{inside}/mnt/y')
+        daemon.ok('unmount', pod, deepest)
+        if os.path.exists(f'{inside}/mnt/y'):  # else it was made for that mount, and went with it
+            os.rename(f'{inside}/mnt/y', f'{inside}/mnt/x')
+        equal(daemon.json('gc', pod)[0]['Outcome'], 'removed', what)
+        pod = daemon.create(specs.oci(root=root, mounts=mounts))
+        os.rename(f'{daemon.rootfs(pod)}/mnt/a', f'{daemon.rootfs(pod)}/mnt/w')
+        equal(daemon.json('gc', pod)[0]['Outcome'], 'removed', f'{what}, all at once')
+        equal(host.mounts_below(f'{daemon.runtime}/pods'), {}, f'{what}: what is left')
+    equal(listing(), before, 'the root')
+
+
 @case('what happens elsewhere on the host, and what podmount does itself, is no drift')
 def elsewhere(daemon):
     pod = daemon.create(specs.oci())
