@@ -186,6 +186,13 @@ static int validate(struct operation *operation, struct failure *f) {
                                              : container_find(operation->pod, exchange->container, &container, f);
 }
 
+/* What lies on others is nobody's question. */
+static bool may_be_meant(const struct exchange *exchange, size_t i, const char *container) {
+        const struct record_mount *mount = &exchange->operation.pod->record->inside[i];
+
+        return !mount->nested && strcmp(mount->container, container) == 0 && strcmp(mount->target, exchange->target) == 0;
+}
+
 static int plan_look(struct exchange *exchange, const struct plan_pod *pod, struct failure *f) {
         struct operation *operation = &exchange->operation;
         _cleanup_free_ struct plan_inside *known = NULL;
@@ -195,8 +202,8 @@ static int plan_look(struct exchange *exchange, const struct plan_pod *pod, stru
 
         if (r == 0)
                 r = within_list(operation->pod, NULL, &known, &n);
-        if (r == 0)
-                r = plan_seek(pod, known, n, true, &operation->job);
+        for (size_t i = 0; i < n && r == 0; i++)
+                r = plan_seek(pod, &known[i], 1, may_be_meant(exchange, i, container), &operation->job);
         return r == 0 ? plan_enter(pod, container, exchange->fd_name, 0, &operation->job, f) : r;
 }
 
