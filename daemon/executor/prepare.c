@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "executor/source.h"
 #include "executor/target.h"
@@ -133,9 +134,9 @@ static void unmake(const struct prepared *prepared) {
                 _cleanup_free_ char *path = path_join(prepared->rest, kernels[i]);
 
                 if (path)
-                        resolve_unmake(prepared->base, path, false);
+                        (void) resolve_unmake(prepared->base, path, false);
         }
-        resolve_unmake(prepared->base, prepared->rest, false);
+        (void) resolve_unmake(prepared->base, prepared->rest, false);
 }
 
 void prepare_undo(struct run *run, size_t step) {
@@ -160,22 +161,34 @@ int hand_mkdir(struct run *run, size_t i) {
         return target_directory(run, i, &directory);
 }
 
+/* An executor that died while it built a tree in the staging directory has left mounts on mount points that it had made; the one
+ * that comes in its place detaches them when it starts. */
+static bool wait_for_staging(struct run *run) {
+        enum { PAUSE_MS = 5, WAIT_MS = 1000 };
+        const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000L};
+
+        if (run->executor->features.detached_attach || run->waited_ms >= WAIT_MS)
+                return false;
+        run->waited_ms += PAUSE_MS;
+        (void) nanosleep(&pause, NULL); /* an earlier try is as good */
+        return true;
+}
+
 /* What cannot be reached or removed any more stays: it is no longer what was made, or somebody uses it. */
 int hand_unmake(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
         _cleanup_close_ int root = open_as_caller(run, step->source.path);
-        struct opener *opener;
-        int r = 0;
+        struct opener *opener = NULL;
+        int r;
 
         if (root < 0)
                 return 0;
-        if (run->job->caller.root) {
-                r = resolve_unmake_in_root(root, step->target, step->made);
-        } else {
-                r = run_opener(run, &opener);
-                if (r < 0)
-                        return r;
-                r = opener_unmake(opener, root, step->target, step->made);
-        }
+        r = run->job->caller.root ? 0 : run_opener(run, &opener);
+        if (r < 0)
+                return r;
+        do
+                r = opener ? opener_unmake(opener, root, step->target, step->made)
+                           : resolve_unmake_in_root(root, step->target, step->made);
+        while (r == -EBUSY && wait_for_staging(run));
         return r == -ENOMEM ? log_oom() : 0;
 }

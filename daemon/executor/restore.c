@@ -99,5 +99,5 @@ void restore_end(struct run *run, bool success) {
         }
         for (size_t i = 0; success && i < run->job->n_steps; i++)
                 if (run->hands[i].base >= 0)
-                        resolve_unmake(run->hands[i].base, run->hands[i].rest, run->hands[i].file);
+                        (void) resolve_unmake(run->hands[i].base, run->hands[i].rest, run->hands[i].file);
 }

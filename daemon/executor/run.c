@@ -90,7 +90,7 @@ void run_undo_step(struct run *run, size_t step) {
         }
         hand->mount = close_fd(hand->mount);
         if (hand->base >= 0)
-                resolve_unmake(hand->base, hand->rest, hand->file);
+                (void) resolve_unmake(hand->base, hand->rest, hand->file);
         hand->base = close_fd(hand->base);
         prepare_undo(run, step);
         forget_step(&run->result->steps[step]);

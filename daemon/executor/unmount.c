@@ -116,7 +116,7 @@ static void remove_made(struct run *run, const struct step *step) {
         *rest++ = 0;
         base = resolve_beneath(run->executor->pods_fd, path, false);
         if (base >= 0)
-                resolve_unmake(base, rest, step->made_file);
+                (void) resolve_unmake(base, rest, step->made_file);
 }
 
 static int unmount_failed(struct run *run, const struct step *step, int r) {

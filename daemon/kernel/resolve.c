@@ -296,7 +296,7 @@ int resolve_make(int directory, const char *rest, bool file) {
         }
 }
 
-void resolve_unmake(int directory, const char *rest, bool file) {
+int resolve_unmake(int directory, const char *rest, bool file) {
         _cleanup_free_ char *path = strdup(rest);
 
         while (path && path[0]) {
@@ -308,16 +308,17 @@ void resolve_unmake(int directory, const char *rest, bool file) {
                         *slash = 0;
                 parent = resolve_beneath(directory, slash ? path : "", true);
                 if (parent < 0 && parent != -ENOENT)
-                        return;
+                        return 0;
                 if (parent >= 0 && file && (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(status.st_mode) ||
                                     status.st_size > 0))
-                        return;
+                        return 0;
                 if (parent >= 0 && unlinkat(parent, name, file ? 0 : AT_REMOVEDIR) < 0 && errno != ENOENT)
-                        return;
+                        return errno == EBUSY ? -EBUSY : 0;
                 file = false;
                 if (!slash)
-                        return;
+                        return 0;
         }
+        return 0;
 }
 
 int resolve_unmake_in_root(int root, const char *path, size_t made) {
@@ -340,8 +341,7 @@ int resolve_unmake_in_root(int root, const char *path, size_t made) {
         base = resolve_in_root(root, *parent ? parent : "/");
         if (base < 0)
                 return base;
-        resolve_unmake(base, rest, false);
-        return 0;
+        return resolve_unmake(base, rest, false);
 }
 
 size_t resolve_count(const char *path) {

@@ -50,11 +50,12 @@ int resolve_deepest(int root, const char *path, int *ret_fd, char **ret_where, c
 int resolve_make(int directory, const char *rest, bool file);
 
 /* Removes what resolve_make() made, the deepest first, as far as it is still empty and still of that kind. The first
- * component that has to stay ends it, without error; one that is gone, or never was, does not. */
-void resolve_unmake(int directory, const char *rest, bool file);
+ * component that has to stay ends it, without error; one that is gone, or never was, does not. -EBUSY: something is mounted
+ * on the one that stays. */
+int resolve_unmake(int directory, const char *rest, bool file);
 
 /* The same for the `made` last components of a path in a root directory, as resolve_in_root() resolves the part before
- * them. -EINVAL where the path has no more components than that. */
+ * them. -EBUSY as above; -EINVAL where the path has no more components than that. */
 int resolve_unmake_in_root(int root, const char *path, size_t made);
 
 /* How many components a normalised relative path has; "" has none. */

@@ -150,15 +150,15 @@ START_TEST(test_make) {
         ck_assert_int_eq(resolve_make(root, "x/new", false), -EEXIST);
         ck_assert(exists("/tmp/r/x/y/z"));
         ck_assert_int_eq(resolve_make(root, "abs", false), -EEXIST);
-        resolve_unmake(root, "w/f/file", true);
+        ck_assert_int_eq(resolve_unmake(root, "w/f/file", true), 0);
         ck_assert(exists("/tmp/r/x/y") && !exists("/tmp/r/w"));
         make_file("/tmp/r/x/y/keep", "");
-        resolve_unmake(root, "x/y/z", false);
+        ck_assert_int_eq(resolve_unmake(root, "x/y/z", false), 0);
         ck_assert(exists("/tmp/r/x/y/keep") && !exists("/tmp/r/x/y/z"));
         make_file("/tmp/r/full", "text");
-        resolve_unmake(root, "full", true);
+        ck_assert_int_eq(resolve_unmake(root, "full", true), 0);
         ck_assert(exists("/tmp/r/full"));
-        resolve_unmake(root, "abs/b", false);
+        ck_assert_int_eq(resolve_unmake(root, "abs/b", false), 0);
         ck_assert(exists("/tmp/r/a/b"));
 }
 END_TEST
@@ -170,6 +170,9 @@ START_TEST(test_unmake_in_root) {
         ck_assert_int_eq(resolve_unmake_in_root(root, "/x/y/z", 4), -EINVAL);
         ck_assert_int_eq(resolve_unmake_in_root(root, "/x/y/z", 0), -EINVAL);
         ck_assert_int_eq(resolve_unmake_in_root(root, "/none/y/z", 2), -ENOENT);
+        ck_assert_int_eq(mount("held", "/tmp/r/x/y/z", "tmpfs", 0, NULL), 0);
+        ck_assert_int_eq(resolve_unmake_in_root(root, "/x/y/z", 3), -EBUSY);
+        ck_assert_int_eq(umount("/tmp/r/x/y/z"), 0);
         ck_assert_int_eq(resolve_unmake_in_root(root, "/x/y/z", 1), 0);
         ck_assert(exists("/tmp/r/x/y") && !exists("/tmp/r/x/y/z"));
         /* Part of it is gone: the rest goes. */
