@@ -9,8 +9,10 @@
  * again after a while, in proportion to the cost. Without pods there is nothing to look at.
  *
  * With statmount alone, the poll is answered by a comparison of the lists of ids and a look at the pods' mounts, those
- * in staging/ included, which keep their ids when they are moved; everything else is read again after a while. With
+ * in staging/ included, which keep their ids when they are moved; everything else is looked at again after a while. With
  * neither, the poll is answered by reading mountinfo.
+ *
+ * What is looked at again without anybody waiting for it is looked at in slices, a turn of the loop each.
  *
  * Whatever is put off is always done after the last change.
  *
@@ -36,6 +38,7 @@ enum {
         TURN_US = 100,                /* for events, each turn of the loop… */
         FAIR_US = 5 * 1000,            /* …and a turn at least so often, should the others never rest */
         SLICE = 32,                    /* …asking the time after so many */
+        LOOK_SLICE = 256,              /* mounts that are looked at again, a turn of the loop: less than a millisecond */
 };
 
 struct tracker {
@@ -53,6 +56,12 @@ struct tracker {
         bool polled;                   /* the poll said so */
         bool lost;                     /* everything has to be read */
         bool later;                    /* what can wait is to be done */
+        bool looking;                  /* it is being done, a slice a turn of the loop, by the same timer */
+        bool look_again;               /* more of it was noticed meanwhile */
+        uint64_t *look_ids;            /* the pods' mounts, looked at up to `look_next`… */
+        size_t n_look_ids, look_next;
+        uint64_t look_cursor;          /* …or, without notifications, all mounts up to this one */
+        uint64_t look_cost_us, look_generation;
         uint64_t dirty_since_us;       /* CLOCK_MONOTONIC, as the next ones */
         uint64_t pause_until_us;
         uint64_t later_from_us;
@@ -95,7 +104,8 @@ static int arm(sd_event_source *timer, uint64_t usec) {
 
 /* Something may be other than the table has it, and is to be seen in a while. */
 static int put_off(struct tracker *tracker) {
-        if (tracker->later)
+        tracker->look_again = tracker->looking;
+        if (tracker->later || tracker->looking)
                 return 0;
         tracker->later = true;
         tracker->later_since_us = now_us();
@@ -129,6 +139,75 @@ static int look_below(struct tracker *tracker, const char *path) {
         return r;
 }
 
+static int begin_look(struct tracker *tracker) {
+        tracker->looking = true;
+        tracker->later = tracker->look_again = false;
+        tracker->look_cursor = tracker->look_next = tracker->n_look_ids = 0;
+        tracker->look_cost_us = 0;
+        tracker->look_generation = table_generation(tracker->table);
+        if (watch_tracking(tracker->watch) != WATCH_FANOTIFY)
+                return 0;
+        return following_below(tracker->following, tracker->setup.runtime_path, &tracker->look_ids, &tracker->n_look_ids);
+}
+
+/* The next slice. 1 when there are more. */
+static int look_on(struct tracker *tracker) {
+        _cleanup_changes_ struct changes changes = {};
+        size_t n = tracker->n_look_ids - tracker->look_next;
+        uint64_t start = now_us();
+        int r;
+
+        if (n > LOOK_SLICE)
+                n = LOOK_SLICE;
+        if (watch_tracking(tracker->watch) != WATCH_FANOTIFY) {
+                r = following_sweep(tracker->following, &tracker->look_cursor, &changes);
+                if (r == 0)
+                        following_count_read(tracker->following);
+        } else
+                r = following_look_at(tracker->following, tracker->look_ids + tracker->look_next, n, &changes);
+        tracker->look_next += n;
+        if (r >= 0 && tracker->look_next < tracker->n_look_ids)
+                r = 1;
+        if (changes.n_items > 0)
+                tracker->setup.changed(&changes, r >= 0 && tracker_is_current(tracker), tracker->setup.userdata);
+        tracker->look_cost_us += now_us() - start;
+        return r;
+}
+
+/* It is over, or has failed with `r`; what was noticed meanwhile comes in the next one. */
+static int end_look(struct tracker *tracker, int r) {
+        bool again = tracker->look_again || r < 0;
+
+        if (r >= 0 && table_generation(tracker->table) != tracker->look_generation)
+                note_lag(tracker, tracker->later_since_us);
+        tracker->looking = tracker->look_again = false;
+        free(tracker->look_ids);
+        tracker->look_ids = NULL;
+        tracker->n_look_ids = tracker->look_next = 0;
+        tracker->later_from_us = pause_after(tracker->look_cost_us, LATER_FACTOR, LATER_MIN_US, LATER_MAX_US);
+        return again ? put_off(tracker) : 0;
+}
+
+/* The pods' mounts, at once as far as that is one slice. */
+static int look_now(struct tracker *tracker) {
+        int r;
+
+        if (tracker->looking) {
+                tracker->look_again = true;
+                return 0;
+        }
+        tracker->later_since_us = now_us();
+        r = begin_look(tracker);
+        if (r >= 0)
+                r = look_on(tracker);
+        if (r > 0)
+                return arm(tracker->later_timer, 0);
+        if (r < 0)
+                tracker->lost = true;
+        (void) end_look(tracker, r); /* logged; the next change tries again */
+        return r;
+}
+
 /* Takes in as many events as a turn of the loop has time for, or `all` that are there. 1 when there may be more. */
 static int take_events(struct tracker *tracker, bool all) {
         _cleanup_changes_ struct changes changes = {};
@@ -155,7 +234,7 @@ static int take_events(struct tracker *tracker, bool all) {
                 return r;
         if (events)
                 (void) put_off(tracker); /* logged; the next change tries again */
-        else if (look_below(tracker, tracker->setup.runtime_path) < 0)
+        else if (look_now(tracker) < 0)
                 return read_all(tracker);
         return r;
 }
@@ -307,21 +386,36 @@ static int on_change(sd_event_source *source _unused_, int fd _unused_, uint32_t
         return schedule(tracker);
 }
 
+/* Takes what is left, after a failure or because more came meanwhile, to the next round. */
+static int done(struct tracker *tracker, int r) {
+        if (r < 0)
+                tracker->dirty = true;
+        if (!tracker->dirty) {
+                listen_again(tracker);
+                return 0;
+        }
+        listen_on(tracker, false);
+        tracker->dirty_since_us = now_us();
+        (void) arm_round(tracker); /* logged; the next call tries again */
+        return r < 0 ? r : 0;
+}
+
+/* The events first, each time: what is on record since they came would pass for missing. */
 static int on_later(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
         struct tracker *tracker = userdata;
-        uint64_t start = now_us(), since = tracker->later_since_us, generation = table_generation(tracker->table);
-        int r;
+        int r = tracker->dirty ? 0 : tracker_sync(tracker);
 
-        tracker->later = false;
-        /* The events first: what is on record since they came would pass for missing. */
-        if (watch_tracking(tracker->watch) == WATCH_FANOTIFY)
-                r = tracker_sync_below(tracker, tracker->setup.runtime_path);
-        else
-                r = tracker_rescan(tracker);
-        if (table_generation(tracker->table) != generation)
-                note_lag(tracker, since);
-        tracker->later_from_us = pause_after(now_us() - start, LATER_FACTOR, LATER_MIN_US, LATER_MAX_US);
-        return r < 0 ? put_off(tracker) : 0;
+        if (r >= 0 && !tracker->looking)
+                r = begin_look(tracker);
+        if (r >= 0)
+                r = look_on(tracker);
+        if (r > 0)
+                return arm(tracker->later_timer, 0);
+        if (r < 0) {
+                tracker->lost = true;
+                (void) done(tracker, r); /* the next round reads everything */
+        }
+        return end_look(tracker, r);
 }
 
 static int add_sources(struct tracker *tracker, sd_event *event) {
@@ -372,22 +466,9 @@ struct tracker *tracker_free(struct tracker *tracker) {
         (void) sd_event_source_disable_unref(tracker->round_timer);
         (void) sd_event_source_disable_unref(tracker->watch_source);
         (void) following_free(tracker->following);
+        free(tracker->look_ids);
         free(tracker);
         return NULL;
-}
-
-/* Takes what is left, after a failure or because more came meanwhile, to the next round. */
-static int done(struct tracker *tracker, int r) {
-        if (r < 0)
-                tracker->dirty = true;
-        if (!tracker->dirty) {
-                listen_again(tracker);
-                return 0;
-        }
-        listen_on(tracker, false);
-        tracker->dirty_since_us = now_us();
-        (void) arm_round(tracker); /* logged; the next call tries again */
-        return r < 0 ? r : 0;
 }
 
 int tracker_sync(struct tracker *tracker) {

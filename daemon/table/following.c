@@ -333,8 +333,29 @@ int following_look(struct following *following, const char *path, struct changes
         return r < 0 ? r : work_off(following, &agenda, changes);
 }
 
+int following_below(const struct following *following, const char *path, uint64_t **ret, size_t *ret_n) {
+        _cleanup_free_ struct entry **entries = NULL;
+        uint64_t *ids;
+        size_t n;
+
+        if (table_below(following->table, path, &entries, &n) < 0)
+                return log_oom();
+        ids = calloc(n + 1, sizeof(*ids));
+        if (!ids)
+                return log_oom();
+        for (size_t i = 0; i < n; i++)
+                ids[i] = entries[i]->unique_id;
+        *ret = ids;
+        *ret_n = n;
+        return 0;
+}
+
 int following_look_at(struct following *following, const uint64_t *ids, size_t n, struct changes *changes) {
         return following->statmount ? take_all(following, ids, n, changes) : 0;
+}
+
+void following_count_read(struct following *following) {
+        following->counters.full_reads++;
 }
 
 int following_sweep(struct following *following, uint64_t *cursor, struct changes *changes) {

@@ -46,9 +46,14 @@ int following_delta(struct following *following, struct changes *changes);
  * statmount, without it nothing. Else as following_events(). */
 int following_look(struct following *following, const char *path, struct changes *changes);
 
+/* The unique ids of what the table has at and below `path`, parents first, for looks by slices; the array is the
+ * caller's. -ENOMEM, logged. */
+int following_below(const struct following *following, const char *path, uint64_t **ret, size_t *ret_n);
 /* Looks again at these mounts, by unique id. Else as following_look(). */
 int following_look_at(struct following *following, const uint64_t *ids, size_t n, struct changes *changes);
 
+/* Such a look came to its end in place of following_read(): it counts as one. */
+void following_count_read(struct following *following);
 /* A slice of a look at everything: the next 256 mounts after `*cursor` (0 begins), which moves on. 1, or 0 when that
  * were the last. Needs statmount, without it nothing. Else as following_events(). */
 int following_sweep(struct following *following, uint64_t *cursor, struct changes *changes);
