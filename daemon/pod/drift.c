@@ -12,6 +12,7 @@
 
 #include "pod/drift-words.h"
 #include "pod/drift.h"
+#include "pod/fs-options.h"
 #include "pod/sight.h"
 #include "spec/spec.h"
 #include "util/array.h"
@@ -223,6 +224,8 @@ static int judge_mount(struct judgement *judgement, const struct record_pod *rec
 
         r = words_append_attributes(&details, mount->attributes & shown, entry->attributes & shown,
                 entry->superblock_readonly);
+        if (r >= 0)
+                r = fs_options_compare(mount, entry, &details);
         if (r >= 0 && !propagation_fits(mount->propagation, entry->propagation))
                 r = strv_appendf(&details, "propagation %s -> %s", propagation_word(mount->propagation),
                         entry_propagation_name(entry->propagation));
@@ -318,21 +321,32 @@ static struct entry *find_tree(const struct record_pod *record, const struct tab
         return NULL;
 }
 
-int drift_sight(struct record_pod *record, const struct table *table) {
+/* Where the mount is, or was, if that is not on record yet. */
+static int sight_place(struct record_mount *mount, const struct entry *entry, const struct entry *tree) {
+        if (!mount->seen)
+                return sight_take(mount, entry, tree->point);
+        return *entry->point && !sight_is_at(mount, entry, tree->point) ? sight_pin(mount) : 0;
+}
+
+int drift_sight(struct record_pod *record, const struct table *table, bool *ret_urgent) {
         const struct entry *tree = find_tree(record, table);
         int n = 0;
 
+        *ret_urgent = false;
         for (size_t i = 0; tree && i < record->n_mounts; i++) {
                 struct record_mount *mount = &record->mounts[i];
-                const struct entry *entry = mount->seen && mount->point ? NULL : drift_find_entry(table, mount);
-                int r = 0;
+                bool placed = mount->seen && mount->point;
+                const struct entry *entry = placed && mount->fs_options ? NULL : drift_find_entry(table, mount);
+                int r;
 
                 if (!entry || !hangs_in_place(entry, tree, mount))
                         continue;
-                if (!mount->seen)
-                        r = sight_take(mount, entry, tree->point);
-                else if (*entry->point && !sight_is_at(mount, entry, tree->point))
-                        r = sight_pin(mount);
+                r = placed ? 0 : sight_place(mount, entry, tree);
+                if (r < 0)
+                        return r;
+                *ret_urgent = *ret_urgent || r > 0;
+                n += r;
+                r = sight_take_options(mount, entry);
                 if (r < 0)
                         return r;
                 n += r;

@@ -13,9 +13,10 @@
  * The array and its strings are the caller's. -ENOMEM. */
 int drift_judge(const struct record_pod *record, const struct table *table, const char *pod_directory, struct drift **ret,
                 size_t *ret_n);
-/* Takes down where mounts are that the table has for the first time, and where those were that moved (pod/sight.h). How many have something to store, or
- * -ENOMEM. */
-int drift_sight(struct record_pod *record, const struct table *table);
+/* Takes down where mounts are that the table has for the first time, where those were that moved, and the options of file
+ * systems (pod/sight.h). How many times there is something to store, and whether it is a place: of all else the next
+ * start may as well take the first sight. Or -ENOMEM. */
+int drift_sight(struct record_pod *record, const struct table *table, bool *ret_urgent);
 void drifts_free(struct drift *drifts, size_t n);
 
 /* The table's entry of a recorded mount, or NULL: by the unique id where both have one, else by the recycled id and the

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pod/judge.h"
+#include "pod/registry.h"
 #include "util/log.h"
 #include "util/path.h"
 
@@ -38,17 +40,32 @@ static int compare_above(const void *key, const void *place) {
         return compare_places(key, place);
 }
 
-static int look(const struct pods *pods, const uint64_t *ids, size_t n) {
-        return pods->look_at && n > 0 ? pods->look_at(ids, n, pods->sync_userdata) : 0;
+/* Where nothing is found, which is nearly always, the look is all that it costs. */
+static int look(struct pods *pods, struct pod *pod, const uint64_t *ids, size_t n) {
+        bool marked = pod->judge_again, found;
+        int r;
+
+        if (!pods->look_at || n == 0)
+                return 0;
+        pod->judge_again = false;
+        r = pods->look_at(ids, n, pods->sync_userdata);
+        found = pod->judge_again;
+        pod->judge_again = marked || found;
+        if (r < 0 || !found)
+                return r;
+        r = pods_sync(pods); /* else the pod's newest mounts would pass for missing */
+        if (r >= 0)
+                judge_now(pods, pod);
+        return r;
 }
 
-int footing_look_tree(const struct pods *pods, const struct pod *pod) {
+int footing_look_tree(struct pods *pods, struct pod *pod) {
         const struct record_mount *tree = pod_find_mount(pod, "", "");
 
-        return tree ? look(pods, &tree->id, 1) : 0;
+        return tree ? look(pods, pod, &tree->id, 1) : 0;
 }
 
-int footing_look(const struct pods *pods, const struct pod *pod, const struct wanted *wanted) {
+int footing_look(struct pods *pods, struct pod *pod, const struct wanted *wanted) {
         size_t n_places = wanted->n_mounts, n = 0;
         _cleanup_free_ struct place *places = calloc(n_places + 1, sizeof(*places));
         _cleanup_free_ uint64_t *ids = calloc(pod->record->n_mounts + 1, sizeof(*ids));
@@ -67,5 +84,5 @@ int footing_look(const struct pods *pods, const struct pod *pod, const struct wa
                 if (n == 0 || ids[n - 1] != mount->id)
                         ids[n++] = mount->id;
         }
-        return look(pods, ids, n);
+        return look(pods, pod, ids, n);
 }

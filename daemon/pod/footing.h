@@ -6,8 +6,8 @@
 #include "pod/pods.h"
 
 /* Looks again at the recorded mounts at and above the targets of what is wanted, by the record's words: the kernel tells
- * nobody that their attributes or propagation are others. What departs from the record is judged when the pod is free.
- * About 3 µs a mount, and nothing where mounts have no unique ids. A negative errno, logged. */
-int footing_look(const struct pods *pods, const struct pod *pod, const struct wanted *wanted);
+ * nobody that their attributes or propagation are others. What departs from the record is drift at once, before the
+ * operation goes on. About 3 µs a mount, and nothing where mounts have no unique ids. A negative errno, logged. */
+int footing_look(struct pods *pods, struct pod *pod, const struct wanted *wanted);
 /* The same for the pod's own tree, which new containers stand on. */
-int footing_look_tree(const struct pods *pods, const struct pod *pod);
+int footing_look_tree(struct pods *pods, struct pod *pod);

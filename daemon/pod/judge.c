@@ -61,23 +61,19 @@ static size_t tell_news(struct pods *pods, struct pod *pod, const struct drift *
         return news;
 }
 
-void judge_pod(struct pods *pods, struct pod *pod) {
+void judge_now(struct pods *pods, struct pod *pod) {
         _cleanup_free_ char *directory = NULL;
         struct drift *drifts = NULL, *before = pod->drifts;
         size_t n_drifts = 0, n_before = pod->n_drifts;
-        bool news;
+        bool news, urgent;
         int r;
 
-        if (pod->running) {
-                pod->judge_again = true;
-                return;
-        }
         pod->judge_again = pod->judge_next = false;
         if (pod->record->state != RECORD_READY)
                 return;
-        r = drift_sight(pod->record, pods->table);
+        r = drift_sight(pod->record, pods->table, &urgent);
         if (r > 0)
-                pods_remember_later(pods);
+                pods_remember_later(pods, urgent);
         directory = r < 0 ? NULL : pods_directory(pods, pod->record->uuid);
         r = directory ? drift_judge(pod->record, pods->table, directory, &drifts, &n_drifts) : -ENOMEM;
         if (r < 0) {
@@ -97,6 +93,13 @@ void judge_pod(struct pods *pods, struct pod *pod) {
         drifts_free(before, n_before);
         if (news)
                 tell_changed(pods, pod);
+}
+
+void judge_pod(struct pods *pods, struct pod *pod) {
+        if (pod->running)
+                pod->judge_again = true;
+        else
+                judge_now(pods, pod);
 }
 
 /* The pod below whose directory a mount point lies. */

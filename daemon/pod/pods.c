@@ -21,7 +21,10 @@
 #define STATX_MNT_ID_UNIQUE 0x4000U /* statx(2), Linux 6.8 */
 #endif
 
-enum { REMEMBER_ROWS = 256 /* a turn of the loop: about a millisecond */ };
+enum {
+        REMEMBER_ROWS = 256,            /* a turn of the loop: about a millisecond */
+        REMEMBER_AFTER_US = 500 * 1000, /* what is not urgent */
+};
 
 /* Which mount a path lies on: the unique id where the kernel has one, else the recycled one. */
 static int mount_of(int directory, const char *path, int flags, struct statx *ret) {
@@ -62,34 +65,53 @@ static int remember(struct pods *pods, struct pod *pod, size_t *left) {
         return r;
 }
 
-static int on_remember(sd_event_source *source, void *userdata) {
+static int arm_remember(struct pods *pods, uint64_t after_us) {
+        int r = sd_event_source_set_time_relative(pods->remember, after_us);
+
+        return r < 0 ? r : sd_event_source_set_enabled(pods->remember, SD_EVENT_ONESHOT);
+}
+
+/* Whether there may be more. */
+static bool remember_some(struct pods *pods) {
         size_t left = REMEMBER_ROWS;
-        struct pods *pods = userdata;
         struct pod *pod;
         int r = store_begin(pods->store);
 
         MAP_FOREACH(pod, pods->by_uuid)
                 if (r == 0 && left > 0 && pod->record->state == RECORD_READY)
                         r = remember(pods, pod, &left);
-        r = store_end(pods->store, r);
-        if (r < 0 || left > 0) /* an error is logged there */
-                (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        return store_end(pods->store, r) == 0 && left == 0; /* an error is logged there */
+}
+
+static int on_remember(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+        struct pods *pods = userdata;
+
+        pods->remember_soon = remember_some(pods) && arm_remember(pods, 0) >= 0; /* else with the next */
         return 0;
 }
 
-void pods_remember_later(struct pods *pods) {
-        int r = sd_event_source_set_enabled(pods->remember, SD_EVENT_ON);
+void pods_remember_later(struct pods *pods, bool urgent) {
+        int r = 0;
 
+        if (urgent ? !pods->remember_soon : sd_event_source_get_enabled(pods->remember, NULL) <= 0)
+                r = arm_remember(pods, urgent ? 0 : REMEMBER_AFTER_US);
+        pods->remember_soon = pods->remember_soon || (urgent && r >= 0);
         if (r < 0)
                 (void) log_errno(LOG_WARNING, r, "enable the source that writes down what was seen");
 }
 
-static int add_idle(struct pods *pods, sd_event_source **ret, sd_event_handler_t handler) {
-        int r = sd_event_add_defer(pods->event, ret, handler, pods);
+static int add_idle(struct pods *pods) {
+        int r = sd_event_add_defer(pods->event, &pods->purge, on_purge, pods);
 
         if (r >= 0)
-                r = sd_event_source_set_priority(*ret, SD_EVENT_PRIORITY_IDLE);
-        return r < 0 ? r : sd_event_source_set_enabled(*ret, SD_EVENT_OFF);
+                r = sd_event_source_set_priority(pods->purge, SD_EVENT_PRIORITY_IDLE);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(pods->purge, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_time(pods->event, &pods->remember, CLOCK_MONOTONIC, 0, 1000, on_remember, pods);
+        if (r >= 0)
+                r = sd_event_source_set_priority(pods->remember, SD_EVENT_PRIORITY_IDLE);
+        return r < 0 ? r : sd_event_source_set_enabled(pods->remember, SD_EVENT_OFF);
 }
 
 int pods_init(struct pods *pods) {
@@ -112,9 +134,7 @@ int pods_init(struct pods *pods) {
         if (r >= 0)
                 r = sd_event_source_set_enabled(pods->wake, SD_EVENT_OFF);
         if (r >= 0)
-                r = add_idle(pods, &pods->purge, on_purge);
-        if (r >= 0)
-                r = add_idle(pods, &pods->remember, on_remember);
+                r = add_idle(pods);
         if (r < 0) {
                 pods_done(pods);
                 return log_errno(LOG_ERR, r, "add the source that resumes operations");
@@ -155,6 +175,8 @@ static void forget_all(struct pods *pods) {
 }
 
 void pods_done(struct pods *pods) {
+        while (pods->remember && sd_event_source_get_enabled(pods->remember, NULL) > 0 && remember_some(pods))
+                ;
         if (pods->by_uuid && pods->operations)
                 forget_all(pods);
         pods->by_uuid = map_free(pods->by_uuid);

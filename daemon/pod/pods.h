@@ -61,7 +61,8 @@ struct pods {
         struct operation *woken;     /* those to be resumed, in order */
         sd_event_source *wake;
         sd_event_source *purge;      /* on while the store has something to purge */
-        sd_event_source *remember;   /* on while it does not know of all that was seen */
+        sd_event_source *remember;   /* armed while it does not know of all that was seen… */
+        bool remember_soon;          /* …and for now */
 };
 
 /* The manager sets what stands above in a zeroed struct, then calls this, which makes the rest. -ENOMEM, or what

@@ -480,6 +480,7 @@ int recording_change(struct pods *pods, struct pod *pod, int64_t row, const stru
         copy.attributes = attributes;
         copy.options = options;
         copy.request = request;
+        copy.fs_options = NULL; /* what it made of them is seen anew */
         if (wanted->kind != WANTED_BIND)
                 set_ground(wanted, &copy);
         else if (wanted->attr_set & MOUNT_ATTR_RDONLY)
@@ -508,6 +509,8 @@ int recording_change(struct pods *pods, struct pod *pod, int64_t row, const stru
         }
         strv_free(top->options);
         free(top->request);
+        free(top->fs_options);
+        top->fs_options = NULL;
         top->attributes = attributes;
         top->ground_free = copy.ground_free;
         top->options = TAKE_PTR(options);

@@ -21,8 +21,9 @@ int pods_sync_below(struct pods *pods, const char *path);
 /* Has the loop delete, whenever it is idle, what pods that were forgotten left in the store. */
 void pods_purge_later(struct pods *pods);
 
-/* Has the loop write down, whenever it is idle, what records of mounts are marked `unsaved`. */
-void pods_remember_later(struct pods *pods);
+/* Has the loop write down what records of mounts are marked `unsaved`: when it is idle, or, unless it is `urgent`, a
+ * while later, together with more of it and without what is collected by then. */
+void pods_remember_later(struct pods *pods, bool urgent);
 
 /* Frees an operation that will hear nothing more, without touching pods or store: at the end of the registry. */
 void operation_forget(struct operation *operation);

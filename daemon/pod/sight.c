@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "pod/drift-words.h"
+#include "pod/fs-options.h"
 #include "util/path.h"
 #include "util/text.h"
 
@@ -88,6 +89,16 @@ int sight_take(struct record_mount *mount, const struct entry *entry, const char
                 return 0;
         if (root)
                 mount->root = TAKE_PTR(root);
+        mount->unsaved = true;
+        return 1;
+}
+
+int sight_take_options(struct record_mount *mount, const struct entry *entry) {
+        if (mount->fs_options || !fs_options_count(mount, entry))
+                return 0;
+        mount->fs_options = strdup(entry->options);
+        if (!mount->fs_options)
+                return -ENOMEM;
         mount->unsaved = true;
         return 1;
 }

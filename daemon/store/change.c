@@ -199,6 +199,7 @@ static void bind_mount(struct statement *statement, const struct record_mount *m
         statement_bind_text(statement, mount->source_key);
         statement_bind_text(statement, mount->root);
         statement_bind_text(statement, mount->point);
+        statement_bind_text(statement, mount->fs_options);
         statement_bind_u64(statement, mount->device);
         statement_bind_u64(statement, mount->job);
         statement_bind_u64(statement, mount->attributes);

@@ -59,7 +59,7 @@ static int read_mount(struct statement *statement, struct record_mount *mount) {
                 statement_text(statement, &mount->source) < 0 || statement_text(statement, &mount->type) < 0 ||
                 statement_strv(statement, &mount->options) < 0 || statement_text(statement, &mount->request) < 0 ||
                 statement_text(statement, &mount->source_key) < 0 || statement_text(statement, &mount->root) < 0 ||
-                statement_text(statement, &mount->point) < 0)
+                statement_text(statement, &mount->point) < 0 || statement_text(statement, &mount->fs_options) < 0)
                 return -ENOMEM;
         mount->device = statement_u64(statement);
         mount->job = statement_u64(statement);

@@ -34,6 +34,7 @@ void record_mount_done(struct record_mount *mount) {
         free(mount->source_key);
         free(mount->root);
         free(mount->point);
+        free(mount->fs_options);
         *mount = (struct record_mount) {};
 }
 
@@ -49,12 +50,13 @@ int record_mount_copy(const struct record_mount *from, struct record_mount *ret)
 
         /* The copy must own nothing of `from` if it fails halfway. */
         copy.container = copy.target = copy.source = copy.type = copy.request = copy.source_key = NULL;
-        copy.root = copy.point = NULL;
+        copy.root = copy.point = copy.fs_options = NULL;
         copy.options = NULL;
         if (copy_text(from->container, &copy.container) < 0 || copy_text(from->target, &copy.target) < 0 ||
                 copy_text(from->source, &copy.source) < 0 || copy_text(from->type, &copy.type) < 0 ||
                 copy_text(from->request, &copy.request) < 0 || copy_text(from->source_key, &copy.source_key) < 0 ||
                 copy_text(from->root, &copy.root) < 0 || copy_text(from->point, &copy.point) < 0 ||
+                copy_text(from->fs_options, &copy.fs_options) < 0 ||
                 (from->options && strv_copy(from->options, &copy.options) < 0)) {
                 record_mount_done(&copy);
                 return -ENOMEM;

@@ -32,11 +32,12 @@ static const char *const statement_sql[_STATEMENT_MAX] = {
         [STATEMENT_PURGE_POD] = "DELETE FROM pod WHERE number = ?",
         [STATEMENT_FIND_POD] = "SELECT number FROM pod WHERE uuid = ?",
         [STATEMENT_ADD_MOUNT] = "INSERT INTO mount (pod, id, mount_id, container, target, source, type, options,"
-                                " request, source_key, root, point, device, job, attributes, propagation, made,"
-                                " made_file, nested, deferred, ground_free, ground_caller, namespace)"
-                                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                " request, source_key, root, point, fs_options, device, job, attributes, propagation,"
+                                " made, made_file, nested, deferred, ground_free, ground_caller, namespace)"
+                                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [STATEMENT_SET_MOUNT] = "UPDATE mount SET pod = ?, id = ?, mount_id = ?, container = ?, target = ?, source = ?,"
-                                " type = ?, options = ?, request = ?, source_key = ?, root = ?, point = ?, device = ?,"
+                                " type = ?, options = ?, request = ?, source_key = ?, root = ?, point = ?,"
+                                " fs_options = ?, device = ?,"
                                 " job = ?, attributes = ?, propagation = ?, made = ?, made_file = ?, nested = ?, deferred = ?, ground_free = ?,"
                                 " ground_caller = ?, namespace = ?"
                                 " WHERE pod = ?1 AND row = ?",
@@ -48,7 +49,7 @@ static const char *const statement_sql[_STATEMENT_MAX] = {
         [STATEMENT_LOAD_PODS] = "SELECT number, uuid, name, owner, owner_group, state, created_us, spec, lease, reason,"
                                 " containers, warnings, directories FROM pod WHERE uuid < '~' ORDER BY number",
         [STATEMENT_LOAD_MOUNTS] = "SELECT pod, row, id, mount_id, container, target, source, type, options, request,"
-                                  " source_key, root, point, device, job, attributes, propagation, made, made_file,"
+                                  " source_key, root, point, fs_options, device, job, attributes, propagation, made, made_file,"
                                   " nested, deferred, ground_free, ground_caller, namespace FROM mount"
                                   " WHERE pod NOT IN (SELECT number FROM pod WHERE uuid >= '~') ORDER BY pod, row",
         [STATEMENT_LOAD_INTENTS] = "SELECT job, uuid, verb, lazy, detail FROM intent ORDER BY job",

@@ -36,6 +36,7 @@ struct record_mount {
         char *source_key;     /* "dev:ino" of an fd source, so that a retry can be told from a new mount; or NULL */
         char *root;           /* the path in its file system, as first seen where mounts have no unique id; or NULL */
         char *point;          /* relative to the pod's directory, as first seen; NULL: <container>/rootfs/<target> */
+        char *fs_options;     /* of a file system of the pod's own, as the kernel first showed them; or NULL */
         uint64_t device;
         uint64_t job;         /* that made it; 0: not known */
         uint64_t attributes;  /* MOUNT_ATTR_* as statvfs(3) showed them when it was made; MOUNT_ATTR_IDMAP if asked for */
@@ -50,7 +51,7 @@ struct record_mount {
         bool lost;            /* it is no more in that namespace, as far as known; not kept */
 
         /* Not in the store: */
-        bool seen;            /* root and point are what was first seen… */
+        bool seen;            /* root, point and fs_options are what was first seen… */
         bool unsaved;         /* …and the store does not know it yet */
 };
 void record_mount_done(struct record_mount *mount);

@@ -9,6 +9,8 @@ import statistics
 import subprocess
 import time
 
+import dbus
+
 from frame import host, specs, tap
 from frame.daemon import MANAGER, Daemon
 from frame.tap import case, contains, equal, eventually
@@ -86,6 +88,63 @@ def changed(daemon):
     subprocess.run(['mount', '-o', 'remount,bind,rw', f'{daemon.rootfs(pod)}/tmp'], check=True)
     eventually(lambda: daemon.state(pod) == 'ready', 'ready again')
     watch.stop()
+    daemon.ok('gc', pod)
+
+
+@case('what nobody is told of is drift before an operation that comes to it goes on, also when that is refused')
+def silent_refused(daemon):
+    if daemon.call('org.freedesktop.DBus.Properties', 'Get', 'ss', MANAGER, 'Tracking') == 'mountinfo':
+        raise tap.Skip('mounts without unique ids are read all together')
+    connection = daemon.connection()
+    for number, change in enumerate([['--make-private'], ['--make-unbindable'], ['-o', 'remount,size=2m']]):
+        pod = daemon.create(specs.oci(mounts=[specs.mount('/tmp', options=['size=1m'])]))
+        time.sleep(0.5 * tap.PATIENCE)  # what was put off at the creation is done
+        watch, point = Watch(daemon), f'{daemon.rootfs(pod)}/tmp'
+        subprocess.run(['mount', *change, point], check=True)
+        try:  # the source is looked for when the operation is planned already: nothing is mounted that would wake anybody
+            daemon.manager('Bind', 'sssa{sh}a{sv}', pod, '/no/such/source', '/tmp/etc', dbus.Dictionary({}, 'sh'), {}, connection=connection)
+            raise AssertionError('the source is there')
+        except dbus.DBusException as error:
+            equal(error.get_dbus_name(), 'org.podmount1.Error.NoSuchSource', 'error')
+        path = str(daemon.manager('GetPod', 's', pod, connection=connection))
+        state = daemon.call('org.freedesktop.DBus.Properties', 'Get', 'ss', 'org.podmount1.Pod', 'State', path=path, connection=connection)
+        equal(str(state), 'degraded', f'state right after the reply ({number})')
+        watch.wait_for(drift('changed', '/tmp'), 1)
+        watch.stop()
+        daemon.ok('gc', pod)
+    connection.close()
+
+
+@case('options of a file system of the pod are `changed`, by remount and in words; a pod\'s own remount is none, nor is a restart')
+def fs_options(daemon):
+    pod = daemon.create(specs.oci(mounts=[specs.mount('/tmp', options=['size=1m']), specs.mount('/srv', options=['size=1m'])]))
+    rootfs = daemon.rootfs(pod)
+
+    def details():
+        return {mount['Target']: mount.get('Detail') for mount in daemon.json('show', pod)['Mounts'] if mount['State'] != 'ok'}
+
+    def remount(target, options):
+        subprocess.run(['mount', '-o', f'remount,{options}', f'{rootfs}{target}'], check=True)
+        daemon.manager('Rescan', '')
+    equal(details(), {}, 'before')
+    remount('/tmp', 'size=2m')
+    equal(details(), {'/tmp': 'size=1024k -> size=2048k'}, 'another size')
+    contains(daemon.ok('show', pod), 'changed main:/tmp: size=1024k -> size=2048k', 'show')
+    time.sleep(0.7 * tap.PATIENCE)  # the record is written down
+    daemon.restart()
+    eventually(lambda: details() == {'/tmp': 'size=1024k -> size=2048k'}, f'after a restart {details()}')
+    remount('/tmp', 'size=1m,sync')
+    equal(details(), {'/tmp': 'no sync -> sync'}, 'a flag')
+    remount('/tmp', 'size=1m,async')
+    remount('/srv', 'ro')
+    equal('its file system rw -> ro' in details().pop('/srv'), True, 'read-only')
+    remount('/srv', 'rw,size=1m')
+    equal((details(), daemon.state(pod)), ({}, 'ready'), 'as it was')
+    daemon.ok('mount', pod, '/tmp', '-o', 'remount,size=4m')
+    daemon.manager('Rescan', '')
+    equal((details(), daemon.state(pod)), ({}, 'ready'), 'a remount of the pod\'s')
+    remount('/tmp', 'size=1m')
+    equal(details(), {'/tmp': 'size=4096k -> size=1024k'}, 'against that')
     daemon.ok('gc', pod)
 
 

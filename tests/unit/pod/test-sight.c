@@ -4,6 +4,8 @@
  * id is. Made records against made tables. */
 
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
 
 #include "pod/drift.h"
 #include "pod/sight.h"
@@ -57,6 +59,7 @@ static void made_move(struct pod_made *made, const char *point, const char *root
 
 static void made_end(struct pod_made *made) {
         for (size_t i = 0; i < ELEMENTSOF(made->mounts); i++) {
+                free(made->mounts[i].fs_options);
                 free(made->mounts[i].root);
                 free(made->mounts[i].point);
         }
@@ -88,16 +91,17 @@ static char *detail(const struct pod_made *made, enum drift_kind kind) {
 
 START_TEST(test_plain_place) {
         struct pod_made made;
+        bool urgent;
 
         made_begin(&made, 1ULL << 40, ROOTFS "/data", "/srv");
-        ck_assert_int_eq(drift_sight(&made.record, made.table), 0); /* nothing to write down */
+        ck_assert_int_eq(drift_sight(&made.record, made.table, &urgent), 0); /* nothing to write down */
         ck_assert(made.mounts[2].seen && !made.mounts[2].unsaved);
         ck_assert_ptr_null(made.mounts[2].point);
         ck_assert_ptr_null(made.mounts[2].root);
         check_detail(&made, DRIFT_CHANGED, NULL);
         made_move(&made, ROOTFS "/mnt/other", "/srv");
         check_detail(&made, DRIFT_CHANGED, "moved to /mnt/other");
-        ck_assert_int_eq(drift_sight(&made.record, made.table), 1); /* so that a restart knows */
+        ck_assert_int_eq(drift_sight(&made.record, made.table, &urgent), 1); /* so that a restart knows */
         ck_assert_str_eq(made.mounts[2].point, "main/rootfs/data");
         ck_assert(made.mounts[2].unsaved);
         check_detail(&made, DRIFT_CHANGED, "moved to /mnt/other");
@@ -109,12 +113,13 @@ END_TEST
 
 START_TEST(test_links) {
         struct pod_made made;
+        bool urgent;
 
         made_begin(&made, 1ULL << 40, ROOTFS "/real", "/srv");
         check_detail(&made, DRIFT_CHANGED, NULL); /* not seen yet */
-        ck_assert_int_eq(drift_sight(&made.record, made.table), 1);
+        ck_assert_int_eq(drift_sight(&made.record, made.table, &urgent), 1);
         ck_assert_str_eq(made.mounts[2].point, "main/rootfs/real");
-        ck_assert_int_eq(drift_sight(&made.record, made.table), 0);
+        ck_assert_int_eq(drift_sight(&made.record, made.table, &urgent), 0);
         check_detail(&made, DRIFT_CHANGED, NULL);
         made_move(&made, ROOTFS "/data", "/srv");
         check_detail(&made, DRIFT_CHANGED, "moved to /data");
@@ -125,10 +130,11 @@ END_TEST
 /* As after a restart: what is on record stays, what is not is the first sight. */
 START_TEST(test_restart) {
         struct pod_made made;
+        bool urgent;
 
         made_begin(&made, 1ULL << 40, ROOTFS "/elsewhere", "/srv");
         made.mounts[2].point = strdup("main/rootfs/data");
-        ck_assert_int_eq(drift_sight(&made.record, made.table), 0);
+        ck_assert_int_eq(drift_sight(&made.record, made.table, &urgent), 0);
         check_detail(&made, DRIFT_CHANGED, "moved to /elsewhere");
         made_end(&made);
 }
@@ -155,9 +161,10 @@ START_TEST(test_recycled) {
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
                 struct pod_made made;
+                bool urgent;
 
                 made_begin(&made, 0, ROOTFS "/data", "/srv");
-                ck_assert_int_eq(drift_sight(&made.record, made.table), 3);
+                ck_assert_int_eq(drift_sight(&made.record, made.table, &urgent), 3);
                 ck_assert_str_eq(made.mounts[2].root, "/srv");
                 ck_assert_ptr_null(made.mounts[2].point);
                 made_move(&made, rows[i].point, rows[i].root);
@@ -168,4 +175,55 @@ START_TEST(test_recycled) {
 }
 END_TEST
 
-UNIT_MAIN("sight", test_plain_place, test_links, test_restart, test_recycled)
+/* The options of a file system of the pod's own, from the first sight on; `nested` and binds are others'. */
+START_TEST(test_options) {
+        static const struct {
+                const char *type, *recorded, *first, *now, *expected;
+        } rows[] = {
+                {"tmpfs", "tmpfs", "rw,size=64k,mode=755", "rw,size=64k,mode=755", NULL},
+                {"tmpfs", "tmpfs", "rw,size=64k,mode=755", "rw,mode=755,inode64,size=64k", NULL},
+                {"tmpfs", "tmpfs", "rw,size=64k,mode=755", "rw,size=128k,mode=755", "size=64k -> size=128k"},
+                {"tmpfs", "tmpfs", "rw,size=64k,mode=755", "rw,size=64k", "mode=755 -> no mode"},
+                {"tmpfs", "tmpfs", "rw,size=64k", "rw,sync,size=64k,uid=5,mode=1", "no sync -> sync; no uid -> uid=5; no mode -> mode=1"},
+                {"tmpfs", "tmpfs", "rw,size=64k", "rw", "size=64k -> no size"},
+                {"tmpfs", "tmpfs", "rw", "rw,size=64k,nr_inodes=7", NULL}, /* so it is when the host's memory grows */
+                {"tmpfs", "tmpfs", "rw,size=64k", "rw,size=64k,huge=always,mpol=local", NULL},
+                {"tmpfs", "tmpfs", "rw,sync,lazytime", "rw,lazytime", "sync -> no sync"},
+                {"tmpfs", "tmpfs", "rw,size=64k", "rw,size=64", "size=64k -> size=64"},
+                {"tmpfs", "tmpfs", "rw,size=64k", "ro,size=64k", NULL}, /* told in other words */
+                {"tmpfs", "bind", "rw,size=64k", "rw,size=128k", NULL},
+                {"proc", "proc", "rw", "rw,hidepid=invisible,gid=7", "no hidepid -> hidepid=invisible; no gid -> gid=7"},
+                {"devpts", "devpts", "rw,gid=5,mode=620", "rw,gid=5,mode=600", "mode=620 -> mode=600"},
+                {"ext4", "ext4", "rw,errors=continue", "rw,errors=panic,seclabel", "errors=continue -> errors=panic"},
+                {"btrfs", "btrfs", "rw,subvolid=5,subvol=/a", "rw,subvolid=5,subvol=/b", NULL},
+                {"overlay", "overlay", "rw,lowerdir=a", "rw,lowerdir=b", NULL},
+                {"sysfs", "sysfs", "rw", "rw,anything", NULL},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_free_ char *recorded = strdup(rows[i].recorded), *text = NULL;
+                struct entry *data;
+                struct pod_made made;
+                bool urgent;
+
+                made_begin(&made, 1ULL << 40, ROOTFS "/data", "/");
+                made.mounts[2].type = recorded;
+                data = table_get(made.table, 4);
+                made_texts(data, &(struct entry_texts){.root = "/", .point = ROOTFS "/data", .type = rows[i].type, .options = rows[i].first});
+                ck_assert_int_ge(drift_sight(&made.record, made.table, &urgent), 0);
+                ck_assert(!urgent);
+                ck_assert_int_eq(drift_sight(&made.record, made.table, &urgent), 0);
+                check_detail(&made, DRIFT_CHANGED, NULL);
+                made_texts(data, &(struct entry_texts){.root = "/", .point = ROOTFS "/data", .type = rows[i].type, .options = rows[i].now});
+                data->superblock_readonly = strncmp(rows[i].now, "ro", 2) == 0;
+                made.mounts[2].attributes = data->superblock_readonly ? MOUNT_ATTR_RDONLY : 0;
+                ck_assert_int_eq(drift_sight(&made.record, made.table, &urgent), 0);
+                text = detail(&made, DRIFT_CHANGED);
+                ck_assert_msg((!text && !rows[i].expected) || (text && rows[i].expected && strcmp(text, rows[i].expected) == 0),
+                        "row %zu: %s", i, text ?: "nothing");
+                made_end(&made);
+        }
+}
+END_TEST
+
+UNIT_MAIN("sight", test_options, test_plain_place, test_links, test_restart, test_recycled)

@@ -21,9 +21,9 @@ END_TEST
 
 START_TEST(test_copy_owns_its_own) {
         char container[] = "main", target[] = "/data", source[] = "/srv", type[] = "bind";
-        char request[] = "{}", key[] = "1:2", root[] = "/sub", point[] = "main/rootfs/data", option[] = "ro", *options[] = {option, NULL};
+        char request[] = "{}", key[] = "1:2", root[] = "/sub", point[] = "main/rootfs/data", fs_options[] = "rw,size=4k", option[] = "ro", *options[] = {option, NULL};
         struct record_mount from = {.row = 3, .id = 4, .mount_id = 5, .container = container, .target = target,
-                .source = source, .type = type, .options = options, .request = request, .source_key = key, .root = root, .point = point, .device = 6,
+                .source = source, .type = type, .options = options, .request = request, .source_key = key, .root = root, .point = point, .fs_options = fs_options, .device = 6,
                 .attributes = 7, .propagation = 8, .made = 9, .made_file = true, .nested = true, .ground_free = true};
         struct record_mount copy = {};
 
@@ -33,6 +33,7 @@ START_TEST(test_copy_owns_its_own) {
         memset(key, 'x', 3);
         memset(root, 'x', 4);
         memset(point, 'x', 4);
+        memset(fs_options, 'x', 4);
         ck_assert_str_eq(copy.container, "main");
         ck_assert_str_eq(copy.target, "/data");
         ck_assert_str_eq(copy.source, "/srv");
@@ -42,6 +43,7 @@ START_TEST(test_copy_owns_its_own) {
         ck_assert_str_eq(copy.source_key, "1:2");
         ck_assert_str_eq(copy.root, "/sub");
         ck_assert_str_eq(copy.point, "main/rootfs/data");
+        ck_assert_str_eq(copy.fs_options, "rw,size=4k");
         ck_assert_int_eq(copy.row, 3);
         ck_assert_uint_eq(copy.made, 9);
         ck_assert(copy.made_file && copy.nested && copy.ground_free && !copy.ground_caller);

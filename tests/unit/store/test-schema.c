@@ -68,6 +68,7 @@ START_TEST(test_migration) {
         ck_assert_ptr_null(mount->source_key);
         ck_assert_ptr_null(mount->root);
         ck_assert_ptr_null(mount->point);
+        ck_assert_ptr_null(mount->fs_options);
         ck_assert_uint_eq(loaded.intents[0].job, 12);
 
         /* It is a store like any other now. */
@@ -141,7 +142,7 @@ START_TEST(test_newer) {
         ck_assert_int_eq(store_open(directory, &store, &version), STORE_NEWER);
         ck_assert_int_eq(version, 1000);
         ck_assert_ptr_null(store);
-        store_dir_sql(directory, "INSERT INTO future SELECT job_block FROM daemon; PRAGMA user_version = 6;");
+        store_dir_sql(directory, "INSERT INTO future SELECT job_block FROM daemon; PRAGMA user_version = 7;");
         store_free(store_dir_open(directory)); /* it was left as it was */
 }
 END_TEST
@@ -153,7 +154,7 @@ START_TEST(test_foreign) {
         check_outcome(other, STORE_DAMAGED);
         store_dir_sql(tables, "CREATE TABLE something (x);");
         check_outcome(tables, STORE_DAMAGED);
-        store_dir_sql(bare, "CREATE TABLE pod (x); PRAGMA application_id = 0x706d6e74; PRAGMA user_version = 6;");
+        store_dir_sql(bare, "CREATE TABLE pod (x); PRAGMA application_id = 0x706d6e74; PRAGMA user_version = 7;");
         check_outcome(bare, STORE_DAMAGED); /* says that it is ours, but has not our tables */
 }
 END_TEST

@@ -66,6 +66,7 @@ static void check_mount(const struct record_mount *have, const struct record_mou
         check_texts(have->source_key, want->source_key);
         check_texts(have->root, want->root);
         check_texts(have->point, want->point);
+        check_texts(have->fs_options, want->fs_options);
         ck_assert_uint_eq(have->device, want->device);
         ck_assert_uint_eq(have->job, want->job);
         ck_assert_uint_eq(have->attributes, want->attributes);
@@ -99,7 +100,7 @@ static size_t odd_mounts(struct record_mount *ret, char **options, char **none) 
 
         ret[n++] = (struct record_mount) {
                 .id = UINT64_MAX, .mount_id = UINT32_MAX, .container = odd_2, .target = odd_1, .source = odd_1,
-                .type = odd_2, .options = options, .request = odd_1, .source_key = odd_2, .root = odd_1, .point = odd_2,
+                .type = odd_2, .options = options, .request = odd_1, .source_key = odd_2, .root = odd_1, .point = odd_2, .fs_options = odd_1,
                 .device = UINT64_MAX - 1, .job = UINT64_MAX - 2, .attributes = 1ULL << 63, .propagation = 3, .made = UINT32_MAX, .made_file = true, .nested = true,
                 .deferred = true, .ground_free = true, .ground_caller = true,
         };
