@@ -4,8 +4,9 @@
  * bench: times podmountd beside the raw system calls and beside Peer.Ping, in turns within one run, and prints one JSON
  * line a figure. Started by scripts/bench in a mount namespace of its own, with the daemon already running there.
  *
- *     bench --socket PATH [--bus] --root DIR --scratch DIR [FIGURE…]
+ *     bench --socket PATH [--bus] --root DIR --scratch DIR [--bundle DIR] [FIGURE…]
  *
+ * --bundle is one that `runc spec` made and that crun runs; the file is written again with more mounts.
  * --root is a root file system with the mount points that raw.c names; --scratch an empty directory on a tmpfs.
  */
 
@@ -18,18 +19,20 @@
 #include <sys/stat.h>
 #include <systemd/sd-bus.h>
 
+#include "bundle.h"
 #include "dbus/names.h"
 #include "raw.h"
 #include "roundtrip.h"
 #include "sample.h"
 
 enum { BLOCK = 20, BIND_BLOCKS = 20, POD_ROUNDS = 100, BATCH = 1000, BATCH_ROUNDS = 9, BIG = 10000, BIG_ROUNDS = 3 };
+enum { BUNDLE_ROUNDS = 30, KUBERNETES_MOUNTS = 40 };
 
 struct bench {
         sd_bus *bus;
         const char *transport; /* "socket" or "bus" */
         const char *destination;
-        const char *root, *scratch;
+        const char *root, *scratch, *bundle;
         double bind_budget;
 };
 
@@ -261,6 +264,41 @@ static void bench_pod(struct bench *b) {
         samples_done(&strict);
 }
 
+/* A pod of a bundle's config.json beside the raw system calls of the same mounts, and beside `crun create`, in turns. */
+static void bench_bundle(struct bench *b, const char *name, size_t n_mounts) {
+        struct samples pings = {}, raws = {}, pods = {}, cruns = {};
+        _cleanup_close_ int scratch = open(b->scratch, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_free_ char *point = text("%s/bundle", b->scratch), *state = text("%s/crun", b->scratch), *crun = text("crun-%s", name);
+        struct bundle *bundle = bundle_load(b->bundle, n_mounts, b->root);
+
+        ping_block(b, &pings);
+        for (size_t i = 0; i < BUNDLE_ROUNDS; i++) {
+                _cleanup_free_ char *uuid = NULL;
+                double start, time;
+
+                start = sample_now();
+                must(mkdir(point, 0700) < 0 ? -errno : 0, "mkdir");
+                bundle_raw(bundle, point);
+                samples_add(&raws, sample_now() - start);
+                raw_unmount(scratch, "bundle", 1);
+                must(rmdir(point) < 0 ? -errno : 0, "rmdir");
+                uuid = create(b, bundle_text(bundle), &time);
+                samples_add(&pods, time);
+                (void) gc(b, uuid, false);
+                if (bundle_crun(bundle, state, &time) == 0)
+                        samples_add(&cruns, time);
+        }
+        ping_block(b, &pings);
+        report(b, name, &pods, "ping + raw calls", samples_median(&pings) + samples_median(&raws), 1.5);
+        if (cruns.n > 0)
+                report(b, crun, &cruns, "podmount", samples_median(&pods), 0);
+        bundle_free(bundle);
+        samples_done(&pings);
+        samples_done(&raws);
+        samples_done(&pods);
+        samples_done(&cruns);
+}
+
 /* "[{bind root at /tmp/t<first>} … ]" */
 static char *batch(const struct bench *b, size_t first, size_t n) {
         char *result = NULL;
@@ -402,7 +440,7 @@ static bool asked(char **figures, const char *name) {
 int main(int argc, char *argv[]) {
         static const struct option options[] = {
                 {"socket", required_argument, NULL, 's'}, {"bus", no_argument, NULL, 'b'}, {"root", required_argument, NULL, 'r'},
-                {"scratch", required_argument, NULL, 'd'}, {},
+                {"scratch", required_argument, NULL, 'd'}, {"bundle", required_argument, NULL, 'u'}, {},
         };
         struct bench b = {};
         const char *socket = NULL;
@@ -425,6 +463,9 @@ int main(int argc, char *argv[]) {
                 case 'd':
                         b.scratch = optarg;
                         break;
+                case 'u':
+                        b.bundle = optarg;
+                        break;
                 default:
                         return 2;
                 }
@@ -441,6 +482,10 @@ int main(int argc, char *argv[]) {
                 bench_bind(&b);
         if (asked(argv, "pod"))
                 bench_pod(&b);
+        if (b.bundle && asked(argv, "bundle")) {
+                bench_bundle(&b, "create-runc-spec", 0);
+                bench_bundle(&b, "create-kubernetes-40", KUBERNETES_MOUNTS);
+        }
         if (asked(argv, "batch"))
                 bench_batch(&b);
         if (asked(argv, "gc"))

@@ -32,13 +32,17 @@ static int must(int r, const char *what) {
         return r;
 }
 
-static int resolve(int root_fd, const char *path) {
+int raw_open(int root_fd, const char *path) {
         struct open_how how = {
                 .flags = O_PATH | O_CLOEXEC,
                 .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
         };
 
-        return must((int) syscall(SYS_openat2, root_fd, path, &how, sizeof(how)), "openat2");
+        return (int) syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+}
+
+static int resolve(int root_fd, const char *path) {
+        return must(raw_open(root_fd, path), path);
 }
 
 static void attribute(int fd, uint64_t set, uint64_t propagation) {
@@ -111,6 +115,55 @@ void raw_pod(const char *root, const char *source, const char *point) {
         }
         at = must(open(point, O_PATH | O_CLOEXEC), point);
         must(move_mount(tree, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH), "move_mount");
+}
+
+int raw_tree(void) {
+        return made("tmpfs", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+}
+
+int raw_rootfs(int tree, const char *root) {
+        _cleanup_close_ int rootfs = -1;
+
+        must(mkdirat(tree, "main", 0755), "mkdir");
+        must(mkdirat(tree, "main/rootfs", 0755), "mkdir");
+        rootfs = cloned(root, 0);
+        attach(rootfs, tree, "main/rootfs");
+        return resolve(tree, "main/rootfs");
+}
+
+void raw_bind_at(int source_fd, const char *source, int root_fd, const char *target, uint64_t set) {
+        _cleanup_close_ int fd = *source ? must(openat(source_fd, source, O_PATH | O_CLOEXEC), source) : -1;
+        _cleanup_close_ int tree = must(open_tree(fd < 0 ? source_fd : fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH),
+                                        "open_tree");
+
+        attribute(tree, set, MS_PRIVATE);
+        attribute(tree, 0, MS_SHARED);
+        attach(tree, root_fd, target);
+}
+
+void raw_file_system(const char *type, const char *source, const char *const *options, size_t n_options, int root_fd,
+        const char *target, uint64_t set) {
+        _cleanup_close_ int context = must(fsopen(type, FSOPEN_CLOEXEC), type), tree = -1;
+
+        must(fsconfig(context, FSCONFIG_SET_STRING, "source", source, 0), "fsconfig source");
+        for (size_t i = 0; i < n_options; i++) {
+                char name[64];
+                const char *equals = strchr(options[i], '=');
+
+                (void) snprintf(name, sizeof(name), "%.*s", (int) (equals - options[i]), options[i]); /* names are short */
+                must(fsconfig(context, FSCONFIG_SET_STRING, name, equals + 1, 0), options[i]);
+        }
+        must(fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0), type);
+        tree = must(fsmount(context, FSMOUNT_CLOEXEC, (unsigned) set), "fsmount");
+        attribute(tree, 0, MS_SHARED);
+        attach(tree, root_fd, target);
+}
+
+void raw_publish(int tree, const char *point) {
+        _cleanup_close_ int at = must(open(point, O_PATH | O_CLOEXEC), point);
+
+        must(move_mount(tree, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH), "move_mount");
+        must(close(tree), "close");
 }
 
 unsigned long long raw_id(int root_fd, const char *target) {
