@@ -57,9 +57,9 @@ static int fill(int mount) {
         return 0;
 }
 
-/* The host's device, or a failure: it is not there, or something else has its name. */
-static int open_device(struct run *run, const struct step *step, size_t i, int *ret_fd) {
-        _cleanup_close_ int directory = resolve_source("/dev"), fd = -1;
+/* The host's device in its /dev, or a failure: either is not there, or something else has its name. */
+static int open_device(struct run *run, const struct step *step, int directory, size_t i, int *ret_fd) {
+        _cleanup_close_ int fd = -1;
         struct stat status;
 
         if (directory >= 0)
@@ -76,12 +76,13 @@ static int open_device(struct run *run, const struct step *step, size_t i, int *
 
 /* Before anything is made: whether all are there. */
 static int check_devices(struct run *run, const struct step *step) {
+        _cleanup_close_ int directory = resolve_source("/dev");
         int r = 0;
 
         for (size_t i = 0; r == 0 && i < ELEMENTSOF(devices); i++) {
                 _cleanup_close_ int fd = -1;
 
-                r = open_device(run, step, i, &fd);
+                r = open_device(run, step, directory, i, &fd);
         }
         return r;
 }
@@ -130,9 +131,9 @@ int devices_make(struct run *run, const struct step *step, int *ret_mount) {
         return 0;
 }
 
-static int attach(struct run *run, const struct step *step, int mount, size_t i) {
+static int attach(struct run *run, const struct step *step, int directory, int mount, size_t i) {
         _cleanup_close_ int source = -1, device = -1;
-        int r = open_device(run, step, i, &source);
+        int r = open_device(run, step, directory, i, &source);
 
         if (r != 0)
                 return r;
@@ -149,8 +150,10 @@ static int attach(struct run *run, const struct step *step, int mount, size_t i)
 }
 
 int devices_attach(struct run *run, const struct step *step, int mount) {
+        _cleanup_close_ int directory = resolve_source("/dev");
+
         for (size_t i = 0; i < ELEMENTSOF(devices); i++) {
-                int r = attach(run, step, mount, i);
+                int r = attach(run, step, directory, mount, i);
 
                 if (r != 0)
                         return r;
