@@ -115,3 +115,17 @@ static _unused_ __attribute__((__noinline__)) char *read_source_file(const char 
         *ret_size = size;
         return text;
 }
+
+/* The example of a bundle in one document, as the client sends it: runtime.json in it, its root made absolute. */
+static _unused_ char *read_linuxkit_example(void) {
+        static const char relative[] = "\"rootfs\"";
+        size_t size;
+        _cleanup_free_ char *config = read_source_file("examples/linuxkit/config.json", &size);
+        _cleanup_free_ char *runtime = read_source_file("examples/linuxkit/runtime.json", &size);
+        char *root = strstr(config, relative), *end = strrchr(config, '}'), *text;
+
+        ck_assert(root && end);
+        *root = *end = '\0';
+        ck_assert_int_gt(asprintf(&text, "%s\"/srv/rootfs\"%s, \"prepare\": %s}", config, root + strlen(relative), runtime), 0);
+        return text;
+}

@@ -112,6 +112,23 @@ START_TEST(test_examples) {
 }
 END_TEST
 
+/* As the client hands it over: runtime.json as a member of config.json, whose root is absolute. */
+START_TEST(test_example_linuxkit) {
+        _cleanup_free_ char *text = read_linuxkit_example();
+        _cleanup_(spec_freep) struct spec *spec = NULL;
+        _cleanup_(wanted_freep) struct wanted *wanted = NULL;
+        bool overlay = false;
+
+        compile(text, strlen(text), &as_user, &spec, &wanted);
+        ck_assert_uint_eq(wanted->n_directories, 3);
+        for (size_t i = 0; i < wanted->n_mounts; i++)
+                overlay |= strcmp(wanted->mounts[i].target, "/srv") == 0 && wanted->mounts[i].make_layers;
+        ck_assert(overlay);
+        for (char **warning = wanted->warnings; *warning; warning++)
+                ck_assert_msg(!strstr(*warning, "prepare"), "%s", *warning);
+}
+END_TEST
+
 START_TEST(test_example_mounts) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         _cleanup_(wanted_freep) struct wanted *wanted = NULL;
@@ -127,4 +144,4 @@ START_TEST(test_example_mounts) {
 }
 END_TEST
 
-UNIT_MAIN("documents", test_runc, test_crun, test_examples, test_example_mounts)
+UNIT_MAIN("documents", test_runc, test_crun, test_examples, test_example_linuxkit, test_example_mounts)

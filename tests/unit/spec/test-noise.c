@@ -122,12 +122,8 @@ static char *mutate(const char *text, size_t size, size_t *ret_size) {
         return copy;
 }
 
-static void mutate_file(const char *name) {
-        _cleanup_free_ char *text = NULL;
-        size_t size;
-
+static void mutate_text(const char *text, size_t size) {
         state = 0x2545f4914f6cdd1d;
-        text = read_source_file(name, &size);
         for (int round = 0; round < ROUNDS; round++) {
                 size_t first_size, second_size;
                 _cleanup_free_ char *first = mutate(text, size, &first_size), *second = NULL;
@@ -141,6 +137,13 @@ static void mutate_file(const char *name) {
                 swallow(text, i);
 }
 
+static void mutate_file(const char *name) {
+        size_t size;
+        _cleanup_free_ char *text = read_source_file(name, &size);
+
+        mutate_text(text, size);
+}
+
 START_TEST(test_mutate_oci) {
         mutate_file("examples/oci-config.json");
 }
@@ -151,4 +154,11 @@ START_TEST(test_mutate_own) {
 }
 END_TEST
 
-UNIT_MAIN("noise", test_random, test_mutate_oci, test_mutate_own)
+START_TEST(test_mutate_linuxkit) {
+        _cleanup_free_ char *text = read_linuxkit_example();
+
+        mutate_text(text, strlen(text));
+}
+END_TEST
+
+UNIT_MAIN("noise", test_random, test_mutate_oci, test_mutate_own, test_mutate_linuxkit)
