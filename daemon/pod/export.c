@@ -99,10 +99,24 @@ static int check(const struct export *export) {
         return 0;
 }
 
-/* Replaces the mounts of a container's object, or of an OCI document. */
+/* Whether the mount is one of "prepare" still: as such Restore() makes the directories of its overlay, too. */
+static bool is_prepared(struct json_object *prepared, struct json_object *mount) {
+        for (size_t i = 0; prepared && i < json_object_array_length(prepared); i++) {
+                struct json_object *asked = json_object_array_get_idx(prepared, i);
+
+                if (json_object_equal(json_object_object_get(asked, "destination"), json_object_object_get(mount, "destination")) &&
+                    json_object_equal(json_object_object_get(asked, "options"), json_object_object_get(mount, "options")))
+                        return true;
+        }
+        return false;
+}
+
+/* Replaces the mounts of a container's object, or of an OCI document, and those of its "prepare". */
 static int put_mounts(const struct export *export, struct json_object *object, const char *container) {
-        _cleanup_json_ struct json_object *mounts = json_object_new_array();
-        int r = mounts ? 0 : log_oom();
+        struct json_object *prepare = json_object_object_get(object, "prepare");
+        struct json_object *asked = json_object_object_get(prepare, "mounts");
+        _cleanup_json_ struct json_object *mounts = json_object_new_array(), *prepared = json_object_new_array();
+        int r = mounts && prepared ? 0 : log_oom();
 
         for (size_t i = 0; r == 0 && i < export->record->n_mounts; i++) {
                 struct json_object *mount = NULL;
@@ -111,8 +125,10 @@ static int put_mounts(const struct export *export, struct json_object *object, c
                         continue;
                 r = parse_own(export->record->mounts[i].request, &mount);
                 if (r == 0)
-                        r = append(mounts, mount);
+                        r = append(is_prepared(asked, mount) ? prepared : mounts, mount);
         }
+        if (r == 0 && asked)
+                r = add(prepare, "mounts", TAKE_PTR(prepared));
         if (r == 0)
                 r = add(object, "mandatoryMounts", json_object_new_boolean(false)); /* those that it has are among them */
         return r < 0 ? r : add(object, "mounts", TAKE_PTR(mounts));

@@ -47,6 +47,8 @@ static int prefix_all(struct spec_container *container, const char *with) {
 
         if (r == 0)
                 r = prefix(&container->paths_pointer, with);
+        if (r == 0)
+                r = prefix(&container->prepare_pointer, with);
         for (size_t i = 0; r == 0 && i < container->n_mounts; i++)
                 r = prefix(&container->mounts[i].pointer, with);
         return r;

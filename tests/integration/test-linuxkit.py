@@ -127,6 +127,35 @@ def used(daemon):
     assert os.path.exists(f'{place.upper}/data/files/kept')
 
 
+@case('an export keeps what was prepared, but for what was unmounted since, and Restore makes its directories again')
+def exported(daemon):
+    place = daemon.place
+    own = specs.podmount({'main': (place.root, False, [])})
+    own['containers'][0]['prepare'] = place.runtime()
+    for spec in (place.spec(), own):
+        pod = daemon.create(spec)
+        document = daemon.ok('export', pod)
+        daemon.ok('gc', pod)
+        place.untouched()
+        again = daemon.ok('restore', '-', input=document).split()[0]
+        check_made(daemon, place, again)
+        equal(json.loads(daemon.ok('export', again)), json.loads(document), 'the export of what was restored')
+        daemon.ok('gc', again)
+        place.untouched()
+    pod = daemon.create(place.spec())
+    daemon.ok('unmount', pod, '/srv')
+    daemon.ok('mount', pod, json.dumps(specs.mount('/srv')))
+    spec = json.loads(daemon.ok('export', pod))['parts'][0]['spec']
+    equal([mount['destination'] for mount in spec['prepare']['mounts']], ['/tmp/run'], 'what is as it was prepared')
+    equal(spec['prepare']['mkdir'], place.runtime()['mkdir'], 'directories')
+    contains([mount['destination'] for mount in spec['mounts']], '/srv', 'the mounts')
+    daemon.ok('gc', pod)
+    broken = json.loads(document)
+    broken['parts'][0]['spec']['containers'][0]['prepare']['mkdir'] = ['/proc/x']
+    contains(daemon.refused('restore', '-', input=json.dumps(broken)), '/parts/0/spec/containers/0/prepare/mkdir/0')
+    place.untouched()
+
+
 @case('what is not applied is told, in either form; a plan shows the steps and changes nothing')
 def told(daemon):
     place = daemon.place
