@@ -35,6 +35,8 @@ struct entry {
         bool superblock_readonly;
         uint8_t propagation; /* enum entry_propagation_flags */
 
+        uint16_t looked; /* what who follows the kernel counted when it was looked at last; 0: never */
+
         /* kept by the table */
         uint32_t seen;              /* what the table counted when it was seen last */
         struct entry *parent;       /* NULL also when the parent is not in the table */

@@ -7,6 +7,9 @@
  * Two things come without an event of their own and follow from another's. A mount that is put beneath another takes
  * its place, and the other becomes its child: so a new mount's children are asked for (note_tucked() says how). When
  * such a mount goes, what was on it falls back: so the children of one that is gone are looked at again.
+ *
+ * Where a notification names the new mount, those beside it that were looked at since the queue was read are right
+ * already: it was there before. If it moves again, another notification comes, with a later reading.
  */
 
 #include <string.h>
@@ -33,12 +36,14 @@ struct following {
         struct following_counters counters;
         struct watch_events events; /* out of the queue… */
         size_t at;                  /* …and looked at up to here */
+        uint16_t fetches;           /* how often the queue was read, from 1 on, again and again */
 };
 
 /* Ids of mounts still to be looked at. */
 struct agenda {
         uint64_t *ids;
         size_t n;
+        uint64_t told; /* the one that a notification named; 0: none did */
 };
 
 static void agenda_done(struct agenda *agenda) {
@@ -115,11 +120,17 @@ static int note_sibling(const struct entry *sibling, void *userdata) {
         return note(userdata, sibling->unique_id);
 }
 
+/* Whether it was looked at after the mount that a notification named was where it is. */
+static bool is_fresh(const struct following *following, const struct agenda *agenda, const struct entry *entry) {
+        return agenda->told != 0 && entry->looked == following->fetches;
+}
+
 /* Of what lies on the mount now, what the table still has beside it. */
 static int note_listed(struct following *following, const struct entry *entry, struct agenda *agenda) {
         uint64_t ids[LIST_CHILDREN], after = 0;
         int n, r = 0;
 
+        following->counters.lists++;
         do {
                 n = submounts_list(entry->unique_id, after, ids, ELEMENTSOF(ids));
                 if (n == -ENOENT) /* gone again, which is told */
@@ -129,7 +140,7 @@ static int note_listed(struct following *following, const struct entry *entry, s
                 for (int i = 0; i < n && r >= 0; i++) {
                         const struct entry *known = table_get_unique(following->table, ids[i]);
 
-                        if (known && known != entry && known->parent == entry->parent)
+                        if (known && known != entry && known->parent == entry->parent && !is_fresh(following, agenda, known))
                                 r = note(agenda, ids[i]);
                         after = ids[i];
                 }
@@ -137,11 +148,12 @@ static int note_listed(struct following *following, const struct entry *entry, s
         return r;
 }
 
-static size_t count_siblings(const struct entry *entry, size_t most) {
+/* Those beside it that it may have been put beneath, up to one more than `most`. */
+static size_t count_beside(const struct following *following, const struct agenda *agenda, const struct entry *entry, size_t most) {
         size_t n = 0;
 
         for (const struct entry *child = entry->parent->children; child && n <= most; child = child->next)
-                n += child != entry;
+                n += child != entry && !is_fresh(following, agenda, child);
         return n;
 }
 
@@ -152,7 +164,7 @@ static size_t count_siblings(const struct entry *entry, size_t most) {
  * was renamed since the last look.
  */
 static int note_tucked(struct following *following, const struct entry *entry, struct agenda *agenda) {
-        size_t n = count_siblings(entry, LOOK_SIBLINGS);
+        size_t n = count_beside(following, agenda, entry, LOOK_SIBLINGS);
 
         if (n == 0)
                 return 0;
@@ -161,7 +173,7 @@ static int note_tucked(struct following *following, const struct entry *entry, s
         if (n > LOOK_SIBLINGS)
                 return table_each_beside(following->table, entry, note_sibling, agenda);
         for (const struct entry *child = entry->parent->children; child; child = child->next)
-                if (child != entry && note(agenda, child->unique_id) < 0)
+                if (child != entry && !is_fresh(following, agenda, child) && note(agenda, child->unique_id) < 0)
                         return -ENOMEM;
         return 0;
 }
@@ -179,13 +191,15 @@ static int take_out(struct following *following, struct entry *entry, struct age
 static int take_in(struct following *following, struct entry *fresh, const struct entry *known, struct agenda *agenda,
         struct changes *changes) {
         bool came = !known || diff_moved(known, fresh), moved = known && came;
+        bool told = fresh->unique_id == agenda->told; /* then it may have come by an earlier look, after those beside it */
         struct entry *entry;
         int r;
 
         r = table_put(following->table, fresh, changes, &entry);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "take in a mount");
-        if (came && entry->parent)
+        entry->looked = following->fetches;
+        if ((came || told) && entry->parent)
                 r = note_tucked(following, entry, agenda);
         if (r >= 0 && moved) /* their paths are others, and perhaps their propagation */
                 r = note_children(agenda, entry);
@@ -211,13 +225,14 @@ static int work_off(struct following *following, struct agenda *agenda, struct c
 }
 
 /* What came and went at once is named twice in a row; both were told before the one look at it. */
-static int take_all(struct following *following, const uint64_t *ids, size_t n, struct changes *changes) {
+static int take_all(struct following *following, const uint64_t *ids, size_t n, bool told, struct changes *changes) {
         _cleanup_(agenda_done) struct agenda agenda = {};
         int r = 0;
 
         for (size_t i = 0; i < n && r >= 0; i++) {
                 if (i + 1 < n && ids[i] == ids[i + 1])
                         continue;
+                agenda.told = told ? ids[i] : 0;
                 r = note(&agenda, ids[i]);
                 if (r >= 0)
                         r = work_off(following, &agenda, changes);
@@ -237,6 +252,11 @@ static int fetch_events(struct following *following) {
                 return -ENOBUFS;
         }
         forget_events(following);
+        if (following->fetches == UINT16_MAX) { /* what is begun again must not stand in any entry */
+                table_forget_looks(following->table);
+                following->fetches = 0;
+        }
+        following->fetches++;
         r = watch_next(following->watch, &following->events);
         return r < 0 ? log_errno(LOG_ERR, r, "read notifications of mounts") : r;
 }
@@ -255,7 +275,7 @@ int following_events(struct following *following, size_t n, struct changes *chan
                 some = events->n - following->at;
                 if (most > 0 && some > most - taken)
                         some = most - taken;
-                r = take_all(following, events->ids + following->at, some, changes);
+                r = take_all(following, events->ids + following->at, some, true, changes);
                 if (r < 0) {
                         forget_events(following);
                         return r;
@@ -313,7 +333,7 @@ int following_delta(struct following *following, struct changes *changes) {
                 r = work_off(following, &agenda, changes);
         for (size_t i = 0; i < n && r >= 0; i++)
                 if (!table_get_unique(following->table, ids[i]))
-                        r = take_all(following, &ids[i], 1, changes);
+                        r = take_all(following, &ids[i], 1, false, changes);
         return r;
 }
 
@@ -351,7 +371,7 @@ int following_below(const struct following *following, const char *path, uint64_
 }
 
 int following_look_at(struct following *following, const uint64_t *ids, size_t n, struct changes *changes) {
-        return following->statmount ? take_all(following, ids, n, changes) : 0;
+        return following->statmount ? take_all(following, ids, n, false, changes) : 0;
 }
 
 void following_count_read(struct following *following) {
@@ -370,7 +390,7 @@ int following_sweep(struct following *following, uint64_t *cursor, struct change
                 return log_errno(LOG_ERR, (int) n, "list the mounts");
         if (n == 0)
                 return 0;
-        r = take_all(following, ids, (size_t) n, changes);
+        r = take_all(following, ids, (size_t) n, false, changes);
         if (r < 0)
                 return r;
         *cursor = ids[n - 1];

@@ -13,6 +13,7 @@
 struct following_counters {
         uint64_t events;     /* notifications taken */
         uint64_t looks;      /* single mounts looked at */
+        uint64_t lists;      /* of what lies on a single mount */
         uint64_t deltas;     /* lists of ids compared with the table */
         uint64_t full_reads; /* of every mount */
         uint64_t overflows;  /* of the queue of notifications, each answered by a full reading */

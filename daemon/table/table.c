@@ -67,6 +67,13 @@ uint64_t table_generation(const struct table *table) {
         return table->generation;
 }
 
+void table_forget_looks(struct table *table) {
+        size_t position = 0;
+
+        for (struct entry *entry; (entry = ids_next(&table->by_id, &position));)
+                entry->looked = 0;
+}
+
 static void list_append(struct entry **first, struct entry *entry) {
         entry->next = NULL;
         if (!*first) {

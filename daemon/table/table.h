@@ -40,6 +40,8 @@ size_t table_bytes(const struct table *table);
 void table_trim(struct table *table);
 /* Counts up with every reading that changed something. */
 uint64_t table_generation(const struct table *table);
+/* Sets `looked` of every entry to 0. */
+void table_forget_looks(struct table *table);
 
 /* Replaces the content by a whole reading. Takes the entries over (also on failure); the array stays the caller's.
  * Entries with the same unique id, or without one the same id, device and root, are the same mount: the table's
