@@ -18,6 +18,8 @@
 #include "util/log.h"
 #include "util/path.h"
 
+enum { RACES = 16 }; /* how often others may get in between */
+
 /* What a mount of this step is, in the words of the rule for /proc and /sys. */
 static const char *step_type(const struct step *step) {
         if (step->kind == STEP_FILESYSTEM)
@@ -153,7 +155,8 @@ static int note(struct run *run, size_t i, bool file, const char *rest) {
         return r < 0 ? log_errno(LOG_ERR, r, "write the intent file") : 0;
 }
 
-/* Makes what is missing of the target. */
+/* Makes what is missing of the target. -EEXIST or -ENOENT, which is no failure yet: somebody else made it, or removed what it
+ * was to be in, since it was looked for; another pod on the same root, as a rule. */
 static int target_make(struct run *run, size_t i, int root, bool file, int *ret_fd) {
         const struct step *step = &run->job->steps[i];
         _cleanup_close_ int base = -1;
@@ -162,7 +165,9 @@ static int target_make(struct run *run, size_t i, int root, bool file, int *ret_
         int r = resolve_deepest(root, step->target, &base, NULL, &rest), fd;
 
         if (r < 0)
-                return r == -ENOMEM ? log_oom() : target_failed(run, step, step->target, r);
+                return r == -ENOMEM ? log_oom() : r == -ENOENT ? r : target_failed(run, step, step->target, r);
+        if (rest[0] == 0)
+                return -EEXIST;
         if (step->kind == STEP_MKDIR && step->create == STEP_CREATE_STUB)
                 return make_failed(run, step, -EROFS);
         if (step->create == STEP_CREATE_NEVER || step->create == STEP_CREATE_STUB)
@@ -182,6 +187,8 @@ static int target_make(struct run *run, size_t i, int root, bool file, int *ret_
         if (r != 0)
                 return r;
         fd = make(run, step, base, rest, file);
+        if (fd == -EEXIST || fd == -ENOENT)
+                return fd;
         if (fd < 0)
                 return make_failed(run, step, fd);
         target_made(run, i, file, &base, &rest);
@@ -243,6 +250,56 @@ static int target_check(struct run *run, const struct step *step, int fd, bool f
         return check_system(run, step, fd, identity.key);
 }
 
+/* Looks for the target, and makes it where it is missing; -EEXIST and -ENOENT as target_make(). */
+static int look_for(struct run *run, size_t i, int root, bool file, int *ret_fd) {
+        const struct step *step = &run->job->steps[i];
+        _cleanup_close_ int fd = step->flags & STEP_TARGET_NOFOLLOW ? resolve_link_in_root(root, step->target)
+                                                                    : resolve_in_root(root, step->target);
+        int r;
+
+        if (fd == -ENOENT)
+                return target_make(run, i, root, file, ret_fd);
+        run->making = false;
+        if (fd < 0)
+                return target_failed(run, step, step->target, fd);
+        r = target_check(run, step, fd, file);
+        if (r == 0)
+                *ret_fd = TAKE_FD(fd);
+        return r;
+}
+
+/* As look_for(), for a directory that is made for itself. */
+static int look_for_directory(struct run *run, size_t i, int root, bool file _unused_, int *ret_fd) {
+        const struct step *step = &run->job->steps[i];
+        _cleanup_close_ int fd = resolve_in_root(root, step->target);
+        struct stat status;
+
+        if (fd == -ENOENT)
+                return target_make(run, i, root, false, ret_fd);
+        if (fd < 0)
+                return target_failed(run, step, step->target, fd);
+        if (fstat(fd, &status) < 0)
+                return log_errno(LOG_ERR, errno, "look at a directory of a container");
+        if (!S_ISDIR(status.st_mode))
+                return run_fail(run, FAILURE_INVALID_TARGET, ENOTDIR,
+                        "%s of container %s is a file, and a directory is to be made there", step->target,
+                        step->container);
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+/* As often as others get in between, up to a number. */
+static int insist(int (*look)(struct run *, size_t, int, bool, int *), struct run *run, size_t i, int root, bool file, int *ret_fd) {
+        const struct step *step = &run->job->steps[i];
+        int r = -ENOENT;
+
+        for (unsigned n = 0; n < RACES && (r == -ENOENT || r == -EEXIST); n++)
+                r = look(run, i, root, file, ret_fd);
+        if (r == -EEXIST)
+                return make_failed(run, step, r);
+        return r == -ENOENT ? target_failed(run, step, step->target, r) : r;
+}
+
 int target_open(struct run *run, size_t i, bool file, int *ret_fd) {
         const struct step *step = &run->job->steps[i];
         _cleanup_close_ int fd = -1;
@@ -260,40 +317,11 @@ int target_open(struct run *run, size_t i, bool file, int *ret_fd) {
                 *ret_fd = TAKE_FD(fd);
                 return 0;
         }
-        fd = step->flags & STEP_TARGET_NOFOLLOW ? resolve_link_in_root(root, step->target)
-                                                : resolve_in_root(root, step->target);
-        if (fd == -ENOENT)
-                return target_make(run, i, root, file, ret_fd);
-        run->making = false;
-        if (fd < 0)
-                return target_failed(run, step, step->target, fd);
-        r = target_check(run, step, fd, file);
-        if (r != 0)
-                return r;
-        *ret_fd = TAKE_FD(fd);
-        return 0;
+        return insist(look_for, run, i, root, file, ret_fd);
 }
 
 int target_directory(struct run *run, size_t i, int *ret_fd) {
-        const struct step *step = &run->job->steps[i];
-        _cleanup_close_ int fd = -1;
-        struct stat status;
-        int root, r;
+        int root, r = run_container_root(run, run->job->steps[i].container, &root);
 
-        r = run_container_root(run, step->container, &root);
-        if (r != 0)
-                return r;
-        fd = resolve_in_root(root, step->target);
-        if (fd == -ENOENT)
-                return target_make(run, i, root, false, ret_fd);
-        if (fd < 0)
-                return target_failed(run, step, step->target, fd);
-        if (fstat(fd, &status) < 0)
-                return log_errno(LOG_ERR, errno, "look at a directory of a container");
-        if (!S_ISDIR(status.st_mode))
-                return run_fail(run, FAILURE_INVALID_TARGET, ENOTDIR,
-                        "%s of container %s is a file, and a directory is to be made there", step->target,
-                        step->container);
-        *ret_fd = TAKE_FD(fd);
-        return 0;
+        return r == 0 ? insist(look_for_directory, run, i, root, false, ret_fd) : r;
 }

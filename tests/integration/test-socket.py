@@ -317,6 +317,38 @@ def side_by_side(daemon):
     equal(host.mount_table(), before, 'mount table')
 
 
+@case('mount points that others make and remove meanwhile are found, or made')
+def made_meanwhile(daemon):
+    root = specs.rootfs('meanwhile-root')
+    targets = [f'/mnt/{i}/here' for i in range(8)]
+    others = """
+import os, sys
+while True:
+    for i in range(8):
+        for call, path in (os.mkdir, f'{sys.argv[1]}/mnt/{i}'), (os.mkdir, f'{sys.argv[1]}/mnt/{i}/here'), \\
+                (os.rmdir, f'{sys.argv[1]}/mnt/{i}/here'), (os.rmdir, f'{sys.argv[1]}/mnt/{i}'):
+            try:
+                call(path)
+            except OSError:
+                pass
+"""
+    made = 0
+    busy = subprocess.Popen(['/usr/bin/python3', '-c', others, root])
+    try:
+        for _ in range(50):
+            done = daemon.ctl('create', '-', input=json.dumps(specs.oci(root, [specs.mount(target) for target in targets])))
+            if done.status == 0:
+                made += 1
+                daemon.ok('gc', done.out.strip())
+            else:
+                contains(done.err, 'was removed meanwhile; try again')
+    finally:
+        busy.kill()
+        busy.wait()
+    equal(made > 0, True, f'{made} of 50 made')
+    equal(daemon.pods(), [], 'pods')
+
+
 @case('creations of one id at the same time give one pod')
 def joined(daemon):
     ident = '66666666-2222-4333-8444-555555555555'
