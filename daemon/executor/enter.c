@@ -22,6 +22,8 @@
 #include "util/array.h"
 #include "util/log.h"
 
+enum { TOLD_MAX = 4 * 1024 * 1024 }; /* bytes: a quarter of the largest message */
+
 #define STATVFS_NOSYMFOLLOW 0x2000 /* ST_NOSYMFOLLOW of the kernel; glibc 2.36 does not name it */
 
 static int open_namespace(struct run *run, int fd) {
@@ -104,11 +106,12 @@ int hand_enter(struct run *run, size_t i) {
         return 0;
 }
 
-/* The mount of the step, if `itself`, and what hangs below it. A negative errno, not logged. */
+/* The mount of the step, if `itself`, and what hangs below it. A negative errno, not logged; -E2BIG for more than fits into a
+ * result. */
 static int tell(struct run *run, size_t i, int namespace, uint64_t id, bool itself) {
         struct inside_mount *mounts = NULL;
         size_t n = 0;
-        int r = inside_list(namespace, id, &mounts, &n);
+        int r = inside_list(namespace, id, TOLD_MAX - run->told, &mounts, &n);
 
         for (size_t j = itself ? 0 : 1; j < n && r == 0; j++) {
                 const struct brought brought = {
@@ -122,10 +125,18 @@ static int tell(struct run *run, size_t i, int namespace, uint64_t id, bool itse
                         .type = mounts[j].type,
                 };
 
+                run->told += inside_mount_bytes(&mounts[j]);
                 r = brought_append(run->result, &brought);
         }
         inside_mounts_free(mounts, n);
         return r;
+}
+
+static int too_many(struct run *run) {
+        return run_fail(run, FAILURE_QUOTA_EXCEEDED, 0,
+                "too many mounts, or with too long paths, lie on a mount in a container's own mount namespace: more than %d MiB of them; "
+                "unmount some",
+                TOLD_MAX >> 20);
 }
 
 int hand_seek(struct run *run, size_t i) {
@@ -139,6 +150,8 @@ int hand_seek(struct run *run, size_t i) {
                 if (r == -ENOENT)
                         r = namespace < 0 ? INSIDE_GONE : INSIDE_MISSING; /* it went meanwhile */
         }
+        if (r == -E2BIG)
+                return too_many(run);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "look for a mount in another mount namespace");
         run->result->steps[i].attributes = r == INSIDE_THERE ? SEEK_THERE : r == INSIDE_MISSING ? SEEK_MISSING : SEEK_GONE;
@@ -208,6 +221,8 @@ int enter_tell_brought(struct run *run, size_t i) {
         if (run->job->steps[i].flags & STEP_BENEATH)
                 return 0; /* it is there for good, and looked at next */
         r = tell(run, i, run->namespace, run->result->steps[i].id, false);
+        if (r == -E2BIG)
+                return too_many(run);
         return r < 0 ? log_errno(LOG_ERR, r, "look at what came along with a recursive bind") : 0;
 }
 

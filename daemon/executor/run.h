@@ -65,6 +65,7 @@ struct run {
         bool made_pod_directory;
         uint32_t brought; /* mounts that clones have brought along, unless root's… */
         bool brought_unknown; /* …and more with a detached mount, which tells of none until it is attached */
+        size_t told;        /* bytes of what is in other mount namespaces, in the result */
         unsigned waited_ms; /* for what a dead executor has left */
         bool making;     /* the last target was missing and was made */
         uint64_t plain;  /* the last mount found to be neither proc nor sysfs; 0: none yet */

@@ -370,8 +370,12 @@ void inside_mounts_free(struct inside_mount *mounts, size_t n) {
         free(mounts);
 }
 
+size_t inside_mount_bytes(const struct inside_mount *mount) {
+        return sizeof(*mount) + strlen(mount->path) + strlen(mount->source) + strlen(mount->type) + 3;
+}
+
 /* Ids ascend with the age of mounts, and what was cloned together was cloned from the top. */
-static int take_one(struct statmount *statmount, uint64_t id, const char *point, struct inside_mount **mounts, size_t *n) {
+static int take_one(struct statmount *statmount, uint64_t id, const char *point, size_t *left, struct inside_mount **mounts, size_t *n) {
         struct inside_mount *slot;
         struct statmount_line line;
         int r = statmount_read(statmount, id, &line);
@@ -379,22 +383,25 @@ static int take_one(struct statmount *statmount, uint64_t id, const char *point,
         if (r < 0)
                 return r;
         slot = array_append(mounts, n);
-        return slot ? take_line(&line, point, slot) : -ENOMEM;
+        r = slot ? take_line(&line, point, slot) : -ENOMEM;
+        if (r < 0)
+                return r;
+        return __builtin_sub_overflow(*left, inside_mount_bytes(slot), left) ? -E2BIG : 0;
 }
 
-static int list_here(struct statmount *statmount, uint64_t mount, struct inside_mount **mounts, size_t *n) {
+static int list_here(struct statmount *statmount, uint64_t mount, size_t most, struct inside_mount **mounts, size_t *n) {
         enum { BATCH = 256 };
         _cleanup_free_ char *point = NULL;
         uint64_t ids[BATCH], last = 0;
         int r = mount_point(mount, &point), found = BATCH;
 
         if (r == 0)
-                r = take_one(statmount, mount, point, mounts, n);
+                r = take_one(statmount, mount, point, &most, mounts, n);
         for (; r == 0 && found == BATCH; last = ids[BATCH - 1]) {
                 found = submounts_list(mount, last, ids, BATCH);
                 r = found < 0 ? found : 0;
                 for (int i = 0; i < found && r == 0; i++) {
-                        r = take_one(statmount, ids[i], point, mounts, n);
+                        r = take_one(statmount, ids[i], point, &most, mounts, n);
                         if (r == -ENOENT)
                                 r = 0; /* gone meanwhile */
                 }
@@ -402,7 +409,7 @@ static int list_here(struct statmount *statmount, uint64_t mount, struct inside_
         return r;
 }
 
-int inside_list(int fd, uint64_t mount, struct inside_mount **ret, size_t *ret_n) {
+int inside_list(int fd, uint64_t mount, size_t most, struct inside_mount **ret, size_t *ret_n) {
         _cleanup_(statmount_freep) struct statmount *statmount = statmount_new();
         _cleanup_visit_ struct visit visit = VISIT_INIT;
         struct inside_mount *mounts = NULL;
@@ -410,7 +417,7 @@ int inside_list(int fd, uint64_t mount, struct inside_mount **ret, size_t *ret_n
         int r = statmount ? visit_enter(&visit, fd) : -ENOMEM;
 
         if (r == 0)
-                r = list_here(statmount, mount, &mounts, &n);
+                r = list_here(statmount, mount, most, &mounts, &n);
         if (r < 0) {
                 inside_mounts_free(mounts, n);
                 return r;

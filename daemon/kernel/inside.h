@@ -62,8 +62,11 @@ struct inside_mount {
         char *source, *type;
 };
 void inside_mounts_free(struct inside_mount *mounts, size_t n);
-/* The mount with this unique id itself, then all that hang below it, at any depth, parents before children. -ENOENT without it. */
-int inside_list(int fd, uint64_t mount, struct inside_mount **ret, size_t *ret_n);
+/* The mount with this unique id itself, then all that hang below it, at any depth, parents before children. -ENOENT without it;
+ * -E2BIG when they take more than `most` bytes, strings included: whoever is root there mounts what he likes. */
+int inside_list(int fd, uint64_t mount, size_t most, struct inside_mount **ret, size_t *ret_n);
+/* The bytes that one of them takes. */
+size_t inside_mount_bytes(const struct inside_mount *mount);
 /* Detaches the very mount that the fd `mount` lies on, with all below it. */
 int inside_detach(int fd, int mount);
 /* Unmounts by its unique id, never following a symlink; `lazy`: with all that hangs below. -ENOENT when it is not there,

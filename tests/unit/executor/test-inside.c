@@ -44,14 +44,19 @@ static struct job_result withdraw(uint64_t namespace, uint64_t id, bool lazy) {
         return run(job);
 }
 
-static enum seek_state seek(uint64_t namespace, uint64_t id) {
-        _cleanup_job_result_ struct job_result result = {};
+static struct job_result look(uint64_t namespace, uint64_t id, uint32_t flags) {
         struct job *job = new_job(true);
         struct step *step = job_add(job, STEP_SEEK);
 
         step->namespace = namespace;
         step->id = id;
-        result = run(job);
+        step->flags = flags;
+        return run(job);
+}
+
+static enum seek_state seek(uint64_t namespace, uint64_t id) {
+        _cleanup_job_result_ struct job_result result = look(namespace, id, 0);
+
         ck_assert_done(result);
         return (enum seek_state) result.steps[0].attributes;
 }
@@ -305,6 +310,45 @@ START_TEST(test_remount) {
 }
 END_TEST
 
+/* As many mounts at one long path as take 4 MiB and more to tell. */
+static int dweller_stacks(const char *path) {
+        char name[201];
+
+        memset(name, 'n', sizeof(name) - 1);
+        name[sizeof(name) - 1] = 0;
+        if (mount("t", path, "tmpfs", 0, "size=1m") < 0 || chdir(path) < 0)
+                return -errno;
+        for (unsigned depth = 0; depth < 15; depth++)
+                if (mkdir(name, 0755) < 0 || chdir(name) < 0)
+                        return -errno;
+        for (unsigned i = 0; i < 1500; i++)
+                if (mount("t", ".", "tmpfs", 0, "size=4k") < 0)
+                        return -errno;
+        return 0;
+}
+
+/* Whoever is root in a container mounts what he likes there: the answer has a bound. */
+START_TEST(test_told) {
+        _cleanup_job_result_ struct job_result pod = {}, made = {}, few = {}, many = {};
+        struct dweller dweller;
+
+        if (!begin())
+                return;
+        pod = make_pod();
+        ck_assert_int_eq(chmod(POD, 0755), 0);
+        dweller = dweller_start(false, 0, ROOTFS, true);
+        made = run_fds(bind_inside(), &dweller.pidfd);
+        ck_assert_done(made);
+        few = look(made.steps[0].id, made.steps[1].id, STEP_RECURSIVE);
+        ck_assert_done(few);
+        ck_assert_uint_eq(few.n_brought, 1);
+        ck_assert_int_eq(dweller_do(&dweller, dweller_stacks, "/data"), 0);
+        many = look(made.steps[0].id, made.steps[1].id, STEP_RECURSIVE);
+        ck_assert_failed(many, FAILURE_QUOTA_EXCEEDED, "more than 4 MiB");
+        dweller_end(&dweller);
+}
+END_TEST
+
 static void refuse_at_door(struct job *job, uint32_t step, const char *words, int line) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         uint32_t failed;
@@ -369,4 +413,4 @@ START_TEST(test_door) {
 }
 END_TEST
 
-UNIT_MAIN("inside", test_one, test_many, test_user, test_refused, test_remount, test_door)
+UNIT_MAIN("inside", test_one, test_many, test_user, test_refused, test_remount, test_told, test_door)
