@@ -8,9 +8,9 @@
 /* change.c */
 /* The fds that came with the call, for an operation to duplicate. */
 struct operation_fds request_fds(const struct request *request);
-/* An fd that no source names is a mistake of the caller's: told, rather than closed without a word. */
-/* The name of the fd that says in which namespace to mount; NULL: in the pod itself. */
+/* The name of the fd that says in which namespace to mount; NULL: in the pod itself. FAILURE_INVALID_ARGS. */
 int request_namespace(const struct request *request, const char **ret, struct failure *f);
+/* An fd that no source names is a mistake of the caller's: told, rather than closed without a word. */
 int request_check_fds(const struct request *request, char *const *used, struct failure *f);
 int prepare_create(struct request *request, struct failure *f);
 int prepare_plan(struct request *request, struct failure *f);
