@@ -91,14 +91,16 @@ int container_intend(struct operation *operation, enum record_verb verb, bool la
 }
 
 void container_forget_intent(struct operation *operation) {
-        struct store *store = operation->pods->store;
-        int r;
+        if (!store_forget_noted(operation->pods->store, operation->job_id))
+                container_forget_job(operation, operation->job_id);
+}
 
-        if (store_forget_noted(store, operation->job_id))
-                return;
-        r = store_begin(store);
+void container_forget_job(struct operation *operation, uint64_t job) {
+        struct store *store = operation->pods->store;
+        int r = store_begin(store);
+
         if (r == 0)
-                r = store_delete_intent(store, operation->job_id);
+                r = store_delete_intent(store, job);
         r = store_end(store, r);
         if (r < 0)
                 (void) log_errno(LOG_ERR, r, "forget a job of pod %s", operation->uuid); /* the next start does it */

@@ -9,12 +9,14 @@
 int container_begin(struct operation *operation, struct failure *f);
 /* The container of this name, or the only one for NULL; the pod's string. */
 int container_find(const struct pod *pod, const char *name, const char **ret, struct failure *f);
+/* The same, and SPEC_VOLUMES for itself. */
+int container_find_place(const struct pod *pod, const char *name, const char **ret, struct failure *f);
 
 /* What a mount is that no request of a client names and that did not come along with one: "the root of a container"… */
 const char *container_part(const struct record_mount *mount);
-/* The same, and SPEC_VOLUMES for itself. */
-int container_find_place(const struct pod *pod, const char *name, const char **ret, struct failure *f);
 
 /* One transaction each. `detail` may be NULL; written again, it replaces the one before. */
 int container_intend(struct operation *operation, enum record_verb verb, bool lazy, const char *detail);
 void container_forget_intent(struct operation *operation);
+/* The same for the intent of another job of the same operation, which is in the store. */
+void container_forget_job(struct operation *operation, uint64_t job);

@@ -104,15 +104,9 @@ static bool read_made(struct json_object *object, struct intent_mount *ret) {
 }
 
 static bool read_namespace(struct json_object *object, uint64_t *ret) {
-        struct json_object *array;
-        int64_t numbers[2];
+        struct json_object *halves;
 
-        if (!json_object_object_get_ex(object, "namespace", &array))
-                return true;
-        if (!read_numbers(array, numbers, ELEMENTSOF(numbers)))
-                return false;
-        *ret = (uint64_t) numbers[0] << 32 | (uint64_t) numbers[1];
-        return true;
+        return !json_object_object_get_ex(object, "namespace", &halves) || json_read_halves(halves, ret);
 }
 
 int intent_replace_read(const char *text, struct intent_replace *ret) {
@@ -145,4 +139,18 @@ int intent_replace_read(const char *text, struct intent_replace *ret) {
         *ret = replace;
         replace = (struct intent_replace) {};
         return 0;
+}
+
+int intent_replace_resume(const char *text, uint64_t size_max, struct intent_replace *ret, struct spec_mount **ret_mounts,
+                          size_t *ret_n_mounts, char **ret_target, struct failure *f) {
+        int r = intent_replace_read(text, ret);
+
+        if (r == 0)
+                r = spec_parse_mounts(ret->request, strlen(ret->request), size_max, ret_mounts, ret_n_mounts, f);
+        if (r == 0 && *ret_n_mounts != 1)
+                r = -EBADMSG;
+        if (r != 0)
+                return r;
+        *ret_target = strdup((*ret_mounts)[0].destination);
+        return *ret_target ? 0 : log_oom();
 }

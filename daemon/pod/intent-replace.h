@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "executor/intent.h"
+#include "spec/spec.h"
 #include "util/cleanup.h"
 
 struct intent_replace {
@@ -26,3 +27,7 @@ void intent_replace_done(struct intent_replace *replace);
 int intent_replace_write(const struct intent_replace *replace, char **ret);
 /* -EBADMSG for what was not written by the function above. */
 int intent_replace_read(const char *text, struct intent_replace *ret);
+/* The same, with the one mount of its request and that mount's target; all are the caller's, also after a failure. Else as
+ * spec_parse_mounts(). */
+int intent_replace_resume(const char *text, uint64_t size_max, struct intent_replace *ret, struct spec_mount **ret_mounts,
+                          size_t *ret_n_mounts, char **ret_target, struct failure *f);

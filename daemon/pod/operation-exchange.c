@@ -63,16 +63,8 @@ static const struct record_mount *old_of(const struct exchange *exchange) {
 }
 
 static void forget_intent(struct exchange *exchange) {
-        struct store *store = exchange->operation.pods->store;
-        int r = exchange->intent_job != 0 ? store_begin(store) : 0;
-
-        if (exchange->intent_job == 0)
-                return;
-        if (r == 0)
-                r = store_delete_intent(store, exchange->intent_job);
-        r = store_end(store, r);
-        if (r < 0)
-                (void) log_errno(LOG_ERR, r, "forget a job of pod %s", exchange->operation.uuid); /* the next start does it */
+        if (exchange->intent_job != 0)
+                container_forget_job(&exchange->operation, exchange->intent_job);
         exchange->intent_job = 0;
 }
 
@@ -497,17 +489,9 @@ int operation_new_exchange_resumed(struct pods *pods, struct pod *pod, uint64_t 
         exchange = exchange_of(operation);
         exchange->stage = STAGE_FIND;
         exchange->intent_job = job;
-        r = intent_replace_read(detail, &exchange->detail);
+        r = intent_replace_resume(detail, pods->settings->spec_size_max, &exchange->detail, &exchange->mounts, &exchange->n_mounts,
+                                  &exchange->target, f);
         if (r == 0)
-                r = spec_parse_mounts(exchange->detail.request, strlen(exchange->detail.request), pods->settings->spec_size_max,
-                                      &exchange->mounts, &exchange->n_mounts, f);
-        if (r == 0 && exchange->n_mounts != 1)
-                r = -EBADMSG;
-        if (r != 0)
-                return r;
-        exchange->target = strdup(exchange->mounts[0].destination);
-        if (!exchange->target)
-                return log_oom();
-        *ret = TAKE_PTR(operation);
-        return 0;
+                *ret = TAKE_PTR(operation);
+        return r;
 }

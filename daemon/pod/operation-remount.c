@@ -296,19 +296,9 @@ int operation_new_remount(struct pods *pods, const struct caller *caller, struct
 /* Those that were written before there was any have none. */
 static bool read_namespace(struct json_object *object, uint64_t *ret) {
         struct json_object *halves;
-        int64_t high, low;
 
         *ret = 0;
-        if (!json_object_object_get_ex(object, "namespace", &halves))
-                return true;
-        if (!json_object_is_type(halves, json_type_array) || json_object_array_length(halves) != 2)
-                return false;
-        high = json_object_get_int64(json_object_array_get_idx(halves, 0));
-        low = json_object_get_int64(json_object_array_get_idx(halves, 1));
-        if (high < 0 || high > UINT32_MAX || low < 0 || low > UINT32_MAX)
-                return false;
-        *ret = (uint64_t) high << 32 | (uint64_t) low;
-        return true;
+        return !json_object_object_get_ex(object, "namespace", &halves) || json_read_halves(halves, ret);
 }
 
 static int take_detail(struct remount *remount, const char *detail, struct failure *f) {

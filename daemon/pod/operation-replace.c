@@ -450,17 +450,9 @@ int operation_new_resumed(struct pods *pods, struct pod *pod, uint64_t job, cons
         operation->n_ids = 1;
         if (!operation->ids)
                 return log_oom();
-        r = intent_replace_read(detail, &replace->detail);
+        r = intent_replace_resume(detail, pods->settings->spec_size_max, &replace->detail, &replace->mounts, &replace->n_mounts,
+                                  &replace->target, f);
         if (r == 0)
-                r = spec_parse_mounts(replace->detail.request, strlen(replace->detail.request),
-                                      pods->settings->spec_size_max, &replace->mounts, &replace->n_mounts, f);
-        if (r == 0 && replace->n_mounts != 1)
-                r = -EBADMSG;
-        if (r != 0)
-                return r;
-        replace->target = strdup(replace->mounts[0].destination);
-        if (!replace->target)
-                return log_oom();
-        *ret = TAKE_PTR(operation);
-        return 0;
+                *ret = TAKE_PTR(operation);
+        return r;
 }

@@ -181,6 +181,23 @@ char *json_canonical(struct json_object *object) {
         return json_writer_take(&out);
 }
 
+bool json_read_halves(struct json_object *array, uint64_t *ret) {
+        uint64_t number = 0;
+
+        if (!json_object_is_type(array, json_type_array) || json_object_array_length(array) != 2)
+                return false;
+        for (size_t i = 0; i < 2; i++) {
+                struct json_object *half = json_object_array_get_idx(array, i);
+                int64_t value = json_object_get_int64(half);
+
+                if (!json_object_is_type(half, json_type_int) || value < 0 || value > UINT32_MAX)
+                        return false;
+                number = number << 32 | (uint64_t) value;
+        }
+        *ret = number;
+        return true;
+}
+
 char *json_pointer_join(const char *pointer, const char *name) {
         size_t at = strlen(pointer);
         char *joined;

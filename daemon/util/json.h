@@ -24,6 +24,10 @@ int json_parse(const char *text, size_t size, struct json_object **ret, struct f
  * memory is short. */
 char *json_canonical(struct json_object *object);
 
+/* A number of 64 bits that is written as an array of its upper and its lower half, since JSON has no larger integers for
+ * everyone. False for anything else. */
+bool json_read_halves(struct json_object *array, uint64_t *ret);
+
 /* Appends "/<name>" to a JSON pointer (RFC 6901), escaping ~ and /. NULL when memory is short. */
 char *json_pointer_join(const char *pointer, const char *name);
 char *json_pointer_join_index(const char *pointer, size_t index);

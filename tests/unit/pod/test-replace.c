@@ -118,22 +118,8 @@ START_TEST(test_lost_executor) {
 }
 END_TEST
 
-/* Writes down a replacement, as it is before its job, with what the job had made. */
 static void intend(struct world *world, const struct intent_mount *made) {
-        const struct intent_replace replace = {
-                .row = pod_find_mount(world_pod(world, UUID_A), "main", "/data")->row,
-                .request = (char *) (uintptr_t) BIND("/tmp/next", "/data"),
-                .root = true,
-                .made = *made,
-        };
-        struct record_intent intent = {.job = store_next_job(world->pods.store), .uuid = (char *) (uintptr_t) UUID_A,
-                .verb = RECORD_VERB_REPLACE};
-
-        ck_assert_int_eq(intent_replace_write(&replace, &intent.detail), 0);
-        ck_assert_int_eq(store_begin(world->pods.store), 0);
-        ck_assert_int_eq(store_put_intent(world->pods.store, &intent), 0);
-        ck_assert_int_eq(store_commit(world->pods.store), 0);
-        free(intent.detail);
+        world_intend_replace(world, pod_find_mount(world_pod(world, UUID_A), "main", "/data")->row, 0, made);
 }
 
 /* All died when the new mount was beneath the old one: it goes on from there. And before that: nothing was done. */

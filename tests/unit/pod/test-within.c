@@ -321,24 +321,6 @@ START_TEST(test_replace_interrupted) {
 }
 END_TEST
 
-static void intend_replace(struct world *world, uint64_t namespace, const struct intent_mount *made) {
-        const struct intent_replace replace = {
-                .row = within_find(world_pod(world, UUID_A), 0, "main", "/data")->row,
-                .namespace = namespace,
-                .request = (char *) (uintptr_t) BIND("/tmp/next", "/data"),
-                .root = true,
-                .made = *made,
-        };
-        struct record_intent intent = {.job = store_next_job(world->pods.store), .uuid = (char *) (uintptr_t) UUID_A,
-                                       .verb = RECORD_VERB_REPLACE};
-
-        ck_assert_int_eq(intent_replace_write(&replace, &intent.detail), 0);
-        ck_assert_int_eq(store_begin(world->pods.store), 0);
-        ck_assert_int_eq(store_put_intent(world->pods.store, &intent), 0);
-        ck_assert_int_eq(store_commit(world->pods.store), 0);
-        free(intent.detail);
-}
-
 static int next_mount;
 
 static int attaches_beneath(const char *path) {
@@ -362,7 +344,7 @@ START_TEST(test_replace_halfway) {
         next_mount = tree_clone(source, false);
         ck_assert_int_ge(next_mount, 0);
         for (unsigned i = 0; i < 2; i++) {
-                intend_replace(&world, namespace, &made);
+                world_intend_replace(&world, within_find(world_pod(&world, UUID_A), 0, "main", "/data")->row, namespace, &made);
                 restart(&world);
                 restart(&world);
                 ck_assert_int_eq(seen("/data/hello"), 0);
@@ -371,7 +353,7 @@ START_TEST(test_replace_halfway) {
                 ck_assert_int_eq(identity_mount_id(next_mount, &made.mount_id), 0);
                 made.id = identity.key;
         }
-        intend_replace(&world, namespace, &made);
+        world_intend_replace(&world, within_find(world_pod(&world, UUID_A), 0, "main", "/data")->row, namespace, &made);
         ck_assert_int_eq(dweller_do(&dweller, attaches_beneath, "/data"), 0);
         (void) close(next_mount);
         (void) close(source);

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "executor/executor.h"
+#include "pod/intent-replace.h"
 #include "tests/unit/kernel-features.h"
 #include "util/log.h"
 #include "util/path.h"
@@ -425,4 +426,22 @@ void world_unchanged(const char *before) {
         if (strcmp(now, before) != 0)
                 fprintf(stderr, "before:\n%snow:\n%s", before, now);
         ck_assert_msg(strcmp(now, before) == 0, "the mount table is not as it was");
+}
+
+void world_intend_replace(struct world *world, int64_t row, uint64_t namespace, const struct intent_mount *made) {
+        const struct intent_replace replace = {
+                .row = row,
+                .namespace = namespace,
+                .request = (char *) (uintptr_t) BIND("/tmp/next", "/data"),
+                .root = true,
+                .made = *made,
+        };
+        struct record_intent intent = {.job = store_next_job(world->pods.store), .uuid = (char *) (uintptr_t) UUID_A,
+                .verb = RECORD_VERB_REPLACE};
+
+        ck_assert_int_eq(intent_replace_write(&replace, &intent.detail), 0);
+        ck_assert_int_eq(store_begin(world->pods.store), 0);
+        ck_assert_int_eq(store_put_intent(world->pods.store, &intent), 0);
+        ck_assert_int_eq(store_commit(world->pods.store), 0);
+        free(intent.detail);
 }

@@ -7,6 +7,7 @@
  * counts. What PODMOUNT_WITHOUT names is left out (tests/unit/kernel-features.h).
  */
 
+#include "executor/intent.h"
 #include "kernel/watch.h"
 #include "pod/garbage.h"
 #include "pod/operation.h"
@@ -58,6 +59,9 @@ bool world_begin(struct world *world);
 void world_start(struct world *world);
 void world_stop(struct world *world);
 void world_done(struct world *world);
+/* Writes down the replacement of the mount at this row by a bind of /tmp/next at /data, as it is before its job, with what the
+ * job had made; `namespace`: of a running container, or 0. */
+void world_intend_replace(struct world *world, int64_t row, uint64_t namespace, const struct intent_mount *made);
 
 /* Runs the loop until `*flag`, or until nothing happens any more; fails the test after ten seconds. */
 void world_wait(struct world *world, const bool *flag);

@@ -125,4 +125,20 @@ START_TEST(test_pointer) {
 }
 END_TEST
 
-UNIT_MAIN("json", test_accepted, test_syntax, test_strings, test_depth, test_duplicates, test_pointer)
+START_TEST(test_halves) {
+        static const char *const bad[] = {"[1]", "[1,2,3]", "[-1,2]", "[1,4294967296]", "[1,\"2\"]", "[1,2.0]", "7", "{}"};
+        _cleanup_json_ struct json_object *good = json_tokener_parse("[4294967295,4294967294]");
+        uint64_t number = 7;
+
+        ck_assert(json_read_halves(good, &number));
+        ck_assert_uint_eq(number, UINT64_MAX - 1);
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                _cleanup_json_ struct json_object *object = json_tokener_parse(bad[i]);
+
+                ck_assert_msg(!json_read_halves(object, &number), "%s", bad[i]);
+        }
+        ck_assert_uint_eq(number, UINT64_MAX - 1);
+}
+END_TEST
+
+UNIT_MAIN("json", test_accepted, test_syntax, test_strings, test_depth, test_duplicates, test_pointer, test_halves)
