@@ -175,7 +175,7 @@ static bool wait_for_staging(struct run *run) {
 }
 
 /* What cannot be reached or removed any more stays: it is no longer what was made, or somebody uses it. */
-int hand_unmake(struct run *run, size_t i) {
+static int unmake_step(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
         _cleanup_close_ int root = open_as_caller(run, step->source.path);
         struct opener *opener = NULL;
@@ -191,4 +191,21 @@ int hand_unmake(struct run *run, size_t i) {
                            : resolve_unmake_in_root(root, step->target, step->made);
         while (r == -EBUSY && wait_for_staging(run));
         return r == -ENOMEM ? log_oom() : 0;
+}
+
+/* Whether it comes after mounts that may have to come back, into these very directories. */
+static bool waits(const struct job *job, size_t i) {
+        while (i > 0 && job->steps[i].kind == STEP_UNMAKE)
+                i--;
+        return job->steps[i].kind == STEP_UNMOUNT && (job->steps[i].flags & STEP_RESTORE);
+}
+
+int hand_unmake(struct run *run, size_t i) {
+        return waits(run->job, i) ? 0 : unmake_step(run, i);
+}
+
+void prepare_unmake(struct run *run) {
+        for (size_t i = 0; i < run->job->n_steps; i++)
+                if (run->job->steps[i].kind == STEP_UNMAKE && waits(run->job, i) && unmake_step(run, i) < 0)
+                        log_warning("Directories of a container that went from pod %s may stay", run->job->uuid);
 }

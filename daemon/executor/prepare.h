@@ -15,5 +15,7 @@ int prepare_open(struct run *run, size_t step, const struct step_source *source,
 
 /* Removes what was made for the step, the latest first, as far as it is empty. */
 void prepare_undo(struct run *run, size_t step);
+/* Carries out the STEP_UNMAKEs that come after STEP_RESTOREs: nothing comes back any more. */
+void prepare_unmake(struct run *run);
 /* Forgets all of it. */
 void prepare_end(struct run *run);

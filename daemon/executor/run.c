@@ -129,7 +129,8 @@ static void undo(struct run *run) {
 static bool unmounts(const struct job *job) {
         enum step_kind kind = job->n_steps > 0 ? job->steps[0].kind : STEP_IDENTIFY;
 
-        return kind == STEP_UNMOUNT || kind == STEP_DETACH || kind == STEP_REMOVE_POD || kind == STEP_WITHDRAW;
+        return kind == STEP_UNMOUNT || kind == STEP_DETACH || kind == STEP_UNMAKE ||
+               kind == STEP_REMOVE_POD || kind == STEP_WITHDRAW;
 }
 
 static int run_begin(struct run *run) {
@@ -182,6 +183,8 @@ void run_job(struct executor *executor, const struct job *job, const int *fds, s
                 undo(&run);
         if (run.hands && unmounts(job))
                 restore_end(&run, r == 0);
+        if (run.hands && r == 0)
+                prepare_unmake(&run);
         if (r < 0) {
                 run.error = -r;
                 (void) failure_from_errno(&run.failure, r);

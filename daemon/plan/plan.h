@@ -81,6 +81,9 @@ struct plan_directory {
         bool work;        /* the kernel makes directories of its own in it */
 };
 
+/* A STEP_UNMAKE for each directory, in the order given, by job->caller, at the end of *job, which is made if it is NULL. */
+int plan_unmake(const struct plan_pod *pod, const struct plan_directory *directories, size_t n, struct job **job);
+
 /* The whole pod: like plan_unmount(), then STEP_UNMAKE for each directory, in the order given, by job->caller, then
  * STEP_REMOVE_POD. Lazily, detaching the last of `doomed`, the pod's tmpfs,
  * takes all; only those whose mount point was made (leave `made` 0 for one on a file system that goes with the pod) are

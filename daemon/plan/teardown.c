@@ -76,6 +76,14 @@ static int add_unmakes(struct job *job, const struct plan_directory *directory) 
         return r < 0 ? r : add_unmake(job, directory, "", directory->made);
 }
 
+int plan_unmake(const struct plan_pod *pod, const struct plan_directory *directories, size_t n, struct job **job) {
+        int r = *job ? 0 : make_job(pod, job);
+
+        for (size_t i = 0; i < n && r == 0; i++)
+                r = add_unmakes(*job, &directories[i]);
+        return r;
+}
+
 int plan_collect(const struct plan_pod *pod, const struct plan_doomed *doomed, size_t n,
         const struct plan_directory *directories, size_t n_directories, bool lazy, struct job **ret,
         struct failure *f _unused_) {
@@ -85,8 +93,8 @@ int plan_collect(const struct plan_pod *pod, const struct plan_doomed *doomed, s
         for (size_t i = 0; i < n && r == 0; i++)
                 if (!lazy || i == n - 1 || doomed[i].made > 0)
                         r = add_doomed(job, &doomed[i], lazy ? STEP_DETACH : STEP_UNMOUNT);
-        for (size_t i = 0; i < n_directories && r == 0; i++)
-                r = add_unmakes(job, &directories[i]);
+        if (r == 0)
+                r = plan_unmake(pod, directories, n_directories, &job);
         if (r < 0)
                 return r;
         if (!job_add(job, STEP_REMOVE_POD))

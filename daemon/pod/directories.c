@@ -13,27 +13,31 @@
 #include "util/log.h"
 #include "util/path.h"
 
-static int add(struct record_pod *record, const char *root, const char *path, size_t step, enum intent_directory which) {
+static int add(struct record_pod *record, const struct step *step, const char *root, const char *path, size_t i,
+               enum intent_directory which) {
         struct record_directory *directory = array_append(&record->directories, &record->n_directories);
 
         if (!directory)
                 return log_oom();
         *directory = (struct record_directory) {
-                .root = strdup(root), .path = path_join("/", path), .step = (uint32_t) step, .which = which};
-        if (directory->root && directory->path)
+                .root = strdup(root),
+                .path = path_join("/", path),
+                .container = strdup(step->container),
+                .step = (uint32_t) i,
+                .which = which};
+        if (directory->root && directory->path && directory->container)
                 return 0;
-        free(directory->root);
-        free(directory->path);
+        record_directory_done(directory);
         record->n_directories--;
         return log_oom();
 }
 
-static int add_layer(struct record_pod *record, const struct step_source *source, size_t step,
+static int add_layer(struct record_pod *record, const struct step *step, const struct step_source *source, size_t i,
                      enum intent_directory which) {
-        return source->kind == STEP_SOURCE_PATH ? add(record, "/", source->path, step, which) : 0;
+        return source->kind == STEP_SOURCE_PATH ? add(record, step, "/", source->path, i, which) : 0;
 }
 
-static int add_target(const struct job *job, struct record_pod *record, size_t i) {
+static int add_target(const struct job *job, struct record_pod *record, size_t i, char ***warnings) {
         const struct step *step = &job->steps[i];
         const struct step *ground = step->cover_step != STEP_NO_COVER ? &job->steps[step->cover_step] : NULL;
         const bool mkdir = step->kind == STEP_MKDIR;
@@ -43,26 +47,28 @@ static int add_target(const struct job *job, struct record_pod *record, size_t i
                 return 0; /* what it makes goes with the pod */
         source = ground->kind == STEP_OVERLAY ? &ground->upper : &ground->source;
         if (source->kind == STEP_SOURCE_PATH)
-                return add(record, source->path, path_below(step->target, ground->target), i,
+                return add(record, step, source->path, path_below(step->target, ground->target), i,
                            mkdir ? INTENT_TARGET : INTENT_POINT);
-        if (mkdir && warning_add(&record->warnings, "directory %s of container %s stays when the pod goes: it lies in what came as an fd",
+        if (mkdir && warning_add(warnings, "directory %s of container %s stays when the pod goes: it lies in what came as an fd",
                         step->target, step->container) < 0)
                 return log_oom();
         return 0;
 }
 
-int directories_intend(const struct job *job, struct record_pod *record) {
+int directories_intend(const struct job *job, struct record_pod *record, char ***warnings) {
         int r = 0;
 
+        for (size_t i = 0; i < record->n_directories; i++)
+                record->directories[i].step = RECORD_NO_STEP;
         for (size_t i = 0; i < job->n_steps && r == 0; i++) {
                 const struct step *step = &job->steps[i];
 
-                r = add_target(job, record, i);
+                r = add_target(job, record, i, warnings);
                 if (r < 0 || step->kind != STEP_OVERLAY || !(step->flags & STEP_MAKE_LAYERS))
                         continue;
-                r = add_layer(record, &step->upper, i, INTENT_UPPER);
+                r = add_layer(record, step, &step->upper, i, INTENT_UPPER);
                 if (r == 0)
-                        r = add_layer(record, &step->work, i, INTENT_WORK);
+                        r = add_layer(record, step, &step->work, i, INTENT_WORK);
         }
         return r;
 }
@@ -98,20 +104,109 @@ void directories_settle_entries(struct record_pod *record, const struct intent_m
         }
 }
 
-void directories_forget_points(struct record_pod *record) {
-        size_t kept = 0;
+static bool is_meant(const struct record_directory *directory, struct directories_which which) {
+        return (!which.container || strcmp(directory->container, which.container) == 0) &&
+               (!which.begun || directory->step != RECORD_NO_STEP);
+}
 
-        for (size_t i = 0; i < record->n_directories; i++) {
-                struct record_directory *directory = &record->directories[i];
+static bool is_of_no_interest(const struct record_directory *directory) {
+        return directory->step != RECORD_NO_STEP && (directory->which == INTENT_POINT || directory->made == 0);
+}
 
-                if (directory->which != INTENT_POINT && directory->made > 0) {
-                        record->directories[kept++] = *directory;
+/* Gives the record a list of its own without those that go. */
+static int change(struct record_pod *record, const struct directories_which *which, struct directories_change *ret) {
+        size_t n = record->n_directories, n_list = 0, n_gone = 0;
+        _cleanup_free_ struct record_directory *list = NULL;
+        _cleanup_free_ size_t *gone = calloc(n + 1, sizeof(*gone));
+
+        if (!gone)
+                return log_oom();
+        for (size_t i = 0; i < n; i++) {
+                const struct record_directory *directory = &record->directories[i];
+                struct record_directory *kept;
+
+                if (which ? is_meant(directory, *which) : is_of_no_interest(directory)) {
+                        gone[n_gone++] = i;
                         continue;
                 }
-                free(directory->root);
-                free(directory->path);
+                kept = array_append(&list, &n_list);
+                if (!kept)
+                        return log_oom();
+                *kept = *directory;
         }
-        record->n_directories = kept;
+        *ret = (struct directories_change) {
+                .before = record->directories, .n = n, .gone = TAKE_PTR(gone), .n_gone = n_gone};
+        record->directories = TAKE_PTR(list);
+        record->n_directories = n_list;
+        return 0;
+}
+
+/* The path up to and without its `n` last components; what of it was made beside these is a prefix. */
+static size_t length_without(const char *path, uint32_t n) {
+        size_t length = strlen(path);
+
+        for (; n > 0 && length > 0; n--)
+                do
+                        length--;
+                while (length > 0 && path[length] != '/');
+        return length;
+}
+
+/* Whether the mount point's making made the directory that `path` is up to `length`. */
+static bool made_on_the_way(const struct record_directory *point, const struct record_directory *directory, size_t length) {
+        return point->which == INTENT_POINT && point->step != RECORD_NO_STEP && point->made > 0 &&
+               strcmp(point->root, directory->root) == 0 && length_without(point->path, point->made) < length &&
+               strncmp(point->path, directory->path, length) == 0 && (point->path[length] == '/' || point->path[length] == 0);
+}
+
+/* A directory that lies in what was made for a mount point keeps that from going with the mount: so both go with it. */
+static void claim_way(const struct directories_change *change, struct record_directory *directory) {
+        size_t length = length_without(directory->path, directory->made);
+
+        for (size_t i = 0; i < change->n_gone && length > 0; i++)
+                if (made_on_the_way(&change->before[change->gone[i]], directory, length)) {
+                        directory->made++;
+                        length = length_without(directory->path, directory->made);
+                        i = SIZE_MAX; /* from the beginning: the next one up may be another's */
+                }
+}
+
+int directories_stand(struct record_pod *record, struct directories_change *ret) {
+        int r = change(record, NULL, ret);
+
+        for (size_t i = 0; r == 0 && i < record->n_directories; i++) {
+                if (record->directories[i].step != RECORD_NO_STEP && record->directories[i].which == INTENT_TARGET)
+                        claim_way(ret, &record->directories[i]);
+                record->directories[i].step = RECORD_NO_STEP;
+        }
+        return r;
+}
+
+int directories_leave(struct record_pod *record, struct directories_which which, struct directories_change *ret) {
+        return change(record, &which, ret);
+}
+
+void directories_end(struct record_pod *record, struct directories_change *change, bool success) {
+        if (!change->gone)
+                return; /* it was not begun */
+        for (size_t i = 0; success && i < change->n_gone; i++)
+                record_directory_done(&change->before[change->gone[i]]);
+        if (success)
+                free(change->before);
+        else {
+                free(record->directories);
+                record->directories = change->before;
+                record->n_directories = change->n;
+        }
+        free(change->gone);
+        *change = (struct directories_change) {};
+}
+
+bool directories_any(const struct record_pod *record, struct directories_which which) {
+        for (size_t i = 0; i < record->n_directories; i++)
+                if (is_meant(&record->directories[i], which))
+                        return true;
+        return false;
 }
 
 /* What lay behind a symlink that led nowhere has more components than its name: it is not found by that again, and stays. */
@@ -123,24 +218,20 @@ static bool can_be_found(const struct record_directory *directory) {
         return directory->made > 0 && directory->made <= n;
 }
 
-int directories_doom(const struct record_pod *record, struct plan_directory **ret, size_t *ret_n) {
-        _cleanup_free_ struct plan_directory *list = NULL;
-        size_t n = 0;
-
+int directories_doom(const struct record_pod *record, struct directories_which which, struct plan_directory **list,
+                     size_t *n) {
         for (size_t i = record ? record->n_directories : 0; i > 0; i--) { /* the last one made goes first */
                 const struct record_directory *from = &record->directories[i - 1];
                 struct plan_directory *directory;
 
-                if (!can_be_found(from))
+                if (!is_meant(from, which) || !can_be_found(from))
                         continue;
-                directory = array_append(&list, &n);
+                directory = array_append(list, n);
                 if (!directory)
                         return log_oom();
                 *directory = (struct plan_directory) {
                         .root = from->root, .path = from->path, .made = from->made, .work = from->which == INTENT_WORK};
         }
-        *ret = TAKE_PTR(list);
-        *ret_n = n;
         return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "pod/container.h"
+#include "pod/directories.h"
 #include "pod/doom.h"
 #include "pod/footing.h"
 #include "pod/intent-detail.h"
@@ -24,7 +25,10 @@ struct add {
         struct spec *spec;
         struct wanted *wanted;
         struct intent_mount tree; /* what a lost job had made */
+        char **warnings;          /* about its directories */
 };
+
+static const struct operation_class undo_class;
 
 static struct add *add_of(struct operation *operation) {
         return (struct add *) operation;
@@ -36,6 +40,12 @@ static void release(struct operation *operation) {
         free(add->name);
         spec_free(add->spec);
         wanted_free(add->wanted);
+        strv_free(add->warnings);
+}
+
+/* Those that the running job makes, or an interrupted one made. */
+static struct directories_which begun(const struct add *add) {
+        return (struct directories_which) {.container = add->name, .begun = true};
 }
 
 /* The container is there already: by the same call, or it is another one. */
@@ -85,10 +95,6 @@ static int validate(struct operation *operation, struct failure *f) {
                 return r;
         if (pod_has_container(operation->pod, add->name))
                 return meet(add, f);
-        if (add->spec->containers[0].prepare_pointer)
-                return failure_set(f, FAILURE_NOT_SUPPORTED,
-                                   "%s: a container is prepared when its pod is created; leave it out, or create a pod "
-                                   "with the container", add->spec->containers[0].prepare_pointer);
         operation->new_mounts = 0;
         facts.caller_is_root = caller_is_root(&operation->caller);
         add->wanted = wanted_free(add->wanted);
@@ -116,20 +122,69 @@ static int plan(struct operation *operation, struct failure *f) {
         return r != 0 ? r : volume_resolve(operation, f);
 }
 
+/* With the pod, whose record has the directories that the job may make. */
 static int write_intent(struct operation *operation) {
         struct add *add = add_of(operation);
         _cleanup_free_ char *detail = NULL;
+        struct record_intent intent = {
+                .job = operation->job_id, .uuid = operation->uuid, .verb = RECORD_VERB_ADD_CONTAINER};
+        struct store *store = operation->pods->store;
         int r = intent_detail_write_container(add->name, add->tree.mount_id != 0 ? &add->tree : NULL, &detail);
 
-        return r < 0 ? r : container_intend(operation, RECORD_VERB_ADD_CONTAINER, false, detail);
+        if (r < 0)
+                return r;
+        intent.detail = detail;
+        r = store_begin(store);
+        if (r == 0 && directories_any(operation->pod->record, begun(add)))
+                r = store_put_pod(store, operation->pod->record);
+        if (r == 0)
+                r = store_put_intent(store, &intent);
+        r = store_end(store, r);
+        return r < 0 ? log_errno(LOG_ERR, r, "write down the container that is added to pod %s", operation->uuid) : 0;
 }
 
-static int intend(struct operation *operation, struct failure *f _unused_) {
-        return write_intent(operation);
+/* Nothing of it is there any more. */
+static int forget(struct operation *operation) {
+        struct record_pod *record = operation->pod->record;
+        struct store *store = operation->pods->store;
+        struct directories_change directories = {};
+        int r;
+
+        if (!directories_any(record, begun(add_of(operation)))) {
+                container_forget_intent(operation);
+                return 0;
+        }
+        r = directories_leave(record, begun(add_of(operation)), &directories);
+        if (r < 0)
+                return r;
+        r = store_begin(store);
+        if (r == 0)
+                r = store_put_pod(store, record);
+        if (r == 0)
+                r = store_delete_intent(store, operation->job_id);
+        r = store_end(store, r);
+        directories_end(record, &directories, r == 0);
+        return r;
 }
 
 static void take_back(struct operation *operation) {
-        container_forget_intent(operation);
+        int r = forget(operation);
+
+        if (r < 0) /* the next start does it */
+                (void) log_errno(LOG_ERR, r, "forget a container that was not added to pod %s", operation->uuid);
+}
+
+static int intend(struct operation *operation, struct failure *f _unused_) {
+        struct add *add = add_of(operation);
+        struct record_pod *record = operation->pod->record;
+        struct directories_change directories = {};
+        int r = directories_intend(operation->job, record, &add->warnings);
+
+        if (r == 0)
+                r = write_intent(operation);
+        if (r < 0 && directories_leave(record, begun(add), &directories) == 0)
+                directories_end(record, &directories, true);
+        return r;
 }
 
 /* Its warnings say whose they are, so that they go with it. */
@@ -153,6 +208,7 @@ static int record_all(struct add *add, const struct job_result *answer, size_t *
         struct record_pod *record = operation->pod->record;
         size_t from = record->n_mounts, n_containers = strv_length(record->containers),
                n_warnings = strv_length(record->warnings);
+        struct directories_change directories = {};
         int r;
 
         r = recording_append(operation->pods, operation->pod, add->wanted, NULL, operation->job, answer, NULL);
@@ -163,9 +219,14 @@ static int record_all(struct add *add, const struct job_result *answer, size_t *
         if (r == 0)
                 r = append_warnings(record, add->name, add->wanted->warnings);
         if (r == 0)
+                r = append_warnings(record, add->name, add->warnings);
+        if (r == 0)
                 r = append_warnings(record, add->name, answer->warnings);
         if (r == 0)
+                r = directories_stand(record, &directories);
+        if (r == 0)
                 r = recording_commit(operation->pods, operation->pod, from, true, operation->job_id);
+        directories_end(record, &directories, r == 0);
         if (r < 0) {
                 recording_truncate(operation->pod, from);
                 truncate_strv(record->containers, n_containers);
@@ -191,6 +252,7 @@ static void result(struct operation *operation, const struct job_result *answer)
         size_t from = 0;
         int r = 0;
 
+        directories_settle(operation->pod->record, answer);
         if (answer->failure == FAILURE_NONE && !answer->lost) {
                 r = record_all(add, answer, &from);
                 if (r < 0)
@@ -211,6 +273,21 @@ static void result(struct operation *operation, const struct job_result *answer)
         operation_end(operation, &f);
 }
 
+/* What was made beside its tmpfs. Whoever makes it takes it away again; what a crash left is the owner's to remove. */
+static int undo_directories(struct operation *operation, const struct plan_pod *pod, struct job **job) {
+        struct add *add = add_of(operation);
+        const struct record_pod *record = operation->pod->record;
+        _cleanup_free_ struct plan_directory *directories = NULL;
+        size_t n = 0;
+        int r;
+
+        /* One of this name that was added later has them in use. */
+        if (pod_has_container(operation->pod, add->name))
+                return 0;
+        r = directories_doom(record, begun(add), &directories, &n);
+        return r < 0 || n == 0 ? r : plan_unmake(pod, directories, n, job);
+}
+
 /* Its tmpfs with all on it, wherever it was when the executor died, and the directory that was made for it. */
 static int undo_job(struct operation *operation, struct job **ret, struct failure *f) {
         struct add *add = add_of(operation);
@@ -218,12 +295,15 @@ static int undo_job(struct operation *operation, struct job **ret, struct failur
                 .id = add->tree.id, .mount_id = add->tree.mount_id, .path = add->name, .made = 1};
         struct job_caller caller;
         struct plan_pod pod;
+        int r = 0;
 
-        if (add->tree.mount_id == 0)
-                return 0;
         operation_plan_pod(operation, false, &caller, &pod);
         pod.fd_names = NULL;
-        return plan_unmount(&pod, &doomed, 1, true, ret, f);
+        if (operation->class == &undo_class)
+                caller = directories_owner(operation->pod->record);
+        if (add->tree.mount_id != 0)
+                r = plan_unmount(&pod, &doomed, 1, true, ret, f);
+        return r != 0 ? r : undo_directories(operation, &pod, ret);
 }
 
 /* What could not be detached shows as drift; its intent stays, so that the next start tries once more. */
@@ -298,7 +378,7 @@ static void undo_result(struct operation *operation, const struct job_result *an
                         return;
                 (void) operation_failure(operation, answer, NULL, &f);
         } else
-                container_forget_intent(operation);
+                take_back(operation);
         operation_end(operation, &f);
 }
 

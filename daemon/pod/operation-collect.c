@@ -79,7 +79,7 @@ static int plan(struct operation *operation, struct failure *f) {
                 return log_errno(LOG_ERR, r, "read the mount table");
         r = doom_pod(operation->pods, operation->uuid, record, &doomed, &n);
         if (r == 0)
-                r = directories_doom(record, &directories, &n_directories);
+                r = directories_doom(record, (struct directories_which) {}, &directories, &n_directories);
         if (r < 0)
                 return r;
         operation_plan_pod(operation, false, &caller, &pod);

@@ -183,7 +183,7 @@ static int make_record(const struct create *create, struct record_pod **ret) {
             strv_copy(create->wanted->containers, &record->containers) < 0 ||
             strv_copy(create->wanted->warnings, &record->warnings) < 0)
                 return log_oom();
-        if (directories_intend(operation->job, record) < 0)
+        if (directories_intend(operation->job, record, &record->warnings) < 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(record);
         return 0;
@@ -236,17 +236,20 @@ static void take_back(struct operation *operation) {
 
 static int record_all(struct create *create, const struct job_result *result) {
         struct operation *operation = &create->operation;
+        struct directories_change directories = {};
         struct pod *pod = operation->pod;
         int r;
 
         r = recording_append(operation->pods, pod, create->wanted, NULL, operation->job, result, NULL);
         for (char **warning = result->warnings; r == 0 && warning && *warning; warning++)
                 r = strv_append(&pod->record->warnings, *warning);
+        if (r == 0)
+                r = directories_stand(pod->record, &directories);
         if (r == 0) {
                 pod->record->state = RECORD_READY;
-                directories_forget_points(pod->record);
                 r = recording_commit(operation->pods, pod, 0, true, operation->job_id);
         }
+        directories_end(pod->record, &directories, r == 0);
         if (r < 0) {
                 recording_truncate(pod, 0);
                 pod->record->state = RECORD_CREATING;
@@ -296,7 +299,7 @@ static int undo_job(struct operation *operation, struct job **ret, struct failur
         if (r >= 0)
                 r = doom_pod(operation->pods, operation->uuid, NULL, &doomed, &n);
         if (r >= 0)
-                r = directories_doom(operation->pod->record, &directories, &n_directories);
+                r = directories_doom(operation->pod->record, (struct directories_which) {}, &directories, &n_directories);
         if (r < 0)
                 return r;
         operation_plan_pod(operation, false, &caller, &pod);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pod/container.h"
+#include "pod/directories.h"
 #include "pod/doom.h"
 #include "pod/intent-detail.h"
 #include "pod/recording.h"
@@ -60,10 +61,12 @@ static int plan(struct operation *operation, struct failure *f) {
         _cleanup_free_ char *point = directory ? path_join(directory, remove->name) : NULL;
         _cleanup_free_ char *rootfs = path_join(remove->name, "rootfs");
         _cleanup_free_ struct plan_doomed *doomed = NULL;
+        _cleanup_free_ struct plan_directory *directories = NULL;
         _cleanup_free_ struct plan_inside *inside = NULL;
+        const struct directories_which which = {.container = remove->name};
         struct job_caller caller;
         struct plan_pod pod;
-        size_t n = 0, n_inside = 0;
+        size_t n = 0, n_directories = 0, n_inside = 0;
         int r;
 
         if (!point || !rootfs)
@@ -75,11 +78,17 @@ static int plan(struct operation *operation, struct failure *f) {
         /* A crash may have come between the last mount and its mount point. */
         if (r == 0 && n == 0)
                 r = doom_place(operation->pod->record, remove->name, rootfs, &doomed, &n);
+        if (r == 0)
+                r = directories_doom(operation->pod->record, which, &directories, &n_directories);
         if (r < 0)
                 return r;
         operation_plan_pod(operation, false, &caller, &pod);
         pod.fd_names = NULL;
+        if (n_directories > 0)
+                caller = directories_owner(operation->pod->record);
         r = plan_remove_container(&pod, doomed, n, remove->lazy, &operation->job, f);
+        if (r == 0)
+                r = plan_unmake(&pod, directories, n_directories, &operation->job);
         if (r == 0)
                 r = within_list(operation->pod, remove->name, &inside, &n_inside);
         return r != 0 ? r : plan_withdraw(&pod, inside, n_inside, remove->lazy, &operation->job);

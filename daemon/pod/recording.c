@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 
 #include "kernel/submounts.h"
+#include "pod/directories.h"
 #include "pod/doom.h"
 #include "pod/drift.h"
 #include "pod/registry.h"
@@ -426,6 +427,8 @@ static void exchange(char ***a, char ***b) {
 int recording_drop_container(struct pods *pods, struct pod *pod, const char *container, const int64_t *rows,
                              size_t n_rows, uint64_t job) {
         _cleanup_strv_ char **containers = NULL, **warnings = NULL;
+        const struct directories_which which = {.container = container};
+        struct directories_change directories = {};
         _cleanup_free_ char *prefix = NULL;
         int r;
 
@@ -436,11 +439,14 @@ int recording_drop_container(struct pods *pods, struct pod *pod, const char *con
         r = copy_without(pod->record->containers, container, NULL, &containers);
         if (r == 0)
                 r = copy_without(pod->record->warnings, NULL, prefix, &warnings);
+        if (r == 0)
+                r = directories_leave(pod->record, which, &directories);
         if (r < 0)
                 return r;
         exchange(&containers, &pod->record->containers);
         exchange(&warnings, &pod->record->warnings);
         r = drop(pods, pod, true, rows, n_rows, job);
+        directories_end(pod->record, &directories, r == 0);
         if (r < 0) {
                 exchange(&containers, &pod->record->containers);
                 exchange(&warnings, &pod->record->warnings);

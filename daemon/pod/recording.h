@@ -54,7 +54,7 @@ int recording_drop(struct pods *pods, struct pod *pod, const int64_t *rows, size
 /* How a warning about a container that was added begins; its name and ": " follow. */
 #define RECORDING_WARNING_OF "container "
 
-/* The same, and the container leaves the pod's list with its warnings, in one transaction. */
+/* The same, and the container leaves the pod's list with its warnings and its directories, in one transaction. */
 int recording_drop_container(struct pods *pods, struct pod *pod, const char *container, const int64_t *rows,
                              size_t n_rows, uint64_t job);
 /* The rows, among `rows`, whose mounts the table no longer has. In place, in the record's order; the new count. */

@@ -58,7 +58,18 @@ static int read_intents(const int *fds, size_t n_fds, uint64_t job, struct inten
         return 0;
 }
 
-/* The same for an AddContainer(): its tmpfs, which its first step made. */
+/* What an interrupted creation, or AddContainer(), had made of the directories on the pod's record. */
+static int keep_directories(const struct pods *pods, const struct record_intent *intent, const struct intent_mount *made,
+                            size_t n) {
+        struct pod *pod = map_get(pods->by_uuid, intent->uuid);
+
+        if (!pod || pod->record->n_directories == 0 || n == 0)
+                return 0;
+        directories_settle_entries(pod->record, made, n);
+        return store_put_pod(pods->store, pod->record);
+}
+
+/* The same for an AddContainer(), and its tmpfs, which its first step made. */
 static int keep_tree(const struct pods *pods, const int *fds, size_t n_fds, struct record_intent *intent) {
         _cleanup_free_ struct intent_mount *made = NULL;
         _cleanup_free_ char *name = NULL, *detail = NULL;
@@ -73,6 +84,8 @@ static int keep_tree(const struct pods *pods, const int *fds, size_t n_fds, stru
         for (size_t i = 0; i < n && r == 0; i++)
                 if (made[i].step == 0)
                         tree = made[i];
+        if (r == 0)
+                r = keep_directories(pods, intent, made, n);
         if (r < 0 || tree.mount_id == 0)
                 return r;
         r = intent_detail_write_container(name, &tree, &detail);
@@ -127,19 +140,12 @@ static int keep_inside(const struct pods *pods, const int *fds, size_t n_fds, st
 }
 
 /* The directories that an interrupted creation had made, or was about to. */
-static int keep_directories(const struct pods *pods, const int *fds, size_t n_fds, const struct record_intent *intent) {
-        struct pod *pod = map_get(pods->by_uuid, intent->uuid);
+static int keep_created(const struct pods *pods, const int *fds, size_t n_fds, const struct record_intent *intent) {
         _cleanup_free_ struct intent_mount *made = NULL;
         size_t n = 0;
-        int r;
+        int r = read_intents(fds, n_fds, intent->job, &made, &n);
 
-        if (!pod || pod->record->n_directories == 0)
-                return 0;
-        r = read_intents(fds, n_fds, intent->job, &made, &n);
-        if (r < 0 || n == 0)
-                return r;
-        directories_settle_entries(pod->record, made, n);
-        return store_put_pod(pods->store, pod->record);
+        return r < 0 ? r : keep_directories(pods, intent, made, n);
 }
 
 /* Before any job runs, what the intent files say of an interrupted Mount() goes into the store: they serve the jobs of
@@ -150,7 +156,7 @@ static int keep_made(const struct pods *pods, const int *fds, size_t n_fds, stru
         int r;
 
         if (intent->verb == RECORD_VERB_CREATE)
-                return keep_directories(pods, fds, n_fds, intent);
+                return keep_created(pods, fds, n_fds, intent);
         if (intent->verb == RECORD_VERB_ADD_CONTAINER)
                 return keep_tree(pods, fds, n_fds, intent);
         if (intent->verb == RECORD_VERB_MOUNT_INSIDE)

@@ -10,7 +10,7 @@
 #include "store/store.h"
 #include "util/array.h"
 
-enum { STRINGS = 3 /* a directory */ };
+enum { STRINGS = 4 /* a directory; before version 8 it had no container, and 3 */ };
 
 int record_directories_write(const struct record_pod *pod, char ***ret) {
         _cleanup_strv_ char **strv = NULL;
@@ -25,7 +25,7 @@ int record_directories_write(const struct record_pod *pod, char ***ret) {
                         return -ENOMEM;
                 }
                 if (strv_append(&strv, directory->root) < 0 || strv_append(&strv, directory->path) < 0 ||
-                        strv_append(&strv, numbers) < 0)
+                        strv_append(&strv, directory->container) < 0 || strv_append(&strv, numbers) < 0)
                         return -ENOMEM;
         }
         *ret = TAKE_PTR(strv);
@@ -48,22 +48,30 @@ static bool take_number(const char **text, uint32_t *ret) {
         return true;
 }
 
+static bool take_numbers(const char *text, struct record_directory *ret) {
+        return take_number(&text, &ret->made) && take_number(&text, &ret->step) && take_number(&text, &ret->which) && *text == 0;
+}
+
 int record_directories_read(char *const *strv, struct record_pod *pod) {
-        if (strv_length(strv) % STRINGS != 0)
-                return -EBADMSG;
-        for (size_t i = 0; strv && strv[i]; i += STRINGS) {
+        size_t n = strv_length(strv);
+
+        for (size_t i = 0; i < n;) {
                 struct record_directory *directory = array_append(&pod->directories, &pod->n_directories);
-                const char *numbers = strv[i + 2];
+                /* Numbers have blanks between them, and a name has none. */
+                size_t strings = i + 2 < n && strchr(strv[i + 2], ' ') ? STRINGS - 1 : STRINGS;
 
                 if (!directory)
                         return -ENOMEM;
+                if (n - i < strings)
+                        return -EBADMSG;
                 directory->root = strdup(strv[i]);
                 directory->path = strdup(strv[i + 1]);
-                if (!directory->root || !directory->path)
+                directory->container = strdup(strings == STRINGS ? strv[i + 2] : "");
+                if (!directory->root || !directory->path || !directory->container)
                         return -ENOMEM;
-                if (!take_number(&numbers, &directory->made) || !take_number(&numbers, &directory->step) ||
-                        !take_number(&numbers, &directory->which) || *numbers != 0)
+                if (!take_numbers(strv[i + strings - 1], directory))
                         return -EBADMSG;
+                i += strings;
         }
         return 0;
 }

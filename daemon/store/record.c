@@ -65,6 +65,13 @@ int record_mount_copy(const struct record_mount *from, struct record_mount *ret)
         return 0;
 }
 
+void record_directory_done(struct record_directory *directory) {
+        free(directory->root);
+        free(directory->path);
+        free(directory->container);
+        *directory = (struct record_directory) {};
+}
+
 struct record_pod *record_pod_free(struct record_pod *pod) {
         if (!pod)
                 return NULL;
@@ -74,10 +81,8 @@ struct record_pod *record_pod_free(struct record_pod *pod) {
         for (size_t i = 0; i < pod->n_inside; i++)
                 record_mount_done(&pod->inside[i]);
         free(pod->inside);
-        for (size_t i = 0; i < pod->n_directories; i++) {
-                free(pod->directories[i].root);
-                free(pod->directories[i].path);
-        }
+        for (size_t i = 0; i < pod->n_directories; i++)
+                record_directory_done(&pod->directories[i]);
         free(pod->directories);
         free(pod->uuid);
         free(pod->name);

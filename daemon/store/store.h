@@ -58,15 +58,20 @@ void record_mount_done(struct record_mount *mount);
 /* A deep copy. -ENOMEM. */
 int record_mount_copy(const struct record_mount *from, struct record_mount *ret);
 
+#define RECORD_NO_STEP UINT32_MAX
+
 /* A directory that may have been made for a pod beside mount points; it is removed with the pod where it is empty. On
  * record before the job that makes it, `made` when that job has ended, or in what its intent file says. */
 struct record_directory {
         char *root;    /* the directory of the host that `path` is in as a container's paths are in its root */
         char *path;    /* absolute */
+        char *container; /* for which it is made; "" where that is not known: it goes with the pod */
         uint32_t made; /* trailing components of the path; 0: all was there, or nobody knows yet */
-        uint32_t step; /* of the job that makes it… */
+        uint32_t step; /* of the job that makes it, RECORD_NO_STEP when that has ended… */
         uint32_t which; /* …and which of its directories, enum intent_directory */
 };
+
+void record_directory_done(struct record_directory *directory);
 
 struct record_pod {
         char *uuid, *name; /* name NULL when it has none */
@@ -86,7 +91,7 @@ struct record_pod {
         struct record_directory *directories; /* in the order in which they are made */
         size_t n_directories;
 };
-/* As the store keeps them: for each its root, its path and its three numbers. NULL, with success, for none. -ENOMEM;
+/* As the store keeps them: for each its root, its path, its container and its three numbers. NULL, with success, for none. -ENOMEM;
  * -EBADMSG for what was not written so. */
 int record_directories_write(const struct record_pod *pod, char ***ret);
 int record_directories_read(char *const *strv, struct record_pod *pod);

@@ -93,14 +93,26 @@ static void add_unmount(struct job *job, const struct step_result *made, const c
         step->made = n_made;
 }
 
+/* As creating one says it of a directory in a mount point, which has to be there as long as that may have to come back. */
+static void add_unmake(struct job *job, const char *path, uint32_t made) {
+        struct step *step = job_add(job, STEP_UNMAKE);
+
+        step->source.kind = STEP_SOURCE_PATH;
+        step->source.path = strdup("/tmp/root");
+        step->target = strdup(path);
+        step->made = made;
+}
+
 static struct job_result remove_side(const struct job_result *made) {
         struct job *job = new_job(true);
 
         add_unmount(job, &made->steps[4], "side/rootfs/etc/file", 0);
-        add_unmount(job, &made->steps[3], "side/rootfs/made/here", made->steps[3].made);
+        add_unmount(job, &made->steps[3], "side/rootfs/made/here", 1); /* the rest was made for itself */
         add_unmount(job, &made->steps[2], "side/rootfs/data", 0);
         add_unmount(job, &made->steps[1], "side/rootfs", 0);
         add_unmount(job, &made->steps[0], "side", 1);
+        add_unmake(job, "/made/for/itself", 2);
+        add_unmake(job, "/made", 1);
         return run(job);
 }
 
@@ -116,6 +128,8 @@ static void add_and_remove(const char *without) {
         ck_assert(exists(POD "/side/rootfs/data/hello"));
         ck_assert_uint_eq(made.steps[5].made, 1);
         make_file(POD "/side/rootfs/made/here/kept", "kept\n");
+        make_directory("/tmp/root/made/for");
+        make_directory("/tmp/root/made/for/itself");
 
         fd = open(POD "/side/rootfs/data", O_PATH | O_CLOEXEC);
         result = remove_side(&made);
@@ -125,6 +139,7 @@ static void add_and_remove(const char *without) {
         ck_assert(result.steps[1].mount_id != 0 && !result.steps[1].done);
         ck_assert(result.steps[3].mount_id == 0);
         (void) close_fd(fd);
+        ck_assert(exists("/tmp/root/made/for/itself"));
 
         made.steps[3].id = result.steps[1].id;
         made.steps[3].mount_id = result.steps[1].mount_id;

@@ -456,6 +456,32 @@ START_TEST(test_collect) {
 }
 END_TEST
 
+static void check_unmake(const struct step *step, const char *target, uint32_t made) {
+        ck_assert_int_eq(step->kind, STEP_UNMAKE);
+        ck_assert_str_eq(step->source.path, "/srv");
+        ck_assert_str_eq(step->target, target);
+        ck_assert_uint_eq(step->made, made);
+}
+
+START_TEST(test_unmake) {
+        static const struct plan_directory directories[] = {{.root = "/srv", .path = "/a/b", .made = 2},
+                                                            {.root = "/srv", .path = "/w", .made = 1, .work = true}};
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_(job_freep) struct job *job = NULL, *alone = NULL;
+
+        ck_assert_int_eq(plan_remove_container(pod(NULL), doomed, 1, false, &job, &f), 0);
+        ck_assert_int_eq(plan_unmake(pod(NULL), directories, 2, &job), 0);
+        ck_assert_uint_eq(job->n_steps, 5);
+        ck_assert_int_eq(job->steps[0].kind, STEP_UNMOUNT);
+        check_unmake(&job->steps[1], "/a/b", 2);
+        check_unmake(&job->steps[2], "/w/index", 1);
+        check_unmake(&job->steps[3], "/w/work", 1);
+        check_unmake(&job->steps[4], "/w", 1);
+        ck_assert_int_eq(plan_unmake(pod(NULL), NULL, 0, &alone), 0);
+        ck_assert_uint_eq(alone->n_steps, 0);
+}
+END_TEST
+
 static struct wanted_mount *want_volume(struct wanted *wanted, size_t container, const char *target, const char *name) {
         struct wanted_mount *mount = want(wanted, WANTED_BIND, container, target, "bind");
 
@@ -550,4 +576,4 @@ END_TEST
 UNIT_MAIN("plan", test_head_and_frame, test_private_tree, test_readonly_root, test_writable_root, test_overlay_root,
         test_readonly_overlay_root, test_many_mounts, test_later_mount_hides, test_containers_apart, test_deferred,
         test_step_of_each_field, test_unknown_fd, test_too_many_layers, test_mount, test_mount_stacked_and_unknown,
-        test_unmount, test_collect, test_volumes, test_inside, test_overlay_stubs)
+        test_unmount, test_collect, test_unmake, test_volumes, test_inside, test_overlay_stubs)

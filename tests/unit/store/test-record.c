@@ -56,7 +56,8 @@ END_TEST
 START_TEST(test_directories) {
         static char root[] = "/srv/a b", path[] = "/x\ny", none[] = "", short_of[] = "1 2", more[] = "1 2 3 4", word[] = "1 2 x",
                     large[] = "4294967296 0 0";
-        struct record_directory one = {.root = root, .path = path, .made = UINT32_MAX, .step = 7, .which = 3};
+        static char name[] = "0main", numbers[] = "1 2 3", least[] = "";
+        struct record_directory one = {.root = root, .path = path, .container = name, .made = UINT32_MAX, .step = 7, .which = 3};
         struct record_pod pod = {.directories = &one, .n_directories = 1};
         char *const bad[] = {short_of, more, word, large, none};
         _cleanup_strv_ char **strv = NULL, **nothing = NULL;
@@ -67,6 +68,7 @@ START_TEST(test_directories) {
         ck_assert_uint_eq(back->n_directories, 1);
         ck_assert_str_eq(back->directories[0].root, root);
         ck_assert_str_eq(back->directories[0].path, path);
+        ck_assert_str_eq(back->directories[0].container, name);
         ck_assert_uint_eq(back->directories[0].made, UINT32_MAX);
         ck_assert_uint_eq(back->directories[0].step, 7);
         ck_assert_uint_eq(back->directories[0].which, 3);
@@ -74,10 +76,23 @@ START_TEST(test_directories) {
         for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
                 char *const given[] = {root, path, bad[i], NULL};
 
+                char *const with[] = {root, path, name, bad[i], NULL};
+
                 back = calloc(1, sizeof(*back));
                 ck_assert_int_eq(record_directories_read(given, back), -EBADMSG);
                 record_pod_free(back);
+                back = calloc(1, sizeof(*back));
+                ck_assert_int_eq(record_directories_read(with, back), -EBADMSG);
+                record_pod_free(back);
         }
+        /* As before version 8, then as now. */
+        back = calloc(1, sizeof(*back));
+        ck_assert_int_eq(record_directories_read((char *const[]) {root, path, numbers, root, path, least, numbers, NULL}, back), 0);
+        ck_assert_uint_eq(back->n_directories, 2);
+        ck_assert_str_eq(back->directories[0].container, "");
+        ck_assert_str_eq(back->directories[1].container, "");
+        ck_assert_uint_eq(back->directories[1].which, 3);
+        record_pod_free(back);
         back = calloc(1, sizeof(*back));
         ck_assert_int_eq(record_directories_read((char *const[]) {root, path, NULL}, back), -EBADMSG);
         pod.n_directories = 0;

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What containers make on a writable root: it goes with them, whoever dies in between. */
+
+#include "pod/operation-private.h"
+#include "pod/registry.h"
+#include "tests/unit/pod/world.h"
+
+#define POD SPEC("")
+#define SIDE                                                                                                            \
+        "{\"ociVersion\":\"1.0.2\",\"mandatoryMounts\":false,\"root\":{\"path\":\"/tmp/root\",\"readonly\":false},\"mounts\":[" TMPFS("/point/a")          \
+        "," TMPFS("/point/b") "," TMPFS("/lone/a") "," TMPFS("/lone/b") "],\"prepare\":{\"mkdir\":[\"/data/deep/er\",\"/point/beside\"]}}"
+#define TMPFS(target) "{\"destination\":\"" target "\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}"
+
+static struct operation *new_add(struct world *world, const char *spec) {
+        const struct container_arguments arguments = {.name = "side", .spec = spec, .spec_size = strlen(spec)};
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct operation *operation = NULL;
+
+        ck_assert_msg(operation_new_add_container(&world->pods, &world_root, world_pod(world, UUID_A), &arguments, NULL, &operation,
+                              &f) == 0, "%s", f.text);
+        return operation;
+}
+
+static struct operation *new_remove(struct world *world, bool lazy) {
+        const struct container_arguments arguments = {.name = "side", .lazy = lazy};
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct operation *operation = NULL;
+
+        ck_assert_msg(operation_new_remove_container(&world->pods, &world_root, world_pod(world, UUID_A), &arguments, &operation,
+                              &f) == 0, "%s", f.text);
+        return operation;
+}
+
+static bool begin(struct world *world) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+
+        if (!world_begin(world))
+                return false;
+        ck_assert_int_eq(world_create(world, NULL, UUID_A, NULL, POD, &f), 0);
+        return true;
+}
+
+static void add(struct world *world) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+
+        ck_assert_msg(world_run(world, new_add(world, SIDE), NULL, &f) == 0, "%s", f.text);
+        ck_assert(exists("/tmp/root/point/a") && exists("/tmp/root/point/beside") && exists("/tmp/root/data/deep/er"));
+}
+
+static void check_untouched(struct world *world) {
+        ck_assert(!exists("/tmp/root/point") && !exists("/tmp/root/lone"));
+        ck_assert(!exists("/tmp/root/data/deep"));
+        ck_assert(exists("/tmp/root/data"));
+        if (world_pod(world, UUID_A)) {
+                ck_assert(!pod_has_container(world_pod(world, UUID_A), "side"));
+                ck_assert_uint_eq(world_pod(world, UUID_A)->record->n_directories, 0);
+        }
+}
+
+START_TEST(test_removed) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        const struct record_pod *record;
+        struct world world;
+
+        if (!begin(&world))
+                return;
+        for (unsigned lazy = 0; lazy < 2; lazy++) {
+                add(&world);
+                world_stop(&world);
+                world_start(&world);
+                record = world_pod(&world, UUID_A)->record;
+                ck_assert_uint_eq(record->n_directories, 2); /* mount points are on record with their mounts */
+                ck_assert_str_eq(record->directories[0].container, "side");
+                ck_assert_str_eq(record->directories[0].path, "/data/deep/er");
+                ck_assert_uint_eq(record->directories[0].made, 2);
+                ck_assert_str_eq(record->directories[1].path, "/point/beside");
+                ck_assert_uint_eq(record->directories[1].made, 2); /* what it shares with mount points goes with the last */
+                ck_assert_uint_eq(record->directories[1].step, RECORD_NO_STEP);
+                ck_assert_msg(world_run(&world, new_remove(&world, lazy), NULL, &f) == 0, "%s", f.text);
+                check_untouched(&world);
+        }
+        world_done(&world);
+}
+END_TEST
+
+/* The front dies after the executor did its work and before the record is written; then once more before the undo ran. */
+static void interrupt(bool twice) {
+        _cleanup_free_ char *before = NULL;
+        struct world_task task;
+        struct world world;
+
+        if (!begin(&world))
+                return;
+        before = world_snapshot();
+        world_task_start(&world, new_add(&world, SIDE), &task);
+        world_steal_answers(&world);
+        ck_assert(exists("/tmp/root/point/beside") && exists("/tmp/root/data/deep/er"));
+        world_task_done(&task);
+        world_stop(&world);
+        world_start(&world);
+        if (twice) { /* its loop has not run */
+                world_stop(&world);
+                for (unsigned slot = 0; slot < WORLD_EXECUTORS; slot++)
+                        ck_assert_int_eq(ftruncate(world.executors[slot].intent_fd, 0), 0);
+                world_start(&world);
+        }
+        world_idle(&world);
+        world_unchanged(before);
+        check_untouched(&world);
+        add(&world);
+        world_done(&world);
+}
+
+START_TEST(test_interrupted) {
+        interrupt(false);
+}
+END_TEST
+
+START_TEST(test_interrupted_twice) {
+        interrupt(true);
+}
+END_TEST
+
+/* The executor dies; the front, which lives, takes it back. */
+START_TEST(test_lost) {
+        _cleanup_free_ char *before = NULL;
+        struct world_task task;
+        struct world world;
+
+        if (!begin(&world))
+                return;
+        before = world_snapshot();
+        world_task_start(&world, new_add(&world, SIDE), &task);
+        world_steal_answers(&world);
+        world_restart_executors(&world);
+        world_wait(&world, &task.ended);
+        ck_assert_int_eq(task.result, FAILURE_MOUNT_FAILED);
+        world_task_done(&task);
+        world_unchanged(before);
+        check_untouched(&world);
+        add(&world);
+        world_done(&world);
+}
+END_TEST
+
+UNIT_MAIN("added", test_removed, test_interrupted, test_interrupted_twice, test_lost)
