@@ -140,7 +140,7 @@ static int failed(struct statement *statement, int rc) {
         struct store *store = statement->store;
         int r = statement_errno(store->db, rc);
 
-        (void) log_errno(LOG_ERR, r, "state.db: %s", sqlite3_errmsg(store->db));
+        (void) log_errno(LOG_ERR, r, "%s: %s", store->file, sqlite3_errmsg(store->db));
         if (store->failed == 0)
                 store->failed = r;
         return r;
@@ -168,7 +168,8 @@ int statement_next(struct statement *statement) {
 
         if (statement->error < 0) {
                 statement_end(statement);
-                return log_errno(LOG_ERR, statement->error, "state.db holds a value that podmount does not write");
+                return log_errno(LOG_ERR, statement->error, "%s holds a value that podmount does not write",
+                        statement->store->file);
         }
         rc = statement->error != SQLITE_OK ? statement->error : sqlite3_step(statement->handle);
         statement->index = 0;

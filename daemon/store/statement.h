@@ -40,6 +40,7 @@ enum statement_kind {
 enum { STORE_PURGE_ROWS = 256 /* deleted at once: about a millisecond */ };
 
 struct store {
+        const char *file; /* its name, for messages */
         sqlite3 *db;
         sqlite3_stmt *statements[_STATEMENT_MAX];
         uint64_t next_job;

@@ -148,6 +148,7 @@ int store_open(const char *directory, struct store **ret, int *ret_version) {
 
         if (!store)
                 return log_oom();
+        store->file = store_file_name;
         /* The front has one thread and counts no bytes: no lock around each allocation. Refused, and needless, once
          * SQLite is in use. */
         (void) sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);

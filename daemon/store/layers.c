@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The file format of layers.db: an SQLite database with application_id "pmly" and the schema version in user_version.
+ *
+ *     layer    a row a layer. number: the key, never given to a second one. parent: NULL for none. metadata: a blob, each
+ *              key and each value with a NUL behind it. state: enum record_layer_state
+ *
+ * Version 1 is the first. A step that is part of a release is never changed.
+ */
+
+#include "store/layers.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "store/schema.h"
+#include "store/statement.h"
+#include "util/array.h"
+#include "util/log.h"
+
+enum {
+        LAYERS_APPLICATION_ID = 0x706d6c79, /* "pmly" */
+        LAYERS_VERSION = 1,
+};
+
+static const char file_name[] = "layers.db", vfs_name[] = "podmount-fd";
+
+static const char settings[] =
+        "PRAGMA locking_mode = EXCLUSIVE;"
+        "PRAGMA cell_size_check = ON;"
+        "PRAGMA trusted_schema = OFF;"
+        "PRAGMA journal_mode = WAL;"
+        "PRAGMA synchronous = FULL;"
+        "PRAGMA foreign_keys = ON;"
+        "PRAGMA temp_store = MEMORY;";
+
+static const char step_1[] =
+        "BEGIN IMMEDIATE;"
+        "CREATE TABLE layer ("
+        " number INTEGER PRIMARY KEY AUTOINCREMENT,"
+        " id TEXT NOT NULL,"
+        " parent INTEGER REFERENCES layer (number),"
+        " owner INTEGER NOT NULL,"
+        " owner_group INTEGER NOT NULL,"
+        " read_write INTEGER NOT NULL,"
+        " label TEXT,"
+        " uid_map TEXT,"
+        " gid_map TEXT,"
+        " metadata BLOB,"
+        " state INTEGER NOT NULL,"
+        " created_us INTEGER NOT NULL);"
+        "CREATE UNIQUE INDEX layer_by_id ON layer (id) WHERE state <> 2;"
+        "CREATE INDEX layer_by_parent ON layer (parent);"
+        "PRAGMA application_id = 0x706d6c79;"
+        "PRAGMA user_version = 1;"
+        "COMMIT;";
+
+static const char *const steps[LAYERS_VERSION] = {step_1};
+
+enum layer_statement {
+        LAYER_LOAD,
+        LAYER_ADD,
+        LAYER_SET_STATE,
+        LAYER_REMOVING,
+        LAYER_KEEP,
+        LAYER_DELETE,
+        _LAYER_STATEMENT_MAX,
+};
+
+static const char *const statement_sql[_LAYER_STATEMENT_MAX] = {
+        [LAYER_LOAD] = "SELECT number, id, ifnull(parent, 0), owner, owner_group, read_write, label, uid_map, gid_map, metadata,"
+                       " state, created_us FROM layer ORDER BY number",
+        [LAYER_ADD] = "INSERT INTO layer (id, parent, owner, owner_group, read_write, label, uid_map, gid_map, metadata, state,"
+                      " created_us) VALUES (?, nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [LAYER_SET_STATE] = "UPDATE layer SET state = ? WHERE number = ?",
+        [LAYER_REMOVING] = "UPDATE layer SET state = 2, parent = NULL WHERE number = ?",
+        [LAYER_KEEP] = "UPDATE layer SET state = 1, parent = nullif(?, 0) WHERE number = ?",
+        [LAYER_DELETE] = "DELETE FROM layer WHERE number = ?",
+};
+
+struct layer_store {
+        struct store base; /* its db and its errors; the statements are our own */
+        sqlite3_stmt *statements[_LAYER_STATEMENT_MAX];
+};
+
+struct record_layer *record_layer_free(struct record_layer *layer) {
+        if (!layer)
+                return NULL;
+        free(layer->id);
+        free(layer->label);
+        free(layer->uid_map);
+        free(layer->gid_map);
+        strv_free(layer->metadata);
+        free(layer);
+        return NULL;
+}
+
+/* SQLite wants the full path of its file, and looks at each of its components, which takes search permission on all of them.
+ * Ours is below /proc/self/fd, where the fd is all that is needed. */
+static int keep_path(sqlite3_vfs *vfs _unused_, const char *path, int size, char *ret) {
+        size_t length = strlen(path);
+
+        if (size <= 0 || length >= (size_t) size)
+                return SQLITE_CANTOPEN;
+        memcpy(ret, path, length + 1);
+        return SQLITE_OK;
+}
+
+/* The system's own way to files, but for the above. */
+static int register_vfs(void) {
+        static sqlite3_vfs ours; /* SQLite keeps it for as long as the process lives */
+        const sqlite3_vfs *system = sqlite3_vfs_find(NULL);
+
+        if (!system)
+                return SQLITE_NOTFOUND;
+        if (sqlite3_vfs_find(vfs_name))
+                return SQLITE_OK;
+        ours = *system;
+        ours.pNext = NULL;
+        ours.zName = vfs_name;
+        ours.xFullPathname = keep_path;
+        return sqlite3_vfs_register(&ours, 0);
+}
+
+/* The outcome of a failed SQLite call while opening. */
+static int open_failed(struct layer_store *store, int rc, const char *what) {
+        sqlite3 *db = store->base.db;
+
+        switch (rc & 0xff) {
+        case SQLITE_NOTADB:
+        case SQLITE_CORRUPT:
+        case SQLITE_ERROR: /* a table or a column is missing */
+                log_error("layers.db cannot be used (%s): %s", what, sqlite3_errmsg(db));
+                return STORE_DAMAGED;
+        default:
+                return log_errno(LOG_ERR, statement_errno(db, rc), "layers.db (%s): %s", what, sqlite3_errmsg(db));
+        }
+}
+
+static int open_file(struct layer_store *store, int directory) {
+        /* Made before SQLite would, for its mode, and so that it is no link. */
+        _cleanup_close_ int fd = openat(directory, file_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        char path[sizeof("/proc/self/fd/2147483647/layers.db")];
+        int rc;
+
+        if (fd < 0)
+                return log_errno(LOG_ERR, errno, "open layers.db");
+        rc = register_vfs();
+        if (rc != SQLITE_OK)
+                return log_errno(LOG_ERR, EIO, "give SQLite a way to layers.db: %s", sqlite3_errstr(rc));
+        (void) snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", directory, file_name); /* always fits */
+        rc = sqlite3_open_v2(path, &store->base.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, vfs_name);
+        return rc == SQLITE_OK ? 0 : log_errno(LOG_ERR, statement_errno(store->base.db, rc), "open layers.db");
+}
+
+/* Looks, and changes nothing in what is not ours. */
+static int look(struct layer_store *store, int *ret_version) {
+        sqlite3 *db = store->base.db;
+        int application_id, version, tables;
+        int rc = schema_get_int(db, "PRAGMA application_id", &application_id);
+
+        if (rc == SQLITE_OK)
+                rc = schema_get_int(db, "PRAGMA user_version", &version);
+        if (rc == SQLITE_OK)
+                rc = schema_get_int(db, "SELECT count(*) FROM sqlite_schema", &tables);
+        if (rc != SQLITE_OK)
+                return open_failed(store, rc, "read");
+        *ret_version = version;
+        if (application_id == 0 && version == 0 && tables == 0)
+                return STORE_OPENED;
+        if (application_id != LAYERS_APPLICATION_ID || version < 1) {
+                log_error("layers.db is no store of podmount's layers");
+                return STORE_DAMAGED;
+        }
+        return version > LAYERS_VERSION ? STORE_NEWER : STORE_OPENED;
+}
+
+static int migrate(struct layer_store *store, int version) {
+        sqlite3 *db = store->base.db;
+        int rc = sqlite3_exec(db, settings, NULL, NULL, NULL);
+
+        for (int i = version; i < LAYERS_VERSION && rc == SQLITE_OK; i++)
+                rc = sqlite3_exec(db, steps[i], NULL, NULL, NULL);
+        for (size_t i = 0; i < _LAYER_STATEMENT_MAX && rc == SQLITE_OK; i++)
+                rc = sqlite3_prepare_v3(db, statement_sql[i], -1, SQLITE_PREPARE_PERSISTENT, &store->statements[i], NULL);
+        return rc == SQLITE_OK ? STORE_OPENED : open_failed(store, rc, "migrate");
+}
+
+int layer_store_open(int directory, struct layer_store **ret, int *ret_version) {
+        _cleanup_(layer_store_freep) struct layer_store *store = calloc(1, sizeof(*store));
+        int version = 0, r;
+
+        if (!store)
+                return log_oom();
+        store->base.file = file_name;
+        r = open_file(store, directory);
+        if (r == 0)
+                r = look(store, &version);
+        if (r == STORE_NEWER)
+                *ret_version = version;
+        if (r == 0)
+                r = migrate(store, version);
+        if (r != STORE_OPENED)
+                return r;
+        *ret_version = version;
+        *ret = TAKE_PTR(store);
+        return STORE_OPENED;
+}
+
+struct layer_store *layer_store_free(struct layer_store *store) {
+        if (!store)
+                return NULL;
+        for (size_t i = 0; i < _LAYER_STATEMENT_MAX; i++)
+                (void) sqlite3_finalize(store->statements[i]); /* repeats an error that was told before */
+        (void) sqlite3_close(store->base.db); /* cannot be busy: every statement is gone */
+        free(store);
+        return NULL;
+}
+
+static struct statement use(struct layer_store *store, enum layer_statement kind) {
+        return (struct statement) {.store = &store->base, .handle = store->statements[kind]};
+}
+
+static int read_layer(struct statement *statement, struct record_layer ***layers, size_t *n) {
+        _cleanup_(record_layer_freep) struct record_layer *layer = calloc(1, sizeof(*layer));
+        struct record_layer **slot;
+
+        if (!layer)
+                return log_oom();
+        layer->number = statement_u64(statement);
+        if (statement_text(statement, &layer->id) < 0)
+                return -ENOMEM;
+        layer->parent = statement_u64(statement);
+        layer->owner = statement_u32(statement);
+        layer->owner_group = statement_u32(statement);
+        layer->read_write = statement_bool(statement);
+        if (statement_text(statement, &layer->label) < 0 || statement_text(statement, &layer->uid_map) < 0 ||
+            statement_text(statement, &layer->gid_map) < 0 || statement_strv(statement, &layer->metadata) < 0)
+                return -ENOMEM;
+        layer->state = (enum record_layer_state) statement_enum(statement, _RECORD_LAYER_STATE_MAX);
+        layer->created_us = statement_u64(statement);
+        slot = array_append(layers, n);
+        if (!slot)
+                return log_oom();
+        *slot = TAKE_PTR(layer);
+        return 0;
+}
+
+int layer_store_load(struct layer_store *store, struct record_layer ***ret, size_t *ret_n) {
+        struct statement statement = use(store, LAYER_LOAD);
+        struct record_layer **layers = NULL;
+        size_t n = 0;
+        int r;
+
+        while ((r = statement_next(&statement)) > 0) {
+                r = read_layer(&statement, &layers, &n);
+                if (r < 0) {
+                        statement_end(&statement);
+                        break;
+                }
+        }
+        if (r < 0) {
+                for (size_t i = 0; i < n; i++)
+                        record_layer_free(layers[i]);
+                free(layers);
+                return r;
+        }
+        *ret = layers;
+        *ret_n = n;
+        return 0;
+}
+
+int layer_store_add(struct layer_store *store, struct record_layer *layer) {
+        struct statement statement = use(store, LAYER_ADD);
+        int r;
+
+        statement_bind_text(&statement, layer->id);
+        statement_bind_u64(&statement, layer->parent);
+        statement_bind_int(&statement, layer->owner);
+        statement_bind_int(&statement, layer->owner_group);
+        statement_bind_int(&statement, layer->read_write);
+        statement_bind_text(&statement, layer->label);
+        statement_bind_text(&statement, layer->uid_map);
+        statement_bind_text(&statement, layer->gid_map);
+        statement_bind_strv(&statement, layer->metadata);
+        statement_bind_int(&statement, layer->state);
+        statement_bind_u64(&statement, layer->created_us);
+        r = statement_run(&statement);
+        if (r == 0)
+                layer->number = (uint64_t) sqlite3_last_insert_rowid(store->base.db);
+        return r;
+}
+
+int layer_store_set_state(struct layer_store *store, uint64_t number, enum record_layer_state state) {
+        struct statement statement = use(store, state == RECORD_LAYER_REMOVING ? LAYER_REMOVING : LAYER_SET_STATE);
+
+        if (state != RECORD_LAYER_REMOVING)
+                statement_bind_int(&statement, state);
+        statement_bind_u64(&statement, number);
+        return statement_run(&statement);
+}
+
+int layer_store_keep(struct layer_store *store, uint64_t number, uint64_t parent) {
+        struct statement statement = use(store, LAYER_KEEP);
+
+        statement_bind_u64(&statement, parent);
+        statement_bind_u64(&statement, number);
+        return statement_run(&statement);
+}
+
+int layer_store_delete(struct layer_store *store, uint64_t number) {
+        struct statement statement = use(store, LAYER_DELETE);
+
+        statement_bind_u64(&statement, number);
+        return statement_run(&statement);
+}
