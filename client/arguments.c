@@ -37,6 +37,12 @@ enum {
         OPTION_CWD,
         OPTION_PROCESS,
         OPTION_NAMESPACE,
+        OPTION_PARENT,
+        OPTION_READ_WRITE,
+        OPTION_LABEL,
+        OPTION_UID_MAP,
+        OPTION_GID_MAP,
+        OPTION_METADATA,
 };
 
 static const struct option long_options[] = {
@@ -62,6 +68,12 @@ static const struct option long_options[] = {
         {"cwd", required_argument, NULL, OPTION_CWD},
         {"process", required_argument, NULL, OPTION_PROCESS},
         {"namespace", required_argument, NULL, OPTION_NAMESPACE},
+        {"parent", required_argument, NULL, OPTION_PARENT},
+        {"read-write", no_argument, NULL, OPTION_READ_WRITE},
+        {"label", required_argument, NULL, OPTION_LABEL},
+        {"uid-map", required_argument, NULL, OPTION_UID_MAP},
+        {"gid-map", required_argument, NULL, OPTION_GID_MAP},
+        {"metadata", required_argument, NULL, OPTION_METADATA},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, OPTION_VERSION},
         {NULL, 0, NULL, 0},
@@ -87,6 +99,12 @@ const char *argument_option_name(unsigned mask) {
                 "--path",
                 "--cwd",
                 "--process or --namespace",
+                "--parent",
+                "--read-write",
+                "--label",
+                "--uid-map",
+                "--gid-map",
+                "--metadata",
         };
         int lowest = mask ? __builtin_ctz(mask) : 0;
 
@@ -215,6 +233,18 @@ static int add_fd(const char *text, struct arguments *arguments) {
         return 0;
 }
 
+static int add_metadata(const char *text, struct arguments *arguments) {
+        const char *equals = strchr(text, '=');
+        _cleanup_free_ char *key = NULL;
+
+        if (!equals || equals == text)
+                return report_usage("--metadata %s: expected KEY=VALUE", text);
+        key = strndup(text, (size_t) (equals - text));
+        if (!key || strv_append(&arguments->metadata, key) < 0 || strv_append(&arguments->metadata, equals + 1) < 0)
+                return report_oom();
+        return 0;
+}
+
 static int set_transport(struct client *client, enum client_transport transport, const char *where) {
         if (client->transport != CLIENT_AUTOMATIC)
                 return report_usage("--socket, -H and -M exclude each other: give one of them once");
@@ -281,6 +311,7 @@ static int apply(int option, const char *value, struct client *client, struct ar
         } switches[] = {
                 {OPTION_STACK, ARGUMENT_STACK}, {OPTION_LAZY, ARGUMENT_LAZY}, {OPTION_MISSING_OK, ARGUMENT_MISSING_OK},
                 {OPTION_DRY_RUN, ARGUMENT_DRY_RUN}, {OPTION_WAIT, ARGUMENT_WAIT}, {OPTION_TREE, ARGUMENT_TREE},
+                {OPTION_READ_WRITE, ARGUMENT_READ_WRITE},
         };
         struct {
                 int option;
@@ -293,6 +324,10 @@ static int apply(int option, const char *value, struct client *client, struct ar
                 {OPTION_CONTAINER, ARGUMENT_CONTAINER, &arguments->container},
                 {OPTION_PATH, ARGUMENT_PATH, &arguments->path},
                 {OPTION_CWD, ARGUMENT_CWD, &arguments->cwd},
+                {OPTION_PARENT, ARGUMENT_PARENT, &arguments->parent},
+                {OPTION_LABEL, ARGUMENT_LABEL, &arguments->label},
+                {OPTION_UID_MAP, ARGUMENT_UID_MAP, &arguments->uid_map},
+                {OPTION_GID_MAP, ARGUMENT_GID_MAP, &arguments->gid_map},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(switches); i++)
@@ -311,6 +346,10 @@ static int apply(int option, const char *value, struct client *client, struct ar
         if (option == OPTION_FD) {
                 arguments->given |= ARGUMENT_FD;
                 return add_fd(value, arguments);
+        }
+        if (option == OPTION_METADATA) {
+                arguments->given |= ARGUMENT_METADATA;
+                return add_metadata(value, arguments);
         }
         if (option == 'o') {
                 arguments->given |= ARGUMENT_OPTIONS;
@@ -340,5 +379,6 @@ void arguments_done(struct arguments *arguments) {
                 free(arguments->fds[i].name);
         free(arguments->fds);
         (void) strv_free(arguments->options); /* returns NULL */
+        (void) strv_free(arguments->metadata);
         *arguments = (struct arguments) {0};
 }

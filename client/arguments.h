@@ -35,6 +35,12 @@ enum argument_option {
         ARGUMENT_PATH = 1 << 15,
         ARGUMENT_CWD = 1 << 16,
         ARGUMENT_NAMESPACE = 1 << 17, /* --process or --namespace: the fd ARGUMENT_NAMESPACE_FD goes along */
+        ARGUMENT_PARENT = 1 << 18,
+        ARGUMENT_READ_WRITE = 1 << 19,
+        ARGUMENT_LABEL = 1 << 20,
+        ARGUMENT_UID_MAP = 1 << 21,
+        ARGUMENT_GID_MAP = 1 << 22,
+        ARGUMENT_METADATA = 1 << 23,
 };
 
 #define ARGUMENT_NAMESPACE_FD "namespace"
@@ -42,7 +48,9 @@ enum argument_option {
 struct arguments {
         unsigned given; /* enum argument_option: what stood on the command line */
         const char *id, *name, *lease, *container, *path, *cwd; /* of argv */
+        const char *parent, *label, *uid_map, *gid_map; /* of argv */
         char **options; /* of -o, one an element; NULL if none */
+        char **metadata; /* pairs of key and value; NULL if none */
         struct argument_fd *fds;
         size_t n_fds;
         char **words; /* of argv: the verb and what follows it */

@@ -63,6 +63,11 @@ static const struct verb {
         {"which", verb_which, 2, 2, ARGUMENT_PATH | ARGUMENT_CWD, false, "POD[:CONTAINER] PROGRAM [--path PATH] [--cwd DIRECTORY]",
                 "Print which file a program's name means in a container"},
         {"path-info", verb_path_info, 1, 2, 0, false, "[POD[:CONTAINER]] PATH", "Show what a path in a container, or of the host, lies on"},
+        {"layer", verb_layer, 1, WORDS_ANY,
+                ARGUMENT_ID | ARGUMENT_PARENT | ARGUMENT_READ_WRITE | ARGUMENT_LABEL | ARGUMENT_UID_MAP | ARGUMENT_GID_MAP | ARGUMENT_METADATA,
+                true, "create [--id LAYER] [--parent LAYER] [--read-write] [--label LABEL] [--uid-map MAP --gid-map MAP] "
+                "[--metadata KEY=VALUE]… | remove LAYER… | list | info LAYER | exists LAYER | status",
+                "Keep layers of file systems"},
         {"status", verb_status, 0, 0, 0, false, "", "Show the daemon's version, features and counts"},
         {"check", verb_check, 1, 1, 0, true, "SPEC|BUNDLE|-", "Check a spec without a daemon"},
         {"options", verb_options, 0, 1, 0, true, "[TYPE]", "List the mount options that there are"},

@@ -29,6 +29,7 @@ int verb_tree(struct client *client, const struct arguments *arguments);
 int verb_watch(struct client *client, const struct arguments *arguments);
 int verb_path_info(struct client *client, const struct arguments *arguments);
 int verb_which(struct client *client, const struct arguments *arguments);
+int verb_layer(struct client *client, const struct arguments *arguments);
 int verb_status(struct client *client, const struct arguments *arguments);
 int verb_rescan(struct client *client, const struct arguments *arguments);
 int verb_check(struct client *client, const struct arguments *arguments);

@@ -127,12 +127,13 @@ static void adopt_watchdog(pid_t keeper) {
 
 /* fds of the setup stay, everything else that the keeper has open is closed. */
 static int keep_own_fds(const struct front_setup *setup) {
-        int keep[RUNTIME_SLOTS_MAX * 2 + 3 + WATCH_FDS];
+        int keep[RUNTIME_SLOTS_MAX * 2 + 4 + WATCH_FDS];
         size_t n = 0;
 
         keep[n++] = setup->control;
         keep[n++] = setup->runtime->fd;
         keep[n++] = setup->runtime->listen_fd;
+        keep[n++] = setup->state->records_fd;
         watch_fds(setup->watch, keep + n);
         n += WATCH_FDS;
         for (unsigned slot = 0; slot < RUNTIME_SLOTS_MAX; slot++) {
@@ -170,6 +171,7 @@ static int start(struct front *front, const struct front_setup *setup) {
         const struct manager_setup manager_setup = {
                 .event = front->event,
                 .runtime = setup->runtime,
+                .state = setup->state,
                 .watch = setup->watch,
                 .features = setup->features,
                 .bus = setup->bus,

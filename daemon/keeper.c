@@ -24,6 +24,7 @@
 #include "kernel/features.h"
 #include "process.h"
 #include "runtime.h"
+#include "state.h"
 #include "util/array.h"
 #include "util/channel.h"
 #include "util/log.h"
@@ -46,6 +47,7 @@ struct keeper {
         struct settings settings;
         struct executor_grants *grants; /* shared with the executors, and not with the front */
         struct runtime runtime;
+        struct state state;
         struct watch *watch;
         char **features;
         uid_t uid;
@@ -120,6 +122,7 @@ static int start_executor(struct keeper *keeper, unsigned slot) {
                         .socket = theirs,
                         .intent_fd = keeper->runtime.intent_fds[slot],
                         .runtime_fd = keeper->runtime.fd,
+                        .layers_fd = keeper->state.layers_fd,
                         .grants = keeper->grants,
                         .without = keeper->options->features_off,
                 };
@@ -369,6 +372,7 @@ static int start_front(struct keeper *keeper, const int *sockets) {
                         .gid = keeper->gid,
                         .control = pair[1],
                         .runtime = &keeper->runtime,
+                        .state = &keeper->state,
                         .watch = keeper->watch,
                         .features = keeper->features,
                         .bus = keeper->options->bus,
@@ -444,6 +448,9 @@ static int prepare(struct keeper *keeper) {
         r = open_watch(keeper, &features);
         if (r < 0)
                 return r;
+        r = state_prepare(keeper->options->state_dir, keeper->uid, keeper->gid, &features, &keeper->state);
+        if (r < 0)
+                return r;
         return take_signals(keeper);
 }
 
@@ -458,7 +465,7 @@ static int exit_status(const struct keeper *keeper) {
 }
 
 int keeper_run(const struct options *options) {
-        struct keeper keeper = {.options = options, .runtime = RUNTIME_INIT, .signal_fd = -1, .control = -1};
+        struct keeper keeper = {.options = options, .runtime = RUNTIME_INIT, .state = STATE_INIT, .signal_fd = -1, .control = -1};
         int r, status = EXIT_FAILURE;
 
         r = prepare(&keeper);
@@ -475,6 +482,7 @@ int keeper_run(const struct options *options) {
         (void) close_fd(keeper.control);
         (void) close_fd(keeper.signal_fd);
         runtime_done(&keeper.runtime);
+        state_done(&keeper.state);
         strv_free(keeper.features);
         if (keeper.grants)
                 (void) munmap(keeper.grants, sizeof(*keeper.grants));

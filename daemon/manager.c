@@ -11,6 +11,8 @@
 #include <sys/statfs.h>
 
 #include "api/api.h"
+#include "layer/layers.h"
+#include "pod/operation-layer.h"
 #include "pod/pods.h"
 #include "store/store.h"
 #include "sweep.h"
@@ -25,7 +27,9 @@ struct manager {
         sd_event *event;
         struct watch *watch;
         const struct runtime *runtime;
+        const struct state *state;
         struct settings settings;
+        struct layers layers;
         struct store *store;
         struct table *table;
         struct tracker *tracker;
@@ -172,6 +176,7 @@ static int watch_table(struct manager *manager) {
 static int make_pods(struct manager *manager) {
         manager->pods.event = manager->event;
         manager->pods.store = manager->store;
+        manager->pods.layers = &manager->layers;
         manager->pods.executors = manager->executors;
         manager->pods.table = manager->table;
         manager->pods.settings = &manager->settings;
@@ -215,6 +220,7 @@ int manager_new(const struct manager_setup *setup, struct manager **ret) {
         manager->event = sd_event_ref(setup->event);
         manager->watch = setup->watch;
         manager->runtime = setup->runtime;
+        manager->state = setup->state;
         manager->settings = *setup->settings;
         manager->table = table_new();
         if (!manager->table) {
@@ -225,6 +231,9 @@ int manager_new(const struct manager_setup *setup, struct manager **ret) {
         if (r < 0)
                 return r;
         r = open_store(manager);
+        if (r < 0)
+                return r;
+        r = layers_open(manager->state->records_fd, manager->state->path, &manager->state->backing, manager->state->reason, &manager->layers);
         if (r < 0)
                 return r;
         r = executor_pool_new(manager->event, manager->settings.job_timeout_us, setup->replace, setup->userdata, &manager->executors);
@@ -253,6 +262,7 @@ struct manager *manager_free(struct manager *manager) {
         if (manager->pods_ready)
                 pods_done(&manager->pods);
         manager->executors = executor_pool_free(manager->executors);
+        layers_done(&manager->layers);
         manager->store = store_free(manager->store);
         manager->table = table_free(manager->table);
         (void) sd_event_unref(manager->event);
@@ -271,6 +281,7 @@ int manager_start(struct manager *manager) {
 
         if (r < 0)
                 return log_errno(LOG_ERR, r, "cannot recover the pods on record");
+        layers_recover(&manager->pods);
         return api_start(manager->api);
 }
 
@@ -308,6 +319,7 @@ int manager_stop(struct manager *manager, uint64_t limit_us) {
         if (manager->stop_timer)
                 return 0;
         api_stop(manager->api);
+        manager->pods.stopping = true;
         r = sd_event_add_time_relative(manager->event, &manager->stop_timer, CLOCK_MONOTONIC, limit_us, 0, on_stop_timer, manager);
         if (r >= 0)
                 r = sd_event_add_post(manager->event, &manager->stop_post, on_stop_post, manager);

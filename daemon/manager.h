@@ -11,6 +11,7 @@
 #include "executor/pool.h"
 #include "kernel/watch.h"
 #include "runtime.h"
+#include "state.h"
 #include "util/settings.h"
 
 struct manager;
@@ -18,6 +19,7 @@ struct manager;
 struct manager_setup {
         sd_event *event;
         const struct runtime *runtime; /* outlives the manager; the listening fd is taken over by manager_new() */
+        const struct state *state;     /* outlives the manager */
         struct watch *watch;           /* outlives the manager */
         char *const *features;         /* names of what the kernel offers; copied */
         bool bus;                      /* connect to the system bus */

@@ -9,6 +9,7 @@
 
 #define PODMOUNT_MANAGER_INTERFACE "org.podmount1.Manager"
 #define PODMOUNT_POD_INTERFACE "org.podmount1.Pod"
+#define PODMOUNT_LAYER_STORE_INTERFACE "org.podmount1.LayerStore"
 
 #define PODMOUNT_ERROR(name) "org.podmount1.Error." name
 #define PODMOUNT_ERROR_NO_SUCH_POD PODMOUNT_ERROR("NoSuchPod")
@@ -27,6 +28,9 @@
 #define PODMOUNT_ERROR_QUOTA_EXCEEDED PODMOUNT_ERROR("QuotaExceeded")
 #define PODMOUNT_ERROR_TIMED_OUT PODMOUNT_ERROR("TimedOut")
 #define PODMOUNT_ERROR_MOUNT_FAILED PODMOUNT_ERROR("MountFailed")
+#define PODMOUNT_ERROR_NO_SUCH_LAYER PODMOUNT_ERROR("NoSuchLayer")
+#define PODMOUNT_ERROR_LAYER_EXISTS PODMOUNT_ERROR("LayerExists")
+#define PODMOUNT_ERROR_LAYER_IN_USE PODMOUNT_ERROR("LayerInUse")
 #define PODMOUNT_ERROR_ACCESS_DENIED "org.freedesktop.DBus.Error.AccessDenied"
 #define PODMOUNT_ERROR_INVALID_ARGS "org.freedesktop.DBus.Error.InvalidArgs"
 #define PODMOUNT_ERROR_INTERACTIVE "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
@@ -41,6 +45,7 @@
 #define PODMOUNT_ACTION_MOUNT_DEVICE "org.podmount1.mount-device"
 #define PODMOUNT_ACTION_IDMAP "org.podmount1.idmap"
 #define PODMOUNT_ACTION_RESCAN "org.podmount1.rescan"
+#define PODMOUNT_ACTION_MANAGE_LAYERS "org.podmount1.manage-layers"
 
 /* Where the daemon is found. */
 #define PODMOUNT_RUNTIME_DIRECTORY "/run/podmount"

@@ -22,6 +22,11 @@
         ROW(PODMOUNT_POD_INTERFACE, member, false, VERDICT_ASK, VERDICT_HIDE, PODMOUNT_ACTION_MANAGE)
 #define POD_PROPERTY(member) ROW(PODMOUNT_POD_INTERFACE, member, true, VERDICT_ALLOW, VERDICT_HIDE, NULL)
 
+/* Whose layers are not the caller's are not there for it: the rest is asked about its own. */
+#define LAYERS_ANYBODY(member) ROW(PODMOUNT_LAYER_STORE_INTERFACE, member, false, VERDICT_ALLOW, VERDICT_ALLOW, NULL)
+#define LAYERS_ASKS(member) \
+        ROW(PODMOUNT_LAYER_STORE_INTERFACE, member, false, VERDICT_ASK, VERDICT_DENY, PODMOUNT_ACTION_MANAGE_LAYERS)
+
 /* No pod is named: everybody's, showing each caller only what it may see. */
 #define MANAGER_ANYBODY(member) ROW(PODMOUNT_MANAGER_INTERFACE, member, false, VERDICT_ALLOW, VERDICT_ALLOW, NULL)
 #define MANAGER_ASKS(member, action) ROW(PODMOUNT_MANAGER_INTERFACE, member, false, VERDICT_ASK, VERDICT_DENY, action)
@@ -88,6 +93,13 @@ static const struct verdict_row rows[] = {
         POD_PROPERTY("Drifted"),
         POD_PROPERTY("MountCount"),
         POD_PROPERTY("CreatedTimestamp"),
+
+        LAYERS_ASKS("CreateLayer"),
+        LAYERS_ASKS("RemoveLayer"),
+        LAYERS_ANYBODY("LayerExists"),
+        LAYERS_ANYBODY("ListLayers"),
+        LAYERS_ANYBODY("LayerInfo"),
+        LAYERS_ANYBODY("Status"),
 
         /* Which objects and properties these show is filtered by who may see the pod. */
         STANDARD("ObjectManager", "GetManagedObjects"),

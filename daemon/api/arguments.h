@@ -18,6 +18,7 @@ struct arguments {
         const char *text;       /* a spec, or mounts */
         const char *source, *target;
         const char *interface, *property; /* org.freedesktop.DBus.Properties */
+        const char *layer, *parent; /* ids of layers */
 
         char **fd_names;        /* NULL-terminated… */
         int *fds;               /* …and duplicates of the fds, O_CLOEXEC, in the same order */
@@ -26,9 +27,11 @@ struct arguments {
         /* options */
         const char *uuid, *name, *lease, *container, *namespace;
         char **options;
+        const char *label, *uid_map, *gid_map;
+        char **metadata;        /* pairs of key and value */
         uint64_t mount_id, namespace_id, after, timeout_us;
         uint32_t limit;
-        bool stack, lazy, wait, dry_run, missing_ok;
+        bool stack, lazy, wait, dry_run, missing_ok, read_write;
 };
 
 /* Releases what is owned and empties all. */

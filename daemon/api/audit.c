@@ -19,10 +19,11 @@ static const char *verdict_of(const struct failure *f) {
 void audit_request(const struct request *request, const struct failure *f) {
         const struct caller *caller = &request->peer->caller;
         const struct pod *pod = request_answer_pod(request);
-        const char *verdict = verdict_of(f), *name = pod ? pod->record->uuid : request->n_works > 0 ? request->works[0]->id : request->arguments.id;
+        const char *verdict = verdict_of(f), *layer = request->arguments.layer;
+        const char *name = pod ? pod->record->uuid : layer ? layer : request->n_works > 0 ? request->works[0]->id : request->arguments.id;
         char uid[sizeof("4294967295")], pid[sizeof("-2147483648")];
         const char *const fields[] = {
-                "CALLER_UID=", uid, "CALLER_PID=", pid, "METHOD=", request->method->member, "POD=", name, "VERDICT=", verdict, NULL,
+                "CALLER_UID=", uid, "CALLER_PID=", pid, "METHOD=", request->method->member, "POD=", layer ? NULL : name, "LAYER=", layer, "VERDICT=", verdict, NULL,
         };
         bool done = !f || f->kind == FAILURE_NONE;
 

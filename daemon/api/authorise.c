@@ -147,6 +147,10 @@ static int make_details(const struct request *request, char *const *more, char *
                         r = add_detail(&details, "name", arguments->name);
         }
         if (r >= 0)
+                r = add_detail(&details, "layer", arguments->layer);
+        if (r >= 0)
+                r = add_detail(&details, "parent", arguments->parent);
+        if (r >= 0)
                 r = add_detail(&details, "source", arguments->source);
         if (r >= 0)
                 r = add_detail(&details, "target", arguments->target);

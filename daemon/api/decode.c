@@ -18,6 +18,7 @@ void arguments_done(struct arguments *arguments) {
         strv_free(arguments->fd_names);
         strv_free(arguments->ids);
         strv_free(arguments->options);
+        strv_free(arguments->metadata);
         *arguments = (struct arguments) {};
 }
 
@@ -138,6 +139,33 @@ static int read_strings(sd_bus_message *m, const char *what, size_t max, char **
         return r < 0 ? broken(r, what, f) : 0;
 }
 
+/* Pairs of key and value, one after the other. */
+static int read_pairs(sd_bus_message *m, const char *what, char ***strv, struct failure *f) {
+        size_t n = 0;
+        int r = sd_bus_message_enter_container(m, 'a', "{ss}");
+
+        if (r < 0)
+                return broken(r, what, f);
+        for (;; n++) {
+                const char *key, *value;
+
+                r = sd_bus_message_read(m, "{ss}", &key, &value);
+                if (r == 0)
+                        break;
+                if (r < 0)
+                        return broken(r, what, f);
+                if (n >= DECODE_PAIRS_MAX)
+                        return failure_set(f, FAILURE_INVALID_ARGS, "More than %d entries in \"%s\"", DECODE_PAIRS_MAX, what);
+                r = strv_append(strv, key);
+                if (r == 0)
+                        r = strv_append(strv, value);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_message_exit_container(m);
+        return r < 0 ? broken(r, what, f) : 0;
+}
+
 static int unknown_option(const char *name, const struct option_key *keys, struct failure *f) {
         _cleanup_strv_ char **names = NULL;
         _cleanup_free_ char *list = NULL;
@@ -167,6 +195,10 @@ static int read_value(sd_bus_message *m, const struct option_key *key, struct ar
                 return broken(r, key->name, f);
         if (strcmp(key->type, "as") == 0) {
                 r = read_strings(m, key->name, DECODE_OPTIONS_MAX, place, f);
+                if (r != 0)
+                        return r;
+        } else if (strcmp(key->type, "a{ss}") == 0) {
+                r = read_pairs(m, key->name, place, f);
                 if (r != 0)
                         return r;
         } else if (strcmp(key->type, "b") == 0) {

@@ -14,6 +14,7 @@
 enum decode_limits {
         DECODE_IDS_MAX = 65536,     /* pods of one GC() */
         DECODE_OPTIONS_MAX = 256,   /* options of one Bind() */
+        DECODE_PAIRS_MAX = 256,     /* entries of one a{ss} */
         DECODE_FDS_MAX = 253,       /* fds of one message, unix(7) SCM_RIGHTS */
 };
 
@@ -35,7 +36,7 @@ struct argument_row {
 
 struct option_key {
         const char *name;
-        const char *type; /* "s", "b", "t", "u", "as" */
+        const char *type; /* "s", "b", "t", "u", "as", "a{ss}" */
         size_t offset;
 };
 

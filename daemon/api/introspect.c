@@ -97,6 +97,7 @@ int query_introspect(struct request *request, struct failure *f _unused_) {
         if (request->object == OBJECT_MANAGER) {
                 (void) fputs(object_manager, file);
                 write_contract(file, PODMOUNT_MANAGER_INTERFACE);
+                write_contract(file, PODMOUNT_LAYER_STORE_INTERFACE);
         }
         if (request->object == OBJECT_POD)
                 write_contract(file, PODMOUNT_POD_INTERFACE);

@@ -15,6 +15,7 @@
 #define AT(field) offsetof(struct arguments, field)
 #define IN_STRING(name, field) {name, "s", ARGUMENT_STRING, AT(field)}
 #define IN_ID IN_STRING("id", id)
+#define IN_LAYER IN_STRING("id", layer)
 #define IN_FDS {"fds", "a{sh}", ARGUMENT_FDS, 0}
 #define IN_NAMESPACES {"namespaces", "a{sh}", ARGUMENT_FDS, 0}
 #define IN_OPTIONS {"options", "a{sv}", ARGUMENT_OPTIONS, 0}
@@ -39,7 +40,12 @@
 #define REPAIR_KEYS KEYS(KEY("container", "s", container), KEY("dry-run", "b", dry_run))
 #define LIST_MOUNTS_KEYS KEYS(KEY("after", "t", after), KEY("limit", "u", limit))
 
+#define CREATE_LAYER_KEYS                                                                                                    \
+        KEYS(KEY("read-write", "b", read_write), KEY("label", "s", label), KEY("uid-map", "s", uid_map),                      \
+             KEY("gid-map", "s", gid_map), KEY("metadata", "a{ss}", metadata))
+
 #define MANAGER PODMOUNT_MANAGER_INTERFACE
+#define LAYERS PODMOUNT_LAYER_STORE_INTERFACE
 #define POD PODMOUNT_POD_INTERFACE
 #define PROPERTIES "org.freedesktop.DBus.Properties"
 
@@ -131,6 +137,20 @@ const struct method method_table[] = {
          .out = ARGUMENTS(OUT("tree", "h")), .prepare = prepare_open_tree, .encode = encode_open_tree},
         {.interface = POD, .member = "ListMounts", .objects = OBJECT_POD, .keys = LIST_MOUNTS_KEYS, .in = ARGUMENTS(IN_OPTIONS),
          .out = ARGUMENTS(OUT("mounts", "aa{sv}")), .prepare = prepare_list_mounts, .encode = encode_list_mounts},
+
+        {.interface = LAYERS, .member = "CreateLayer", .objects = OBJECT_MANAGER, .changes = true, .keys = CREATE_LAYER_KEYS,
+         .in = ARGUMENTS(IN_LAYER, IN_STRING("parent", parent), IN_OPTIONS), .out = ARGUMENTS(OUT("id", "s")),
+         .prepare = prepare_create_layer, .encode = encode_create_layer},
+        {.interface = LAYERS, .member = "RemoveLayer", .objects = OBJECT_MANAGER, .changes = true, .keys = KEYS(),
+         .in = ARGUMENTS(IN_LAYER, IN_OPTIONS), .out = ARGUMENTS(), .prepare = prepare_remove_layer},
+        {.interface = LAYERS, .member = "LayerExists", .objects = OBJECT_MANAGER, .in = ARGUMENTS(IN_LAYER),
+         .out = ARGUMENTS(OUT("exists", "b")), .query = query_layers, .encode = encode_layer_exists},
+        {.interface = LAYERS, .member = "ListLayers", .objects = OBJECT_MANAGER, .keys = KEYS(), .in = ARGUMENTS(IN_OPTIONS),
+         .out = ARGUMENTS(OUT("layers", "aa{sv}")), .query = query_layers, .encode = encode_list_layers},
+        {.interface = LAYERS, .member = "LayerInfo", .objects = OBJECT_MANAGER, .in = ARGUMENTS(IN_LAYER),
+         .out = ARGUMENTS(OUT("info", "a{sv}")), .query = query_layer_info, .encode = encode_layer_info},
+        {.interface = LAYERS, .member = "Status", .objects = OBJECT_MANAGER, .in = ARGUMENTS(), .out = ARGUMENTS(OUT("status", "a{sv}")),
+         .encode = encode_layer_status},
 
         {.interface = "org.freedesktop.DBus.Introspectable", .member = "Introspect", .objects = OBJECT_NODE | OBJECT_MANAGER | OBJECT_POD,
          .in = ARGUMENTS(), .out = ARGUMENTS(OUT("xml_data", "s")), .query = query_introspect, .encode = encode_introspect},

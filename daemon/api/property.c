@@ -220,6 +220,8 @@ static int check_interface(struct request *request, struct failure *f) {
 
         if (strcmp(interface, interface_of(request)) == 0 || is_standard(interface))
                 return 0;
+        if (request->object == OBJECT_MANAGER && strcmp(interface, PODMOUNT_LAYER_STORE_INTERFACE) == 0)
+                return 0; /* it has none */
         request->dbus_error = SD_BUS_ERROR_UNKNOWN_INTERFACE;
         return failure_set(f, FAILURE_INVALID_ARGS, "%s has no interface \"%.255s\"", request->path, interface);
 }

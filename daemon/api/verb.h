@@ -57,6 +57,17 @@ int prepare_restore(struct request *request, struct failure *f);
 int prepare_open_tree(struct request *request, struct failure *f);
 int encode_open_tree(struct request *request, sd_bus_message *m);
 
+/* layers.c */
+int prepare_create_layer(struct request *request, struct failure *f);
+int encode_create_layer(struct request *request, sd_bus_message *m);
+int prepare_remove_layer(struct request *request, struct failure *f);
+int query_layers(struct request *request, struct failure *f);
+int encode_layer_exists(struct request *request, sd_bus_message *m);
+int encode_list_layers(struct request *request, sd_bus_message *m);
+int query_layer_info(struct request *request, struct failure *f);
+int encode_layer_info(struct request *request, sd_bus_message *m);
+int encode_layer_status(struct request *request, sd_bus_message *m);
+
 /* query.c */
 int encode_get_pod(struct request *request, sd_bus_message *m);
 int encode_list_pods(struct request *request, sd_bus_message *m);

@@ -57,7 +57,9 @@ static int refuse(struct failure *f, const char *format, ...) {
         return failure_set(f, FAILURE_INVALID_ARGS, "refused at the executor's door: %s", text ? text : "");
 }
 
-static bool uuid_is_valid(const char *uuid) {
+bool door_names_pod(const struct job *job) {
+        const char *uuid = job->uuid;
+
         for (size_t i = 0; i < JOB_UUID_SIZE - 1; i++) {
                 bool dash = i == 8 || i == 13 || i == 18 || i == 23;
 
@@ -264,7 +266,7 @@ static int check_type(const struct job *job, const struct step *step, struct fai
 }
 
 static int check_tree(const struct job *job, const struct step *step, struct failure *f) {
-        if (!uuid_is_valid(job->uuid))
+        if (!door_names_pod(job))
                 return refuse(f, "a pod without a UUID");
         if (step->size == 0 || step->size >> TMPFS_SIZE_MAX_SHIFT)
                 return refuse(f, "a tree has a size");
@@ -435,47 +437,6 @@ static int check_unmount(const struct step *step, struct failure *f) {
         return check_flags(step, STEP_LAZY_BELOW | STEP_RESTORE, f);
 }
 
-static int check_find(const struct job *job, const struct step *step, struct failure *f) {
-        int r = check_container(job, step, f);
-
-        if (r == 0 && (job->n_steps != 1 || !uuid_is_valid(job->uuid)))
-                return refuse(f, "a program is looked for alone, and in a pod");
-        if (r == 0 && !step->stubs)
-                return refuse(f, "a program is looked for nowhere");
-        for (size_t i = 0; r == 0 && step->stubs[i]; i++)
-                if (i >= JOB_CANDIDATES_MAX || step->stubs[i][0] != '/' || strlen(step->stubs[i]) >= PATH_MAX)
-                        return refuse(f, "a program is looked for at %d absolute paths at most", JOB_CANDIDATES_MAX);
-        return r != 0 ? r : check_flags(step, 0, f);
-}
-
-/* In a container of the pod, or, without either, on the host. */
-static int check_examine(const struct job *job, const struct step *step, struct failure *f) {
-        bool host = step->container && !*step->container;
-        int r = host ? 0 : check_container(job, step, f);
-
-        if (r == 0 && (job->n_steps != 1 || (host ? job->uuid[0] != 0 : !uuid_is_valid(job->uuid))))
-                return refuse(f, "a path is looked at alone, and in a pod or on the host");
-        if (r == 0 && (!step->target || step->target[0] != '/' || strlen(step->target) >= PATH_MAX))
-                return refuse(f, "what is looked at is no absolute path");
-        return r != 0 ? r : check_flags(step, 0, f);
-}
-
-static int check_identify(const struct job *job, const struct step *step, struct failure *f) {
-        if (step->source.kind != STEP_SOURCE_FD || step->source.fd >= job->n_fds)
-                return refuse(f, "who is to be identified comes as a pidfd");
-        return check_flags(step, 0, f);
-}
-
-static int check_open_tree(const struct job *job, const struct step *step, struct failure *f) {
-        int r = check_container(job, step, f);
-
-        if (r == 0 && (job->n_steps != 1 || !uuid_is_valid(job->uuid)))
-                return refuse(f, "a tree is opened alone, and of a pod");
-        if (r == 0 && (!step->target || !path_is_normal(step->target)))
-                return refuse(f, "what is to be opened is no normalised absolute path");
-        return r != 0 ? r : check_flags(step, 0, f);
-}
-
 static int check_step(const struct job *job, size_t i, struct failure *f) {
         const struct step *step = &job->steps[i];
 
@@ -515,24 +476,28 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
         case STEP_REMOVE_POD:
                 return i == job->n_steps - 1 ? check_flags(step, 0, f) : refuse(f, "a pod is removed last");
         case STEP_FIND:
-                return check_find(job, step, f);
+                return door_check_find(job, step, f);
         case STEP_EXAMINE:
-                return check_examine(job, step, f);
+                return door_check_examine(job, step, f);
         case STEP_OPEN_TREE:
-                return check_open_tree(job, step, f);
+                return door_check_open_tree(job, step, f);
         case STEP_IDENTIFY:
-                return check_identify(job, step, f);
+                return door_check_identify(job, step, f);
         case STEP_ENTER:
         case STEP_SEEK:
         case STEP_WITHDRAW:
                 return door_check_inside(job, i, f);
+        case STEP_LAYER_MAKE:
+        case STEP_LAYER_RETIRE:
+        case STEP_LAYER_PURGE:
+                return door_check_layer(job, step, f);
         case _STEP_KIND_MAX:
                 break;
         }
         return refuse(f, "a step of no known kind");
 }
 
-/* Steps that make, steps that take away, and looking: a job is of one sort, because they fail differently. */
+/* Steps that make, steps that take away, and the others, looking above all: a job is of one sort, because they fail differently. */
 enum sort { SORT_MAKE, SORT_TAKE, SORT_LOOK };
 
 static enum sort step_sort(enum step_kind kind) {
@@ -563,6 +528,9 @@ static enum sort step_sort(enum step_kind kind) {
         case STEP_OPEN_TREE:
         case STEP_IDENTIFY:
         case STEP_SEEK:
+        case STEP_LAYER_MAKE:
+        case STEP_LAYER_RETIRE:
+        case STEP_LAYER_PURGE:
         case _STEP_KIND_MAX:
                 break;
         }
@@ -573,7 +541,7 @@ int door_check(const struct job *job, uint32_t *ret_step, struct failure *f) {
         *ret_step = UINT32_MAX;
         if (job->n_steps == 0)
                 return refuse(f, "a job without a step");
-        if (step_sort(job->steps[0].kind) != SORT_LOOK && !uuid_is_valid(job->uuid))
+        if (step_sort(job->steps[0].kind) != SORT_LOOK && !door_names_pod(job))
                 return refuse(f, "a pod without a UUID");
         if (builds(job) && job->steps[job->n_steps - 1].kind !=
                                    (job->steps[0].kind == STEP_TREE ? STEP_PUBLISH : STEP_JOIN))

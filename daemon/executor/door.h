@@ -25,7 +25,15 @@ int door_check_inside(const struct job *job, size_t step, struct failure *f);
  * settings_image_bit(). FAILURE_NOT_SUPPORTED, with the step's index as above. */
 int door_check_images(const struct job *job, uint32_t images, uint32_t devices, uint32_t *ret_step, struct failure *f);
 
+/* Whether the job is one of a pod. */
+bool door_names_pod(const struct job *job);
+
 /* Parts of door_check(). */
+int door_check_layer(const struct job *job, const struct step *step, struct failure *f);
+int door_check_find(const struct job *job, const struct step *step, struct failure *f);
+int door_check_examine(const struct job *job, const struct step *step, struct failure *f);
+int door_check_identify(const struct job *job, const struct step *step, struct failure *f);
+int door_check_open_tree(const struct job *job, const struct step *step, struct failure *f);
 int door_check_server(const struct step *step, struct failure *f);
 int door_check_mkdir(const struct job *job, size_t step, struct failure *f);
 int door_check_unmake(const struct job *job, const struct step *step, struct failure *f);

@@ -31,24 +31,26 @@ static void raise_files_limit(void) {
                 (void) log_errno(LOG_WARNING, errno, "raise the limit of open files");
 }
 
-/* Keeps stdio and the three fds of the setup, at 3, 4 and 5. */
-static int settle_fds(const struct executor_setup *setup, int *ret_socket, int *ret_intent, int *ret_runtime) {
-        const int wanted[] = {setup->socket, setup->intent_fd, setup->runtime_fd};
+/* Keeps stdio and the fds of the setup, from 3 on. */
+static int settle_fds(const struct executor_setup *setup, int *ret_socket, int *ret_intent, struct executor *executor) {
+        const int wanted[] = {setup->socket, setup->intent_fd, setup->runtime_fd, setup->layers_fd};
+        const size_t n = setup->layers_fd < 0 ? ELEMENTSOF(wanted) - 1 : ELEMENTSOF(wanted);
         int high[ELEMENTSOF(wanted)];
 
-        for (size_t i = 0; i < ELEMENTSOF(wanted); i++) {
+        for (size_t i = 0; i < n; i++) {
                 high[i] = fcntl(wanted[i], F_DUPFD_CLOEXEC, 64);
                 if (high[i] < 0)
                         return log_errno(LOG_ERR, errno, "duplicate an fd of the keeper");
         }
-        for (size_t i = 0; i < ELEMENTSOF(wanted); i++)
+        for (size_t i = 0; i < n; i++)
                 if (dup3(high[i], (int) i + 3, O_CLOEXEC) < 0)
                         return log_errno(LOG_ERR, errno, "place an fd of the keeper");
-        if (close_range(ELEMENTSOF(wanted) + 3, ~0U, 0) < 0)
+        if (close_range((unsigned) n + 3, ~0U, 0) < 0)
                 return log_errno(LOG_ERR, errno, "close what belongs to the keeper");
         *ret_socket = 3;
         *ret_intent = 4;
-        *ret_runtime = 5;
+        executor->runtime_fd = 5;
+        executor->layers_fd = setup->layers_fd < 0 ? -1 : 6;
         return 0;
 }
 
@@ -167,10 +169,10 @@ static int serve(struct executor *executor, int socket) {
 }
 
 int executor_main(const struct executor_setup *setup) {
-        struct executor executor = {.slot = setup->slot, .pods_fd = -1, .grants = setup->grants};
+        struct executor executor = {.slot = setup->slot, .pods_fd = -1, .layers_fd = -1, .grants = setup->grants};
         int socket, intent_fd;
 
-        if (settle_process(setup->slot) < 0 || settle_fds(setup, &socket, &intent_fd, &executor.runtime_fd) < 0)
+        if (settle_process(setup->slot) < 0 || settle_fds(setup, &socket, &intent_fd, &executor) < 0)
                 return EXIT_FAILURE;
         if (features_probe(setup->without, &executor.features) < 0 || intent_map(intent_fd, &executor.intent) < 0)
                 return EXIT_FAILURE;

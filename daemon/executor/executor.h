@@ -13,7 +13,8 @@ struct executor_setup {
         unsigned slot;
         int socket;          /* SOCK_SEQPACKET, blocking */
         int intent_fd;       /* read-write */
-        int runtime_fd;      /* O_PATH on the runtime directory: nothing outside its pods/ is ever a target */
+        int runtime_fd;      /* O_PATH on the runtime directory: nothing outside its pods/ and layers/ is ever a target */
+        int layers_fd;       /* the directory that layers lie in, or -1: there are none */
         const struct executor_grants *grants; /* shared with the keeper, which changes it when the configuration does */
         const char *without; /* kernel features to do without, for tests: see kernel/features.h; NULL: none */
 };

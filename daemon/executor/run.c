@@ -67,6 +67,12 @@ static int run_step(struct run *run, size_t step) {
                 return hand_seek(run, step);
         case STEP_WITHDRAW:
                 return hand_withdraw(run, step);
+        case STEP_LAYER_MAKE:
+                return hand_layer_make(run, step);
+        case STEP_LAYER_RETIRE:
+                return hand_layer_retire(run, step);
+        case STEP_LAYER_PURGE:
+                return hand_layer_purge(run, step);
         case _STEP_KIND_MAX:
                 break;
         }

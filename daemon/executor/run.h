@@ -28,6 +28,7 @@ struct executor_grants {
 struct executor {
         unsigned slot;
         int runtime_fd, pods_fd; /* the executor's; pods_fd is -1 until pods/ is there */
+        int layers_fd; /* where layers lie, or -1 */
         struct features features;
         const struct executor_grants *grants; /* NULL: nothing is allowed */
         struct intent *intent;
@@ -142,3 +143,6 @@ int hand_identify(struct run *run, size_t step);
 int hand_enter(struct run *run, size_t step);
 int hand_seek(struct run *run, size_t step);
 int hand_withdraw(struct run *run, size_t step);
+int hand_layer_make(struct run *run, size_t step);
+int hand_layer_retire(struct run *run, size_t step);
+int hand_layer_purge(struct run *run, size_t step);

@@ -44,6 +44,7 @@ enum step_field {
         FIELD_SPACE = 1 << 12,
         FIELD_IDMAP = 1 << 13, /* idmap, userns */
         FIELD_NAMESPACE = 1 << 14,
+        FIELD_SERIAL = 1 << 15,
         FIELDS_PLACED = FIELD_CONTAINER | FIELD_TARGET | FIELD_SOURCE | FIELD_ATTRIBUTES | FIELD_CREATE,
         FLAGS_PLACED = STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_STACK | STEP_TARGET_NOFOLLOW,
 };
@@ -82,6 +83,9 @@ static const struct kind_row {
         [STEP_ENTER] = {FIELD_CONTAINER | FIELD_SOURCE | FIELD_NAMESPACE, 0},
         [STEP_SEEK] = {FIELD_ID | FIELD_NAMESPACE, STEP_RECURSIVE},
         [STEP_WITHDRAW] = {FIELD_ID | FIELD_NAMESPACE, STEP_LAZY_BELOW | STEP_RECURSIVE | STEP_OPTIONAL},
+        [STEP_LAYER_MAKE] = {FIELD_TARGET | FIELD_SERIAL, 0},
+        [STEP_LAYER_RETIRE] = {FIELD_TARGET | FIELD_SERIAL, 0},
+        [STEP_LAYER_PURGE] = {FIELD_TARGET | FIELD_SERIAL, 0},
 };
 
 /* The rules that both directions share; what they leave open is the door's. */
@@ -144,7 +148,8 @@ static bool others_are_empty(const struct step *step, uint32_t fields) {
                (!(not & FIELD_CREATE) || (step->create == STEP_CREATE_NEVER && step->cover_step == STEP_NO_COVER &&
                                           step->cover_id == 0)) &&
                (!(not & FIELD_ID) || (step->id == 0 && step->mount_id == 0 && step->device == 0)) &&
-               (!(not & FIELD_NAMESPACE) || step->namespace == 0) && (!(not & FIELD_MADE) || (step->made == 0 && !step->made_file));
+               (!(not & FIELD_NAMESPACE) || step->namespace == 0) && (!(not & FIELD_SERIAL) || step->serial == 0) &&
+               (!(not & FIELD_MADE) || (step->made == 0 && !step->made_file));
 }
 
 /* Mappings or a user namespace, or nothing at all. */
@@ -297,6 +302,8 @@ static void put_step(struct wire_writer *writer, const struct step *step) {
                 wire_put_u32(writer, step->made);
                 wire_put_u8(writer, step->made_file);
         }
+        if (fields & FIELD_SERIAL)
+                wire_put_u64(writer, step->serial);
 }
 
 int job_encode(const struct job *job, uint8_t **ret, size_t *ret_size) {
@@ -484,6 +491,8 @@ static void take_step(struct wire_reader *reader, struct job *job) {
                 step->made = wire_take_u32(reader);
                 step->made_file = wire_take_bool(reader);
         }
+        if (fields & FIELD_SERIAL)
+                step->serial = wire_take_u64(reader);
         if (reader->error == 0 && !step_is_valid(job, job->n_steps - 1))
                 wire_fail(reader, -EBADMSG);
 }

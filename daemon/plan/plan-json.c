@@ -69,6 +69,9 @@ const char *plan_undo(const struct job *job, const struct step *step) {
         case STEP_ENTER:
         case STEP_SEEK:
         case STEP_WITHDRAW:
+        case STEP_LAYER_MAKE:
+        case STEP_LAYER_RETIRE:
+        case STEP_LAYER_PURGE:
         case _STEP_KIND_MAX:
                 break;
         }

@@ -34,6 +34,9 @@ static const char *const kind_names[_STEP_KIND_MAX] = {
         [STEP_ENTER] = "enter",
         [STEP_SEEK] = "seek",
         [STEP_WITHDRAW] = "withdraw",
+        [STEP_LAYER_MAKE] = "layer-make",
+        [STEP_LAYER_RETIRE] = "layer-retire",
+        [STEP_LAYER_PURGE] = "layer-purge",
 };
 
 const char *step_kind_name(enum step_kind kind) {

@@ -52,6 +52,9 @@ enum step_kind {
         STEP_ENTER,      /* what the steps after it make is put into a mount namespace: that of a process by pidfd, or itself */
         STEP_SEEK,       /* whether a mount is in another mount namespace, both by id */
         STEP_WITHDRAW,   /* unmount one mount in another mount namespace, both by id */
+        STEP_LAYER_MAKE,   /* make the directory of a layer, out of sight, and give it its name when it is on the disk */
+        STEP_LAYER_RETIRE, /* take that name away from it: it is a leftover from then on */
+        STEP_LAYER_PURGE,  /* remove some of what a layer's directory has become, finished or not */
         _STEP_KIND_MAX,
 };
 
@@ -141,6 +144,7 @@ struct step {
                              * the id of the mount namespace */
         uint32_t made;     /* STEP_UNMOUNT, STEP_UNMAKE: how many trailing components of the target podmount had created… */
         bool made_file;    /* …the last of them an empty file: removed if still empty */
+        uint64_t serial;   /* STEP_LAYER_*: the number of the layer, of which `target` is the id */
 };
 
 /* Who the openers of this job are. */
@@ -201,6 +205,12 @@ enum examine_text {
         EXAMINE_NODE,   /* the block device that the file system is on; "" for none */
         EXAMINE_MAPPER, /* its name, where device-mapper made it; else "" */
         _EXAMINE_TEXT_MAX,
+};
+
+/* What STEP_LAYER_PURGE answers in step_result.attributes. */
+enum purge_state {
+        PURGE_DONE,
+        PURGE_MORE, /* there is more: ask again */
 };
 
 /* What STEP_SEEK answers in step_result.attributes, and STEP_WITHDRAW: whether it is still there. */

@@ -30,6 +30,9 @@ enum operation_verb {
         OPERATION_FIND,
         OPERATION_EXAMINE,
         OPERATION_SEEK,
+        OPERATION_LAYER_CREATE,
+        OPERATION_LAYER_REMOVE,
+        OPERATION_LAYER_PURGE,
 };
 
 /* fds that came with the call; duplicated by the operation. */

@@ -167,6 +167,7 @@ static void forget_all(struct pods *pods) {
                 operation_forget(operation);
         }
         forget_queue(&pods->woken);
+        forget_queue(&pods->layer_waiting);
         MAP_FOREACH(pod, pods->by_uuid) {
                 forget_queue(&pod->waiting);
                 (void) map_remove(pods->by_uuid, pod->record->uuid);

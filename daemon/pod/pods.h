@@ -10,6 +10,7 @@
 
 #include "admit/caller.h"
 #include "executor/pool.h"
+#include "layer/layers.h"
 #include "pod/pod.h"
 #include "spec/wanted.h"
 #include "store/store.h"
@@ -30,6 +31,7 @@ struct pods_observer {
 struct pods {
         sd_event *event;
         struct store *store;
+        struct layers *layers;       /* NULL: none */
         struct executor_pool *executors;
         struct table *table;
         const struct settings *settings;
@@ -59,6 +61,8 @@ struct pods {
         struct map *by_name;         /* by pod->name_key */
         struct map *operations;      /* struct operation *, those that execute, by job */
         struct operation *woken;     /* those to be resumed, in order */
+        struct operation *layer_waiting; /* those that wait for any layer (pod/layer-turn.h) */
+        bool stopping;               /* what can be finished at the next start is not gone on with */
         sd_event_source *wake;
         sd_event_source *purge;      /* on while the store has something to purge */
         sd_event_source *remember;   /* armed while it does not know of all that was seen… */

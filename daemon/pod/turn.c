@@ -32,7 +32,7 @@ static void arm(struct pods *pods) {
                 (void) log_errno(LOG_ERR, r, "enable the source that resumes operations"); /* they time out */
 }
 
-static void wake(struct pods *pods, struct operation *operation) {
+void turn_wake(struct pods *pods, struct operation *operation) {
         operation->stage = OPERATION_WOKEN;
         append(&pods->woken, operation);
         arm(pods);
@@ -44,7 +44,7 @@ static void pass_on(struct pods *pods, struct pod *pod) {
         pod->running = next;
         if (next) {
                 pod->waiting = next->next;
-                wake(pods, next);
+                turn_wake(pods, next);
         } else if (pod->judge_again)
                 arm(pods);
 }
@@ -89,7 +89,7 @@ void turn_dissolve(struct pods *pods, struct pod *pod) {
                 pod->waiting = operation->next;
                 operation->pod = NULL;
                 operation->queued = false;
-                wake(pods, operation);
+                turn_wake(pods, operation);
         }
 }
 

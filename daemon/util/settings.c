@@ -51,6 +51,7 @@ static const struct setting known_settings[] = {
         {"Limits", "SpecSizeMax", SETTING_SIZE, FIELD(spec_size_max), 1024, 1024 * MIB},
         {"Limits", "ConnectionsPerUser", SETTING_COUNT, FIELD(connections_per_user), 1, UINT32_MAX},
         {"Limits", "RequestsPerUser", SETTING_COUNT, FIELD(requests_per_user), 1, UINT32_MAX},
+        {"Limits", "LayersPerUser", SETTING_COUNT, FIELD(layers_per_user), 0, UINT32_MAX},
 };
 
 static const char *const propagation_names[] = {
@@ -83,6 +84,7 @@ void settings_defaults(struct settings *ret) {
                 .spec_size_max = 1 * MIB,
                 .connections_per_user = 64,
                 .requests_per_user = 1024,
+                .layers_per_user = 1024,
         };
 }
 

@@ -35,6 +35,7 @@ struct settings {
         uint64_t spec_size_max;       /* SpecSizeMax=1M */
         uint32_t connections_per_user;/* ConnectionsPerUser=64, of the private socket */
         uint32_t requests_per_user;   /* RequestsPerUser=1024 in flight */
+        uint32_t layers_per_user;     /* LayersPerUser=1024 */
 };
 
 /* The bit of a file-system type that images may have: erofs, squashfs, ext4; 0 for any other. */

@@ -111,6 +111,11 @@ def completion(daemon):
     equal(sorted(complete('show', '')), sorted([pod, 'web']), 'pods')
     contains(complete('unmount', 'web', '/t'), '/tmp', 'targets')
     equal(complete('gc', '--dr'), ['--dry-run'], 'an option')
+    daemon.ok('layer', 'create', '--id', 'base')
+    equal(complete('layer', 'rem'), ['remove'], 'a verb of layer')
+    equal(complete('layer', 'remove', ''), ['base'], 'layers')
+    equal(complete('layer', 'create', '--parent', 'b'), ['base'], 'a parent')
+    equal(complete('layer', 'create', '--pa'), ['--parent'], 'an option of layer')
 
 
 if __name__ == '__main__':

@@ -166,7 +166,8 @@ static bool is_standard(const char *interface) {
 START_TEST(test_interfaces) {
         ck_assert_str_eq(contract_xml[0].name, PODMOUNT_MANAGER_INTERFACE);
         ck_assert_str_eq(contract_xml[1].name, PODMOUNT_POD_INTERFACE);
-        ck_assert_ptr_null(contract_xml[2].name);
+        ck_assert_str_eq(contract_xml[2].name, PODMOUNT_LAYER_STORE_INTERFACE);
+        ck_assert_ptr_null(contract_xml[3].name);
         for (const struct contract_xml *xml = contract_xml; xml->name; xml++) {
                 ck_assert_ptr_null(strstr(xml->text, "<!--"));
                 ck_assert_ptr_nonnull(strstr(xml->text, "</interface>"));

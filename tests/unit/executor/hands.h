@@ -45,7 +45,7 @@ static _unused_ bool hands_begin(const char *without) {
         make_file("/tmp/src/hello", "hello\n");
         fd = memfd_create("intent", MFD_CLOEXEC);
         ck_assert_int_ge(fd, 0);
-        executor = (struct executor){.runtime_fd = open("/tmp/run", O_PATH | O_CLOEXEC)};
+        executor = (struct executor){.runtime_fd = open("/tmp/run", O_PATH | O_CLOEXEC), .layers_fd = -1};
         executor.pods_fd = resolve_beneath(executor.runtime_fd, "pods", true);
         ck_assert_int_ge(executor.pods_fd, 0);
         ck_assert_int_eq(features_probe(without ?: unit_without(), &executor.features), 0);

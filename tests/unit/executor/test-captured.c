@@ -24,7 +24,7 @@ static void start(void) {
         child = fork();
         if (child == 0) {
                 const struct executor_setup setup = {
-                        .socket = pair[1], .intent_fd = intent, .runtime_fd = executor.runtime_fd};
+                        .socket = pair[1], .intent_fd = intent, .runtime_fd = executor.runtime_fd, .layers_fd = -1};
 
                 log_set_level(LOG_CRIT); /* thousands of refusals are what is wanted */
                 _exit(executor_main(&setup));

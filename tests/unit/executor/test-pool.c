@@ -48,7 +48,7 @@ static void add_executor(unsigned slot) {
         child = fork();
         if (child == 0) {
                 const struct executor_setup setup = {
-                        .slot = slot, .socket = pair[1], .intent_fd = intent, .runtime_fd = runtime};
+                        .slot = slot, .socket = pair[1], .intent_fd = intent, .runtime_fd = runtime, .layers_fd = -1};
 
                 _exit(executor_main(&setup));
         }
@@ -358,7 +358,7 @@ START_TEST(test_garbage) {
         child = fork();
         if (child == 0) {
                 const struct executor_setup setup = {
-                        .socket = pair[1], .intent_fd = intent, .runtime_fd = executor.runtime_fd};
+                        .socket = pair[1], .intent_fd = intent, .runtime_fd = executor.runtime_fd, .layers_fd = -1};
 
                 _exit(executor_main(&setup));
         }

@@ -193,6 +193,9 @@ START_TEST(test_undo_of_every_kind) {
                 {STEP_ENTER, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_SEEK, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_WITHDRAW, STEP_CREATE_NEVER, "none", "none"},
+                {STEP_LAYER_MAKE, STEP_CREATE_NEVER, "none", "none"},
+                {STEP_LAYER_RETIRE, STEP_CREATE_NEVER, "none", "none"},
+                {STEP_LAYER_PURGE, STEP_CREATE_NEVER, "none", "none"},
         };
         bool seen[_STEP_KIND_MAX] = {};
 

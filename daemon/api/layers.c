@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The methods of org.podmount1.LayerStore. A layer that the caller may not see is answered like one that is not there. */
+
+#include <string.h>
+
+#include "api/verb.h"
+#include "api/wire.h"
+#include "pod/operation-layer.h"
+#include "util/log.h"
+
+static struct layers *layers_of(const struct request *request) {
+        return request->api->pods->layers;
+}
+
+static int add(struct request *request, int r, struct operation *operation) {
+        if (r != 0)
+                return r;
+        return request_add_work(request, operation, NULL) ? 0 : log_oom();
+}
+
+int prepare_create_layer(struct request *request, struct failure *f) {
+        const struct arguments *arguments = &request->arguments;
+        const struct layer_asked asked = {
+                .id = arguments->layer,
+                .parent = arguments->parent,
+                .read_write = arguments->read_write,
+                .label = arguments->label,
+                .uid_map = arguments->uid_map,
+                .gid_map = arguments->gid_map,
+                .metadata = arguments->metadata,
+        };
+        struct operation *operation = NULL;
+        int r = operation_new_layer_create(request->api->pods, &request->peer->caller, &asked, &operation, f);
+
+        return add(request, r, operation);
+}
+
+int encode_create_layer(struct request *request, sd_bus_message *m) {
+        const char *id = operation_layer(request->works[0]->operation);
+
+        return id ? sd_bus_message_append(m, "s", id) : -EIO;
+}
+
+int prepare_remove_layer(struct request *request, struct failure *f) {
+        struct operation *operation = NULL;
+        int r = operation_new_layer_remove(request->api->pods, &request->peer->caller, request->arguments.layer, &operation, f);
+
+        return add(request, r, operation);
+}
+
+int query_layers(struct request *request, struct failure *f) {
+        return layers_check(layers_of(request), f);
+}
+
+int encode_layer_exists(struct request *request, sd_bus_message *m) {
+        return sd_bus_message_append(m, "b", layers_find(layers_of(request), request->arguments.layer, &request->peer->caller) != NULL);
+}
+
+static int append_metadata(sd_bus_message *m, char *const *metadata) {
+        int r = sd_bus_message_open_container(m, 'e', "sv");
+
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", "Metadata");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', "a{ss}");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'a', "{ss}");
+        for (; r >= 0 && metadata && metadata[0]; metadata += 2)
+                r = sd_bus_message_append(m, "{ss}", metadata[0], metadata[1]);
+        for (unsigned i = 0; r >= 0 && i < 3; i++)
+                r = sd_bus_message_close_container(m);
+        return r;
+}
+
+static int append_layer(sd_bus_message *m, const struct layer *layer) {
+        const struct record_layer *record = layer->record;
+        int r = sd_bus_message_open_container(m, 'a', "{sv}");
+
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}",
+                                          "ID", "s", record->id,
+                                          "Parent", "s", layer->parent ? layer->parent->record->id : "",
+                                          "Owner", "u", (uint32_t) record->owner,
+                                          "ReadWrite", "b", record->read_write,
+                                          "Label", "s", record->label ?: "",
+                                          "UIDMap", "s", record->uid_map ?: "",
+                                          "GIDMap", "s", record->gid_map ?: "",
+                                          "Depth", "u", layer->depth,
+                                          "Children", "u", layer->n_children,
+                                          "CreatedTimestamp", "t", record->created_us);
+        if (r >= 0)
+                r = append_metadata(m, record->metadata);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int compare_layers(const void *a, const void *b) {
+        const struct layer *x = *(const struct layer *const *) a, *y = *(const struct layer *const *) b;
+
+        return (x->record->number > y->record->number) - (x->record->number < y->record->number);
+}
+
+/* In the order of their creation: parents first. */
+int encode_list_layers(struct request *request, sd_bus_message *m) {
+        const struct layers *layers = layers_of(request);
+        _cleanup_free_ const struct layer **list = calloc(map_size(layers->by_id) + 1, sizeof(*list));
+        const struct layer *layer;
+        size_t n = 0;
+        int r;
+
+        if (!list)
+                return -ENOMEM;
+        MAP_FOREACH(layer, layers->by_id)
+                if (layer->record->state == RECORD_LAYER_READY && layers_may_see(layer, &request->peer->caller))
+                        list[n++] = layer;
+        qsort(list, n, sizeof(*list), compare_layers);
+        r = sd_bus_message_open_container(m, 'a', "a{sv}");
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = append_layer(m, list[i]);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+int query_layer_info(struct request *request, struct failure *f) {
+        int r = query_layers(request, f);
+
+        if (r == 0 && !layers_find(layers_of(request), request->arguments.layer, &request->peer->caller))
+                r = layers_no_such(request->arguments.layer, f);
+        return r;
+}
+
+int encode_layer_info(struct request *request, sd_bus_message *m) {
+        const struct layer *layer = layers_find(layers_of(request), request->arguments.layer, &request->peer->caller);
+
+        return layer ? append_layer(m, layer) : -ENOENT;
+}
+
+static int append_backing(sd_bus_message *m, const struct backing *backing) {
+        _cleanup_free_ char *name = backing_name(backing);
+
+        if (!name)
+                return -ENOMEM;
+        return sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}",
+                                     "FileSystem", "s", name,
+                                     "TellsTypes", "b", backing->d_type,
+                                     "Attributes", "b", backing->xattrs,
+                                     "Whiteouts", "b", backing->whiteouts,
+                                     "Lower", "b", backing->lower,
+                                     "Upper", "b", backing->upper);
+}
+
+/* Also where there is no store, for that is what it says then. */
+int encode_layer_status(struct request *request, sd_bus_message *m) {
+        const struct layers *layers = layers_of(request);
+        const struct caller *caller = &request->peer->caller;
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        const struct layer *layer;
+        uint32_t n = 0, n_removing = 0;
+        int r = layers_check_backing(layers, &f);
+
+        if (r < 0)
+                return r;
+        MAP_FOREACH(layer, layers->by_id)
+                n += layer->record->state == RECORD_LAYER_READY && layers_may_see(layer, caller);
+        for (size_t i = 0; i < layers->n_removing; i++)
+                n_removing += layers_may_see(layers->removing[i], caller);
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+        if (r >= 0)
+                r = wire_append_entry(m, "StateDirectory", layers->path);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}", "Usable", "b", f.kind == FAILURE_NONE);
+        if (r >= 0)
+                r = wire_append_entry(m, "Reason", f.text);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}{sv}{sv}", "Layers", "u", n, "Removing", "u", n_removing, "ChainMax", "u",
+                                          (uint32_t) LAYERS_CHAIN_MAX);
+        if (r >= 0 && layers->store && layers->backing)
+                r = append_backing(m, layers->backing);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the steps on layers share. plan/layer.h says how their directories are called. */
+
+#include "executor/run.h"
+
+/* FAILURE_NOT_SUPPORTED without a directory for layers. */
+int layer_check(struct run *run);
+
+/* fsync(2) of something in a directory, or of the directory itself for "". A negative errno, not logged. */
+int layer_sync(int directory, const char *name);
+
+/* Removes a directory and all that is in it, however deep and whatever it is, without following anything out of it or into
+ * a mount. The directory must be root's alone. `*budget`: entries that it may take, counted down. 0; 1: there is more; a
+ * negative errno, not logged, -EBUSY for a mount point. -ENOENT is 0. */
+int layer_clear(int directory, const char *name, size_t *budget);
+
+/* What the hands have in common to say of a negative errno about layer `id`. */
+int layer_failed(struct run *run, const char *what, const char *id, int r);

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The registry of layers. Parents are pointers, so that a chain is walked without a look-up. */
+
+#include "layer/layers.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "store/store.h"
+#include "util/array.h"
+#include "util/log.h"
+#include "util/text.h"
+
+enum { NAMED_MAX = 8 /* layers that a failure names */ };
+
+static struct layer *layer_free(struct layer *layer) {
+        if (!layer)
+                return NULL;
+        record_layer_free(layer->record);
+        free(layer);
+        return NULL;
+}
+DEFINE_CLEANUP(struct layer *, layer_free)
+
+static int append(struct layer ***list, size_t *n, struct layer *layer) {
+        struct layer **slot = array_append(list, n);
+
+        if (!slot)
+                return log_oom();
+        *slot = layer;
+        return 0;
+}
+
+/* Parents have lower numbers than their children, and records come by number. */
+static struct layer *find_number(struct record_layer **records, struct layer **loaded, size_t n, uint64_t number) {
+        size_t low = 0, high = n;
+
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+
+                if (records[middle]->number == number)
+                        return loaded[middle];
+                if (records[middle]->number < number)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return NULL;
+}
+
+static void adopt(struct layer *layer, struct layer *parent) {
+        layer->parent = parent;
+        layer->depth = parent ? parent->depth + 1 : 1;
+        if (parent)
+                parent->n_children++;
+}
+
+/* Of those with the same id that are being removed, the last one's directory may still have it as its name. */
+static int file(struct layers *layers, struct layer *layer) {
+        struct layer *other = map_get(layers->by_id, layer->record->id);
+        int r = 0;
+
+        if (other && other->record->state != RECORD_LAYER_REMOVING)
+                return append(&layers->removing, &layers->n_removing, layer);
+        if (other) {
+                r = append(&layers->removing, &layers->n_removing, other);
+                if (r == 0)
+                        (void) map_remove(layers->by_id, other->record->id);
+        }
+        return r < 0 ? r : map_put(layers->by_id, layer->record->id, layer);
+}
+
+static int enter(struct layers *layers, struct record_layer **records, struct layer **loaded, size_t i) {
+        _cleanup_(layer_freep) struct layer *layer = calloc(1, sizeof(*layer));
+        struct layer *parent = NULL;
+        int r;
+
+        if (!layer)
+                return log_oom();
+        if (records[i]->parent != 0) {
+                parent = find_number(records, loaded, i, records[i]->parent);
+                if (!parent)
+                        return log_errno(LOG_ERR, EBADMSG, "layers.db holds a layer whose parent is not before it");
+        }
+        layer->record = records[i];
+        r = file(layers, layer);
+        if (r < 0) {
+                layer->record = NULL; /* still the list's */
+                return r;
+        }
+        adopt(layer, parent);
+        loaded[i] = TAKE_PTR(layer);
+        return 0;
+}
+
+static int load(struct layers *layers) {
+        struct record_layer **records = NULL;
+        _cleanup_free_ struct layer **loaded = NULL;
+        size_t n = 0, i = 0;
+        int r = layer_store_load(layers->store, &records, &n);
+
+        if (r < 0)
+                return r;
+        loaded = calloc(n + 1, sizeof(struct layer *));
+        r = loaded ? 0 : log_oom();
+        for (; i < n && r == 0; i++) {
+                r = enter(layers, records, loaded, i);
+                if (r < 0)
+                        break;
+        }
+        for (; i < n; i++)
+                record_layer_free(records[i]);
+        free(records);
+        return r;
+}
+
+static int give_up(struct layers *layers, const char *reason) {
+        layers->store = layer_store_free(layers->store);
+        layers->reason = strdup(reason);
+        return layers->reason ? 0 : log_oom();
+}
+
+static int open_records(struct layers *layers, int records_fd) {
+        int version = 0, r = layer_store_open(records_fd, &layers->store, &version);
+
+        if (r == STORE_OPENED)
+                r = load(layers);
+        if (r == 0)
+                return 0;
+        if (r == STORE_NEWER) {
+                log_error("layers.db has version %d, written by a newer podmountd: there are no layers until that one is started again", version);
+                return give_up(layers, "its records, records/layers.db, were written by a newer podmountd; start that one again");
+        }
+        log_error("the records of layers cannot be used: there are no layers until records/layers.db in the state directory is mended or moved away");
+        return give_up(layers, "its records, records/layers.db, cannot be used; the log says why");
+}
+
+int layers_open(int records_fd, const char *path, const struct backing *backing, const char *reason, struct layers *ret) {
+        int r;
+
+        *ret = (struct layers) {.path = path, .backing = backing, .by_id = map_new(MAP_KEY_STRING)};
+        if (!ret->by_id)
+                return log_oom();
+        r = records_fd < 0 || reason ? give_up(ret, reason ? reason : "it has no directory for them") : open_records(ret, records_fd);
+        if (r < 0)
+                layers_done(ret);
+        return r;
+}
+
+void layers_done(struct layers *layers) {
+        struct layer *layer;
+
+        for (size_t i = 0; i < layers->n_removing; i++)
+                layer_free(layers->removing[i]);
+        free(layers->removing);
+        if (layers->by_id)
+                MAP_FOREACH(layer, layers->by_id) {
+                        (void) map_remove(layers->by_id, layer->record->id);
+                        layer_free(layer);
+                }
+        (void) map_free(layers->by_id);
+        (void) layer_store_free(layers->store);
+        free(layers->reason);
+        *layers = (struct layers) {};
+}
+
+int layers_check(const struct layers *layers, struct failure *f) {
+        if (layers->store)
+                return 0;
+        return failure_set(f, FAILURE_NOT_SUPPORTED, "podmountd keeps no layers in its state directory %s: %s", layers->path ? layers->path : "",
+                           layers->reason ? layers->reason : "it has none");
+}
+
+int layers_check_backing(const struct layers *layers, struct failure *f) {
+        int r = layers_check(layers, f);
+
+        return r == 0 && layers->backing ? backing_judge(layers->backing, layers->path, f) : r;
+}
+
+bool layers_may_see(const struct layer *layer, const struct caller *caller) {
+        return caller_is_root(caller) || (caller->uid != 0 && caller->uid == layer->record->owner);
+}
+
+struct layer *layers_find(const struct layers *layers, const char *id, const struct caller *caller) {
+        struct layer *layer = layers->by_id ? map_get(layers->by_id, id) : NULL;
+
+        return layer && layer->record->state == RECORD_LAYER_READY && layers_may_see(layer, caller) ? layer : NULL;
+}
+
+int layers_no_such(const char *id, struct failure *f) {
+        return failure_set(f, FAILURE_NO_SUCH_LAYER, "No layer \"%.140s\" is known; podmountctl layer list shows those there are", id);
+}
+
+uint32_t layers_count_of(const struct layers *layers, uid_t owner) {
+        const struct layer *layer;
+        uint32_t n = 0;
+
+        MAP_FOREACH(layer, layers->by_id)
+                n += layer->record->owner == owner;
+        for (size_t i = 0; i < layers->n_removing; i++)
+                n += layers->removing[i]->record->owner == owner;
+        return n;
+}
+
+int layers_find_parent(const struct layers *layers, const char *id, const struct caller *caller, bool read_write,
+                       struct layer **ret, struct failure *f) {
+        struct layer *parent = layers_find(layers, id, caller);
+
+        if (!parent)
+                return layers_no_such(id, f);
+        if (parent->record->read_write)
+                return failure_set(f, FAILURE_INVALID_ARGS, "Layer %s is read-write and belongs to one container alone: no layer can stand on it", id);
+        if (parent->depth + !read_write > LAYERS_CHAIN_MAX)
+                return failure_set(f, FAILURE_NOT_SUPPORTED, "Layer %s stands on %u others, and the kernel puts at most %d below each other: make one layer of several",
+                                   id, parent->depth - 1, LAYERS_CHAIN_MAX);
+        *ret = parent;
+        return 0;
+}
+
+int layers_check_quota(const struct layers *layers, const struct settings *settings, const struct caller *caller, struct failure *f) {
+        uint32_t used = caller_is_root(caller) ? 0 : layers_count_of(layers, caller->uid);
+
+        if (caller_is_root(caller) || used < settings->layers_per_user)
+                return 0;
+        return failure_set(f, FAILURE_QUOTA_EXCEEDED,
+                           "layers per user (LayersPerUser=): %" PRIu32 " of %" PRIu32 " in use, 1 more asked for; remove some with podmountctl layer remove",
+                           used, settings->layers_per_user);
+}
+
+int layers_check_unused(const struct layers *layers, const struct layer *layer, struct failure *f) {
+        _cleanup_strv_ char **names = NULL;
+        _cleanup_free_ char *list = NULL;
+        const struct layer *other;
+        int r = 0;
+
+        if (layer->n_children == 0)
+                return 0;
+        MAP_FOREACH(other, layers->by_id)
+                if (other->parent == layer && r == 0 && strv_length(names) < NAMED_MAX)
+                        r = strv_append(&names, other->record->id);
+        list = r == 0 ? strv_join(names, ", ") : NULL;
+        if (!list)
+                return log_oom();
+        return failure_set(f, FAILURE_LAYER_IN_USE, "%u layers stand on layer %s (%s%s); remove those first", layer->n_children,
+                           layer->record->id, list, layer->n_children > strv_length(names) ? ", …" : "");
+}
+
+char *layers_new_id(const struct layers *layers) {
+        for (;;) {
+                _cleanup_free_ char *id = NULL;
+                uint64_t bits[2];
+
+                if (getrandom(bits, sizeof(bits), 0) != (ssize_t) sizeof(bits))
+                        return NULL;
+                id = text_format("%016" PRIx64 "%016" PRIx64, bits[0], bits[1]);
+                if (!id || !map_get(layers->by_id, id))
+                        return TAKE_PTR(id);
+        }
+}
+
+int layers_add(struct layers *layers, struct record_layer *record, struct layer *parent, struct layer **ret) {
+        struct layer *layer = calloc(1, sizeof(*layer));
+        int r;
+
+        if (!layer)
+                return log_oom();
+        layer->record = record;
+        record->parent = parent ? parent->record->number : 0;
+        r = map_put(layers->by_id, record->id, layer);
+        if (r == 0) {
+                r = layer_store_add(layers->store, record);
+                if (r < 0)
+                        (void) map_remove(layers->by_id, record->id);
+        }
+        if (r < 0) {
+                free(layer);
+                return r;
+        }
+        adopt(layer, parent);
+        *ret = layer;
+        return 0;
+}
+
+int layers_ready(struct layers *layers, struct layer *layer) {
+        int r = layer_store_set_state(layers->store, layer->record->number, RECORD_LAYER_READY);
+
+        if (r == 0)
+                layer->record->state = RECORD_LAYER_READY;
+        return r;
+}
+
+static void leave_parent(struct layer *layer) {
+        if (layer->parent)
+                layer->parent->n_children--;
+        layer->parent = NULL;
+}
+
+int layers_retire(struct layers *layers, struct layer *layer) {
+        int r = layer_store_set_state(layers->store, layer->record->number, RECORD_LAYER_REMOVING);
+
+        if (r == 0)
+                layer->record->state = RECORD_LAYER_REMOVING;
+        return r;
+}
+
+int layers_keep(struct layers *layers, struct layer *layer) {
+        int r = layer_store_keep(layers->store, layer->record->number, layer->record->parent);
+
+        if (r == 0)
+                layer->record->state = RECORD_LAYER_READY;
+        return r;
+}
+
+int layers_detach(struct layers *layers, struct layer *layer) {
+        int r = append(&layers->removing, &layers->n_removing, layer);
+
+        if (r < 0)
+                return r;
+        (void) map_remove(layers->by_id, layer->record->id);
+        leave_parent(layer);
+        return 0;
+}
+
+/* Takes a layer out of wherever it is. */
+static bool take_out(struct layers *layers, const struct layer *layer) {
+        if (map_get(layers->by_id, layer->record->id) == layer) {
+                (void) map_remove(layers->by_id, layer->record->id);
+                return true;
+        }
+        for (size_t i = 0; i < layers->n_removing; i++)
+                if (layers->removing[i] == layer) {
+                        layers->removing[i] = layers->removing[--layers->n_removing];
+                        return true;
+                }
+        return false;
+}
+
+int layers_forget(struct layers *layers, struct layer *layer) {
+        int r = layer_store_delete(layers->store, layer->record->number);
+
+        if (r < 0)
+                return r;
+        if (!take_out(layers, layer))
+                return log_errno(LOG_ERR, ENOENT, "forget layer %s", layer->record->id);
+        leave_parent(layer);
+        layer_free(layer);
+        return 0;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * All layers of this host and what is known of the place that they lie in. Owned by the manager. What changes them are
+ * the operations of pod/operation-layer*.c; here are the look-ups and the rules, and nothing but the records' store is asked.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "admit/caller.h"
+#include "kernel/backing.h"
+#include "store/layers.h"
+#include "util/failure.h"
+#include "util/map.h"
+#include "util/settings.h"
+
+enum { LAYERS_CHAIN_MAX = 500 /* lower layers of one overlay: the kernel's OVL_MAX_STACK, and JOB_LAYERS_MAX */ };
+
+struct layer {
+        struct record_layer *record; /* owned */
+        struct layer *parent;        /* NULL: none, or it is being removed */
+        uint32_t depth;              /* how many layers its chain has, itself among them */
+        uint32_t n_children;
+        bool busy;                   /* an operation changes it: others wait */
+};
+
+struct layers {
+        const char *path;              /* of the state directory… */
+        const struct backing *backing; /* …and what its file system can do; both outlive this */
+        char *reason;                  /* why there is no layer store; NULL: there is one */
+        struct layer_store *store;
+        struct map *by_id;             /* those that are there, or about to be, or whose directory may still have its name */
+        struct layer **removing;       /* the others, of which something may be left */
+        size_t n_removing;
+};
+
+/* Opens the records in the directory and loads them all. `reason`: why there is no such directory (-1), or NULL. A store that
+ * cannot be used is no error: nothing works but layers_check(), which says so. -ENOMEM. */
+int layers_open(int records_fd, const char *path, const struct backing *backing, const char *reason, struct layers *ret);
+void layers_done(struct layers *layers);
+
+/* 0; FAILURE_NOT_SUPPORTED where there is no layer store, with the reason… */
+int layers_check(const struct layers *layers, struct failure *f);
+/* …or also where the file system cannot hold layers. */
+int layers_check_backing(const struct layers *layers, struct failure *f);
+
+/* Whether this caller may know of the layer: its own; root all. */
+bool layers_may_see(const struct layer *layer, const struct caller *caller);
+/* A layer that this caller may see and that is not being made, or NULL. */
+struct layer *layers_find(const struct layers *layers, const char *id, const struct caller *caller);
+/* FAILURE_NO_SUCH_LAYER. */
+int layers_no_such(const char *id, struct failure *f);
+/* How many layers a user has, those among them that are being removed. */
+uint32_t layers_count_of(const struct layers *layers, uid_t owner);
+
+/* A layer that may be put below another one. FAILURE_NO_SUCH_LAYER, FAILURE_INVALID_ARGS for one that is written to,
+ * FAILURE_NOT_SUPPORTED for a chain that would be longer than the kernel takes. */
+int layers_find_parent(const struct layers *layers, const char *id, const struct caller *caller, bool read_write,
+                       struct layer **ret, struct failure *f);
+/* FAILURE_QUOTA_EXCEEDED past LayersPerUser=; root is not charged. */
+int layers_check_quota(const struct layers *layers, const struct settings *settings, const struct caller *caller, struct failure *f);
+/* Whether nothing stands on a layer: else FAILURE_LAYER_IN_USE, naming what does. */
+int layers_check_unused(const struct layers *layers, const struct layer *layer, struct failure *f);
+
+/* An id that no layer has: 32 hexadecimal digits. NULL when memory is short. */
+char *layers_new_id(const struct layers *layers);
+
+/* Records a layer and makes it known, as one that is being made. The record is taken over on success. */
+int layers_add(struct layers *layers, struct record_layer *record, struct layer *parent, struct layer **ret);
+/* It is made. */
+int layers_ready(struct layers *layers, struct layer *layer);
+/* It is gone for everybody from now on, and its id is free as soon as layers_detach() is called. */
+int layers_retire(struct layers *layers, struct layer *layer);
+/* Takes that back. */
+int layers_keep(struct layers *layers, struct layer *layer);
+/* Its directory has no more the layer's name: another one may have the id. -ENOMEM. */
+int layers_detach(struct layers *layers, struct layer *layer);
+/* Nothing is left of a layer: it is forgotten and freed, and off the record. */
+int layers_forget(struct layers *layers, struct layer *layer);

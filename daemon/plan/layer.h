@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Layers as executors know them: an id, which is the name of the layer's directory, and a number, which is in the names of
+ * directories that are no layer yet or none any more. Pure.
+ *
+ *     layers/<id>/                       0700 root
+ *       diff/                            what the layer has
+ *       work/                            overlayfs's own, for a layer that is written to
+ *       meta                             "number=<number>\n": whose directory this is
+ *     layers/.new-<number>/              being made
+ *     layers/.<id>-removing-<number>/    being removed
+ *
+ * No id begins with a dot, so that no leftover is in the way of a layer.
+ */
+
+#include "plan/plan.h"
+
+enum { LAYER_ID_MAX = 128 };
+
+/* 1 to LAYER_ID_MAX of [A-Za-z0-9_.-], the first a letter or a digit. */
+bool layer_id_is_valid(const char *id);
+
+/* The names above; NULL when memory is short. */
+char *layer_new_name(uint64_t number);
+char *layer_removing_name(const char *id, uint64_t number);
+
+/* A job of one of STEP_LAYER_MAKE, _RETIRE and _PURGE. -ENOMEM. */
+int plan_layer(uint64_t job, enum step_kind kind, const char *id, uint64_t number, struct job **ret);

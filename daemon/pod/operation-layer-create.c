@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A new layer: on record first, then its directory is made beside the others and gets its name in one step. What is on
+ * record as being made when a daemon starts is removed. */
+
+#include <string.h>
+#include <time.h>
+
+#include "pod/layer-turn.h"
+#include "pod/operation-layer-private.h"
+#include "plan/layer.h"
+#include "util/array.h"
+#include "util/log.h"
+
+struct create {
+        struct operation operation;
+        struct layer_asked asked; /* its texts are these: */
+        char *texts[5], **metadata;
+        char *id;                 /* as asked for, or the one that was chosen */
+        struct layer *layer;      /* from its intent on, with its turn */
+};
+
+static struct create *create_of(struct operation *operation) {
+        return (struct create *) operation;
+}
+
+static void release(struct operation *operation) {
+        struct create *create = create_of(operation);
+
+        layer_turn_leave(operation);
+        for (size_t i = 0; i < ELEMENTSOF(create->texts); i++)
+                free(create->texts[i]);
+        strv_free(create->metadata);
+        free(create->id);
+}
+
+static int exists(const struct layer *layer, const struct caller *caller, struct failure *f) {
+        bool known = layers_may_see(layer, caller);
+
+        return failure_set(f, FAILURE_LAYER_EXISTS, "There is a layer %s already%s; choose another id", layer->record->id,
+                           known ? ", made with other arguments" : ", of another user");
+}
+
+/* One that is there already, wholly or in part. */
+static int validate_other(struct operation *operation, struct layer *other, struct failure *f) {
+        const struct create *create = create_of(operation);
+
+        if (other->busy)
+                return layer_turn_take(operation, other);
+        if (other->record->state == RECORD_LAYER_READY && other->record->owner == operation->caller.uid &&
+            layer_asked_is(&create->asked, other->record, other->parent ? other->parent->record->id : ""))
+                return OPERATION_FINISHED;
+        return exists(other, &operation->caller, f);
+}
+
+static int validate(struct operation *operation, struct failure *f) {
+        struct create *create = create_of(operation);
+        struct layers *layers = operation->pods->layers;
+        struct layer *parent, *other;
+        int r = layers_check_backing(layers, f);
+
+        if (r == 0)
+                r = layer_asked_check(&create->asked, f);
+        if (r != 0)
+                return r;
+        other = *create->asked.id ? map_get(layers->by_id, create->asked.id) : NULL;
+        if (other)
+                return validate_other(operation, other, f);
+        if (*create->asked.parent)
+                r = layers_find_parent(layers, create->asked.parent, &operation->caller, create->asked.read_write, &parent, f);
+        return r == 0 ? layers_check_quota(layers, operation->pods->settings, &operation->caller, f) : r;
+}
+
+static int plan(struct operation *operation, struct failure *f _unused_) {
+        struct create *create = create_of(operation);
+
+        if (!*create->id) {
+                free(create->id);
+                create->id = layers_new_id(operation->pods->layers);
+        }
+        if (!create->id)
+                return log_oom();
+        return layer_plan(operation, STEP_LAYER_MAKE, create->id, create->layer ? create->layer->record->number : 0);
+}
+
+static uint64_t now_us(void) {
+        struct timespec now;
+
+        (void) clock_gettime(CLOCK_REALTIME, &now); /* cannot fail for this clock */
+        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
+}
+
+static int intend(struct operation *operation, struct failure *f _unused_) {
+        struct create *create = create_of(operation);
+        struct layers *layers = operation->pods->layers;
+        _cleanup_(record_layer_freep) struct record_layer *record = NULL;
+        struct layer *parent = *create->asked.parent ? layers_find(layers, create->asked.parent, &operation->caller) : NULL;
+        int r = layer_asked_record(&create->asked, create->id, &record);
+
+        if (r < 0)
+                return r;
+        record->owner = operation->caller.uid;
+        record->owner_group = operation->caller.gid;
+        record->created_us = now_us();
+        r = layers_add(layers, record, parent, &create->layer);
+        if (r < 0)
+                return r;
+        record = NULL; /* the layer's */
+        create->layer->busy = true;
+        operation->job->steps[0].serial = create->layer->record->number;
+        return 0;
+}
+
+/* Nothing was made. */
+static void take_back(struct operation *operation) {
+        struct create *create = create_of(operation);
+
+        layer_turn_end(operation->pods, create->layer);
+        if (layers_forget(operation->pods->layers, create->layer) < 0)
+                log_error("Layer %s is on record as being made; the next start forgets it", create->id);
+        create->layer = NULL;
+}
+
+static void result(struct operation *operation, const struct job_result *answer) {
+        struct create *create = create_of(operation);
+        struct layer *layer = create->layer;
+        struct failure f = FAILURE_INIT;
+
+        if (answer && answer->lost && operation_retry(operation, answer))
+                return;
+        if (!answer || answer->lost || answer->failure != FAILURE_NONE)
+                (void) layer_failure(answer, create->id, &f);
+        else if (layers_ready(operation->pods->layers, layer) < 0)
+                (void) failure_from_errno(&f, -EIO);
+        create->layer = NULL;
+        if (f.kind != FAILURE_NONE)
+                layer_abolish(operation->pods, layer);
+        else {
+                log_info("Created layer %s of user %u", create->id, (unsigned) layer->record->owner);
+                layer_turn_end(operation->pods, layer);
+        }
+        operation_end(operation, &f);
+}
+
+static const struct operation_class class = {
+        .verb = OPERATION_LAYER_CREATE,
+        .validate = validate,
+        .plan = plan,
+        .intend = intend,
+        .take_back = take_back,
+        .result = result,
+        .release = release,
+};
+
+static int copy(struct create *create, size_t i, const char *text, const char **ret) {
+        if (!text)
+                return 0;
+        create->texts[i] = strdup(text);
+        *ret = create->texts[i];
+        return *ret ? 0 : log_oom();
+}
+
+int operation_new_layer_create(struct pods *pods, const struct caller *caller, const struct layer_asked *asked,
+                               struct operation **ret, struct failure *f) {
+        _cleanup_(operation_freep) struct operation *operation = NULL;
+        struct create *create;
+        int r = operation_new(&class, sizeof(struct create), pods, caller, NULL, "", NULL, &operation, f);
+
+        if (r != 0)
+                return r;
+        create = create_of(operation);
+        create->id = strdup(asked->id);
+        if (!create->id || copy(create, 0, asked->id, &create->asked.id) < 0 || copy(create, 1, asked->parent, &create->asked.parent) < 0 ||
+            copy(create, 2, asked->label, &create->asked.label) < 0 || copy(create, 3, asked->uid_map, &create->asked.uid_map) < 0 ||
+            copy(create, 4, asked->gid_map, &create->asked.gid_map) < 0)
+                return log_oom();
+        if (asked->metadata && strv_copy(asked->metadata, &create->metadata) < 0)
+                return log_oom();
+        create->asked.metadata = create->metadata;
+        create->asked.read_write = asked->read_write;
+        *ret = TAKE_PTR(operation);
+        return 0;
+}
+
+const char *operation_layer(const struct operation *operation) {
+        const struct create *create = (const struct create *) operation;
+
+        return operation->class == &class && *create->id ? create->id : NULL;
+}
+
+int layer_plan(struct operation *operation, enum step_kind kind, const char *id, uint64_t number) {
+        if (operation->job_id == 0)
+                operation->job_id = store_next_job(operation->pods->store);
+        return plan_layer(operation->job_id, kind, id, number, &operation->job);
+}
+
+int layer_failure(const struct job_result *answer, const char *id, struct failure *f) {
+        if (answer && !answer->lost)
+                return failure_set(f, answer->failure, "%s", answer->text ?: "The executor gave no reason; see the journal of podmountd.");
+        if (answer && answer->failure == FAILURE_TIMED_OUT)
+                return failure_set(f, FAILURE_TIMED_OUT, "The work on layer %s took too long (JobTimeoutSec=)", id);
+        return failure_set(f, FAILURE_MOUNT_FAILED, "The executor died while it worked on layer %s; try again", id);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the operations on layers do for each other. */
+
+#include "pod/operation-layer.h"
+#include "pod/operation-private.h"
+
+/* Removes a layer that is not to be, whose turn is the caller's and is handed over: what came of its making is not known. */
+void layer_abolish(struct pods *pods, struct layer *layer);
+
+/* A job about a layer for this operation, which gets a number if it has none. */
+int layer_plan(struct operation *operation, enum step_kind kind, const char *id, uint64_t number);
+/* Why the executors did not do it, from an answer that is not a success. */
+int layer_failure(const struct job_result *answer, const char *id, struct failure *f);

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The end of a layer. First the record says that it is being removed, then its directory loses its name, and from then on
+ * it is gone for everybody and its id is free. What is left on the disk is removed after that, in portions, by an operation
+ * that nobody waits for; what a stop or a crash leaves of it, by the next daemon.
+ */
+
+#include <string.h>
+
+#include "pod/layer-turn.h"
+#include "pod/operation-layer-private.h"
+#include "util/log.h"
+
+struct removal {
+        struct operation operation;
+        char *id;
+        struct layer *layer; /* with its turn, once it is had; in a purge without it */
+        bool finish;         /* it is on record as being removed already, or was never made */
+};
+
+static struct removal *removal_of(struct operation *operation) {
+        return (struct removal *) operation;
+}
+
+static void release(struct operation *operation) {
+        layer_turn_leave(operation);
+        free(removal_of(operation)->id);
+}
+
+static void purge(struct pods *pods, struct layer *layer);
+
+static int validate(struct operation *operation, struct failure *f) {
+        struct removal *removal = removal_of(operation);
+        struct layers *layers = operation->pods->layers;
+        struct layer *layer;
+        int r = layers_check(layers, f);
+
+        if (r != 0 || removal->layer)
+                return r;
+        layer = map_get(layers->by_id, removal->id);
+        if (!layer || !layers_may_see(layer, &operation->caller))
+                return OPERATION_FINISHED;
+        if (layer->busy)
+                return layer_turn_take(operation, layer);
+        removal->finish = layer->record->state != RECORD_LAYER_READY; /* an earlier removal could not go on */
+        return layers_check_unused(layers, layer, f);
+}
+
+static int plan(struct operation *operation, struct failure *f) {
+        struct removal *removal = removal_of(operation);
+
+        if (!removal->layer)
+                removal->layer = map_get(operation->pods->layers->by_id, removal->id); /* as validate() saw it in this turn of the loop */
+        if (!removal->layer)
+                return layers_no_such(removal->id, f);
+        return layer_plan(operation, STEP_LAYER_RETIRE, removal->id, removal->layer->record->number);
+}
+
+static int intend(struct operation *operation, struct failure *f _unused_) {
+        struct removal *removal = removal_of(operation);
+        int r = layers_retire(operation->pods->layers, removal->layer);
+
+        if (r == 0)
+                removal->layer->busy = true;
+        return r;
+}
+
+static void take_back(struct operation *operation) {
+        struct removal *removal = removal_of(operation);
+
+        if (!removal->finish && layers_keep(operation->pods->layers, removal->layer) < 0)
+                log_error("Layer %s is on record as being removed; the next start removes it", removal->id);
+        layer_turn_end(operation->pods, removal->layer);
+}
+
+static void result(struct operation *operation, const struct job_result *answer) {
+        struct removal *removal = removal_of(operation);
+        struct layer *layer = removal->layer;
+        struct pods *pods = operation->pods;
+        struct failure f = FAILURE_INIT;
+
+        if (answer && answer->lost && operation_retry(operation, answer))
+                return;
+        if (!answer || answer->lost || answer->failure != FAILURE_NONE) {
+                (void) layer_failure(answer, removal->id, &f);
+                take_back(operation);
+        } else if (layers_detach(pods->layers, layer) < 0) {
+                (void) failure_from_errno(&f, -ENOMEM);
+                layer_turn_end(pods, layer);
+        } else {
+                log_info("Removed layer %s of user %u", removal->id, (unsigned) layer->record->owner);
+                layer_turn_end(pods, layer);
+                purge(pods, layer);
+        }
+        if (operation->internal && f.kind != FAILURE_NONE) {
+                log_warning("What is left of layer %s could not be removed: %s", removal->id, f.text);
+                failure_clear(&f);
+        }
+        operation_end(operation, &f);
+}
+
+static const struct operation_class removal_class = {
+        .verb = OPERATION_LAYER_REMOVE,
+        .validate = validate,
+        .plan = plan,
+        .intend = intend,
+        .take_back = take_back,
+        .result = result,
+        .release = release,
+};
+
+static int new_removal(const struct operation_class *class, struct pods *pods, const struct caller *caller, const char *id,
+                       struct operation **ret, struct failure *f) {
+        _cleanup_(operation_freep) struct operation *operation = NULL;
+        int r = operation_new(class, sizeof(struct removal), pods, caller, NULL, "", NULL, &operation, f);
+
+        if (r != 0)
+                return r;
+        removal_of(operation)->id = strdup(id);
+        if (!removal_of(operation)->id)
+                return log_oom();
+        *ret = TAKE_PTR(operation);
+        return 0;
+}
+
+int operation_new_layer_remove(struct pods *pods, const struct caller *caller, const char *id, struct operation **ret, struct failure *f) {
+        return new_removal(&removal_class, pods, caller, id, ret, f);
+}
+
+void layer_abolish(struct pods *pods, struct layer *layer) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct operation *operation;
+
+        layer->busy = true;
+        if (new_removal(&removal_class, pods, &caller_house, layer->record->id, &operation, &f) != 0) {
+                log_error("What is left of layer %s is removed at the next start", layer->record->id);
+                layer_turn_end(pods, layer);
+                return;
+        }
+        removal_of(operation)->layer = layer;
+        removal_of(operation)->finish = true;
+        operation_run_internal(operation);
+}
+
+static int validate_purge(struct operation *operation _unused_, struct failure *f _unused_) {
+        return 0;
+}
+
+static int plan_purge(struct operation *operation, struct failure *f _unused_) {
+        const struct record_layer *record = removal_of(operation)->layer->record;
+
+        return layer_plan(operation, STEP_LAYER_PURGE, record->id, record->number);
+}
+
+static int intend_purge(struct operation *operation _unused_, struct failure *f _unused_) {
+        return 0; /* the record says it */
+}
+
+static void take_back_purge(struct operation *operation _unused_) {
+}
+
+static void result_purge(struct operation *operation, const struct job_result *answer) {
+        struct removal *removal = removal_of(operation);
+        struct pods *pods = operation->pods;
+        struct failure f = FAILURE_INIT;
+        int r = 0;
+
+        if (answer && (answer->lost || answer->failure == FAILURE_BUSY) && operation_retry(operation, answer))
+                return;
+        if (!answer || answer->lost || answer->failure != FAILURE_NONE) {
+                (void) layer_failure(answer, removal->id, &f);
+                log_warning("What is left of layer %s stays until podmountd starts again: %s", removal->id, f.text);
+        } else if (answer->steps[0].attributes == PURGE_MORE) {
+                r = pods->stopping ? 0 : operation_next(operation, &f);
+                if (r == 0 && !pods->stopping)
+                        return;
+        } else
+                r = layers_forget(pods->layers, removal->layer);
+        if (r != 0)
+                log_warning("What is left of layer %s stays until podmountd starts again", removal->id);
+        failure_clear(&f);
+        operation_end(operation, &f);
+}
+
+static const struct operation_class purge_class = {
+        .verb = OPERATION_LAYER_PURGE,
+        .validate = validate_purge,
+        .plan = plan_purge,
+        .intend = intend_purge,
+        .take_back = take_back_purge,
+        .result = result_purge,
+        .release = release,
+};
+
+/* Removes what is left of a layer that has lost its name. */
+static void purge(struct pods *pods, struct layer *layer) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct operation *operation;
+
+        if (new_removal(&purge_class, pods, &caller_house, layer->record->id, &operation, &f) != 0) {
+                log_error("What is left of layer %s is removed at the next start", layer->record->id);
+                return;
+        }
+        removal_of(operation)->layer = layer;
+        operation_run_internal(operation);
+}
+
+void layers_recover(struct pods *pods) {
+        struct layers *layers = pods->layers;
+        struct layer *layer;
+
+        if (!layers || !layers->store)
+                return;
+        for (size_t i = 0; i < layers->n_removing; i++)
+                purge(pods, layers->removing[i]);
+        MAP_FOREACH(layer, layers->by_id)
+                if (layer->record->state != RECORD_LAYER_READY)
+                        layer_abolish(pods, layer);
+}

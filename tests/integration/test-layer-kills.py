@@ -1,0 +1,165 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Kills of any process at any instant while layers come and go: each is whole or not there, and nothing lies about.
+
+PODMOUNT_KILLS is how many (30 unless told).
+"""
+
+import os
+import random
+import signal
+import time
+
+import dbus
+
+from frame import host, tap
+from frame.daemon import PATH, Stage
+from frame.tap import case, equal, eventually
+
+KILLS = int(os.environ.get('PODMOUNT_KILLS', '30'))
+SEED = int(os.environ.get('PODMOUNT_SEED', str(int(time.time()))))
+WORKERS = 3
+LAYERS = 'org.podmount1.LayerStore'
+
+
+class Client:
+    """A process that creates and removes layers until its connection ends, and tells in a file what it was told."""
+
+    def __init__(self, daemon, path, seed):
+        self.daemon, self.random, self.prefix = daemon, random.Random(seed), f'{seed:x}'
+        self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self.chains = [[]]
+        self.connection = None
+
+    def say(self, *words):
+        os.write(self.file, (' '.join(map(str, words)) + '\n').encode())
+
+    def call(self, method, signature, *arguments):
+        return self.connection.call_blocking(None, PATH, LAYERS, method, signature, arguments, timeout=60 * tap.PATIENCE)
+
+    def step(self, number):
+        chain = self.random.choice(self.chains)
+        if self.random.random() < 0.6 or not chain:
+            ident, parent = f'{self.prefix}-{number % 7}-{number}', chain[-1] if chain else ''
+            self.say('begin', ident, parent)
+            self.call('CreateLayer', 'ssa{sv}', ident, parent, {'metadata': dbus.Dictionary({'n': str(number)}, 'ss')})
+            self.say('created', ident, parent)
+            chain.append(ident)
+            if self.random.random() < 0.3:
+                self.chains.append([])
+        else:
+            ident = chain.pop()
+            self.say('begin', ident, '')
+            self.call('RemoveLayer', 'sa{sv}', ident, {})
+            self.say('removed', ident, '')
+            if self.random.random() < 0.5:  # the same id once more, at once
+                self.say('begin', ident, '')
+                self.call('CreateLayer', 'ssa{sv}', ident, '', {})
+                self.say('created', ident, '')
+                self.chains.append([ident])
+
+    def run(self):
+        try:
+            self.connection = self.daemon.connection()
+            for number in range(1000000):
+                try:
+                    self.step(number)
+                except dbus.exceptions.DBusException as error:
+                    if not error.get_dbus_name().startswith('org.podmount1.'):
+                        raise
+        except Exception:  # the daemon is gone
+            pass
+        os._exit(0)
+
+
+class Stories:
+    """Which layers must be there, on which parent, and which may be."""
+
+    def __init__(self):
+        self.must, self.may = {}, set()
+
+    def read(self, path):
+        for line in open(path):
+            words = line.rstrip('\n').split(' ')
+            if not line.endswith('\n') or len(words) != 3:
+                continue
+            verb, ident, parent = words
+            if verb == 'begin':
+                self.must.pop(ident, None)
+                self.may.add(ident)
+            else:
+                self.may.discard(ident)
+            if verb == 'created':
+                self.must[ident] = parent
+        os.unlink(path)
+
+
+def load(daemon, turn, chance):
+    found = []
+    for number in range(WORKERS):
+        path, seed = f'{daemon.directory}/story-{turn}-{number}', chance.getrandbits(32)
+        pid = os.fork()
+        if pid == 0:
+            Client(daemon, path, seed).run()
+        found.append((pid, path))
+    return found
+
+
+def kill_one(daemon, chance):
+    """Kills a process; whether the daemon goes on."""
+    what = chance.choice(['keeper', 'front', 'executor', 'executor', 'executor'])
+    pids = daemon.executors()
+    if what == 'executor' and pids:
+        os.kill(chance.choice(pids), signal.SIGKILL)
+        return True
+    os.kill(daemon.front() if what == 'front' else daemon.keeper(), signal.SIGKILL)
+    return False
+
+
+def on_disk(daemon):
+    return set(os.listdir(f'{daemon.directory}/state/layers'))
+
+
+def compare(daemon, stories, what):
+    """Recovery has ended: records, directories and the clients' stories agree."""
+    listed = {layer['ID']: layer['Parent'] for layer in daemon.json('layer', 'list')}
+    eventually(lambda: on_disk(daemon) == set(listed), f'{what}: directories and records agree', 20)
+    eventually(lambda: daemon.json('layer', 'status')['Removing'] == 0, f'{what}: nothing is being removed', 20)
+    equal({ident: parent for ident, parent in stories.must.items() if listed.get(ident) != parent}, {}, f'{what}: layers that were lost')
+    equal(set(listed) - set(stories.must) - stories.may, set(), f'{what}: layers that nobody made')
+    for ident in listed:
+        equal(sorted(os.listdir(f'{daemon.directory}/state/layers/{ident}')), ['diff', 'meta', 'work'], f'{what}: {ident} is whole')
+    for ident in list(stories.may):
+        if ident in listed:
+            stories.must[ident] = listed[ident]
+    stories.may.clear()
+
+
+@case(f'{KILLS} kills of keeper, front and executors while layers come and go')
+def kills(daemon):
+    chance, stories, done, turn = random.Random(SEED), Stories(), 0, 0
+    tap.diagnose(f'seed {SEED}')
+    while done < KILLS:
+        clients = load(daemon, turn, chance)
+        goes_on = True
+        while goes_on:
+            time.sleep(chance.uniform(0, 0.15))
+            goes_on = kill_one(daemon, chance)
+            done += 1
+        daemon.wait()
+        for pid, path in clients:
+            os.waitpid(pid, 0)
+            stories.read(path)
+        daemon.start()
+        compare(daemon, stories, f'seed {SEED}, kill {done}')
+        turn += 1
+    tap.diagnose(f'{len(stories.must)} layers at the end')
+    for layer in reversed(daemon.json('layer', 'list')):
+        daemon.ok('layer', 'remove', layer['ID'])
+    eventually(lambda: on_disk(daemon) == set(), 'directories that are left', 20)
+    equal([word for word in ('Sanitizer', 'runtime error') if word in daemon.log()], [], 'reports of a sanitized build')
+
+
+if __name__ == '__main__':
+    host.prepare()
+    tap.run(Stage)

@@ -1,0 +1,158 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Whose layers are whose: polkit, what callers see of each other, quotas, and what is asked on the private socket."""
+
+import os
+
+from frame import host, tap
+from frame.bus import Bus
+from frame.daemon import ERROR, PATH
+from frame.host import ALICE, BOB, UserError, as_user
+from frame.situation import WithPolkit
+from frame.tap import case, contains, equal, eventually
+
+LAYERS, INTROSPECTABLE, PROPERTIES = 'org.podmount1.LayerStore', 'org.freedesktop.DBus.Introspectable', 'org.freedesktop.DBus.Properties'
+DENIED = 'org.freedesktop.DBus.Error.AccessDenied'
+ACTION = 'org.podmount1.manage-layers'
+bus = None
+
+
+class Situation(WithPolkit):
+    def __init__(self):
+        super().__init__(bus, config='[Limits]\nLayersPerUser=3\n')
+
+
+def create(uid, ident, parent='', options=None):
+    return as_user(uid, lambda: str(bus.call(LAYERS, 'CreateLayer', 'ssa{sv}', ident, parent, options or {})))
+
+
+def remove(uid, ident):
+    as_user(uid, lambda: bus.call(LAYERS, 'RemoveLayer', 'sa{sv}', ident, {}) and None)
+
+
+def exists(uid, ident):
+    return as_user(uid, lambda: bool(bus.call(LAYERS, 'LayerExists', 's', ident)))
+
+
+def listed(uid):
+    return as_user(uid, lambda: [str(found['ID']) for found in bus.call(LAYERS, 'ListLayers', 'a{sv}', {})])
+
+
+def refused(function, *arguments):
+    try:
+        result = function(*arguments)
+    except UserError as error:
+        return error.name, error.text
+    raise AssertionError(f'{function.__name__}{arguments} was not refused: {result}')
+
+
+def on_disk(s):
+    return sorted(os.listdir(f'{s.daemon.directory}/state/layers'))
+
+
+@case('yes: the layer is the caller\'s, and polkit saw which one and on what')
+def yes(s):
+    s.polkit.answer('yes')
+    create(ALICE, 'base')
+    create(ALICE, 'top', 'base', {'read-write': True})
+    call = s.polkit.calls()[1]
+    equal(call['action'], ACTION, 'action')
+    equal({key: call['details'].get(key) for key in ('verb', 'layer', 'parent')}, {'verb': 'CreateLayer', 'layer': 'top', 'parent': 'base'},
+            'details')
+    equal(s.daemon.json('layer', 'info', 'top')['Owner'], ALICE, 'owner')
+    s.polkit.forget()
+    remove(ALICE, 'top')
+    equal([(c['action'], c['details']['layer']) for c in s.polkit.calls()], [(ACTION, 'top')], 'the removal is asked, too')
+
+
+@case('no, an error, no answer in words: nothing is made, nothing removed')
+def no(s):
+    s.polkit.answer('yes')
+    create(ALICE, 'mine')
+    for word in ('no', 'error'):
+        s.polkit.answer(word)
+        equal(refused(create, ALICE, 'x')[0], DENIED, word)
+        equal(refused(remove, ALICE, 'mine')[0], DENIED, word)
+    equal((on_disk(s), listed(ALICE)), (['mine'], ['mine']), 'what is there')
+
+
+@case('without polkit nobody but root changes anything, and everybody sees what is its own')
+def absent(s):
+    s.polkit.stop()
+    equal(refused(create, ALICE, 'x')[0], DENIED, 'error')
+    s.daemon.ok('layer', 'create', '--id', 'of-root', over_bus=True)
+    equal((listed(ALICE), exists(ALICE, 'of-root')), ([], False), 'what Alice sees')
+    equal(listed(0), ['of-root'], 'what root sees')
+
+
+@case('a layer of another user is not there: not to be seen, built on or removed')
+def strangers(s):
+    s.polkit.answer('yes')
+    create(ALICE, 'hers')
+    create(ALICE, 'above', 'hers')
+    equal((listed(BOB), exists(BOB, 'hers'), listed(ALICE)), ([], False, ['hers', 'above']), 'layers')
+    info = refused(as_user, BOB, lambda: str(bus.call(LAYERS, 'LayerInfo', 's', 'hers')))
+    equal(info[0], ERROR + 'NoSuchLayer', 'LayerInfo')
+    equal(refused(create, BOB, 'his', 'hers')[0], ERROR + 'NoSuchLayer', 'parent')
+    remove(BOB, 'above')  # it is gone, as far as he knows
+    equal(listed(ALICE), ['hers', 'above'], 'layers')
+    name, text = refused(create, BOB, 'hers')
+    equal(name, ERROR + 'LayerExists', 'an id is taken for everybody')
+    contains(text, 'of another user')
+    equal(refused(create, 0, 'hers')[0], ERROR + 'LayerExists', "root's is not a retry of hers")
+    equal(as_user(BOB, lambda: int(bus.call(LAYERS, 'Status', '')['Layers'])), 0, 'the count')
+    s.daemon.ok('layer', 'create', '--id', 'of-root', '--parent', 'hers')
+    contains(refused(as_user, ALICE, lambda: bus.call(LAYERS, 'RemoveLayer', 'sa{sv}', 'above', {}) and None
+            if False else bus.call(LAYERS, 'RemoveLayer', 'sa{sv}', 'hers', {}))[1], 'layers stand on layer hers')
+
+
+@case('a quota of layers holds for users, not for root, and is free again when they are gone')
+def quota(s):
+    s.polkit.answer('yes')
+    for number in range(3):
+        create(ALICE, f'a{number}')
+        create(BOB, f'b{number}')
+    name, text = refused(create, ALICE, 'a3')
+    equal(name, ERROR + 'QuotaExceeded', 'error')
+    contains(text, 'LayersPerUser=')
+    contains(text, '3 of 3 in use')
+    equal(create(ALICE, 'a0'), 'a0', 'a retry needs no quota')
+    remove(ALICE, 'a0')
+    eventually(lambda: 'a0' not in str(on_disk(s)), 'it is gone from the disk')
+    eventually(lambda: s.daemon.json('layer', 'status')['Removing'] == 0, 'and off the record')
+    create(ALICE, 'a3')
+    for number in range(5):
+        s.daemon.ok('layer', 'create')
+
+
+@case('on the private socket there is nobody to ask: users change nothing there')
+def socket(s):
+    contains(s.daemon.refused('layer', 'create', '--id', 'x', user=ALICE), 'on this socket')
+    contains(s.daemon.refused('layer', 'remove', 'x', user=ALICE), 'on this socket')
+    equal(s.daemon.json('layer', 'list', user=ALICE), [], 'layers')
+    equal(s.daemon.ctl('layer', 'exists', 'x', user=ALICE).out.strip(), 'no', 'exists')
+
+
+@case('introspection has the interface, which has no properties')
+def introspection(s):
+    contains(str(bus.call(INTROSPECTABLE, 'Introspect', '')), 'interface name="org.podmount1.LayerStore"')
+    equal(dict(bus.call(PROPERTIES, 'GetAll', 's', LAYERS)), {}, 'properties')
+    equal(refused(as_user, 0, lambda: bus.call(PROPERTIES, 'Get', 'ss', LAYERS, 'X'))[0],
+            'org.freedesktop.DBus.Error.UnknownProperty', 'one of them')
+    equal(refused(as_user, 0, lambda: bus.call(LAYERS, 'ListLayers', 'a{sv}', {}, path=PATH + '/pod'))[0],
+            'org.freedesktop.DBus.Error.UnknownInterface', 'another object')
+
+
+@case('the audit names caller, method and layer')
+def audit(s):
+    s.polkit.answer('no')
+    refused(create, ALICE, 'x')
+    contains(s.daemon.log(), f'CreateLayer x by uid {ALICE}: denied')
+    s.daemon.ok('layer', 'create', '--id', 'y')
+    contains(s.daemon.log(), 'CreateLayer y by uid 0: done')
+
+
+if __name__ == '__main__':
+    host.prepare()
+    bus = Bus()
+    tap.run(Situation)

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The registry: chains, children, who sees what, and what is found again by the next daemon. */
+
+#include "layer/layers.h"
+
+#include <fcntl.h>
+
+#include "layer/asked.h"
+#include "tests/unit/store/store-dir.h"
+#include "tests/unit/unit.h"
+
+static const struct caller root = {.host_user_namespace = true, .host_mount_namespace = true, .host_root_directory = true};
+static const struct caller alice = {.uid = 1000, .host_user_namespace = true, .host_mount_namespace = true, .host_root_directory = true};
+static const struct caller inner_root = {.host_mount_namespace = true, .host_root_directory = true};
+static int directory = -1;
+
+static void open_all(const char *path, struct layers *ret) {
+        if (directory < 0)
+                directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        ck_assert_int_ge(directory, 0);
+        ck_assert_int_eq(layers_open(directory, path, NULL, NULL, ret), 0);
+}
+#define _cleanup_layers_ _cleanup_(layers_done)
+
+static struct layer *add(struct layers *layers, const char *id, struct layer *parent, uid_t owner, bool read_write) {
+        const struct layer_asked asked = {.id = id, .parent = "", .read_write = read_write};
+        struct record_layer *record;
+        struct layer *layer;
+
+        ck_assert_int_eq(layer_asked_record(&asked, id, &record), 0);
+        record->owner = owner;
+        ck_assert_int_eq(layers_add(layers, record, parent, &layer), 0);
+        ck_assert_ptr_null(layers_find(layers, id, &root)); /* it is being made */
+        ck_assert_int_eq(layers_ready(layers, layer), 0);
+        ck_assert_ptr_eq(layers_find(layers, id, &root), layer);
+        return layer;
+}
+
+static void retire(struct layers *layers, struct layer *layer) {
+        ck_assert_int_eq(layers_retire(layers, layer), 0);
+        ck_assert_int_eq(layers_detach(layers, layer), 0);
+}
+
+START_TEST(test_chain) {
+        _cleanup_store_dir_ char *path = store_dir_new();
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_layers_ struct layers layers;
+        struct layer *base, *top, *other;
+
+        open_all(path, &layers);
+        base = add(&layers, "base", NULL, 0, false);
+        top = add(&layers, "top", base, 0, false);
+        other = add(&layers, "other", base, 0, true);
+        ck_assert_uint_eq(base->depth, 1);
+        ck_assert_uint_eq(top->depth, 2);
+        ck_assert_uint_eq(base->n_children, 2);
+        ck_assert_int_eq(layers_check_unused(&layers, base, &f), FAILURE_LAYER_IN_USE);
+        ck_assert_ptr_nonnull(strstr(f.text, "top"));
+        ck_assert_ptr_nonnull(strstr(f.text, "other"));
+        retire(&layers, other);
+        retire(&layers, top);
+        failure_clear(&f);
+        ck_assert_int_eq(layers_check_unused(&layers, base, &f), 0);
+        ck_assert_ptr_null(layers_find(&layers, "top", &root));
+        ck_assert_uint_eq(layers.n_removing, 2);
+        ck_assert_int_eq(layers_forget(&layers, top), 0);
+        ck_assert_uint_eq(layers.n_removing, 1);
+}
+END_TEST
+
+START_TEST(test_sight) {
+        _cleanup_store_dir_ char *path = store_dir_new();
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_layers_ struct layers layers;
+        struct layer *parent;
+
+        open_all(path, &layers);
+        add(&layers, "of-root", NULL, 0, false);
+        add(&layers, "of-alice", NULL, 1000, false);
+        ck_assert_ptr_nonnull(layers_find(&layers, "of-alice", &root));
+        ck_assert_ptr_nonnull(layers_find(&layers, "of-alice", &alice));
+        ck_assert_ptr_null(layers_find(&layers, "of-root", &alice));
+        ck_assert_ptr_null(layers_find(&layers, "of-root", &inner_root)); /* uid 0, and a stranger */
+        ck_assert_int_eq(layers_find_parent(&layers, "of-root", &alice, false, &parent, &f), FAILURE_NO_SUCH_LAYER);
+        ck_assert_int_eq(layers_find_parent(&layers, "of-alice", &alice, false, &parent, &f), 0);
+}
+END_TEST
+
+START_TEST(test_depth) {
+        _cleanup_store_dir_ char *path = store_dir_new();
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_layers_ struct layers layers;
+        struct layer *layer = NULL, *parent;
+        char id[16] = "";
+
+        open_all(path, &layers);
+        for (unsigned i = 1; i <= LAYERS_CHAIN_MAX; i++) {
+                (void) snprintf(id, sizeof(id), "l%u", i);
+                layer = add(&layers, id, layer, 0, false);
+        }
+        ck_assert_int_eq(layers_find_parent(&layers, id, &root, true, &parent, &f), 0);
+        ck_assert_int_eq(layers_find_parent(&layers, id, &root, false, &parent, &f), FAILURE_NOT_SUPPORTED);
+        add(&layers, "rw", layer, 0, true);
+        failure_clear(&f);
+        ck_assert_int_eq(layers_find_parent(&layers, "rw", &root, true, &parent, &f), FAILURE_INVALID_ARGS);
+}
+END_TEST
+
+START_TEST(test_quota) {
+        _cleanup_store_dir_ char *path = store_dir_new();
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        const struct settings settings = {.layers_per_user = 2};
+        _cleanup_layers_ struct layers layers;
+        struct layer *layer;
+
+        open_all(path, &layers);
+        layer = add(&layers, "a", NULL, 1000, false);
+        add(&layers, "r", NULL, 0, false);
+        ck_assert_int_eq(layers_check_quota(&layers, &settings, &alice, &f), 0);
+        add(&layers, "b", NULL, 1000, false);
+        ck_assert_int_eq(layers_check_quota(&layers, &settings, &alice, &f), FAILURE_QUOTA_EXCEEDED);
+        ck_assert_int_eq(layers_check_quota(&layers, &settings, &root, &f), 0);
+        retire(&layers, layer);
+        failure_clear(&f);
+        ck_assert_int_eq(layers_check_quota(&layers, &settings, &alice, &f), FAILURE_QUOTA_EXCEEDED); /* it still takes its room */
+        ck_assert_int_eq(layers_forget(&layers, layer), 0);
+        failure_clear(&f);
+        ck_assert_int_eq(layers_check_quota(&layers, &settings, &alice, &f), 0);
+}
+END_TEST
+
+/* After a crash: what was being removed under an id is in the way of that id as long as its directory may have the name. */
+START_TEST(test_again) {
+        _cleanup_store_dir_ char *path = store_dir_new();
+        _cleanup_layers_ struct layers layers;
+        struct layer *base, *layer;
+
+        open_all(path, &layers);
+        base = add(&layers, "base", NULL, 0, false);
+        retire(&layers, add(&layers, "twice", base, 0, false));
+        ck_assert_int_eq(layers_retire(&layers, add(&layers, "twice", base, 0, false)), 0);
+        retire(&layers, add(&layers, "again", NULL, 0, false));
+        add(&layers, "again", NULL, 0, false);
+        add(&layers, "kept", base, 0, false);
+        layers_done(&layers);
+        open_all(path, &layers);
+        base = layers_find(&layers, "base", &root);
+        ck_assert_ptr_nonnull(base);
+        ck_assert_uint_eq(base->n_children, 1);
+        ck_assert_ptr_eq(layers_find(&layers, "kept", &root)->parent, base);
+        ck_assert_uint_eq(layers_find(&layers, "kept", &root)->depth, 2);
+        ck_assert_uint_eq(layers.n_removing, 2);
+        layer = map_get(layers.by_id, "twice");
+        ck_assert_ptr_nonnull(layer);
+        ck_assert_int_eq(layer->record->state, RECORD_LAYER_REMOVING);
+        ck_assert_ptr_null(layers_find(&layers, "twice", &root));
+        ck_assert_ptr_nonnull(layers_find(&layers, "again", &root));
+}
+END_TEST
+
+START_TEST(test_none) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_layers_ struct layers layers;
+
+        ck_assert_int_eq(layers_open(-1, "/x", NULL, "of a reason", &layers), 0);
+        ck_assert_int_eq(layers_check(&layers, &f), FAILURE_NOT_SUPPORTED);
+        ck_assert_ptr_nonnull(strstr(f.text, "of a reason"));
+        ck_assert_ptr_null(layers_find(&layers, "a", &root));
+}
+END_TEST
+
+UNIT_MAIN("layers", test_chain, test_sight, test_depth, test_quota, test_again, test_none)
