@@ -83,6 +83,9 @@ struct plan_directory {
 
 /* A STEP_UNMAKE for each directory, in the order given, by job->caller, at the end of *job, which is made if it is NULL. */
 int plan_unmake(const struct plan_pod *pod, const struct plan_directory *directories, size_t n, struct job **job);
+/* The same before all other steps. What was left behind keeps directories from going with the last mount in them, and mounts keep
+ * those that were left behind: so such go twice. */
+int plan_unmake_first(const struct plan_pod *pod, const struct plan_directory *directories, size_t n, struct job **job);
 
 /* The whole pod: like plan_unmount(), then STEP_UNMAKE for each directory, in the order given, by job->caller, then
  * STEP_REMOVE_POD. Lazily, detaching the last of `doomed`, the pod's tmpfs,

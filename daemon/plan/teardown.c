@@ -84,6 +84,25 @@ int plan_unmake(const struct plan_pod *pod, const struct plan_directory *directo
         return r;
 }
 
+int plan_unmake_first(const struct plan_pod *pod, const struct plan_directory *directories, size_t n, struct job **job) {
+        size_t before = *job ? (*job)->n_steps : 0, added;
+        _cleanup_free_ struct step *steps = NULL;
+        int r = plan_unmake(pod, directories, n, job);
+
+        if (r < 0)
+                return r;
+        added = (*job)->n_steps - before;
+        if (added == 0)
+                return 0;
+        steps = calloc(added, sizeof(*steps));
+        if (!steps)
+                return log_oom();
+        memcpy(steps, (*job)->steps + before, added * sizeof(*steps));
+        memmove((*job)->steps + added, (*job)->steps, before * sizeof(*steps));
+        memcpy((*job)->steps, steps, added * sizeof(*steps));
+        return 0;
+}
+
 int plan_collect(const struct plan_pod *pod, const struct plan_doomed *doomed, size_t n,
         const struct plan_directory *directories, size_t n_directories, bool lazy, struct job **ret,
         struct failure *f _unused_) {

@@ -9,6 +9,7 @@
 #include "pod/directories.h"
 #include "pod/doom.h"
 #include "pod/operation-private.h"
+#include "pod/points.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
 #include "pod/turn.h"
@@ -69,7 +70,7 @@ static int plan(struct operation *operation, struct failure *f) {
         _cleanup_free_ struct plan_inside *inside = NULL;
         struct job_caller caller;
         struct plan_pod pod;
-        size_t n = 0, n_directories = 0, n_inside = 0;
+        size_t n = 0, n_directories = 0, n_points = 0, n_inside = 0;
         int r;
 
         if (!directory)
@@ -79,6 +80,9 @@ static int plan(struct operation *operation, struct failure *f) {
                 return log_errno(LOG_ERR, r, "read the mount table");
         r = doom_pod(operation->pods, operation->uuid, record, &doomed, &n);
         if (r == 0)
+                r = points_doom(operation->pods, record, (struct points_which) {}, &directories, &n_directories);
+        n_points = n_directories;
+        if (r == 0)
                 r = directories_doom(record, (struct directories_which) {}, &directories, &n_directories);
         if (r < 0)
                 return r;
@@ -86,6 +90,8 @@ static int plan(struct operation *operation, struct failure *f) {
         if (n_directories > 0)
                 caller = directories_owner(record);
         r = plan_collect(&pod, doomed, n, directories, n_directories, collect->lazy, &operation->job, f);
+        if (r == 0)
+                r = plan_unmake_first(&pod, directories, n_points, &operation->job);
         if (r != 0 || !operation->pod)
                 return r;
         r = within_list(operation->pod, NULL, &inside, &n_inside);

@@ -11,6 +11,7 @@
 #include "pod/directories.h"
 #include "pod/doom.h"
 #include "pod/intent-detail.h"
+#include "pod/points.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
 #include "pod/within.h"
@@ -66,7 +67,7 @@ static int plan(struct operation *operation, struct failure *f) {
         const struct directories_which which = {.container = remove->name};
         struct job_caller caller;
         struct plan_pod pod;
-        size_t n = 0, n_directories = 0, n_inside = 0;
+        size_t n = 0, n_directories = 0, n_points = 0, n_inside = 0;
         int r;
 
         if (!point || !rootfs)
@@ -79,6 +80,10 @@ static int plan(struct operation *operation, struct failure *f) {
         if (r == 0 && n == 0)
                 r = doom_place(operation->pod->record, remove->name, rootfs, &doomed, &n);
         if (r == 0)
+                r = points_doom(operation->pods, operation->pod->record, (struct points_which) {.container = remove->name},
+                                &directories, &n_directories);
+        n_points = n_directories;
+        if (r == 0)
                 r = directories_doom(operation->pod->record, which, &directories, &n_directories);
         if (r < 0)
                 return r;
@@ -89,6 +94,8 @@ static int plan(struct operation *operation, struct failure *f) {
         r = plan_remove_container(&pod, doomed, n, remove->lazy, &operation->job, f);
         if (r == 0)
                 r = plan_unmake(&pod, directories, n_directories, &operation->job);
+        if (r == 0)
+                r = plan_unmake_first(&pod, directories, n_points, &operation->job);
         if (r == 0)
                 r = within_list(operation->pod, remove->name, &inside, &n_inside);
         return r != 0 ? r : plan_withdraw(&pod, inside, n_inside, remove->lazy, &operation->job);

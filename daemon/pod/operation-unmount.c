@@ -8,8 +8,10 @@
 #include <string.h>
 
 #include "pod/container.h"
+#include "pod/directories.h"
 #include "pod/doom.h"
 #include "pod/intent-detail.h"
+#include "pod/points.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
 #include "pod/volume.h"
@@ -211,10 +213,11 @@ static int list_mount(struct unmount *unmount, struct plan_doomed **doomed, size
 
 static int plan(struct operation *operation, struct failure *f) {
         struct unmount *unmount = unmount_of(operation);
+        _cleanup_free_ struct plan_directory *directories = NULL;
         _cleanup_free_ struct plan_doomed *doomed = NULL;
         struct job_caller caller;
         struct plan_pod pod;
-        size_t n = 0;
+        size_t n = 0, n_directories = 0;
         int r;
 
         r = pods_sync(operation->pods);
@@ -224,11 +227,17 @@ static int plan(struct operation *operation, struct failure *f) {
                 r = doom_made(operation->pods, operation->uuid, unmount->made, unmount->n_made, &doomed, &n);
         else
                 r = list_mount(unmount, &doomed, &n, f);
+        if (r == 0 && unmount->undone_job == 0)
+                r = points_doom(operation->pods, operation->pod->record, (struct points_which) {.row = unmount->row},
+                                &directories, &n_directories);
         if (r != 0)
                 return r;
         operation_plan_pod(operation, false, &caller, &pod);
         pod.fd_names = NULL;
-        return n > 0 ? plan_unmount(&pod, doomed, n, unmount->lazy, &operation->job, f) : 0;
+        if (n_directories > 0)
+                caller = directories_owner(operation->pod->record);
+        r = n > 0 ? plan_unmount(&pod, doomed, n, unmount->lazy, &operation->job, f) : 0;
+        return r != 0 || n_directories == 0 ? r : plan_unmake(&pod, directories, n_directories, &operation->job);
 }
 
 static int intend(struct operation *operation, struct failure *f _unused_) {

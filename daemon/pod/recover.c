@@ -238,6 +238,13 @@ static void finish_remove(struct pods *pods, struct pod *pod, const struct recor
         run_or_log(pod, r, operation);
 }
 
+/* Whether something may be left of a mount that is gone: the directory that was made for it. */
+static bool has_point(const struct pod *pod, int64_t row) {
+        const struct record_mount *mount = recording_find_row(pod, row);
+
+        return mount && mount->made > 0 && !mount->made_file;
+}
+
 /* What is gone already leaves the record; what is still there is unmounted as it was asked for. */
 static void finish_unmount(struct pods *pods, struct pod *pod, const struct record_intent *intent) {
         struct unmount_arguments arguments = {.lazy = intent->lazy, .missing_ok = true};
@@ -256,6 +263,11 @@ static void finish_unmount(struct pods *pods, struct pod *pod, const struct reco
         }
         first = n > 0 ? rows[0] : 0;
         n = recording_gone(pods, pod, rows, n);
+        for (size_t i = 0; i < n && has_point(pod, first); i++)
+                if (rows[i] == first) {
+                        rows[i] = rows[--n];
+                        break;
+                }
         if (recording_drop(pods, pod, rows, n, intent->job) < 0)
                 return; /* logged; its drift shows it */
         mount = recording_find_row(pod, first);

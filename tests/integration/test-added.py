@@ -4,16 +4,20 @@
 
 import json
 import os
+import random
+import signal
 import subprocess
+import threading
+import time
 
 import dbus
 
 from frame import host, specs, tap
 from frame.bus import Bus
-from frame.daemon import ERROR, MANAGER, Daemon
+from frame.daemon import ERROR, MANAGER, Daemon, Stage
 from frame.host import ALICE, UserError, as_user
 from frame.situation import WithPolkit
-from frame.tap import case, contains, equal
+from frame.tap import case, contains, equal, eventually
 
 bus = None
 
@@ -227,6 +231,47 @@ def as_owner():
             else:
                 raise AssertionError(f'{prepare} was made')
             place.untouched()
+
+
+def is_settled(daemon, place, pod):
+    """Whether the container is there with all that it has, or not at all."""
+    if daemon.state(pod) != 'ready':
+        return False
+    if 'side' not in daemon.json('show', pod)['Containers']:
+        return place.files() == place.before
+    return os.path.isdir(f'{daemon.rootfs(pod, "side")}/srv/many/39/x') and len([name for name in daemon.mounts(pod)
+            if name.startswith('side:')]) == 44
+
+
+@case('killed at any instant of adding or removing: the container is whole or not there, and nothing else stays', alone=True)
+def kills():
+    chance = random.Random(17)
+    seen = {True: 0, False: 0}
+    with Stage() as daemon:
+        place = Place('kills')
+        spec = place.spec()
+        spec['prepare']['mkdir'] += [f'/srv/many/{number}/x' for number in range(40)] + [f'/data/many/{n}' for n in range(40)]
+        spec['prepare']['mounts'] += [specs.mount(f'/points/{number}/x') for number in range(40)]
+        pod = daemon.create(specs.podmount({'main': (specs.rootfs(), True, ())}))
+        for turn in range(60):
+            there = 'side' in daemon.json('show', pod)['Containers']
+            words = ['remove-container', pod, 'side'] + (['--lazy'] if turn % 2 else []) if there else ['add-container', pod, 'side', '-']
+            call = threading.Thread(target=daemon.ctl, args=words, kwargs={} if there else {'input': json.dumps(spec)})
+            call.start()
+            time.sleep(chance.random() * 0.06)
+            what = [daemon.keeper, daemon.front, lambda: chance.choice(daemon.executors())][turn % 3]
+            os.kill(what(), signal.SIGKILL)
+            call.join()
+            if turn % 3 != 2:
+                daemon.wait()
+                daemon.start()
+            try:
+                eventually(lambda: is_settled(daemon, place, pod), 'the container is whole or not there', 5)
+            except AssertionError as error:
+                raise AssertionError(f'turn {turn}, {words}: {sorted(set(place.files()) ^ set(place.before))[:20]}') from error
+            seen['side' in daemon.json('show', pod)['Containers']] += 1
+        assert seen[True] and seen[False], seen
+        tap.diagnose(f'there or not: {seen}')
 
 
 if __name__ == '__main__':

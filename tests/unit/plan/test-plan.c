@@ -471,13 +471,15 @@ START_TEST(test_unmake) {
 
         ck_assert_int_eq(plan_remove_container(pod(NULL), doomed, 1, false, &job, &f), 0);
         ck_assert_int_eq(plan_unmake(pod(NULL), directories, 2, &job), 0);
-        ck_assert_uint_eq(job->n_steps, 5);
-        ck_assert_int_eq(job->steps[0].kind, STEP_UNMOUNT);
-        check_unmake(&job->steps[1], "/a/b", 2);
-        check_unmake(&job->steps[2], "/w/index", 1);
-        check_unmake(&job->steps[3], "/w/work", 1);
-        check_unmake(&job->steps[4], "/w", 1);
-        ck_assert_int_eq(plan_unmake(pod(NULL), NULL, 0, &alone), 0);
+        ck_assert_int_eq(plan_unmake_first(pod(NULL), directories, 1, &job), 0);
+        ck_assert_uint_eq(job->n_steps, 6);
+        check_unmake(&job->steps[0], "/a/b", 2);
+        ck_assert_int_eq(job->steps[1].kind, STEP_UNMOUNT);
+        check_unmake(&job->steps[2], "/a/b", 2);
+        check_unmake(&job->steps[3], "/w/index", 1);
+        check_unmake(&job->steps[4], "/w/work", 1);
+        check_unmake(&job->steps[5], "/w", 1);
+        ck_assert_int_eq(plan_unmake_first(pod(NULL), NULL, 0, &alone), 0);
         ck_assert_uint_eq(alone->n_steps, 0);
 }
 END_TEST

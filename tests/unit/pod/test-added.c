@@ -143,4 +143,75 @@ START_TEST(test_lost) {
 }
 END_TEST
 
-UNIT_MAIN("added", test_removed, test_interrupted, test_interrupted_twice, test_lost)
+/* A mount is gone and what was made for it is there: as if who unmounted it had died before the next step. */
+START_TEST(test_left_behind) {
+        static const char *const gone[] = {POD_A "/side/rootfs/point/a", POD_A "/side/rootfs/point/b", POD_A "/side/rootfs/lone/a",
+                                           POD_A "/side/rootfs/lone/b"};
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct world world;
+
+        if (!begin(&world))
+                return;
+        for (unsigned i = 0; i < 16; i++) {
+                const bool lazy = i & 8;
+
+                add(&world);
+                ck_assert_int_eq(umount2(gone[i & 3], 0), 0);
+                if (i & 4) {
+                        ck_assert_msg(world_collect(&world, UUID_A, lazy, &f) == 0, "%s", f.text);
+                        check_untouched(&world);
+                        ck_assert_int_eq(world_create(&world, NULL, UUID_A, NULL, POD, &f), 0);
+                } else
+                        ck_assert_msg(world_run(&world, new_remove(&world, lazy), NULL, &f) == 0, "%s", f.text);
+                check_untouched(&world);
+        }
+        world_done(&world);
+}
+END_TEST
+
+static struct operation *new_unmount(struct world *world) {
+        const struct unmount_arguments arguments = {.container = "side", .target = "/lone/b"};
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct operation *operation = NULL;
+
+        ck_assert_int_eq(operation_new_unmount(&world->pods, &world_root, world_pod(world, UUID_A), &arguments, &operation, &f), 0);
+        return operation;
+}
+
+static void check_unmounted(struct world *world) {
+        ck_assert(!exists("/tmp/root/lone/b"));
+        ck_assert(exists("/tmp/root/lone/a"));
+        ck_assert_ptr_null(pod_find_mount(world_pod(world, UUID_A), "side", "/lone/b"));
+}
+
+/* The same for a single mount, in one life of the daemon and from one to the next. */
+START_TEST(test_unmounted) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct operation *operation;
+        struct world world;
+
+        if (!begin(&world))
+                return;
+        add(&world);
+        ck_assert_int_eq(umount2(POD_A "/side/rootfs/lone/b", 0), 0);
+        ck_assert_msg(world_run(&world, new_unmount(&world), NULL, &f) == 0, "%s", f.text);
+        check_unmounted(&world);
+        ck_assert_msg(world_run(&world, new_remove(&world, false), NULL, &f) == 0, "%s", f.text);
+        check_untouched(&world);
+
+        add(&world);
+        operation = new_unmount(&world);
+        ck_assert_int_eq(operation_validate(operation, &f), 0);
+        ck_assert_int_eq(operation_plan(operation, &f), 0);
+        ck_assert_int_eq(operation_intend(operation, &f), 0);
+        ck_assert_int_eq(umount2(POD_A "/side/rootfs/lone/b", 0), 0);
+        world_stop(&world);
+        operation_forget(operation); /* the store is not told */
+        world_start(&world);
+        world_idle(&world);
+        check_unmounted(&world);
+        world_done(&world);
+}
+END_TEST
+
+UNIT_MAIN("added", test_removed, test_interrupted, test_interrupted_twice, test_lost, test_left_behind, test_unmounted)

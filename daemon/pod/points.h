@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Mount points that were made on a writable root, or on an overlay with an upper directory, for mounts that are gone: whoever
+ * unmounted them did not come to remove what was made, or was somebody else.
+ */
+
+#include "plan/plan.h"
+#include "pod/pods.h"
+
+/* Which mounts are meant: those of a container, or all where it is NULL; or only the one with the row, unless 0. */
+struct points_which {
+        const char *container;
+        int64_t row;
+};
+
+/* Appends what is to be removed for those that the table has no more: *list is the caller's, what it points to the record's.
+ * Files, and what came as an fd, stay. -ENOMEM. */
+int points_doom(const struct pods *pods, const struct record_pod *record, struct points_which which,
+                struct plan_directory **list, size_t *n);
