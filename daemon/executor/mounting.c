@@ -170,9 +170,10 @@ static int attach_failed(struct run *run, const struct step *step, int r) {
                 return run_fail(run, FAILURE_QUOTA_EXCEEDED, -r,
                         "the host's mount namespace is full (sysctl fs.mount-max); collect pods that are not needed "
                         "any more");
-        case ENOENT:
-                return run_fail(
-                        run, FAILURE_INVALID_TARGET, -r, "target %s was removed meanwhile; try again", step->target);
+        case ENOENT: /* on a root that others write to, too, by another pod's end, say: that passes */
+                return run_fail(run,
+                        run->tree >= 0 && step->create == STEP_CREATE_AS_CALLER ? FAILURE_BUSY : FAILURE_INVALID_TARGET, -r,
+                        "target %s was removed meanwhile; try again", step->target);
         default:
                 return run_fail(run, FAILURE_MOUNT_FAILED, -r, "attaching the mount at %s failed", step->target);
         }

@@ -185,6 +185,8 @@ void run_job(struct executor *executor, const struct job *job, const int *fds, s
                 else
                         result->failed_step = (uint32_t) i;
         }
+        if (r > 0 && run_lost_point(&run))
+                run.failure.kind = FAILURE_BUSY;
         if (r != 0 && run.hands && !unmounts(job))
                 undo(&run);
         if (run.hands && unmounts(job))

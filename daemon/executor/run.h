@@ -91,6 +91,9 @@ void run_forgive(struct run *run);
 /* Takes back what one step has done outside a tree that nobody sees yet. */
 void run_undo_step(struct run *run, size_t step);
 
+/* After a failure: whether a mount point on which the job had mounted was removed by somebody, so that trying again helps. */
+bool run_lost_point(struct run *run);
+
 /* The root directory of a container, to resolve targets in; the fd stays the run's. */
 int run_container_root(struct run *run, const char *container, int *ret_fd);
 /* Forgets the look-up above, because something was mounted there. */

@@ -263,6 +263,8 @@ static void result(struct operation *operation, const struct job_result *answer)
         char uid[16];
         int r = 0;
 
+        if (answer->failure == FAILURE_BUSY && !answer->lost && operation_retry(operation, answer))
+                return;
         directories_settle(operation->pod->record, answer);
         if (answer->failure == FAILURE_NONE && !answer->lost) {
                 r = record_all(create, answer);

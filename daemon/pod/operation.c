@@ -287,6 +287,7 @@ bool operation_retry(struct operation *operation, const struct job_result *resul
         if (!may_retry(operation, result))
                 return false;
         operation->tries++;
+        log_debug("A job of pod %s is tried again: %s", operation->uuid, result->text ?: "its executor died");
         r = sd_event_add_time_relative(operation->pods->event, &operation->timer, CLOCK_MONOTONIC,
                                        operation->pods->settings->busy_interval_us, 0, on_retry, operation);
         if (r < 0) {

@@ -1,0 +1,101 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Pods on one writable root: a mount point that one of them made and removes again is not taken from under another's mount."""
+
+import json
+import os
+import random
+import threading
+import time
+
+from frame import host, specs, tap
+from frame.daemon import Daemon
+from frame.tap import case, equal
+
+ROUNDS, TARGETS = 60, 50
+
+
+def targets(number):
+    """Each number has mount points of its own, which a pod has to make; every other one lies on a mount of its own."""
+    return [f'/shared-{number}/{target}{deep}' for target in range(TARGETS) for deep in ('', '/deep')]
+
+
+class Situation(Daemon):
+    def __init__(self):
+        super().__init__()
+        self.root = specs.rootfs(os.path.basename(self.directory) + '-root')
+
+    def spec(self, number=0):
+        return specs.oci(self.root, mounts=[specs.mount(target) for target in targets(number)])
+
+
+def check_whole(daemon, pod, container='main', number=0):
+    """As soon as whoever asked for it has the answer."""
+    mounts = {name: mount for name, mount in daemon.mounts(pod).items() if name.startswith(f'{container}:/shared-')}
+    equal(sorted(mounts), sorted(f'{container}:{target}' for target in targets(number)), 'what is recorded')
+    equal([(name, mount['State']) for name, mount in mounts.items() if mount['State'] != 'ok'], [], 'mounts')
+    equal([target for target in targets(number) if not os.path.ismount(f'{daemon.rootfs(pod, container)}{target}')], [], 'no mounts')
+
+
+def side_by_side(first, second, seconds):
+    """Calls both, the second one so much later, and returns what it returned."""
+    errors, thread = [], threading.Thread(target=lambda: catch(first, errors))
+    thread.start()
+    time.sleep(seconds)
+    try:
+        return second()
+    finally:
+        thread.join()
+        if errors:
+            raise errors[0]
+
+
+def catch(function, errors):
+    try:
+        function()
+    except Exception as error:  # it is raised by who started this
+        errors.append(error)
+
+
+def met(daemon):
+    return daemon.log().count('is tried again: ')
+
+
+@case('a pod is created while the one that made its mount points goes: it has all its mounts')
+def creations(daemon):
+    chance = random.Random(3)
+    for number in range(ROUNDS):
+        maker = daemon.create(daemon.spec(number))
+        user = side_by_side(lambda: daemon.manager('GC', 'asa{sv}', [maker], {'lazy': True} if number % 2 else {}),
+                lambda: str(daemon.manager('CreatePod', 'sa{sh}a{sv}', json.dumps(daemon.spec(number)), {}, {})[0]),
+                chance.random() * 0.004)
+        check_whole(daemon, user, number=number)
+        daemon.ok('gc', '--lazy', user)
+    tap.diagnose(f'{met(daemon)} jobs met the removal of a mount point and were tried again')
+
+
+@case('the same for containers of living pods')
+def containers(daemon):
+    chance = random.Random(4)
+    maker, user = [daemon.create(specs.podmount({'main': (specs.rootfs(), True, ())})) for _ in range(2)]
+    for number in range(ROUNDS):
+        spec = json.dumps(daemon.spec(number))
+        daemon.ok('add-container', maker, 'side', '-', input=spec)
+        side_by_side(lambda: daemon.manager('RemoveContainer', 'ssa{sv}', maker, 'side', {'lazy': True} if number % 2 else {}),
+                lambda: daemon.manager('AddContainer', 'sssa{sh}a{sv}', user, 'side', spec, {}, {}), chance.random() * 0.004)
+        check_whole(daemon, user, 'side', number)
+        daemon.ok('remove-container', user, 'side', '--lazy')
+    tap.diagnose(f'{met(daemon)} jobs met the removal of a mount point and were tried again')
+
+
+@case('a living pod keeps its mounts when the pod that made the mount points goes')
+def living(daemon):
+    maker, user = daemon.create(daemon.spec()), daemon.create(daemon.spec())
+    daemon.ok('gc', maker)
+    check_whole(daemon, user)
+    equal(daemon.state(user), 'ready', 'state')
+
+
+if __name__ == '__main__':
+    host.prepare()
+    tap.run(Situation)
