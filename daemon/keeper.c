@@ -87,8 +87,9 @@ static int find_user(const char *name, uid_t *ret_uid, gid_t *ret_gid) {
 }
 
 static int read_settings(const struct options *options, struct settings *ret) {
+        const char *const reserved[] = {"/proc", "/sys", "/dev", options->runtime_dir, options->state_dir, NULL};
         struct settings settings;
-        int r = settings_read(options->config, options->config_given, &settings);
+        int r = settings_read(options->config, options->config_given, reserved, &settings);
 
         if (r < 0)
                 return r;

@@ -17,7 +17,7 @@
 #include "util/log.h"
 #include "util/path.h"
 
-enum setting_type { SETTING_LEVEL, SETTING_COUNT, SETTING_SECONDS, SETTING_MILLISECONDS, SETTING_SIZE, SETTING_PROPAGATION, SETTING_IMAGES, SETTING_BOOLEAN };
+enum setting_type { SETTING_LEVEL, SETTING_COUNT, SETTING_SECONDS, SETTING_MILLISECONDS, SETTING_SIZE, SETTING_PROPAGATION, SETTING_IMAGES, SETTING_BOOLEAN, SETTING_PREFIXES };
 
 struct setting {
         const char *section, *name;
@@ -43,6 +43,7 @@ static const struct setting known_settings[] = {
         {"Mounts", "ImageTypes", SETTING_IMAGES, FIELD(image_types), 0, 0},
         {"Mounts", "DeviceTypes", SETTING_IMAGES, FIELD(device_types), 0, 0},
         {"Mounts", "ForeignIDs", SETTING_BOOLEAN, FIELD(foreign_ids), 0, 0},
+        {"Mounts", "HostTargets", SETTING_PREFIXES, FIELD(host_targets), 0, 0},
         {"Limits", "PodsPerUser", SETTING_COUNT, FIELD(pods_per_user), 0, UINT32_MAX},
         {"Limits", "MountsPerPod", SETTING_COUNT, FIELD(mounts_per_pod), 0, UINT32_MAX},
         {"Limits", "MountsPerUser", SETTING_COUNT, FIELD(mounts_per_user), 0, UINT32_MAX},
@@ -159,8 +160,24 @@ static int parse_images(const char *text, uint32_t *ret) {
         return 0;
 }
 
+/* Adds to the list that there is; nothing at all empties it. */
+static int parse_prefixes(const char *text, const char *const *reserved, struct settings *settings, const char **expected) {
+        int r;
+
+        if (text[strspn(text, " \t")] == '\0') {
+                settings->host_targets[0] = '\0';
+                return 0;
+        }
+        r = prefixes_add(settings->host_targets, text, reserved);
+        *expected = r == -EPERM ? "a list of places for mounts on the host: / is none, nor is what is in or holds /proc, /sys, "
+                                  "/dev or a directory of podmountd's own"
+                                : "a list of absolute paths without \"..\", \".\" and slashes too many";
+        return r == -E2BIG ? -ERANGE : r;
+}
+
 /* Stores `text` as the setting's value; `expected` gets a phrase for the log when it is bad. */
-static int apply(const struct setting *setting, const char *text, struct settings *settings, const char **expected) {
+static int apply(const struct setting *setting, const char *text, const char *const *reserved, struct settings *settings,
+                 const char **expected) {
         char *field = (char *) settings + setting->offset;
         const struct unit *units = count_units;
         uint64_t value;
@@ -182,6 +199,8 @@ static int apply(const struct setting *setting, const char *text, struct setting
         case SETTING_BOOLEAN:
                 *expected = "yes or no";
                 return parse_boolean(text, (bool *) field);
+        case SETTING_PREFIXES:
+                return parse_prefixes(text, reserved, settings, expected);
         case SETTING_COUNT:
                 *expected = "a whole number";
                 break;
@@ -217,6 +236,7 @@ struct reader {
         FILE *file;
         unsigned line;
         bool bad;
+        const char *const *reserved; /* what HostTargets= may not name */
         struct settings *settings;
 };
 
@@ -255,7 +275,7 @@ static int handle(void *user, const char *section, const char *name, const char 
                 section_known = true;
                 if (strcmp(name, setting->name) != 0)
                         continue;
-                r = apply(setting, value, reader->settings, &expected);
+                r = apply(setting, value, reader->reserved, reader->settings, &expected);
                 if (r >= 0)
                         return 1;
                 if (r == -ERANGE)
@@ -273,8 +293,8 @@ static int handle(void *user, const char *section, const char *name, const char 
         return 1;
 }
 
-static int read_stream(FILE *file, const char *name, struct settings *settings) {
-        struct reader reader = {.name = name, .file = file, .settings = settings};
+static int read_stream(FILE *file, const char *name, const char *const *reserved, struct settings *settings) {
+        struct reader reader = {.name = name, .file = file, .reserved = reserved, .settings = settings};
         int r;
 
         r = ini_parse_stream(read_line, &reader, handle, &reader);
@@ -289,7 +309,7 @@ static int read_stream(FILE *file, const char *name, struct settings *settings) 
         return reader.bad ? -EINVAL : 0;
 }
 
-static int read_one(const char *path, bool must_exist, struct settings *settings) {
+static int read_one(const char *path, bool must_exist, const char *const *reserved, struct settings *settings) {
         _cleanup_fclose_ FILE *file = fopen(path, "re");
 
         if (!file) {
@@ -297,7 +317,7 @@ static int read_one(const char *path, bool must_exist, struct settings *settings
                         return 0;
                 return log_errno(LOG_ERR, errno, "open the configuration file %s", path);
         }
-        return read_stream(file, path, settings);
+        return read_stream(file, path, reserved, settings);
 }
 
 static int is_conf(const struct dirent *entry) {
@@ -311,7 +331,7 @@ static int compare_entries(const struct dirent **a, const struct dirent **b) {
         return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static int read_directory(const char *path, struct settings *settings) {
+static int read_directory(const char *path, const char *const *reserved, struct settings *settings) {
         _cleanup_free_ char *directory = NULL;
         struct dirent **entries = NULL;
         int n, r = 0;
@@ -325,7 +345,7 @@ static int read_directory(const char *path, struct settings *settings) {
                 return errno == ENOENT ? 0 : log_errno(LOG_ERR, errno, "read the directory %s", directory);
         for (int i = 0; i < n; i++) {
                 _cleanup_free_ char *file = path_join(directory, entries[i]->d_name);
-                int one = file ? read_one(file, true, settings) : log_oom();
+                int one = file ? read_one(file, true, reserved, settings) : log_oom();
 
                 /* All files are read, so that one start shows all mistakes. */
                 if (one < 0 && r == 0)
@@ -336,19 +356,26 @@ static int read_directory(const char *path, struct settings *settings) {
         return r;
 }
 
-int settings_read(const char *path, bool must_exist, struct settings *ret) {
+int settings_read(const char *path, bool must_exist, const char *const *reserved, struct settings *ret) {
         struct settings settings;
         int main_file, drop_ins;
 
         settings_defaults(&settings);
-        main_file = read_one(path, must_exist, &settings);
-        drop_ins = read_directory(path, &settings);
+        main_file = read_one(path, must_exist, reserved, &settings);
+        drop_ins = read_directory(path, reserved, &settings);
         if (main_file < 0)
                 return main_file;
         if (drop_ins < 0)
                 return drop_ins;
         *ret = settings;
         return 0;
+}
+
+static void write_prefixes(FILE *out, const char *name, const char *list) {
+        for (size_t size; *list; list += size + (list[size] == ' ')) {
+                size = strcspn(list, " ");
+                (void) fprintf(out, "\n%s=%.*s", name, (int) size, list);
+        }
 }
 
 static void write_value(FILE *out, const struct setting *setting, const struct settings *settings) {
@@ -373,6 +400,9 @@ static void write_value(FILE *out, const struct setting *setting, const struct s
                 return;
         case SETTING_BOOLEAN:
                 (void) fputs(*(const bool *) field ? "yes" : "no", out);
+                return;
+        case SETTING_PREFIXES: /* a line each: the reader's lines are short */
+                write_prefixes(out, setting->name, field);
                 return;
         case SETTING_COUNT:
                 memcpy(&count, field, sizeof(count));
@@ -428,7 +458,7 @@ int settings_from_text(const char *text, struct settings *ret) {
                 file = fmemopen(copy, strlen(copy), "r");
                 if (!file)
                         return log_oom();
-                r = read_stream(file, "the configuration", &settings);
+                r = read_stream(file, "the configuration", NULL, &settings);
                 if (r < 0)
                         return r;
         }

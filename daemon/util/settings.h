@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "util/cleanup.h"
+#include "util/prefixes.h"
 
 enum settings_propagation { SETTINGS_PROPAGATION_SHARED, SETTINGS_PROPAGATION_PRIVATE };
 
@@ -25,6 +26,7 @@ struct settings {
         uint64_t busy_interval_us; /* BusyIntervalMSec=100 */
         uint32_t image_types;   /* ImageTypes=: bits of settings_image_bit(); none unless named */
         uint32_t device_types;  /* DeviceTypes=: the same for block devices */
+        char host_targets[PREFIXES_SIZE]; /* HostTargets=: directories of the host below which a pod may have mounts */
         bool foreign_ids;       /* ForeignIDs=no: id mappings of ids that are not the caller's, if polkit allows them */
         /* [Limits] */
         uint32_t pods_per_user;       /* PodsPerUser=256 */
@@ -45,8 +47,9 @@ uint32_t settings_image_bit(const char *type);
 void settings_defaults(struct settings *ret);
 
 /* Reads `path` and its `<path>.d/` over the defaults. A missing file is no error when `must_exist` is false.
- * Unknown sections and keys and bad values are logged with file and line and make it fail with -EINVAL, `ret` untouched. */
-int settings_read(const char *path, bool must_exist, struct settings *ret);
+ * Unknown sections and keys and bad values are logged with file and line and make it fail with -EINVAL, `ret` untouched.
+ * `reserved` are the directories that HostTargets= may not name, nor anything in or above them; NULL-terminated. */
+int settings_read(const char *path, bool must_exist, const char *const *reserved, struct settings *ret);
 
 /* The whole configuration as one ini text (owned by the caller), and back. */
 int settings_to_text(const struct settings *settings, char **ret);

@@ -74,9 +74,9 @@ START_TEST(test_defaults) {
         ck_assert_uint_eq(defaults.busy_interval_us, 100000);
         ck_assert_uint_eq(defaults.tmpfs_size, 64 << 20);
         ck_assert_uint_eq(defaults.spec_size_max, 1 << 20);
-        ck_assert_int_eq(settings_read("/nonexistent/podmountd.conf", false, &read), 0);
+        ck_assert_int_eq(settings_read("/nonexistent/podmountd.conf", false, NULL, &read), 0);
         check_same(&defaults, &read);
-        ck_assert_int_eq(settings_read("/nonexistent/podmountd.conf", true, &read), -ENOENT);
+        ck_assert_int_eq(settings_read("/nonexistent/podmountd.conf", true, NULL, &read), -ENOENT);
         ck_assert_int_eq(settings_from_text("", &read), 0);
         check_same(&defaults, &read);
 }
@@ -95,7 +95,7 @@ START_TEST(test_file_and_drop_ins) {
         a = write_file("p.conf.d/10-a.conf", "[Daemon]\nExecutors=5\n[Mounts]\nPropagation=private\nBusyIntervalMSec=5\n");
         ignored = write_file("p.conf.d/30-c.conf.bak", "[Nothing]\nx=y\n");
 
-        ck_assert_int_eq(settings_read(path, true, &read), 0);
+        ck_assert_int_eq(settings_read(path, true, NULL, &read), 0);
         ck_assert_int_eq(read.log_level, LOG_DEBUG);
         ck_assert_uint_eq(read.executors, 6);
         ck_assert_uint_eq(read.job_timeout_us, 120000000);
@@ -135,6 +135,8 @@ START_TEST(test_refused) {
         check_refused("[Daemon]\nSweepSec=99ms\n", "out of range");
         check_refused("[Daemon]\nSweepSec=86401\n", "out of range");
         check_refused("[Mounts]\nPropagation=slave\n", "is not shared or private");
+        check_refused("[Mounts]\nHostTargets=/srv/../etc\n", "the configuration:2: HostTargets=/srv/../etc is not a list of absolute");
+        check_refused("[Mounts]\nHostTargets=/srv\nHostTargets=/\n", "the configuration:3: HostTargets=/ is not a list of places");
         check_refused("[Limits]\nTmpfsSize=1\n", "out of range");
         check_refused("[Limits]\nTmpfsSize=99999999999T\n", "out of range");
         check_refused("[Limits]\nTmpfsSize=1X\n", "is not a size");
@@ -171,6 +173,7 @@ START_TEST(test_round_trip) {
         settings.busy_interval_us = 1500;
         settings.pods_per_user = UINT32_MAX;
         settings.tmpfs_size = UINT64_C(12345678901);
+        strcpy(settings.host_targets, "/srv/host /opt");
         ck_assert_int_eq(settings_to_text(&settings, &text), 0);
         ck_assert_int_eq(settings_from_text(text, &back), 0);
         check_same(&settings, &back);
@@ -178,7 +181,35 @@ START_TEST(test_round_trip) {
         ck_assert_uint_eq(back.busy_interval_us, 1500);
         ck_assert_uint_eq(back.tmpfs_size, UINT64_C(12345678901));
         ck_assert_uint_eq(back.pods_per_user, UINT32_MAX);
+        ck_assert_str_eq(back.host_targets, "/srv/host /opt");
 }
 END_TEST
 
-UNIT_MAIN("settings", test_defaults, test_or_zero, test_file_and_drop_ins, test_refused, test_long_comment, test_round_trip)
+/* Lines add up, an empty one begins anew; what is the daemon's own, or the kernel's, is nobody's place. */
+START_TEST(test_host_targets) {
+        static const char *const reserved[] = {"/proc", "/run/podmount", NULL};
+        _cleanup_free_ char *path = NULL, *drop_ins = NULL, *more = NULL, *bad = NULL;
+        struct settings read;
+
+        make_directory();
+        path = write_file("h.conf", "[Mounts]\nHostTargets=/never\nHostTargets=\nHostTargets=/srv/a /srv/b\n");
+        drop_ins = path_join(directory, "h.conf.d");
+        ck_assert_int_eq(mkdir(drop_ins, 0700), 0);
+        more = write_file("h.conf.d/10.conf", "[Mounts]\nHostTargets=/opt\n");
+        ck_assert_int_eq(settings_read(path, true, reserved, &read), 0);
+        ck_assert_str_eq(read.host_targets, "/srv/a /srv/b /opt");
+        for (size_t i = 0; i < 4; i++) {
+                static const char *const lines[] = {"/proc/sys", "/run", "/run/podmount/pods/x", "/"};
+                _cleanup_free_ char *text = NULL;
+
+                free(bad);
+                ck_assert_int_ge(asprintf(&text, "[Mounts]\nHostTargets=%s\n", lines[i]), 0);
+                bad = write_file("h.conf.d/20.conf", text);
+                ck_assert_msg(settings_read(path, true, reserved, &read) == -EINVAL, "accepted: %s", lines[i]);
+        }
+        remove_directory();
+}
+END_TEST
+
+UNIT_MAIN("settings", test_defaults, test_or_zero, test_file_and_drop_ins, test_refused, test_long_comment, test_round_trip,
+        test_host_targets)
