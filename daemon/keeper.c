@@ -19,7 +19,7 @@
 
 #include "control.h"
 #include "executor/executor.h"
-#include "executor/run.h"
+#include "executor/grants.h"
 #include "front.h"
 #include "kernel/features.h"
 #include "process.h"
@@ -144,6 +144,7 @@ static void set_grants(struct keeper *keeper) {
         keeper->grants->image_types = keeper->settings.image_types;
         keeper->grants->device_types = keeper->settings.device_types;
         keeper->grants->foreign_ids = keeper->settings.foreign_ids;
+        grants_set_host_targets(keeper->grants, keeper->settings.host_targets);
 }
 
 /* A page that executors inherit. The front must not: it could grant itself what it likes. */

@@ -80,7 +80,7 @@ int hand_bind(struct run *run, size_t step) {
                 r = target_open(run, step, !directory, &target);
         if (r == 0)
                 r = run_attach(run, step, &mount, target);
-        if (r == 0 && run->tree < 0 && run->hands[step].attached)
+        if (r == 0 && run->hands[step].attached)
                 r = source_count(run, run->hands[step].mount, 0);
         if (r == 0 && run->namespace >= 0 && bind.recursive)
                 r = enter_tell_brought(run, step);

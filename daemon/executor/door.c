@@ -23,7 +23,7 @@
 
 /* Flags of whatever is put at a target. */
 #define FLAGS_MADE                                                                                                     \
-        (STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_STACK | STEP_TARGET_NOFOLLOW | STEP_BENEATH)
+        (STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_STACK | STEP_TARGET_NOFOLLOW | STEP_BENEATH | STEP_HOST)
 
 enum { TMPFS_SIZE_MAX_SHIFT = 50 }; /* a petabyte: anything beyond is no size */
 
@@ -174,9 +174,9 @@ static int check_idmap(const struct job *job, const struct step *step, struct fa
 /* The target of a mount, and what it may be created on. */
 static int check_target(const struct job *job, size_t i, const char *type, struct failure *f) {
         const struct step *step = &job->steps[i];
-        const bool volume = door_is_volume(step);
+        const bool volume = door_is_volume(step), host = step->flags & STEP_HOST;
         const char *reason;
-        int r = volume ? door_check_volume(job, i, f) : check_container(job, step, f);
+        int r = host ? door_check_on_host(job, i, f) : volume ? door_check_volume(job, i, f) : check_container(job, step, f);
 
         if (r != 0)
                 return r;
@@ -420,6 +420,8 @@ static int check_remount(const struct job *job, const struct step *step, struct 
 static int check_unmount(const struct step *step, struct failure *f) {
         const char *path = step->target;
 
+        if (step->flags & STEP_HOST)
+                return door_check_off_host(step, f);
         if (!path || strlen(path) >= PATH_MAX)
                 return refuse(f, "what is to be unmounted has no path");
         while (*path) {
@@ -468,7 +470,7 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
                 return builds(job) && i == job->n_steps - 1 ? check_alone(job, step, f)
                                                             : refuse(f, "a tree is published last");
         case STEP_PUBLISH:
-                return builds(job) && i == job->n_steps - 1 ? check_flags(step, 0, f)
+                return builds(job) && i == door_last(job) ? check_flags(step, 0, f)
                                                             : refuse(f, "a tree is published last");
         case STEP_UNMOUNT:
         case STEP_DETACH:
@@ -543,7 +545,7 @@ int door_check(const struct job *job, uint32_t *ret_step, struct failure *f) {
                 return refuse(f, "a job without a step");
         if (step_sort(job->steps[0].kind) != SORT_LOOK && !door_names_pod(job))
                 return refuse(f, "a pod without a UUID");
-        if (builds(job) && job->steps[job->n_steps - 1].kind !=
+        if (builds(job) && job->steps[door_last(job)].kind !=
                                    (job->steps[0].kind == STEP_TREE ? STEP_PUBLISH : STEP_JOIN))
                 return refuse(f, "a tree that is not published");
         for (size_t i = 0, entered = job->n_steps > 1 && job->steps[0].kind == STEP_ENTER; i < job->n_steps; i++) {

@@ -101,6 +101,18 @@ static void answer_failure(struct job_result *result, int r, struct failure *f) 
         result->text = TAKE_PTR(f->text);
 }
 
+/* What the configuration says of the job. */
+static int check_grants(const struct executor *executor, const struct job *job, uint32_t *ret_step, struct failure *f) {
+        const struct executor_grants *grants = executor->grants;
+        char host[PREFIXES_SIZE];
+        int r = door_check_images(job, grants ? grants->image_types : 0, grants ? grants->device_types : 0, ret_step, f);
+
+        if (r != 0 || !door_is_about_host(job))
+                return r;
+        grants_host_targets(grants, host);
+        return door_check_host(job, host, ret_step, f);
+}
+
 static int work(struct executor *executor, const struct job *job, const struct channel_message *message,
         struct job_result *result) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
@@ -116,8 +128,7 @@ static int work(struct executor *executor, const struct job *job, const struct c
                     : failure_set(&f, FAILURE_INVALID_ARGS,
                               "refused at the executor's door: %zu fds came instead of %u", message->n_fds, job->n_fds);
         if (r == 0)
-                r = door_check_images(job, executor->grants ? executor->grants->image_types : 0,
-                        executor->grants ? executor->grants->device_types : 0, &result->failed_step, &f);
+                r = check_grants(executor, job, &result->failed_step, &f);
         if (r == 0)
                 r = open_pods(executor);
         if (r != 0) {

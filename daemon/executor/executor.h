@@ -7,7 +7,7 @@
 
 #include "util/cleanup.h"
 
-struct executor_grants; /* executor/run.h */
+struct executor_grants; /* executor/grants.h */
 
 struct executor_setup {
         unsigned slot;

@@ -8,6 +8,7 @@
 
 #include "executor/enter.h"
 #include "executor/filesystem.h"
+#include "executor/host.h"
 #include "executor/run.h"
 #include "executor/target.h"
 #include "executor/volume.h"
@@ -123,7 +124,7 @@ int run_share(struct run *run, size_t i, int mount) {
         int r;
 
         /* A tree of ours is shared as a whole when it is published, and private until then. */
-        if (run->tree >= 0)
+        if (run_is_in_tree(run, step))
                 return 0;
         /* slave: of nobody, since it is cut from all peers. unbindable: not attachable to a shared mount, see
          * run_settle(). */
@@ -182,7 +183,7 @@ static int attach_failed(struct run *run, const struct step *step, int r) {
 /* Whether the fd of a mount that was attached is still needed: for the undo, or because its propagation has to be set
  * once the tree is published. */
 static bool keep(const struct run *run, const struct step *step) {
-        return run->tree < 0 || step->propagation != run->propagation;
+        return !run_is_in_tree(run, step) || step->propagation != run->propagation;
 }
 
 static int beneath_failed(struct run *run, const struct step *step, int r) {
@@ -239,7 +240,12 @@ int run_attach(struct run *run, size_t i, int *mount, int target) {
                 return 0;
         }
         hand->mount = TAKE_FD(*mount);
-        hand->attached = run->tree < 0;
+        hand->attached = !run_is_in_tree(run, step);
+        if (step->flags & STEP_HOST) {
+                r = host_check_place(run, i, hand->mount);
+                if (r != 0)
+                        return r;
+        }
         /* In a tree of ours everything that is not shared is settled when it is published. */
         return hand->attached && step->propagation != MS_SHARED ? run_settle(run, i) : 0;
 }

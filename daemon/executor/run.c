@@ -115,8 +115,20 @@ static void uncover_bases(struct run *run) {
         }
 }
 
+bool run_is_in_tree(const struct run *run, const struct step *step) {
+        return run->tree >= 0 && !(step->flags & STEP_HOST);
+}
+
+/* What is on the host came last, when the tree stood. */
+static void undo_host(struct run *run) {
+        for (size_t i = run->job->n_steps; i > 0; i--)
+                if (run->job->steps[i - 1].flags & STEP_HOST)
+                        run_undo_step(run, i - 1);
+}
+
 static void undo(struct run *run) {
         run_forget_root(run);
+        undo_host(run);
         if (run->tree >= 0 && !run->staged && !run->published)
                 uncover_bases(run);
         if (run->tree >= 0 && (run->staged || run->published)) {

@@ -12,17 +12,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "executor/grants.h"
 #include "executor/intent.h"
 #include "executor/opener.h"
 #include "kernel/features.h"
 #include "plan/step.h"
 #include "util/failure.h"
-
-/* What the configuration allows, whatever the front says: written by the keeper, read-only here. */
-struct executor_grants {
-        uint32_t image_types, device_types; /* bits of settings_image_bit(), util/settings.h */
-        bool foreign_ids; /* mappings of ids that are not the caller's, if polkit allows them */
-};
 
 /* What lives as long as the process. */
 struct executor {
@@ -93,6 +88,8 @@ void run_undo_step(struct run *run, size_t step);
 
 /* After a failure: whether a mount point on which the job had mounted was removed by somebody, so that trying again helps. */
 bool run_lost_point(struct run *run);
+/* Whether what the step makes becomes part of a tree of this job: nobody sees it before that is published. */
+bool run_is_in_tree(const struct run *run, const struct step *step);
 
 /* The root directory of a container, to resolve targets in; the fd stays the run's. */
 int run_container_root(struct run *run, const char *container, int *ret_fd);

@@ -12,6 +12,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "executor/host.h"
 #include "kernel/identity.h"
 #include "kernel/resolve.h"
 #include "spec/target.h"
@@ -305,6 +306,8 @@ int target_open(struct run *run, size_t i, bool file, int *ret_fd) {
         _cleanup_close_ int fd = -1;
         int root, r;
 
+        if (step->flags & STEP_HOST)
+                return host_open_target(run, i, file, ret_fd);
         if ((step->flags & STEP_BENEATH) && !run->executor->features.beneath)
                 return run_fail(run, FAILURE_NOT_SUPPORTED, 0,
                         "this kernel cannot put a mount beneath another (Linux 6.5 can); unmount %s and mount anew",

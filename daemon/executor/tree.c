@@ -228,6 +228,6 @@ int hand_publish(struct run *run, size_t i) {
         run->published = true;
         r = check_points(run);
         if (r == 0)
-                r = source_count(run, run->tree, run->job->n_steps);
+                r = source_count(run, run->tree, i + 1);
         return r != 0 ? r : settle_all(run);
 }

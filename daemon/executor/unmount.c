@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "executor/host.h"
 #include "executor/restore.h"
 #include "executor/run.h"
 #include "kernel/detach.h"
@@ -18,7 +19,8 @@
 #include "util/log.h"
 #include "util/path.h"
 
-/* Where the mount of a step should be: `parent`, relative to pods/ ("" for pods/ itself), and the name in it. */
+/* Where the mount of a step should be: `parent`, relative to pods/ ("" for pods/ itself) or an absolute one of the host, and
+ * the name in it. */
 struct place {
         char *parent;
         const char *name;
@@ -28,9 +30,29 @@ static void place_done(struct place *place) {
         free(place->parent);
 }
 
+/* How people call the place, with a slash between both. */
+static const char *head_of(const struct run *run, const struct step *step) {
+        return step->flags & STEP_HOST ? "" : run->job->uuid;
+}
+
+static const char *tail_of(const struct step *step) {
+        return step->flags & STEP_HOST ? step->target + 1 : step->target;
+}
+
+static int place_on_host(const struct step *step, struct place *ret) {
+        const char *name = strrchr(step->target, '/') + 1;
+        size_t size = (size_t) (name - step->target);
+
+        ret->parent = strndup(step->target, size > 1 ? size - 1 : 1);
+        ret->name = name;
+        return ret->parent ? 0 : log_oom();
+}
+
 static int place_of(const struct run *run, const struct step *step, struct place *ret) {
         char *path, *slash;
 
+        if (step->flags & STEP_HOST)
+                return place_on_host(step, ret);
         if (asprintf(&path, "%s%s%s", run->job->uuid, step->target[0] ? "/" : "", step->target) < 0)
                 return log_oom();
         slash = strrchr(path, '/');
@@ -51,7 +73,8 @@ static int enter(struct run *run, struct place *place) {
         if (run->root_name && strcmp(run->root_name, place->parent) == 0)
                 return 0;
         run_forget_root(run);
-        parent = resolve_beneath(run->executor->pods_fd, place->parent, false);
+        parent = place->parent[0] == '/' ? host_open_directory(place->parent)
+                                         : resolve_beneath(run->executor->pods_fd, place->parent, false);
         if (parent < 0) {
                 detach_leave();
                 return parent;
@@ -63,24 +86,18 @@ static int enter(struct run *run, struct place *place) {
         return run->root_name ? 0 : log_oom();
 }
 
-static int pods_path(const struct run *run, char **ret) {
-        char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
-        _cleanup_free_ char *path = calloc(1, PATH_MAX);
-
-        if (!path)
-                return log_oom();
-        (void) snprintf(
-                link, sizeof(link), "/proc/self/fd/%d", run->executor->pods_fd); /* cannot be cut: sized for any int */
-        if (readlink(link, path, PATH_MAX - 1) < 0)
-                return log_errno(LOG_ERR, errno, "read %s", link);
-        *ret = TAKE_PTR(path);
-        return 0;
+/* Where a mount without a unique id is looked for: whoever renames directories of the host may take it anywhere. */
+static int search_path(const struct run *run, const struct step *step, char **ret) {
+        if (!(step->flags & STEP_HOST))
+                return resolve_where(run->executor->pods_fd, ret);
+        *ret = strdup("/");
+        return *ret ? 0 : log_oom();
 }
 
 /* The mount is not topmost at its place. Gone altogether: that is what was wanted. */
 static int elsewhere(struct run *run, const struct step *step, bool something_there) {
         _cleanup_free_ char *below = NULL;
-        int r = pods_path(run, &below);
+        int r = search_path(run, step, &below);
 
         if (r == 0)
                 r = submounts_find(
@@ -88,12 +105,12 @@ static int elsewhere(struct run *run, const struct step *step, bool something_th
         if (r <= 0)
                 return r;
         if (something_there)
-                return run_fail(run, FAILURE_BUSY, 0, "another mount covers %s/%s; unmount that first", run->job->uuid,
-                        step->target);
+                return run_fail(run, FAILURE_BUSY, 0, "another mount covers %s/%s; unmount that first", head_of(run, step),
+                        tail_of(step));
         return run_fail(run, FAILURE_NO_SUCH_MOUNT, 0,
                 "the mount recorded at %s/%s is mounted elsewhere by now, a directory above it was renamed; see "
                 "podmountctl show",
-                run->job->uuid, step->target);
+                head_of(run, step), tail_of(step));
 }
 
 /* Removes what podmount had made of the mount point, from the deepest up. */
@@ -123,13 +140,13 @@ static int unmount_failed(struct run *run, const struct step *step, int r) {
         switch (-r) {
         case EBUSY:
                 return run_fail(run, FAILURE_BUSY, -r,
-                        "the mount at %s/%s is in use; stop what uses it, or unmount lazily", run->job->uuid,
-                        step->target);
+                        "the mount at %s/%s is in use; stop what uses it, or unmount lazily", head_of(run, step),
+                        tail_of(step));
         case EINVAL:
         case ENOENT:
                 return elsewhere(run, step, false);
         default:
-                return run_fail(run, FAILURE_MOUNT_FAILED, -r, "unmounting %s/%s failed", run->job->uuid, step->target);
+                return run_fail(run, FAILURE_MOUNT_FAILED, -r, "unmounting %s/%s failed", head_of(run, step), tail_of(step));
         }
 }
 
@@ -143,7 +160,7 @@ static int unmount_at(struct run *run, size_t i, const char *name) {
         if (r == -ENOENT)
                 return elsewhere(run, step, false);
         if (r < 0)
-                return run_fail(run, FAILURE_MOUNT_FAILED, -r, "looking at %s/%s failed", run->job->uuid, step->target);
+                return run_fail(run, FAILURE_MOUNT_FAILED, -r, "looking at %s/%s failed", head_of(run, step), tail_of(step));
         /* Two mounts have one recycled id one after the other: what was to go is gone. */
         if (!unique && identity.key == step->mount_id && step->device != 0 && step->device != identity.device)
                 return 0;
@@ -159,6 +176,8 @@ static int unmount_at(struct run *run, size_t i, const char *name) {
 static bool hangs_below(const struct step *step, const struct step *top) {
         size_t size = strlen(top->target);
 
+        if ((step->flags | top->flags) & STEP_HOST)
+                return false;
         return strncmp(step->target, top->target, size) == 0 &&
                (size == 0 ? step->target[0] != 0 : step->target[size] == '/');
 }

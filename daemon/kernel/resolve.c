@@ -4,9 +4,11 @@
 #include "kernel/resolve.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernel/syscalls.h"
+#include "util/log.h"
 #include "util/path.h"
 
 enum {
@@ -354,4 +356,20 @@ size_t resolve_count(const char *path) {
                         return n;
                 n++;
         }
+}
+
+int resolve_where(int fd, char **ret) {
+        char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+        _cleanup_free_ char *path = malloc(PATH_MAX);
+        ssize_t n;
+
+        if (!path)
+                return log_oom();
+        (void) snprintf(link, sizeof(link), "/proc/self/fd/%d", fd); /* cannot be cut: sized for any int */
+        n = readlink(link, path, PATH_MAX - 1);
+        if (n < 0)
+                return log_errno(LOG_ERR, errno, "read %s", link);
+        path[n] = 0;
+        *ret = TAKE_PTR(path);
+        return 0;
 }

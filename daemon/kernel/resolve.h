@@ -58,5 +58,9 @@ int resolve_unmake(int directory, const char *rest, bool file);
  * them. -EBUSY as above; -EINVAL where the path has no more components than that. */
 int resolve_unmake_in_root(int root, const char *path, size_t made);
 
+/* The absolute path of an fd as the kernel writes it now, with " (deleted)" behind that of what has no name any more; the
+ * caller's. A negative errno, logged. */
+int resolve_where(int fd, char **ret);
+
 /* How many components a normalised relative path has; "" has none. */
 size_t resolve_count(const char *path);

@@ -10,28 +10,12 @@
 
 #include "kernel/identity.h"
 #include "kernel/mountinfo.h"
+#include "kernel/resolve.h"
 #include "kernel/syscalls.h"
 #include "util/log.h"
 #include "util/path.h"
 
 enum { LIST_BATCH = 512, STATUS_SIZE = sizeof(struct mount_status) + 2 * PATH_MAX };
-
-/* The absolute path of an fd as the kernel writes it now. */
-static int fd_path(int fd, char **ret) {
-        char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
-        _cleanup_free_ char *path = malloc(PATH_MAX);
-        ssize_t n;
-
-        if (!path)
-                return log_oom();
-        (void) snprintf(link, sizeof(link), "/proc/self/fd/%d", fd); /* cannot be cut: sized for any int */
-        n = readlink(link, path, PATH_MAX - 1);
-        if (n < 0)
-                return log_errno(LOG_ERR, errno, "read %s", link);
-        path[n] = 0;
-        *ret = TAKE_PTR(path);
-        return 0;
-}
 
 struct scan {
         const char *path;
@@ -117,7 +101,7 @@ int submounts_read(int fd, bool statmount, struct submounts *ret) {
         _cleanup_free_ char *path = NULL;
         struct scan scan = {};
         struct identity identity;
-        int r = fd_path(fd, &path);
+        int r = resolve_where(fd, &path);
 
         if (r < 0)
                 return r;

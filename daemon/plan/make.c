@@ -190,6 +190,8 @@ int make_step(struct job *job, const struct plan_pod *pod, const struct wanted *
         step->attr_set_below = mount->attr_set_below;
         step->attr_clear_below = mount->attr_clear_below;
         step->propagation = mount->propagation;
+        if (strcmp(wanted_container(wanted, mount), SPEC_HOST) == 0)
+                step->flags |= STEP_HOST;
         if (copy_text(wanted_container(wanted, mount), &step->container) < 0 ||
                 copy_text(mount->target, &step->target) < 0)
                 return -ENOMEM;

@@ -34,7 +34,14 @@ static const char *undo_of_mount(const struct job *job, enum step_create create)
         return whole ? "close-tree" : "detach";
 }
 
+/* It is never part of a tree. */
+static const char *undo_on_host(const struct step *step) {
+        return step->flags & STEP_MAKE_LAYERS ? "detach, remove-directories" : "detach";
+}
+
 const char *plan_undo(const struct job *job, const struct step *step) {
+        if ((step->flags & STEP_HOST) && step->kind != STEP_UNMOUNT && step->kind != STEP_DETACH)
+                return undo_on_host(step);
         switch (step->kind) {
         case STEP_TREE:
         case STEP_CONTAINER:

@@ -26,7 +26,7 @@ struct plan_pod {
         char *const *fd_names; /* NULL-terminated; "fd:NAME" becomes its index here */
 };
 
-/* The whole pod: STEP_TREE, each container's root and mounts, STEP_PUBLISH. FAILURE_INVALID_ARGS for a source whose fd
+/* The whole pod: STEP_TREE, each container's root and mounts, STEP_PUBLISH, its mounts on the host. FAILURE_INVALID_ARGS for a source whose fd
  * name is not in fd_names. Deferred mounts get no step. */
 int plan_create(const struct plan_pod *pod, const struct wanted *wanted, struct job **ret, struct failure *f);
 
@@ -62,6 +62,7 @@ struct plan_doomed {
         uint32_t mount_id;
         uint64_t device;  /* st_dev of its root, which has to be this; 0: any */
         const char *path; /* physical, relative to pods/<uuid>; "" is the pod's own tmpfs */
+        bool host;        /* …or absolute: it is on the host */
         uint32_t made;
         bool made_file;
 };
@@ -89,7 +90,7 @@ int plan_unmake_first(const struct plan_pod *pod, const struct plan_directory *d
 
 /* The whole pod: like plan_unmount(), then STEP_UNMAKE for each directory, in the order given, by job->caller, then
  * STEP_REMOVE_POD. Lazily, detaching the last of `doomed`, the pod's tmpfs,
- * takes all; only those whose mount point was made (leave `made` 0 for one on a file system that goes with the pod) are
+ * takes all below it; only those on the host, and those whose mount point was made (leave `made` 0 for one on a file system that goes with the pod) are
  * detached before it, so that the mount point can be removed. */
 int plan_collect(const struct plan_pod *pod, const struct plan_doomed *doomed, size_t n,
         const struct plan_directory *directories, size_t n_directories, bool lazy, struct job **ret, struct failure *f);

@@ -104,7 +104,9 @@ enum step_flags {
                                               * STEP_WITHDRAW: where the kernel has locked it to one that it came along with, it is
                                               * left to go with that */
         STEP_MAKE_LAYERS = 1 << 13,          /* STEP_OVERLAY: upper and work are made, as the caller, where they are missing */
-        _STEP_FLAGS_ALL = (1 << 14) - 1,
+        STEP_HOST = 1 << 14,                 /* STEP_BIND, STEP_FILESYSTEM, STEP_OVERLAY, STEP_UNMOUNT, STEP_DETACH: the target is the
+                                              * host's, absolute and without symlinks; the container is SPEC_HOST */
+        _STEP_FLAGS_ALL = (1 << 15) - 1,
 };
 
 #define STEP_NO_COVER UINT32_MAX

@@ -17,6 +17,7 @@ static int add_doomed(struct job *job, const struct plan_doomed *doomed, enum st
         step->id = doomed->id;
         step->mount_id = doomed->mount_id;
         step->device = doomed->device;
+        step->flags = doomed->host ? STEP_HOST : 0;
         step->made = doomed->made;
         step->made_file = doomed->made_file;
         step->target = strdup(doomed->path);
@@ -46,7 +47,7 @@ int plan_remove_container(const struct plan_pod *pod, const struct plan_doomed *
                         continue;
                 r = add_doomed(job, &doomed[i], lazy ? STEP_DETACH : STEP_UNMOUNT);
                 if (r == 0 && !lazy)
-                        job->steps[job->n_steps - 1].flags = STEP_RESTORE;
+                        job->steps[job->n_steps - 1].flags |= STEP_RESTORE;
         }
         if (r < 0)
                 return r;
@@ -110,7 +111,7 @@ int plan_collect(const struct plan_pod *pod, const struct plan_doomed *doomed, s
         int r = make_job(pod, &job);
 
         for (size_t i = 0; i < n && r == 0; i++)
-                if (!lazy || i == n - 1 || doomed[i].made > 0)
+                if (!lazy || i == n - 1 || doomed[i].made > 0 || doomed[i].host)
                         r = add_doomed(job, &doomed[i], lazy ? STEP_DETACH : STEP_UNMOUNT);
         if (r == 0)
                 r = plan_unmake(pod, directories, n_directories, &job);

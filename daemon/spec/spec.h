@@ -21,11 +21,14 @@ enum spec_limits {
         SPEC_OPTION_MAX = 4096, /* bytes of one option but lowerdir */
         SPEC_PATHS_MAX = 1024,  /* masked paths of a container, and read-only ones; directories of "prepare" */
         SPEC_VOLUMES_MAX = 256, /* of a pod */
+        SPEC_HOST_MAX = 64,     /* mounts of a pod on the host */
 };
 
 /* What a pod's volumes have in the place of a container's name, which no container can be called: volume NAME is the
  * mount at "/NAME" there. */
 #define SPEC_VOLUMES ".volumes"
+/* The same for its mounts on the host, whose targets are the host's own paths. */
+#define SPEC_HOST ".host"
 
 /* Where a mount's content comes from. */
 enum source_kind { SOURCE_NONE, SOURCE_PATH, SOURCE_FD, SOURCE_VOLUME };
@@ -91,6 +94,8 @@ struct spec {
         size_t n_containers;
         struct spec_mount *volumes; /* destination "/NAME", each its own */
         size_t n_volumes;
+        struct spec_mount *host; /* whose destinations are the host's, of all that its containers prepare */
+        size_t n_host;
         bool lenient;    /* unknown types and options of mounts are told, not refused */
         char **warnings; /* what of the document is not applied, a sentence each */
         bool exported;   /* it is what Export() wrote, which has… */

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What the configuration allows, whatever the front says: a page that the keeper writes, when it starts and when it reads
+ * the configuration anew, and that its executors share read-only while they work. The front does not have it.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util/prefixes.h"
+
+struct executor_grants {
+        uint32_t image_types, device_types; /* bits of settings_image_bit(), util/settings.h */
+        bool foreign_ids; /* mappings of ids that are not the caller's, if polkit allows them */
+        atomic_uint sequence;               /* odd while the list below is being written */
+        char host_targets[PREFIXES_SIZE];   /* directories of the host that pods may have mounts below */
+};
+
+/* The keeper's. */
+void grants_set_host_targets(struct executor_grants *grants, const char *list);
+/* The list as it is now, never half of one and half of another. NULL grants nothing. */
+void grants_host_targets(const struct executor_grants *grants, char ret[PREFIXES_SIZE]);

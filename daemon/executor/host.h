@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Places on the host, for steps with STEP_HOST, which the door has found to be below a directory of the configuration's list.
+ * Hands' convention: executor/run.h.
+ */
+
+#include <stdbool.h>
+
+#include "executor/run.h"
+
+/* Opens the step's target O_PATH: a directory, or a file for a file, that is there, is no mount point, and is reached from
+ * the root directory without any symlink. */
+int host_open_target(struct run *run, size_t step, bool file, int *ret_fd);
+/* Whether the fd is at the step's target still: somebody may have renamed a directory on the way. */
+int host_check_place(struct run *run, size_t step, int fd);
+/* Opens the directory of the host with this absolute path, likewise. A negative errno, not logged; -ESTALE for one that is
+ * elsewhere by now. */
+int host_open_directory(const char *path);

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Mounts on the host: what the door lets through, whoever sends it, and that the hands never go over a symlink. */
+
+#include <signal.h>
+
+#include "spec/spec.h"
+#include "tests/unit/executor/hands.h"
+
+#define PLACES "/tmp/places"
+
+static struct step *on_host(struct step *step, const char *target) {
+        free(step->container);
+        free(step->target);
+        step->container = strdup(SPEC_HOST);
+        step->target = strdup(target);
+        step->propagation = MS_PRIVATE;
+        step->flags |= STEP_HOST;
+        return step;
+}
+
+static struct job *good(void) {
+        struct job *job = new_job(true);
+
+        add_tree(job);
+        add_root(job, "/tmp/root");
+        add_publish(job);
+        (void) on_host(add_bind(job, "/tmp/src", "/"), PLACES "/one");
+        add_option(on_host(add_fs(job, "tmpfs", "/"), PLACES "/two"), "size", "65536");
+        return job;
+}
+
+static struct job *alone(void) {
+        struct job *job = new_job(true);
+
+        (void) on_host(add_bind(job, "/tmp/src", "/"), PLACES "/one");
+        return job;
+}
+
+static struct job *unmount_job(void) {
+        struct job *job = new_job(true);
+        struct step *step = job_add(job, STEP_UNMOUNT);
+
+        step->target = strdup(PLACES "/one");
+        step->flags = STEP_HOST;
+        step->id = 5;
+        return job;
+}
+
+static void refuse(struct job *job, const char *words, int line) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        uint32_t failed;
+
+        ck_assert_msg(door_check(job, &failed, &f) == FAILURE_INVALID_ARGS, "line %d: not refused", line);
+        ck_assert_msg(strstr(f.text, words) != NULL, "line %d: \"%s\" is not in: %s", line, words, f.text);
+        job_free(job);
+}
+
+#define REFUSE(make, words, ...)                                                                                       \
+        do {                                                                                                           \
+                struct job *job = make();                                                                              \
+                                                                                                                       \
+                __VA_ARGS__;                                                                                           \
+                refuse(job, (words), __LINE__);                                                                        \
+        } while (0)
+
+static void set(char **text, const char *value) {
+        free(*text);
+        *text = value ? strdup(value) : NULL;
+}
+
+static void swap_steps(struct job *job, size_t a, size_t b) {
+        struct step kept = job->steps[a];
+
+        job->steps[a] = job->steps[b];
+        job->steps[b] = kept;
+}
+
+START_TEST(test_shapes) {
+        struct job *jobs[] = {good(), alone(), unmount_job()};
+
+        for (size_t i = 0; i < ELEMENTSOF(jobs); i++) {
+                _cleanup_failure_ struct failure f = FAILURE_INIT;
+                uint32_t step;
+
+                ck_assert_msg(door_check(jobs[i], &step, &f) == 0, "%zu: %s", i, f.text);
+                job_free(jobs[i]);
+        }
+        REFUSE(good, "comes last", swap_steps(job, 2, 3));
+        REFUSE(good, "published last", job->steps[0].kind = STEP_CONTAINER; job->steps[2].kind = STEP_JOIN;
+                job->steps[0].container = strdup("main"); job->steps[2].container = strdup("main"));
+        REFUSE(good, "not published", job->steps[2].kind = STEP_MKDIR);
+        REFUSE(alone, "comes last", (void) add_bind(job, "/tmp/src", "/data"));
+        REFUSE(alone, "names no paths", job->caller.root = false; job->caller.uid = 0);
+        REFUSE(good, "in no container", set(&job->steps[3].container, "main"));
+        REFUSE(good, "not published", job->steps[3].flags = 0);
+        REFUSE(alone, "name is none", job->steps[0].flags = 0);
+        REFUSE(good, "normalised", set(&job->steps[3].target, "/"));
+        REFUSE(good, "normalised", set(&job->steps[3].target, PLACES "/../x"));
+        REFUSE(good, "normalised", set(&job->steps[3].target, PLACES "/one/"));
+        REFUSE(good, "normalised", set(&job->steps[3].target, "tmp/places/one"));
+        REFUSE(good, "proc", set(&job->steps[3].target, "/proc/sys"));
+        REFUSE(good, "would be made", job->steps[3].create = STEP_CREATE_FREELY);
+        REFUSE(good, "would be made", job->steps[3].cover_step = 1);
+        REFUSE(good, "not on the list", set(&job->steps[4].type, "devpts"));
+        REFUSE(good, "not on the list", job->steps[3].kind = STEP_IMAGE; job->steps[3].type = strdup("ext4"));
+        for (uint32_t flag = 1; flag < STEP_HOST; flag <<= 1)
+                if (!(flag & (STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_MAKE_LAYERS)))
+                        REFUSE(alone, "refused", job->steps[0].flags |= flag);
+        REFUSE(alone, "more than", job->steps[0].stubs = calloc(2, sizeof(char *)); job->steps[0].stubs[0] = strdup("/x"));
+        REFUSE(alone, "more than", job->n_fds = 1; set(&job->steps[0].source.path, NULL); job->steps[0].source.kind = STEP_SOURCE_FD);
+        REFUSE(alone, "more than", job->steps[0].source.kind = STEP_SOURCE_VOLUME);
+        REFUSE(alone, "more than", job->steps[0].idmap.given = true);
+        REFUSE(good, "flags", job->steps[1].flags |= STEP_HOST);
+        REFUSE(unmount_job, "normalised", set(&job->steps[0].target, "/tmp/places/../x"));
+        REFUSE(unmount_job, "normalised", set(&job->steps[0].target, "main/rootfs"));
+        REFUSE(unmount_job, "normalised", set(&job->steps[0].target, ""));
+        REFUSE(unmount_job, "no id", job->steps[0].id = 0);
+        REFUSE(unmount_job, "removed", job->steps[0].made = 1);
+        REFUSE(unmount_job, "removed", job->steps[0].flags |= STEP_RESTORE);
+        REFUSE(unmount_job, "plain path", job->steps[0].flags = 0);
+}
+END_TEST
+
+START_TEST(test_list) {
+        static const struct {
+                const char *list, *target;
+                bool good;
+        } rows[] = {
+                {PLACES, PLACES "/one", true}, {"/srv " PLACES, PLACES "/one", true}, {"", PLACES "/one", false},
+                {PLACES, PLACES, false}, {PLACES "/one", PLACES "/one", false}, {PLACES "/on", PLACES "/one", false},
+                {"/tmp/place", PLACES "/one", false}, {PLACES, "/tmp/run/pods/x", false}, {PLACES, "/tmp/placesx/one", false},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                for (unsigned goes = 0; goes < 2; goes++) {
+                        struct job *job = goes ? unmount_job() : alone();
+                        _cleanup_failure_ struct failure f = FAILURE_INIT;
+                        uint32_t step;
+                        int r;
+
+                        set(&job->steps[0].target, rows[i].target);
+                        r = door_check_host(job, rows[i].list, &step, &f);
+                        ck_assert_msg(r == (rows[i].good ? 0 : (int) FAILURE_INVALID_TARGET), "%zu: %d", i, r);
+                        ck_assert(rows[i].good || (strstr(f.text, "HostTargets=") && strstr(f.text, rows[i].target)));
+                        ck_assert(rows[i].good || !!strstr(f.text, "any more") == goes);
+                        job_free(job);
+                }
+}
+END_TEST
+
+/* The keeper writes while executors read: one list or the other, and nothing in between. */
+START_TEST(test_grants) {
+        static struct executor_grants *grants;
+        char a[PREFIXES_SIZE] = {}, b[PREFIXES_SIZE] = {}, seen[PREFIXES_SIZE];
+        unsigned other = 0;
+        pid_t writer;
+
+        memset(a, 'a', PREFIXES_SIZE - 1);
+        memset(b, 'b', 17);
+        grants = mmap(NULL, sizeof(*grants), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        ck_assert(grants != MAP_FAILED);
+        grants_set_host_targets(grants, a);
+        writer = fork();
+        for (bool which = false; writer == 0; which = !which)
+                grants_set_host_targets(grants, which ? a : b);
+        ck_assert_int_gt(writer, 0);
+        for (unsigned i = 0; i < 200000 || (other == 0 && i < 50000000); i++) {
+                grants_host_targets(grants, seen);
+                ck_assert_msg(strcmp(seen, a) == 0 || strcmp(seen, b) == 0, "half of one and half of the other");
+                other += seen[0] == 'b';
+        }
+        (void) kill(writer, SIGKILL);
+        ck_assert_uint_gt(other, 0);
+        grants_host_targets(NULL, seen);
+        ck_assert_str_eq(seen, "");
+        grants_set_host_targets(grants, "");
+        grants_host_targets(grants, seen);
+        ck_assert_str_eq(seen, "");
+}
+END_TEST
+
+static bool begin(void) {
+        if (!hands_begin(NULL))
+                return false;
+        make_directory(PLACES);
+        make_directory(PLACES "/one");
+        make_directory(PLACES "/two");
+        make_file(PLACES "/file", "");
+        make_directory("/tmp/outside");
+        make_directory("/tmp/outside/one");
+        ck_assert_int_eq(symlink("/tmp/outside", PLACES "/link"), 0);
+        ck_assert_int_eq(symlink("one", PLACES "/near"), 0);
+        return true;
+}
+
+/* Made last, seen at once, unmounted by id and strictly, and nothing else with it. */
+START_TEST(test_made) {
+        _cleanup_free_ char *before = NULL;
+        struct job_result result;
+        struct job *job;
+
+        if (!begin())
+                return;
+        before = namespace_snapshot();
+        result = run(good());
+        ck_assert_done(result);
+        ck_assert(exists(PLACES "/one/hello"));
+        for (unsigned other = 0; other < 3; other++) {
+                struct step *step;
+
+                job = unmount_job();
+                step = &job->steps[0];
+                step->id = result.steps[3].id + (other == 0);
+                step->mount_id = result.steps[3].mount_id + (other == 0);
+                step->device = result.steps[3].device;
+                if (other == 1)
+                        set(&step->target, PLACES "/link/one");
+                (void) run(job); /* of what is there no more or never was, that is success */
+                ck_assert(exists(PLACES "/one/hello") == (other < 2));
+        }
+        job = new_job(true);
+        for (unsigned i = 0; i < 2; i++) {
+                struct step *step = job_add(job, STEP_DETACH);
+
+                step->target = strdup(i == 0 ? PLACES "/two" : "");
+                step->flags = i == 0 ? STEP_HOST : 0;
+                step->id = result.steps[i == 0 ? 4 : 0].id;
+                step->mount_id = result.steps[i == 0 ? 4 : 0].mount_id;
+        }
+        ck_assert_ptr_nonnull(job_add(job, STEP_REMOVE_POD));
+        ck_assert_done(run(job));
+        namespace_unchanged(before);
+}
+END_TEST
+
+START_TEST(test_undone) {
+        static const struct {
+                const char *target;
+                enum failure_kind kind;
+                const char *words;
+        } rows[] = {
+                {PLACES "/link/one", FAILURE_ESCAPES_ROOT, "symlink"}, {PLACES "/link", FAILURE_ESCAPES_ROOT, "symlink"},
+                {PLACES "/near", FAILURE_ESCAPES_ROOT, "symlink"}, {PLACES "/none", FAILURE_INVALID_TARGET, "make it first"},
+                {PLACES "/file", FAILURE_INVALID_TARGET, "is a file"}, {PLACES "/file/x", FAILURE_INVALID_TARGET, "cannot be reached"},
+                {PLACES "/two", FAILURE_TARGET_IN_USE, "mount point already"},
+        };
+        _cleanup_free_ char *before = NULL;
+
+        if (!begin())
+                return;
+        before = namespace_snapshot();
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                struct job *job = good();
+
+                add_option(on_host(add_fs(job, "tmpfs", "/"), rows[i].target), "size", "65536");
+                ck_assert_failed(run(job), rows[i].kind, rows[i].words);
+                namespace_unchanged(before);
+                ck_assert(!exists(POD));
+        }
+}
+END_TEST
+
+/* For who is not root it is nosuid and nodev, whatever the step says. */
+START_TEST(test_restricted) {
+        struct job_result result;
+        struct job *job;
+
+        if (!begin())
+                return;
+        job = new_job(false);
+        (void) on_host(add_bind(job, "/tmp/src", "/"), PLACES "/one");
+        job->steps[0].attr_clear = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+        result = run(job);
+        ck_assert_done(result);
+        ck_assert_uint_eq(result.steps[0].attributes & (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+        ck_assert_int_eq(umount2(PLACES "/one", MNT_DETACH), 0);
+}
+END_TEST
+
+UNIT_MAIN("host", test_shapes, test_list, test_grants, test_made, test_undone, test_restricted)
