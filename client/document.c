@@ -116,6 +116,11 @@ static int absolutize_container(struct json_object *container, const char *base)
                 return changed;
         mounts = value_array(prepare, "mounts");
         r = mounts ? document_absolutize_mounts(mounts, base) : 0;
+        if (r < 0)
+                return r;
+        changed |= r;
+        mounts = value_array(prepare, "hostMounts");
+        r = mounts ? document_absolutize_mounts(mounts, base) : 0;
         return r < 0 ? r : changed | r;
 }
 

@@ -12,6 +12,7 @@
 
 #include "api/api.h"
 #include "layer/layers.h"
+#include "pod/host.h"
 #include "pod/operation-layer.h"
 #include "pod/pods.h"
 #include "store/store.h"
@@ -59,6 +60,12 @@ static bool is_busy(void *userdata) {
         const struct manager *manager = userdata;
 
         return manager->pods_ready && map_size(manager->pods.operations) > 0;
+}
+
+static int list_others(uint64_t **ids, size_t *n, void *userdata) {
+        const struct manager *manager = userdata;
+
+        return manager->pods_ready ? host_append_ids(&manager->pods, ids, n) : 0;
 }
 
 static bool is_concerned(void *userdata) {
@@ -155,6 +162,7 @@ static int watch_table(struct manager *manager) {
                 .runtime_path = manager->runtime->path,
                 .changed = on_changes,
                 .busy = is_busy,
+                .others = list_others,
                 .concerned = is_concerned,
                 .userdata = manager,
         };

@@ -22,6 +22,8 @@
 
 #include "tracker.h"
 
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "util/log.h"
@@ -139,7 +141,26 @@ static int look_below(struct tracker *tracker, const char *path) {
         return r;
 }
 
+static int add_others(struct tracker *tracker) {
+        _cleanup_free_ uint64_t *others = NULL;
+        uint64_t *ids;
+        size_t n = 0;
+        int r = tracker->setup.others(&others, &n, tracker->setup.userdata);
+
+        if (r < 0 || n == 0)
+                return r;
+        ids = reallocarray(tracker->look_ids, tracker->n_look_ids + n, sizeof(*ids));
+        if (!ids)
+                return log_oom();
+        memcpy(ids + tracker->n_look_ids, others, n * sizeof(*ids));
+        tracker->look_ids = ids;
+        tracker->n_look_ids += n;
+        return 0;
+}
+
 static int begin_look(struct tracker *tracker) {
+        int r;
+
         tracker->looking = true;
         tracker->later = tracker->look_again = false;
         tracker->look_cursor = tracker->look_next = tracker->n_look_ids = 0;
@@ -147,7 +168,8 @@ static int begin_look(struct tracker *tracker) {
         tracker->look_generation = table_generation(tracker->table);
         if (watch_tracking(tracker->watch) != WATCH_FANOTIFY)
                 return 0;
-        return following_below(tracker->following, tracker->setup.runtime_path, &tracker->look_ids, &tracker->n_look_ids);
+        r = following_below(tracker->following, tracker->setup.runtime_path, &tracker->look_ids, &tracker->n_look_ids);
+        return r < 0 ? r : add_others(tracker);
 }
 
 /* The next slice. 1 when there are more. */
@@ -241,6 +263,8 @@ static int take_events(struct tracker *tracker, bool all) {
 
 static int take_list(struct tracker *tracker) {
         _cleanup_changes_ struct changes changes = {};
+        _cleanup_free_ uint64_t *others = NULL;
+        size_t n = 0;
         int r;
 
         (void) watch_take(tracker->watch, NULL);
@@ -248,6 +272,10 @@ static int take_list(struct tracker *tracker) {
         r = following_delta(tracker->following, &changes);
         if (r >= 0)
                 r = following_look(tracker->following, tracker->setup.runtime_path, &changes);
+        if (r >= 0)
+                r = tracker->setup.others(&others, &n, tracker->setup.userdata);
+        if (r >= 0)
+                r = following_look_at(tracker->following, others, n, &changes);
         tell(tracker, &changes, r >= 0); /* once for both: a list alone does not tell what was moved or changed */
         if (r < 0) {
                 tracker->lost = true;

@@ -23,6 +23,8 @@ struct tracker_setup {
         /* What changed, and that a round was done which tracker_is_current() promised. Unless `settled`, more is known to
          * have happened before now: what was made since may be missing from the table still. */
         void (*changed)(const struct changes *changes, bool settled, void *userdata);
+        /* Appends the unique ids of mounts that lie elsewhere and whose attributes matter, too. -ENOMEM, logged. */
+        int (*others)(uint64_t **ids, size_t *n, void *userdata);
         /* Whether someone waits for an answer, so that a round had better wait. */
         bool (*busy)(void *userdata);
         /* Whether any mounts lie below the runtime path that someone would miss changes of. */

@@ -15,6 +15,7 @@
 void kinds_done(struct kinds *kinds) {
         strv_free(kinds->images);
         strv_free(kinds->devices);
+        strv_free(kinds->host);
         *kinds = (struct kinds) {};
 }
 
@@ -68,8 +69,24 @@ static int judge(const struct request *request, const struct spec_mount *mounts,
         return r;
 }
 
-static bool may_name_images(const char *text) {
-        return strstr(text, "erofs") || strstr(text, "squashfs") || strstr(text, "ext4");
+/* Their targets have no blanks, so that each is one word. */
+static int judge_host(const struct spec_mount *mounts, size_t n, struct kinds *kinds) {
+        int r = 0;
+
+        for (size_t i = 0; i < n && r >= 0; i++) {
+                const char *type = mounts[i].type ?: "bind";
+
+                r = add(&kinds->host, "source", mounts[i].source ?: type);
+                if (r >= 0)
+                        r = add(&kinds->host, "type", type);
+                if (r >= 0)
+                        r = add(&kinds->host, "target", mounts[i].destination);
+        }
+        return r;
+}
+
+static bool may_need_more(const char *text) {
+        return strstr(text, "erofs") || strstr(text, "squashfs") || strstr(text, "ext4") || strstr(text, "hostMounts");
 }
 
 static int judge_spec(const struct request *request, const char *text, struct kinds *kinds) {
@@ -80,6 +97,8 @@ static int judge_spec(const struct request *request, const char *text, struct ki
 
         if (r == 0)
                 r = judge(request, spec->volumes, spec->n_volumes, kinds);
+        if (r == 0)
+                r = judge_host(spec->host, spec->n_host, kinds);
         for (size_t i = 0; r == 0 && i < spec->n_containers; i++)
                 r = judge(request, spec->containers[i].mounts, spec->containers[i].n_mounts, kinds);
         return r < 0 ? r : 0;
@@ -103,7 +122,7 @@ int kinds_read(const struct request *request, struct kinds *ret) {
         const char *text = request->arguments.text;
 
         /* JSON can write any letter as an escape. */
-        if (!text || (!may_name_images(text) && !strchr(text, '\\')))
+        if (!text || (!may_need_more(text) && !strchr(text, '\\')))
                 return 0;
         return strcmp(request->method->member, "Mount") == 0 || strcmp(request->method->member, "Replace") == 0
                        ? judge_mounts(request, text, ret)

@@ -10,6 +10,7 @@
 
 #include "api/wire.h"
 #include "pod/drift.h"
+#include "pod/footing.h"
 #include "pod/within.h"
 #include "util/log.h"
 #include "util/path.h"
@@ -31,7 +32,7 @@ uint32_t mounts_count(const struct pod *pod) {
 
         for (size_t i = 0; i < pod->record->n_mounts; i++)
                 n += mounts_is_shown(&pod->record->mounts[i]);
-        return n + (uint32_t) pod->record->n_inside;
+        return n + (uint32_t) (pod->record->n_inside + pod->record->n_host);
 }
 
 char *mounts_pod_directory(const struct api *api, const struct pod *pod) {
@@ -51,6 +52,8 @@ static char *make_path(const struct api *api, const struct pod *pod, const struc
                 return strdup(row->entry->point);
         if (row->record && row->record->namespace != 0)
                 return strdup(""); /* the host does not see it */
+        if (container && strcmp(container, SPEC_HOST) == 0)
+                return strdup(target);
         directory = mounts_pod_directory(api, pod);
         if (!directory)
                 return NULL;
@@ -181,25 +184,27 @@ static int compare_rows(const void *a, const void *b) {
         return left->id < right->id ? -1 : left->id > right->id;
 }
 
+static struct row row_of(const struct pods *pods, const struct pod *pod, const struct record_mount *mount) {
+        struct row row = {.id = mount->id, .record = mount};
+
+        row.drift = mount->deferred || pod->n_drifts == 0 ? NULL : find_drift(pod, mount->row);
+        if (!mount->deferred && (!row.drift || row.drift->kind != DRIFT_MISSING))
+                row.entry = drift_find_entry(pods->table, mount);
+        return row;
+}
+
 static int collect_rows(const struct pods *pods, const struct pod *pod, struct row **ret, size_t *ret_n) {
-        _cleanup_free_ struct row *rows = calloc(pod->record->n_mounts + pod->record->n_inside + pod->n_drifts + 1, sizeof(*rows));
+        _cleanup_free_ struct row *rows = calloc(pod->record->n_mounts + pod->record->n_inside + pod->record->n_host + pod->n_drifts + 1,
+                                                  sizeof(*rows));
         size_t n = 0;
 
         if (!rows)
                 return log_oom();
-        for (size_t i = 0; i < pod->record->n_mounts; i++) {
-                const struct record_mount *mount = &pod->record->mounts[i];
-                struct row *row = &rows[n];
-
-                if (!mounts_is_shown(mount))
-                        continue;
-                n++;
-                row->id = mount->id;
-                row->record = mount;
-                row->drift = mount->deferred || pod->n_drifts == 0 ? NULL : find_drift(pod, mount->row);
-                if (!mount->deferred && (!row->drift || row->drift->kind != DRIFT_MISSING))
-                        row->entry = drift_find_entry(pods->table, mount);
-        }
+        for (size_t i = 0; i < pod->record->n_mounts; i++)
+                if (mounts_is_shown(&pod->record->mounts[i]))
+                        rows[n++] = row_of(pods, pod, &pod->record->mounts[i]);
+        for (size_t i = 0; i < pod->record->n_host; i++)
+                rows[n++] = row_of(pods, pod, &pod->record->host[i]);
         for (size_t i = 0; i < pod->record->n_inside; i++)
                 rows[n++] = (struct row) {.id = pod->record->inside[i].id, .record = &pod->record->inside[i]};
         for (size_t i = 0; i < pod->n_drifts; i++) {
@@ -224,6 +229,8 @@ int prepare_list_mounts(struct request *request, struct failure *f) {
         if (!directory)
                 return log_oom();
         r = request->api->pods->sync_below(directory, request->api->pods->sync_userdata);
+        if (r == 0)
+                r = footing_look_host(request->api->pods, request->pod);
         if (r != 0 || request->pod->record->n_inside == 0)
                 return r;
         r = operation_new_seek(request->api->pods, &request->peer->caller, request->pod, &operation, f);

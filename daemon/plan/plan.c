@@ -234,7 +234,7 @@ static int end_stubs(struct planner *planner) {
 }
 
 static int plan_all(struct planner *planner, bool whole, struct failure *f) {
-        for (size_t i = 0; i < planner->wanted->n_mounts; i++) {
+        for (size_t i = 0; i < planner->wanted->n_mounts - wanted_count_host(planner->wanted); i++) {
                 int r;
 
                 if (planner->wanted->mounts[i].kind == WANTED_ROOT && !whole)
@@ -271,6 +271,17 @@ static int plan_whole(struct planner *planner, struct failure *f) {
 
         for (size_t i = 0; i < planner->wanted->n_directories && r == 0; i++)
                 r = plan_directory(planner, &planner->wanted->directories[i]);
+        return r;
+}
+
+/* What is on the host comes when the pod stands: it is seen at once, and nothing may fail after it that need not. */
+static int plan_host(struct planner *planner, struct failure *f) {
+        const size_t n = planner->wanted->n_mounts;
+        struct step *step;
+        int r = 0;
+
+        for (size_t i = n - wanted_count_host(planner->wanted); i < n && r == 0; i++)
+                r = make_step(planner->job, planner->pod, planner->wanted, (uint32_t) i, &step, f);
         return r;
 }
 
@@ -318,6 +329,9 @@ int plan_create(const struct plan_pod *pod, const struct wanted *wanted, struct 
                 return r;
         if (!job_add(planner.job, STEP_PUBLISH))
                 return log_oom();
+        r = plan_host(&planner, f);
+        if (r != 0)
+                return r;
         *ret = TAKE_PTR(planner.job);
         return 0;
 }

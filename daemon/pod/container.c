@@ -66,9 +66,11 @@ const char *container_part(const struct record_mount *mount) {
 }
 
 int container_find_place(const struct pod *pod, const char *name, const char **ret, struct failure *f) {
-        if (!name || strcmp(name, SPEC_VOLUMES) != 0)
+        const bool host = name && strcmp(name, SPEC_HOST) == 0 && pod->record->n_host > 0;
+
+        if (!name || (strcmp(name, SPEC_VOLUMES) != 0 && !host))
                 return container_find(pod, name, ret, f);
-        *ret = SPEC_VOLUMES;
+        *ret = host ? SPEC_HOST : SPEC_VOLUMES;
         return 0;
 }
 

@@ -204,6 +204,22 @@ static int add_record(struct survey *survey, const struct record_mount *mount) {
         return drift->kind == DRIFT_MISSING ? add_missing(survey, mount) : add_changed(survey, mount, drift);
 }
 
+/* On the host each lies for itself: nothing of the pod's is below it. */
+static int add_host(struct survey *survey, const struct record_mount *mount) {
+        const struct drift *drift = map_get_u64(survey->drifts, (uint64_t) mount->row);
+        struct damage *damage;
+        int r;
+
+        if (!drift || mount->deferred)
+                return 0;
+        if (drift->kind != DRIFT_MISSING)
+                return add_changed(survey, mount, drift);
+        r = add(survey, drift_kind_name(DRIFT_MISSING), mount->id, mount->container, mount->target, &damage);
+        if (r == 0 && !is_lost(survey, mount, damage))
+                damage->row = mount->row;
+        return r;
+}
+
 static int add_extra(struct survey *survey, const struct drift *drift) {
         struct damage *damage;
         int r = add(survey, drift_kind_name(DRIFT_EXTRA), drift->id, drift->container, drift->target, &damage);
@@ -229,6 +245,9 @@ int damage_survey(const struct record_pod *record, const struct drift *drifts, s
                 survey.rows_lying[survey.n_lying++] = i;
                 r = covers_add(survey.lying, mount->container, mount->target);
         }
+        for (size_t i = 0; i < record->n_host && r >= 0; i++)
+                if (!container || strcmp(container, SPEC_HOST) == 0)
+                        r = add_host(&survey, &record->host[i]);
         for (size_t i = 0; i < n_drifts && r >= 0; i++)
                 if (drifts[i].kind == DRIFT_EXTRA && (!container || strcmp(drifts[i].container, container) == 0))
                         r = add_extra(&survey, &drifts[i]);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "pod/drift.h"
+#include "pod/host.h"
 #include "pod/registry.h"
 #include "pod/volume.h"
 #include "util/array.h"
@@ -116,8 +117,29 @@ static int doom_below(const struct pods *pods, const struct record_pod *record, 
 int doom_pod(const struct pods *pods, const char *uuid, const struct record_pod *record, struct plan_doomed **ret,
              size_t *ret_n) {
         _cleanup_free_ char *directory = pods_directory(pods, uuid);
+        _cleanup_free_ struct plan_doomed *list = NULL, *below = NULL;
+        size_t n = 0, n_below = 0;
+        int r = directory ? doom_below(pods, record, directory, directory, true, &below, &n_below) : log_oom();
 
-        return directory ? doom_below(pods, record, directory, directory, true, ret, ret_n) : log_oom();
+        if (r == 0 && (!record || record->n_host == 0)) {
+                *ret = TAKE_PTR(below);
+                *ret_n = n_below;
+                return 0;
+        }
+        if (r == 0)
+                r = host_doom(pods, record, &list, &n);
+        for (size_t i = 0; i < n_below && r == 0; i++) {
+                struct plan_doomed *doomed = array_append(&list, &n);
+
+                if (!doomed)
+                        return log_oom();
+                *doomed = below[i];
+        }
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(list);
+        *ret_n = n;
+        return 0;
 }
 
 int doom_container(const struct pods *pods, const struct record_pod *record, const char *container,
@@ -172,9 +194,20 @@ int doom_place(const struct record_pod *record, const char *container, const cha
         return 0;
 }
 
+/* One that a repair had made, and that is on no record yet. */
+static int append_on_host(struct plan_doomed **list, size_t *n, const struct entry *entry) {
+        struct plan_doomed *doomed = array_append(list, n);
+
+        if (!doomed)
+                return log_oom();
+        *doomed = (struct plan_doomed) {.id = entry->unique_id, .mount_id = entry->id, .path = entry->point, .host = true};
+        return 0;
+}
+
 int doom_made(const struct pods *pods, const char *uuid, const struct intent_mount *mounts, size_t n_mounts,
               struct plan_doomed **ret, size_t *ret_n) {
         _cleanup_free_ char *directory = pods_directory(pods, uuid);
+        const struct pod *pod = map_get(pods->by_uuid, uuid);
         _cleanup_free_ struct plan_doomed *list = NULL;
         size_t n = 0;
 
@@ -190,6 +223,8 @@ int doom_made(const struct pods *pods, const char *uuid, const struct intent_mou
                 if (!entry || (mount->id && entry->unique_id && entry->unique_id != mount->id))
                         continue;
                 r = doom_append(&list, &n, entry, NULL, directory);
+                if (r == 0 && pod && host_has_place(pod->record, entry))
+                        r = append_on_host(&list, &n, entry);
                 if (r < 0)
                         return r;
                 if (n > 0 && list[n - 1].mount_id == entry->id && mount->id)

@@ -47,10 +47,9 @@ void drifts_free(struct drift *drifts, size_t n) {
         free(drifts);
 }
 
-/* Takes `detail` over, also on failure; NULL stands for memory that was short. */
-static int add_drift(struct judgement *judgement, enum drift_kind kind, uint64_t id, int64_t row, const char *container,
+int drift_append(struct drift **drifts, size_t *n, enum drift_kind kind, uint64_t id, int64_t row, const char *container,
         const char *target, char *detail) {
-        struct drift *drift = detail ? array_append(&judgement->drifts, &judgement->n_drifts) : NULL;
+        struct drift *drift = detail ? array_append(drifts, n) : NULL;
 
         if (!drift) {
                 free(detail);
@@ -60,6 +59,11 @@ static int add_drift(struct judgement *judgement, enum drift_kind kind, uint64_t
         drift->container = strdup(container);
         drift->target = strdup(target);
         return drift->container && drift->target ? 0 : -ENOMEM;
+}
+
+static int add_drift(struct judgement *judgement, enum drift_kind kind, uint64_t id, int64_t row, const char *container,
+        const char *target, char *detail) {
+        return drift_append(&judgement->drifts, &judgement->n_drifts, kind, id, row, container, target, detail);
 }
 
 /* Whether st_dev, which the record has, may be another number than the mount's own device: subvolumes have their own,
@@ -106,7 +110,8 @@ struct entry *drift_find_entry(const struct table *table, const struct record_mo
                 return NULL;
         if (!sight_fits(mount, entry))
                 return NULL;
-        return entry->device == mount->device || has_devices_of_its_own(entry) ? entry : NULL;
+        /* Of one that a crash left on the host, the device is not known. */
+        return entry->device == mount->device || mount->device == 0 || has_devices_of_its_own(entry) ? entry : NULL;
 }
 
 /*
@@ -214,25 +219,29 @@ static int judge_place(const struct judgement *judgement, const struct record_po
         return strv_appendf(details, "moved to %s", path_inside(record, entry, base));
 }
 
+int drift_compare(const struct record_mount *mount, const struct entry *entry, char ***details) {
+        /* A clone keeps a mapping that its source had; that one was not asked for and is not on record. */
+        uint64_t shown = ATTRIBUTES_SHOWN | (mount->attributes & MOUNT_ATTR_IDMAP);
+        int r = words_append_attributes(details, mount->attributes & shown, entry->attributes & shown, entry->superblock_readonly);
+
+        if (r >= 0)
+                r = fs_options_compare(mount, entry, details);
+        if (r >= 0 && !propagation_fits(mount->propagation, entry->propagation))
+                r = strv_appendf(details, "propagation %s -> %s", propagation_word(mount->propagation),
+                        entry_propagation_name(entry->propagation));
+        if (r >= 0 && !mount->source_key && words_is_deleted(entry->root))
+                r = strv_append(details, "its source was deleted and lives on in this mount alone");
+        if (r >= 0 && !sight_shows(mount, entry))
+                r = strv_appendf(details, "shows %s instead of %s: renamed, or another mount in its place", entry->root, mount->root);
+        return r;
+}
+
 /* Everything that is not as recorded. */
 static int judge_mount(struct judgement *judgement, const struct record_pod *record, const struct record_mount *mount,
         const struct entry *entry) {
         _cleanup_strv_ char **details = NULL;
-        /* A clone keeps a mapping that its source had; that one was not asked for and is not on record. */
-        uint64_t shown = ATTRIBUTES_SHOWN | (mount->attributes & MOUNT_ATTR_IDMAP);
-        int r;
+        int r = drift_compare(mount, entry, &details);
 
-        r = words_append_attributes(&details, mount->attributes & shown, entry->attributes & shown,
-                entry->superblock_readonly);
-        if (r >= 0)
-                r = fs_options_compare(mount, entry, &details);
-        if (r >= 0 && !propagation_fits(mount->propagation, entry->propagation))
-                r = strv_appendf(&details, "propagation %s -> %s", propagation_word(mount->propagation),
-                        entry_propagation_name(entry->propagation));
-        if (r >= 0 && !mount->source_key && words_is_deleted(entry->root))
-                r = strv_append(&details, "its source was deleted and lives on in this mount alone");
-        if (r >= 0 && !sight_shows(mount, entry))
-                r = strv_appendf(&details, "shows %s instead of %s: renamed, or another mount in its place", entry->root, mount->root);
         if (r >= 0)
                 r = judge_place(judgement, record, mount, entry, &details);
         if (r >= 0)
@@ -351,6 +360,15 @@ int drift_sight(struct record_pod *record, const struct table *table, bool *ret_
                         return r;
                 n += r;
         }
+        for (size_t i = 0; i < record->n_host; i++) {
+                const struct entry *entry = drift_find_entry(table, &record->host[i]);
+                int root = entry ? sight_take_root(&record->host[i], entry) : 0;
+                int options = entry ? sight_take_options(&record->host[i], entry) : 0;
+
+                if (root < 0 || options < 0)
+                        return -ENOMEM;
+                n += root + options;
+        }
         return n;
 }
 
@@ -374,6 +392,8 @@ int drift_judge(const struct record_pod *record, const struct table *table, cons
         for (size_t i = 0; r >= 0 && i < n_entries; i++)
                 if (!map_get_u64(judgement.recorded, entries[i]->id))
                         r = judge_extra(&judgement, record, entries[i], base);
+        if (r >= 0)
+                r = drift_judge_host(record, table, &judgement.drifts, &judgement.n_drifts);
         if (r < 0)
                 return r;
         *ret_n = judgement.n_drifts;

@@ -13,6 +13,14 @@
  * The array and its strings are the caller's. -ENOMEM. */
 int drift_judge(const struct record_pod *record, const struct table *table, const char *pod_directory, struct drift **ret,
                 size_t *ret_n);
+/* The part of it about mounts on the host: appends to the array. Each is to be at its target, not covered there nor hidden
+ * further up, and nothing else on it. -ENOMEM. */
+int drift_judge_host(const struct record_pod *record, const struct table *table, struct drift **drifts, size_t *n);
+/* Appends to `details` what of a mount that is there is other than recorded, wherever it is. -ENOMEM. */
+int drift_compare(const struct record_mount *mount, const struct entry *entry, char ***details);
+/* Takes `detail` over, also on failure; NULL stands for memory that was short. -ENOMEM. */
+int drift_append(struct drift **drifts, size_t *n, enum drift_kind kind, uint64_t id, int64_t row, const char *container,
+                 const char *target, char *detail);
 /* Takes down where mounts are that the table has for the first time, where those were that moved, and the options of file
  * systems (pod/sight.h). How many times there is something to store, and whether it is a place: of all else the next
  * start may as well take the first sight. Or -ENOMEM. */

@@ -118,6 +118,8 @@ static int put_mounts(const struct export *export, struct json_object *object, c
         _cleanup_json_ struct json_object *mounts = json_object_new_array(), *prepared = json_object_new_array();
         int r = mounts && prepared ? 0 : log_oom();
 
+        if (prepare)
+                json_object_object_del(prepare, "hostMounts"); /* they are the pod's: see add_host() */
         for (size_t i = 0; r == 0 && i < export->record->n_mounts; i++) {
                 struct json_object *mount = NULL;
 
@@ -238,6 +240,21 @@ static int add_volumes(const struct export *export, struct json_object *document
         return add(document, "volumes", TAKE_PTR(volumes));
 }
 
+/* Likewise, whichever container prepared them. */
+static int add_host(const struct export *export, struct json_object *document) {
+        _cleanup_json_ struct json_object *mounts = json_object_new_array();
+        int r = mounts ? 0 : log_oom();
+
+        for (size_t i = 0; r == 0 && i < export->record->n_host; i++) {
+                struct json_object *mount = NULL;
+
+                r = parse_own(export->record->host[i].request, &mount);
+                if (r == 0)
+                        r = append(mounts, mount);
+        }
+        return r < 0 || export->record->n_host == 0 ? r : add(document, "hostMounts", TAKE_PTR(mounts));
+}
+
 /* "main:/data": names that say the same after a restart. */
 static int describe(const struct record_mount *mount, struct json_object **ret) {
         _cleanup_json_ struct json_object *object = json_object_new_object(), *options = json_object_new_array();
@@ -286,6 +303,13 @@ static int add_mounts(const struct export *export, struct json_object *document)
         for (char **container = export->record->containers; r == 0 && container && *container; container++)
                 for (unsigned wanted = 0; r == 0 && wanted <= 2; wanted++)
                         r = add_mounts_of(export, *container, wanted, mounts);
+        for (size_t i = 0; r == 0 && i < export->record->n_host; i++) {
+                struct json_object *object = NULL;
+
+                r = describe(&export->record->host[i], &object);
+                if (r == 0)
+                        r = append(mounts, object);
+        }
         return r < 0 ? r : add(document, "mounts", TAKE_PTR(mounts));
 }
 
@@ -343,6 +367,8 @@ int export_pod(const struct record_pod *record, char **ret, struct failure *f) {
                 r = check(&export);
         if (r == 0)
                 r = add_volumes(&export, document);
+        if (r == 0)
+                r = add_host(&export, document);
         if (r == 0)
                 r = add_parts(&export);
         if (r == 0 && (add_text(document, "id", record->uuid) < 0 || add_text(document, "name", record->name) < 0 ||

@@ -65,6 +65,21 @@ int footing_look_tree(struct pods *pods, struct pod *pod) {
         return tree ? look(pods, pod, &tree->id, 1) : 0;
 }
 
+int footing_look_host(struct pods *pods, struct pod *pod) {
+        _cleanup_free_ uint64_t *ids = NULL;
+        size_t n = 0;
+
+        if (pod->record->n_host == 0)
+                return 0;
+        ids = calloc(pod->record->n_host, sizeof(*ids));
+        if (!ids)
+                return log_oom();
+        for (size_t i = 0; i < pod->record->n_host; i++)
+                if (!pod->record->host[i].deferred)
+                        ids[n++] = pod->record->host[i].id;
+        return look(pods, pod, ids, n);
+}
+
 int footing_look(struct pods *pods, struct pod *pod, const struct wanted *wanted) {
         size_t n_places = wanted->n_mounts, n = 0;
         _cleanup_free_ struct place *places = calloc(n_places + 1, sizeof(*places));

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "plan/step.h"
 #include "util/array.h"
 #include "util/json.h"
 #include "util/log.h"
@@ -215,5 +216,29 @@ int intent_detail_read_inside(const char *text, uint64_t *ret_namespace, struct 
         memmove(all, all + 1, (n - 1) * sizeof(*all));
         *ret = TAKE_PTR(all);
         *ret_n = n - 1;
+        return 0;
+}
+
+int intent_detail_write_host(uint32_t first, char **ret) {
+        struct json_object *array = json_object_new_array();
+
+        if (!array)
+                return log_oom();
+        if (add(array, first) < 0) {
+                (void) json_object_put(array);
+                return log_oom();
+        }
+        return write_text("host", array, ret);
+}
+
+int intent_detail_read_host(const char *text, uint32_t *ret) {
+        _cleanup_json_ struct json_object *detail = NULL;
+        struct json_object *array = NULL;
+        int64_t first;
+
+        if (read_array(text, "host", &detail, &array) < 0 || json_object_array_length(array) != 1 ||
+            !read_number(array, 0, JOB_STEPS_MAX, &first))
+                return -EBADMSG;
+        *ret = (uint32_t) first;
         return 0;
 }

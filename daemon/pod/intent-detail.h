@@ -21,6 +21,10 @@ int intent_detail_read_rows(const char *text, int64_t **ret, size_t *ret_n);
 int intent_detail_read_container(const char *text, char **ret_name, struct intent_mount *ret_tree);
 int intent_detail_read_mounts(const char *text, struct intent_mount **ret, size_t *ret_n);
 
+/* Of a creation: {"host":[…]}, the first step that mounts on the host. -ENOMEM; -EBADMSG. */
+int intent_detail_write_host(uint32_t first, char **ret);
+int intent_detail_read_host(const char *text, uint32_t *ret);
+
 /* Of a Mount() in the mount namespace with this id: what it has made there. -EBADMSG, -ENOMEM, logged but for the first. */
 int intent_detail_write_inside(uint64_t namespace, const struct intent_mount *mounts, size_t n, char **ret);
 int intent_detail_read_inside(const char *text, uint64_t *ret_namespace, struct intent_mount **ret, size_t *ret_n);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "pod/drift.h"
+#include "pod/host.h"
 #include "pod/registry.h"
 #include "util/log.h"
 #include "util/path.h"
@@ -123,6 +124,15 @@ static bool is_anywhere(const struct changes *changes) {
         return false;
 }
 
+/* Few pods have mounts on the host, and most hosts none of them. */
+static void mark_on_host(const struct pods *pods, const struct entry *entry) {
+        struct pod *pod;
+
+        MAP_FOREACH(pod, pods->on_host)
+                if (host_is_concerned(pod->record, entry))
+                        pod->judge_again = true;
+}
+
 void pods_mark_drift(struct pods *pods, const struct changes *changes) {
         _cleanup_free_ char *base = path_join(pods->runtime_directory, "pods");
         struct pod *pod;
@@ -136,6 +146,7 @@ void pods_mark_drift(struct pods *pods, const struct changes *changes) {
                 pod = pod_of(pods, base, changes->items[i].entry->point);
                 if (pod)
                         pod->judge_again = true;
+                mark_on_host(pods, changes->items[i].entry);
         }
 }
 

@@ -63,7 +63,7 @@ static int meet(const struct add *add, struct failure *f) {
 
 static int check_quota(struct operation *operation, struct failure *f) {
         struct quota_use use = {
-                .mounts_of_pod = (uint32_t) operation->pod->record->n_mounts,
+                .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_host),
                 .mounts_of_namespace = table_size(operation->pods->table),
                 .mounts_max = operation->pods->mounts_max,
         };

@@ -8,6 +8,7 @@
 
 #include "pod/directories.h"
 #include "pod/doom.h"
+#include "pod/footing.h"
 #include "pod/operation-private.h"
 #include "pod/points.h"
 #include "pod/recording.h"
@@ -78,6 +79,9 @@ static int plan(struct operation *operation, struct failure *f) {
         r = pods_sync_below(operation->pods, directory);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "read the mount table");
+        r = operation->pod ? footing_look_host(operation->pods, operation->pod) : 0;
+        if (r < 0)
+                return r;
         r = doom_pod(operation->pods, operation->uuid, record, &doomed, &n);
         if (r == 0)
                 r = points_doom(operation->pods, record, (struct points_which) {}, &directories, &n_directories);

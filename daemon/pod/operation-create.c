@@ -12,6 +12,8 @@
 #include "pod/directories.h"
 #include "pod/doom.h"
 #include "pod/forecast.h"
+#include "pod/host.h"
+#include "pod/intent-detail.h"
 #include "pod/operation-private.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
@@ -132,6 +134,8 @@ static int validate(struct operation *operation, struct failure *f) {
         r = wanted_from_spec(create->spec, &facts, &create->wanted, f);
         if (r == 0)
                 r = source_check_paths(operation, create->wanted, f);
+        if (r == 0)
+                r = host_check(operation->pods, &operation->caller, operation->uuid, create->wanted, f);
         if (r != 0)
                 return r;
         source_mark_devices(operation, create->wanted);
@@ -183,20 +187,27 @@ static int make_record(const struct create *create, struct record_pod **ret) {
             strv_copy(create->wanted->containers, &record->containers) < 0 ||
             strv_copy(create->wanted->warnings, &record->warnings) < 0)
                 return log_oom();
-        if (directories_intend(operation->job, record, &record->warnings) < 0)
+        if (directories_intend(operation->job, record, &record->warnings) < 0 || host_intend(create->wanted, record) < 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(record);
         return 0;
 }
 
-static int write_intent(const struct operation *operation, const struct record_pod *record) {
-        const struct record_intent intent = {
-                .job = operation->job_id, .uuid = operation->uuid, .verb = RECORD_VERB_CREATE};
+static int write_intent(const struct operation *operation, struct record_pod *record) {
+        struct record_intent intent = {.job = operation->job_id, .uuid = operation->uuid, .verb = RECORD_VERB_CREATE};
         struct store *store = operation->pods->store;
-        int r = store_begin(store);
+        _cleanup_free_ char *detail = NULL;
+        int r = 0;
 
+        if (record->n_host > 0)
+                r = intent_detail_write_host((uint32_t) host_first_step(operation->job), &detail);
+        intent.detail = detail;
+        if (r == 0)
+                r = store_begin(store);
         if (r == 0)
                 r = store_put_pod(store, record);
+        if (r == 0)
+                r = host_put(store, record);
         if (r == 0)
                 r = store_put_intent(store, &intent);
         r = store_end(store, r);
@@ -224,6 +235,7 @@ static int intend(struct operation *operation, struct failure *f _unused_) {
                 pods_remove(operation->pods, pod);
                 return r;
         }
+        operation->new_mounts -= (uint32_t) pod->record->n_host; /* they are on record */
         (void) turn_take(operation, pod); /* nobody else knows of it yet */
         return 0;
 }
@@ -266,6 +278,7 @@ static void result(struct operation *operation, const struct job_result *answer)
         if (answer->failure == FAILURE_BUSY && !answer->lost && operation_retry(operation, answer))
                 return;
         directories_settle(operation->pod->record, answer);
+        host_settle(operation->pod->record, operation->job, answer);
         if (answer->failure == FAILURE_NONE && !answer->lost) {
                 r = record_all(create, answer);
                 if (r < 0)
@@ -299,7 +312,7 @@ static int undo_job(struct operation *operation, struct job **ret, struct failur
 
         r = pods_sync(operation->pods);
         if (r >= 0)
-                r = doom_pod(operation->pods, operation->uuid, NULL, &doomed, &n);
+                r = doom_pod(operation->pods, operation->uuid, operation->pod->record, &doomed, &n);
         if (r >= 0)
                 r = directories_doom(operation->pod->record, (struct directories_which) {}, &directories, &n_directories);
         if (r < 0)

@@ -141,7 +141,8 @@ static int check_below(const struct exchange *exchange, const struct job_result 
 
 static int check_quota(struct operation *operation, struct failure *f) {
         struct quota_use use = {
-                .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_inside) - 1, /* one goes */
+                .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_inside +
+                                             operation->pod->record->n_host) - 1, /* one goes */
                 .mounts_max = operation->pods->mounts_max,
         };
         int r;

@@ -157,7 +157,8 @@ static int sort_out(struct mount *mount, const char *container, struct spec_moun
 
 static int check_quota(struct operation *operation, struct failure *f) {
         struct quota_use use = {
-                .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_inside),
+                .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_inside +
+                                             operation->pod->record->n_host),
                 .mounts_of_namespace = table_size(operation->pods->table),
                 .mounts_max = operation->pods->mounts_max,
         };

@@ -13,6 +13,8 @@
 #include "admit/quota.h"
 #include "pod/container.h"
 #include "pod/doom.h"
+#include "pod/footing.h"
+#include "pod/host.h"
 #include "pod/judge.h"
 #include "pod/made.h"
 #include "pod/place.h"
@@ -62,6 +64,9 @@ static int survey(struct repair *repair) {
         r = pods_sync_below(operation->pods, directory);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "read the mount table");
+        r = footing_look_host(operation->pods, operation->pod);
+        if (r < 0)
+                return r;
         damages_free(repair->damages, repair->n_damages);
         repair->damages = NULL;
         repair->n_damages = 0;
@@ -135,7 +140,7 @@ static int compile(const struct repair *repair, const struct record_mount *mount
 static int check_quota(struct operation *operation, struct failure *f) {
         const struct pod *pod = operation->pod;
         struct quota_use use = {
-                .mounts_of_pod = (uint32_t) pod->record->n_mounts - 1, /* its record is there already */
+                .mounts_of_pod = (uint32_t) (pod->record->n_mounts + pod->record->n_host) - 1, /* its record is there already */
                 .mounts_of_namespace = table_size(operation->pods->table),
                 .mounts_max = operation->pods->mounts_max,
         };
@@ -187,6 +192,15 @@ static int check_volume(const struct repair *repair, const struct record_mount *
         return failure_set(f, FAILURE_BUSY, "What it shows, volume %s, is missing itself.", volume->target + 1);
 }
 
+/* The mount's record, in whichever list it is. */
+static struct record_mount *find_row(const struct pod *pod, int64_t row) {
+        return recording_find_row(pod, row) ?: host_find_row(pod, row);
+}
+
+static bool is_on_host(const struct record_mount *mount) {
+        return strcmp(mount->container, SPEC_HOST) == 0;
+}
+
 /* Everything that can be said without an executor. */
 static int look_at(const struct repair *repair, const struct damage *damage, const struct record_mount *mount,
                    struct wanted **ret, struct failure *f) {
@@ -194,6 +208,8 @@ static int look_at(const struct repair *repair, const struct damage *damage, con
         const struct pod *pod = operation->pod;
         int r = compile(repair, mount, ret, f);
 
+        if (r == 0 && is_on_host(mount))
+                return host_check(operation->pods, &operation->caller, operation->uuid, *ret, f);
         if (r == 0)
                 r = check_volume(repair, mount, f);
         if (r != 0 || (repair->dry_run && outcome_of_row(repair, damage->ground_row) == DAMAGE_WOULD_REPAIR))
@@ -211,7 +227,7 @@ static void foretell(struct repair *repair) {
 
                 if (damage->outcome != DAMAGE_PENDING)
                         continue;
-                mount = recording_find_row(repair->operation.pod, damage->row);
+                mount = find_row(repair->operation.pod, damage->row);
                 r = mount ? look_at(repair, damage, mount, &wanted, &f) : -ENOENT;
                 if (r == 0)
                         damage_settle(damage, DAMAGE_WOULD_REPAIR, "It would be made again from its record.");
@@ -248,7 +264,7 @@ static int validate(struct operation *operation, struct failure *f) {
 
 static int plan_one(struct repair *repair, const struct damage *damage, struct failure *f) {
         struct operation *operation = &repair->operation;
-        const struct record_mount *mount = recording_find_row(operation->pod, damage->row);
+        const struct record_mount *mount = find_row(operation->pod, damage->row);
         const struct record_mount *ground = recording_find_row(operation->pod, damage->ground_row);
         struct job_caller caller;
         struct plan_present present;
@@ -256,13 +272,16 @@ static int plan_one(struct repair *repair, const struct damage *damage, struct f
         int r;
 
         repair->wanted = wanted_free(repair->wanted);
-        if (!mount || !ground)
+        if (!mount || (!ground && !is_on_host(mount)))
                 return log_errno(LOG_ERR, ENOENT, "find the record of %s in pod %s", damage->target, operation->uuid);
         r = look_at(repair, damage, mount, &repair->wanted, f);
         if (r == 0)
                 r = check_quota(operation, f);
         if (r != 0)
                 return r;
+        operation_plan_pod(operation, false, &caller, &pod);
+        if (!ground)
+                return plan_mount(&pod, repair->wanted, NULL, 0, false, &operation->job, f);
         present = (struct plan_present) {
                 .container = ground->container,
                 .target = ground->target,
@@ -274,7 +293,6 @@ static int plan_one(struct repair *repair, const struct damage *damage, struct f
         if (volume_is(mount)) /* its ground is the pod's own tmpfs */
                 present = (struct plan_present) {
                         .container = SPEC_VOLUMES, .target = "/", .id = ground->id, .ground = PLAN_GROUND_FREELY};
-        operation_plan_pod(operation, false, &caller, &pod);
         r = plan_mount(&pod, repair->wanted, &present, 1, strcmp(ground->target, mount->target) == 0, &operation->job, f);
         return r != 0 ? r : volume_resolve(operation, f);
 }
@@ -334,16 +352,40 @@ static void go_on(struct repair *repair) {
         finish(repair, &f);
 }
 
-/* Records what the job has made, once it is known to lie where it should. */
-static int record_one(struct repair *repair, const struct job_result *answer, struct failure *f) {
+/* The record keeps its place, and gets what is to be known of the new mount. */
+static int record_on_host(struct repair *repair, struct record_mount *mount, const struct job_result *answer) {
         struct operation *operation = &repair->operation;
-        struct damage *damage = &repair->damages[repair->current];
+        struct store *store = operation->pods->store;
+        struct record_mount before = *mount;
+        int r = store_begin(store);
+
+        host_take_result(mount, &answer->steps[0], operation->job_id);
+        mount->root = mount->fs_options = NULL; /* both are seen anew */
+        if (r == 0)
+                r = store_put_mount(store, operation->uuid, mount);
+        if (r == 0)
+                r = store_delete_intent(store, operation->job_id);
+        r = store_end(store, r);
+        if (r < 0) {
+                *mount = before;
+                return log_errno(LOG_ERR, r, "record a mount of pod %s on the host", operation->uuid);
+        }
+        tell_mounts_removed(operation->pods, operation->pod, &before, 1);
+        tell_mounts_added(operation->pods, operation->pod, mount, 1);
+        free(before.root);
+        free(before.fs_options);
+        return 0;
+}
+
+/* Once it is known to lie where it should. */
+static int record_in_pod(struct repair *repair, const struct job_result *answer, uint64_t *ret_id, struct failure *f) {
+        struct operation *operation = &repair->operation;
+        const struct damage *damage = &repair->damages[repair->current];
         struct pod *pod = operation->pod;
         size_t from = pod->record->n_mounts;
-        uint64_t id;
         int r;
 
-        r = recording_append(operation->pods, pod, repair->wanted, NULL, operation->job, answer, &id);
+        r = recording_append(operation->pods, pod, repair->wanted, NULL, operation->job, answer, ret_id);
         if (r < 0)
                 return r;
         r = pods_sync(operation->pods);
@@ -351,11 +393,21 @@ static int record_one(struct repair *repair, const struct job_result *answer, st
                 r = place_check_parent(operation->pods, pod->record, &pod->record->mounts[from], f);
         if (r == 0)
                 r = recording_replace(operation->pods, pod, damage->row, from, operation->job_id);
-        if (r != 0) {
+        if (r != 0)
                 recording_truncate(pod, from);
+        return r;
+}
+
+/* Records what the job has made. */
+static int record_one(struct repair *repair, const struct job_result *answer, struct failure *f) {
+        struct damage *damage = &repair->damages[repair->current];
+        struct record_mount *host = host_find_row(repair->operation.pod, damage->row);
+        uint64_t id = 0;
+        int r = host ? record_on_host(repair, host, answer) : record_in_pod(repair, answer, &id, f);
+
+        if (r != 0)
                 return r;
-        }
-        damage->id = id;
+        damage->id = host ? host->id : id;
         damage_settle(damage, DAMAGE_REPAIRED, "It was made again from its record%s.",
                       repair->wanted->mounts[0].kind == WANTED_FILESYSTEM ? ", as a new file system" : "");
         return 0;

@@ -224,7 +224,7 @@ static int compile(struct spaces *spaces, struct failure *f) {
 static int check_quota(struct operation *operation, struct failure *f) {
         const uint32_t n = (uint32_t) spaces_of(operation)->n_rows;
         struct quota_use use = {
-                .mounts_of_pod = (uint32_t) operation->pod->record->n_mounts - n,
+                .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_host) - n,
                 .mounts_of_namespace = table_size(operation->pods->table),
                 .mounts_max = operation->pods->mounts_max,
         };

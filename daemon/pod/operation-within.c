@@ -178,7 +178,8 @@ static int sort_out(struct within *within, const char *container, struct spec_mo
 
 static int check_quota(struct operation *operation, struct failure *f) {
         struct quota_use use = {
-                .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_inside),
+                .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_inside +
+                                             operation->pod->record->n_host),
                 .mounts_max = operation->pods->mounts_max,
         };
         int r;

@@ -62,6 +62,15 @@ static int remember(struct pods *pods, struct pod *pod, size_t *left) {
                 r = store_put_mount(pods->store, pod->record->uuid, mount);
                 (*left)--;
         }
+        for (size_t i = 0; i < pod->record->n_host && r == 0 && *left > 0; i++) {
+                struct record_mount *mount = &pod->record->host[i];
+
+                if (!mount->unsaved || mount->row == 0)
+                        continue;
+                mount->unsaved = false;
+                r = store_put_mount(pods->store, pod->record->uuid, mount);
+                (*left)--;
+        }
         return r;
 }
 
@@ -125,8 +134,9 @@ int pods_init(struct pods *pods) {
         pods->runtime_inode = runtime.stx_ino;
         pods->by_uuid = map_new(MAP_KEY_STRING);
         pods->by_name = map_new(MAP_KEY_STRING);
+        pods->on_host = map_new(MAP_KEY_STRING);
         pods->operations = map_new(MAP_KEY_U64);
-        if (!pods->by_uuid || !pods->by_name || !pods->operations) {
+        if (!pods->by_uuid || !pods->by_name || !pods->on_host || !pods->operations) {
                 pods_done(pods);
                 return log_oom();
         }
@@ -171,6 +181,7 @@ static void forget_all(struct pods *pods) {
         MAP_FOREACH(pod, pods->by_uuid) {
                 forget_queue(&pod->waiting);
                 (void) map_remove(pods->by_uuid, pod->record->uuid);
+                (void) map_remove(pods->on_host, pod->record->uuid);
                 pod_free(pod);
         }
 }
@@ -182,6 +193,7 @@ void pods_done(struct pods *pods) {
                 forget_all(pods);
         pods->by_uuid = map_free(pods->by_uuid);
         pods->by_name = map_free(pods->by_name);
+        pods->on_host = map_free(pods->on_host);
         pods->operations = map_free(pods->operations);
         pods->wake = sd_event_source_disable_unref(pods->wake);
         pods->purge = sd_event_source_disable_unref(pods->purge);
@@ -191,13 +203,18 @@ void pods_done(struct pods *pods) {
 int pods_add(struct pods *pods, struct pod *pod) {
         int r = map_put(pods->by_uuid, pod->record->uuid, pod);
 
-        if (r < 0)
+        if (r >= 0 && pod->record->n_host > 0)
+                r = map_put(pods->on_host, pod->record->uuid, pod);
+        if (r < 0) {
+                (void) map_remove(pods->by_uuid, pod->record->uuid);
                 return log_errno(LOG_ERR, r, "register pod %s", pod->record->uuid);
+        }
         if (!pod->name_key)
                 return 0;
         r = map_put(pods->by_name, pod->name_key, pod);
         if (r < 0) {
                 (void) map_remove(pods->by_uuid, pod->record->uuid);
+                (void) map_remove(pods->on_host, pod->record->uuid);
                 return log_errno(LOG_ERR, r, "register pod %s by its name", pod->record->uuid);
         }
         return 0;
@@ -205,6 +222,7 @@ int pods_add(struct pods *pods, struct pod *pod) {
 
 void pods_remove(struct pods *pods, struct pod *pod) {
         (void) map_remove(pods->by_uuid, pod->record->uuid);
+        (void) map_remove(pods->on_host, pod->record->uuid);
         if (pod->name_key && map_get(pods->by_name, pod->name_key) == pod)
                 (void) map_remove(pods->by_name, pod->name_key);
         turn_dissolve(pods, pod);
@@ -296,7 +314,8 @@ uint32_t pods_count_of(const struct pods *pods, uid_t owner, uint32_t *ret_mount
                 if (pod->record->owner != owner)
                         continue;
                 n_pods++;
-                n_mounts += (uint32_t) (pod->record->n_mounts + pod->record->n_inside) + (pod->running ? pod->running->new_mounts : 0);
+                n_mounts += (uint32_t) (pod->record->n_mounts + pod->record->n_inside + pod->record->n_host) +
+                            (pod->running ? pod->running->new_mounts : 0);
         }
         if (ret_mounts)
                 *ret_mounts = n_mounts;

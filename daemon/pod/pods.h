@@ -59,6 +59,7 @@ struct pods {
         /* pods_init()'s */
         struct map *by_uuid;         /* struct pod * */
         struct map *by_name;         /* by pod->name_key */
+        struct map *on_host;         /* those with mounts on the host, by UUID */
         struct map *operations;      /* struct operation *, those that execute, by job */
         struct operation *woken;     /* those to be resumed, in order */
         struct operation *layer_waiting; /* those that wait for any layer (pod/layer-turn.h) */

@@ -14,6 +14,7 @@
 #include "pod/directories.h"
 #include "pod/doom.h"
 #include "pod/drift.h"
+#include "pod/host.h"
 #include "pod/registry.h"
 #include "pod/within.h"
 #include "util/array.h"
@@ -129,6 +130,7 @@ static bool is_left_out(const struct wanted_mount *wanted, const struct step_res
 /* `places` gets the index of each one's record, SIZE_MAX for none. */
 static int append_made(struct pod *pod, const struct wanted *wanted, char *const *keys, const struct job *job,
                        const struct job_result *result, uint64_t *ids, size_t *places) {
+        const size_t n = wanted->n_mounts - wanted_count_host(wanted); /* those on the host are a list of their own */
         size_t next = 0;
         int r = 0;
 
@@ -137,7 +139,7 @@ static int append_made(struct pod *pod, const struct wanted *wanted, char *const
 
                 if (job->steps[step].kind == STEP_TREE || job->steps[step].kind == STEP_CONTAINER)
                         r = append_tree(pod, job->steps[step].container ?: "", &result->steps[step]);
-                if (i >= wanted->n_mounts)
+                if (i >= n)
                         continue;
                 /* Steps come in the order of what is wanted; what they leave out is deferred. */
                 for (; next < i && r == 0; next++) {
@@ -154,10 +156,12 @@ static int append_made(struct pod *pod, const struct wanted *wanted, char *const
                 if (r == 0 && ids)
                         ids[i] = pod->record->mounts[pod->record->n_mounts - 1].id;
         }
-        for (; next < wanted->n_mounts && r == 0; next++) {
+        for (; next < n && r == 0; next++) {
                 places[next] = pod->record->n_mounts;
                 r = append_wanted(pod, wanted, next, keys ? keys[next] : NULL, NULL);
         }
+        for (; next < wanted->n_mounts; next++)
+                places[next] = SIZE_MAX;
         return r < 0 ? log_oom() : 0;
 }
 
@@ -287,6 +291,9 @@ void recording_mark_unseen(const struct pods *pods, struct pod *pod, size_t from
         for (size_t i = from; i < pod->record->n_mounts; i++)
                 if (!pod->record->mounts[i].deferred && !drift_find_entry(pods->table, &pod->record->mounts[i]))
                         pod->judge_next = true;
+        for (size_t i = 0; i < pod->record->n_host; i++)
+                if (!pod->record->host[i].deferred && !drift_find_entry(pods->table, &pod->record->host[i]))
+                        pod->judge_next = true;
 }
 
 int recording_commit(struct pods *pods, struct pod *pod, size_t from, bool state, uint64_t job) {
@@ -294,6 +301,8 @@ int recording_commit(struct pods *pods, struct pod *pod, size_t from, bool state
 
         if (r == 0 && state)
                 r = store_put_pod(pods->store, pod->record);
+        if (r == 0 && state)
+                r = host_put(pods->store, pod->record);
         for (size_t i = from; i < pod->record->n_mounts && r == 0; i++)
                 r = store_put_mount(pods->store, pod->record->uuid, &pod->record->mounts[i]);
         if (r == 0)

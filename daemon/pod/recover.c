@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pod/directories.h"
+#include "pod/host.h"
 #include "pod/intent-detail.h"
 #include "pod/intent-replace.h"
 #include "pod/operation-private.h"
@@ -139,13 +140,30 @@ static int keep_inside(const struct pods *pods, const int *fds, size_t n_fds, st
         return store_put_intent(pods->store, intent);
 }
 
-/* The directories that an interrupted creation had made, or was about to. */
+/* What an interrupted creation had mounted on the host. */
+static int keep_host(const struct pods *pods, const struct record_intent *intent, const struct intent_mount *made, size_t n) {
+        struct pod *pod = map_get(pods->by_uuid, intent->uuid);
+        uint32_t first;
+        int r;
+
+        if (!pod || pod->record->n_host == 0 || n == 0)
+                return 0;
+        r = intent_detail_read_host(intent->detail, &first);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "read where pod %s has its mounts on the host", pod->record->uuid);
+        host_settle_entries(pod->record, first, made, n);
+        return host_put(pods->store, pod->record);
+}
+
+/* All that an interrupted creation had made, or was about to, outside the pod. */
 static int keep_created(const struct pods *pods, const int *fds, size_t n_fds, const struct record_intent *intent) {
         _cleanup_free_ struct intent_mount *made = NULL;
         size_t n = 0;
         int r = read_intents(fds, n_fds, intent->job, &made, &n);
 
-        return r < 0 ? r : keep_directories(pods, intent, made, n);
+        if (r == 0)
+                r = keep_directories(pods, intent, made, n);
+        return r < 0 ? r : keep_host(pods, intent, made, n);
 }
 
 /* Before any job runs, what the intent files say of an interrupted Mount() goes into the store: they serve the jobs of
@@ -185,6 +203,9 @@ static int keep_all_made(const struct pods *pods, const int *fds, size_t n_fds, 
 static bool is_recorded(const struct pod *pod, const struct record_intent *intent) {
         for (size_t i = 0; i < pod->record->n_mounts; i++)
                 if (pod->record->mounts[i].job == intent->job)
+                        return true;
+        for (size_t i = 0; i < pod->record->n_host; i++)
+                if (pod->record->host[i].job == intent->job)
                         return true;
         return false;
 }

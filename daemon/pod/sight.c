@@ -11,6 +11,7 @@
 
 #include "pod/drift-words.h"
 #include "pod/fs-options.h"
+#include "spec/spec.h"
 #include "util/path.h"
 #include "util/text.h"
 
@@ -62,6 +63,9 @@ bool sight_shows(const struct record_mount *mount, const struct entry *entry) {
 }
 
 bool sight_fits(const struct record_mount *mount, const struct entry *entry) {
+        /* Of one that a crash left on the host nothing is known but where it was to be. */
+        if (strcmp(mount->container, SPEC_HOST) == 0)
+                return (mount->device != 0 && sight_shows(mount, entry)) || strcmp(entry->point, mount->target) == 0;
         return mount->container[0] == '\0' || sight_shows(mount, entry) || ends_with_place(entry->point, mount);
 }
 
@@ -98,6 +102,16 @@ int sight_take_options(struct record_mount *mount, const struct entry *entry) {
                 return 0;
         mount->fs_options = strdup(entry->options);
         if (!mount->fs_options)
+                return -ENOMEM;
+        mount->unsaved = true;
+        return 1;
+}
+
+int sight_take_root(struct record_mount *mount, const struct entry *entry) {
+        if (entry->unique_id != 0 || mount->root)
+                return 0;
+        mount->root = strdup(entry->root);
+        if (!mount->root)
                 return -ENOMEM;
         mount->unsaved = true;
         return 1;

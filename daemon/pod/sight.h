@@ -20,6 +20,8 @@ bool sight_fits(const struct record_mount *mount, const struct entry *entry);
 /* Takes the first sight of a mount down, as far as the record does not say it already. 1 when there is something to
  * store (mount->unsaved), 0, -ENOMEM. */
 int sight_take(struct record_mount *mount, const struct entry *entry, const char *base);
+/* Of a mount on the host, which has its place on record: the path in its file system. As above. */
+int sight_take_root(struct record_mount *mount, const struct entry *entry);
 /* The same for the options of a file system of the pod's own, which a remount of the pod's makes unseen again. */
 int sight_take_options(struct record_mount *mount, const struct entry *entry);
 /* The mount is not where it was: has the record say where, so that a restart does not take what it finds for the first

@@ -28,6 +28,13 @@ int compile_volume(struct compile *c, const struct spec_mount *volume);
 /* Finds the volume that the bind shows. FAILURE_INVALID_SPEC when there is none of its name. `place`: of the source. */
 int compile_find_volume(struct compile *c, struct wanted_mount *w, const char *place);
 
+/* Whether the mount is on the host. */
+bool compile_is_host(const struct compile *c, const struct wanted_mount *w);
+/* Compiles one mount on the host and appends it; or all of the spec. FAILURE_NOT_SUPPORTED for a type that none is of,
+ * FAILURE_INVALID_TARGET for a destination that none has, FAILURE_INVALID_SPEC for two of which one lies below the other. */
+int compile_host(struct compile *c, size_t container, const struct spec_mount *mount);
+int compile_all_host(struct compile *c, const struct spec *spec);
+
 /* Appends a WANTED_MASK or WANTED_READONLY. */
 int compile_path(struct compile *c, size_t container, enum wanted_kind kind, const char *pointer, const char *target);
 

@@ -35,11 +35,14 @@ int document_parse_paths(struct json_object *object, const char *pointer, struct
 /* Reads an array of absolute paths below "/", normalised: member `key` of the object at `pointer`. NULL when absent. */
 int document_parse_path_list(
         struct json_object *object, const char *pointer, const char *key, char ***ret, struct failure *f);
-/* Member "prepare" of the object at `pointer` (linuxkit's runtime.json): its mounts are appended to the container's, what
- * podmount does not apply is told in `warnings`; members that nobody knows are told there, too, or refused if `strict`.
- * To be called after the container's own mounts were read. */
-int document_parse_prepare(struct json_object *object, const char *pointer, bool strict,
-        struct spec_container *container, char ***warnings, struct failure *f);
+/* Member "prepare" of the object at `pointer` (linuxkit's runtime.json): its mounts are appended to the container's, those on
+ * the host to the spec's, what podmount does not apply is told in the spec's warnings; members that nobody knows are told
+ * there, too, or refused if `strict`. To be called after the container's own mounts were read. */
+int document_parse_prepare(struct json_object *object, const char *pointer, bool strict, struct spec *spec,
+        struct spec_container *container, struct failure *f);
+/* Member "hostMounts" of the object at `pointer`, appended to the spec's; with `warnings` as document_parse_mounts(). */
+int document_parse_host(struct json_object *object, const char *pointer, char ***warnings, struct spec *spec,
+        struct failure *f);
 /* Refuses two mounts of one destination. */
 int document_check_duplicates(const struct spec_mount *mounts, size_t n, struct failure *f);
 /* Member `key`: one of shared, slave, private, unbindable, or the same with an r before it. */

@@ -195,7 +195,7 @@ int document_parse_oci(struct json_object *document, struct spec *spec, struct f
                 if (r != 0)
                         return r;
         }
-        r = document_parse_prepare(document, "", false, container, &spec->warnings, f);
+        r = document_parse_prepare(document, "", false, spec, container, f);
         if (r != 0)
                 return r;
         return warn_document(document, spec, f);

@@ -92,7 +92,7 @@ static int parse_root(struct json_object *object, struct spec_container *contain
         return r != 0 ? r : parse_overlay(root, pointer, container, f);
 }
 
-static int parse_container(struct json_object *object, struct spec_container *container, char ***warnings,
+static int parse_container(struct json_object *object, struct spec *spec, struct spec_container *container,
         struct failure *f) {
         static const char *const known[] = {"name", "root", "mounts", "namespaces", "maskedPaths", "readonlyPaths",
                 "mandatoryMounts", "prepare", NULL};
@@ -131,7 +131,7 @@ static int parse_container(struct json_object *object, struct spec_container *co
                 return -ENOMEM;
         if (mounts)
                 r = document_parse_mounts(mounts, pointer, NULL, &container->mounts, &container->n_mounts, f);
-        return r != 0 ? r : document_parse_prepare(object, container->pointer, true, container, warnings, f);
+        return r != 0 ? r : document_parse_prepare(object, container->pointer, true, spec, container, f);
 }
 
 /* Refuses the last container if one before it has its name. */
@@ -170,7 +170,7 @@ static int parse_containers(struct json_object *document, struct json_object *ar
                         r = reader_get_bool(document, "", "mandatoryMounts", true, &container->mandatory, f);
                 if (r != 0)
                         return r;
-                r = parse_container(json_object_array_get_idx(array, i), container, &spec->warnings, f);
+                r = parse_container(json_object_array_get_idx(array, i), spec, container, f);
                 if (r != 0)
                         return r;
                 r = check_unique(spec, f);

@@ -2,7 +2,7 @@
 
 /*
  * What has to be there before a container starts, in the words of linuxkit's runtime.json: mounts (whose overlays get
- * their upper and work directories made), then directories. What else linuxkit prepares is checked for its shape and
+ * their upper and work directories made), then directories; and, in words of our own, mounts on the host. What else linuxkit prepares is checked for its shape and
  * told in the warnings, for a service that lacks its network must not look as if it had one.
  */
 
@@ -75,7 +75,7 @@ static int warn_parts(struct json_object *prepare, const char *pointer, char ***
 
 static int check_members(struct json_object *prepare, const char *pointer, bool strict, char ***warnings,
         struct failure *f) {
-        static const char *const known[] = {"mounts", "mkdir", "cgroups", "interfaces", "bindNS", NULL};
+        static const char *const known[] = {"mounts", "hostMounts", "mkdir", "cgroups", "interfaces", "bindNS", NULL};
 
         if (strict)
                 return reader_check_known(prepare, pointer, known, f);
@@ -128,8 +128,42 @@ static int parse_mounts(struct json_object *prepare, const char *pointer, bool s
         return r < 0 ? r : document_check_duplicates(container->mounts, container->n_mounts, f);
 }
 
-int document_parse_prepare(struct json_object *object, const char *pointer, bool strict,
-        struct spec_container *container, char ***warnings, struct failure *f) {
+static int append_host(struct spec *spec, struct spec_mount *mounts, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                struct spec_mount *mount = array_append(&spec->host, &spec->n_host);
+
+                if (!mount)
+                        return -ENOMEM;
+                *mount = mounts[i];
+                mount->prepared = true;
+                mounts[i] = (struct spec_mount) {.pointer = NULL};
+        }
+        return 0;
+}
+
+int document_parse_host(struct json_object *object, const char *pointer, char ***warnings, struct spec *spec,
+        struct failure *f) {
+        _cleanup_free_ char *place = json_pointer_join(pointer, "hostMounts");
+        struct json_object *array = NULL;
+        struct spec_mount *mounts = NULL;
+        size_t n = 0;
+        int r = place ? reader_get(object, pointer, "hostMounts", json_type_array, &array, f) : -ENOMEM;
+
+        if (r != 0 || !array)
+                return r;
+        if (spec->n_host + json_object_array_length(array) > SPEC_HOST_MAX)
+                return reader_fail(f, FAILURE_INVALID_SPEC, place, "a pod has at most %d mounts on the host", SPEC_HOST_MAX);
+        r = document_parse_mounts(array, place, warnings, &mounts, &n, f);
+        if (r != 0)
+                return r;
+        r = append_host(spec, mounts, n);
+        spec_mounts_free(mounts, n);
+        return r;
+}
+
+int document_parse_prepare(struct json_object *object, const char *pointer, bool strict, struct spec *spec,
+        struct spec_container *container, struct failure *f) {
+        char ***warnings = &spec->warnings;
         _cleanup_free_ char *place = json_pointer_join(pointer, "prepare");
         struct json_object *prepare = NULL;
         int r;
@@ -144,6 +178,8 @@ int document_parse_prepare(struct json_object *object, const char *pointer, bool
                 r = warn_parts(prepare, place, warnings, f);
         if (r == 0)
                 r = parse_mounts(prepare, place, strict, container, warnings, f);
+        if (r == 0)
+                r = document_parse_host(prepare, place, strict ? NULL : warnings, spec, f);
         if (r == 0)
                 r = document_parse_path_list(prepare, place, "mkdir", &container->mkdir, f);
         container->prepare_pointer = TAKE_PTR(place);

@@ -267,7 +267,7 @@ static void widen_access_time(uint64_t set, uint64_t *clear) {
 static void settle_propagation(const struct compile *c, struct wanted_mount *w) {
         if (w->propagation != 0)
                 return;
-        w->propagation = c->facts->propagation_private ? MS_PRIVATE : MS_SHARED;
+        w->propagation = c->facts->propagation_private || compile_is_host(c, w) ? MS_PRIVATE : MS_SHARED;
         w->propagation_recursive = w->recursive;
 }
 
@@ -281,7 +281,7 @@ int compile_attributes(struct compile *c, struct wanted_mount *w) {
         if (!c->facts->caller_is_root) {
                 w->attr_set |= withheld(w);
                 w->attr_set_below |= withheld(w);
-        } else if (!clone)
+        } else if (!clone || compile_is_host(c, w))
                 w->attr_set |= withheld(w) & ~w->attr_clear;
         if (clone && !c->facts->caller_is_root) {
                 tighten_only(&w->attr_set, &w->attr_clear);

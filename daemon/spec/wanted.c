@@ -54,7 +54,9 @@ struct wanted *wanted_free(struct wanted *wanted) {
 }
 
 const char *wanted_container(const struct wanted *wanted, const struct wanted_mount *mount) {
-        return mount->container == WANTED_VOLUMES ? SPEC_VOLUMES : wanted->containers[mount->container];
+        if (mount->container == WANTED_VOLUMES)
+                return SPEC_VOLUMES;
+        return mount->container == WANTED_HOST ? SPEC_HOST : wanted->containers[mount->container];
 }
 
 static void set_overlay(const struct compile *c, const struct spec_container *container, struct wanted_mount *w) {
@@ -98,8 +100,10 @@ static int compile_root(struct compile *c, size_t index, const struct spec_conta
 }
 
 static int compile_mounts(struct compile *c, size_t container, const struct spec_mount *mounts, size_t n) {
+        const bool host = strcmp(c->wanted->containers[container], SPEC_HOST) == 0;
+
         for (size_t i = 0; i < n; i++) {
-                int r = compile_mount(c, container, mounts + i);
+                int r = host ? compile_host(c, container, mounts + i) : compile_mount(c, container, mounts + i);
 
                 if (r != 0)
                         return r;
@@ -288,6 +292,9 @@ int wanted_from_spec(
                 if (r != 0)
                         return r;
         }
+        r = compile_all_host(&c, spec);
+        if (r != 0)
+                return r;
         *ret = TAKE_PTR(wanted);
         return 0;
 }

@@ -39,12 +39,13 @@ struct data_option {
 };
 
 #define WANTED_VOLUMES SIZE_MAX
+#define WANTED_HOST (SIZE_MAX - 1)
 
 struct wanted_mount {
         enum wanted_kind kind;
-        size_t container; /* index in the wanted's containers, or WANTED_VOLUMES: wanted_container() */
+        size_t container; /* index in the wanted's containers, or WANTED_VOLUMES or WANTED_HOST: wanted_container() */
         char *pointer;    /* JSON pointer, for errors */
-        char *target;     /* normalised, as the container sees it; "/" for a root */
+        char *target;     /* normalised, as the container, or the host, sees it; "/" for a root */
         char *type;       /* "bind" for WANTED_ROOT and WANTED_BIND, "mask", "readonly", else the file-system type */
         char *request;    /* the canonical OCI mount object (NULL for a root, a mask or a read-only path): retries are
                            * compared with it */
@@ -87,7 +88,7 @@ struct wanted {
         char **containers; /* names, NULL-terminated */
         struct wanted_directory *directories; /* in the order in which they are made */
         size_t n_directories;
-        struct wanted_mount *mounts; /* the volumes first */
+        struct wanted_mount *mounts; /* the volumes first, those on the host last */
         size_t n_mounts;
         char **warnings; /* the spec's and compilation's */
 };
@@ -121,8 +122,10 @@ int wanted_order(const struct spec_mount *mounts, size_t n, size_t **ret);
 /* Compiles a whole spec. FAILURE_INVALID_SPEC, FAILURE_INVALID_OPTION, FAILURE_INVALID_TARGET (targets under /proc and
  * /sys that are not allowed), FAILURE_NOT_SUPPORTED (a type that podmount does not mount). */
 int wanted_from_spec(const struct spec *spec, const struct wanted_facts *facts, struct wanted **ret, struct failure *f);
-/* The name of the mount's container; SPEC_VOLUMES for a volume. */
+/* The name of the mount's container; SPEC_VOLUMES for a volume, SPEC_HOST for a mount on the host. */
 const char *wanted_container(const struct wanted *wanted, const struct wanted_mount *mount);
+/* How many of the mounts are on the host: so many at the end. */
+size_t wanted_count_host(const struct wanted *wanted);
 /* Whether the mount is of a file system in an image, and whether its source says that this is a block device: a path
  * below /dev, or an fd (`device_fd`: what fstat(2) says of it). What such a mount needs beyond the others: a polkit
  * action of its own. */

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "spec/spec.h"
 #include "store/journal.h"
 #include "store/statement.h"
 #include "util/array.h"
@@ -75,14 +77,20 @@ static int read_mount(struct statement *statement, struct record_mount *mount) {
         return 0;
 }
 
-/* A row of the one list or of the other. */
+/* Of the list that it belongs to. */
+static struct record_mount *new_mount(struct record_pod *pod, const struct record_mount *mount) {
+        if (mount->namespace != 0)
+                return array_append(&pod->inside, &pod->n_inside);
+        if (strcmp(mount->container, SPEC_HOST) == 0)
+                return array_append(&pod->host, &pod->n_host);
+        return array_append(&pod->mounts, &pod->n_mounts);
+}
+
 static int add_mount(struct statement *statement, struct record_pod *pod) {
         struct record_mount mount = {}, *slot;
         int r = read_mount(statement, &mount);
 
-        slot = r < 0                  ? NULL
-               : mount.namespace != 0 ? array_append(&pod->inside, &pod->n_inside)
-                                      : array_append(&pod->mounts, &pod->n_mounts);
+        slot = r < 0 ? NULL : new_mount(pod, &mount);
         if (!slot) {
                 record_mount_done(&mount);
                 return r < 0 ? r : log_oom();

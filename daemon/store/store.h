@@ -88,6 +88,8 @@ struct record_pod {
         size_t n_mounts;
         struct record_mount *inside; /* those in mount namespaces of running containers, in the order they were made */
         size_t n_inside;
+        struct record_mount *host; /* those on the host, of container SPEC_HOST, in the order they were made */
+        size_t n_host;
         struct record_directory *directories; /* in the order in which they are made */
         size_t n_directories;
 };

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "executor/executor.h"
+#include "executor/grants.h"
 #include "pod/intent-replace.h"
 #include "tests/unit/kernel-features.h"
 #include "util/log.h"
@@ -108,11 +109,14 @@ int world_sync(struct world *world) {
         return 0;
 }
 
+static struct executor_grants grants;
+
 static void start_executor(struct world *world, unsigned slot) {
         struct world_executor *executor = &world->executors[slot];
         int pair[2];
 
         ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+        strcpy(grants.host_targets, WORLD_PLACES);
         executor->pid = fork();
         ck_assert_int_ge(executor->pid, 0);
         if (executor->pid == 0) {
@@ -120,6 +124,7 @@ static void start_executor(struct world *world, unsigned slot) {
                                                      .socket = pair[1],
                                                      .intent_fd = executor->intent_fd,
                                                      .runtime_fd = world->pods.runtime_fd,
+                                                     .grants = &grants,
                                                      .without = unit_without()};
 
                 _exit(executor_main(&setup));
@@ -165,6 +170,7 @@ bool world_begin(struct world *world) {
         log_set_level(getenv("WORLD_DEBUG") ? LOG_DEBUG : LOG_ERR);
         make_files();
         settings_defaults(&world->settings);
+        strcpy(world->settings.host_targets, WORLD_PLACES);
         world->settings.busy_interval_us = 10000;
         ck_assert_int_ge(sd_event_new(&world->event), 0);
         world_start(world);

@@ -19,6 +19,7 @@
 #define UUID_A "11111111-2222-3333-4444-555555555555"
 #define UUID_B "22222222-2222-3333-4444-555555555555"
 #define POD_A RUNTIME "/pods/" UUID_A
+#define WORLD_PLACES "/tmp/places" /* HostTargets= */
 #define ROOTFS_A POD_A "/main/rootfs"
 
 /* One container on /tmp/root with a tmpfs over it; `mounts` are OCI mount objects. */

@@ -125,6 +125,8 @@ START_TEST(test_everything_loads_back) {
                 {.job = UINT64_MAX >> 1, .uuid = uuid_2, .verb = RECORD_VERB_CREATE},
         };
         struct record_mount mounts[8], inside = {.id = 5, .container = odd_1, .target = odd_2, .namespace = UINT64_MAX};
+        char on_host[] = ".host";
+        struct record_mount host = {.id = 6, .container = on_host, .target = odd_2, .job = 7};
         size_t n = odd_mounts(mounts, strings, none);
         struct store *store = store_dir_open(directory);
 
@@ -136,6 +138,7 @@ START_TEST(test_everything_loads_back) {
                 ck_assert_int_gt(mounts[i].row, 0);
         }
         ck_assert_int_eq(store_put_mount(store, uuid_1, &inside), 0);
+        ck_assert_int_eq(store_put_mount(store, uuid_1, &host), 0);
         for (size_t i = ELEMENTSOF(intents); i-- > 0;)
                 ck_assert_int_eq(store_put_intent(store, &intents[i]), 0);
         ck_assert_int_eq(store_commit(store), 0);
@@ -151,6 +154,9 @@ START_TEST(test_everything_loads_back) {
                 ck_assert_uint_eq(loaded.pods[1]->n_inside, 0);
                 ck_assert_uint_eq(loaded.pods[0]->n_inside, 1);
                 check_mount(&loaded.pods[0]->inside[0], &inside);
+                ck_assert_uint_eq(loaded.pods[0]->n_host, 1);
+                ck_assert_uint_eq(loaded.pods[1]->n_host, 0);
+                check_mount(&loaded.pods[0]->host[0], &host);
                 for (size_t i = 0; i < n; i++)
                         check_mount(&loaded.pods[0]->mounts[i], &mounts[i]);
                 ck_assert_uint_eq(loaded.n_intents, 2);

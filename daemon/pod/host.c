@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Records of mounts on the host, and where they may be.
+ */
+
+#include "pod/host.h"
+
+#include <string.h>
+
+#include "pod/drift.h"
+#include "pod/recording.h"
+#include "util/array.h"
+#include "util/log.h"
+#include "util/path.h"
+#include "util/prefixes.h"
+
+static bool lie_together(const char *a, const char *b) {
+        return path_is_below(a, b) || path_is_below(b, a);
+}
+
+/* Another pod's mount on the host that this one would lie on or below. */
+static const struct record_mount *find_other(const struct pods *pods, const char *uuid, const char *target) {
+        const struct pod *pod;
+
+        MAP_FOREACH(pod, pods->on_host) {
+                if (strcmp(pod->record->uuid, uuid) == 0)
+                        continue;
+                for (size_t i = 0; i < pod->record->n_host; i++)
+                        if (lie_together(pod->record->host[i].target, target))
+                                return &pod->record->host[i];
+        }
+        return NULL;
+}
+
+static int check_one(const struct pods *pods, const char *uuid, const struct wanted_mount *mount, struct failure *f) {
+        const char *pointer = mount->pointer ?: "";
+        const struct record_mount *other;
+        size_t length;
+
+        if (!prefixes_find(pods->settings->host_targets, mount->target, &length))
+                return failure_set(f, FAILURE_INVALID_TARGET,
+                                   "%s%s%s is on the host, and HostTargets= of podmountd.conf(5) names no directory above it; "
+                                   "choose another place, or have an administrator name one.", pointer, *pointer ? ": " : "",
+                                   mount->target);
+        other = find_other(pods, uuid, mount->target);
+        return other ? failure_set(f, FAILURE_TARGET_IN_USE, "%s%s%s lies at, above or below %s, where another pod has a mount "
+                                                             "on the host; choose another place.",
+                                   pointer, *pointer ? ": " : "", mount->target, other->target)
+                     : 0;
+}
+
+int host_check(const struct pods *pods, const struct caller *caller, const char *uuid, const struct wanted *wanted,
+               struct failure *f) {
+        int r = 0;
+
+        for (size_t i = 0; i < wanted->n_mounts && r == 0; i++) {
+                const struct wanted_mount *mount = &wanted->mounts[i];
+
+                if (strcmp(wanted_container(wanted, mount), SPEC_HOST) != 0)
+                        continue;
+                if (!caller_sees_host_paths(caller))
+                        return failure_set(f, FAILURE_INVALID_TARGET,
+                                           "%s%s%s is another place for a caller in another mount namespace or below another "
+                                           "root directory than for podmountd; ask from the host's.", mount->pointer ?: "",
+                                           mount->pointer && *mount->pointer ? ": " : "", mount->target);
+                r = check_one(pods, uuid, mount, f);
+        }
+        return r;
+}
+
+int host_intend(const struct wanted *wanted, struct record_pod *record) {
+        for (size_t i = wanted->n_mounts - wanted_count_host(wanted); i < wanted->n_mounts; i++) {
+                struct record_mount *mount = array_append(&record->host, &record->n_host);
+
+                if (!mount || recording_describe(wanted, i, NULL, NULL, mount) < 0) {
+                        record->n_host -= mount != NULL;
+                        return log_oom();
+                }
+        }
+        return 0;
+}
+
+size_t host_first_step(const struct job *job) {
+        size_t i = 0;
+
+        while (i < job->n_steps && !(job->steps[i].flags & STEP_HOST))
+                i++;
+        return i;
+}
+
+void host_take_result(struct record_mount *mount, const struct step_result *result, uint64_t job) {
+        if (result->mount_id == 0)
+                return;
+        mount->id = result->id ?: result->mount_id;
+        mount->mount_id = result->mount_id;
+        mount->device = result->device;
+        mount->attributes = result->attributes;
+        mount->job = job;
+        mount->deferred = false;
+}
+
+void host_settle(struct record_pod *record, const struct job *job, const struct job_result *result) {
+        size_t first = host_first_step(job);
+
+        for (size_t i = 0; i < record->n_host && first + i < result->n_steps; i++)
+                host_take_result(&record->host[i], &result->steps[first + i], job->id);
+}
+
+void host_settle_entries(struct record_pod *record, uint32_t first, const struct intent_mount *entries, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                const struct step_result result = {.id = entries[i].id, .mount_id = entries[i].mount_id};
+
+                if (entries[i].step >= first && entries[i].step - first < record->n_host)
+                        host_take_result(&record->host[entries[i].step - first], &result, 0);
+        }
+}
+
+int host_put(struct store *store, struct record_pod *record) {
+        int r = 0;
+
+        for (size_t i = 0; i < record->n_host && r == 0; i++)
+                r = store_put_mount(store, record->uuid, &record->host[i]);
+        return r;
+}
+
+struct record_mount *host_find_row(const struct pod *pod, int64_t row) {
+        for (size_t i = 0; i < pod->record->n_host; i++)
+                if (pod->record->host[i].row == row)
+                        return &pod->record->host[i];
+        return NULL;
+}
+
+bool host_is_concerned(const struct record_pod *record, const struct entry *entry) {
+        for (size_t i = 0; i < record->n_host; i++)
+                if (record->host[i].mount_id == entry->id ||
+                    (*entry->point && lie_together(record->host[i].target, entry->point)))
+                        return true;
+        return false;
+}
+
+int host_append_ids(const struct pods *pods, uint64_t **ids, size_t *n) {
+        const struct pod *pod;
+
+        MAP_FOREACH(pod, pods->on_host) {
+                for (size_t i = 0; i < pod->record->n_host; i++) {
+                        uint64_t *id = pod->record->host[i].deferred ? NULL : array_append(ids, n);
+
+                        if (pod->record->host[i].deferred)
+                                continue;
+                        if (!id)
+                                return log_oom();
+                        *id = pod->record->host[i].id;
+                }
+        }
+        return 0;
+}
+
+int host_doom(const struct pods *pods, const struct record_pod *record, struct plan_doomed **list, size_t *n) {
+        for (size_t i = record->n_host; i > 0; i--) {
+                const struct record_mount *mount = &record->host[i - 1];
+                const struct entry *entry = drift_find_entry(pods->table, mount);
+                struct plan_doomed *doomed = entry ? array_append(list, n) : NULL;
+
+                if (!entry)
+                        continue;
+                if (!doomed)
+                        return log_oom();
+                *doomed = (struct plan_doomed) {
+                        .id = mount->id != mount->mount_id ? mount->id : entry->unique_id,
+                        .mount_id = entry->id,
+                        .device = mount->device,
+                        .path = *entry->point ? entry->point : mount->target, /* nothing leads there: it is named by what it was */
+                        .host = true,
+                };
+        }
+        return 0;
+}
+
+bool host_has_place(const struct record_pod *record, const struct entry *entry) {
+        for (size_t i = 0; i < record->n_host; i++)
+                if (strcmp(record->host[i].target, entry->point) == 0)
+                        return true;
+        return false;
+}
