@@ -134,9 +134,12 @@ static void mark_on_host(const struct pods *pods, const struct entry *entry) {
 }
 
 void pods_mark_drift(struct pods *pods, const struct changes *changes) {
-        _cleanup_free_ char *base = path_join(pods->runtime_directory, "pods");
+        _cleanup_free_ char *base = NULL;
         struct pod *pod;
 
+        if (map_size(pods->by_uuid) == 0) /* as when 90,000 mounts of others are found at the start */
+                return;
+        base = path_join(pods->runtime_directory, "pods");
         if (!base || is_anywhere(changes)) { /* without memory for the path: rather all than none */
                 MAP_FOREACH(pod, pods->by_uuid)
                         pod->judge_again = true;

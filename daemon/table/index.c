@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "table/index.h"
+#include "util/cleanup.h"
 
 /* The place in the heap: as good as drawn, and found again without being kept. */
 static uint64_t weight(const struct entry *entry) {
@@ -93,6 +94,87 @@ void index_insert(struct entry **root, struct entry *entry) {
                 root = is_before(&descent, *root) ? &(*root)->left : &(*root)->right;
         split(*root, &descent, &entry->left, &entry->right);
         *root = entry;
+}
+
+static bool in_order(const struct entry *a, const struct entry *b) {
+        size_t same = 0;
+        int c = compare_entries(a, b, &same);
+
+        return c < 0 || (c == 0 && (uintptr_t) a < (uintptr_t) b);
+}
+
+/* How many of these, which are at least one, are in order. */
+static size_t run_length(struct entry **entries, size_t n) {
+        size_t i = 1;
+
+        while (i < n && in_order(entries[i - 1], entries[i]))
+                i++;
+        return i;
+}
+
+static void merge(struct entry **a, size_t n_a, struct entry **b, size_t n_b, struct entry **to) {
+        while (n_a > 0 && n_b > 0)
+                if (in_order(*a, *b)) {
+                        *to++ = *a++;
+                        n_a--;
+                } else {
+                        *to++ = *b++;
+                        n_b--;
+                }
+        memcpy(to, a, n_a * sizeof(*a));
+        memcpy(to + n_a, b, n_b * sizeof(*b));
+}
+
+/* Merges each two runs into one, and says how many there are then. */
+static size_t merge_pairs(struct entry **from, size_t n, struct entry **to) {
+        size_t runs = 0, begin = 0;
+
+        while (begin < n) {
+                size_t first = run_length(from + begin, n - begin), rest = n - begin - first;
+                size_t second = rest > 0 ? run_length(from + begin + first, rest) : 0;
+
+                merge(from + begin, first, from + begin + first, second, to + begin);
+                begin += first + second;
+                runs++;
+        }
+        return runs;
+}
+
+/* -ENOMEM. */
+static int sort(struct entry **entries, size_t n) {
+        _cleanup_free_ struct entry **other = NULL;
+
+        if (n == 0 || run_length(entries, n) == n)
+                return 0;
+        other = calloc(n, sizeof(*other));
+        if (!other)
+                return -ENOMEM;
+        while (merge_pairs(entries, n, other) > 1)
+                if (merge_pairs(other, n, entries) <= 1)
+                        return 0;
+        memcpy(entries, other, n * sizeof(*other));
+        return 0;
+}
+
+/* Where all others come before it: down the right edge, which is short and in the cache. */
+static void append(struct entry **root, struct entry *entry) {
+        uint64_t own = weight(entry);
+
+        while (*root && weight(*root) >= own)
+                root = &(*root)->right;
+        entry->left = *root;
+        entry->right = NULL;
+        *root = entry;
+}
+
+void index_insert_all(struct entry **root, struct entry **entries, size_t n) {
+        bool apart = *root || sort(entries, n) < 0;
+
+        for (size_t i = 0; i < n; i++)
+                if (apart)
+                        index_insert(root, entries[i]);
+                else
+                        append(root, entries[i]);
 }
 
 void index_remove(struct entry **root, struct entry *entry) {

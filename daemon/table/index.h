@@ -11,6 +11,9 @@
 
 /* Takes the entry in. */
 void index_insert(struct entry **root, struct entry *entry);
+/* Takes many in, which come in runs that are in order, as mounts do that were made in a row: the fewer runs, the fewer
+ * comparisons. Sorts the array. */
+void index_insert_all(struct entry **root, struct entry **entries, size_t n);
 /* Takes it out. */
 void index_remove(struct entry **root, struct entry *entry);
 /* Calls `fn` for each entry whose mount point is `path` or (`below`) lies below it by whole components, in order,

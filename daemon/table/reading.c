@@ -10,7 +10,10 @@
 #include "kernel/mountinfo.h"
 #include "table/reading.h"
 #include "util/array.h"
+#include "util/heap.h"
 #include "util/log.h"
+
+enum { SAMPLE = 1024 }; /* entries that tell how large the others will be */
 
 struct reading {
         struct entry **entries;
@@ -151,7 +154,17 @@ int reading_look(struct statmount *statmount, uint64_t id, struct entry **ret) {
         return r < 0 ? log_errno(LOG_ERR, r, "look at mount %" PRIu64, id) : 1;
 }
 
+/* What so many more entries will take, going by those that are there. */
+static size_t estimate(const struct reading *reading, size_t n) {
+        size_t bytes = 0;
+
+        for (size_t i = 0; i < reading->n_entries; i++)
+                bytes += entry_bytes(reading->entries[i]);
+        return bytes / reading->n_entries * n;
+}
+
 int reading_take_statmount(struct statmount *statmount, struct entry ***ret, size_t *ret_n) {
+        _cleanup_(heap_room_done) struct heap_room room = {};
         _cleanup_(reading_done) struct reading reading = {};
         _cleanup_free_ uint64_t *ids = NULL;
         size_t n;
@@ -168,6 +181,8 @@ int reading_take_statmount(struct statmount *statmount, struct entry ***ret, siz
                         return r;
                 if (r == 0)
                         continue; /* gone since the list was made */
+                if (reading.n_entries == SAMPLE)
+                        heap_room_make(&room, estimate(&reading, n - i));
                 slot = array_append(&reading.entries, &reading.n_entries);
                 if (!slot)
                         return log_oom();

@@ -203,7 +203,6 @@ static int add(struct table *table, struct entry *fresh, struct changes *changes
                 return r;
         }
         give_ids(table, fresh);
-        index_insert(&table->by_point, fresh);
         table->bytes += entry_bytes(fresh);
         return 0;
 }
@@ -222,7 +221,7 @@ static void exchange_content(struct entry *kept, struct entry *fresh) {
         *fresh = old;
 }
 
-/* 1: it hangs elsewhere and is linked nowhere. */
+/* 1: it hangs elsewhere, is linked nowhere and not in `by_point`. */
 static int update(struct table *table, struct entry *kept, struct entry *fresh, struct changes *changes) {
         bool moved = diff_moved(kept, fresh), remounted = diff_remounted(kept, fresh);
         bool renumbered = kept->id != fresh->id || kept->unique_id != fresh->unique_id;
@@ -248,12 +247,10 @@ static int update(struct table *table, struct entry *kept, struct entry *fresh, 
         table->bytes += entry_bytes(kept);
         if (renumbered)
                 give_ids(table, kept);
-        if (moved)
-                index_insert(&table->by_point, kept);
         return moved;
 }
 
-/* Takes `fresh` over, also on failure. The entry that stands for it; 1: it has to be linked. */
+/* Takes `fresh` over, also on failure. The entry that stands for it; 1: it has to be linked and put into `by_point`. */
 static int put(struct table *table, struct entry *fresh, struct known known, struct changes *changes, struct entry **ret) {
         _cleanup_(entry_freep) struct entry *owned = fresh;
         struct entry *kept = known.same;
@@ -288,6 +285,7 @@ int table_put(struct table *table, struct entry *fresh, struct changes *changes,
                 return r;
         table->generation += changes->n_items != n;
         if (r > 0) {
+                index_insert(&table->by_point, entry);
                 link_entry(table, entry);
                 adopt(table, entry);
         }
@@ -386,6 +384,7 @@ int table_replace(struct table *table, struct entry **entries, size_t n_entries,
                 (void) entry_free(entries[i]);
         for (size_t k = 0; k < n_unlinked; k++) /* once all are there: no parent comes late */
                 link_entry(table, unlinked[k]);
+        index_insert_all(&table->by_point, unlinked, n_unlinked);
         adopt_all(table);
         table->generation += changes.n_items > 0;
         if (r < 0)

@@ -331,6 +331,51 @@ START_TEST(test_order_of_paths) {
 }
 END_TEST
 
+/* A whole reading in some order: ascending, descending, in runs of odd lengths, with mounts on one point; the table's
+ * order is that of mounts that come one by one. */
+static void check_order(size_t n, size_t run, bool descending) {
+        _cleanup_(table_freep) struct table *all = table_new(), *single = table_new();
+        _cleanup_free_ struct entry **entries = calloc(n, sizeof(*entries)), **one = NULL, **other = NULL;
+        _cleanup_changes_ struct changes changes = {}, more = {};
+        size_t n_one, n_other;
+
+        for (size_t i = 0; i < n; i++) {
+                size_t place = descending ? n - i : i % run * 1000 + i / run;
+                char point[64];
+
+                (void) snprintf(point, sizeof(point), "/%04zu%s", place / 2, i % 7 == 0 ? "/b" : ""); /* fits */
+                entries[i] = made_entry((uint32_t) i + 2, 1, point);
+                ck_assert_int_eq(table_put(single, made_entry((uint32_t) i + 2, 1, point), &more, NULL), 0);
+        }
+        ck_assert_int_eq(table_replace(all, entries, n, &changes), 0);
+        ck_assert_int_eq(table_below(all, "/", &one, &n_one), 0);
+        ck_assert_int_eq(table_below(single, "/", &other, &n_other), 0);
+        ck_assert_uint_eq(n_one, n);
+        ck_assert_uint_eq(n_other, n);
+        for (size_t i = 0; i < n; i++) {
+                ck_assert_str_eq(one[i]->point, other[i]->point);
+                ck_assert_ptr_eq(table_get(all, (uint32_t) i + 2), changes.items[i].entry); /* in the reading's order */
+        }
+        for (size_t i = 0; i < n; i++) { /* each is found, and the tree stands without it */
+                ck_assert_int_eq(table_drop(all, one[i], &changes), 0);
+                if (i + 1 < n)
+                        ck_assert_ptr_nonnull(table_get(all, one[i + 1]->id));
+        }
+        ck_assert_uint_eq(table_size(all), 0);
+}
+
+START_TEST(test_order_of_readings) {
+        static const struct {
+                size_t n, run;
+                bool descending;
+        } rows[] = {{1, 1, false}, {2, 1, true}, {1000, 1000, false}, {999, 1, true}, {1000, 3, false}, {1001, 10, false},
+                {64, 8, false}, {1000, 500, false}, {1000, 333, false}};
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                check_order(rows[i].n, rows[i].run, rows[i].descending);
+}
+END_TEST
+
 /* The bytes of the entries that are there, whatever came, changed and went. */
 START_TEST(test_bytes) {
         _cleanup_(table_freep) struct table *table = table_new();
@@ -373,4 +418,5 @@ END_TEST
 
 UNIT_MAIN("table", test_first_reading, test_nothing_changed, test_unmounted, test_recycled_id, test_moved_and_remounted,
         test_at, test_covered_root, test_walks, test_duplicates_and_orphans, test_circles, test_deep_and_wide,
-        test_empty_reading, test_one_by_one, test_recycled_early, test_order_of_paths, test_bytes)
+        test_empty_reading, test_one_by_one, test_recycled_early, test_order_of_paths, test_order_of_readings,
+        test_bytes)
