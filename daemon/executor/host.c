@@ -84,7 +84,7 @@ int host_open_target(struct run *run, size_t i, bool file, int *ret_fd) {
         return r;
 }
 
-int host_open_directory(const char *path) {
+int host_open(const char *path) {
         _cleanup_close_ int fd = open_literally(path);
         _cleanup_free_ char *where = NULL;
         int r = fd < 0 ? fd : resolve_where(fd, &where);

@@ -15,6 +15,6 @@
 int host_open_target(struct run *run, size_t step, bool file, int *ret_fd);
 /* Whether the fd is at the step's target still: somebody may have renamed a directory on the way. */
 int host_check_place(struct run *run, size_t step, int fd);
-/* Opens the directory of the host with this absolute path, likewise. A negative errno, not logged; -ESTALE for one that is
- * elsewhere by now. */
-int host_open_directory(const char *path);
+/* Opens what is at this absolute path of the host, likewise. A negative errno, not logged; -ESTALE for what is elsewhere by
+ * now. */
+int host_open(const char *path);

@@ -9,7 +9,9 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/mount.h>
 
+#include "executor/host.h"
 #include "kernel/detach.h"
 #include "kernel/resolve.h"
 #include "kernel/tree.h"
@@ -62,22 +64,30 @@ int restore_keep(struct run *run, size_t i, const char *name) {
         return keep_base(run, i);
 }
 
+static int open_target(struct run *run, const struct step *step) {
+        _cleanup_free_ char *path = NULL;
+
+        if (step->flags & STEP_HOST)
+                return host_open(step->target);
+        if (asprintf(&path, "%s/%s", run->job->uuid, step->target) < 0) {
+                path = NULL;
+                return log_oom();
+        }
+        return resolve_beneath(run->executor->pods_fd, path, false);
+}
+
 /* Mounts it where it was; the result says under which id. */
 static void mount_again(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
-        _cleanup_free_ char *path = NULL;
-        _cleanup_close_ int target = -1;
+        const char *path = step->target;
+        _cleanup_close_ int target = open_target(run, step);
         int r;
 
-        if (asprintf(&path, "%s/%s", run->job->uuid, step->target) < 0) {
-                path = NULL;
-                (void) log_oom();
-                return;
-        }
-        target = resolve_beneath(run->executor->pods_fd, path, false);
         r = target < 0 ? target : run_note(run, i, run->hands[i].mount, NULL);
         if (r == 0)
                 r = tree_attach(run->hands[i].mount, target, "");
+        if (r == 0 && (step->flags & STEP_HOST)) /* what it lies on may have made it shared */
+                r = tree_set(run->hands[i].mount, false, 0, 0, MS_PRIVATE);
         if (r < 0)
                 (void) log_errno(LOG_ERR, r, "mount %s again, step %zu of job %" PRIu64, path, i, run->job->id);
 }

@@ -73,7 +73,7 @@ static int enter(struct run *run, struct place *place) {
         if (run->root_name && strcmp(run->root_name, place->parent) == 0)
                 return 0;
         run_forget_root(run);
-        parent = place->parent[0] == '/' ? host_open_directory(place->parent)
+        parent = place->parent[0] == '/' ? host_open(place->parent)
                                          : resolve_beneath(run->executor->pods_fd, place->parent, false);
         if (parent < 0) {
                 detach_leave();

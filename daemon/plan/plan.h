@@ -62,7 +62,8 @@ struct plan_doomed {
         uint32_t mount_id;
         uint64_t device;  /* st_dev of its root, which has to be this; 0: any */
         const char *path; /* physical, relative to pods/<uuid>; "" is the pod's own tmpfs */
-        bool host;        /* …or absolute: it is on the host */
+        bool host;        /* …or absolute: it is on the host… */
+        bool kept;        /* …and plan_collect(), strictly, has it mounted again (STEP_RESTORE) when something else is busy */
         uint32_t made;
         bool made_file;
 };

@@ -110,9 +110,13 @@ int plan_collect(const struct plan_pod *pod, const struct plan_doomed *doomed, s
         _cleanup_(job_freep) struct job *job = NULL;
         int r = make_job(pod, &job);
 
-        for (size_t i = 0; i < n && r == 0; i++)
-                if (!lazy || i == n - 1 || doomed[i].made > 0 || doomed[i].host)
-                        r = add_doomed(job, &doomed[i], lazy ? STEP_DETACH : STEP_UNMOUNT);
+        for (size_t i = 0; i < n && r == 0; i++) {
+                if (lazy && i < n - 1 && doomed[i].made == 0 && !doomed[i].host)
+                        continue;
+                r = add_doomed(job, &doomed[i], lazy ? STEP_DETACH : STEP_UNMOUNT);
+                if (r == 0 && !lazy && doomed[i].kept)
+                        job->steps[job->n_steps - 1].flags |= STEP_RESTORE;
+        }
         if (r == 0)
                 r = plan_unmake(pod, directories, n_directories, &job);
         if (r < 0)

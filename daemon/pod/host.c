@@ -6,6 +6,7 @@
 #include "pod/host.h"
 
 #include <string.h>
+#include <sys/mount.h>
 
 #include "pod/drift.h"
 #include "pod/recording.h"
@@ -115,6 +116,12 @@ void host_settle_entries(struct record_pod *record, uint32_t first, const struct
         }
 }
 
+/* It is another mount of the same file system with the same attributes. */
+static void take_ids(struct record_mount *mount, uint64_t id, uint32_t mount_id) {
+        mount->id = id ?: mount_id;
+        mount->mount_id = mount_id;
+}
+
 int host_put(struct store *store, struct record_pod *record) {
         int r = 0;
 
@@ -171,9 +178,40 @@ int host_doom(const struct pods *pods, const struct record_pod *record, struct p
                         .device = mount->device,
                         .path = *entry->point ? entry->point : mount->target, /* nothing leads there: it is named by what it was */
                         .host = true,
+                        .kept = !(mount->propagation & MS_SHARED), /* of a clone nothing else is known */
                 };
         }
         return 0;
+}
+
+int host_take_restored(struct store *store, struct record_pod *record, const struct job *job, const struct job_result *result) {
+        bool any = false;
+        int r;
+
+        for (size_t i = 0; job && i < job->n_steps && i < result->n_steps; i++)
+                for (size_t j = 0; j < record->n_host && (job->steps[i].flags & STEP_HOST) && result->steps[i].mount_id != 0; j++) {
+                        if (record->host[j].mount_id != job->steps[i].mount_id)
+                                continue;
+                        take_ids(&record->host[j], result->steps[i].id, result->steps[i].mount_id);
+                        any = true;
+                        break;
+                }
+        r = any ? store_begin(store) : 0;
+        if (any && r == 0)
+                r = host_put(store, record);
+        return any ? store_end(store, r) : 0;
+}
+
+void host_find_restored(const struct table *table, struct record_pod *record, const struct intent_mount *entries, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                const struct entry *entry = entries[i].id ? table_get_unique(table, entries[i].id) : NULL;
+
+                if (!entry)
+                        entry = table_get(table, entries[i].mount_id);
+                for (size_t j = 0; entry && entries[i].mount_id != 0 && j < record->n_host; j++)
+                        if (strcmp(entry->point, record->host[j].target) == 0 && !drift_find_entry(table, &record->host[j]))
+                                take_ids(&record->host[j], entries[i].id, entries[i].mount_id);
+        }
 }
 
 bool host_has_place(const struct record_pod *record, const struct entry *entry) {

@@ -26,6 +26,10 @@ void host_settle(struct record_pod *record, const struct job *job, const struct 
 void host_settle_entries(struct record_pod *record, uint32_t first, const struct intent_mount *entries, size_t n);
 /* The answer for one that was made again: what is on record of its mount. */
 void host_take_result(struct record_mount *mount, const struct step_result *result, uint64_t job);
+/* Of a collection that stopped: what was taken off and mounted again has other ids, which go on the record. By the answer, in a
+ * transaction of its own; or, after a crash, by the intent file, where the table has them at their places. */
+int host_take_restored(struct store *store, struct record_pod *record, const struct job *job, const struct job_result *result);
+void host_find_restored(const struct table *table, struct record_pod *record, const struct intent_mount *entries, size_t n);
 /* Into the store, within a transaction. */
 int host_put(struct store *store, struct record_pod *record);
 

@@ -9,6 +9,7 @@
 #include "pod/directories.h"
 #include "pod/doom.h"
 #include "pod/footing.h"
+#include "pod/host.h"
 #include "pod/operation-private.h"
 #include "pod/points.h"
 #include "pod/recording.h"
@@ -166,6 +167,8 @@ static void result(struct operation *operation, const struct job_result *answer)
         struct failure f = FAILURE_INIT;
 
         if (answer && (answer->lost || answer->failure != FAILURE_NONE)) {
+                if (operation->pod && host_take_restored(operation->pods->store, operation->pod->record, operation->job, answer) < 0)
+                        log_error("Mounts of pod %s on the host have other ids than its record says", operation->uuid);
                 if (operation_retry(operation, answer))
                         return;
                 (void) operation_failure(operation, answer, NULL, &f);

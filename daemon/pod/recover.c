@@ -166,6 +166,22 @@ static int keep_created(const struct pods *pods, const int *fds, size_t n_fds, c
         return r < 0 ? r : keep_host(pods, intent, made, n);
 }
 
+/* What an interrupted collection had mounted on the host again. */
+static int keep_restored(const struct pods *pods, const int *fds, size_t n_fds, const struct record_intent *intent) {
+        struct pod *pod = map_get(pods->by_uuid, intent->uuid);
+        _cleanup_free_ struct intent_mount *made = NULL;
+        size_t n = 0;
+        int r;
+
+        if (!pod || pod->record->n_host == 0)
+                return 0;
+        r = read_intents(fds, n_fds, intent->job, &made, &n);
+        if (r < 0 || n == 0)
+                return r;
+        host_find_restored(pods->table, pod->record, made, n);
+        return host_put(pods->store, pod->record);
+}
+
 /* Before any job runs, what the intent files say of an interrupted Mount() goes into the store: they serve the jobs of
  * this start next. */
 static int keep_made(const struct pods *pods, const int *fds, size_t n_fds, struct record_intent *intent) {
@@ -175,6 +191,8 @@ static int keep_made(const struct pods *pods, const int *fds, size_t n_fds, stru
 
         if (intent->verb == RECORD_VERB_CREATE)
                 return keep_created(pods, fds, n_fds, intent);
+        if (intent->verb == RECORD_VERB_COLLECT)
+                return keep_restored(pods, fds, n_fds, intent);
         if (intent->verb == RECORD_VERB_ADD_CONTAINER)
                 return keep_tree(pods, fds, n_fds, intent);
         if (intent->verb == RECORD_VERB_MOUNT_INSIDE)

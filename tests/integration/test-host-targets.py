@@ -273,6 +273,32 @@ def busy(daemon):
     equal(daemon.pods(), [], 'pods')
 
 
+@case('what was taken off before the busy one is mounted again, with what it held; so it is when the pod itself is busy')
+def mounted_again(daemon):
+    places = daemon.places
+    shown = None
+    pod = daemon.create(places.spec(places.mounts() + [specs.bind(f'{places.source}/hello', f'{places.top}/file')]))
+    for held in (f'{places.bound}/hello', f'{daemon.rootfs(pod)}/etc/hostname'):
+        with open(f'{places.memory}/kept', 'w') as file:
+            file.write('kept\n')
+        with open(held):
+            contains(stays(daemon, pod), 'busy', 'outcome')
+        with open(f'{places.memory}/kept') as file:
+            equal(file.read(), 'kept\n', 'what the tmpfs held')
+        eventually(lambda: set(listed(daemon, pod).values()) == {'ok'}, f'all is there, and not {listed(daemon, pod)}')
+        for point, fields in host.mounts_below(places.top).items():
+            assert {'nosuid', 'nodev'} <= set(fields[5].split(',')), (point, fields)
+            equal(fields[6], '-', f'propagation of {point}')
+        ids = {mount['Target']: mount['ID'] for mount in daemon.json('show', pod)['Mounts'] if mount['Container'] == '.host'}
+        assert ids != shown, 'those that were mounted again have other ids'
+        shown = ids
+        daemon.restart()
+        equal(set(listed(daemon, pod).values()), {'ok'}, 'states after a restart')
+    daemon.ctl('repair', pod)
+    daemon.ok('gc', pod)
+    places.untouched()
+
+
 @case('a step that fails takes the pod and all before it back, in reverse')
 def undone(daemon):
     places, before = daemon.places, host.mount_table()

@@ -116,7 +116,8 @@ START_TEST(test_shapes) {
         REFUSE(unmount_job, "normalised", set(&job->steps[0].target, ""));
         REFUSE(unmount_job, "no id", job->steps[0].id = 0);
         REFUSE(unmount_job, "removed", job->steps[0].made = 1);
-        REFUSE(unmount_job, "removed", job->steps[0].flags |= STEP_RESTORE);
+        REFUSE(unmount_job, "not mounted again", job->steps[0].flags |= STEP_RESTORE | STEP_LAZY_BELOW);
+        REFUSE(unmount_job, "not mounted again", job->steps[0].flags |= STEP_RESTORE; job->steps[0].kind = STEP_DETACH);
         REFUSE(unmount_job, "plain path", job->steps[0].flags = 0);
 }
 END_TEST

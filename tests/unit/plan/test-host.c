@@ -70,7 +70,7 @@ END_TEST
 /* Strictly and lazily alike: detaching the tree takes none of them along. */
 START_TEST(test_collect) {
         static const struct plan_doomed doomed[] = {
-                {.id = 7, .mount_id = 17, .path = "/srv/places/two", .host = true},
+                {.id = 7, .mount_id = 17, .path = "/srv/places/two", .host = true, .kept = true},
                 {.id = 5, .mount_id = 15, .path = "main/rootfs"},
                 {.id = 4, .mount_id = 14, .path = ""},
         };
@@ -84,7 +84,7 @@ START_TEST(test_collect) {
                 ck_assert_int_eq(plan_collect(&pod, doomed, 3, NULL, 0, lazy, &job, &f), 0);
                 ck_assert_uint_eq(job->n_steps, lazy ? 3 : 4);
                 ck_assert_int_eq(job->steps[0].kind, lazy ? STEP_DETACH : STEP_UNMOUNT);
-                ck_assert_uint_eq(job->steps[0].flags, STEP_HOST);
+                ck_assert_uint_eq(job->steps[0].flags, STEP_HOST | (lazy ? 0 : STEP_RESTORE));
                 ck_assert_str_eq(job->steps[0].target, "/srv/places/two");
                 ck_assert_uint_eq(job->steps[1].flags, 0);
                 ck_assert_int_eq(job_encode(job, &data, &size), 0);
