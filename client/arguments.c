@@ -43,6 +43,8 @@ enum {
         OPTION_UID_MAP,
         OPTION_GID_MAP,
         OPTION_METADATA,
+        OPTION_HOLDER,
+        OPTION_ALL,
 };
 
 static const struct option long_options[] = {
@@ -74,6 +76,8 @@ static const struct option long_options[] = {
         {"uid-map", required_argument, NULL, OPTION_UID_MAP},
         {"gid-map", required_argument, NULL, OPTION_GID_MAP},
         {"metadata", required_argument, NULL, OPTION_METADATA},
+        {"holder", required_argument, NULL, OPTION_HOLDER},
+        {"all", no_argument, NULL, OPTION_ALL},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, OPTION_VERSION},
         {NULL, 0, NULL, 0},
@@ -105,6 +109,8 @@ const char *argument_option_name(unsigned mask) {
                 "--uid-map",
                 "--gid-map",
                 "--metadata",
+                "--holder",
+                "--all",
         };
         int lowest = mask ? __builtin_ctz(mask) : 0;
 
@@ -311,7 +317,7 @@ static int apply(int option, const char *value, struct client *client, struct ar
         } switches[] = {
                 {OPTION_STACK, ARGUMENT_STACK}, {OPTION_LAZY, ARGUMENT_LAZY}, {OPTION_MISSING_OK, ARGUMENT_MISSING_OK},
                 {OPTION_DRY_RUN, ARGUMENT_DRY_RUN}, {OPTION_WAIT, ARGUMENT_WAIT}, {OPTION_TREE, ARGUMENT_TREE},
-                {OPTION_READ_WRITE, ARGUMENT_READ_WRITE},
+                {OPTION_READ_WRITE, ARGUMENT_READ_WRITE}, {OPTION_ALL, ARGUMENT_ALL},
         };
         struct {
                 int option;
@@ -328,6 +334,7 @@ static int apply(int option, const char *value, struct client *client, struct ar
                 {OPTION_LABEL, ARGUMENT_LABEL, &arguments->label},
                 {OPTION_UID_MAP, ARGUMENT_UID_MAP, &arguments->uid_map},
                 {OPTION_GID_MAP, ARGUMENT_GID_MAP, &arguments->gid_map},
+                {OPTION_HOLDER, ARGUMENT_HOLDER, &arguments->holder},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(switches); i++)

@@ -64,9 +64,10 @@ static const struct verb {
                 "Print which file a program's name means in a container"},
         {"path-info", verb_path_info, 1, 2, 0, false, "[POD[:CONTAINER]] PATH", "Show what a path in a container, or of the host, lies on"},
         {"layer", verb_layer, 1, WORDS_ANY,
-                ARGUMENT_ID | ARGUMENT_PARENT | ARGUMENT_READ_WRITE | ARGUMENT_LABEL | ARGUMENT_UID_MAP | ARGUMENT_GID_MAP | ARGUMENT_METADATA,
+                ARGUMENT_ID | ARGUMENT_PARENT | ARGUMENT_READ_WRITE | ARGUMENT_LABEL | ARGUMENT_UID_MAP | ARGUMENT_GID_MAP |
+                        ARGUMENT_METADATA | ARGUMENT_HOLDER | ARGUMENT_ALL,
                 true, "create [--id LAYER] [--parent LAYER] [--read-write] [--label LABEL] [--uid-map MAP --gid-map MAP] "
-                "[--metadata KEY=VALUE]… | remove LAYER… | list | info LAYER | exists LAYER | status",
+                "[--metadata KEY=VALUE]… | remove LAYER… | get LAYER [--holder NAME] | put LAYER [--holder NAME] [--all] | cleanup | list | info LAYER | exists LAYER | status",
                 "Keep layers of file systems"},
         {"status", verb_status, 0, 0, 0, false, "", "Show the daemon's version, features and counts"},
         {"check", verb_check, 1, 1, 0, true, "SPEC|BUNDLE|-", "Check a spec without a daemon"},

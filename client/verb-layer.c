@@ -2,6 +2,8 @@
 
 /* layer: the verbs of the layer store, one function each. */
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "client/call.h"
@@ -78,6 +80,53 @@ static int create(struct client *client, const struct arguments *arguments) {
         return r < 0 ? call_bad_reply(r) : print_string(client, "ID", id);
 }
 
+/* A call about one layer and its holder. */
+static int send_hold(struct client *client, const struct arguments *arguments, const char *member, sd_bus_message **ret_reply) {
+        _cleanup_message_unref_ sd_bus_message *m = NULL;
+        int r = new_call(client, member, &m);
+
+        if (r != 0)
+                return r;
+        r = sd_bus_message_append(m, "s", arguments->words[2]);
+        if (r >= 0)
+                r = call_open_options(client, m);
+        if (r >= 0)
+                r = call_option_string(m, "holder", arguments->holder);
+        if (r >= 0)
+                r = call_option_true(m, "all", arguments->given & ARGUMENT_ALL);
+        if (r >= 0)
+                r = call_close_options(m);
+        return call_send(client, m, r, ret_reply);
+}
+
+static int get(struct client *client, const struct arguments *arguments) {
+        _cleanup_message_unref_ sd_bus_message *reply = NULL;
+        const char *path;
+        int r = send_hold(client, arguments, "GetLayer", &reply);
+
+        if (r != 0)
+                return r;
+        r = sd_bus_message_read(reply, "s", &path);
+        return r < 0 ? call_bad_reply(r) : print_string(client, "Path", path);
+}
+
+/* Says with JSON that all is done. */
+static int print_nothing(struct client *client) {
+        _cleanup_json_ struct json_object *result = NULL;
+
+        if (!render_wants_json(client))
+                return 0;
+        result = json_object_new_object();
+        return result ? render_json(client, result) : report_oom();
+}
+
+static int put(struct client *client, const struct arguments *arguments) {
+        _cleanup_message_unref_ sd_bus_message *reply = NULL;
+        int r = send_hold(client, arguments, "PutLayer", &reply);
+
+        return r != 0 ? r : print_nothing(client);
+}
+
 static int remove_one(struct client *client, const char *id) {
         _cleanup_message_unref_ sd_bus_message *m = NULL, *reply = NULL;
         int r = new_call(client, "RemoveLayer", &m);
@@ -94,7 +143,6 @@ static int remove_one(struct client *client, const char *id) {
 
 /* The failure of one does not keep the others. */
 static int remove_all(struct client *client, const struct arguments *arguments) {
-        _cleanup_json_ struct json_object *result = NULL;
         int all = 0;
 
         for (size_t i = 2; i < arguments->n_words; i++) {
@@ -102,10 +150,7 @@ static int remove_all(struct client *client, const struct arguments *arguments) 
 
                 all = all != 0 ? all : r;
         }
-        if (all != 0 || !render_wants_json(client))
-                return all;
-        result = json_object_new_object();
-        return result ? render_json(client, result) : report_oom();
+        return all != 0 ? all : print_nothing(client);
 }
 
 /* A call whose one argument is an id, or none, and its answer. */
@@ -122,11 +167,28 @@ static int ask(struct client *client, const char *member, const char *id, struct
         return r < 0 ? call_bad_reply(r) : 0;
 }
 
+static int cleanup(struct client *client, const struct arguments *arguments _unused_) {
+        _cleanup_json_ struct json_object *count = NULL, *result = NULL;
+        int r = ask(client, "Cleanup", NULL, &count);
+
+        if (r != 0)
+                return r;
+        if (!render_wants_json(client)) {
+                puts(json_object_get_string(count));
+                return 0;
+        }
+        result = json_object_new_object();
+        if (!result || value_add(result, "Count", json_object_get(count)) < 0)
+                return report_oom();
+        return render_json(client, result);
+}
+
 static int list(struct client *client, const struct arguments *arguments _unused_) {
         static const struct render_column columns[] = {
                 {"ID", "LAYER", RENDER_TEXT, false},   {"Parent", "PARENT", RENDER_TEXT, false},
                 {"Owner", "OWNER", RENDER_USER, false}, {"ReadWrite", "READ-WRITE", RENDER_TEXT, false},
                 {"Depth", "DEPTH", RENDER_TEXT, true}, {"CreatedTimestamp", "CREATED", RENDER_TIME, false},
+                {"Path", "MOUNTED AT", RENDER_TEXT, false},
         };
         _cleanup_message_unref_ sd_bus_message *m = NULL, *reply = NULL;
         _cleanup_json_ struct json_object *layers = NULL;
@@ -158,6 +220,20 @@ static void print_metadata(struct json_object *layer) {
         }
 }
 
+static void print_holders(struct json_object *layer) {
+        struct json_object *holders = value_array(layer, "Holders");
+
+        for (size_t i = 0; holders && i < json_object_array_length(holders); i++) {
+                struct json_object *holder = json_object_array_get_idx(holders, i), *bound;
+                _cleanup_free_ char *name = report_escape(value_string(holder, "Name", ""));
+                _cleanup_free_ char *user = render_text(holder, "UID", RENDER_USER);
+
+                (void) json_object_object_get_ex(holder, "ConnectionBound", &bound);
+                printf("Held by: %s of %s, %" PRIu64 " times%s\n", name ? name : "", user ? user : "", value_u64(holder, "Count"),
+                       json_object_get_boolean(bound) ? ", until it disconnects" : "");
+        }
+}
+
 static int info(struct client *client, const struct arguments *arguments) {
         static const struct render_column columns[] = {
                 {"ID", "ID", RENDER_TEXT, false},
@@ -170,6 +246,7 @@ static int info(struct client *client, const struct arguments *arguments) {
                 {"Depth", "Depth", RENDER_TEXT, false},
                 {"Children", "Children", RENDER_TEXT, false},
                 {"CreatedTimestamp", "Created", RENDER_TIME, false},
+                {"Path", "Mounted at", RENDER_TEXT, false},
         };
         _cleanup_json_ struct json_object *layer = NULL;
         int r = ask(client, "LayerInfo", arguments->words[2], &layer);
@@ -177,8 +254,10 @@ static int info(struct client *client, const struct arguments *arguments) {
         if (r != 0 || render_wants_json(client))
                 return r != 0 ? r : render_json(client, layer);
         r = render_properties(columns, ELEMENTSOF(columns), layer);
-        if (r == 0)
+        if (r == 0) {
+                print_holders(layer);
                 print_metadata(layer);
+        }
         return r;
 }
 
@@ -212,6 +291,7 @@ static int status(struct client *client, const struct arguments *arguments _unus
                 {"Upper", "Upper layers", RENDER_TEXT, false},
                 {"ChainMax", "Longest chain", RENDER_TEXT, false},
                 {"Layers", "Layers", RENDER_TEXT, false},
+                {"Mounted", "Mounted", RENDER_TEXT, false},
                 {"Removing", "Being removed", RENDER_TEXT, false},
         };
         _cleanup_json_ struct json_object *facts = NULL;
@@ -235,6 +315,9 @@ static const struct layer_verb {
         {"create", create, 0, 0, CREATE_OPTIONS,
                 "[--id LAYER] [--parent LAYER] [--read-write] [--label LABEL] [--uid-map MAP --gid-map MAP] [--metadata KEY=VALUE]…"},
         {"remove", remove_all, 1, UINT16_MAX, 0, "LAYER…"},
+        {"get", get, 1, 1, ARGUMENT_HOLDER, "LAYER [--holder NAME]"},
+        {"put", put, 1, 1, ARGUMENT_HOLDER | ARGUMENT_ALL, "LAYER [--holder NAME] [--all]"},
+        {"cleanup", cleanup, 0, 0, 0, ""},
         {"list", list, 0, 0, 0, ""},
         {"info", info, 1, 1, 0, "LAYER"},
         {"exists", exists, 1, 1, 0, "LAYER"},

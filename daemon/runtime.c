@@ -116,12 +116,15 @@ static int open_intents(int directory, unsigned n_slots, int *fds) {
 }
 
 static int fill_directory(struct runtime *runtime, uid_t uid, gid_t gid, unsigned n_slots) {
-        _cleanup_close_ int pods = -1, intent = -1, state = -1;
+        _cleanup_close_ int pods = -1, layers = -1, intent = -1, state = -1;
         int r;
 
         pods = own_directory(runtime->fd, "pods", 0, 0, 0711);
         if (pods < 0)
                 return pods;
+        layers = own_directory(runtime->fd, "layers", 0, 0, 0711);
+        if (layers < 0)
+                return layers;
         intent = own_directory(runtime->fd, "intent", 0, 0, 0700);
         if (intent < 0)
                 return intent;

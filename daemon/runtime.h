@@ -7,6 +7,7 @@
  *     <runtime>/            0755 root
  *       lock                0600 root, fcntl(2) lock of the keeper
  *       pods/               0711 root, below it the pods
+ *       layers/             0711 root, below it layers that are mounted
  *       intent/             0700 root, one file for each executor slot
  *       state/              0700 of the front's user: state.db
  *       state.db            symbolic link to state/state.db

@@ -17,6 +17,7 @@ static int give_up(struct state *state, int error, const char *what) {
         state->layers_fd = close_fd(state->layers_fd);
         state->records_fd = close_fd(state->records_fd);
         state->lock_fd = close_fd(state->lock_fd);
+        state->mount_fd = close_fd(state->mount_fd);
         state->reason = error ? text_format("%s (%s)", what, strerror(error)) : strdup(what);
         if (!state->reason)
                 return log_oom();
@@ -86,16 +87,16 @@ static int own_directory(int fd, const char *name, uid_t uid, gid_t gid) {
 }
 
 static int fill(struct state *state, int fd, uid_t uid, gid_t gid, const struct features *features) {
-        _cleanup_close_ int mount = open_own_mount(fd, features);
-        int r;
+        int r = open_own_mount(fd, features);
 
-        if (mount < 0)
-                return give_up(state, -mount, "no mount of its own can be made");
-        r = own_directory(mount, "layers", 0, 0);
+        if (r < 0)
+                return give_up(state, -r, "no mount of its own can be made");
+        state->mount_fd = r;
+        r = own_directory(state->mount_fd, "layers", 0, 0);
         if (r < 0)
                 return give_up(state, -r, "layers/ in it cannot be made");
         state->layers_fd = r;
-        r = own_directory(mount, "records", uid, gid);
+        r = own_directory(state->mount_fd, "records", uid, gid);
         if (r < 0)
                 return give_up(state, -r, "records/ in it cannot be made");
         state->records_fd = r;
@@ -128,6 +129,7 @@ void state_done(struct state *state) {
         (void) close_fd(state->lock_fd);
         (void) close_fd(state->layers_fd);
         (void) close_fd(state->records_fd);
+        (void) close_fd(state->mount_fd);
         backing_done(&state->backing);
         free(state->reason);
         *state = STATE_INIT;

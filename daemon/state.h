@@ -22,11 +22,12 @@
 struct state {
         char *path; /* canonical, or as given where there is none */
         int lock_fd, layers_fd, records_fd; /* -1: there is none */
+        int mount_fd; /* the mount that they are on: nothing can be mounted of it any more when this is closed */
         struct backing backing;
         char *reason; /* why it cannot be used: a phrase, and what to do; NULL: it can */
 };
 
-#define STATE_INIT ((struct state) {.lock_fd = -1, .layers_fd = -1, .records_fd = -1})
+#define STATE_INIT ((struct state) {.lock_fd = -1, .layers_fd = -1, .records_fd = -1, .mount_fd = -1})
 
 /* Prepares the directory for a front that runs as `uid` and `gid`. Pods need none of it: whatever is wrong is logged and
  * told in `reason`, and is no failure. -ENOMEM. */

@@ -96,6 +96,9 @@ static const struct verdict_row rows[] = {
 
         LAYERS_ASKS("CreateLayer"),
         LAYERS_ASKS("RemoveLayer"),
+        LAYERS_ASKS("GetLayer"),
+        LAYERS_ASKS("PutLayer"),
+        LAYERS_ASKS("Cleanup"),
         LAYERS_ANYBODY("LayerExists"),
         LAYERS_ANYBODY("ListLayers"),
         LAYERS_ANYBODY("LayerInfo"),

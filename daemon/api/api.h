@@ -44,6 +44,7 @@ struct api {
         void *userdata;
         struct bus *bus;           /* NULL without one */
         struct listener *listener;
+        uint64_t last_peer;        /* the number of the newest */
         struct peer *peers;        /* all that are connected, or known on the bus */
         struct request *requests;  /* all in flight, in the order of their arrival… */
         struct request **requests_end; /* …and where the next one goes */

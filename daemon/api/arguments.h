@@ -27,11 +27,11 @@ struct arguments {
         /* options */
         const char *uuid, *name, *lease, *container, *namespace;
         char **options;
-        const char *label, *uid_map, *gid_map;
+        const char *label, *uid_map, *gid_map, *holder;
         char **metadata;        /* pairs of key and value */
         uint64_t mount_id, namespace_id, after, timeout_us;
         uint32_t limit;
-        bool stack, lazy, wait, dry_run, missing_ok, read_write;
+        bool stack, lazy, wait, dry_run, missing_ok, read_write, connection_bound, all;
 };
 
 /* Releases what is owned and empties all. */

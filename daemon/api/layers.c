@@ -5,6 +5,7 @@
 
 #include "api/verb.h"
 #include "api/wire.h"
+#include "pod/layer-mount.h"
 #include "pod/operation-layer.h"
 #include "util/log.h"
 
@@ -48,6 +49,80 @@ int prepare_remove_layer(struct request *request, struct failure *f) {
         return add(request, r, operation);
 }
 
+/* Without a name a holder is the one that has none. */
+static const char *holder_of(const struct arguments *arguments) {
+        return arguments->holder ? arguments->holder : "default";
+}
+
+/* The connection that a holder goes with; 0: none. */
+static int connection_of(const struct request *request, uint64_t *ret, struct failure *f) {
+        *ret = request->arguments.connection_bound ? request->peer->number : 0;
+        if (*ret != 0 && request->peer->caller.transport == CALLER_BUS && !request->peer->watch_slot)
+                return failure_set(f, FAILURE_QUOTA_EXCEEDED,
+                                   "The bus does not tell podmountd when another connection ends: use the private socket, or hold the layer by a name");
+        return 0;
+}
+
+int prepare_get_layer(struct request *request, struct failure *f) {
+        struct operation *operation = NULL;
+        uint64_t connection;
+        int r = connection_of(request, &connection, f);
+
+        if (r == 0)
+                r = operation_new_layer_get(request->api->pods, &request->peer->caller, request->arguments.layer,
+                                            holder_of(&request->arguments), connection, &operation, f);
+        return add(request, r, operation);
+}
+
+int encode_get_layer(struct request *request, sd_bus_message *m) {
+        const char *path = operation_layer_path(request->works[0]->operation);
+
+        return path ? wire_append_text(m, path) : -EIO;
+}
+
+int prepare_put_layer(struct request *request, struct failure *f) {
+        const struct arguments *arguments = &request->arguments;
+        struct operation *operation = NULL;
+        uint64_t connection;
+        int r = connection_of(request, &connection, f);
+
+        if (r == 0)
+                r = operation_new_layer_put(request->api->pods, &request->peer->caller, arguments->layer, holder_of(arguments), connection,
+                                            arguments->all, &operation, f);
+        return add(request, r, operation);
+}
+
+int prepare_cleanup_layers(struct request *request, struct failure *f) {
+        const struct layers *layers = layers_of(request);
+        const struct caller *caller = &request->peer->caller;
+        const struct layer *layer;
+        int r = layers_check(layers, f);
+
+        if (r != 0)
+                return r;
+        MAP_FOREACH(layer, layers->by_id) {
+                struct operation *operation;
+
+                if (!layer->mounted || layer->n_holders > 0 || !layers_may_see(layer, caller))
+                        continue;
+                r = operation_new_layer_let_go(request->api->pods, caller, layer->record->id, &operation, f);
+                if (r != 0)
+                        return r;
+                if (!request_add_work(request, operation, layer->record->id))
+                        return log_oom();
+        }
+        request->number = layers_purge_again(request->api->pods, caller);
+        return 0;
+}
+
+int encode_cleanup_layers(struct request *request, sd_bus_message *m) {
+        uint32_t n = (uint32_t) request->number;
+
+        for (size_t i = 0; i < request->n_works; i++)
+                n += request->works[i]->operation && operation_layer_unmounted(request->works[i]->operation);
+        return sd_bus_message_append(m, "u", n);
+}
+
 int query_layers(struct request *request, struct failure *f) {
         return layers_check(layers_of(request), f);
 }
@@ -72,7 +147,34 @@ static int append_metadata(sd_bus_message *m, char *const *metadata) {
         return r;
 }
 
-static int append_layer(sd_bus_message *m, const struct layer *layer) {
+static int append_holders(sd_bus_message *m, const struct layer *layer) {
+        int r = sd_bus_message_open_container(m, 'e', "sv");
+
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", "Holders");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', "aa{sv}");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'a', "a{sv}");
+        for (size_t i = 0; r >= 0 && i < layer->n_holders; i++) {
+                const struct holder *holder = &layer->holders[i];
+
+                r = sd_bus_message_append(m, "a{sv}", 4, "Name", "s", holder->name, "UID", "u", (uint32_t) holder->owner,
+                                          "Count", "u", holder->count, "ConnectionBound", "b", holder->connection != 0);
+        }
+        for (unsigned i = 0; r >= 0 && i < 3; i++)
+                r = sd_bus_message_close_container(m);
+        return r;
+}
+
+/* Where it is mounted, "" if it is not. */
+static int append_path(const struct pods *pods, sd_bus_message *m, const struct layer *layer) {
+        _cleanup_free_ char *path = layer->mounted ? layer_path(pods, layer) : strdup("");
+
+        return path ? wire_append_entry(m, "Path", path) : -ENOMEM;
+}
+
+static int append_layer(const struct pods *pods, sd_bus_message *m, const struct layer *layer) {
         const struct record_layer *record = layer->record;
         int r = sd_bus_message_open_container(m, 'a', "{sv}");
 
@@ -88,6 +190,10 @@ static int append_layer(sd_bus_message *m, const struct layer *layer) {
                                           "Depth", "u", layer->depth,
                                           "Children", "u", layer->n_children,
                                           "CreatedTimestamp", "t", record->created_us);
+        if (r >= 0)
+                r = append_path(pods, m, layer);
+        if (r >= 0)
+                r = append_holders(m, layer);
         if (r >= 0)
                 r = append_metadata(m, record->metadata);
         return r < 0 ? r : sd_bus_message_close_container(m);
@@ -115,7 +221,7 @@ int encode_list_layers(struct request *request, sd_bus_message *m) {
         qsort(list, n, sizeof(*list), compare_layers);
         r = sd_bus_message_open_container(m, 'a', "a{sv}");
         for (size_t i = 0; i < n && r >= 0; i++)
-                r = append_layer(m, list[i]);
+                r = append_layer(request->api->pods, m, list[i]);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -130,7 +236,7 @@ int query_layer_info(struct request *request, struct failure *f) {
 int encode_layer_info(struct request *request, sd_bus_message *m) {
         const struct layer *layer = layers_find(layers_of(request), request->arguments.layer, &request->peer->caller);
 
-        return layer ? append_layer(m, layer) : -ENOENT;
+        return layer ? append_layer(request->api->pods, m, layer) : -ENOENT;
 }
 
 static int append_backing(sd_bus_message *m, const struct backing *backing) {
@@ -153,13 +259,17 @@ int encode_layer_status(struct request *request, sd_bus_message *m) {
         const struct caller *caller = &request->peer->caller;
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         const struct layer *layer;
-        uint32_t n = 0, n_removing = 0;
+        uint32_t n = 0, n_mounted = 0, n_removing = 0;
         int r = layers_check_backing(layers, &f);
 
         if (r < 0)
                 return r;
-        MAP_FOREACH(layer, layers->by_id)
-                n += layer->record->state == RECORD_LAYER_READY && layers_may_see(layer, caller);
+        MAP_FOREACH(layer, layers->by_id) {
+                bool seen = layer->record->state == RECORD_LAYER_READY && layers_may_see(layer, caller);
+
+                n += seen;
+                n_mounted += seen && layer->mounted;
+        }
         for (size_t i = 0; i < layers->n_removing; i++)
                 n_removing += layers_may_see(layers->removing[i], caller);
         r = sd_bus_message_open_container(m, 'a', "{sv}");
@@ -170,7 +280,7 @@ int encode_layer_status(struct request *request, sd_bus_message *m) {
         if (r >= 0)
                 r = wire_append_entry(m, "Reason", f.text);
         if (r >= 0)
-                r = sd_bus_message_append(m, "{sv}{sv}{sv}", "Layers", "u", n, "Removing", "u", n_removing, "ChainMax", "u",
+                r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}", "Layers", "u", n, "Mounted", "u", n_mounted, "Removing", "u", n_removing, "ChainMax", "u",
                                           (uint32_t) LAYERS_CHAIN_MAX);
         if (r >= 0 && layers->store && layers->backing)
                 r = append_backing(m, layers->backing);

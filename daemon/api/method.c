@@ -44,6 +44,9 @@
         KEYS(KEY("read-write", "b", read_write), KEY("label", "s", label), KEY("uid-map", "s", uid_map),                      \
              KEY("gid-map", "s", gid_map), KEY("metadata", "a{ss}", metadata))
 
+#define GET_LAYER_KEYS KEYS(KEY("holder", "s", holder), KEY("connection-bound", "b", connection_bound))
+#define PUT_LAYER_KEYS KEYS(KEY("holder", "s", holder), KEY("connection-bound", "b", connection_bound), KEY("all", "b", all))
+
 #define MANAGER PODMOUNT_MANAGER_INTERFACE
 #define LAYERS PODMOUNT_LAYER_STORE_INTERFACE
 #define POD PODMOUNT_POD_INTERFACE
@@ -143,6 +146,13 @@ const struct method method_table[] = {
          .prepare = prepare_create_layer, .encode = encode_create_layer},
         {.interface = LAYERS, .member = "RemoveLayer", .objects = OBJECT_MANAGER, .changes = true, .keys = KEYS(),
          .in = ARGUMENTS(IN_LAYER, IN_OPTIONS), .out = ARGUMENTS(), .prepare = prepare_remove_layer},
+        {.interface = LAYERS, .member = "GetLayer", .objects = OBJECT_MANAGER, .changes = true, .keys = GET_LAYER_KEYS,
+         .in = ARGUMENTS(IN_LAYER, IN_OPTIONS), .out = ARGUMENTS(OUT("path", "s")), .prepare = prepare_get_layer,
+         .encode = encode_get_layer},
+        {.interface = LAYERS, .member = "PutLayer", .objects = OBJECT_MANAGER, .changes = true, .keys = PUT_LAYER_KEYS,
+         .in = ARGUMENTS(IN_LAYER, IN_OPTIONS), .out = ARGUMENTS(), .prepare = prepare_put_layer},
+        {.interface = LAYERS, .member = "Cleanup", .objects = OBJECT_MANAGER, .in = ARGUMENTS(), .out = ARGUMENTS(OUT("count", "u")),
+         .prepare = prepare_cleanup_layers, .encode = encode_cleanup_layers},
         {.interface = LAYERS, .member = "LayerExists", .objects = OBJECT_MANAGER, .in = ARGUMENTS(IN_LAYER),
          .out = ARGUMENTS(OUT("exists", "b")), .query = query_layers, .encode = encode_layer_exists},
         {.interface = LAYERS, .member = "ListLayers", .objects = OBJECT_MANAGER, .keys = KEYS(), .in = ARGUMENTS(IN_OPTIONS),

@@ -5,6 +5,7 @@
 
 #include "api/dispatch.h"
 #include "api/identify.h"
+#include "pod/operation-layer.h"
 
 struct peer *peer_new(struct api *api, sd_bus *bus, enum caller_transport transport) {
         struct peer *peer = calloc(1, sizeof(*peer));
@@ -12,6 +13,7 @@ struct peer *peer_new(struct api *api, sd_bus *bus, enum caller_transport transp
         if (!peer)
                 return NULL;
         peer->references = 1;
+        peer->number = ++api->last_peer;
         peer->api = api;
         peer->bus = sd_bus_ref(bus);
         peer->caller.transport = transport;
@@ -60,6 +62,7 @@ void peer_disconnect(struct peer *peer) {
         unlink_peer(peer);
         identify_cancel(peer);
         dispatch_cancel_peer(peer);
+        layers_disconnect(peer->api->pods, peer->number);
         if (peer->on_disconnect)
                 peer->on_disconnect(peer);
         (void) peer_unref(peer);

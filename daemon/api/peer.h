@@ -17,6 +17,7 @@ enum peer_identity { PEER_UNKNOWN, PEER_ASKING, PEER_KNOWN };
 
 struct peer {
         unsigned references;
+        uint64_t number;          /* that no other peer of this api had or has */
         struct api *api;
         sd_bus *bus;              /* reference: the system bus, or this connection */
         struct caller caller;     /* complete in PEER_KNOWN */

@@ -2,11 +2,75 @@
 /* Steps on layers: each is alone in its job and names its layer by an id that can only be the name of a directory in the
  * one that all layers lie in. Whose a layer is, is the front's word. */
 
+#include <string.h>
+#include <sys/mount.h>
+
 #include "executor/door.h"
 #include "plan/layer.h"
+#include "spec/option.h"
+#include "util/array.h"
 
 static int refuse(struct failure *f, const char *what) {
         return failure_set(f, FAILURE_INVALID_ARGS, "refused at the executor's door: %s", what);
+}
+
+/* The layers below, by id. */
+static int check_chain(const struct step *step, struct failure *f) {
+        size_t n = strv_length(step->stubs);
+
+        if (n + !(step->flags & STEP_LAYER_WRITABLE) > JOB_LAYERS_MAX)
+                return refuse(f, "a layer that stands on too many others");
+        for (size_t i = 0; i < n; i++)
+                if (!layer_id_is_valid(step->stubs[i]) || strcmp(step->stubs[i], step->target) == 0)
+                        return refuse(f, "a layer that stands on what is no layer");
+        return 0;
+}
+
+/* A label and nothing else: which options the overlay has, is the executor's to say. */
+static int check_label(const struct step *step, struct failure *f) {
+        _cleanup_failure_ struct failure reason = FAILURE_INIT;
+        const struct option_row *row = option_find("context");
+
+        if (step->n_options == 0)
+                return 0;
+        if (step->n_options != 1 || strcmp(step->options[0].name, "context") != 0 || step->options[0].fd != STEP_NO_FD ||
+            !step->options[0].value || !row || option_check_value(row, step->options[0].value, &reason) != 0)
+                return refuse(f, "a layer with options that are no label");
+        return step->stubs && step->stubs[0] ? 0 : refuse(f, "a label on a layer that stands on none");
+}
+
+static int check_idmap(const struct job *job, const struct step *step, struct failure *f) {
+        if (!step->idmap.given)
+                return 0;
+        if (!job->caller.root && job->caller.uid == 0)
+                return refuse(f, "the root of another place maps no ids");
+        if (step->userns.kind != STEP_SOURCE_NONE || step->idmap.n_uids == 0 || step->idmap.n_gids == 0 ||
+            idmap_check(step->idmap.uids, step->idmap.n_uids) || idmap_check(step->idmap.gids, step->idmap.n_gids))
+                return refuse(f, "an id mapping of a layer that is none");
+        return 0;
+}
+
+static int check_mount(const struct job *job, const struct step *step, struct failure *f) {
+        const uint64_t must = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (step->flags & STEP_LAYER_WRITABLE ? 0 : MOUNT_ATTR_RDONLY);
+        int r = check_chain(step, f);
+
+        if (r == 0)
+                r = check_label(step, f);
+        if (r == 0)
+                r = check_idmap(job, step, f);
+        if (r != 0)
+                return r;
+        if (step->attr_set != must || step->attr_clear != 0)
+                return refuse(f, "a layer with attributes that it does not have");
+        if (step->propagation != MS_SHARED && step->propagation != MS_PRIVATE)
+                return refuse(f, "a propagation that is not known");
+        return step->flags & ~(uint32_t) STEP_LAYER_WRITABLE ? refuse(f, "a layer with flags") : 0;
+}
+
+static int check_unmount(const struct step *step, struct failure *f) {
+        if (step->id == 0 && step->mount_id == 0)
+                return refuse(f, "what is to be unmounted has no id");
+        return step->flags == 0 ? 0 : refuse(f, "a layer with flags");
 }
 
 int door_check_layer(const struct job *job, const struct step *step, struct failure *f) {
@@ -16,5 +80,9 @@ int door_check_layer(const struct job *job, const struct step *step, struct fail
                 return refuse(f, "a layer's id is none");
         if (step->serial == 0)
                 return refuse(f, "a layer without a number");
+        if (step->kind == STEP_LAYER_MOUNT)
+                return check_mount(job, step, f);
+        if (step->kind == STEP_LAYER_UNMOUNT)
+                return check_unmount(step, f);
         return step->flags == 0 ? 0 : refuse(f, "a layer with flags");
 }

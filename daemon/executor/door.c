@@ -491,6 +491,8 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
                 return door_check_inside(job, i, f);
         case STEP_LAYER_MAKE:
         case STEP_LAYER_RETIRE:
+        case STEP_LAYER_MOUNT:
+        case STEP_LAYER_UNMOUNT:
         case STEP_LAYER_PURGE:
                 return door_check_layer(job, step, f);
         case _STEP_KIND_MAX:
@@ -532,6 +534,8 @@ static enum sort step_sort(enum step_kind kind) {
         case STEP_SEEK:
         case STEP_LAYER_MAKE:
         case STEP_LAYER_RETIRE:
+        case STEP_LAYER_MOUNT:
+        case STEP_LAYER_UNMOUNT:
         case STEP_LAYER_PURGE:
         case _STEP_KIND_MAX:
                 break;

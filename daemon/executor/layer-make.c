@@ -59,8 +59,7 @@ static int write_meta(int layer, uint64_t number) {
         return fsync(fd) < 0 ? -errno : 0;
 }
 
-/* Whether the directory is that of the layer with this number: 1, 0, or a negative errno. */
-static int is_of(int layers, const char *name, uint64_t number) {
+int layer_is_of(int layers, const char *name, uint64_t number) {
         _cleanup_close_ int layer = openat(layers, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), fd = -1;
         char text[META_MAX + 1] = "", wanted[META_MAX];
         ssize_t n;
@@ -78,7 +77,7 @@ static int is_of(int layers, const char *name, uint64_t number) {
 }
 
 /* What is to become a layer, complete and on the disk. */
-static int fill(int layers, const char *name, uint64_t number) {
+static int fill(const struct job *job, int layers, const char *name) {
         _cleanup_close_ int layer = -1;
         int r;
 
@@ -87,7 +86,9 @@ static int fill(int layers, const char *name, uint64_t number) {
         layer = openat(layers, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (layer < 0 || mkdirat(layer, "diff", 0755) < 0 || mkdirat(layer, "work", 0700) < 0)
                 return -errno;
-        r = write_meta(layer, number);
+        if (fchownat(layer, "diff", job->owner, job->owner_group, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        r = write_meta(layer, job->steps[0].serial);
         if (r == 0)
                 r = layer_sync(layer, "diff");
         if (r == 0)
@@ -95,13 +96,13 @@ static int fill(int layers, const char *name, uint64_t number) {
         return r < 0 ? r : layer_sync(layer, "");
 }
 
-static int make(int layers, const char *id, const char *name, uint64_t number) {
+static int make(const struct job *job, int layers, const char *name) {
         size_t budget = SIZE_MAX; /* of an executor that died: three entries */
         int r = layer_clear(layers, name, &budget);
 
         if (r == 0)
-                r = fill(layers, name, number);
-        if (r == 0 && renameat2(layers, name, layers, id, RENAME_NOREPLACE) < 0)
+                r = fill(job, layers, name);
+        if (r == 0 && renameat2(layers, name, layers, job->steps[0].target, RENAME_NOREPLACE) < 0)
                 r = -errno;
         if (r == 0)
                 r = layer_sync(layers, "");
@@ -120,10 +121,10 @@ int hand_layer_make(struct run *run, size_t i) {
                 return r;
         if (!name)
                 return log_oom();
-        r = is_of(layers, step->target, step->serial);
+        r = layer_is_of(layers, step->target, step->serial);
         if (r > 0)
                 return 0; /* an executor died between this and its answer */
-        r = make(layers, step->target, name, step->serial);
+        r = make(run->job, layers, name);
         if (r == -EEXIST)
                 return run_fail(run, FAILURE_LAYER_EXISTS, -r,
                         "there is a directory of the name %s among the layers that no record names; move it away, or choose another id",
@@ -141,7 +142,7 @@ int hand_layer_retire(struct run *run, size_t i) {
                 return r;
         if (!name)
                 return log_oom();
-        r = is_of(layers, step->target, step->serial);
+        r = layer_is_of(layers, step->target, step->serial);
         if (r == 0)
                 return 0; /* it was done before, and another layer may have the id by now; or it was never made */
         if (r > 0)

@@ -16,5 +16,9 @@ int layer_sync(int directory, const char *name);
  * negative errno, not logged, -EBUSY for a mount point. -ENOENT is 0. */
 int layer_clear(int directory, const char *name, size_t *budget);
 
+/* Whether the directory of this name is that of the layer with this number: 1, 0 (also if there is none), or a negative errno,
+ * not logged. */
+int layer_is_of(int layers, const char *name, uint64_t number);
+
 /* What the hands have in common to say of a negative errno about layer `id`. */
 int layer_failed(struct run *run, const char *what, const char *id, int r);

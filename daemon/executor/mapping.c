@@ -78,8 +78,27 @@ static int check_side(struct run *run, const struct step *step, const char *file
                 step->target, what, foreign, file);
 }
 
+/* What is on the disk of a layer belongs to nobody on the host: whose ids those are is the layer's own matter. */
+static int check_own_layer(struct run *run, const struct step *step, const struct idmap *idmap) {
+        _cleanup_idmap_ struct idmap seen = {};
+        int r = idmap_copy(idmap, &seen);
+
+        if (r < 0)
+                return log_oom();
+        for (size_t i = 0; i < seen.n_uids; i++)
+                seen.uids[i].container_id = seen.uids[i].host_id;
+        for (size_t i = 0; i < seen.n_gids; i++)
+                seen.gids[i].container_id = seen.gids[i].host_id;
+        r = check_side(run, step, "/etc/subuid", "uid", run->job->caller.uid, seen.uids, seen.n_uids);
+        return r != 0 ? r : check_side(run, step, "/etc/subgid", "gid", run->job->caller.gid, seen.gids, seen.n_gids);
+}
+
 static int check_own(struct run *run, const struct step *step, const struct idmap *idmap) {
-        int r = check_side(
+        int r;
+
+        if (step->kind == STEP_LAYER_MOUNT)
+                return check_own_layer(run, step, idmap);
+        r = check_side(
                 run, step, "/etc/subuid", "uid", run->job->caller.uid, idmap->uids, idmap->n_uids);
 
         return r != 0 ? r
@@ -210,7 +229,7 @@ int mapping_apply(struct run *run, size_t i, const struct step_source *source, i
         if (!step->idmap.given)
                 return 0;
         r = ready(run, step, &mapping);
-        if (r == 0)
+        if (r == 0 && step->kind != STEP_LAYER_MOUNT)
                 r = check_owner(run, source, &mapping->idmap, mount);
         if (r != 0)
                 return r;

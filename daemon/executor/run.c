@@ -71,6 +71,10 @@ static int run_step(struct run *run, size_t step) {
                 return hand_layer_make(run, step);
         case STEP_LAYER_RETIRE:
                 return hand_layer_retire(run, step);
+        case STEP_LAYER_MOUNT:
+                return hand_layer_mount(run, step);
+        case STEP_LAYER_UNMOUNT:
+                return hand_layer_unmount(run, step);
         case STEP_LAYER_PURGE:
                 return hand_layer_purge(run, step);
         case _STEP_KIND_MAX:
@@ -148,7 +152,8 @@ static bool unmounts(const struct job *job) {
         enum step_kind kind = job->n_steps > 0 ? job->steps[0].kind : STEP_IDENTIFY;
 
         return kind == STEP_UNMOUNT || kind == STEP_DETACH || kind == STEP_UNMAKE ||
-               kind == STEP_REMOVE_POD || kind == STEP_WITHDRAW;
+               kind == STEP_REMOVE_POD || kind == STEP_WITHDRAW ||
+               kind == STEP_LAYER_UNMOUNT;
 }
 
 static int run_begin(struct run *run) {

@@ -146,3 +146,5 @@ int hand_withdraw(struct run *run, size_t step);
 int hand_layer_make(struct run *run, size_t step);
 int hand_layer_retire(struct run *run, size_t step);
 int hand_layer_purge(struct run *run, size_t step);
+int hand_layer_mount(struct run *run, size_t step);
+int hand_layer_unmount(struct run *run, size_t step);

@@ -71,6 +71,8 @@ int layer_asked_check(const struct layer_asked *asked, struct failure *f) {
                                    asked->id, LAYER_ID_MAX);
         if (*asked->id && strcmp(asked->id, asked->parent) == 0)
                 return failure_set(f, FAILURE_INVALID_ARGS, "Layer %s cannot be its own parent", asked->id);
+        if (asked->label && !*asked->parent)
+                return failure_set(f, FAILURE_INVALID_ARGS, "A label is for a layer on a parent: one without is shown by a bind, which has none of its own");
         r = check_label(asked->label, f);
         if (r == 0)
                 r = check_maps(asked, f);

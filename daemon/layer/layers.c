@@ -20,6 +20,9 @@ static struct layer *layer_free(struct layer *layer) {
         if (!layer)
                 return NULL;
         record_layer_free(layer->record);
+        for (size_t i = 0; i < layer->n_holders; i++)
+                free(layer->holders[i].name);
+        free(layer->holders);
         free(layer);
         return NULL;
 }
@@ -96,6 +99,26 @@ static int enter(struct layers *layers, struct record_layer **records, struct la
         return 0;
 }
 
+static int load_holders(struct layers *layers, struct record_layer **records, struct layer **loaded, size_t n) {
+        struct record_holder *holders = NULL;
+        size_t n_holders = 0;
+        int r = layer_store_load_holders(layers->store, &holders, &n_holders);
+
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n_holders && r == 0; i++) {
+                struct layer *layer = find_number(records, loaded, n, holders[i].layer);
+                struct holder *slot = layer ? array_append(&layer->holders, &layer->n_holders) : NULL;
+
+                if (slot)
+                        *slot = (struct holder) {.owner = holders[i].owner, .name = TAKE_PTR(holders[i].name), .count = holders[i].count};
+                else
+                        r = layer ? log_oom() : log_errno(LOG_ERR, EBADMSG, "layers.db holds a holder of no layer");
+        }
+        record_holders_free(holders, n_holders);
+        return r;
+}
+
 static int load(struct layers *layers) {
         struct record_layer **records = NULL;
         _cleanup_free_ struct layer **loaded = NULL;
@@ -111,6 +134,8 @@ static int load(struct layers *layers) {
                 if (r < 0)
                         break;
         }
+        if (r == 0)
+                r = load_holders(layers, records, loaded, n);
         for (; i < n; i++)
                 record_layer_free(records[i]);
         free(records);
@@ -205,6 +230,15 @@ uint32_t layers_count_of(const struct layers *layers, uid_t owner) {
         return n;
 }
 
+uint32_t layers_mounted_of(const struct layers *layers, uid_t owner) {
+        const struct layer *layer;
+        uint32_t n = 0;
+
+        MAP_FOREACH(layer, layers->by_id)
+                n += layer->mounted && layer->record->owner == owner;
+        return n;
+}
+
 int layers_find_parent(const struct layers *layers, const char *id, const struct caller *caller, bool read_write,
                        struct layer **ret, struct failure *f) {
         struct layer *parent = layers_find(layers, id, caller);
@@ -230,14 +264,12 @@ int layers_check_quota(const struct layers *layers, const struct settings *setti
                            used, settings->layers_per_user);
 }
 
-int layers_check_unused(const struct layers *layers, const struct layer *layer, struct failure *f) {
+static int name_children(const struct layers *layers, const struct layer *layer, struct failure *f) {
         _cleanup_strv_ char **names = NULL;
         _cleanup_free_ char *list = NULL;
         const struct layer *other;
         int r = 0;
 
-        if (layer->n_children == 0)
-                return 0;
         MAP_FOREACH(other, layers->by_id)
                 if (other->parent == layer && r == 0 && strv_length(names) < NAMED_MAX)
                         r = strv_append(&names, other->record->id);
@@ -246,6 +278,26 @@ int layers_check_unused(const struct layers *layers, const struct layer *layer, 
                 return log_oom();
         return failure_set(f, FAILURE_LAYER_IN_USE, "%u layers stand on layer %s (%s%s); remove those first", layer->n_children,
                            layer->record->id, list, layer->n_children > strv_length(names) ? ", …" : "");
+}
+
+static int name_holders(const struct layer *layer, struct failure *f) {
+        _cleanup_strv_ char **names = NULL;
+        _cleanup_free_ char *list = NULL;
+        int r = 0;
+
+        for (size_t i = 0; i < layer->n_holders && i < NAMED_MAX && r == 0; i++)
+                r = strv_append(&names, layer->holders[i].name);
+        list = r == 0 ? strv_join(names, ", ") : NULL;
+        if (!list)
+                return log_oom();
+        return failure_set(f, FAILURE_LAYER_IN_USE, "Layer %s is held by %s%s; let them put it back first (podmountctl layer put)",
+                           layer->record->id, list, layer->n_holders > NAMED_MAX ? ", …" : "");
+}
+
+int layers_check_unused(const struct layers *layers, const struct layer *layer, struct failure *f) {
+        if (layer->n_children > 0)
+                return name_children(layers, layer, f);
+        return layer->n_holders > 0 ? name_holders(layer, f) : 0;
 }
 
 char *layers_new_id(const struct layers *layers) {

@@ -19,8 +19,22 @@
 
 enum { LAYERS_CHAIN_MAX = 500 /* lower layers of one overlay: the kernel's OVL_MAX_STACK, and JOB_LAYERS_MAX */ };
 
+/* Who holds a layer: it is mounted, and stays. */
+struct holder {
+        uid_t owner;
+        char *name;
+        uint32_t count;
+        uint64_t connection; /* that it goes with, or 0: it lasts */
+};
+
 struct layer {
         struct record_layer *record; /* owned */
+        struct holder *holders;
+        size_t n_holders;
+        bool mounted;                /* at <runtime>/layers/<id>, as far as known, with these ids: */
+        uint64_t mount_unique;       /* 0 where the kernel has none */
+        uint32_t mount_id;
+        uint64_t device;             /* of its root */
         struct layer *parent;        /* NULL: none, or it is being removed */
         uint32_t depth;              /* how many layers its chain has, itself among them */
         uint32_t n_children;
@@ -56,13 +70,16 @@ int layers_no_such(const char *id, struct failure *f);
 /* How many layers a user has, those among them that are being removed. */
 uint32_t layers_count_of(const struct layers *layers, uid_t owner);
 
+/* How many of a user's layers are mounted. */
+uint32_t layers_mounted_of(const struct layers *layers, uid_t owner);
+
 /* A layer that may be put below another one. FAILURE_NO_SUCH_LAYER, FAILURE_INVALID_ARGS for one that is written to,
  * FAILURE_NOT_SUPPORTED for a chain that would be longer than the kernel takes. */
 int layers_find_parent(const struct layers *layers, const char *id, const struct caller *caller, bool read_write,
                        struct layer **ret, struct failure *f);
 /* FAILURE_QUOTA_EXCEEDED past LayersPerUser=; root is not charged. */
 int layers_check_quota(const struct layers *layers, const struct settings *settings, const struct caller *caller, struct failure *f);
-/* Whether nothing stands on a layer: else FAILURE_LAYER_IN_USE, naming what does. */
+/* Whether nothing stands on a layer and nobody holds it: else FAILURE_LAYER_IN_USE, naming what does. */
 int layers_check_unused(const struct layers *layers, const struct layer *layer, struct failure *f);
 
 /* An id that no layer has: 32 hexadecimal digits. NULL when memory is short. */

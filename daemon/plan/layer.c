@@ -6,7 +6,9 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/mount.h>
 
+#include "util/array.h"
 #include "util/log.h"
 #include "util/text.h"
 
@@ -25,6 +27,10 @@ char *layer_removing_name(const char *id, uint64_t number) {
         return text_format(".%s-removing-%" PRIu64, id, number);
 }
 
+char *layer_source(uint64_t number) {
+        return text_format("podmount-layer-%" PRIu64, number);
+}
+
 int plan_layer(uint64_t job, enum step_kind kind, const char *id, uint64_t number, struct job **ret) {
         _cleanup_(job_freep) struct job *made = job_new();
         struct step *step = made ? job_add(made, kind) : NULL;
@@ -37,5 +43,69 @@ int plan_layer(uint64_t job, enum step_kind kind, const char *id, uint64_t numbe
         if (!step->target)
                 return log_oom();
         *ret = TAKE_PTR(made);
+        return 0;
+}
+
+static int copy_caller(const struct job_caller *from, struct job_caller *ret) {
+        *ret = (struct job_caller) {.root = from->root, .uid = from->uid, .gid = from->gid};
+        if (from->n_groups == 0)
+                return 0;
+        ret->groups = reallocarray(NULL, from->n_groups, sizeof(*from->groups));
+        if (!ret->groups)
+                return log_oom();
+        memcpy(ret->groups, from->groups, from->n_groups * sizeof(*from->groups));
+        ret->n_groups = from->n_groups;
+        return 0;
+}
+
+static int add_label(struct step *step, const char *label) {
+        struct step_option *option = array_append(&step->options, &step->n_options);
+
+        if (!option)
+                return log_oom();
+        option->fd = STEP_NO_FD;
+        option->name = strdup("context");
+        option->value = strdup(label);
+        return option->name && option->value ? 0 : log_oom();
+}
+
+static int fill_mount(struct step *step, const struct plan_layer *layer) {
+        int r = 0;
+
+        step->flags = layer->writable ? STEP_LAYER_WRITABLE : 0;
+        step->attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (layer->writable ? 0 : MOUNT_ATTR_RDONLY);
+        step->propagation = layer->shared ? MS_SHARED : MS_PRIVATE;
+        for (size_t i = 0; i < layer->n_below && r == 0; i++)
+                r = strv_append(&step->stubs, layer->below[i]);
+        if (r == 0 && layer->label)
+                r = add_label(step, layer->label);
+        if (r == 0 && layer->idmap) {
+                r = idmap_copy(layer->idmap, &step->idmap);
+                step->idmap.given = r == 0;
+        }
+        return r < 0 ? log_oom() : 0;
+}
+
+int plan_layer_mount(uint64_t job, const struct job_caller *caller, const struct plan_layer *layer, struct job **ret) {
+        _cleanup_(job_freep) struct job *made = NULL;
+        int r = plan_layer(job, STEP_LAYER_MOUNT, layer->id, layer->number, &made);
+
+        if (r == 0)
+                r = copy_caller(caller, &made->caller);
+        if (r == 0)
+                r = fill_mount(&made->steps[0], layer);
+        if (r == 0)
+                *ret = TAKE_PTR(made);
+        return r;
+}
+
+int plan_layer_unmount(uint64_t job, const char *id, uint64_t number, uint64_t unique, uint32_t mount_id, uint64_t device, struct job **ret) {
+        int r = plan_layer(job, STEP_LAYER_UNMOUNT, id, number, ret);
+
+        if (r < 0)
+                return r;
+        (*ret)->steps[0].id = unique;
+        (*ret)->steps[0].mount_id = mount_id;
+        (*ret)->steps[0].device = device;
         return 0;
 }

@@ -26,5 +26,24 @@ bool layer_id_is_valid(const char *id);
 char *layer_new_name(uint64_t number);
 char *layer_removing_name(const char *id, uint64_t number);
 
+/* What the overlay of a layer is called as its source, so that it is known for one. NULL when memory is short. */
+char *layer_source(uint64_t number);
+
+/* A layer that is to be mounted. */
+struct plan_layer {
+        const char *id;
+        uint64_t number;
+        const char *const *below; /* the ids of what it stands on, topmost first… */
+        size_t n_below;           /* …and how many */
+        bool writable;
+        const char *label;        /* or NULL */
+        const struct idmap *idmap; /* or NULL */
+        bool shared;              /* in a peer group of its own */
+};
+/* A job of one STEP_LAYER_MOUNT. */
+int plan_layer_mount(uint64_t job, const struct job_caller *caller, const struct plan_layer *layer, struct job **ret);
+/* A job of one STEP_LAYER_UNMOUNT, by the mount's ids and the device of its root. */
+int plan_layer_unmount(uint64_t job, const char *id, uint64_t number, uint64_t unique, uint32_t mount_id, uint64_t device, struct job **ret);
+
 /* A job of one of STEP_LAYER_MAKE, _RETIRE and _PURGE. -ENOMEM. */
 int plan_layer(uint64_t job, enum step_kind kind, const char *id, uint64_t number, struct job **ret);

@@ -78,6 +78,8 @@ const char *plan_undo(const struct job *job, const struct step *step) {
         case STEP_WITHDRAW:
         case STEP_LAYER_MAKE:
         case STEP_LAYER_RETIRE:
+        case STEP_LAYER_MOUNT:
+        case STEP_LAYER_UNMOUNT:
         case STEP_LAYER_PURGE:
         case _STEP_KIND_MAX:
                 break;

@@ -36,6 +36,8 @@ static const char *const kind_names[_STEP_KIND_MAX] = {
         [STEP_WITHDRAW] = "withdraw",
         [STEP_LAYER_MAKE] = "layer-make",
         [STEP_LAYER_RETIRE] = "layer-retire",
+        [STEP_LAYER_MOUNT] = "layer-mount",
+        [STEP_LAYER_UNMOUNT] = "layer-unmount",
         [STEP_LAYER_PURGE] = "layer-purge",
 };
 

@@ -52,8 +52,10 @@ enum step_kind {
         STEP_ENTER,      /* what the steps after it make is put into a mount namespace: that of a process by pidfd, or itself */
         STEP_SEEK,       /* whether a mount is in another mount namespace, both by id */
         STEP_WITHDRAW,   /* unmount one mount in another mount namespace, both by id */
-        STEP_LAYER_MAKE,   /* make the directory of a layer, out of sight, and give it its name when it is on the disk */
+        STEP_LAYER_MAKE,   /* make the directory of a layer, its content the job's owner's, out of sight, and give it its name when it is on the disk */
         STEP_LAYER_RETIRE, /* take that name away from it: it is a leftover from then on */
+        STEP_LAYER_MOUNT,  /* mount a layer with all that it stands on at its place */
+        STEP_LAYER_UNMOUNT, /* unmount it there, checked by id; busy is an outcome */
         STEP_LAYER_PURGE,  /* remove some of what a layer's directory has become, finished or not */
         _STEP_KIND_MAX,
 };
@@ -106,7 +108,8 @@ enum step_flags {
         STEP_MAKE_LAYERS = 1 << 13,          /* STEP_OVERLAY: upper and work are made, as the caller, where they are missing */
         STEP_HOST = 1 << 14,                 /* STEP_BIND, STEP_FILESYSTEM, STEP_OVERLAY, STEP_UNMOUNT, STEP_DETACH: the target is the
                                               * host's, absolute and without symlinks; the container is SPEC_HOST */
-        _STEP_FLAGS_ALL = (1 << 15) - 1,
+        STEP_LAYER_WRITABLE = 1 << 15,       /* STEP_LAYER_MOUNT: what is written goes into the layer */
+        _STEP_FLAGS_ALL = (1 << 16) - 1,
 };
 
 #define STEP_NO_COVER UINT32_MAX
@@ -130,7 +133,7 @@ struct step {
         struct idmap idmap;        /* STEP_ROOT, STEP_BIND, and the layers of STEP_OVERLAY: owned… */
         struct step_source userns; /* …or by this user namespace, an fd: then without mappings */
         char **stubs;      /* STEP_ROOT, STEP_BIND, STEP_OVERLAY: targets that must exist in it; what is missing gets a stub overlay.
-                            * STEP_FIND: where the program may be.
+                            * STEP_FIND: where the program may be. STEP_LAYER_MOUNT: the ids of what it stands on, topmost first.
                             * NULL-terminated; never NULL when decoded */
         uint64_t attr_set, attr_clear; /* MOUNT_ATTR_* */
         uint64_t attr_set_below, attr_clear_below; /* STEP_ATTR_RECURSIVE: for the mounts below; 0 without it */

@@ -5,11 +5,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "admit/own-ids.h"
 #include "pod/layer-turn.h"
 #include "pod/operation-layer-private.h"
 #include "plan/layer.h"
 #include "util/array.h"
 #include "util/log.h"
+#include "util/text.h"
 
 struct create {
         struct operation operation;
@@ -52,6 +54,64 @@ static int validate_other(struct operation *operation, struct layer *other, stru
         return exists(other, &operation->caller, f);
 }
 
+/* -EINVAL for what layer_asked_check() would not have let through. */
+static int read_map(const struct create *create, struct idmap *ret) {
+        _cleanup_free_ char *text = text_format("uids=%s;gids=%s", create->asked.uid_map, create->asked.gid_map);
+        const char *must;
+        int r = text ? idmap_parse(text, ret, &must) : -ENOMEM;
+
+        return r > 0 ? -EINVAL : r;
+}
+
+/* Anyone but root has files be its own and those of its ranges; what is on the disk of a layer is nobody's on the host. An
+ * executor judges again. */
+static int check_map(const struct create *create, const struct caller *caller, struct failure *f) {
+        _cleanup_idmap_ struct idmap idmap = {};
+        int r;
+
+        if (!create->asked.uid_map || caller_is_root(caller))
+                return 0;
+        r = read_map(create, &idmap);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < idmap.n_uids; i++)
+                idmap.uids[i].container_id = idmap.uids[i].host_id;
+        for (size_t i = 0; i < idmap.n_gids; i++)
+                idmap.gids[i].container_id = idmap.gids[i].host_id;
+        if (own_ids_only(caller, &idmap))
+                return 0;
+        return failure_set(f, FAILURE_SOURCE_DENIED,
+                           "uid-map or gid-map has files seen as those of ids that are neither the caller's nor in its ranges of /etc/subuid and /etc/subgid");
+}
+
+static uint32_t host_id_of_root(const struct id_mapping *list, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                if (list[i].container_id == 0)
+                        return list[i].host_id;
+        return 0;
+}
+
+/* Whose the root directory of the layer is. What is written to is not mapped: there it is whom the container has
+ * for root, or whoever asks. */
+static int set_owner(const struct create *create, struct job *job) {
+        _cleanup_idmap_ struct idmap idmap = {};
+        int r;
+
+        if (!create->asked.read_write)
+                return 0;
+        if (!create->asked.uid_map) {
+                job->owner = create->operation.caller.uid;
+                job->owner_group = create->operation.caller.gid;
+                return 0;
+        }
+        r = read_map(create, &idmap);
+        if (r == 0) {
+                job->owner = host_id_of_root(idmap.uids, idmap.n_uids);
+                job->owner_group = host_id_of_root(idmap.gids, idmap.n_gids);
+        }
+        return r;
+}
+
 static int validate(struct operation *operation, struct failure *f) {
         struct create *create = create_of(operation);
         struct layers *layers = operation->pods->layers;
@@ -60,6 +120,8 @@ static int validate(struct operation *operation, struct failure *f) {
 
         if (r == 0)
                 r = layer_asked_check(&create->asked, f);
+        if (r == 0)
+                r = check_map(create, &operation->caller, f);
         if (r != 0)
                 return r;
         other = *create->asked.id ? map_get(layers->by_id, create->asked.id) : NULL;
@@ -72,6 +134,7 @@ static int validate(struct operation *operation, struct failure *f) {
 
 static int plan(struct operation *operation, struct failure *f _unused_) {
         struct create *create = create_of(operation);
+        int r;
 
         if (!*create->id) {
                 free(create->id);
@@ -79,7 +142,8 @@ static int plan(struct operation *operation, struct failure *f _unused_) {
         }
         if (!create->id)
                 return log_oom();
-        return layer_plan(operation, STEP_LAYER_MAKE, create->id, create->layer ? create->layer->record->number : 0);
+        r = layer_plan(operation, STEP_LAYER_MAKE, create->id, create->layer ? create->layer->record->number : 0);
+        return r < 0 ? r : set_owner(create, operation->job);
 }
 
 static uint64_t now_us(void) {

@@ -9,6 +9,9 @@
 /* Removes a layer that is not to be, whose turn is the caller's and is handed over: what came of its making is not known. */
 void layer_abolish(struct pods *pods, struct layer *layer);
 
+/* Unmounts a layer that nobody holds, if it can be; nobody waits for it. */
+void layer_let_go(struct pods *pods, struct layer *layer);
+
 /* A job about a layer for this operation, which gets a number if it has none. */
 int layer_plan(struct operation *operation, enum step_kind kind, const char *id, uint64_t number);
 /* Why the executors did not do it, from an answer that is not a success. */

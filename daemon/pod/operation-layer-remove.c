@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The end of a layer. First the record says that it is being removed, then its directory loses its name, and from then on
+ * The end of a layer. What nobody holds and could not be unmounted before is unmounted now. Then the record says that it is being removed, then its directory loses its name, and from then on
  * it is gone for everybody and its id is free. What is left on the disk is removed after that, in portions, by an operation
  * that nobody waits for; what a stop or a crash leaves of it, by the next daemon.
  */
 
 #include <string.h>
 
+#include "pod/layer-mount.h"
 #include "pod/layer-turn.h"
 #include "pod/operation-layer-private.h"
 #include "util/log.h"
@@ -15,6 +16,7 @@ struct removal {
         struct operation operation;
         char *id;
         struct layer *layer; /* with its turn, once it is had; in a purge without it */
+        bool unmounting;     /* first of all */
         bool finish;         /* it is on record as being removed already, or was never made */
 };
 
@@ -48,17 +50,24 @@ static int validate(struct operation *operation, struct failure *f) {
 
 static int plan(struct operation *operation, struct failure *f) {
         struct removal *removal = removal_of(operation);
+        int r;
 
         if (!removal->layer)
                 removal->layer = map_get(operation->pods->layers->by_id, removal->id); /* as validate() saw it in this turn of the loop */
         if (!removal->layer)
                 return layers_no_such(removal->id, f);
+        r = layer_look(operation->pods, removal->layer);
+        if (r < 0)
+                return r;
+        removal->unmounting = removal->layer->mounted;
+        if (removal->unmounting)
+                return layer_plan_unmount(operation, removal->layer);
         return layer_plan(operation, STEP_LAYER_RETIRE, removal->id, removal->layer->record->number);
 }
 
 static int intend(struct operation *operation, struct failure *f _unused_) {
         struct removal *removal = removal_of(operation);
-        int r = layers_retire(operation->pods->layers, removal->layer);
+        int r = removal->unmounting ? 0 : layers_retire(operation->pods->layers, removal->layer);
 
         if (r == 0)
                 removal->layer->busy = true;
@@ -68,9 +77,39 @@ static int intend(struct operation *operation, struct failure *f _unused_) {
 static void take_back(struct operation *operation) {
         struct removal *removal = removal_of(operation);
 
-        if (!removal->finish && layers_keep(operation->pods->layers, removal->layer) < 0)
+        if (!removal->finish && !removal->unmounting && layers_keep(operation->pods->layers, removal->layer) < 0)
                 log_error("Layer %s is on record as being removed; the next start removes it", removal->id);
         layer_turn_end(operation->pods, removal->layer);
+}
+
+static void end(struct operation *operation, struct failure *f) {
+        if (operation->internal && f->kind != FAILURE_NONE) {
+                log_warning("What is left of layer %s could not be removed: %s", removal_of(operation)->id, f->text);
+                failure_clear(f);
+        }
+        operation_end(operation, f);
+}
+
+/* It is unmounted: now for the rest. */
+static void result_unmount(struct operation *operation, const struct job_result *answer) {
+        struct removal *removal = removal_of(operation);
+        struct failure f = FAILURE_INIT;
+        int r;
+
+        if (answer && answer->failure == FAILURE_BUSY && operation_retry(operation, answer))
+                return;
+        if (!answer || answer->lost || answer->failure != FAILURE_NONE)
+                (void) layer_failure(answer, removal->id, &f);
+        else {
+                removal->layer->mounted = false;
+                r = operation_next(operation, &f);
+                if (r == 0)
+                        return;
+                if (r < 0)
+                        (void) failure_from_errno(&f, r);
+        }
+        layer_turn_end(operation->pods, removal->layer);
+        end(operation, &f);
 }
 
 static void result(struct operation *operation, const struct job_result *answer) {
@@ -81,6 +120,10 @@ static void result(struct operation *operation, const struct job_result *answer)
 
         if (answer && answer->lost && operation_retry(operation, answer))
                 return;
+        if (removal->unmounting) {
+                result_unmount(operation, answer);
+                return;
+        }
         if (!answer || answer->lost || answer->failure != FAILURE_NONE) {
                 (void) layer_failure(answer, removal->id, &f);
                 take_back(operation);
@@ -92,11 +135,7 @@ static void result(struct operation *operation, const struct job_result *answer)
                 layer_turn_end(pods, layer);
                 purge(pods, layer);
         }
-        if (operation->internal && f.kind != FAILURE_NONE) {
-                log_warning("What is left of layer %s could not be removed: %s", removal->id, f.text);
-                failure_clear(&f);
-        }
-        operation_end(operation, &f);
+        end(operation, &f);
 }
 
 static const struct operation_class removal_class = {
@@ -163,21 +202,26 @@ static void result_purge(struct operation *operation, const struct job_result *a
         struct removal *removal = removal_of(operation);
         struct pods *pods = operation->pods;
         struct failure f = FAILURE_INIT;
+        bool gone = false;
         int r = 0;
 
         if (answer && (answer->lost || answer->failure == FAILURE_BUSY) && operation_retry(operation, answer))
                 return;
         if (!answer || answer->lost || answer->failure != FAILURE_NONE) {
                 (void) layer_failure(answer, removal->id, &f);
-                log_warning("What is left of layer %s stays until podmountd starts again: %s", removal->id, f.text);
+                log_warning("What is left of layer %s stays until a cleanup or the next start: %s", removal->id, f.text);
         } else if (answer->steps[0].attributes == PURGE_MORE) {
                 r = pods->stopping ? 0 : operation_next(operation, &f);
                 if (r == 0 && !pods->stopping)
                         return;
-        } else
+        } else {
                 r = layers_forget(pods->layers, removal->layer);
+                gone = r == 0;
+        }
         if (r != 0)
-                log_warning("What is left of layer %s stays until podmountd starts again", removal->id);
+                log_warning("What is left of layer %s stays until a cleanup or the next start", removal->id);
+        if (!gone)
+                removal->layer->busy = false;
         failure_clear(&f);
         operation_end(operation, &f);
 }
@@ -202,7 +246,26 @@ static void purge(struct pods *pods, struct layer *layer) {
                 return;
         }
         removal_of(operation)->layer = layer;
+        layer->busy = true;
         operation_run_internal(operation);
+}
+
+uint32_t layers_purge_again(struct pods *pods, const struct caller *caller) {
+        struct layers *layers = pods->layers;
+        uint32_t n = 0;
+
+        for (size_t i = 0; i < layers->n_removing; i++)
+                if (!layers->removing[i]->busy && layers_may_see(layers->removing[i], caller)) {
+                        purge(pods, layers->removing[i]);
+                        n++;
+                }
+        return n;
+}
+
+/* A mount outlives a daemon: it is found again where it was, and goes if nobody holds its layer any more. */
+static void find_mount(struct pods *pods, struct layer *layer) {
+        if (layer_look(pods, layer) >= 0 && layer->mounted && layer->n_holders == 0)
+                layer_let_go(pods, layer);
 }
 
 void layers_recover(struct pods *pods) {
@@ -213,7 +276,10 @@ void layers_recover(struct pods *pods) {
                 return;
         for (size_t i = 0; i < layers->n_removing; i++)
                 purge(pods, layers->removing[i]);
-        MAP_FOREACH(layer, layers->by_id)
+        MAP_FOREACH(layer, layers->by_id) {
                 if (layer->record->state != RECORD_LAYER_READY)
                         layer_abolish(pods, layer);
+                else
+                        find_mount(pods, layer);
+        }
 }

@@ -14,6 +14,24 @@ int operation_new_layer_create(struct pods *pods, const struct caller *caller, c
 int operation_new_layer_remove(struct pods *pods, const struct caller *caller, const char *id, struct operation **ret,
                                struct failure *f);
 
+/* A layer is mounted, if it is not, and held by the caller under this name: until it is put back, or, with a connection
+ * (not 0), until layers_disconnect(). operation_layer_path() says where. */
+int operation_new_layer_get(struct pods *pods, const struct caller *caller, const char *id, const char *holder, uint64_t connection,
+                            struct operation **ret, struct failure *f);
+/* Where it is mounted; the operation's. */
+const char *operation_layer_path(const struct operation *operation);
+/* The end of that, once or for `all` times that it was got; the last one unmounts it. What is not held is put back already. */
+int operation_new_layer_put(struct pods *pods, const struct caller *caller, const char *id, const char *holder, uint64_t connection,
+                            bool all, struct operation **ret, struct failure *f);
+/* A layer that nobody holds is unmounted, if it is mounted; operation_layer_unmounted() says whether it was. */
+int operation_new_layer_let_go(struct pods *pods, const struct caller *caller, const char *id, struct operation **ret, struct failure *f);
+/* Of an operation_new_layer_put() or _let_go(). */
+bool operation_layer_unmounted(const struct operation *operation);
+/* A connection has ended, and what was held with it. */
+void layers_disconnect(struct pods *pods, uint64_t connection);
+/* What was half removed is removed, again if it could not be. How many. */
+uint32_t layers_purge_again(struct pods *pods, const struct caller *caller);
+
 /* The id of the layer; the operation's, NULL before an id was chosen. */
 const char *operation_layer(const struct operation *operation);
 

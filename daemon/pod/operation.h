@@ -33,6 +33,8 @@ enum operation_verb {
         OPERATION_LAYER_CREATE,
         OPERATION_LAYER_REMOVE,
         OPERATION_LAYER_PURGE,
+        OPERATION_LAYER_GET,
+        OPERATION_LAYER_PUT,
 };
 
 /* fds that came with the call; duplicated by the operation. */

@@ -317,6 +317,8 @@ uint32_t pods_count_of(const struct pods *pods, uid_t owner, uint32_t *ret_mount
                 n_mounts += (uint32_t) (pod->record->n_mounts + pod->record->n_inside + pod->record->n_host) +
                             (pod->running ? pod->running->new_mounts : 0);
         }
+        if (pods->layers && pods->layers->by_id)
+                n_mounts += layers_mounted_of(pods->layers, owner);
         if (ret_mounts)
                 *ret_mounts = n_mounts;
         return n_pods;

@@ -6,7 +6,10 @@
  *     layer    a row a layer. number: the key, never given to a second one. parent: NULL for none. metadata: a blob, each
  *              key and each value with a NUL behind it. state: enum record_layer_state
  *
- * Version 1 is the first. A step that is part of a release is never changed.
+ *     holder   a row a holder of a layer: who it is for (owner), its name, and how often it holds it. Those that go with their
+ *              connection are not here
+ *
+ * Version 1 is the first; version 2 added holder. A step that is part of a release is never changed.
  */
 
 #include "store/layers.h"
@@ -22,7 +25,7 @@
 
 enum {
         LAYERS_APPLICATION_ID = 0x706d6c79, /* "pmly" */
-        LAYERS_VERSION = 1,
+        LAYERS_VERSION = 2,
 };
 
 static const char file_name[] = "layers.db", vfs_name[] = "podmount-fd";
@@ -57,7 +60,20 @@ static const char step_1[] =
         "PRAGMA user_version = 1;"
         "COMMIT;";
 
-static const char *const steps[LAYERS_VERSION] = {step_1};
+/* Nobody could hold a layer before. */
+static const char step_2[] =
+        "BEGIN IMMEDIATE;"
+        "CREATE TABLE holder ("
+        " layer INTEGER NOT NULL REFERENCES layer (number) ON DELETE CASCADE,"
+        " owner INTEGER NOT NULL,"
+        " name TEXT NOT NULL,"
+        " count INTEGER NOT NULL,"
+        " PRIMARY KEY (layer, owner, name)) WITHOUT ROWID;"
+        "PRAGMA user_version = 2;"
+        "COMMIT;";
+
+/* From the version of its index to the next. */
+static const char *const steps[LAYERS_VERSION] = {step_1, step_2};
 
 enum layer_statement {
         LAYER_LOAD,
@@ -66,6 +82,9 @@ enum layer_statement {
         LAYER_REMOVING,
         LAYER_KEEP,
         LAYER_DELETE,
+        LAYER_LOAD_HOLDERS,
+        LAYER_PUT_HOLDER,
+        LAYER_DELETE_HOLDER,
         _LAYER_STATEMENT_MAX,
 };
 
@@ -78,6 +97,10 @@ static const char *const statement_sql[_LAYER_STATEMENT_MAX] = {
         [LAYER_REMOVING] = "UPDATE layer SET state = 2, parent = NULL WHERE number = ?",
         [LAYER_KEEP] = "UPDATE layer SET state = 1, parent = nullif(?, 0) WHERE number = ?",
         [LAYER_DELETE] = "DELETE FROM layer WHERE number = ?",
+        [LAYER_LOAD_HOLDERS] = "SELECT layer, owner, name, count FROM holder ORDER BY layer, owner, name",
+        [LAYER_PUT_HOLDER] = "INSERT INTO holder (layer, owner, name, count) VALUES (?, ?, ?, ?)"
+                             " ON CONFLICT (layer, owner, name) DO UPDATE SET count = excluded.count",
+        [LAYER_DELETE_HOLDER] = "DELETE FROM holder WHERE layer = ? AND owner = ? AND name = ?",
 };
 
 struct layer_store {
@@ -314,5 +337,57 @@ int layer_store_delete(struct layer_store *store, uint64_t number) {
         struct statement statement = use(store, LAYER_DELETE);
 
         statement_bind_u64(&statement, number);
+        return statement_run(&statement);
+}
+
+void record_holders_free(struct record_holder *holders, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                free(holders[i].name);
+        free(holders);
+}
+
+static int read_holder(struct statement *statement, struct record_holder **holders, size_t *n) {
+        struct record_holder *holder = array_append(holders, n);
+
+        if (!holder)
+                return log_oom();
+        holder->layer = statement_u64(statement);
+        holder->owner = statement_u32(statement);
+        if (statement_text(statement, &holder->name) < 0)
+                return -ENOMEM;
+        holder->count = statement_u32(statement);
+        return 0;
+}
+
+int layer_store_load_holders(struct layer_store *store, struct record_holder **ret, size_t *ret_n) {
+        struct statement statement = use(store, LAYER_LOAD_HOLDERS);
+        struct record_holder *holders = NULL;
+        size_t n = 0;
+        int r;
+
+        while ((r = statement_next(&statement)) > 0) {
+                r = read_holder(&statement, &holders, &n);
+                if (r < 0) {
+                        statement_end(&statement);
+                        break;
+                }
+        }
+        if (r < 0) {
+                record_holders_free(holders, n);
+                return r;
+        }
+        *ret = holders;
+        *ret_n = n;
+        return 0;
+}
+
+int layer_store_put_holder(struct layer_store *store, const struct record_holder *holder) {
+        struct statement statement = use(store, holder->count > 0 ? LAYER_PUT_HOLDER : LAYER_DELETE_HOLDER);
+
+        statement_bind_u64(&statement, holder->layer);
+        statement_bind_int(&statement, holder->owner);
+        statement_bind_text(&statement, holder->name);
+        if (holder->count > 0)
+                statement_bind_int(&statement, holder->count);
         return statement_run(&statement);
 }

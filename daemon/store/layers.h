@@ -60,3 +60,17 @@ int layer_store_set_state(struct layer_store *store, uint64_t number, enum recor
 /* Takes back that a layer is being removed. */
 int layer_store_keep(struct layer_store *store, uint64_t number, uint64_t parent);
 int layer_store_delete(struct layer_store *store, uint64_t number);
+
+/* Whoever holds a layer until it says otherwise. */
+struct record_holder {
+        uint64_t layer; /* its number */
+        uid_t owner;
+        char *name;
+        uint32_t count; /* how often */
+};
+/* Frees the array and what it has. */
+void record_holders_free(struct record_holder *holders, size_t n);
+/* All of them, by layer. -EBADMSG as above. */
+int layer_store_load_holders(struct layer_store *store, struct record_holder **ret, size_t *ret_n);
+/* Adds, changes or, with a count of 0, deletes one. */
+int layer_store_put_holder(struct layer_store *store, const struct record_holder *holder);

@@ -37,8 +37,22 @@ class Client:
     def call(self, method, signature, *arguments):
         return self.connection.call_blocking(None, PATH, LAYERS, method, signature, arguments, timeout=60 * tap.PATIENCE)
 
+    def hold(self, ident):
+        if self.random.random() < 0.6:
+            self.say('get', ident, self.prefix)
+            path = str(self.call('GetLayer', 'sa{sv}', ident, {'holder': self.prefix}))
+            self.say('got', ident, self.prefix)
+            os.listdir(path)
+        else:
+            self.say('put', ident, self.prefix)
+            self.call('PutLayer', 'sa{sv}', ident, {'holder': self.prefix})
+            self.say('was-put', ident, self.prefix)
+
     def step(self, number):
-        chain = self.random.choice(self.chains)
+        chain = self.random.choice(self.chains[:4])
+        if chain and self.random.random() < 0.5:
+            self.hold(self.random.choice(chain[-3:]))
+            return
         if self.random.random() < 0.6 or not chain:
             ident, parent = f'{self.prefix}-{number % 7}-{number}', chain[-1] if chain else ''
             self.say('begin', ident, parent)
@@ -77,6 +91,18 @@ class Stories:
 
     def __init__(self):
         self.must, self.may = {}, set()
+        self.holds = {}  # (layer, holder): [how often at least, and at most]
+
+    @staticmethod
+    def hold(verb, counts):
+        if verb == 'get':
+            counts[1] += 1
+        elif verb == 'got':
+            counts[0] += 1
+        elif verb == 'put':
+            counts[0] = max(counts[0] - 1, 0)
+        else:
+            counts[1] = max(counts[1] - 1, 0)
 
     def read(self, path):
         for line in open(path):
@@ -84,6 +110,9 @@ class Stories:
             if not line.endswith('\n') or len(words) != 3:
                 continue
             verb, ident, parent = words
+            if verb in ('get', 'got', 'put', 'was-put'):
+                self.hold(verb, self.holds.setdefault((ident, parent), [0, 0]))
+                continue
             if verb == 'begin':
                 self.must.pop(ident, None)
                 self.may.add(ident)
@@ -120,6 +149,27 @@ def on_disk(daemon):
     return set(os.listdir(f'{daemon.directory}/state/layers'))
 
 
+def compare_holds(daemon, stories, what):
+    """Counts are what clients were told, give or take what they were not; what somebody holds is mounted, and nothing else."""
+    layers = {layer['ID']: layer for layer in daemon.json('layer', 'list')}
+    seen = {(ident, holder['Name']): holder['Count'] for ident, layer in layers.items() for holder in layer['Holders']}
+    for key, (least, most) in stories.holds.items():
+        equal(least <= seen.get(key, 0) <= most, True, f'{what}: {key} is held {seen.get(key, 0)} times, not {least} to {most}')
+    equal(set(seen) - set(stories.holds), set(), f'{what}: holders that nobody is')
+    held, surely = {ident for ident, _ in seen}, {ident for (ident, _), (least, _) in stories.holds.items() if least > 0}
+
+    def mounted():
+        return {os.path.basename(point) for point in host.mounts_below(f'{daemon.runtime}/layers')}
+    # Who was putting it back when it was the last one may have to do so again, and has no mount any more.
+    eventually(lambda: mounted() <= held, f'{what}: what nobody holds is unmounted', 20)
+    equal(surely - mounted(), set(), f'{what}: what is held and not mounted')
+    equal(surely - {ident for ident, layer in layers.items() if layer['Path']}, set(), f'{what}: paths')
+    stories.holds = {key: [count, count] for key, count in seen.items()}
+    for ident, name in [key for key in seen if key[0] in held - mounted()]:
+        daemon.ok('layer', 'put', ident, '--holder', name, '--all')
+        del stories.holds[ident, name]
+
+
 def compare(daemon, stories, what):
     """Recovery has ended: records, directories and the clients' stories agree."""
     listed = {layer['ID']: layer['Parent'] for layer in daemon.json('layer', 'list')}
@@ -129,6 +179,7 @@ def compare(daemon, stories, what):
     equal(set(listed) - set(stories.must) - stories.may, set(), f'{what}: layers that nobody made')
     for ident in listed:
         equal(sorted(os.listdir(f'{daemon.directory}/state/layers/{ident}')), ['diff', 'meta', 'work'], f'{what}: {ident} is whole')
+    compare_holds(daemon, stories, what)
     for ident in list(stories.may):
         if ident in listed:
             stories.must[ident] = listed[ident]
@@ -155,7 +206,10 @@ def kills(daemon):
         turn += 1
     tap.diagnose(f'{len(stories.must)} layers at the end')
     for layer in reversed(daemon.json('layer', 'list')):
+        for holder in layer['Holders']:
+            daemon.ok('layer', 'put', layer['ID'], '--holder', holder['Name'], '--all')
         daemon.ok('layer', 'remove', layer['ID'])
+    equal(host.mounts_below(f'{daemon.runtime}/layers'), {}, 'mounts that are left')
     eventually(lambda: on_disk(daemon) == set(), 'directories that are left', 20)
     equal([word for word in ('Sanitizer', 'runtime error') if word in daemon.log()], [], 'reports of a sanitized build')
 

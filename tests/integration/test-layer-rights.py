@@ -102,8 +102,7 @@ def strangers(s):
     equal(refused(create, 0, 'hers')[0], ERROR + 'LayerExists', "root's is not a retry of hers")
     equal(as_user(BOB, lambda: int(bus.call(LAYERS, 'Status', '')['Layers'])), 0, 'the count')
     s.daemon.ok('layer', 'create', '--id', 'of-root', '--parent', 'hers')
-    contains(refused(as_user, ALICE, lambda: bus.call(LAYERS, 'RemoveLayer', 'sa{sv}', 'above', {}) and None
-            if False else bus.call(LAYERS, 'RemoveLayer', 'sa{sv}', 'hers', {}))[1], 'layers stand on layer hers')
+    contains(refused(remove, ALICE, 'hers')[1], 'layers stand on layer hers')
 
 
 @case('a quota of layers holds for users, not for root, and is free again when they are gone')
@@ -123,6 +122,67 @@ def quota(s):
     create(ALICE, 'a3')
     for number in range(5):
         s.daemon.ok('layer', 'create')
+
+
+def get(uid, ident, **options):
+    return as_user(uid, lambda: str(bus.call(LAYERS, 'GetLayer', 'sa{sv}', ident, {key.replace('_', '-'): value for key, value in options.items()})))
+
+
+def put(uid, ident, **options):
+    as_user(uid, lambda: bus.call(LAYERS, 'PutLayer', 'sa{sv}', ident, options) and None)
+
+
+def holders(s, ident):
+    return sorted((holder['UID'], holder['Name'], holder['Count']) for holder in s.daemon.json('layer', 'info', ident)['Holders'])
+
+
+@case('whoever may see a layer holds it under names of its own; polkit is asked for each')
+def held(s):
+    s.polkit.answer('yes')
+    create(ALICE, 'hers', '', {'read-write': True})
+    s.polkit.forget()
+    path = get(ALICE, 'hers', holder='x')
+    equal([(call['action'], call['details']['verb'], call['details']['layer']) for call in s.polkit.calls()],
+            [(ACTION, 'GetLayer', 'hers')], 'what polkit was asked')
+
+    def work():
+        with open(f'{path}/mine', 'w') as file:
+            file.write('m')
+    as_user(ALICE, work)
+    equal(os.stat(f'{path}/mine').st_uid, ALICE, 'whose it is')
+    equal(refused(get, BOB, 'hers')[0], ERROR + 'NoSuchLayer', "another's layer")
+    equal(refused(put, BOB, 'hers')[0], ERROR + 'NoSuchLayer', "another's layer")
+    equal(get(0, 'hers', holder='x'), path, "root's hold")
+    equal(holders(s, 'hers'), [(0, 'x', 1), (ALICE, 'x', 1)], 'holders')
+    put(ALICE, 'hers', holder='x')
+    equal(holders(s, 'hers'), [(0, 'x', 1)], "root's stays")
+    contains(refused(remove, ALICE, 'hers')[1], 'held by x')
+    put(0, 'hers', holder='x')
+    equal(os.path.exists(path), False, 'it is unmounted')
+    s.polkit.answer('no')
+    equal(refused(get, ALICE, 'hers')[0], DENIED, 'without a yes')
+    equal(holders(s, 'hers'), [], 'holders')
+
+
+@case('on the bus, too, a holder goes with its connection')
+def connection(s):
+    s.daemon.ok('layer', 'create', '--id', 'base')
+    equal(get(0, 'base', connection_bound=True), f'{s.daemon.runtime}/layers/base', 'path')  # the child that asked has ended
+    eventually(lambda: holders(s, 'base') == [], 'the holder is gone')
+    eventually(lambda: not os.path.exists(f'{s.daemon.runtime}/layers/base'), 'it is unmounted')
+
+
+@case('files are seen as those of nobody but the caller and its ranges')
+def maps(s):
+    s.polkit.answer('yes')
+    for foreign in ('0-0-1', f'0-{BOB}-1', f'0-{ALICE}-5'):
+        name, text = refused(create, ALICE, 'x', '', {'uid-map': foreign, 'gid-map': f'0-{ALICE}-1'})
+        equal(name, ERROR + 'SourceDenied', f'{foreign}: {text}')
+        equal(refused(create, ALICE, 'x', '', {'uid-map': f'0-{ALICE}-1', 'gid-map': foreign})[0], ERROR + 'SourceDenied', foreign)
+    create(ALICE, 'x', '', {'uid-map': f'0-{ALICE}-1', 'gid-map': f'0-{ALICE}-1', 'read-write': True})
+    path = get(ALICE, 'x')
+    equal(os.stat(path).st_uid, ALICE, 'the root directory')
+    put(ALICE, 'x')
 
 
 @case('on the private socket there is nobody to ask: users change nothing there')

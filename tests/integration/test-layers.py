@@ -144,10 +144,12 @@ def refusals(daemon):
         equal(create_error(daemon, 'a', uid_map=bad, gid_map='0-1-1')[0], ERROR + 'InvalidOption', f'uid-map {bad}')
     contains(create_error(daemon, 'a', metadata=dbus.Dictionary({str(n): '' for n in range(65)}, 'ss'))[1], 'at most 64 keys')
     contains(create_error(daemon, 'a', metadata=dbus.Dictionary({'k': 'x' * 16384}, 'ss'))[1], 'at most 16384 bytes')
-    equal(create_error(daemon, 'a', label='a"b')[0], ERROR + 'InvalidOption', 'label')
-    for words in [['create', 'x'], ['remove'], ['list', 'x'], ['info'], ['list', '--parent', 'x'], ['nothing'], ['create', '--metadata', 'x']]:
+    contains(create_error(daemon, 'a', label='l')[1], 'A label is for a layer on a parent')
+    for words in [['create', 'x'], ['remove'], ['list', 'x'], ['info'], ['list', '--parent', 'x'], ['get'], ['put', 'x', '--parent', 'y'], ['get', 'x', '--all'], ['nothing'], ['create', '--metadata', 'x']]:
         equal(daemon.ctl('layer', *words).status, 2, f'wrong usage: {words}')
-    equal((listed(daemon), on_disk(daemon)), (['rw'], ['rw']), 'what is there')
+    layer(daemon, 'create', '--id', 'base')
+    equal(create_error(daemon, 'a', 'base', label='a"b')[0], ERROR + 'InvalidOption', 'label')
+    equal((listed(daemon), on_disk(daemon)), (['rw', 'base'], ['base', 'rw']), 'what is there')
 
 
 @case('a chain has 500 layers and no more')

@@ -542,40 +542,4 @@ START_TEST(test_open_tree) {
 }
 END_TEST
 
-static struct job *good_layer(void) {
-        struct job *job = new_job(false);
-        struct step *step = job_add(job, STEP_LAYER_MAKE);
-
-        ck_assert_ptr_nonnull(step);
-        job->uuid[0] = 0;
-        set(&step->target, "sha256.0-a_B");
-        step->serial = 7;
-        return job;
-}
-
-START_TEST(test_layers) {
-        static const enum step_kind kinds[] = {STEP_LAYER_MAKE, STEP_LAYER_RETIRE, STEP_LAYER_PURGE};
-        static const char *const bad[] = {"", ".", "..", "a/b", "/", ".new-7", "-a", "_a", "a b", "\xc3\xa4", "a\n"};
-        char long_id[] = "1234567890123456789012345678901234567890123456789012345678901234"
-                         "12345678901234567890123456789012345678901234567890123456789012345";
-
-        for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
-                _cleanup_failure_ struct failure f = FAILURE_INIT;
-                _cleanup_(job_freep) struct job *good_one = good_layer();
-                uint32_t step;
-
-                good_one->steps[0].kind = kinds[i];
-                ck_assert_msg(door_check(good_one, &step, &f) == 0, "%s", f.text);
-                for (size_t j = 0; j < ELEMENTSOF(bad); j++)
-                        REFUSE(good_layer, 0, "a layer's id is none", job->steps[0].kind = kinds[i]; set(&job->steps[0].target, bad[j]));
-                REFUSE(good_layer, 0, "a layer's id is none", job->steps[0].kind = kinds[i]; set(&job->steps[0].target, long_id));
-                REFUSE(good_layer, 0, "without a number", job->steps[0].kind = kinds[i]; job->steps[0].serial = 0);
-                REFUSE(good_layer, 0, "in no pod", job->steps[0].kind = kinds[i]; strcpy(job->uuid, UUID));
-                REFUSE(good_layer, 0, "alone", job->steps[0].kind = kinds[i]; ck_assert_ptr_nonnull(job_add(job, STEP_LAYER_MAKE)));
-                REFUSE(good_layer, 0, "alone", job->steps[0].kind = kinds[i]; job->n_fds = 1);
-                REFUSE(good_layer, 0, "flags", job->steps[0].kind = kinds[i]; job->steps[0].flags = STEP_RECURSIVE);
-        }
-}
-END_TEST
-
-UNIT_MAIN("door", test_layers, test_directories, test_open_tree, test_good, test_find, test_examine, test_kinds, test_remount, test_replace, test_jobs, test_mounts, test_mappings, test_callers, test_unmounts, test_identify, test_volumes)
+UNIT_MAIN("door", test_directories, test_open_tree, test_good, test_find, test_examine, test_kinds, test_remount, test_replace, test_jobs, test_mounts, test_mappings, test_callers, test_unmounts, test_identify, test_volumes)

@@ -206,6 +206,127 @@ START_TEST(test_mount_point) {
 }
 END_TEST
 
+static struct job *mount_job(const char *id, uint64_t serial, bool writable, const char *below) {
+        struct job *job = job_new();
+        struct step *step = job_add(job, STEP_LAYER_MOUNT);
+
+        ck_assert_ptr_nonnull(step);
+        job->caller.root = true;
+        step->target = strdup(id);
+        step->serial = serial;
+        step->propagation = MS_PRIVATE;
+        step->attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (writable ? 0 : MOUNT_ATTR_RDONLY);
+        step->flags = writable ? STEP_LAYER_WRITABLE : 0;
+        if (below)
+                ck_assert_int_eq(strv_append(&step->stubs, below), 0);
+        return job;
+}
+
+static struct job_result unmount_layer(const char *id, uint64_t serial, const struct step_result *made) {
+        struct job *job = job_new();
+        struct step *step = job_add(job, STEP_LAYER_UNMOUNT);
+
+        ck_assert_ptr_nonnull(step);
+        step->target = strdup(id);
+        step->serial = serial;
+        step->id = made->id;
+        step->mount_id = made->mount_id;
+        step->device = made->device;
+        return run(job);
+}
+
+/* As the keeper leaves them: layers on a mount of their own that allows less than they do. */
+static bool begin_mounts(void) {
+        if (!begin())
+                return false;
+        ck_assert_int_eq(mkdir("/tmp/run/layers", 0711), 0);
+        done(STEP_LAYER_MAKE, "base", 1);
+        make_file("/tmp/layers/base/diff/file", "of base");
+        done(STEP_LAYER_MAKE, "top", 2);
+        return true;
+}
+
+START_TEST(test_bind) {
+        _cleanup_job_result_ struct job_result made = {}, again = {}, gone = {}, twice = {};
+        struct stat st;
+
+        if (!begin_mounts())
+                return;
+        made = run(mount_job("base", 1, false, NULL));
+        ck_assert_done(made);
+        ck_assert(there("/tmp/run/layers/base/file"));
+        ck_assert_int_eq(open("/tmp/run/layers/base/new", O_WRONLY | O_CREAT, 0600), -1);
+        ck_assert_int_eq(errno, EROFS);
+        again = run(mount_job("base", 1, false, NULL));
+        ck_assert_int_eq(again.failure, FAILURE_TARGET_IN_USE);
+        gone = unmount_layer("base", 1, &made.steps[0]);
+        ck_assert_done(gone);
+        ck_assert_int_eq(stat("/tmp/run/layers/base", &st), -1);
+        twice = unmount_layer("base", 1, &made.steps[0]);
+        ck_assert_done(twice);
+}
+END_TEST
+
+START_TEST(test_overlay) {
+        _cleanup_job_result_ struct job_result made = {}, busy = {}, gone = {};
+        int fd;
+
+        if (!begin_mounts())
+                return;
+        made = run(mount_job("top", 2, true, "base"));
+        ck_assert_done(made);
+        ck_assert_int_eq(unlink("/tmp/run/layers/top/file"), 0);
+        make_file("/tmp/run/layers/top/new", "x");
+        ck_assert(there("/tmp/layers/top/diff/new") && there("/tmp/layers/base/diff/file"));
+        fd = open("/tmp/run/layers/top/new", O_RDONLY | O_CLOEXEC);
+        busy = unmount_layer("top", 2, &made.steps[0]);
+        ck_assert_int_eq(busy.failure, FAILURE_BUSY);
+        ck_assert(there("/tmp/run/layers/top/new"));
+        (void) close_fd(fd);
+        gone = unmount_layer("top", 2, &made.steps[0]);
+        ck_assert_done(gone);
+        ck_assert(!there("/tmp/run/layers/top"));
+}
+END_TEST
+
+/* What fails leaves nothing: no mount, no mount point. */
+START_TEST(test_no_mount) {
+        static const struct {
+                const char *id;
+                uint64_t serial;
+                const char *below;
+        } rows[] = {{"top", 3, "base"}, {"none", 7, NULL}, {"top", 2, "none"}};
+
+        if (!begin_mounts())
+                return;
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_job_result_ struct job_result result = run(mount_job(rows[i].id, rows[i].serial, false, rows[i].below));
+
+                ck_assert_int_eq(result.failure, FAILURE_NO_SUCH_LAYER);
+                ck_assert_uint_eq(count("/tmp/run/layers"), 0);
+        }
+}
+END_TEST
+
+/* Another mount in the place is nobody's to take away. */
+START_TEST(test_other_mount) {
+        _cleanup_job_result_ struct job_result made = {}, refused = {};
+        int mount;
+
+        if (!begin_mounts())
+                return;
+        made = run(mount_job("base", 1, false, NULL));
+        ck_assert_done(made);
+        mount = fscontext_tmpfs(65536, 0, 0755, 0, 0, 0);
+        ck_assert_int_ge(mount, 0);
+        ck_assert_int_eq(move_mount(mount, "", AT_FDCWD, "/tmp/run/layers/base", MOVE_MOUNT_F_EMPTY_PATH), 0);
+        refused = unmount_layer("base", 1, &made.steps[0]);
+        ck_assert_int_eq(refused.failure, FAILURE_BUSY);
+        ck_assert(!there("/tmp/run/layers/base/file"));
+        (void) close_fd(mount);
+}
+END_TEST
+
 START_TEST(test_none) {
         if (!hands_begin(NULL))
                 return;
@@ -215,4 +336,4 @@ START_TEST(test_none) {
 }
 END_TEST
 
-UNIT_MAIN("layer", test_made, test_half_made, test_retired, test_links, test_portions, test_more, test_mount_point, test_none)
+UNIT_MAIN("layer", test_made, test_half_made, test_retired, test_links, test_portions, test_more, test_mount_point, test_bind, test_overlay, test_no_mount, test_other_mount, test_none)

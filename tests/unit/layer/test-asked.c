@@ -54,8 +54,9 @@ START_TEST(test_checks) {
         ck_assert_int_eq(check(ASKED_OF("", "", .read_write = true)), FAILURE_NONE);
         ck_assert_int_eq(check(ASKED_OF(".", "", .read_write = true)), FAILURE_INVALID_ARGS);
         ck_assert_int_eq(check(ASKED_OF("a", "a", .read_write = true)), FAILURE_INVALID_ARGS);
-        ck_assert_int_eq(check(ASKED(.label = "system_u:object_r:container_file_t:s0:c1,c2")), FAILURE_NONE);
-        ck_assert_int_eq(check(ASKED(.label = "a\"b")), FAILURE_INVALID_OPTION);
+        ck_assert_int_eq(check(ASKED_OF("a", "p", .label = "system_u:object_r:container_file_t:s0:c1,c2")), FAILURE_NONE);
+        ck_assert_int_eq(check(ASKED_OF("a", "p", .label = "a\"b")), FAILURE_INVALID_OPTION);
+        ck_assert_int_eq(check(ASKED(.label = "l")), FAILURE_INVALID_ARGS);
         ck_assert_int_eq(check(ASKED(.uid_map = "0-1000-1", .gid_map = "0-100-1#1-5-9")), FAILURE_NONE);
         ck_assert_int_eq(check(ASKED(.uid_map = "0-1000-1")), FAILURE_INVALID_ARGS);
         ck_assert_int_eq(check(ASKED(.uid_map = "0-1000-1", .gid_map = "")), FAILURE_INVALID_OPTION);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 
 #include "layer/asked.h"
+#include "layer/holders.h"
 #include "tests/unit/store/store-dir.h"
 #include "tests/unit/unit.h"
 
@@ -158,6 +159,72 @@ START_TEST(test_again) {
 }
 END_TEST
 
+START_TEST(test_holders) {
+        _cleanup_store_dir_ char *path = store_dir_new();
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_layers_ struct layers layers;
+        struct layer *layer;
+
+        open_all(path, &layers);
+        layer = add(&layers, "a", NULL, 1000, false);
+        ck_assert_int_eq(holder_add(&layers, layer, 1000, "x", 0), 0);
+        ck_assert_int_eq(holder_add(&layers, layer, 1000, "x", 0), 0);
+        ck_assert_int_eq(holder_add(&layers, layer, 0, "x", 0), 0);
+        ck_assert_int_eq(holder_add(&layers, layer, 1000, "x", 5), 0);
+        ck_assert_uint_eq(layer->n_holders, 3);
+        ck_assert_uint_eq(holder_find(layer, 1000, "x", 0)->count, 2);
+        ck_assert_ptr_null(holder_find(layer, 1001, "x", 0));
+        ck_assert_int_eq(layers_check_unused(&layers, layer, &f), FAILURE_LAYER_IN_USE);
+        layers_done(&layers);
+        open_all(path, &layers); /* what went with a connection is gone */
+        layer = layers_find(&layers, "a", &root);
+        ck_assert_uint_eq(layer->n_holders, 2);
+        ck_assert_uint_eq(holder_find(layer, 1000, "x", 0)->count, 2);
+        ck_assert_int_eq(holder_drop(&layers, layer, 1000, "x", 0, 1), 0);
+        ck_assert_int_eq(holder_drop(&layers, layer, 1000, "y", 0, 1), 0);
+        ck_assert_int_eq(holder_drop(&layers, layer, 0, "x", 0, UINT32_MAX), 0);
+        ck_assert_uint_eq(holder_find(layer, 1000, "x", 0)->count, 1);
+        ck_assert_int_eq(holder_add(&layers, layer, 1, "c", 9), 0);
+        ck_assert_int_eq(holder_add(&layers, layer, 1, "d", 9), 0);
+        holder_drop_connection(layer, 9);
+        ck_assert_uint_eq(layer->n_holders, 1);
+        ck_assert_int_eq(holder_drop(&layers, layer, 1000, "x", 0, 1), 0);
+        failure_clear(&f);
+        ck_assert_int_eq(layers_check_unused(&layers, layer, &f), 0);
+        layers_done(&layers);
+        open_all(path, &layers);
+        ck_assert_uint_eq(layers_find(&layers, "a", &root)->n_holders, 0);
+}
+END_TEST
+
+START_TEST(test_holder_limits) {
+        _cleanup_store_dir_ char *path = store_dir_new();
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_layers_ struct layers layers;
+        struct layer *layer;
+        char name[16];
+
+        ck_assert_int_eq(holder_check_name("a.b:c@d/e-f_G", &f), 0);
+        ck_assert_int_eq(holder_check_name("", &f), FAILURE_INVALID_ARGS);
+        failure_clear(&f);
+        ck_assert_int_eq(holder_check_name("a b", &f), FAILURE_INVALID_ARGS);
+        failure_clear(&f);
+        ck_assert_int_eq(holder_check_name("pod:1", &f), FAILURE_INVALID_ARGS);
+        open_all(path, &layers);
+        layer = add(&layers, "a", NULL, 0, false);
+        for (unsigned i = 0; i < HOLDERS_MAX; i++) {
+                (void) snprintf(name, sizeof(name), "h%u", i);
+                ck_assert_int_eq(holder_add(&layers, layer, 0, name, 1), 0);
+        }
+        failure_clear(&f);
+        ck_assert_int_eq(holder_check_room(layer, 0, "h0", 1, &f), 0);
+        ck_assert_int_eq(holder_check_room(layer, 0, "more", 1, &f), FAILURE_QUOTA_EXCEEDED);
+        holder_find(layer, 0, "h0", 1)->count = UINT32_MAX;
+        failure_clear(&f);
+        ck_assert_int_eq(holder_check_room(layer, 0, "h0", 1, &f), FAILURE_QUOTA_EXCEEDED);
+}
+END_TEST
+
 START_TEST(test_none) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         _cleanup_layers_ struct layers layers;
@@ -169,4 +236,4 @@ START_TEST(test_none) {
 }
 END_TEST
 
-UNIT_MAIN("layers", test_chain, test_sight, test_depth, test_quota, test_again, test_none)
+UNIT_MAIN("layers", test_chain, test_sight, test_depth, test_quota, test_again, test_holders, test_holder_limits, test_none)

@@ -196,6 +196,8 @@ START_TEST(test_undo_of_every_kind) {
                 {STEP_LAYER_MAKE, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_LAYER_RETIRE, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_LAYER_PURGE, STEP_CREATE_NEVER, "none", "none"},
+                {STEP_LAYER_MOUNT, STEP_CREATE_NEVER, "none", "none"},
+                {STEP_LAYER_UNMOUNT, STEP_CREATE_NEVER, "none", "none"},
         };
         bool seen[_STEP_KIND_MAX] = {};
 

@@ -136,6 +136,78 @@ START_TEST(test_taken_back) {
 }
 END_TEST
 
+static void put_holder(struct layer_store *store, uint64_t layer, uid_t owner, const char *name, uint32_t count) {
+        _cleanup_free_ char *copy = strdup(name);
+        const struct record_holder holder = {.layer = layer, .owner = owner, .name = copy, .count = count};
+
+        ck_assert_int_eq(layer_store_put_holder(store, &holder), 0);
+}
+
+START_TEST(test_holders) {
+        _cleanup_store_dir_ char *path = store_dir_new();
+        _cleanup_close_ int directory = open_directory(path);
+        _cleanup_(layer_store_freep) struct layer_store *store = open_store(directory);
+        uint64_t base = add(store, "base", 0), other = add(store, "other", 0);
+        struct record_holder *holders;
+        size_t n;
+
+        put_holder(store, other, 0, "a", 1);
+        put_holder(store, base, 1000, "b", 7);
+        put_holder(store, base, 1000, "a", 1);
+        put_holder(store, base, 1000, "a", 2);
+        put_holder(store, base, 1001, "a", 3);
+        put_holder(store, base, 1001, "a", 0);
+        store = layer_store_free(store);
+        store = open_store(directory);
+        ck_assert_int_eq(layer_store_load_holders(store, &holders, &n), 0);
+        ck_assert_uint_eq(n, 3);
+        ck_assert_uint_eq(holders[0].layer, base);
+        ck_assert_str_eq(holders[0].name, "a");
+        ck_assert_uint_eq(holders[0].owner, 1000);
+        ck_assert_uint_eq(holders[0].count, 2);
+        ck_assert_uint_eq(holders[1].count, 7);
+        ck_assert_uint_eq(holders[2].layer, other);
+        record_holders_free(holders, n);
+        ck_assert_int_eq(layer_store_delete(store, base), 0); /* with its holders */
+        ck_assert_int_eq(layer_store_load_holders(store, &holders, &n), 0);
+        ck_assert_uint_eq(n, 1);
+        record_holders_free(holders, n);
+}
+END_TEST
+
+/* A file of version 1, frozen, as the first podmountd with layers wrote it. */
+START_TEST(test_migration) {
+        static const char version_1[] =
+                "PRAGMA journal_mode = WAL;"
+                "CREATE TABLE layer ( number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL,"
+                " parent INTEGER REFERENCES layer (number), owner INTEGER NOT NULL, owner_group INTEGER NOT NULL,"
+                " read_write INTEGER NOT NULL, label TEXT, uid_map TEXT, gid_map TEXT, metadata BLOB, state INTEGER NOT NULL,"
+                " created_us INTEGER NOT NULL);"
+                "CREATE UNIQUE INDEX layer_by_id ON layer (id) WHERE state <> 2;"
+                "CREATE INDEX layer_by_parent ON layer (parent);"
+                "INSERT INTO layer VALUES (4, 'old', NULL, 1000, 100, 0, NULL, NULL, NULL, NULL, 1, 99);"
+                "PRAGMA application_id = 0x706d6c79; PRAGMA user_version = 1;";
+        _cleanup_store_dir_ char *path = store_dir_new();
+        _cleanup_free_ char *file = path_join(path, "layers.db");
+        _cleanup_close_ int directory = open_directory(path);
+        _cleanup_(layer_store_freep) struct layer_store *store = NULL;
+        _cleanup_layers_ struct loaded loaded = {};
+        sqlite3 *db = NULL;
+        int version = -1;
+
+        ck_assert_int_eq(sqlite3_open(file, &db), SQLITE_OK);
+        ck_assert_int_eq(sqlite3_exec(db, version_1, NULL, NULL, NULL), SQLITE_OK);
+        ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+        ck_assert_int_eq(layer_store_open(directory, &store, &version), STORE_OPENED);
+        ck_assert_int_eq(version, 1);
+        loaded = load(store);
+        ck_assert_uint_eq(loaded.n, 1);
+        ck_assert_str_eq(loaded.layers[0]->id, "old");
+        put_holder(store, 4, 0, "a", 1);
+        ck_assert_uint_gt(add(store, "new", 4), 4);
+}
+END_TEST
+
 /* As the front has it: its own directory below one that only root may pass. */
 static int use_as_nobody(int directory, const char *path) {
         struct layer_store *store = NULL;
@@ -218,4 +290,4 @@ START_TEST(test_link) {
 }
 END_TEST
 
-UNIT_MAIN("layers", test_kept, test_removed, test_taken_back, test_closed_directories, test_refused, test_link)
+UNIT_MAIN("layers", test_holders, test_migration, test_kept, test_removed, test_taken_back, test_closed_directories, test_refused, test_link)

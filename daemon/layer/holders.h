@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Who holds a layer. A holder is known by the user that it is for and its name, and, if it goes with a connection, by that.
+ * It holds a layer as often as it got it. What lasts is in the store before anybody is told.
+ */
+
+#include "layer/layers.h"
+
+enum {
+        HOLDER_NAME_MAX = 128,
+        HOLDERS_MAX = 256, /* of one layer */
+};
+
+/* 1 to HOLDER_NAME_MAX of [A-Za-z0-9_.:@/-]; "pod:" begins those of podmount itself. FAILURE_INVALID_ARGS. */
+int holder_check_name(const char *name, struct failure *f);
+
+/* NULL if there is none. */
+struct holder *holder_find(const struct layer *layer, uid_t owner, const char *name, uint64_t connection);
+/* Whether another one, or the same once more, can hold it: FAILURE_QUOTA_EXCEEDED. */
+int holder_check_room(const struct layer *layer, uid_t owner, const char *name, uint64_t connection, struct failure *f);
+/* Once more, or for the first time. */
+int holder_add(struct layers *layers, struct layer *layer, uid_t owner, const char *name, uint64_t connection);
+/* `times` less, and gone at 0. One that is not there is no error. */
+int holder_drop(struct layers *layers, struct layer *layer, uid_t owner, const char *name, uint64_t connection, uint32_t times);
+/* All that go with this connection; they were in memory alone. */
+void holder_drop_connection(struct layer *layer, uint64_t connection);

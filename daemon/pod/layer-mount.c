@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A layer's mount: looked for in the table, made and taken away by jobs of one step. */
+
+#include "pod/layer-mount.h"
+
+#include <string.h>
+
+#include "plan/layer.h"
+#include "pod/registry.h"
+#include "util/array.h"
+#include "util/log.h"
+#include "util/path.h"
+#include "util/text.h"
+
+char *layer_path(const struct pods *pods, const struct layer *layer) {
+        return text_format("%s/layers/%s", pods->runtime_directory, layer->record->id);
+}
+
+static bool ends_with(const char *text, const char *end) {
+        size_t a = strlen(text), b = strlen(end);
+
+        return a >= b && strcmp(text + a - b, end) == 0;
+}
+
+/* An overlay has the layer's number in its source; a bind shows the directory of the layer. 1, 0, or -ENOMEM. */
+static int is_of_layer(const struct entry *entry, const struct layer *layer) {
+        _cleanup_free_ char *source = layer_source(layer->record->number);
+        _cleanup_free_ char *root = text_format("/layers/%s/diff", layer->record->id);
+
+        if (!source || !root)
+                return log_oom();
+        if (layer->record->parent == 0)
+                return ends_with(entry->root, root);
+        return strcmp(entry->type, "overlay") == 0 && entry->source && strcmp(entry->source, source) == 0;
+}
+
+int layer_look(struct pods *pods, struct layer *layer) {
+        _cleanup_free_ char *path = layer_path(pods, layer);
+        const struct entry *entry;
+        int r;
+
+        if (!path)
+                return log_oom();
+        r = pods_sync(pods);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "read the mount table");
+        entry = table_at(pods->table, path);
+        r = entry ? is_of_layer(entry, layer) : 0;
+        if (r < 0)
+                return r;
+        layer->mounted = r > 0;
+        if (layer->mounted) {
+                layer->mount_unique = entry->unique_id;
+                layer->mount_id = entry->id;
+                layer->device = entry->device;
+        }
+        return 0;
+}
+
+void layer_set_mounted(struct layer *layer, const struct step_result *made) {
+        layer->mounted = true;
+        layer->mount_unique = made->id;
+        layer->mount_id = made->mount_id;
+        layer->device = made->device;
+}
+
+static int read_map(const struct record_layer *record, struct idmap *ret) {
+        _cleanup_free_ char *text = text_format("uids=%s;gids=%s", record->uid_map, record->gid_map);
+        const char *must;
+
+        if (!text)
+                return log_oom();
+        return idmap_parse(text, ret, &must) == 0 ? 0 : log_errno(LOG_ERR, EBADMSG, "read the id mapping of layer %s", record->id);
+}
+
+int layer_plan_mount(struct operation *operation, const struct layer *layer) {
+        const struct record_layer *record = layer->record;
+        const struct job_caller owner = {.root = record->owner == 0, .uid = record->owner, .gid = record->owner_group};
+        _cleanup_free_ const char **below = calloc(layer->depth, sizeof(*below));
+        _cleanup_idmap_ struct idmap idmap = {};
+        struct plan_layer plan = {
+                .id = record->id,
+                .number = record->number,
+                .below = below,
+                .writable = record->read_write,
+                .label = record->label,
+                .shared = !operation->pods->facts.propagation_private,
+        };
+        int r = 0;
+
+        if (!below)
+                return log_oom();
+        for (const struct layer *parent = layer->parent; parent; parent = parent->parent)
+                below[plan.n_below++] = parent->record->id;
+        if (record->uid_map) {
+                r = read_map(record, &idmap);
+                plan.idmap = &idmap;
+        }
+        if (r < 0)
+                return r;
+        if (operation->job_id == 0)
+                operation->job_id = store_next_job(operation->pods->store);
+        return plan_layer_mount(operation->job_id, &owner, &plan, &operation->job);
+}
+
+int layer_plan_unmount(struct operation *operation, const struct layer *layer) {
+        if (operation->job_id == 0)
+                operation->job_id = store_next_job(operation->pods->store);
+        return plan_layer_unmount(operation->job_id, layer->record->id, layer->record->number, layer->mount_unique, layer->mount_id,
+                                  layer->device, &operation->job);
+}
+
+int layer_check_mounts(struct operation *operation, const struct layer *layer, struct failure *f) {
+        const struct pods *pods = operation->pods;
+        struct quota_use use = {.mounts_of_namespace = table_size(pods->table), .mounts_max = pods->mounts_max};
+        const struct caller owner = {.uid = layer->record->owner, .host_user_namespace = true, .host_mount_namespace = true,
+                                     .host_root_directory = true};
+
+        if (owner.uid != 0)
+                use.pods_of_user = pods_count_of(pods, owner.uid, &use.mounts_of_user);
+        return quota_check(pods->settings, &owner, &use, 0, 1, f);
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A layer is put back: the last holder's mount goes first, and then the holder from the record. So a layer that is in use stays
+ * held, and whoever put it back can do so again. What has a mount and no holder is let go by the same operation.
+ */
+
+#include <string.h>
+
+#include "layer/holders.h"
+#include "pod/layer-mount.h"
+#include "pod/layer-turn.h"
+#include "pod/operation-layer-private.h"
+#include "util/log.h"
+
+struct put {
+        struct operation operation;
+        char *id, *holder; /* holder NULL: what nobody holds is let go */
+        uint64_t connection;
+        bool all;
+        bool unmounted;      /* a cleanup has done something */
+        struct layer *layer; /* from its intent on, with its turn */
+};
+
+static struct put *put_of(struct operation *operation) {
+        return (struct put *) operation;
+}
+
+static void release(struct operation *operation) {
+        layer_turn_leave(operation);
+        free(put_of(operation)->id);
+        free(put_of(operation)->holder);
+}
+
+static const struct holder *find_holder(const struct put *put, const struct layer *layer) {
+        return put->holder ? holder_find(layer, put->operation.caller.uid, put->holder, put->connection) : NULL;
+}
+
+/* Whether nobody holds the layer when this has been put back. */
+static bool is_last(const struct put *put, const struct layer *layer) {
+        const struct holder *holder = find_holder(put, layer);
+
+        return put->holder ? layer->n_holders == 1 && holder && (put->all || holder->count == 1) : layer->n_holders == 0;
+}
+
+static int validate(struct operation *operation, struct failure *f) {
+        struct put *put = put_of(operation);
+        struct layers *layers = operation->pods->layers;
+        struct layer *layer;
+        int r = layers_check(layers, f);
+
+        if (r == 0 && put->holder)
+                r = holder_check_name(put->holder, f);
+        if (r != 0)
+                return r;
+        layer = layers_find(layers, put->id, &operation->caller);
+        if (!layer)
+                return put->holder ? layers_no_such(put->id, f) : OPERATION_FINISHED;
+        if (layer->busy)
+                return layer_turn_take(operation, layer);
+        if (put->holder ? !find_holder(put, layer) : layer->n_holders > 0)
+                return OPERATION_FINISHED; /* a retry; or somebody has got it meanwhile */
+        return pods_check_runtime(operation->pods, f);
+}
+
+static int plan(struct operation *operation, struct failure *f) {
+        struct put *put = put_of(operation);
+        struct layer *layer = put->layer ? put->layer : layers_find(operation->pods->layers, put->id, &operation->caller);
+        int r;
+
+        if (!layer)
+                return layers_no_such(put->id, f);
+        if (operation->job_id == 0)
+                operation->job_id = store_next_job(operation->pods->store);
+        if (!is_last(put, layer))
+                return 0;
+        r = layer_look(operation->pods, layer);
+        if (r < 0)
+                return r;
+        if (!layer->mounted)
+                return put->holder ? 0 : OPERATION_FINISHED;
+        return layer_plan_unmount(operation, layer);
+}
+
+static int intend(struct operation *operation, struct failure *f _unused_) {
+        struct put *put = put_of(operation);
+
+        put->layer = layers_find(operation->pods->layers, put->id, &operation->caller);
+        put->layer->busy = true;
+        return 0;
+}
+
+static void take_back(struct operation *operation) {
+        layer_turn_end(operation->pods, put_of(operation)->layer);
+}
+
+static void result(struct operation *operation, const struct job_result *answer) {
+        struct put *put = put_of(operation);
+        struct pods *pods = operation->pods;
+        struct layer *layer = put->layer;
+        struct failure f = FAILURE_INIT;
+
+        if (answer && (answer->lost || answer->failure == FAILURE_BUSY) && operation_retry(operation, answer))
+                return;
+        if (answer && (answer->lost || answer->failure != FAILURE_NONE))
+                (void) layer_failure(answer, put->id, &f);
+        else if (answer) {
+                layer->mounted = false;
+                put->unmounted = true;
+        }
+        if (f.kind == FAILURE_NONE && put->holder &&
+            holder_drop(pods->layers, layer, operation->caller.uid, put->holder, put->connection, put->all ? UINT32_MAX : 1) < 0)
+                (void) failure_from_errno(&f, -EIO);
+        layer_turn_end(pods, layer);
+        if (operation->internal && f.kind != FAILURE_NONE) {
+                log_warning("Layer %s stays mounted: %s; podmountctl layer cleanup tries again", put->id, f.text);
+                failure_clear(&f);
+        }
+        operation_end(operation, &f);
+}
+
+static const struct operation_class class = {
+        .verb = OPERATION_LAYER_PUT,
+        .validate = validate,
+        .plan = plan,
+        .intend = intend,
+        .take_back = take_back,
+        .result = result,
+        .release = release,
+};
+
+static int new_put(struct pods *pods, const struct caller *caller, const char *id, const char *holder, struct operation **ret,
+                   struct failure *f) {
+        _cleanup_(operation_freep) struct operation *operation = NULL;
+        int r = operation_new(&class, sizeof(struct put), pods, caller, NULL, "", NULL, &operation, f);
+
+        if (r != 0)
+                return r;
+        put_of(operation)->id = strdup(id);
+        put_of(operation)->holder = holder ? strdup(holder) : NULL;
+        if (!put_of(operation)->id || (holder && !put_of(operation)->holder))
+                return log_oom();
+        *ret = TAKE_PTR(operation);
+        return 0;
+}
+
+int operation_new_layer_put(struct pods *pods, const struct caller *caller, const char *id, const char *holder, uint64_t connection,
+                            bool all, struct operation **ret, struct failure *f) {
+        int r = new_put(pods, caller, id, holder, ret, f);
+
+        if (r == 0) {
+                put_of(*ret)->connection = connection;
+                put_of(*ret)->all = all;
+        }
+        return r;
+}
+
+int operation_new_layer_let_go(struct pods *pods, const struct caller *caller, const char *id, struct operation **ret, struct failure *f) {
+        return new_put(pods, caller, id, NULL, ret, f);
+}
+
+bool operation_layer_unmounted(const struct operation *operation) {
+        return operation->class == &class && ((const struct put *) operation)->unmounted;
+}
+
+void layer_let_go(struct pods *pods, struct layer *layer) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct operation *operation;
+
+        if (new_put(pods, &caller_house, layer->record->id, NULL, &operation, &f) != 0)
+                log_error("Layer %s stays mounted; podmountctl layer cleanup tries again", layer->record->id);
+        else
+                operation_run_internal(operation);
+}
+
+void layers_disconnect(struct pods *pods, uint64_t connection) {
+        struct layer *layer;
+
+        if (!pods->layers || !pods->layers->by_id || pods->stopping)
+                return;
+        MAP_FOREACH(layer, pods->layers->by_id) {
+                size_t before = layer->n_holders;
+
+                holder_drop_connection(layer, connection);
+                if (before > 0 && layer->n_holders == 0)
+                        layer_let_go(pods, layer);
+        }
+}

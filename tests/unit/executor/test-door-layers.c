@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The door again, for steps on layers: whatever a captured front says, an id is the name of a directory and nothing else, and a
+ * mount has the attributes and options that layers have. */
+
+#include "tests/unit/executor/hands.h"
+
+static void set(char **text, const char *value) {
+        free(*text);
+        *text = strdup(value);
+}
+
+static void refuse(struct job *job, const char *words, int line) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        uint32_t failed;
+
+        ck_assert_msg(door_check(job, &failed, &f) == FAILURE_INVALID_ARGS, "line %d: not refused", line);
+        ck_assert_ptr_nonnull(strstr(f.text, "refused at the executor's door: "));
+        ck_assert_msg(strstr(f.text, words) != NULL, "line %d: \"%s\" is not in: %s", line, words, f.text);
+        job_free(job);
+}
+
+#define REFUSE(make, words, ...)                                                                                       \
+        do {                                                                                                           \
+                struct job *job = make();                                                                              \
+                                                                                                                       \
+                __VA_ARGS__;                                                                                           \
+                refuse(job, (words), __LINE__);                                                                        \
+        } while (0)
+
+static struct job *good_layer(void) {
+        struct job *job = new_job(false);
+        struct step *step = job_add(job, STEP_LAYER_MAKE);
+
+        ck_assert_ptr_nonnull(step);
+        job->uuid[0] = 0;
+        set(&step->target, "sha256.0-a_B");
+        step->serial = 7;
+        return job;
+}
+
+START_TEST(test_layers) {
+        static const enum step_kind kinds[] = {STEP_LAYER_MAKE, STEP_LAYER_RETIRE, STEP_LAYER_PURGE};
+        static const char *const bad[] = {"", ".", "..", "a/b", "/", ".new-7", "-a", "_a", "a b", "\xc3\xa4", "a\n"};
+        char long_id[] = "1234567890123456789012345678901234567890123456789012345678901234"
+                         "12345678901234567890123456789012345678901234567890123456789012345";
+
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
+                _cleanup_failure_ struct failure f = FAILURE_INIT;
+                _cleanup_(job_freep) struct job *good_one = good_layer();
+                uint32_t step;
+
+                good_one->steps[0].kind = kinds[i];
+                ck_assert_msg(door_check(good_one, &step, &f) == 0, "%s", f.text);
+                for (size_t j = 0; j < ELEMENTSOF(bad); j++)
+                        REFUSE(good_layer, "a layer's id is none", job->steps[0].kind = kinds[i]; set(&job->steps[0].target, bad[j]));
+                REFUSE(good_layer, "a layer's id is none", job->steps[0].kind = kinds[i]; set(&job->steps[0].target, long_id));
+                REFUSE(good_layer, "without a number", job->steps[0].kind = kinds[i]; job->steps[0].serial = 0);
+                REFUSE(good_layer, "in no pod", job->steps[0].kind = kinds[i]; strcpy(job->uuid, UUID));
+                REFUSE(good_layer, "alone", job->steps[0].kind = kinds[i]; ck_assert_ptr_nonnull(job_add(job, STEP_LAYER_MAKE)));
+                REFUSE(good_layer, "alone", job->steps[0].kind = kinds[i]; job->n_fds = 1);
+                REFUSE(good_layer, "flags", job->steps[0].kind = kinds[i]; job->steps[0].flags = STEP_RECURSIVE);
+        }
+}
+END_TEST
+
+static void add_mapping(struct id_mapping **list, size_t *n, uint32_t container, uint32_t host, uint32_t size) {
+        struct id_mapping *mapping = array_append(list, n);
+
+        *mapping = (struct id_mapping){.container_id = container, .host_id = host, .size = size};
+}
+
+static struct job *good_mount(void) {
+        struct job *job = good_layer();
+        struct step *step = &job->steps[0];
+
+        step->kind = STEP_LAYER_MOUNT;
+        step->attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY;
+        step->propagation = MS_SHARED;
+        ck_assert_int_eq(strv_append(&step->stubs, "below"), 0);
+        ck_assert_int_eq(strv_append(&step->stubs, "base"), 0);
+        add_option(step, "context", "system_u:object_r:container_file_t:s0");
+        step->idmap.given = true;
+        add_mapping(&step->idmap.uids, &step->idmap.n_uids, 0, 1000, 1);
+        add_mapping(&step->idmap.gids, &step->idmap.n_gids, 0, 1000, 1);
+        return job;
+}
+
+static void add_many(struct job *job, unsigned n) {
+        while (strv_length(job->steps[0].stubs) < n)
+                ck_assert_int_eq(strv_append(&job->steps[0].stubs, "more"), 0);
+}
+
+static void make_writable(struct job *job) {
+        job->steps[0].flags = STEP_LAYER_WRITABLE;
+        job->steps[0].attr_set &= ~(uint64_t) MOUNT_ATTR_RDONLY;
+}
+
+START_TEST(test_mount) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_(job_freep) struct job *good = good_mount(), *writable = good_mount(), *longest = good_mount();
+        uint32_t step;
+
+        ck_assert_msg(door_check(good, &step, &f) == 0, "%s", f.text);
+        make_writable(writable);
+        add_many(writable, JOB_LAYERS_MAX);
+        ck_assert_msg(door_check(writable, &step, &f) == 0, "%s", f.text);
+        add_many(longest, JOB_LAYERS_MAX - 1);
+        ck_assert_msg(door_check(longest, &step, &f) == 0, "%s", f.text);
+        REFUSE(good_mount, "too many others", add_many(job, JOB_LAYERS_MAX));
+        REFUSE(good_mount, "too many others", make_writable(job); add_many(job, JOB_LAYERS_MAX + 1));
+        REFUSE(good_mount, "on what is no layer", set(&job->steps[0].stubs[1], "../base"));
+        REFUSE(good_mount, "on what is no layer", set(&job->steps[0].stubs[0], ".base-removing-7"));
+        REFUSE(good_mount, "on what is no layer", set(&job->steps[0].stubs[0], job->steps[0].target));
+        REFUSE(good_mount, "attributes", job->steps[0].attr_set &= ~(uint64_t) MOUNT_ATTR_NOSUID);
+        REFUSE(good_mount, "attributes", job->steps[0].attr_set &= ~(uint64_t) MOUNT_ATTR_NODEV);
+        REFUSE(good_mount, "attributes", job->steps[0].attr_set &= ~(uint64_t) MOUNT_ATTR_RDONLY);
+        REFUSE(good_mount, "attributes", job->steps[0].flags = STEP_LAYER_WRITABLE);
+        REFUSE(good_mount, "attributes", job->steps[0].attr_clear = MOUNT_ATTR_NOEXEC);
+        REFUSE(good_mount, "propagation", job->steps[0].propagation = 0);
+        REFUSE(good_mount, "propagation", job->steps[0].propagation = MS_SLAVE);
+        REFUSE(good_mount, "flags", job->steps[0].flags = STEP_STACK);
+        REFUSE(good_mount, "without a number", job->steps[0].serial = 0);
+        REFUSE(good_mount, "a layer's id is none", set(&job->steps[0].target, ".."));
+        REFUSE(good_mount, "alone", job->n_fds = 1);
+}
+END_TEST
+
+START_TEST(test_options) {
+        REFUSE(good_mount, "no label", add_option(&job->steps[0], "context", "x"));
+        REFUSE(good_mount, "no label", set(&job->steps[0].options[0].name, "upperdir"));
+        REFUSE(good_mount, "no label", set(&job->steps[0].options[0].name, "redirect_dir"));
+        REFUSE(good_mount, "no label", free(job->steps[0].options[0].value); job->steps[0].options[0].value = NULL);
+        REFUSE(good_mount, "no label", job->steps[0].options[0].fd = 0);
+        REFUSE(good_mount, "stands on none", strv_free(job->steps[0].stubs); job->steps[0].stubs = NULL);
+        REFUSE(good_mount, "an id mapping", job->steps[0].idmap.n_uids = 0);
+        REFUSE(good_mount, "an id mapping", job->steps[0].idmap.uids[0].size = 0);
+        REFUSE(good_mount, "an id mapping", job->steps[0].userns.kind = STEP_SOURCE_FD);
+        REFUSE(good_mount, "maps no ids", job->caller.uid = 0);
+}
+END_TEST
+
+static struct job *good_unmount(void) {
+        struct job *job = good_layer();
+
+        job->steps[0].kind = STEP_LAYER_UNMOUNT;
+        job->steps[0].id = 5;
+        return job;
+}
+
+START_TEST(test_unmount) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_(job_freep) struct job *good = good_unmount();
+        uint32_t step;
+
+        ck_assert_msg(door_check(good, &step, &f) == 0, "%s", f.text);
+        REFUSE(good_unmount, "no id", job->steps[0].id = 0);
+        REFUSE(good_unmount, "flags", job->steps[0].flags = STEP_LAZY_BELOW);
+        REFUSE(good_unmount, "a layer's id is none", set(&job->steps[0].target, "a/b"));
+        REFUSE(good_unmount, "in no pod", strcpy(job->uuid, UUID));
+}
+END_TEST
+
+UNIT_MAIN("door-layers", test_layers, test_mount, test_options, test_unmount)
