@@ -4,6 +4,7 @@
 
 #include "executor/enter.h"
 #include "executor/mapping.h"
+#include "executor/points.h"
 #include "executor/prepare.h"
 #include "executor/restore.h"
 
@@ -202,7 +203,7 @@ void run_job(struct executor *executor, const struct job *job, const int *fds, s
                 else
                         result->failed_step = (uint32_t) i;
         }
-        if (r > 0 && run_lost_point(&run))
+        if (r > 0 && points_lost(&run))
                 run.failure.kind = FAILURE_BUSY;
         if (r != 0 && run.hands && !unmounts(job))
                 undo(&run);

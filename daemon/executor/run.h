@@ -86,8 +86,6 @@ void run_forgive(struct run *run);
 /* Takes back what one step has done outside a tree that nobody sees yet. */
 void run_undo_step(struct run *run, size_t step);
 
-/* After a failure: whether a mount point on which the job had mounted was removed by somebody, so that trying again helps. */
-bool run_lost_point(struct run *run);
 /* Whether what the step makes becomes part of a tree of this job: nobody sees it before that is published. */
 bool run_is_in_tree(const struct run *run, const struct step *step);
 

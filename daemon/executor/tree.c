@@ -8,6 +8,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "executor/points.h"
 #include "executor/run.h"
 #include "executor/source.h"
 #include "executor/staging.h"
@@ -15,7 +16,6 @@
 #include "kernel/fscontext.h"
 #include "kernel/identity.h"
 #include "kernel/resolve.h"
-#include "kernel/submounts.h"
 #include "kernel/tree.h"
 #include "util/array.h"
 #include "util/log.h"
@@ -150,65 +150,6 @@ static int settle_all(struct run *run) {
         return r;
 }
 
-/* A mount in a tree that nobody sees yet does not keep its mount point from being removed, and goes with that without a word:
- * another pod on the same root may have made the mount point and have gone meanwhile. From now on it does, so what is there
- * now stays. (In the staging directory it did all the time.) */
-static int check_points(struct run *run) {
-        const struct job *job = run->job;
-
-        for (size_t i = 0; i < job->n_steps && !run->staged && run->executor->features.statmount; i++) {
-                const struct step_result *result = &run->result->steps[i];
-                int r;
-
-                if (job->steps[i].create != STEP_CREATE_AS_CALLER || result->id == 0)
-                        continue;
-                r = submounts_find(result->id, result->mount_id, result->device, "", true);
-                if (r < 0)
-                        return r;
-                if (r == 0)
-                        return run_fail(run, FAILURE_BUSY, 0,
-                                "target %s of container %s was removed while the container was built; try again",
-                                job->steps[i].target, job->steps[i].container);
-        }
-        return 0;
-}
-
-/* Whether the mount of a step, in a tree that nobody sees yet, is gone: then its target is, too, or shows what it lay on. */
-static bool is_gone(struct run *run, size_t i) {
-        const struct step *step = &run->job->steps[i];
-        _cleanup_close_ int fd = -1;
-        struct identity identity;
-        int root;
-
-        if (run_container_root(run, step->container, &root) != 0)
-                return false;
-        fd = resolve_in_root(root, step->target);
-        if (fd < 0)
-                return fd == -ENOENT;
-        return identity_read(fd, "", run->executor->features.unique_id, &identity) == 0 && !identity.mount_root &&
-               identity.key == run_key(run, step->cover_step);
-}
-
-bool run_lost_point(struct run *run) {
-        struct failure kept = FAILURE_INIT;
-        const int error = run->error;
-        bool lost = false;
-
-        if (run->tree < 0 || run->staged || run->published)
-                return false;
-        failure_move(&kept, &run->failure);
-        for (size_t i = 0; i < run->job->n_steps && !lost; i++) {
-                const struct step *step = &run->job->steps[i];
-
-                lost = run->result->steps[i].done && run->result->steps[i].mount_id != 0 &&
-                       step->create == STEP_CREATE_AS_CALLER && step->cover_step != STEP_NO_COVER && is_gone(run, i);
-        }
-        failure_clear(&run->failure);
-        failure_move(&run->failure, &kept);
-        run->error = error;
-        return lost;
-}
-
 int hand_publish(struct run *run, size_t i) {
         _cleanup_close_ int directory = -1;
         int r = run->job->steps[i].kind == STEP_JOIN ? make_container_directory(run, i, &directory)
@@ -226,7 +167,7 @@ int hand_publish(struct run *run, size_t i) {
         if (r < 0)
                 return run_fail(run, FAILURE_MOUNT_FAILED, -r, "attaching pod %s at its place failed", run->job->uuid);
         run->published = true;
-        r = check_points(run);
+        r = points_check(run);
         if (r == 0)
                 r = source_count(run, run->tree, i + 1);
         return r != 0 ? r : settle_all(run);

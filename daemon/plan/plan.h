@@ -79,7 +79,7 @@ int plan_remove_container(const struct plan_pod *pod, const struct plan_doomed *
 struct plan_directory {
         const char *root; /* the source, a directory of the host */
         const char *path; /* absolute within it */
-        uint32_t made;    /* trailing components */
+        uint32_t made;    /* trailing components; 0: it stays */
         bool work;        /* the kernel makes directories of its own in it */
 };
 

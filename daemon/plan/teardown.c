@@ -81,7 +81,8 @@ int plan_unmake(const struct plan_pod *pod, const struct plan_directory *directo
         int r = *job ? 0 : make_job(pod, job);
 
         for (size_t i = 0; i < n && r == 0; i++)
-                r = add_unmakes(*job, &directories[i]);
+                if (directories[i].made > 0)
+                        r = add_unmakes(*job, &directories[i]);
         return r;
 }
 

@@ -14,6 +14,7 @@
 #include "pod/points.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
+#include "pod/sharing.h"
 #include "pod/within.h"
 #include "util/array.h"
 #include "util/log.h"
@@ -85,6 +86,8 @@ static int plan(struct operation *operation, struct failure *f) {
         n_points = n_directories;
         if (r == 0)
                 r = directories_doom(operation->pod->record, which, &directories, &n_directories);
+        if (r == 0)
+                r = sharing_spare(operation->pods, operation->pod, remove->name, doomed, n, directories, n_directories);
         if (r < 0)
                 return r;
         operation_plan_pod(operation, false, &caller, &pod);

@@ -14,6 +14,7 @@
 #include "pod/points.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
+#include "pod/sharing.h"
 #include "pod/volume.h"
 #include "util/array.h"
 #include "util/log.h"
@@ -230,6 +231,8 @@ static int plan(struct operation *operation, struct failure *f) {
         if (r == 0 && unmount->undone_job == 0)
                 r = points_doom(operation->pods, operation->pod->record, (struct points_which) {.row = unmount->row},
                                 &directories, &n_directories);
+        if (r == 0)
+                r = sharing_spare(operation->pods, operation->pod, "", doomed, n, directories, n_directories);
         if (r != 0)
                 return r;
         operation_plan_pod(operation, false, &caller, &pod);

@@ -5,14 +5,15 @@
 import json
 import os
 import random
+import subprocess
 import threading
 import time
 
 from frame import host, specs, tap
 from frame.daemon import Daemon
-from frame.tap import case, equal
+from frame.tap import Skip, case, equal, eventually
 
-ROUNDS, TARGETS = 60, 50
+ROUNDS, TARGETS = 40, 50
 
 
 def targets(number):
@@ -94,6 +95,60 @@ def living(daemon):
     daemon.ok('gc', maker)
     check_whole(daemon, user)
     equal(daemon.state(user), 'ready', 'state')
+
+
+class Dweller:
+    """A process in a mount namespace of its own, with this root directory."""
+
+    def __init__(self, root):
+        self.process = subprocess.Popen(['unshare', '--mount', '--propagation=private', f'--root={root}', '/bin/busybox', 'sleep', '600'],
+                stdin=subprocess.DEVNULL)
+        eventually(lambda: b'sleep' in self.file('cmdline') and b'unshare' not in self.file('cmdline'), 'it lives')
+
+    def file(self, name):
+        with open(f'/proc/{self.process.pid}/{name}', 'rb') as file:
+            return file.read()
+
+    def sees(self, path):
+        return os.path.exists(f'/proc/{self.process.pid}/root{path}')
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+@case('what is mounted in a running container stays when the pod, or the container, that made its mount point goes')
+def running(daemon):
+    if 'namespace-ids' not in daemon.json('status')['Features']:
+        raise Skip('this kernel cannot find a mount namespace again')
+    data = specs.tree('shared-data', {'hello': 'x'})
+    user = daemon.create(specs.oci(daemon.root))
+    spec = dict(daemon.spec(1), prepare={'mkdir': ['/made/for/itself', '/made/beside']})
+    used = ('/shared-1/3', '/made/for/itself')
+    for verb in (['gc'], ['gc', '--lazy'], ['remove-container', 'side'], ['unmount', '/shared-1/3']):
+        maker = daemon.create(spec if verb[0] != 'remove-container' else specs.podmount({'main': (specs.rootfs(), True, ())}))
+        if verb[0] == 'remove-container':
+            daemon.ok('add-container', maker, 'side', '-', input=json.dumps(spec))
+        with Dweller(daemon.rootfs(user)) as dweller:
+            for target in used:
+                daemon.ok('bind', user, data, target, '--process', dweller.process.pid)
+            if verb[0] == 'unmount':
+                daemon.ok('unmount', maker, '/shared-1/3/deep')
+            daemon.ok(verb[0], maker, *verb[1:])
+            equal([target for target in used if not dweller.sees(f'{target}/hello')], [], f'lost by {verb}')
+            equal({mount['State'] for mount in daemon.mounts(user).values()}, {'ok'}, 'states')
+            if verb[0] != 'unmount':
+                equal(os.listdir(f'{daemon.root}/shared-1'), ['3'], 'mount points that nobody uses')
+                equal(os.listdir(f'{daemon.root}/made'), ['for'], 'directories that nobody uses')
+            for target in used:
+                daemon.ok('unmount', user, target)
+        daemon.ctl('gc', maker)  # which may be gone
+        for path in ('shared-1/3', 'made/for/itself', 'made/for', 'made', 'shared-1'):
+            if os.path.exists(f'{daemon.root}/{path}'):
+                os.rmdir(f'{daemon.root}/{path}')
 
 
 if __name__ == '__main__':
