@@ -71,7 +71,7 @@ int points_check(struct run *run) {
                         return r;
                 if (r == 0)
                         return run_fail(run, FAILURE_BUSY, 0,
-                                "target %s of container %s was removed while the container was built; try again", step->target,
+                                "target %s of container %s was removed meanwhile; try again", step->target,
                                 step->container);
                 r = 0;
         }
