@@ -155,6 +155,31 @@ START_TEST(test_busy) {
 }
 END_TEST
 
+/* What was mounted again has another id, which only the intent file has when the front dies. */
+START_TEST(test_collection_interrupted) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_free_ char *before = NULL;
+        struct world_task task;
+        struct world world;
+        int fd;
+
+        if (!begin(&world))
+                return;
+        before = world_snapshot();
+        ck_assert_int_eq(world_create(&world, NULL, UUID_A, NULL, HOST_SPEC, &f), 0);
+        fd = world_hold(ONE);
+        world_task_start(&world, world_new_collect(&world, UUID_A, false), &task);
+        world_steal_answers(&world);
+        ck_assert_uint_eq(world_count(WORLD_PLACES), 2);
+        world_task_done(&task);
+        (void) close_fd(fd);
+        restart(&world);
+        ck_assert_ptr_null(world_pod(&world, UUID_A));
+        world_unchanged(before);
+        world_done(&world);
+}
+END_TEST
+
 /* What concerns a pod, and what of it is drift. */
 START_TEST(test_drift) {
         char container[] = SPEC_HOST, target[] = "/srv/a", type[] = "tmpfs";
@@ -217,5 +242,5 @@ START_TEST(test_gone_or_moved) {
 }
 END_TEST
 
-UNIT_MAIN("host", test_lives_with_its_pod, test_off_the_list, test_taken, test_creation_interrupted, test_executor_lost, test_busy,
+UNIT_MAIN("host", test_lives_with_its_pod, test_off_the_list, test_taken, test_creation_interrupted, test_executor_lost, test_busy, test_collection_interrupted,
         test_drift, test_gone_or_moved)
