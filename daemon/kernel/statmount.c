@@ -4,7 +4,6 @@
 
 #include "kernel/statmount.h"
 
-#include <string.h>
 #include <sys/sysmacros.h>
 
 #include "kernel/syscalls.h"
@@ -73,7 +72,7 @@ int statmount_read(struct statmount *statmount, uint64_t id, struct statmount_li
         for (;;) {
                 int r;
 
-                memset(statmount->buffer, 0, sizeof(*statmount->buffer));
+                statmount->buffer->mask = 0; /* all else that is looked at the kernel has written, if it succeeds */
                 if (sys_statmount(id, EVERYTHING, statmount->buffer, statmount->size) >= 0)
                         break;
                 if (errno == EINTR)

@@ -112,48 +112,47 @@ static size_t run_length(struct entry **entries, size_t n) {
         return i;
 }
 
-static void merge(struct entry **a, size_t n_a, struct entry **b, size_t n_b, struct entry **to) {
+/* Two runs side by side become one; the first is put aside into `aside`, which has room for it. */
+static void merge(struct entry **a, size_t n_a, size_t n_b, struct entry **aside) {
+        struct entry **b = a + n_a, **to = a;
+
+        memcpy(aside, a, n_a * sizeof(*a));
         while (n_a > 0 && n_b > 0)
-                if (in_order(*a, *b)) {
-                        *to++ = *a++;
+                if (in_order(*aside, *b)) {
+                        *to++ = *aside++;
                         n_a--;
                 } else {
                         *to++ = *b++;
                         n_b--;
                 }
-        memcpy(to, a, n_a * sizeof(*a));
-        memcpy(to + n_a, b, n_b * sizeof(*b));
+        memcpy(to, aside, n_a * sizeof(*aside)); /* what is left of the second is where it belongs */
 }
 
-/* Merges each two runs into one, and says how many there are then. */
-static size_t merge_pairs(struct entry **from, size_t n, struct entry **to) {
-        size_t runs = 0, begin = 0;
-
-        while (begin < n) {
-                size_t first = run_length(from + begin, n - begin), rest = n - begin - first;
-                size_t second = rest > 0 ? run_length(from + begin + first, rest) : 0;
-
-                merge(from + begin, first, from + begin + first, second, to + begin);
-                begin += first + second;
-                runs++;
-        }
-        return runs;
-}
-
-/* -ENOMEM. */
+/* Merges runs as they come, a run with the one before it once that is not much longer: of those that wait each is more
+ * than twice as long as the next, so that they are few. -ENOMEM, when nothing was sorted. */
 static int sort(struct entry **entries, size_t n) {
-        _cleanup_free_ struct entry **other = NULL;
+        enum { WAITING_MAX = 64 };
+        size_t waiting[WAITING_MAX], n_waiting = 0, end = n > 0 ? run_length(entries, n) : 0;
+        _cleanup_free_ struct entry **aside = NULL;
 
-        if (n == 0 || run_length(entries, n) == n)
+        if (end == n)
                 return 0;
-        other = calloc(n, sizeof(*other));
-        if (!other)
+        aside = calloc(n, sizeof(*aside));
+        if (!aside)
                 return -ENOMEM;
-        while (merge_pairs(entries, n, other) > 1)
-                if (merge_pairs(other, n, entries) <= 1)
+        for (size_t length = end;;) {
+                while (n_waiting > 0 && (end == n || waiting[n_waiting - 1] / 2 <= length)) {
+                        size_t before = waiting[--n_waiting];
+
+                        merge(entries + end - length - before, before, length, aside);
+                        length += before;
+                }
+                if (end == n)
                         return 0;
-        memcpy(entries, other, n * sizeof(*other));
-        return 0;
+                waiting[n_waiting++] = length;
+                length = run_length(entries + end, n - end);
+                end += length;
+        }
 }
 
 /* Where all others come before it: down the right edge, which is short and in the cache. */

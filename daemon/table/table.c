@@ -22,6 +22,7 @@ struct table {
         struct ids by_unique;   /* of those that have a unique id */
         struct entry *by_point; /* table/index.h */
         struct entry *roots;    /* those without a parent here, linked like siblings */
+        uint64_t highest;       /* of the unique ids that it ever had: the kernel gives them once, in order */
         uint64_t generation;
         uint32_t readings; /* counted twice each: what is marked, what is taken in */
         size_t bytes; /* of the entries */
@@ -147,7 +148,8 @@ struct known {
 };
 
 static struct known find_known(const struct table *table, const struct entry *fresh) {
-        struct entry *same = fresh->unique_id != 0 ? ids_get(&table->by_unique, fresh->unique_id) : NULL;
+        bool is_new = fresh->unique_id == 0 || fresh->unique_id > table->highest;
+        struct entry *same = is_new ? NULL : ids_get(&table->by_unique, fresh->unique_id);
         struct entry *other = ids_get(&table->by_id, fresh->id);
 
         if (!same && other && diff_same_mount(other, fresh))
@@ -164,8 +166,11 @@ static int reserve_ids(struct table *table, size_t n) {
 
 static void give_ids(struct table *table, struct entry *entry) {
         ids_add(&table->by_id, entry);
-        if (entry->unique_id != 0)
-                ids_add(&table->by_unique, entry);
+        if (entry->unique_id == 0)
+                return;
+        ids_add(&table->by_unique, entry);
+        if (table->highest < entry->unique_id)
+                table->highest = entry->unique_id;
 }
 
 static void take_ids(struct table *table, struct entry *entry) {
