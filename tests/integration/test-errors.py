@@ -31,10 +31,10 @@ class Situation(WithPolkit):
         self.hers = as_user(ALICE, lambda: str(bus.call(MANAGER, 'CreatePod', 'sa{sh}a{sv}',
                 json.dumps(specs.oci(self.root)), {}, {})[0]))
 
-    def expect(self, name, pattern, method, signature, *arguments, user=0):
+    def expect(self, name, pattern, method, signature, *arguments, user=0, interface=MANAGER):
         """The call fails with this name, and the sentence is this (a regular expression for the whole of it)."""
         def call():
-            return repr(bus.call(MANAGER, method, signature, *arguments))
+            return repr(bus.call(interface, method, signature, *arguments))
         before = host.mount_table()
         try:
             result = as_user(user, call)
@@ -184,6 +184,21 @@ def mount_failed(s):
                  'Mount', 'ssa{sh}a{sv}', s.pod, json.dumps(mount), {}, {})
     finally:
         subprocess.run(['umount', f'{base}/other'], check=True)
+
+
+LAYERS = 'org.podmount1.LayerStore'
+
+
+@case('NoSuchLayer, LayerExists and LayerInUse')
+def layers(s):
+    s.expect('NoSuchLayer', r'No layer "none" is known; podmountctl layer list shows those there are', 'LayerInfo', 's', 'none',
+             interface=LAYERS)
+    s.daemon.ok('layer', 'create', '--id', 'base')
+    s.daemon.ok('layer', 'create', '--id', 'top', '--parent', 'base')
+    s.expect('LayerExists', r'There is a layer base already, made with other arguments; choose another id', 'CreateLayer', 'ssa{sv}', 'base',
+             'top', {}, interface=LAYERS)
+    s.expect('LayerInUse', r'1 layers stand on layer base \(top\); remove those first', 'RemoveLayer', 'sa{sv}', 'base', {},
+             interface=LAYERS)
 
 
 @case('AccessDenied')
