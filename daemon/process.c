@@ -5,9 +5,11 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <link.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
@@ -101,6 +103,27 @@ int process_hide(void) {
         if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
                 return log_errno(LOG_ERR, errno, "PR_SET_DUMPABLE");
         return 0;
+}
+
+/* What the linker relocates, and makes read-only afterwards, lies in segments that the file calls writable. */
+static int forget_object(struct dl_phdr_info *object, size_t size _unused_, void *userdata) {
+        const size_t *page = userdata;
+
+        for (size_t i = 0; i < object->dlpi_phnum; i++) {
+                const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+                uintptr_t begin = (object->dlpi_addr + segment->p_vaddr) / *page * *page;
+                uintptr_t end = object->dlpi_addr + segment->p_vaddr + segment->p_memsz;
+
+                if (segment->p_type == PT_LOAD && !(segment->p_flags & PF_W))
+                        (void) madvise((void *) begin, end - begin, MADV_DONTNEED); /* EINVAL: the vDSO, locked memory */
+        }
+        return 0;
+}
+
+void process_forget_code(void) {
+        size_t page = (size_t) sysconf(_SC_PAGESIZE);
+
+        (void) dl_iterate_phdr(forget_object, &page); /* it returns what the last one did */
 }
 
 void __gcov_dump(void) __attribute__((__weak__));

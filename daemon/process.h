@@ -24,5 +24,10 @@ int process_drop_privileges(uid_t uid, gid_t gid);
 /* Neither core dumps nor ptrace(2) nor /proc/PID/mem by others of the same uid. */
 int process_hide(void);
 
+/* Lets go of the code and constants, its own and the libraries', that are in memory for this process; what is used again
+ * comes back from the page cache, a fault a page. For a process that has done its work and waits: what nobody else maps
+ * is counted as its own. */
+void process_forget_code(void);
+
 /* Ends a child without running the parent's exit handlers… but those of a sanitizer or a coverage build. */
 _noreturn_ void process_exit(int status);

@@ -2,6 +2,7 @@
 /* What children of the keeper do to themselves, seen from outside: in /proc. Needs root for the privileges. */
 
 #include <fcntl.h>
+#include <link.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -97,4 +98,47 @@ START_TEST(test_dies_with_parent) {
 }
 END_TEST
 
-UNIT_MAIN("process", test_close_others, test_drop, test_dies_with_parent)
+/* Pages of files that are in memory for this process (proc_pid_statm(5)). */
+static unsigned long file_pages(void) {
+        _cleanup_fclose_ FILE *file = fopen("/proc/self/statm", "re");
+        unsigned long size, resident, shared;
+
+        ck_assert_ptr_nonnull(file);
+        ck_assert_int_eq(fscanf(file, "%lu %lu %lu", &size, &resident, &shared), 3);
+        return shared;
+}
+
+/* Has all constants and code of an object in memory. */
+static int use_object(struct dl_phdr_info *object, size_t size _unused_, void *userdata) {
+        unsigned *sum = userdata;
+
+        for (size_t i = 0; i < object->dlpi_phnum && *object->dlpi_name; i++) {
+                const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+
+                if (segment->p_type != PT_LOAD || segment->p_flags & PF_W)
+                        continue;
+                for (size_t at = 0; at < segment->p_memsz; at += 4096)
+                        *sum += ((const volatile unsigned char *) object->dlpi_addr + segment->p_vaddr)[at];
+        }
+        return 0;
+}
+
+/* What was relocated, and what a variable holds, is still there. */
+START_TEST(test_forget_code) {
+        static int (*volatile compare)(const char *, const char *) = strcmp;
+        static volatile int variable = 1;
+        unsigned long before, after;
+        unsigned sum = 0;
+
+        ck_assert_int_eq(dl_iterate_phdr(use_object, &sum), 0);
+        variable = 2;
+        before = file_pages();
+        process_forget_code();
+        after = file_pages();
+        ck_assert_uint_lt(after, before / 2);
+        ck_assert_int_eq(variable, 2);
+        ck_assert_int_eq(compare("a", "a"), 0);
+}
+END_TEST
+
+UNIT_MAIN("process", test_close_others, test_drop, test_dies_with_parent, test_forget_code)
