@@ -226,11 +226,11 @@ static void print_memory(const char *name, double bytes, double budget) {
 /* Memory at rest; then what each mount adds, for a daemon that saw them come and for one that found them. */
 static void bench_memory(struct foreign *f) {
         enum { MIB = 1024 * 1024 };
-        double empty_came = process_memory(f->daemon.front), empty_found = 0;
+        double empty_came = process_heap(f->daemon.front), empty_found = 0;
         struct processes running = f->daemon;
         char figure[64];
 
-        print_memory("memory-rest-front", empty_came, 10 * MIB);
+        print_memory("memory-rest-front", process_memory(f->daemon.front), 10 * MIB);
         print_memory("memory-rest-keeper", process_memory(f->daemon.keeper), 2 * MIB);
         for (size_t i = 0; i < f->daemon.n_executors; i++) {
                 label(figure, sizeof(figure), "memory-rest-executor", i);
@@ -244,11 +244,11 @@ static void bench_memory(struct foreign *f) {
                 process_rest(running.front, REST_MS);
                 if (n > 0) {
                         label(figure, sizeof(figure), "memory-came", n);
-                        print_memory(figure, (process_memory(running.front) - empty_came) / (double) n, n >= 1000 ? 400 : 0);
+                        print_memory(figure, (process_heap(running.front) - empty_came) / (double) n, n >= 1000 ? 400 : 0);
                 }
                 start(f);
                 process_rest(f->daemon.front, REST_MS);
-                found = process_memory(f->daemon.front);
+                found = process_heap(f->daemon.front);
                 processes_stop(&f->daemon);
                 if (n == 0)
                         empty_found = found;

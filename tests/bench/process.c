@@ -63,6 +63,10 @@ double process_memory(pid_t pid) {
         return proc_number(pid, "smaps_rollup", "Pss:") * 1024;
 }
 
+double process_heap(pid_t pid) {
+        return proc_number(pid, "smaps_rollup", "Pss_Anon:") * 1024;
+}
+
 static double sum(const struct processes *processes, double (*of)(pid_t pid)) {
         double result = of(processes->keeper) + of(processes->front);
 

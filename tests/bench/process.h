@@ -33,6 +33,8 @@ double process_switches(pid_t pid);
 double processes_switches(const struct processes *processes);
 /* Its proportional set size, bytes. */
 double process_memory(pid_t pid);
+/* Of that, what is no file's: the heap, above all. What is counted of a file moves with who else maps it. */
+double process_heap(pid_t pid);
 
 /* Waits until the process has used no CPU for `ms` milliseconds, or, if it never rests, for two minutes. */
 void process_rest(pid_t pid, unsigned ms);
