@@ -69,14 +69,15 @@ static int judge(const struct request *request, const struct spec_mount *mounts,
         return r;
 }
 
-/* Their targets have no blanks, so that each is one word. */
+/* Their targets have no blanks, so that each is one word. What is no bind has a free text for its source. */
 static int judge_host(const struct spec_mount *mounts, size_t n, struct kinds *kinds) {
         int r = 0;
 
         for (size_t i = 0; i < n && r >= 0; i++) {
-                const char *type = mounts[i].type ?: "bind";
+                bool bind = wanted_is_bind(&mounts[i]) || !mounts[i].type;
+                const char *type = bind ? "bind" : mounts[i].type;
 
-                r = add(&kinds->host, "source", mounts[i].source ?: type);
+                r = add(&kinds->host, "source", bind && mounts[i].source ? mounts[i].source : type);
                 if (r >= 0)
                         r = add(&kinds->host, "type", type);
                 if (r >= 0)

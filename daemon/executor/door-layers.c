@@ -27,7 +27,7 @@ static int check_chain(const struct step *step, struct failure *f) {
 }
 
 /* A label and nothing else: which options the overlay has, is the executor's to say. */
-static int check_label(const struct step *step, struct failure *f) {
+static int check_label(const struct job *job, const struct step *step, struct failure *f) {
         _cleanup_failure_ struct failure reason = FAILURE_INIT;
         const struct option_row *row = option_find("context");
 
@@ -36,6 +36,8 @@ static int check_label(const struct step *step, struct failure *f) {
         if (step->n_options != 1 || strcmp(step->options[0].name, "context") != 0 || step->options[0].fd != STEP_NO_FD ||
             !step->options[0].value || !row || option_check_value(row, step->options[0].value, &reason) != 0)
                 return refuse(f, "a layer with options that are no label");
+        if (!job->caller.root && option_is_for_root(row, step->options[0].value))
+                return refuse(f, "a label of a layer is for root");
         return step->stubs && step->stubs[0] ? 0 : refuse(f, "a label on a layer that stands on none");
 }
 
@@ -55,9 +57,9 @@ static int check_mount(const struct job *job, const struct step *step, struct fa
         int r = check_chain(step, f);
 
         if (r == 0)
-                r = check_label(step, f);
-        if (r == 0)
                 r = check_idmap(job, step, f);
+        if (r == 0)
+                r = check_label(job, step, f);
         if (r != 0)
                 return r;
         if (step->attr_set != must || step->attr_clear != 0)

@@ -195,9 +195,10 @@ static int unmake_step(struct run *run, size_t i) {
 
 /* Whether it comes after mounts that may have to come back, into these very directories. */
 static bool waits(const struct job *job, size_t i) {
-        while (i > 0 && job->steps[i].kind == STEP_UNMAKE)
-                i--;
-        return job->steps[i].kind == STEP_UNMOUNT && (job->steps[i].flags & STEP_RESTORE);
+        while (i-- > 0)
+                if (job->steps[i].kind == STEP_UNMOUNT && (job->steps[i].flags & STEP_RESTORE))
+                        return true;
+        return false;
 }
 
 int hand_unmake(struct run *run, size_t i) {

@@ -84,11 +84,11 @@ static int check_map(const struct create *create, const struct caller *caller, s
                            "uid-map or gid-map has files seen as those of ids that are neither the caller's nor in its ranges of /etc/subuid and /etc/subgid");
 }
 
-static uint32_t host_id_of_root(const struct id_mapping *list, size_t n) {
+static uint32_t host_id_of_root(const struct id_mapping *list, size_t n, uint32_t otherwise) {
         for (size_t i = 0; i < n; i++)
                 if (list[i].container_id == 0)
                         return list[i].host_id;
-        return 0;
+        return otherwise;
 }
 
 /* Whose the root directory of the layer is. What is written to is not mapped: there it is whom the container has
@@ -106,8 +106,8 @@ static int set_owner(const struct create *create, struct job *job) {
         }
         r = read_map(create, &idmap);
         if (r == 0) {
-                job->owner = host_id_of_root(idmap.uids, idmap.n_uids);
-                job->owner_group = host_id_of_root(idmap.gids, idmap.n_gids);
+                job->owner = host_id_of_root(idmap.uids, idmap.n_uids, create->operation.caller.uid);
+                job->owner_group = host_id_of_root(idmap.gids, idmap.n_gids, create->operation.caller.gid);
         }
         return r;
 }
@@ -120,6 +120,8 @@ static int validate(struct operation *operation, struct failure *f) {
 
         if (r == 0)
                 r = layer_asked_check(&create->asked, f);
+        if (r == 0 && create->asked.label && !caller_is_root(&operation->caller))
+                r = failure_set(f, FAILURE_SOURCE_DENIED, "A label is for root: whatever is written through the layer would carry it");
         if (r == 0)
                 r = check_map(create, &operation->caller, f);
         if (r != 0)
@@ -129,6 +131,8 @@ static int validate(struct operation *operation, struct failure *f) {
                 return validate_other(operation, other, f);
         if (*create->asked.parent)
                 r = layers_find_parent(layers, create->asked.parent, &operation->caller, create->asked.read_write, &parent, f);
+        if (r == 0 && *create->asked.parent && parent->busy) /* it may be about to go */
+                return layer_turn_take(operation, parent);
         return r == 0 ? layers_check_quota(layers, operation->pods->settings, &operation->caller, f) : r;
 }
 

@@ -65,10 +65,16 @@ static int plan(struct operation *operation, struct failure *f) {
         return layer_plan(operation, STEP_LAYER_RETIRE, removal->id, removal->layer->record->number);
 }
 
-static int intend(struct operation *operation, struct failure *f _unused_) {
+/* A child may have come, or a holder, while the layer was unmounted. */
+static int intend(struct operation *operation, struct failure *f) {
         struct removal *removal = removal_of(operation);
-        int r = removal->unmounting ? 0 : layers_retire(operation->pods->layers, removal->layer);
+        struct layers *layers = operation->pods->layers;
+        int r = 0;
 
+        if (!removal->unmounting && !removal->finish)
+                r = layers_check_unused(layers, removal->layer, f);
+        if (r == 0 && !removal->unmounting)
+                r = layers_retire(layers, removal->layer);
         if (r == 0)
                 removal->layer->busy = true;
         return r;

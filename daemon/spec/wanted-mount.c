@@ -69,6 +69,12 @@ bool compile_is_bind(const struct spec_mount *mount, bool *ret_recursive) {
         return bind;
 }
 
+bool wanted_is_bind(const struct spec_mount *mount) {
+        bool recursive;
+
+        return compile_is_bind(mount, &recursive);
+}
+
 static int fail_member(struct compile *c, const struct wanted_mount *w, enum failure_kind kind, const char *member,
         const char *sentence) {
         return reader_fail_member(c->f, kind, w->pointer, member, "%s", sentence);

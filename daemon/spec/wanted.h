@@ -130,6 +130,8 @@ size_t wanted_count_host(const struct wanted *wanted);
  * below /dev, or an fd (`device_fd`: what fstat(2) says of it). What such a mount needs beyond the others: a polkit
  * action of its own. */
 bool wanted_is_image(const struct spec_mount *mount);
+/* Whether it is a bind, by its type or by an option, whatever else its type says. */
+bool wanted_is_bind(const struct spec_mount *mount);
 bool wanted_is_device_path(const char *source);
 
 /* Compiles the mounts of a Mount() or Bind() call for one container (its name becomes containers[0]). */

@@ -28,7 +28,8 @@ SEED = int(os.environ.get('PODMOUNT_SEED', str(int(time.time()))))
 BATCH = 200
 CONFIG = '[Limits]\nPodsPerUser=1000\nMountsPerPod=10000\nMountsPerUser=100000\n'
 # What a call may be refused with when its place was exchanged under it; anything else is a fault.
-REFUSALS = {'InvalidTarget', 'TargetInUse', 'EscapesRoot', 'SourceDenied', 'NoSuchSource'}
+# Busy: a mount of the tree was lost with its mount point, and so each time that it was tried again.
+REFUSALS = {'InvalidTarget', 'TargetInUse', 'EscapesRoot', 'SourceDenied', 'NoSuchSource', 'Busy'}
 
 
 class Field:

@@ -66,6 +66,11 @@ def call(daemon, method, signature, *arguments, **more):
     return daemon.call(LAYERS, method, signature, *arguments, **more)
 
 
+def begin(daemon, *words):
+    return subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, *words],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
 def error_of(daemon, method, signature, *arguments):
     try:
         result = call(daemon, method, signature, *arguments)
@@ -267,6 +272,28 @@ def removed(daemon):
     daemon.ok('layer', 'remove', 'base')
     equal((mounts(daemon), daemon.json('layer', 'list')), ([], []), 'what is left')
     eventually(lambda: os.listdir(f'{daemon.directory}/state/layers') == [], 'its directory is gone')
+
+
+@case('a layer that is about to be removed gets no child: that waits, and is told that there is none')
+def removed_under_child(daemon):
+    create(daemon, 'base', file='x')
+    connection = daemon.connection()
+    path = str(call(daemon, 'GetLayer', 'sa{sv}', 'base', {'connection-bound': True}, connection=connection))
+    file = open(f'{path}/file')
+    connection.close()
+    eventually(lambda: 'Layer base stays mounted' in daemon.log(), 'the log tells', 20)
+    removal = begin(daemon, 'layer', 'remove', 'base')
+    eventually(lambda: 'is tried again' in daemon.log(), 'the removal tries', 20)
+    child = begin(daemon, 'layer', 'create', '--id', 'child', '--parent', 'base')
+    time.sleep(0.1)
+    file.close()
+    text, other = child.communicate(timeout=60)[1], removal.communicate(timeout=60)[1]
+    layers = [layer['ID'] for layer in daemon.json('layer', 'list')]
+    if removal.returncode == 0:
+        equal((child.returncode != 0, layers), (True, []), f'{text}{other}')
+        contains(text, 'base')
+    else:
+        equal((child.returncode, layers), (0, ['base', 'child']), f'{text}{other}')
 
 
 @case('a chain of 500 layers is mounted')

@@ -105,6 +105,15 @@ def strangers(s):
     contains(refused(remove, ALICE, 'hers')[1], 'layers stand on layer hers')
 
 
+@case('a label is for root, whoever may make layers')
+def labels(s):
+    s.polkit.answer('yes')
+    create(ALICE, 'hers')
+    name, text = refused(create, ALICE, 'labelled', 'hers', {'label': 'system_u:object_r:container_file_t:s0'})
+    equal((name, listed(ALICE)), (ERROR + 'SourceDenied', ['hers']), text)
+    contains(text, 'for root')
+
+
 @case('a quota of layers holds for users, not for root, and is free again when they are gone')
 def quota(s):
     s.polkit.answer('yes')

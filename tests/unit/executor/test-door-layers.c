@@ -32,6 +32,8 @@ static struct job *good_layer(void) {
         struct step *step = job_add(job, STEP_LAYER_MAKE);
 
         ck_assert_ptr_nonnull(step);
+        job->caller.root = true;
+        job->caller.uid = 0;
         job->uuid[0] = 0;
         set(&step->target, "sha256.0-a_B");
         step->serial = 7;
@@ -126,6 +128,7 @@ START_TEST(test_mount) {
 END_TEST
 
 START_TEST(test_options) {
+        REFUSE(good_mount, "for root", job->caller.root = false; job->caller.uid = 1000);
         REFUSE(good_mount, "no label", add_option(&job->steps[0], "context", "x"));
         REFUSE(good_mount, "no label", set(&job->steps[0].options[0].name, "upperdir"));
         REFUSE(good_mount, "no label", set(&job->steps[0].options[0].name, "redirect_dir"));
@@ -135,7 +138,7 @@ START_TEST(test_options) {
         REFUSE(good_mount, "an id mapping", job->steps[0].idmap.n_uids = 0);
         REFUSE(good_mount, "an id mapping", job->steps[0].idmap.uids[0].size = 0);
         REFUSE(good_mount, "an id mapping", job->steps[0].userns.kind = STEP_SOURCE_FD);
-        REFUSE(good_mount, "maps no ids", job->caller.uid = 0);
+        REFUSE(good_mount, "maps no ids", job->caller.root = false);
 }
 END_TEST
 

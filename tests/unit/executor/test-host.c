@@ -203,8 +203,8 @@ static bool begin(void) {
 
 /* Made last, seen at once, unmounted by id and strictly, and nothing else with it. */
 START_TEST(test_made) {
+        _cleanup_job_result_ struct job_result result = {}, end = {};
         _cleanup_free_ char *before = NULL;
-        struct job_result result;
         struct job *job;
 
         if (!begin())
@@ -214,6 +214,7 @@ START_TEST(test_made) {
         ck_assert_done(result);
         ck_assert(exists(PLACES "/one/hello"));
         for (unsigned other = 0; other < 3; other++) {
+                _cleanup_job_result_ struct job_result answer = {};
                 struct step *step;
 
                 job = unmount_job();
@@ -223,7 +224,7 @@ START_TEST(test_made) {
                 step->device = result.steps[3].device;
                 if (other == 1)
                         set(&step->target, PLACES "/link/one");
-                (void) run(job); /* of what is there no more or never was, that is success */
+                answer = run(job); /* of what is there no more or never was, that is success */
                 ck_assert(exists(PLACES "/one/hello") == (other < 2));
         }
         job = new_job(true);
@@ -236,7 +237,8 @@ START_TEST(test_made) {
                 step->mount_id = result.steps[i == 0 ? 4 : 0].mount_id;
         }
         ck_assert_ptr_nonnull(job_add(job, STEP_REMOVE_POD));
-        ck_assert_done(run(job));
+        end = run(job);
+        ck_assert_done(end);
         namespace_unchanged(before);
 }
 END_TEST
@@ -258,10 +260,12 @@ START_TEST(test_undone) {
                 return;
         before = namespace_snapshot();
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_job_result_ struct job_result result = {};
                 struct job *job = good();
 
                 add_option(on_host(add_fs(job, "tmpfs", "/"), rows[i].target), "size", "65536");
-                ck_assert_failed(run(job), rows[i].kind, rows[i].words);
+                result = run(job);
+                ck_assert_failed(result, rows[i].kind, rows[i].words);
                 namespace_unchanged(before);
                 ck_assert(!exists(POD));
         }
@@ -270,7 +274,7 @@ END_TEST
 
 /* For who is not root it is nosuid and nodev, whatever the step says. */
 START_TEST(test_restricted) {
-        struct job_result result;
+        _cleanup_job_result_ struct job_result result = {};
         struct job *job;
 
         if (!begin())
