@@ -191,6 +191,15 @@ static void run_end(struct run *run) {
         intent_end(run->executor->intent);
 }
 
+/* Whatever failed then may not fail again. */
+static int fail_lost(struct run *run) {
+        _cleanup_free_ char *text = TAKE_PTR(run->failure.text);
+
+        failure_clear(&run->failure);
+        return run_fail(run, FAILURE_BUSY, 0, "a mount point was removed meanwhile, and the mount on it with it; try again (%s)",
+                text ?: "");
+}
+
 void run_job(struct executor *executor, const struct job *job, const int *fds, struct job_result *result) {
         struct run run = {.executor = executor, .job = job, .fds = fds, .result = result, .tree = -1,
                 .namespace = -1, .namespace_root = -1, .root_fd = -1};
@@ -204,7 +213,7 @@ void run_job(struct executor *executor, const struct job *job, const int *fds, s
                         result->failed_step = (uint32_t) i;
         }
         if (r > 0 && points_lost(&run))
-                run.failure.kind = FAILURE_BUSY;
+                r = fail_lost(&run);
         if (r != 0 && run.hands && !unmounts(job))
                 undo(&run);
         if (run.hands && unmounts(job))
