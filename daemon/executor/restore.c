@@ -10,9 +10,11 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include "executor/host.h"
 #include "kernel/detach.h"
+#include "kernel/identity.h"
 #include "kernel/resolve.h"
 #include "kernel/tree.h"
 #include "util/log.h"
@@ -64,32 +66,68 @@ int restore_keep(struct run *run, size_t i, const char *name) {
         return keep_base(run, i);
 }
 
-static int open_target(struct run *run, const struct step *step) {
+static int open_in_pod(struct run *run, const struct step *step, int *ret_fd) {
         _cleanup_free_ char *path = NULL;
+        int fd;
 
-        if (step->flags & STEP_HOST)
-                return host_open(step->target);
         if (asprintf(&path, "%s/%s", run->job->uuid, step->target) < 0) {
                 path = NULL;
                 return log_oom();
         }
-        return resolve_beneath(run->executor->pods_fd, path, false);
+        fd = resolve_beneath(run->executor->pods_fd, path, false);
+        if (fd < 0)
+                return fd;
+        *ret_fd = fd;
+        return 0;
+}
+
+static int open_on_host(struct run *run, size_t i, int *ret_fd) {
+        struct identity identity;
+        int r = identity_read(run->hands[i].mount, "", run->executor->features.unique_id, &identity);
+
+        return r < 0 ? r : host_open_target(run, i, !S_ISDIR(identity.mode), ret_fd);
+}
+
+static int settle_on_host(struct run *run, size_t i, int mount) {
+        int r = host_check_place(run, i, mount);
+
+        if (r == 0) /* what it lies on may have made it shared */
+                return tree_set(mount, false, 0, 0, MS_PRIVATE);
+        (void) detach_fd(mount); /* -EINVAL: somebody else unmounted it already */
+        run->result->steps[i].id = 0;
+        run->result->steps[i].mount_id = 0;
+        return r;
 }
 
 /* Mounts it where it was; the result says under which id. */
 static void mount_again(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
-        const char *path = step->target;
-        _cleanup_close_ int target = open_target(run, step);
-        int r;
+        const bool host = step->flags & STEP_HOST;
+        const int mount = run->hands[i].mount;
+        _cleanup_close_ int target = -1;
+        int r = host ? open_on_host(run, i, &target) : open_in_pod(run, step, &target);
 
-        r = target < 0 ? target : run_note(run, i, run->hands[i].mount, NULL);
         if (r == 0)
-                r = tree_attach(run->hands[i].mount, target, "");
-        if (r == 0 && (step->flags & STEP_HOST)) /* what it lies on may have made it shared */
-                r = tree_set(run->hands[i].mount, false, 0, 0, MS_PRIVATE);
+                r = run_note(run, i, mount, NULL);
+        if (r == 0)
+                r = tree_attach(mount, target, "");
+        if (r == 0 && host)
+                r = settle_on_host(run, i, mount);
         if (r < 0)
-                (void) log_errno(LOG_ERR, r, "mount %s again, step %zu of job %" PRIu64, path, i, run->job->id);
+                (void) log_errno(LOG_ERR, r, "mount %s again, step %zu of job %" PRIu64, step->target, i, run->job->id);
+        else if (r > 0)
+                log_error("A mount of pod %s is not mounted again: %s", run->job->uuid, run->failure.text ?: "");
+}
+
+/* The job keeps the failure for which all this is done. */
+static void mount_again_aside(struct run *run, size_t i) {
+        struct failure kept = FAILURE_INIT;
+        const int error = run->error;
+
+        failure_move(&kept, &run->failure);
+        mount_again(run, i);
+        failure_move(&run->failure, &kept);
+        run->error = error;
 }
 
 void restore_end(struct run *run, bool success) {
@@ -102,7 +140,7 @@ void restore_end(struct run *run, bool success) {
                 if (!(run->job->steps[i - 1].flags & STEP_RESTORE))
                         continue;
                 if (!success && gone && hand->mount >= 0)
-                        mount_again(run, i - 1);
+                        mount_again_aside(run, i - 1);
                 if (!success)
                         run->result->steps[i - 1].done = false;
                 hand->mount = close_fd(hand->mount);

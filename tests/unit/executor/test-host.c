@@ -2,6 +2,8 @@
 /* Mounts on the host: what the door lets through, whoever sends it, and that the hands never go over a symlink. */
 
 #include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "spec/spec.h"
@@ -289,4 +291,132 @@ START_TEST(test_restricted) {
 }
 END_TEST
 
-UNIT_MAIN("host", test_shapes, test_list, test_grants, test_made, test_undone, test_restricted)
+static struct step_result mount_alone(const char *target) {
+        _cleanup_job_result_ struct job_result result = {};
+        struct job *job = new_job(true);
+
+        add_option(on_host(add_fs(job, "tmpfs", "/"), target), "size", "65536");
+        result = run(job);
+        ck_assert_done(result);
+        return result.steps[0];
+}
+
+static struct step *add_unmount(struct job *job, const char *target, const struct step_result *made, uint32_t flags) {
+        struct step *step = job_add(job, STEP_UNMOUNT);
+
+        step->target = strdup(target);
+        step->flags = flags;
+        step->id = made->id;
+        step->mount_id = made->mount_id;
+        step->device = made->device;
+        return step;
+}
+
+/* What is taken off first is mounted again, since the second one is busy. */
+static struct job *fail_job(const char *target, const struct step_result *first, const struct step_result *busy) {
+        struct job *job = new_job(true);
+
+        (void) add_unmount(job, target, first, STEP_HOST | STEP_RESTORE);
+        (void) add_unmount(job, PLACES "/two", busy, STEP_HOST | STEP_RESTORE);
+        return job;
+}
+
+static void mount_again(bool taken) {
+        _cleanup_job_result_ struct job_result result = {};
+        struct step_result made, busy;
+        int fd;
+
+        if (!begin())
+                return;
+        made = mount_alone(PLACES "/one");
+        busy = mount_alone(PLACES "/two");
+        make_file(PLACES "/one/kept", "kept\n");
+        if (taken) { /* what is beneath comes to light when ours goes */
+                make_directory(PLACES "/aside");
+                ck_assert_int_eq(mount(PLACES "/one", PLACES "/aside", NULL, MS_MOVE, NULL), 0);
+                ck_assert_int_eq(mount("foreign", PLACES "/one", "tmpfs", 0, NULL), 0);
+                ck_assert_int_eq(mount(PLACES "/aside", PLACES "/one", NULL, MS_MOVE, NULL), 0);
+        }
+        fd = open(PLACES "/two", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        result = run(fail_job(PLACES "/one", &made, &busy));
+        (void) close_fd(fd);
+        ck_assert_failed(result, FAILURE_BUSY, PLACES "/two is in use");
+        ck_assert_int_eq(result.error, EBUSY);
+        ck_assert(exists(PLACES "/one/kept") == !taken);
+        ck_assert_int_eq(result.steps[0].mount_id != 0, !taken);
+        ck_assert_uint_eq(namespace_count(PLACES "/one "), 1);
+}
+
+START_TEST(test_mounted_again) {
+        mount_again(false);
+}
+END_TEST
+
+/* Where something else is mounted by now, nothing is; and the job still says what it failed for. */
+START_TEST(test_taken_meanwhile) {
+        mount_again(true);
+}
+END_TEST
+
+/* Runs the job in a process that is stopped when it is about to mount, for a directory on the way to be renamed. */
+static bool run_and_rename(struct job *job, const char *from, const char *to) {
+        const int options = PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL;
+        bool renamed = false;
+        pid_t pid = fork();
+        int status = 0, signal = 0;
+
+        if (pid == 0) {
+                if (intent_map(memfd_create("intent", MFD_CLOEXEC), &executor.intent) != 0) /* the other one is not inherited */
+                        _exit(3);
+                if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0 || raise(SIGSTOP) != 0)
+                        _exit(2);
+                _exit(run(job).failure == FAILURE_BUSY ? 0 : 1);
+        }
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        if (WIFEXITED(status)) {
+                ck_assert_int_eq(WEXITSTATUS(status), 2);
+                return false;
+        }
+        ck_assert_int_eq(ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *) (intptr_t) options), 0);
+        for (;;) {
+                struct __ptrace_syscall_info info = {};
+
+                ck_assert_int_eq(ptrace(PTRACE_SYSCALL, pid, NULL, (void *) (intptr_t) signal), 0);
+                ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+                if (WIFEXITED(status))
+                        break;
+                ck_assert_msg(WIFSTOPPED(status), "status %x", (unsigned) status);
+                signal = WSTOPSIG(status) == (SIGTRAP | 0x80) ? 0 : WSTOPSIG(status);
+                if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *) sizeof(info), &info) <= 0 || renamed ||
+                        info.op != PTRACE_SYSCALL_INFO_ENTRY || info.entry.nr != SYS_move_mount)
+                        continue;
+                ck_assert_int_eq(rename(from, to), 0);
+                renamed = true;
+        }
+        ck_assert_int_eq(WEXITSTATUS(status), 0);
+        ck_assert(renamed);
+        job_free(job);
+        return true;
+}
+
+/* What is carried away while it is mounted again is taken off. */
+START_TEST(test_carried_away) {
+        struct step_result made, busy;
+        int fd;
+
+        if (!begin())
+                return;
+        make_directory(PLACES "/way");
+        make_directory(PLACES "/way/one");
+        made = mount_alone(PLACES "/way/one");
+        busy = mount_alone(PLACES "/two");
+        fd = open(PLACES "/two", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (!run_and_rename(fail_job(PLACES "/way/one", &made, &busy), PLACES "/way", "/tmp/outside/way"))
+                unit_skip("nothing may be traced here");
+        else
+                ck_assert_uint_eq(namespace_count("/tmp/outside"), 0);
+        (void) close_fd(fd);
+}
+END_TEST
+
+UNIT_MAIN("host", test_shapes, test_list, test_grants, test_made, test_undone, test_restricted, test_mounted_again, test_taken_meanwhile, test_carried_away)
