@@ -419,4 +419,67 @@ START_TEST(test_carried_away) {
 }
 END_TEST
 
-UNIT_MAIN("host", test_shapes, test_list, test_grants, test_made, test_undone, test_restricted, test_mounted_again, test_taken_meanwhile, test_carried_away)
+static struct step_source path_source(const char *path) {
+        return (struct step_source) {.kind = STEP_SOURCE_PATH, .path = strdup(path)};
+}
+
+/* When the last step fails, an overlay on the host comes back into the directories that were made for it. */
+START_TEST(test_layers_stay) {
+        static const char *const made_dirs[] = {"/tmp/store/workdir/index", "/tmp/store/workdir/work", "/tmp/store/workdir", "/tmp/store/upper"};
+        _cleanup_job_result_ struct job_result result = {};
+
+        if (!begin())
+                return;
+        make_directory("/tmp/store");
+        make_directory(POD);
+        make_file(POD "/foreign", "");
+        {
+                struct job *job = new_job(true);
+                struct step *step;
+
+                add_tree(job);
+                add_root(job, "/tmp/root");
+                add_publish(job);
+                step = on_host(add_step(job, STEP_OVERLAY, NULL, "/"), PLACES "/one");
+                step->flags |= STEP_MAKE_LAYERS;
+                step->n_layers = 1;
+                step->layers = calloc(1, sizeof(*step->layers));
+                step->layers[0] = path_source("/tmp/src");
+                step->upper = path_source("/tmp/store/upper");
+                step->work = path_source("/tmp/store/workdir");
+                result = run(job);
+                ck_assert_done(result);
+                ck_assert_uint_eq(result.steps[3].made_upper, 1);
+        }
+        for (int blocked = 1; blocked >= 0; blocked--) {
+                _cleanup_job_result_ struct job_result end = {};
+                struct job *job = new_job(true);
+
+                (void) add_unmount(job, PLACES "/one", &result.steps[3], STEP_HOST | STEP_RESTORE);
+                (void) add_unmount(job, "main/rootfs", &result.steps[1], 0);
+                (void) add_unmount(job, "", &result.steps[0], 0);
+                for (size_t i = 0; i < ELEMENTSOF(made_dirs); i++) {
+                        struct step *step = job_add(job, STEP_UNMAKE);
+
+                        step->source = path_source("/");
+                        step->target = strdup(made_dirs[i]);
+                        step->made = 1;
+                }
+                ck_assert_ptr_nonnull(job_add(job, STEP_REMOVE_POD));
+                end = run(job);
+                if (blocked) {
+                        ck_assert_failed(end, FAILURE_BUSY, "is not empty");
+                        result.steps[3].id = end.steps[0].id;
+                        result.steps[3].mount_id = end.steps[0].mount_id;
+                } else
+                        ck_assert_done(end);
+                ck_assert(exists("/tmp/store/upper") == blocked && exists("/tmp/store/workdir") == blocked);
+                ck_assert(exists(PLACES "/one/hello") == blocked);
+                ck_assert_int_eq(unlink(POD "/foreign"), blocked ? 0 : -1);
+        }
+        ck_assert(!exists(POD));
+}
+END_TEST
+
+UNIT_MAIN("host", test_shapes, test_list, test_grants, test_made, test_undone, test_restricted, test_mounted_again, test_taken_meanwhile, test_carried_away,
+        test_layers_stay)
