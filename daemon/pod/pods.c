@@ -201,23 +201,20 @@ void pods_done(struct pods *pods) {
 }
 
 int pods_add(struct pods *pods, struct pod *pod) {
-        int r = map_put(pods->by_uuid, pod->record->uuid, pod);
+        const char *uuid = pod->record->uuid;
+        int r = map_put(pods->by_uuid, uuid, pod);
 
-        if (r >= 0 && pod->record->n_host > 0)
-                r = map_put(pods->on_host, pod->record->uuid, pod);
-        if (r < 0) {
-                (void) map_remove(pods->by_uuid, pod->record->uuid);
-                return log_errno(LOG_ERR, r, "register pod %s", pod->record->uuid);
-        }
-        if (!pod->name_key)
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "register pod %s", uuid);
+        if (pod->record->n_host > 0)
+                r = map_put(pods->on_host, uuid, pod);
+        if (r >= 0 && pod->name_key)
+                r = map_put(pods->by_name, pod->name_key, pod);
+        if (r >= 0)
                 return 0;
-        r = map_put(pods->by_name, pod->name_key, pod);
-        if (r < 0) {
-                (void) map_remove(pods->by_uuid, pod->record->uuid);
-                (void) map_remove(pods->on_host, pod->record->uuid);
-                return log_errno(LOG_ERR, r, "register pod %s by its name", pod->record->uuid);
-        }
-        return 0;
+        (void) map_remove(pods->by_uuid, uuid);
+        (void) map_remove(pods->on_host, uuid); /* nobody else's: the UUID was free */
+        return log_errno(LOG_ERR, r, "register pod %s", uuid);
 }
 
 void pods_remove(struct pods *pods, struct pod *pod) {

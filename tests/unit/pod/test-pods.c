@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The registry: who finds which pod, the runtime directory, and drift as it is told. */
 
+#include "pod/registry.h"
 #include "tests/unit/pod/world.h"
 
 #define FULL SPEC("{\"destination\":\"/mnt\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}," BIND("/tmp/src", "/data"))
@@ -49,6 +50,36 @@ START_TEST(test_find) {
         ck_assert_ptr_null(find(&world, "mail", &world_root, false, FAILURE_INVALID_ARGS));
         ck_assert_uint_eq(pods_count_of(&world.pods, USER, &mounts), 1);
         ck_assert_uint_eq(mounts, 4);
+        world_done(&world);
+}
+END_TEST
+
+/* One that cannot be added leaves those that are there as they were. */
+START_TEST(test_taken) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct world world;
+        struct pod *a;
+
+        if (!world_begin(&world))
+                return;
+        ck_assert_int_eq(world_create(&world, NULL, UUID_A, "web", SPEC(""), &f), 0);
+        a = world_pod(&world, UUID_A);
+        for (unsigned same_name = 0; same_name < 2; same_name++) {
+                struct record_pod *record = calloc(1, sizeof(*record));
+                struct pod *late = NULL;
+
+                record->uuid = strdup(same_name ? UUID_B : UUID_A);
+                record->name = same_name ? strdup("web") : NULL;
+                record->host = calloc(1, sizeof(*record->host));
+                record->n_host = 1;
+                ck_assert_int_eq(pod_new(record, &late), 0);
+                ck_assert_int_eq(pods_add(&world.pods, late), -EEXIST);
+                ck_assert_ptr_eq(world_pod(&world, UUID_A), a);
+                ck_assert_ptr_null(world_pod(&world, UUID_B));
+                ck_assert_ptr_eq(pods_find_name(&world.pods, 0, "web"), a);
+                ck_assert_uint_eq(map_size(world.pods.on_host), 0);
+                (void) pod_free(late);
+        }
         world_done(&world);
 }
 END_TEST
@@ -155,4 +186,4 @@ START_TEST(test_drift_during_an_operation) {
 }
 END_TEST
 
-UNIT_MAIN("pods", test_find, test_runtime_directory, test_drift_is_told_once, test_drift_during_an_operation)
+UNIT_MAIN("pods", test_find, test_taken, test_runtime_directory, test_drift_is_told_once, test_drift_during_an_operation)
