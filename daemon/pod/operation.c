@@ -165,15 +165,25 @@ void operation_plan_pod(struct operation *operation, bool dry, struct job_caller
         };
 }
 
+/* What takes mounts away has no undo. */
+static bool leaves_what_it_did(const struct operation *operation) {
+        const enum operation_verb verb = operation->class->verb;
+
+        return verb == OPERATION_COLLECT || verb == OPERATION_UNMOUNT || verb == OPERATION_REMOVE_CONTAINER;
+}
+
 int operation_failure(const struct operation *operation, const struct job_result *result, const struct wanted *wanted,
                       struct failure *f) {
         const struct job *job = operation->job;
         const char *pointer = "";
 
+        if (result->lost && result->failure != FAILURE_TIMED_OUT && leaves_what_it_did(operation))
+                return failure_set(f, FAILURE_MOUNT_FAILED, "The executor died while it took mounts of pod %s away, and so did the one "
+                                                            "after it; what is unmounted stays so. Try again.",
+                                   operation->uuid);
         if (result->lost && result->failure != FAILURE_TIMED_OUT)
-                return failure_set(f, FAILURE_MOUNT_FAILED, "The executor died while it worked on pod %s; nothing "
-                                                            "was changed; try "
-                                   "again.", operation->uuid);
+                return failure_set(f, FAILURE_MOUNT_FAILED, "The executor died while it worked on pod %s; nothing was changed; try again.",
+                                   operation->uuid);
         if (wanted && job && result->failed_step < job->n_steps &&
             job->steps[result->failed_step].wanted < wanted->n_mounts)
                 pointer = wanted->mounts[job->steps[result->failed_step].wanted].pointer ?: "";

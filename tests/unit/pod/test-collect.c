@@ -133,6 +133,33 @@ START_TEST(test_executor_dies_meanwhile) {
 }
 END_TEST
 
+/* And so does the one in its place: what is gone is gone, and the pod is there until somebody tries again. */
+START_TEST(test_executors_die) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_free_ char *before = NULL;
+        struct world_task task;
+        struct world world;
+
+        if (!begin(&world, &before))
+                return;
+        world.settings.busy_interval_us = 0;
+        world_task_start(&world, world_new_collect(&world, UUID_A, false), &task);
+        for (unsigned i = 0; i < 2; i++) {
+                world_steal_answers(&world);
+                world_restart_executors(&world);
+        }
+        world_wait(&world, &task.ended);
+        ck_assert_int_eq(task.result, FAILURE_MOUNT_FAILED);
+        ck_assert_msg(strstr(task.failure.text, "what is unmounted stays so") != NULL, "%s", task.failure.text);
+        ck_assert_uint_eq(world_count(POD_A), 0);
+        ck_assert_int_eq(world_pod(&world, UUID_A)->record->state, RECORD_READY);
+        world_task_done(&task);
+        ck_assert_msg(world_collect(&world, UUID_A, false, &f) == 0, "%s", f.text);
+        world_unchanged(before);
+        world_done(&world);
+}
+END_TEST
+
 START_TEST(test_garbage) {
         const struct collect_arguments arguments = {.reason = "garbage"};
         _cleanup_failure_ struct failure f = FAILURE_INIT;
@@ -177,4 +204,4 @@ END_TEST
 
 UNIT_MAIN("collect", test_strict, test_busy_then_lazy, test_dry_run_and_gone_already,
           test_writable_root_is_left_as_it_was,
-          test_executor_dies_meanwhile, test_garbage)
+          test_executor_dies_meanwhile, test_executors_die, test_garbage)
