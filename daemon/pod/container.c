@@ -60,6 +60,8 @@ int container_find(const struct pod *pod, const char *name, const char **ret, st
 const char *container_part(const struct record_mount *mount) {
         if (mount->container[0] == '\0')
                 return "the tree";
+        if (strcmp(mount->container, SPEC_HOST) == 0)
+                return "a mount on the host";
         if (strcmp(mount->type, "mask") == 0)
                 return "a hidden path";
         return strcmp(mount->type, "readonly") == 0 ? "a read-only path" : "the root of a container";

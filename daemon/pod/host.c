@@ -130,6 +130,16 @@ int host_put(struct store *store, struct record_pod *record) {
         return r;
 }
 
+const struct record_mount *host_find(const struct pod *pod, uint64_t id, const char *container, const char *target) {
+        for (size_t i = 0; i < pod->record->n_host; i++) {
+                const struct record_mount *mount = &pod->record->host[i];
+
+                if (id != 0 ? mount->id == id : strcmp(mount->container, container) == 0 && strcmp(mount->target, target) == 0)
+                        return mount;
+        }
+        return NULL;
+}
+
 struct record_mount *host_find_row(const struct pod *pod, int64_t row) {
         for (size_t i = 0; i < pod->record->n_host; i++)
                 if (pod->record->host[i].row == row)

@@ -33,7 +33,8 @@ void host_find_restored(const struct table *table, struct record_pod *record, co
 /* Into the store, within a transaction. */
 int host_put(struct store *store, struct record_pod *record);
 
-/* NULL when there is none. */
+/* NULL when there is none. By its id, or where that is 0 by container and target, of which the container may be any. */
+const struct record_mount *host_find(const struct pod *pod, uint64_t id, const char *container, const char *target);
 struct record_mount *host_find_row(const struct pod *pod, int64_t row);
 
 /* Whether a mount that came, went or changed may concern one of the record's: it is one of them, or at, above or below one. */

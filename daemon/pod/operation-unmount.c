@@ -10,6 +10,7 @@
 #include "pod/container.h"
 #include "pod/directories.h"
 #include "pod/doom.h"
+#include "pod/host.h"
 #include "pod/intent-detail.h"
 #include "pod/points.h"
 #include "pod/recording.h"
@@ -71,16 +72,17 @@ static int find(struct unmount *unmount, const struct record_mount **ret, struct
                 if (r != 0)
                         return r;
         }
-        mount = unmount->mount_id != 0 ? pod_find_mount_id(pod, unmount->mount_id) :
-                                         pod_find_mount(pod, container, unmount->target);
+        mount = host_find(pod, unmount->mount_id, container, unmount->target);
+        if (!mount)
+                mount = unmount->mount_id != 0 ? pod_find_mount_id(pod, unmount->mount_id)
+                                               : pod_find_mount(pod, container, unmount->target);
         if (!mount || (container && mount->container[0] && strcmp(mount->container, container) != 0) ||
             (unmount->target && strcmp(mount->target, unmount->target) != 0))
                 return missing(unmount, container, f);
-        if (!mount->request && !mount->nested)
-                return failure_set(f, FAILURE_INVALID_TARGET, "%s is %s of pod %s and goes with the whole pod "
-                                                              "alone; collect it with "
-                                   "podmountctl gc %s.", mount->target[0] ? mount->target : "This mount",
-                                   container_part(mount), pod->record->uuid,
+        if ((!mount->request && !mount->nested) || strcmp(mount->container, SPEC_HOST) == 0)
+                return failure_set(f, FAILURE_INVALID_TARGET, "%s is %s of pod %s and goes with the whole pod alone; collect it with "
+                                                              "podmountctl gc %s.",
+                                   mount->target[0] ? mount->target : "This mount", container_part(mount), pod->record->uuid,
                                    pod->record->uuid);
         if (volume_is(mount)) {
                 r = volume_check_unused(pod->record, mount, f);

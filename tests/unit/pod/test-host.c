@@ -155,6 +155,35 @@ START_TEST(test_busy) {
 }
 END_TEST
 
+/* By their place or their id, they go with the pod alone, and nobody is told that they are gone. */
+START_TEST(test_not_unmounted_alone) {
+        static const char container[] = SPEC_HOST;
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct world world;
+
+        if (!begin(&world))
+                return;
+        ck_assert_int_eq(world_create(&world, NULL, UUID_A, NULL, HOST_SPEC, &f), 0);
+        for (unsigned i = 0; i < 3; i++) {
+                const struct unmount_arguments arguments = {
+                        .container = i == 1 ? NULL : container,
+                        .target = i == 1 ? NULL : ONE,
+                        .mount_id = i == 0 ? 0 : world_pod(&world, UUID_A)->record->host[0].id,
+                        .missing_ok = true,
+                };
+
+                ck_assert_int_eq(world_unmount(&world, UUID_A, &arguments, &f), FAILURE_INVALID_TARGET);
+                ck_assert_msg(strstr(f.text, ONE " is a mount on the host of pod " UUID_A " and goes with the whole pod alone") != NULL,
+                        "%u: %s", i, f.text);
+                failure_clear(&f);
+        }
+        ck_assert_uint_eq(world_count(WORLD_PLACES), 2);
+        ck_assert_int_eq(world_unmount(&world, UUID_A, &(struct unmount_arguments) {.container = container, .target = "/tmp/none"}, &f),
+                FAILURE_NO_SUCH_MOUNT);
+        world_done(&world);
+}
+END_TEST
+
 /* What was mounted again has another id, which only the intent file has when the front dies. */
 START_TEST(test_collection_interrupted) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
@@ -242,5 +271,5 @@ START_TEST(test_gone_or_moved) {
 }
 END_TEST
 
-UNIT_MAIN("host", test_lives_with_its_pod, test_off_the_list, test_taken, test_creation_interrupted, test_executor_lost, test_busy, test_collection_interrupted,
-        test_drift, test_gone_or_moved)
+UNIT_MAIN("host", test_lives_with_its_pod, test_off_the_list, test_taken, test_creation_interrupted, test_executor_lost, test_busy,
+        test_not_unmounted_alone, test_collection_interrupted, test_drift, test_gone_or_moved)
