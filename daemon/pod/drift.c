@@ -66,9 +66,7 @@ static int add_drift(struct judgement *judgement, enum drift_kind kind, uint64_t
         return drift_append(&judgement->drifts, &judgement->n_drifts, kind, id, row, container, target, detail);
 }
 
-/* Whether st_dev, which the record has, may be another number than the mount's own device: subvolumes have their own,
- * and so do the files of an overlay. */
-static bool has_devices_of_its_own(const struct entry *entry) {
+bool drift_has_devices_of_its_own(const struct entry *entry) {
         static const char *const types[] = {"bcachefs", "btrfs", "overlay"};
 
         for (size_t i = 0; i < ELEMENTSOF(types); i++)
@@ -111,7 +109,7 @@ struct entry *drift_find_entry(const struct table *table, const struct record_mo
         if (!sight_fits(mount, entry))
                 return NULL;
         /* Of one that a crash left on the host, the device is not known. */
-        return entry->device == mount->device || mount->device == 0 || has_devices_of_its_own(entry) ? entry : NULL;
+        return entry->device == mount->device || mount->device == 0 || drift_has_devices_of_its_own(entry) ? entry : NULL;
 }
 
 /*

@@ -32,3 +32,6 @@ void drifts_free(struct drift *drifts, size_t n);
  * go to the next one that is mounted, and a tmpfs it mostly is. (On file systems whose files show other devices in stat(2) than their mount does, such as btrfs, the recycled
  * id alone must do.) */
 struct entry *drift_find_entry(const struct table *table, const struct record_mount *mount);
+/* Whether st_dev, which the record has, may be another number than the mount's own device: subvolumes have their own, and so do
+ * the files of an overlay. */
+bool drift_has_devices_of_its_own(const struct entry *entry);

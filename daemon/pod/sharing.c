@@ -14,8 +14,9 @@
 #include "util/path.h"
 
 struct place {
-        dev_t device;
-        char *path;
+        dev_t device; /* of the file system; where the path is not known, the root's st_dev */
+        bool devices; /* what is in it may have another st_dev */
+        char *path;   /* NULL: the root is not in the table any more, and so it is not known */
 };
 
 struct places {
@@ -23,25 +24,30 @@ struct places {
         size_t n;
 };
 
+static void place_done(struct place *place) {
+        free(place->path);
+}
+
 static void places_done(struct places *places) {
         for (size_t i = 0; i < places->n; i++)
-                free(places->list[i].path);
+                place_done(&places->list[i]);
         free(places->list);
 }
 
-static const struct entry *root_entry(const struct pods *pods, const struct pod *pod, const char *container) {
-        const struct record_mount *root = pod_find_mount(pod, container, "/");
-
-        return root ? drift_find_entry(pods->table, root) : NULL;
+static int place_on(const struct entry *mount, const char *below, struct place *ret) {
+        *ret = (struct place) {
+                .device = mount->device, .devices = drift_has_devices_of_its_own(mount), .path = path_join(mount->root, below)};
+        return ret->path ? 0 : log_oom();
 }
 
-static int add_place(struct places *places, const struct entry *mount, const char *below) {
-        struct place *place = array_append(&places->list, &places->n);
+/* NULL for a root of which nothing is known. */
+static int place_in_root(const struct pods *pods, const struct record_mount *root, const char *below, struct place *ret) {
+        const struct entry *mount = root ? drift_find_entry(pods->table, root) : NULL;
 
-        if (!place)
-                return log_oom();
-        *place = (struct place) {.device = mount->device, .path = path_join(mount->root, below)};
-        return place->path ? 0 : log_oom();
+        if (mount)
+                return place_on(mount, below, ret);
+        *ret = (struct place) {.device = root ? root->device : 0, .devices = !root || root->device == 0};
+        return 0;
 }
 
 static int list_places(const struct pods *pods, const struct pod *pod, const char *leaving, struct places *places) {
@@ -50,14 +56,16 @@ static int list_places(const struct pods *pods, const struct pod *pod, const cha
         MAP_FOREACH(other, pods->by_uuid)
                 for (size_t i = 0; i < other->record->n_inside; i++) {
                         const struct record_mount *mount = &other->record->inside[i];
-                        const struct entry *root;
+                        struct place *place;
 
                         if (mount->nested || mount->lost)
                                 continue;
                         if (other == pod && (!leaving || strcmp(mount->container, leaving) == 0))
                                 continue;
-                        root = root_entry(pods, other, mount->container);
-                        if (root && add_place(places, root, mount->target + 1) < 0)
+                        place = array_append(&places->list, &places->n);
+                        if (!place)
+                                return log_oom();
+                        if (place_in_root(pods, pod_find_mount(other, mount->container, "/"), mount->target + 1, place) < 0)
                                 return -ENOMEM;
                 }
         return 0;
@@ -71,36 +79,62 @@ static uint32_t count(const char *path) {
         return n;
 }
 
+static bool may_be_in_one_file_system(const struct place *a, const struct place *b) {
+        if (a->device == b->device || (!a->path && !b->path))
+                return true;
+        return (!a->path || !b->path) && (a->devices || b->devices);
+}
+
 /* How many trailing components may go, of `made` that were made. */
 static uint32_t spare(const struct places *places, const struct place *place, uint32_t made) {
         for (size_t i = 0; i < places->n; i++) {
                 const struct place *used = &places->list[i];
 
-                if (used->device == place->device && path_is_below(place->path, used->path) &&
-                    count(place->path) - count(used->path) < made)
+                if (!may_be_in_one_file_system(used, place))
+                        continue;
+                if (!used->path || !place->path)
+                        return 0;
+                if (path_is_below(place->path, used->path) && count(place->path) - count(used->path) < made)
                         made = count(place->path) - count(used->path);
         }
         return made;
 }
 
-static int spare_below(const struct places *places, const struct entry *mount, const char *below, uint32_t *made) {
-        _cleanup_free_ char *path = path_join(mount->root, below);
+/* The record of a mount that shows this directory of the host as the root of one of the pod's containers; one that is there,
+ * if any is. */
+static const struct record_mount *shown_by(const struct pods *pods, const struct pod *pod, const char *source) {
+        const struct record_mount *found = NULL;
 
-        if (!path)
-                return log_oom();
-        *made = spare(places, &(const struct place) {.device = mount->device, .path = path}, *made);
-        return 0;
-}
-
-/* The mount that shows this directory of the host as the root of one of the pod's containers. */
-static const struct entry *shown_by(const struct pods *pods, const struct pod *pod, const char *source) {
         for (size_t i = 0; i < pod->record->n_mounts; i++) {
                 const struct record_mount *mount = &pod->record->mounts[i];
 
-                if (mount->ground_caller && strcmp(mount->target, "/") == 0 && mount->source && strcmp(mount->source, source) == 0)
-                        return drift_find_entry(pods->table, mount);
+                if (mount->ground_caller && strcmp(mount->target, "/") == 0 && mount->source && strcmp(mount->source, source) == 0 &&
+                    (!found || drift_find_entry(pods->table, mount)))
+                        found = mount;
         }
-        return NULL;
+        return found;
+}
+
+static int spare_doomed(const struct pods *pods, const struct places *places, struct plan_doomed *doomed) {
+        const struct entry *mount = doomed->made > 0 ? table_get(pods->table, doomed->mount_id) : NULL;
+        const char *below = mount && mount->parent ? path_below(mount->point, mount->parent->point) : NULL;
+        _cleanup_(place_done) struct place place = {};
+        int r = below ? place_on(mount->parent, below, &place) : 0;
+
+        if (below && r == 0)
+                doomed->made = spare(places, &place, doomed->made);
+        return r;
+}
+
+static int spare_directory(const struct pods *pods, const struct pod *pod, const struct places *places,
+                           struct plan_directory *directory) {
+        const struct record_mount *root = shown_by(pods, pod, directory->root);
+        _cleanup_(place_done) struct place place = {};
+        int r = root ? place_in_root(pods, root, directory->path + 1, &place) : 0;
+
+        if (root && r == 0)
+                directory->made = spare(places, &place, directory->made);
+        return r;
 }
 
 int sharing_spare(const struct pods *pods, const struct pod *pod, const char *leaving, struct plan_doomed *doomed, size_t n_doomed,
@@ -110,18 +144,9 @@ int sharing_spare(const struct pods *pods, const struct pod *pod, const char *le
 
         if (r < 0 || places.n == 0)
                 return r;
-        for (size_t i = 0; i < n_doomed && r == 0; i++) {
-                const struct entry *mount = doomed[i].made > 0 ? table_get(pods->table, doomed[i].mount_id) : NULL;
-                const char *below = mount && mount->parent ? path_below(mount->point, mount->parent->point) : NULL;
-
-                if (below)
-                        r = spare_below(&places, mount->parent, below, &doomed[i].made);
-        }
-        for (size_t i = 0; i < n_directories && r == 0; i++) {
-                const struct entry *mount = shown_by(pods, pod, directories[i].root);
-
-                if (mount)
-                        r = spare_below(&places, mount, directories[i].path + 1, &directories[i].made);
-        }
+        for (size_t i = 0; i < n_doomed && r == 0; i++)
+                r = spare_doomed(pods, &places, &doomed[i]);
+        for (size_t i = 0; i < n_directories && r == 0; i++)
+                r = spare_directory(pods, pod, &places, &directories[i]);
         return r;
 }
