@@ -28,20 +28,23 @@ static const struct hint_row {
         {FAILURE_INVALID_TARGET, PODMOUNT_ERROR_INVALID_TARGET,
                 "choose an absolute path without `..` that exists in the container or that can be created there."},
         {FAILURE_TARGET_IN_USE, PODMOUNT_ERROR_TARGET_IN_USE,
-                "unmount what is there with `podmountctl unmount POD TARGET`, or mount on top of it with --stack."},
+                "unmount what is there with `podmountctl unmount POD TARGET`, or mount on top of it with --stack; on the host "
+                "choose another place."},
         {FAILURE_ESCAPES_ROOT, PODMOUNT_ERROR_ESCAPES_ROOT,
                 "choose a path that does not lead out of the container's root, also not by a symbolic link."},
         {FAILURE_SOURCE_DENIED, PODMOUNT_ERROR_SOURCE_DENIED,
-                "name a source that you can open yourself and that has no mounts below it, or use the option rbind."},
+                "name a source that you can open yourself and that has no mounts below it, or use the option rbind; labels of "
+                "layers and ids of others are for root."},
         {FAILURE_NO_SUCH_SOURCE, PODMOUNT_ERROR_NO_SUCH_SOURCE,
                 "check the source's path as the host sees it; an fd:NAME source needs --fd NAME=N."},
         {FAILURE_NO_SUCH_MOUNT, PODMOUNT_ERROR_NO_SUCH_MOUNT, "`podmountctl tree POD` shows the pod's mounts."},
-        {FAILURE_BUSY, PODMOUNT_ERROR_BUSY, "stop the processes that use the mount and try again, or use --lazy."},
+        {FAILURE_BUSY, PODMOUNT_ERROR_BUSY,
+                "stop the processes that use the mount and try again; --lazy detaches a pod's, but not a layer's."},
         {FAILURE_NOT_SUPPORTED, PODMOUNT_ERROR_NOT_SUPPORTED,
                 "`podmountctl status` shows what this kernel and this daemon can do."},
         {FAILURE_QUOTA_EXCEEDED, PODMOUNT_ERROR_QUOTA_EXCEEDED,
-                "collect pods that are no longer needed with `podmountctl gc POD`, or raise the limit in "
-                "podmountd.conf(5)."},
+                "collect pods that are no longer needed with `podmountctl gc POD`, remove layers with `podmountctl layer remove "
+                "LAYER`, or raise the limit in podmountd.conf(5)."},
         {FAILURE_TIMED_OUT, PODMOUNT_ERROR_TIMED_OUT,
                 "see with `podmountctl show POD` what was done, then try again with a longer --timeout."},
         {FAILURE_MOUNT_FAILED, PODMOUNT_ERROR_MOUNT_FAILED,
