@@ -83,8 +83,11 @@ START_TEST(test_removed) {
 }
 END_TEST
 
-/* The front dies after the executor did its work and before the record is written; then once more before the undo ran. */
-static void interrupt(bool twice) {
+/* The executor did its work and the record is not written when the front dies, once, or again before the undo ran; or the executor
+ * dies alone, and the front takes it back. */
+enum loss { LOST_ONCE, LOST_TWICE, LOST_EXECUTOR };
+
+static void lose_add(enum loss loss) {
         _cleanup_free_ char *before = NULL;
         struct world_task task;
         struct world world;
@@ -92,19 +95,19 @@ static void interrupt(bool twice) {
         if (!begin(&world))
                 return;
         before = world_snapshot();
-        world_task_start(&world, new_add(&world, SIDE), &task);
-        world_steal_answers(&world);
+        world_lose_answer(&world, new_add(&world, SIDE), &task);
         ck_assert(exists("/tmp/root/point/beside") && exists("/tmp/root/data/deep/er"));
-        world_task_done(&task);
-        world_stop(&world);
-        world_start(&world);
-        if (twice) { /* its loop has not run */
-                world_stop(&world);
-                for (unsigned slot = 0; slot < WORLD_EXECUTORS; slot++)
-                        ck_assert_int_eq(ftruncate(world.executors[slot].intent_fd, 0), 0);
-                world_start(&world);
+        switch (loss) {
+        case LOST_ONCE:
+                world_crash(&world, &task);
+                break;
+        case LOST_TWICE:
+                world_crash_twice(&world, &task);
+                break;
+        case LOST_EXECUTOR:
+                ck_assert_int_eq(world_survive(&world, &task), FAILURE_MOUNT_FAILED);
+                world_task_done(&task);
         }
-        world_idle(&world);
         world_unchanged(before);
         check_untouched(&world);
         add(&world);
@@ -112,34 +115,17 @@ static void interrupt(bool twice) {
 }
 
 START_TEST(test_interrupted) {
-        interrupt(false);
+        lose_add(LOST_ONCE);
 }
 END_TEST
 
 START_TEST(test_interrupted_twice) {
-        interrupt(true);
+        lose_add(LOST_TWICE);
 }
 END_TEST
 
-/* The executor dies; the front, which lives, takes it back. */
 START_TEST(test_lost) {
-        _cleanup_free_ char *before = NULL;
-        struct world_task task;
-        struct world world;
-
-        if (!begin(&world))
-                return;
-        before = world_snapshot();
-        world_task_start(&world, new_add(&world, SIDE), &task);
-        world_steal_answers(&world);
-        world_restart_executors(&world);
-        world_wait(&world, &task.ended);
-        ck_assert_int_eq(task.result, FAILURE_MOUNT_FAILED);
-        world_task_done(&task);
-        world_unchanged(before);
-        check_untouched(&world);
-        add(&world);
-        world_done(&world);
+        lose_add(LOST_EXECUTOR);
 }
 END_TEST
 

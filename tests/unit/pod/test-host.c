@@ -23,12 +23,6 @@ static bool begin(struct world *world) {
         return true;
 }
 
-static void restart(struct world *world) {
-        world_stop(world);
-        world_start(world);
-        world_idle(world);
-}
-
 START_TEST(test_lives_with_its_pod) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         _cleanup_free_ char *before = NULL;
@@ -55,7 +49,7 @@ START_TEST(test_lives_with_its_pod) {
                 }
                 ck_assert(exists(ONE "/hello"));
                 ck_assert_uint_eq(world.n_drifts, 0);
-                restart(&world);
+                world_restart(&world);
         }
         ck_assert_int_eq(world_collect(&world, UUID_A, false, &f), 0);
         ck_assert(map_size(world.pods.on_host) == 0);
@@ -93,8 +87,8 @@ START_TEST(test_taken) {
 }
 END_TEST
 
-/* The front dies when all is made and nothing of it on record but what was intended. */
-START_TEST(test_creation_interrupted) {
+/* All is made, and nothing of it on record but what was intended, when the front dies, or the executors alone. */
+static void lose_creation(bool front) {
         _cleanup_free_ char *before = NULL;
         struct world_task task;
         struct world world;
@@ -102,34 +96,26 @@ START_TEST(test_creation_interrupted) {
         if (!begin(&world))
                 return;
         before = world_snapshot();
-        world_task_start(&world, world_new_create(&world, NULL, UUID_A, HOST_SPEC), &task);
-        world_steal_answers(&world);
+        world_lose_answer(&world, world_new_create(&world, NULL, UUID_A, HOST_SPEC), &task);
         ck_assert_uint_eq(world_count(WORLD_PLACES), 2);
-        world_task_done(&task);
-        restart(&world);
+        if (front)
+                world_crash(&world, &task);
+        else {
+                ck_assert_int_eq(world_survive(&world, &task), FAILURE_MOUNT_FAILED);
+                world_task_done(&task);
+        }
         ck_assert_ptr_null(world_pod(&world, UUID_A));
         world_unchanged(before);
         world_done(&world);
 }
+
+START_TEST(test_creation_interrupted) {
+        lose_creation(true);
+}
 END_TEST
 
 START_TEST(test_executor_lost) {
-        _cleanup_free_ char *before = NULL;
-        struct world_task task;
-        struct world world;
-
-        if (!begin(&world))
-                return;
-        before = world_snapshot();
-        world_task_start(&world, world_new_create(&world, NULL, UUID_A, HOST_SPEC), &task);
-        world_steal_answers(&world);
-        ck_assert_uint_eq(world_count(WORLD_PLACES), 2);
-        world_restart_executors(&world);
-        world_wait(&world, &task.ended);
-        ck_assert_int_eq(task.result, FAILURE_MOUNT_FAILED);
-        world_unchanged(before);
-        world_task_done(&task);
-        world_done(&world);
+        lose_creation(false);
 }
 END_TEST
 
@@ -197,12 +183,10 @@ START_TEST(test_collection_interrupted) {
         before = world_snapshot();
         ck_assert_int_eq(world_create(&world, NULL, UUID_A, NULL, HOST_SPEC, &f), 0);
         fd = world_hold(ONE);
-        world_task_start(&world, world_new_collect(&world, UUID_A, false), &task);
-        world_steal_answers(&world);
+        world_lose_answer(&world, world_new_collect(&world, UUID_A, false), &task);
         ck_assert_uint_eq(world_count(WORLD_PLACES), 2);
-        world_task_done(&task);
         (void) close_fd(fd);
-        restart(&world);
+        world_crash(&world, &task);
         ck_assert_ptr_null(world_pod(&world, UUID_A));
         world_unchanged(before);
         world_done(&world);

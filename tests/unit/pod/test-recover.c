@@ -13,13 +13,6 @@ static uint64_t id_at(struct world *world, const char *uuid, const char *target)
         return mount->id;
 }
 
-static void restart(struct world *world) {
-        world_stop(world);
-        world->n_new = world->n_removed = world->n_drifts = 0;
-        world_start(world);
-        world_idle(world);
-}
-
 START_TEST(test_untouched_pods_keep_their_ids) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         _cleanup_free_ char *before = NULL;
@@ -31,7 +24,7 @@ START_TEST(test_untouched_pods_keep_their_ids) {
         ck_assert_int_eq(world_create(&world, &world_user, UUID_A, "web", FULL, &f), 0);
         id = id_at(&world, UUID_A, "/data");
         before = world_snapshot();
-        restart(&world);
+        world_restart(&world);
         world_unchanged(before);
         ck_assert_uint_eq(id_at(&world, UUID_A, "/data"), id);
         ck_assert_int_eq(pod_get_state(world_pod(&world, UUID_A)), POD_READY);
@@ -71,11 +64,9 @@ START_TEST(test_creation_interrupted) {
         if (!world_begin(&world))
                 return;
         before = world_snapshot();
-        world_task_start(&world, world_new_create(&world, NULL, UUID_A, FULL), &task);
-        world_steal_answers(&world);
+        world_lose_answer(&world, world_new_create(&world, NULL, UUID_A, FULL), &task);
         ck_assert_uint_eq(world_count(POD_A), 4);
-        world_task_done(&task);
-        restart(&world);
+        world_crash(&world, &task);
         ck_assert_ptr_null(world_pod(&world, UUID_A));
         ck_assert_uint_eq(world.n_removed, 0); /* nobody ever heard of it */
         ck_assert(!exists(POD_A));
@@ -97,16 +88,14 @@ START_TEST(test_mount_interrupted) {
         ck_assert_int_eq(world_create(&world, NULL, UUID_B, NULL, FULL, &f), 0);
         id = id_at(&world, UUID_A, "/data");
         before = world_snapshot();
-        world_task_start(&world, world_new_bind(&world, UUID_A, "/tmp/src", "/etc", false), &task);
-        world_steal_answers(&world);
+        world_lose_answer(&world, world_new_bind(&world, UUID_A, "/tmp/src", "/etc", false), &task);
         ck_assert(exists(ROOTFS_A "/etc/hello"));
-        world_task_done(&task);
-        restart(&world);
+        world_crash(&world, &task);
         world_unchanged(before);
         ck_assert_uint_eq(id_at(&world, UUID_A, "/data"), id);
         ck_assert_int_eq(pod_get_state(world_pod(&world, UUID_A)), POD_READY);
         ck_assert_int_eq(pod_get_state(world_pod(&world, UUID_B)), POD_READY);
-        restart(&world); /* and nothing is undone twice */
+        world_restart(&world); /* and nothing is undone twice */
         ck_assert_int_eq(pod_get_state(world_pod(&world, UUID_A)), POD_READY);
         world_done(&world);
 }
@@ -130,7 +119,7 @@ START_TEST(test_mount_recorded) {
         intent.uuid = world_pod(&world, UUID_A)->record->uuid;
         ck_assert(store_note_intent(world.pods.store, &intent));
         for (unsigned i = 0; i < 2; i++) {
-                restart(&world);
+                world_restart(&world);
                 ck_assert_uint_eq(id_at(&world, UUID_A, "/etc"), id);
                 ck_assert(exists(ROOTFS_A "/etc/hello"));
                 ck_assert_int_eq(pod_get_state(world_pod(&world, UUID_A)), POD_READY);
@@ -151,16 +140,8 @@ START_TEST(test_mount_interrupted_twice) {
                 return;
         ck_assert_int_eq(world_create(&world, NULL, UUID_A, NULL, FULL, &f), 0);
         before = world_snapshot();
-        world_task_start(&world, world_new_bind(&world, UUID_A, "/tmp/src", "/etc", false), &task);
-        world_steal_answers(&world);
-        world_task_done(&task);
-        world_stop(&world);
-        world_start(&world); /* its loop never runs */
-        world_stop(&world);
-        for (unsigned slot = 0; slot < WORLD_EXECUTORS; slot++)
-                ck_assert_int_eq(ftruncate(world.executors[slot].intent_fd, 0), 0);
-        world_start(&world);
-        world_idle(&world);
+        world_lose_answer(&world, world_new_bind(&world, UUID_A, "/tmp/src", "/etc", false), &task);
+        world_crash_twice(&world, &task);
         world_unchanged(before);
         ck_assert_int_eq(pod_get_state(world_pod(&world, UUID_A)), POD_READY);
         world_done(&world);
@@ -220,8 +201,7 @@ START_TEST(test_collection_interrupted) {
         ck_assert_int_eq(world_create(&world, NULL, UUID_A, NULL, FULL, &f), 0);
         world_task_start(&world, world_new_collect(&world, UUID_A, false), &task);
         ck_assert_int_eq(pod_get_state(world_pod(&world, UUID_A)), POD_STOPPING);
-        world_task_done(&task);
-        restart(&world);
+        world_crash(&world, &task);
         ck_assert_ptr_null(world_pod(&world, UUID_A));
         ck_assert_uint_eq(world.n_removed, 1);
         world_unchanged(before);

@@ -65,9 +65,7 @@ START_TEST(test_place) {
         ck_assert_uint_eq(world.n_mounts_removed, 1);
         ck_assert_uint_eq(world.n_mounts_added, 1);
         ck_assert_int_eq(world_run(&world, new_replace(&world, BIND("/tmp/next", "/elsewhere")), NULL, &f), FAILURE_NO_SUCH_MOUNT);
-        world_stop(&world);
-        world_start(&world);
-        world_idle(&world);
+        world_restart(&world);
         check_replaced(&world, n_records);
         ck_assert_int_eq(world_collect(&world, UUID_A, false, &f), 0);
         world_done(&world);
@@ -84,12 +82,8 @@ START_TEST(test_interrupted) {
         if (!begin(&world))
                 return;
         n_records = world_pod(&world, UUID_A)->record->n_mounts;
-        world_task_start(&world, new_replace(&world, BIND("/tmp/next", "/data")), &task);
-        world_steal_answers(&world);
-        world_task_done(&task);
-        world_stop(&world);
-        world_start(&world);
-        world_idle(&world);
+        world_lose_answer(&world, new_replace(&world, BIND("/tmp/next", "/data")), &task);
+        world_crash(&world, &task);
         check_replaced(&world, n_records);
         ck_assert_int_eq(world_collect(&world, UUID_A, false, &f), 0);
         world_done(&world);
@@ -106,11 +100,8 @@ START_TEST(test_lost_executor) {
         if (!begin(&world))
                 return;
         n_records = world_pod(&world, UUID_A)->record->n_mounts;
-        world_task_start(&world, new_replace(&world, BIND("/tmp/next", "/data")), &task);
-        world_steal_answers(&world);
-        world_restart_executors(&world);
-        world_wait(&world, &task.ended);
-        ck_assert_int_eq(task.result, 0);
+        world_lose_answer(&world, new_replace(&world, BIND("/tmp/next", "/data")), &task);
+        ck_assert_int_eq(world_survive(&world, &task), 0);
         world_task_done(&task);
         check_replaced(&world, n_records);
         ck_assert_int_eq(world_collect(&world, UUID_A, false, &f), 0);
@@ -135,9 +126,7 @@ START_TEST(test_halfway) {
                 return;
         n_records = world_pod(&world, UUID_A)->record->n_mounts;
         intend(&world, &made);
-        world_stop(&world);
-        world_start(&world);
-        world_idle(&world);
+        world_restart(&world);
         ck_assert(exists(ROOTFS_A "/data/hello"));
         ck_assert_int_eq(pod_get_state(world_pod(&world, UUID_A)), POD_READY);
 
@@ -158,9 +147,7 @@ START_TEST(test_halfway) {
         (void) close(mount);
         (void) close(source);
         ck_assert(exists(ROOTFS_A "/data/hello"));
-        world_stop(&world);
-        world_start(&world);
-        world_idle(&world);
+        world_restart(&world);
         check_replaced(&world, n_records);
         ck_assert_int_eq(world_collect(&world, UUID_A, false, &f), 0);
         world_done(&world);

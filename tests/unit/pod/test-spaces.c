@@ -70,9 +70,7 @@ START_TEST(test_in_place) {
         ck_assert_uint_eq(world.n_mounts_added, 2);
         ck_assert_uint_eq(world.n_mounts_removed, 0);
         ck_assert_int_eq(world_run(&world, must_new(&world), NULL, &f), OPERATION_FINISHED);
-        world_stop(&world);
-        world_start(&world);
-        world_idle(&world);
+        world_restart(&world);
         check_waiting(&world, false);
         ck_assert_int_eq(world_collect(&world, UUID_A, false, &f), 0);
         world_done(&world);
@@ -89,13 +87,9 @@ START_TEST(test_interrupted) {
         if (!begin(&world))
                 return;
         before = world_snapshot();
-        world_task_start(&world, must_new(&world), &task);
-        world_steal_answers(&world);
+        world_lose_answer(&world, must_new(&world), &task);
         ck_assert(exists(ROOTFS_A "/proc/uptime"));
-        world_task_done(&task);
-        world_stop(&world);
-        world_start(&world);
-        world_idle(&world);
+        world_crash(&world, &task);
         world_unchanged(before);
         check_waiting(&world, true);
         ck_assert_msg(world_run(&world, must_new(&world), NULL, &f) == 0, "%s", f.text);
@@ -115,11 +109,8 @@ START_TEST(test_lost_executor) {
         if (!begin(&world))
                 return;
         before = world_snapshot();
-        world_task_start(&world, must_new(&world), &task);
-        world_steal_answers(&world);
-        world_restart_executors(&world);
-        world_wait(&world, &task.ended);
-        ck_assert_int_ne(task.result, 0);
+        world_lose_answer(&world, must_new(&world), &task);
+        ck_assert_int_ne(world_survive(&world, &task), 0);
         world_task_done(&task);
         world_unchanged(before);
         check_waiting(&world, true);

@@ -59,12 +59,6 @@ static size_t on_record(struct world *world) {
         return world_pod(world, UUID_A)->record->n_inside;
 }
 
-static void restart(struct world *world) {
-        world_stop(world);
-        world_start(world);
-        world_idle(world);
-}
-
 static int seen(const char *path) {
         return dweller_do(&dweller, dweller_finds, path);
 }
@@ -107,7 +101,7 @@ START_TEST(test_mounted_and_again) {
         ck_assert_int_eq(world_run(&world, new_mount(&world, "[" BIND("/tmp/src/sub", "/data") "]"), NULL, &f), FAILURE_TARGET_IN_USE);
         failure_clear(&f);
 
-        restart(&world);
+        world_restart(&world);
         ck_assert_uint_eq(on_record(&world), 2);
         ck_assert_int_eq(seen("/data/hello"), 0);
         ck_assert_msg(world_run(&world, new_withdraw(&world, "/data", false), NULL, &f) == 0, "%s", f.text);
@@ -138,7 +132,7 @@ START_TEST(test_namespace_ends) {
         ck_assert_int_eq(world_run(&world, seek, NULL, &f), 0);
         ck_assert_uint_eq(on_record(&world), 0);
         ck_assert_uint_eq(world.n_mounts_removed, 2);
-        restart(&world);
+        world_restart(&world);
         ck_assert_uint_eq(on_record(&world), 0);
         ck_assert_msg(world_collect(&world, UUID_A, false, &f) == 0, "%s", f.text);
         world_done(&world);
@@ -159,11 +153,10 @@ START_TEST(test_mount_interrupted) {
         run_to_second_job(&world, operation);
         world_steal_answers(&world);
         ck_assert_int_eq(seen("/data/hello"), 0);
-        world_task_done(&task);
-        restart(&world);
+        world_crash(&world, &task);
         ck_assert_int_eq(seen("/data/hello"), -ENOENT);
         ck_assert_uint_eq(on_record(&world), 0);
-        restart(&world); /* and nothing of it is left to be undone */
+        world_restart(&world); /* and nothing of it is left to be undone */
         ck_assert_msg(world_run(&world, new_mount(&world, TWO), NULL, &f) == 0, "%s", f.text);
         ck_assert_int_eq(seen("/data/hello"), 0);
         dweller_end(&dweller);
@@ -184,9 +177,7 @@ START_TEST(test_executor_lost) {
         run_to_second_job(&world, operation);
         world_steal_answers(&world);
         ck_assert_int_eq(seen("/data/hello"), 0);
-        world_restart_executors(&world);
-        world_wait(&world, &task.ended);
-        ck_assert_int_eq(task.result, FAILURE_MOUNT_FAILED);
+        ck_assert_int_eq(world_survive(&world, &task), FAILURE_MOUNT_FAILED);
         ck_assert_int_eq(seen("/data/hello"), -ENOENT);
         ck_assert_uint_eq(on_record(&world), 0);
         world_task_done(&task);
@@ -203,11 +194,9 @@ START_TEST(test_unmount_interrupted) {
         if (!begin(&world))
                 return;
         ck_assert_msg(world_run(&world, new_mount(&world, TWO), NULL, &f) == 0, "%s", f.text);
-        world_task_start(&world, new_withdraw(&world, "/data", false), &task);
-        world_steal_answers(&world);
+        world_lose_answer(&world, new_withdraw(&world, "/data", false), &task);
         ck_assert_int_eq(seen("/data/hello"), -ENOENT);
-        world_task_done(&task);
-        restart(&world);
+        world_crash(&world, &task);
         ck_assert_uint_eq(on_record(&world), 1);
         ck_assert_ptr_null(within_find(world_pod(&world, UUID_A), 0, "main", "/data"));
         dweller_end(&dweller);
@@ -232,13 +221,12 @@ START_TEST(test_remount_interrupted) {
         world_task_start(&world, operation, &task);
         run_to_second_job(&world, operation);
         world_steal_answers(&world);
-        world_task_done(&task);
-        restart(&world);
+        world_crash(&world, &task);
         mount = within_find(world_pod(&world, UUID_A), 0, "main", "/data");
         ck_assert_uint_ne(mount->attributes & MOUNT_ATTR_RDONLY, 0);
         ck_assert_ptr_nonnull(strstr(mount->request, "\"ro\""));
         ck_assert_int_eq(dweller_do(&dweller, dweller_clears_readonly, "/data"), 0);
-        restart(&world); /* and nothing of it is left to be done */
+        world_restart(&world); /* and nothing of it is left to be done */
         ck_assert_int_eq(dweller_do(&dweller, dweller_is_writable, "/data"), 0);
         dweller_end(&dweller);
         world_done(&world);
@@ -283,7 +271,7 @@ static void check_replaced(struct world *world) {
                 ck_assert_str_eq(mount->source, "/tmp/next");
                 ck_assert_uint_ne(mount->device, 0);
                 ck_assert_uint_eq(on_record(world), 2);
-                restart(world);
+                world_restart(world);
                 mount = within_find(world_pod(world, UUID_A), 0, "main", "/data");
         }
         ck_assert_int_eq(dweller_do(&dweller, dweller_unmounts, "/data"), 0);
@@ -306,14 +294,11 @@ START_TEST(test_replace_interrupted) {
                 for (unsigned i = 0; when == 1 && i < 1000 && operation->job->steps[0].kind != STEP_SEEK; i++)
                         ck_assert_int_ge(sd_event_run(world.event, 10000), 0);
                 world_steal_answers(&world);
-                if (when == 2) {
-                        world_restart_executors(&world);
-                        world_wait(&world, &task.ended);
-                        ck_assert_int_eq(task.result, 0);
-                }
+                if (when == 2)
+                        ck_assert_int_eq(world_survive(&world, &task), 0);
                 world_task_done(&task);
                 if (when < 2)
-                        restart(&world);
+                        world_restart(&world);
                 check_replaced(&world);
                 dweller_end(&dweller);
                 world_done(&world);
@@ -345,8 +330,8 @@ START_TEST(test_replace_halfway) {
         ck_assert_int_ge(next_mount, 0);
         for (unsigned i = 0; i < 2; i++) {
                 world_intend_replace(&world, within_find(world_pod(&world, UUID_A), 0, "main", "/data")->row, namespace, &made);
-                restart(&world);
-                restart(&world);
+                world_restart(&world);
+                world_restart(&world);
                 ck_assert_int_eq(seen("/data/hello"), 0);
                 ck_assert_str_eq(within_find(world_pod(&world, UUID_A), 0, "main", "/data")->source, "/tmp/src");
                 ck_assert_int_eq(identity_read(next_mount, "", true, &identity), 0);
@@ -358,7 +343,7 @@ START_TEST(test_replace_halfway) {
         (void) close(next_mount);
         (void) close(source);
         ck_assert_int_eq(seen("/data/hello"), 0);
-        restart(&world);
+        world_restart(&world);
         ck_assert_uint_eq(within_find(world_pod(&world, UUID_A), 0, "main", "/data")->id, made.id);
         check_replaced(&world);
         dweller_end(&dweller);

@@ -396,6 +396,39 @@ void world_restart_executors(struct world *world) {
                         start_executor(world, slot);
 }
 
+void world_restart(struct world *world) {
+        world_stop(world);
+        world_start(world);
+        world_idle(world);
+}
+
+void world_lose_answer(struct world *world, struct operation *operation, struct world_task *task) {
+        world_task_start(world, operation, task);
+        world_steal_answers(world);
+}
+
+void world_crash(struct world *world, struct world_task *task) {
+        world_task_done(task);
+        world_restart(world);
+}
+
+void world_crash_twice(struct world *world, struct world_task *task) {
+        world_task_done(task);
+        world_stop(world);
+        world_start(world);
+        world_stop(world);
+        for (unsigned slot = 0; slot < WORLD_EXECUTORS; slot++)
+                ck_assert_int_eq(ftruncate(world->executors[slot].intent_fd, 0), 0);
+        world_start(world);
+        world_idle(world);
+}
+
+int world_survive(struct world *world, struct world_task *task) {
+        world_restart_executors(world);
+        world_wait(world, &task->ended);
+        return task->result;
+}
+
 int world_hold(const char *path) {
         int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 

@@ -59,6 +59,8 @@ bool world_begin(struct world *world);
 /* Executors, store, registry, recovery; and their end as by SIGKILL: nothing is said to the store. */
 void world_start(struct world *world);
 void world_stop(struct world *world);
+/* From one life of the daemon to the next, which then does all that it has to. */
+void world_restart(struct world *world);
 void world_done(struct world *world);
 /* Writes down the replacement of the mount at this row by a bind of /tmp/next at /data, as it is before its job, with what the
  * job had made; `namespace`: of a running container, or 0. */
@@ -100,8 +102,16 @@ struct pod *world_pod(struct world *world, const char *uuid);
 /* Waits, without the loop, until an executor has answered, takes the answers away, and kills the executors: what they
  * did is done, and nobody was told. */
 void world_steal_answers(struct world *world);
+/* Starts an operation and steals the answers of its first job. */
+void world_lose_answer(struct world *world, struct operation *operation, struct world_task *task);
 /* New executors in the slots of dead ones, as the keeper does it. */
 void world_restart_executors(struct world *world);
+/* What comes of an operation whose executors are dead: the daemon dies as well, and the next one does all that it has to; or it
+ * dies once more before its loop has run, with what the intent files said, and the one after it does that; or it lives and ends
+ * the operation with new executors. The result of that is as of world_run(), and the task stays. */
+void world_crash(struct world *world, struct world_task *task);
+void world_crash_twice(struct world *world, struct world_task *task);
+int world_survive(struct world *world, struct world_task *task);
 /* Keeps the mount at this path busy until the fd is closed. */
 int world_hold(const char *path);
 /* How many mounts the kernel has at or below this path. */
