@@ -2,30 +2,7 @@
 /* The door again, for steps on layers: whatever a captured front says, an id is the name of a directory and nothing else, and a
  * mount has the attributes and options that layers have. */
 
-#include "tests/unit/executor/hands.h"
-
-static void set(char **text, const char *value) {
-        free(*text);
-        *text = strdup(value);
-}
-
-static void refuse(struct job *job, const char *words, int line) {
-        _cleanup_failure_ struct failure f = FAILURE_INIT;
-        uint32_t failed;
-
-        ck_assert_msg(door_check(job, &failed, &f) == FAILURE_INVALID_ARGS, "line %d: not refused", line);
-        ck_assert_ptr_nonnull(strstr(f.text, "refused at the executor's door: "));
-        ck_assert_msg(strstr(f.text, words) != NULL, "line %d: \"%s\" is not in: %s", line, words, f.text);
-        job_free(job);
-}
-
-#define REFUSE(make, words, ...)                                                                                       \
-        do {                                                                                                           \
-                struct job *job = make();                                                                              \
-                                                                                                                       \
-                __VA_ARGS__;                                                                                           \
-                refuse(job, (words), __LINE__);                                                                        \
-        } while (0)
+#include "tests/unit/executor/refusals.h"
 
 static struct job *good_layer(void) {
         struct job *job = new_job(false);

@@ -2,7 +2,7 @@
 /* The door refuses whatever a captured front may send: one case a rule, each a good job with one thing wrong. */
 
 #include "spec/spec.h"
-#include "tests/unit/executor/hands.h"
+#include "tests/unit/executor/refusals.h"
 #include "util/settings.h"
 
 static struct job *good(void) {
@@ -38,30 +38,6 @@ static struct job *good_unmount(void) {
 static struct job *new_job_root(void) {
         return new_job(true);
 }
-
-static void set(char **text, const char *value) {
-        free(*text);
-        *text = value ? strdup(value) : NULL;
-}
-
-static void refuse(struct job *job, uint32_t step, const char *words, int line) {
-        _cleanup_failure_ struct failure f = FAILURE_INIT;
-        uint32_t failed;
-
-        ck_assert_msg(door_check(job, &failed, &f) == FAILURE_INVALID_ARGS, "line %d: not refused", line);
-        ck_assert_ptr_nonnull(strstr(f.text, "refused at the executor's door: "));
-        ck_assert_msg(strstr(f.text, words) != NULL, "line %d: \"%s\" is not in: %s", line, words, f.text);
-        ck_assert_msg(failed == step, "line %d: step %u", line, failed);
-        job_free(job);
-}
-
-#define REFUSE(make, step, words, ...)                                                                                 \
-        do {                                                                                                           \
-                struct job *job = make();                                                                              \
-                                                                                                                       \
-                __VA_ARGS__;                                                                                           \
-                refuse(job, (step), (words), __LINE__);                                                                \
-        } while (0)
 
 START_TEST(test_good) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
@@ -130,26 +106,26 @@ START_TEST(test_volumes) {
                 ck_assert_msg(door_check(job, &step, &f) == 0, "%zu: %s", i, f.text);
                 job_free(job);
         }
-        REFUSE(good_volumes, 0, "container's name", set(&job->containers[1], ".others"));
-        REFUSE(good_volumes, 1, "comes with its pod", set(&job->containers[1], "other"));
-        REFUSE(good_volumes, 1, "name is none", set(&job->steps[1].target, "/a/b"));
-        REFUSE(good_volumes, 1, "name is none", set(&job->steps[1].target, "/"));
-        REFUSE(good_volumes, 1, "name is none", set(&job->steps[1].target, "/.."));
-        REFUSE(good_volumes, 1, "name is none", set(&job->steps[1].target, "cache"));
-        REFUSE(good_volumes, 2, "where nothing is", job->steps[2].flags = STEP_STACK);
-        REFUSE(good_volumes, 2, "where nothing is", job->steps[2].flags = STEP_TARGET_NOFOLLOW);
-        REFUSE(good_volumes, 2, "volume of a volume", job->steps[2].source.kind = STEP_SOURCE_VOLUME);
-        REFUSE(good_volumes, 3, "container's name", set(&job->steps[3].container, SPEC_VOLUMES));
-        REFUSE(good_volumes, 4, "no step before", set(&job->steps[4].source.path, "other"));
-        REFUSE(good_volumes, 4, "no step before", job->steps[4].source.id = 7);
-        REFUSE(good_volumes, 4, "name is none", set(&job->steps[4].source.path, "../main"));
-        REFUSE(good_volumes, 4, "overlay of a volume", job->steps[4].flags = STEP_OVERLAY_TMPFS, job->steps[4].size = 4096);
-        REFUSE(good_volumes, 4, "overlay of a volume", strv_append(&job->steps[4].stubs, "/cache/x"));
-        REFUSE(good_volumes, 3, "nothing else is made", job->steps[3].source.kind = STEP_SOURCE_VOLUME);
-        REFUSE(good_living_volume, 0, "without its id", job->steps[0].source.id = 0);
-        REFUSE(good_added, 2, "without its id", job->steps[2].source.id = 0);
-        REFUSE(good_added, 2, "comes with its pod", set(&job->steps[2].container, SPEC_VOLUMES));
-        REFUSE(good_living_volume, 0, "container's name", job->steps[0].kind = STEP_MASK, set(&job->steps[0].container, SPEC_VOLUMES));
+        REFUSE_AT(good_volumes, 0, "container's name", set(&job->containers[1], ".others"));
+        REFUSE_AT(good_volumes, 1, "comes with its pod", set(&job->containers[1], "other"));
+        REFUSE_AT(good_volumes, 1, "name is none", set(&job->steps[1].target, "/a/b"));
+        REFUSE_AT(good_volumes, 1, "name is none", set(&job->steps[1].target, "/"));
+        REFUSE_AT(good_volumes, 1, "name is none", set(&job->steps[1].target, "/.."));
+        REFUSE_AT(good_volumes, 1, "name is none", set(&job->steps[1].target, "cache"));
+        REFUSE_AT(good_volumes, 2, "where nothing is", job->steps[2].flags = STEP_STACK);
+        REFUSE_AT(good_volumes, 2, "where nothing is", job->steps[2].flags = STEP_TARGET_NOFOLLOW);
+        REFUSE_AT(good_volumes, 2, "volume of a volume", job->steps[2].source.kind = STEP_SOURCE_VOLUME);
+        REFUSE_AT(good_volumes, 3, "container's name", set(&job->steps[3].container, SPEC_VOLUMES));
+        REFUSE_AT(good_volumes, 4, "no step before", set(&job->steps[4].source.path, "other"));
+        REFUSE_AT(good_volumes, 4, "no step before", job->steps[4].source.id = 7);
+        REFUSE_AT(good_volumes, 4, "name is none", set(&job->steps[4].source.path, "../main"));
+        REFUSE_AT(good_volumes, 4, "overlay of a volume", job->steps[4].flags = STEP_OVERLAY_TMPFS, job->steps[4].size = 4096);
+        REFUSE_AT(good_volumes, 4, "overlay of a volume", strv_append(&job->steps[4].stubs, "/cache/x"));
+        REFUSE_AT(good_volumes, 3, "nothing else is made", job->steps[3].source.kind = STEP_SOURCE_VOLUME);
+        REFUSE_AT(good_living_volume, 0, "without its id", job->steps[0].source.id = 0);
+        REFUSE_AT(good_added, 2, "without its id", job->steps[2].source.id = 0);
+        REFUSE_AT(good_added, 2, "comes with its pod", set(&job->steps[2].container, SPEC_VOLUMES));
+        REFUSE_AT(good_living_volume, 0, "container's name", job->steps[0].kind = STEP_MASK, set(&job->steps[0].container, SPEC_VOLUMES));
 }
 END_TEST
 
@@ -189,13 +165,13 @@ START_TEST(test_kinds) {
         kinds->caller.root = false; /* with the namespace named, proc is everybody's */
         ck_assert_int_eq(door_check(kinds, &step, &f), 0);
         job_free(kinds);
-        REFUSE(good_kinds, 2, "not on the list", set(&job->steps[2].type, "xfs"));
-        REFUSE(good_kinds, 2, "source is missing", job->steps[2].source.kind = STEP_SOURCE_NONE);
-        REFUSE(good_kinds, 3, "is no fd", job->steps[3].options[0].fd = STEP_NO_FD);
-        REFUSE(good_kinds, 3, "takes no fd", set(&job->steps[3].options[0].name, "max_read"));
-        REFUSE(good_kinds, 3, "without the option fd", free(job->steps[3].options[0].name), job->steps[3].n_options = 0);
-        REFUSE(good_kinds, 3, "namespace that it cannot have", job->steps[3].space.kind = STEP_SOURCE_FD);
-        REFUSE(good_kinds, 4, "host's namespaces", job->caller.root = false; job->caller.uid = CALLER; job->steps[4].space.kind = STEP_SOURCE_NONE);
+        REFUSE_AT(good_kinds, 2, "not on the list", set(&job->steps[2].type, "xfs"));
+        REFUSE_AT(good_kinds, 2, "source is missing", job->steps[2].source.kind = STEP_SOURCE_NONE);
+        REFUSE_AT(good_kinds, 3, "is no fd", job->steps[3].options[0].fd = STEP_NO_FD);
+        REFUSE_AT(good_kinds, 3, "takes no fd", set(&job->steps[3].options[0].name, "max_read"));
+        REFUSE_AT(good_kinds, 3, "without the option fd", free(job->steps[3].options[0].name), job->steps[3].n_options = 0);
+        REFUSE_AT(good_kinds, 3, "namespace that it cannot have", job->steps[3].space.kind = STEP_SOURCE_FD);
+        REFUSE_AT(good_kinds, 4, "host's namespaces", job->caller.root = false; job->caller.uid = CALLER; job->steps[4].space.kind = STEP_SOURCE_NONE);
 }
 END_TEST
 
@@ -217,41 +193,41 @@ START_TEST(test_remount) {
 
         ck_assert_msg(door_check(remount, &failed, &f) == 0, "%s", f.text);
         job_free(remount);
-        REFUSE(good_remount, 0, "no id", job->steps[0].id = 0);
-        REFUSE(good_remount, 0, "name", set(&job->steps[0].container, ".."));
-        REFUSE(good_remount, 0, "target", set(&job->steps[0].target, "/tmp/../../x"));
-        REFUSE(good_remount, 0, "not one for a remount", set(&job->steps[0].options[0].name, "mode"));
-        REFUSE(good_remount, 0, "not one for a remount", set(&job->steps[0].options[0].name, "context"));
-        REFUSE(good_remount, 0, "not one for a remount", set(&job->steps[0].options[0].name, "nonsense"));
-        REFUSE(good_remount, 0, "size", set(&job->steps[0].options[0].value, "much"));
-        REFUSE(good_remount, 0, "for root", job->caller.root = false; set(&job->steps[0].options[0].value, "0"));
-        REFUSE(good_remount, 0, "takes no options", set(&job->steps[0].type, "bind"));
-        REFUSE(good_remount, 0, "takes no options", set(&job->steps[0].type, "sysfs"));
-        REFUSE(good_remount, 0, "takes no options", set(&job->steps[0].type, "ext4"));
-        REFUSE(good_remount, 0, "propagation", job->steps[0].propagation = MS_SHARED);
-        REFUSE(good_remount, 0, "attributes", job->steps[0].attr_set = UINT64_C(1) << 40);
-        REFUSE(good_remount, 0, "flags", job->steps[0].flags = STEP_STACK);
-        REFUSE(good_remount, 0, "alone", (void) add_fs(job, "tmpfs", "/x"));
-        REFUSE(good_remount, 1, "do not go together", ck_assert_ptr_nonnull(job_add(job, STEP_REMOVE_POD)); job->steps[0].kind = STEP_FILESYSTEM);
+        REFUSE_AT(good_remount, 0, "no id", job->steps[0].id = 0);
+        REFUSE_AT(good_remount, 0, "name", set(&job->steps[0].container, ".."));
+        REFUSE_AT(good_remount, 0, "target", set(&job->steps[0].target, "/tmp/../../x"));
+        REFUSE_AT(good_remount, 0, "not one for a remount", set(&job->steps[0].options[0].name, "mode"));
+        REFUSE_AT(good_remount, 0, "not one for a remount", set(&job->steps[0].options[0].name, "context"));
+        REFUSE_AT(good_remount, 0, "not one for a remount", set(&job->steps[0].options[0].name, "nonsense"));
+        REFUSE_AT(good_remount, 0, "size", set(&job->steps[0].options[0].value, "much"));
+        REFUSE_AT(good_remount, 0, "for root", job->caller.root = false; set(&job->steps[0].options[0].value, "0"));
+        REFUSE_AT(good_remount, 0, "takes no options", set(&job->steps[0].type, "bind"));
+        REFUSE_AT(good_remount, 0, "takes no options", set(&job->steps[0].type, "sysfs"));
+        REFUSE_AT(good_remount, 0, "takes no options", set(&job->steps[0].type, "ext4"));
+        REFUSE_AT(good_remount, 0, "propagation", job->steps[0].propagation = MS_SHARED);
+        REFUSE_AT(good_remount, 0, "attributes", job->steps[0].attr_set = UINT64_C(1) << 40);
+        REFUSE_AT(good_remount, 0, "flags", job->steps[0].flags = STEP_STACK);
+        REFUSE_AT(good_remount, 0, "alone", (void) add_fs(job, "tmpfs", "/x"));
+        REFUSE_AT(good_remount, 1, "do not go together", ck_assert_ptr_nonnull(job_add(job, STEP_REMOVE_POD)); job->steps[0].kind = STEP_FILESYSTEM);
 }
 END_TEST
 
 START_TEST(test_jobs) {
-        REFUSE(good, UINT32_MAX, "UUID", strcpy(job->uuid, "../../../../etc"));
-        REFUSE(good, UINT32_MAX, "UUID", job->uuid[0] = 'A');
-        REFUSE(good, UINT32_MAX, "UUID", job->uuid[8] = '1');
-        REFUSE(good, UINT32_MAX, "UUID", job->uuid[0] = 0);
-        REFUSE(good_unmount, UINT32_MAX, "UUID", strcpy(job->uuid, "."));
-        REFUSE(new_job_root, UINT32_MAX, "without a step", (void) job);
-        REFUSE(good, UINT32_MAX, "not published", job->n_steps--);
-        REFUSE(good, 5, "made first", job->steps[5].kind = STEP_TREE; add_publish(job));
-        REFUSE(good, 5, "published last", add_publish(job));
-        REFUSE(good, 5, "do not go together", job->steps[5].kind = STEP_REMOVE_POD; add_publish(job));
-        REFUSE(good_unmount, 1, "removed last", ck_assert_ptr_nonnull(job_add(job, STEP_REMOVE_POD)));
-        REFUSE(good, 0, "size", job->steps[0].size = 0);
-        REFUSE(good, 0, "size", job->steps[0].size = UINT64_MAX);
-        REFUSE(good, 0, "name", set(&job->containers[0], "../x"));
-        REFUSE(good, 0, "name", set(&job->containers[0], "a/b"));
+        REFUSE_AT(good, UINT32_MAX, "UUID", strcpy(job->uuid, "../../../../etc"));
+        REFUSE_AT(good, UINT32_MAX, "UUID", job->uuid[0] = 'A');
+        REFUSE_AT(good, UINT32_MAX, "UUID", job->uuid[8] = '1');
+        REFUSE_AT(good, UINT32_MAX, "UUID", job->uuid[0] = 0);
+        REFUSE_AT(good_unmount, UINT32_MAX, "UUID", strcpy(job->uuid, "."));
+        REFUSE_AT(new_job_root, UINT32_MAX, "without a step", (void) job);
+        REFUSE_AT(good, UINT32_MAX, "not published", job->n_steps--);
+        REFUSE_AT(good, 5, "made first", job->steps[5].kind = STEP_TREE; add_publish(job));
+        REFUSE_AT(good, 5, "published last", add_publish(job));
+        REFUSE_AT(good, 5, "do not go together", job->steps[5].kind = STEP_REMOVE_POD; add_publish(job));
+        REFUSE_AT(good_unmount, 1, "removed last", ck_assert_ptr_nonnull(job_add(job, STEP_REMOVE_POD)));
+        REFUSE_AT(good, 0, "size", job->steps[0].size = 0);
+        REFUSE_AT(good, 0, "size", job->steps[0].size = UINT64_MAX);
+        REFUSE_AT(good, 0, "name", set(&job->containers[0], "../x"));
+        REFUSE_AT(good, 0, "name", set(&job->containers[0], "a/b"));
 }
 END_TEST
 
@@ -272,54 +248,54 @@ START_TEST(test_replace) {
 
         ck_assert_msg(door_check(replace, &step, &f) == 0, "%s", f.text);
         job_free(replace);
-        REFUSE(good, 2, "job of its own", job->steps[2].flags = STEP_BENEATH; job->steps[2].cover_id = 5);
-        REFUSE(good_replace, 0, "job of its own", add_bind(job, "/tmp/src", "/etc"));
-        REFUSE(good_replace, 0, "job of its own", job->steps[0].flags |= STEP_STACK);
-        REFUSE(good_replace, 0, "by its id", job->steps[0].cover_id = 0);
-        REFUSE(good_replace, 0, "by its id", job->steps[0].create = STEP_CREATE_FREELY);
-        REFUSE(good, 1, "flags", job->steps[1].flags = STEP_BENEATH);
-        REFUSE(good_replace, 0, "in one step", job->steps[0].kind = STEP_FILESYSTEM;
+        REFUSE_AT(good, 2, "job of its own", job->steps[2].flags = STEP_BENEATH; job->steps[2].cover_id = 5);
+        REFUSE_AT(good_replace, 0, "job of its own", add_bind(job, "/tmp/src", "/etc"));
+        REFUSE_AT(good_replace, 0, "job of its own", job->steps[0].flags |= STEP_STACK);
+        REFUSE_AT(good_replace, 0, "by its id", job->steps[0].cover_id = 0);
+        REFUSE_AT(good_replace, 0, "by its id", job->steps[0].create = STEP_CREATE_FREELY);
+        REFUSE_AT(good, 1, "flags", job->steps[1].flags = STEP_BENEATH);
+        REFUSE_AT(good_replace, 0, "in one step", job->steps[0].kind = STEP_FILESYSTEM;
                 free(TAKE_PTR(job->steps[0].source.path)); job->steps[0].source.kind = STEP_SOURCE_NONE;
                 set(&job->steps[0].type, "devtmpfs"));
 }
 END_TEST
 
 START_TEST(test_mounts) {
-        REFUSE(good, 2, "name", set(&job->steps[2].container, ".."));
-        REFUSE(good, 2, "name", set(&job->steps[2].container, NULL));
-        REFUSE(good, 2, "not one of this pod's", set(&job->steps[2].container, "other"));
-        REFUSE(good, 2, "target", set(&job->steps[2].target, "/data/../../x"));
-        REFUSE(good, 2, "target", set(&job->steps[2].target, "data"));
-        REFUSE(good, 2, "target", set(&job->steps[2].target, "//data"));
-        REFUSE(good, 2, "target", set(&job->steps[2].target, NULL));
-        REFUSE(good, 2, "/proc", set(&job->steps[2].target, "/proc/self/attr"));
-        REFUSE(good, 2, "/sys", set(&job->steps[2].target, "/sys/kernel"));
-        REFUSE(good, 2, "source", set(&job->steps[2].source.path, "relative"));
-        REFUSE(good, 2, "source", set(&job->steps[2].source.path, "/a/../b"));
-        REFUSE(good, 2, "source", job->steps[2].source.kind = STEP_SOURCE_NONE);
-        REFUSE(good, 2, "no fd", job->steps[2].source.kind = STEP_SOURCE_FD);
-        REFUSE(good, 2, "attributes", job->steps[2].attr_set = MOUNT_ATTR_IDMAP);
-        REFUSE(good, 2, "attributes", job->steps[2].attr_clear = UINT64_C(1) << 40);
-        REFUSE(good, 2, "propagation", job->steps[2].propagation = MS_SHARED | MS_SLAVE);
-        REFUSE(good, 2, "flags", job->steps[2].flags = STEP_LAZY_BELOW);
-        REFUSE(good, 2, "flags", job->steps[2].flags = STEP_COPY_UP);
-        REFUSE(good, 3, "flags", job->steps[3].flags = STEP_SOURCE_NOFOLLOW);
-        REFUSE(good, 3, "only a tmpfs", job->steps[3].flags = STEP_COPY_UP; set(&job->steps[3].type, "devpts");
+        REFUSE_AT(good, 2, "name", set(&job->steps[2].container, ".."));
+        REFUSE_AT(good, 2, "name", set(&job->steps[2].container, NULL));
+        REFUSE_AT(good, 2, "not one of this pod's", set(&job->steps[2].container, "other"));
+        REFUSE_AT(good, 2, "target", set(&job->steps[2].target, "/data/../../x"));
+        REFUSE_AT(good, 2, "target", set(&job->steps[2].target, "data"));
+        REFUSE_AT(good, 2, "target", set(&job->steps[2].target, "//data"));
+        REFUSE_AT(good, 2, "target", set(&job->steps[2].target, NULL));
+        REFUSE_AT(good, 2, "/proc", set(&job->steps[2].target, "/proc/self/attr"));
+        REFUSE_AT(good, 2, "/sys", set(&job->steps[2].target, "/sys/kernel"));
+        REFUSE_AT(good, 2, "source", set(&job->steps[2].source.path, "relative"));
+        REFUSE_AT(good, 2, "source", set(&job->steps[2].source.path, "/a/../b"));
+        REFUSE_AT(good, 2, "source", job->steps[2].source.kind = STEP_SOURCE_NONE);
+        REFUSE_AT(good, 2, "no fd", job->steps[2].source.kind = STEP_SOURCE_FD);
+        REFUSE_AT(good, 2, "attributes", job->steps[2].attr_set = MOUNT_ATTR_IDMAP);
+        REFUSE_AT(good, 2, "attributes", job->steps[2].attr_clear = UINT64_C(1) << 40);
+        REFUSE_AT(good, 2, "propagation", job->steps[2].propagation = MS_SHARED | MS_SLAVE);
+        REFUSE_AT(good, 2, "flags", job->steps[2].flags = STEP_LAZY_BELOW);
+        REFUSE_AT(good, 2, "flags", job->steps[2].flags = STEP_COPY_UP);
+        REFUSE_AT(good, 3, "flags", job->steps[3].flags = STEP_SOURCE_NOFOLLOW);
+        REFUSE_AT(good, 3, "only a tmpfs", job->steps[3].flags = STEP_COPY_UP; set(&job->steps[3].type, "devpts");
                 set(&job->steps[3].options[0].name, "max"); set(&job->steps[3].options[0].value, "7"));
-        REFUSE(good, 2, "later one", job->steps[2].cover_step = 2);
-        REFUSE(good, 1, "target of a root", set(&job->steps[1].target, "/x"));
-        REFUSE(good, 1, "stub", strv_append(&job->steps[1].stubs, "../x"));
-        REFUSE(good, 1, "size", job->steps[1].flags = STEP_OVERLAY_TMPFS);
-        REFUSE(good, 3, "type", set(&job->steps[3].type, "ext4"));
-        REFUSE(good, 3, "type", set(&job->steps[3].type, "overlay"));
-        REFUSE(good, 3, "option", set(&job->steps[3].options[0].name, "mpol"));
-        REFUSE(good, 3, "option", set(&job->steps[3].options[0].name, "source"));
-        REFUSE(good, 4, "lower layers", free(job->steps[4].layers[1].path); job->steps[4].n_layers = 1);
-        REFUSE(good, 4, "both",
+        REFUSE_AT(good, 2, "later one", job->steps[2].cover_step = 2);
+        REFUSE_AT(good, 1, "target of a root", set(&job->steps[1].target, "/x"));
+        REFUSE_AT(good, 1, "stub", strv_append(&job->steps[1].stubs, "../x"));
+        REFUSE_AT(good, 1, "size", job->steps[1].flags = STEP_OVERLAY_TMPFS);
+        REFUSE_AT(good, 3, "type", set(&job->steps[3].type, "ext4"));
+        REFUSE_AT(good, 3, "type", set(&job->steps[3].type, "overlay"));
+        REFUSE_AT(good, 3, "option", set(&job->steps[3].options[0].name, "mpol"));
+        REFUSE_AT(good, 3, "option", set(&job->steps[3].options[0].name, "source"));
+        REFUSE_AT(good, 4, "lower layers", free(job->steps[4].layers[1].path); job->steps[4].n_layers = 1);
+        REFUSE_AT(good, 4, "both",
                 job->steps[4].upper = (struct step_source){.kind = STEP_SOURCE_PATH, .path = strdup("/x")});
-        REFUSE(good, 4, "option", add_option(&job->steps[4], "lowerdir+", "/etc"));
-        REFUSE(good, 4, "option", add_option(&job->steps[4], "upperdir", "/etc"));
-        REFUSE(good, 3, "size", set(&job->steps[3].options[0].value, "huge"));
+        REFUSE_AT(good, 4, "option", add_option(&job->steps[4], "lowerdir+", "/etc"));
+        REFUSE_AT(good, 4, "option", add_option(&job->steps[4], "upperdir", "/etc"));
+        REFUSE_AT(good, 3, "size", set(&job->steps[3].options[0].value, "huge"));
 }
 END_TEST
 
@@ -352,44 +328,44 @@ START_TEST(test_mappings) {
 
         ck_assert_msg(door_check(mapped, &step, &f) == 0, "%s", f.text);
         job_free(mapped);
-        REFUSE(good_mapped, 2, "without mappings", job->steps[2].idmap.n_uids = 0);
-        REFUSE(good_mapped, 2, "without mappings", job->steps[2].idmap.n_gids = 0);
-        REFUSE(good_mapped, 2, "with a size above 0", job->steps[2].idmap.uids[0].size = 0);
-        REFUSE(good_mapped, 2, "below 4294967295", job->steps[2].idmap.gids[0].host_id = UINT32_MAX - 9);
-        REFUSE(good_mapped, 2, "do not overlap",
+        REFUSE_AT(good_mapped, 2, "without mappings", job->steps[2].idmap.n_uids = 0);
+        REFUSE_AT(good_mapped, 2, "without mappings", job->steps[2].idmap.n_gids = 0);
+        REFUSE_AT(good_mapped, 2, "with a size above 0", job->steps[2].idmap.uids[0].size = 0);
+        REFUSE_AT(good_mapped, 2, "below 4294967295", job->steps[2].idmap.gids[0].host_id = UINT32_MAX - 9);
+        REFUSE_AT(good_mapped, 2, "do not overlap",
                 map(&job->steps[2].idmap.uids, &job->steps[2].idmap.n_uids, 9, 5000, 1));
-        REFUSE(good_mapped, 2, "do not overlap",
+        REFUSE_AT(good_mapped, 2, "do not overlap",
                 map(&job->steps[2].idmap.gids, &job->steps[2].idmap.n_gids, 5000, 1009, 1));
-        REFUSE(good_mapped, 2, "is relative", job->steps[2].idmap.uids[0].relative = true);
-        REFUSE(good_mapped, 2, "is relative", job->steps[2].idmap.gids[0].relative = true);
-        REFUSE(good_mapped, 2, "by more than that", job->steps[2].userns.kind = STEP_SOURCE_FD; job->n_fds = 1);
-        REFUSE(good_mapped, 2, "an fd that is not there", job->steps[2].userns.kind = STEP_SOURCE_FD;
+        REFUSE_AT(good_mapped, 2, "is relative", job->steps[2].idmap.uids[0].relative = true);
+        REFUSE_AT(good_mapped, 2, "is relative", job->steps[2].idmap.gids[0].relative = true);
+        REFUSE_AT(good_mapped, 2, "by more than that", job->steps[2].userns.kind = STEP_SOURCE_FD; job->n_fds = 1);
+        REFUSE_AT(good_mapped, 2, "an fd that is not there", job->steps[2].userns.kind = STEP_SOURCE_FD;
                 job->steps[2].idmap.n_uids = job->steps[2].idmap.n_gids = 0);
 }
 END_TEST
 
 START_TEST(test_callers) {
-        REFUSE(good, 1, "sends an fd", job->caller.root = false);
-        REFUSE(good, 3, "namespaces", set(&job->steps[3].type, "proc"); set(&job->steps[3].target, "/proc");
+        REFUSE_AT(good, 1, "sends an fd", job->caller.root = false);
+        REFUSE_AT(good, 3, "namespaces", set(&job->steps[3].type, "proc"); set(&job->steps[3].target, "/proc");
                 job->caller.root = false; job->caller.uid = 1000);
-        REFUSE(good, 4, "for root", add_option(&job->steps[4], "userxattr", NULL); job->caller.root = false;
+        REFUSE_AT(good, 4, "for root", add_option(&job->steps[4], "userxattr", NULL); job->caller.root = false;
                 job->caller.uid = 1000);
-        REFUSE(good, 3, "without a limit", job->steps[3].n_options--; free(job->steps[3].options[0].name);
+        REFUSE_AT(good, 3, "without a limit", job->steps[3].n_options--; free(job->steps[3].options[0].name);
                 free(job->steps[3].options[0].value); job->caller.root = false; job->caller.uid = 1000);
-        REFUSE(good, 3, "for root", set(&job->steps[3].options[0].value, "0"); job->caller.root = false;
+        REFUSE_AT(good, 3, "for root", set(&job->steps[3].options[0].value, "0"); job->caller.root = false;
                 job->caller.uid = 1000);
 }
 END_TEST
 
 START_TEST(test_unmounts) {
-        REFUSE(good_unmount, 0, "plain path", set(&job->steps[0].target, "main/../x"));
-        REFUSE(good_unmount, 0, "plain path", set(&job->steps[0].target, "/main"));
-        REFUSE(good_unmount, 0, "plain path", set(&job->steps[0].target, "main//x"));
-        REFUSE(good_unmount, 0, "plain path", set(&job->steps[0].target, "main/"));
-        REFUSE(good_unmount, 0, "plain path", set(&job->steps[0].target, "."));
-        REFUSE(good_unmount, 0, "no path", set(&job->steps[0].target, NULL));
-        REFUSE(good_unmount, 0, "no id", job->steps[0].id = 0);
-        REFUSE(good_unmount, 0, "flags", job->steps[0].flags = STEP_RECURSIVE);
+        REFUSE_AT(good_unmount, 0, "plain path", set(&job->steps[0].target, "main/../x"));
+        REFUSE_AT(good_unmount, 0, "plain path", set(&job->steps[0].target, "/main"));
+        REFUSE_AT(good_unmount, 0, "plain path", set(&job->steps[0].target, "main//x"));
+        REFUSE_AT(good_unmount, 0, "plain path", set(&job->steps[0].target, "main/"));
+        REFUSE_AT(good_unmount, 0, "plain path", set(&job->steps[0].target, "."));
+        REFUSE_AT(good_unmount, 0, "no path", set(&job->steps[0].target, NULL));
+        REFUSE_AT(good_unmount, 0, "no id", job->steps[0].id = 0);
+        REFUSE_AT(good_unmount, 0, "flags", job->steps[0].flags = STEP_RECURSIVE);
 }
 END_TEST
 
@@ -442,19 +418,19 @@ START_TEST(test_directories) {
 
         ck_assert_msg(door_check(mkdir, &step, &f) == 0, "%s", f.text);
         ck_assert_msg(door_check(unmake, &step, &f) == 0, "%s", f.text);
-        REFUSE(good_mkdir, 2, "no container", set(&job->steps[2].container, "other"));
-        REFUSE(good_mkdir, 2, "below the root", set(&job->steps[2].target, "/"));
-        REFUSE(good_mkdir, 2, "normalised", set(&job->steps[2].target, "/data/../x"));
-        REFUSE(good_mkdir, 2, "/proc or /sys", set(&job->steps[2].target, "/sys/fs/cgroup/x"));
-        REFUSE(good_mkdir, 2, "later step", job->steps[2].cover_step = 2);
-        REFUSE(good_mkdir, 2, "flags", job->steps[2].flags = STEP_RECURSIVE);
-        REFUSE(good_unmake, 0, "in no normalised", set(&job->steps[0].source.path, "tmp/root"));
-        REFUSE(good_unmake, 0, "in no normalised", job->steps[0].source.kind = STEP_SOURCE_NONE);
-        REFUSE(good_unmake, 0, "another place", job->caller.uid = 0);
-        REFUSE(good_unmake, 0, "part of its path", job->steps[0].made = 3);
-        REFUSE(good_unmake, 0, "part of its path", job->steps[0].made = 0);
-        REFUSE(good_unmake, 0, "part of its path", set(&job->steps[0].target, "/data/../new"));
-        REFUSE(good_unmake, 0, "flags", job->steps[0].made_file = true);
+        REFUSE_AT(good_mkdir, 2, "no container", set(&job->steps[2].container, "other"));
+        REFUSE_AT(good_mkdir, 2, "below the root", set(&job->steps[2].target, "/"));
+        REFUSE_AT(good_mkdir, 2, "normalised", set(&job->steps[2].target, "/data/../x"));
+        REFUSE_AT(good_mkdir, 2, "/proc or /sys", set(&job->steps[2].target, "/sys/fs/cgroup/x"));
+        REFUSE_AT(good_mkdir, 2, "later step", job->steps[2].cover_step = 2);
+        REFUSE_AT(good_mkdir, 2, "flags", job->steps[2].flags = STEP_RECURSIVE);
+        REFUSE_AT(good_unmake, 0, "in no normalised", set(&job->steps[0].source.path, "tmp/root"));
+        REFUSE_AT(good_unmake, 0, "in no normalised", job->steps[0].source.kind = STEP_SOURCE_NONE);
+        REFUSE_AT(good_unmake, 0, "another place", job->caller.uid = 0);
+        REFUSE_AT(good_unmake, 0, "part of its path", job->steps[0].made = 3);
+        REFUSE_AT(good_unmake, 0, "part of its path", job->steps[0].made = 0);
+        REFUSE_AT(good_unmake, 0, "part of its path", set(&job->steps[0].target, "/data/../new"));
+        REFUSE_AT(good_unmake, 0, "flags", job->steps[0].made_file = true);
 }
 END_TEST
 
@@ -474,10 +450,10 @@ START_TEST(test_find) {
         uint32_t step;
 
         ck_assert_int_eq(door_check(good_one, &step, &f), 0);
-        REFUSE(good_find, 0, "alone", ck_assert_ptr_nonnull(job_add(job, STEP_FIND)));
-        REFUSE(good_find, 0, "name", set(&job->steps[0].container, "../x"));
-        REFUSE(good_find, 0, "absolute paths", set(&job->steps[0].stubs[0], "bin/sh"));
-        REFUSE(good_find, 0, "flags", job->steps[0].flags = STEP_RECURSIVE);
+        REFUSE_AT(good_find, 0, "alone", ck_assert_ptr_nonnull(job_add(job, STEP_FIND)));
+        REFUSE_AT(good_find, 0, "name", set(&job->steps[0].container, "../x"));
+        REFUSE_AT(good_find, 0, "absolute paths", set(&job->steps[0].stubs[0], "bin/sh"));
+        REFUSE_AT(good_find, 0, "flags", job->steps[0].flags = STEP_RECURSIVE);
 }
 END_TEST
 
@@ -506,14 +482,14 @@ START_TEST(test_examine) {
 
         ck_assert_int_eq(door_check(good_one, &step, &f), 0);
         ck_assert_int_eq(door_check(good_host, &step, &f), 0);
-        REFUSE(good_examine, 0, "in a pod or on the host", job->uuid[0] = 0);
-        REFUSE(good_examine, 0, "in a pod or on the host", set(&job->steps[0].container, ""));
-        REFUSE(good_examine_host, 0, "in a pod or on the host", set(&job->steps[0].container, "main"));
-        REFUSE(good_examine, 0, "alone", ck_assert_ptr_nonnull(job_add(job, STEP_EXAMINE)));
-        REFUSE(good_examine, 0, "name", set(&job->steps[0].container, "../x"));
-        REFUSE(good_examine_host, 0, "absolute path", set(&job->steps[0].target, "etc"));
-        REFUSE(good_examine, 0, "absolute path", set(&job->steps[0].target, ""));
-        REFUSE(good_examine, 0, "flags", job->steps[0].flags = STEP_RECURSIVE);
+        REFUSE_AT(good_examine, 0, "in a pod or on the host", job->uuid[0] = 0);
+        REFUSE_AT(good_examine, 0, "in a pod or on the host", set(&job->steps[0].container, ""));
+        REFUSE_AT(good_examine_host, 0, "in a pod or on the host", set(&job->steps[0].container, "main"));
+        REFUSE_AT(good_examine, 0, "alone", ck_assert_ptr_nonnull(job_add(job, STEP_EXAMINE)));
+        REFUSE_AT(good_examine, 0, "name", set(&job->steps[0].container, "../x"));
+        REFUSE_AT(good_examine_host, 0, "absolute path", set(&job->steps[0].target, "etc"));
+        REFUSE_AT(good_examine, 0, "absolute path", set(&job->steps[0].target, ""));
+        REFUSE_AT(good_examine, 0, "flags", job->steps[0].flags = STEP_RECURSIVE);
 }
 END_TEST
 
@@ -533,12 +509,12 @@ START_TEST(test_open_tree) {
         uint32_t step;
 
         ck_assert_int_eq(door_check(good_one, &step, &f), 0);
-        REFUSE(good_open, 0, "alone", job->uuid[0] = 0);
-        REFUSE(good_open, 0, "alone", ck_assert_ptr_nonnull(job_add(job, STEP_OPEN_TREE)));
-        REFUSE(good_open, 0, "name", set(&job->steps[0].container, "../x"));
-        REFUSE(good_open, 0, "normalised", set(&job->steps[0].target, "/data/.."));
-        REFUSE(good_open, 0, "normalised", set(&job->steps[0].target, "data"));
-        REFUSE(good_open, 0, "flags", job->steps[0].flags = STEP_RECURSIVE);
+        REFUSE_AT(good_open, 0, "alone", job->uuid[0] = 0);
+        REFUSE_AT(good_open, 0, "alone", ck_assert_ptr_nonnull(job_add(job, STEP_OPEN_TREE)));
+        REFUSE_AT(good_open, 0, "name", set(&job->steps[0].container, "../x"));
+        REFUSE_AT(good_open, 0, "normalised", set(&job->steps[0].target, "/data/.."));
+        REFUSE_AT(good_open, 0, "normalised", set(&job->steps[0].target, "data"));
+        REFUSE_AT(good_open, 0, "flags", job->steps[0].flags = STEP_RECURSIVE);
 }
 END_TEST
 

@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 
 #include "spec/spec.h"
-#include "tests/unit/executor/hands.h"
+#include "tests/unit/executor/refusals.h"
 
 #define PLACES "/tmp/places"
 
@@ -47,28 +47,6 @@ static struct job *unmount_job(void) {
         step->flags = STEP_HOST;
         step->id = 5;
         return job;
-}
-
-static void refuse(struct job *job, const char *words, int line) {
-        _cleanup_failure_ struct failure f = FAILURE_INIT;
-        uint32_t failed;
-
-        ck_assert_msg(door_check(job, &failed, &f) == FAILURE_INVALID_ARGS, "line %d: not refused", line);
-        ck_assert_msg(strstr(f.text, words) != NULL, "line %d: \"%s\" is not in: %s", line, words, f.text);
-        job_free(job);
-}
-
-#define REFUSE(make, words, ...)                                                                                       \
-        do {                                                                                                           \
-                struct job *job = make();                                                                              \
-                                                                                                                       \
-                __VA_ARGS__;                                                                                           \
-                refuse(job, (words), __LINE__);                                                                        \
-        } while (0)
-
-static void set(char **text, const char *value) {
-        free(*text);
-        *text = value ? strdup(value) : NULL;
 }
 
 static void swap_steps(struct job *job, size_t a, size_t b) {
