@@ -37,6 +37,20 @@ static inline void refuse(const char *text, enum failure_kind kind, const char *
         ck_assert_msg(strstr(f.text, more) != NULL, "no %s in: %s", more, f.text);
 }
 
+/* The same in either half: the shape, or what it means. */
+static inline void refuse_whole(const char *text, enum failure_kind kind, const char *begin, const char *more) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_(wanted_freep) struct wanted *wanted = NULL;
+        _cleanup_(spec_freep) struct spec *spec = NULL;
+        int r = spec_parse(text, strlen(text), SIZE_MAX_OF_SPEC, UINT64_MAX, &spec, &f);
+
+        if (r == 0)
+                r = wanted_from_spec(spec, &as_root, &wanted, &f);
+        ck_assert_msg(r == (int) kind && f.kind == kind, "%.300s: %d, %s", text, r, f.text ? f.text : "");
+        ck_assert_msg(strncmp(f.text, begin, strlen(begin)) == 0, "%s, not %s", f.text, begin);
+        ck_assert_msg(strstr(f.text, more) != NULL, "no %s in: %s", more, f.text);
+}
+
 /* One mount object, given with ' for ", compiled alone. */
 static inline int compile_one(
         const char *quoted, const struct wanted_facts *facts, struct wanted **ret, struct failure *f) {

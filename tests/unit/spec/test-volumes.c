@@ -12,20 +12,6 @@
 #define DATA "{\"name\": \"proc\", \"type\": \"bind\", \"source\": \"fd:data\", \"options\": [\"ro\"]}"
 #define BIND(source, target) "{\"destination\": \"" target "\", \"type\": \"bind\", \"source\": \"" source "\"}"
 
-/* Refuses in either half: the shape, or what it means. */
-static void refuse_whole(const char *text, enum failure_kind kind, const char *begin, const char *more) {
-        _cleanup_failure_ struct failure f = FAILURE_INIT;
-        _cleanup_(wanted_freep) struct wanted *wanted = NULL;
-        _cleanup_(spec_freep) struct spec *spec = NULL;
-        int r = spec_parse(text, strlen(text), SIZE_MAX_OF_SPEC, UINT64_MAX, &spec, &f);
-
-        if (r == 0)
-                r = wanted_from_spec(spec, &as_root, &wanted, &f);
-        ck_assert_msg(r == (int) kind && f.kind == kind, "%.300s: %d, %s", text, r, f.text ? f.text : "");
-        ck_assert_msg(strncmp(f.text, begin, strlen(begin)) == 0, "%s, not %s", f.text, begin);
-        ck_assert_msg(strstr(f.text, more) != NULL, "no %s in: %s", more, f.text);
-}
-
 START_TEST(test_compiled) {
         _cleanup_(spec_freep) struct spec *spec =
                 parse(OF(CACHE ", " DATA, BIND("volume:cache", "/x") ", " BIND("volume:proc", "/y")));
