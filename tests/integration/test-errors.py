@@ -11,7 +11,7 @@ import dbus
 
 from frame import host, specs, tap
 from frame.bus import Bus
-from frame.daemon import ERROR, MANAGER
+from frame.daemon import ERROR, LAYERS, MANAGER
 from frame.host import ALICE, UserError, as_user
 from frame.situation import WithPolkit
 from frame.tap import case, equal, eventually
@@ -184,9 +184,6 @@ def mount_failed(s):
                  'Mount', 'ssa{sh}a{sv}', s.pod, json.dumps(mount), {}, {})
     finally:
         subprocess.run(['umount', f'{base}/other'], check=True)
-
-
-LAYERS = 'org.podmount1.LayerStore'
 
 
 @case('NoSuchLayer, LayerExists and LayerInUse')

@@ -8,13 +8,10 @@ import stat
 import subprocess
 import time
 
-import dbus
-
 from frame import host, tap
 from frame.daemon import ERROR, Stage
+from frame.layers import call, error_of
 from frame.tap import Skip, case, contains, equal, eventually
-
-LAYERS = 'org.podmount1.LayerStore'
 
 
 def diff(daemon, ident):
@@ -62,21 +59,9 @@ def options_of(path):
     raise AssertionError(f'nothing is mounted at {path}')
 
 
-def call(daemon, method, signature, *arguments, **more):
-    return daemon.call(LAYERS, method, signature, *arguments, **more)
-
-
 def begin(daemon, *words):
     return subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, *words],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def error_of(daemon, method, signature, *arguments):
-    try:
-        result = call(daemon, method, signature, *arguments)
-    except dbus.exceptions.DBusException as error:
-        return error.get_dbus_name(), error.get_dbus_message()
-    raise AssertionError(f'{method}{arguments!r:.200} was not refused: {result!r}')
 
 
 @case('a layer without a parent is a bind, read-only unless it is read-write')
@@ -260,14 +245,20 @@ def cleanup(daemon):
     put(daemon, 'other')
 
 
-@case('a layer that is left mounted by nobody can be removed')
-def removed(daemon):
-    create(daemon, 'base', file='x')
+def leave_mounted(daemon, ident):
+    """A layer whose holder disconnected while it was in use: by the file that is returned."""
+    create(daemon, ident, file='x')
     connection = daemon.connection()
-    path = str(call(daemon, 'GetLayer', 'sa{sv}', 'base', {'connection-bound': True}, connection=connection))
+    path = str(call(daemon, 'GetLayer', 'sa{sv}', ident, {'connection-bound': True}, connection=connection))
     file = open(f'{path}/file')
     connection.close()
-    eventually(lambda: 'Layer base stays mounted' in daemon.log(), 'the log tells', 20)
+    eventually(lambda: f'Layer {ident} stays mounted' in daemon.log(), 'the log tells', 20)
+    return file
+
+
+@case('a layer that is left mounted by nobody can be removed')
+def removed(daemon):
+    file = leave_mounted(daemon, 'base')
     file.close()
     daemon.ok('layer', 'remove', 'base')
     equal((mounts(daemon), daemon.json('layer', 'list')), ([], []), 'what is left')
@@ -276,12 +267,7 @@ def removed(daemon):
 
 @case('a layer that is about to be removed gets no child: that waits, and is told that there is none')
 def removed_under_child(daemon):
-    create(daemon, 'base', file='x')
-    connection = daemon.connection()
-    path = str(call(daemon, 'GetLayer', 'sa{sv}', 'base', {'connection-bound': True}, connection=connection))
-    file = open(f'{path}/file')
-    connection.close()
-    eventually(lambda: 'Layer base stays mounted' in daemon.log(), 'the log tells', 20)
+    file = leave_mounted(daemon, 'base')
     removal = begin(daemon, 'layer', 'remove', 'base')
     eventually(lambda: 'is tried again' in daemon.log(), 'the removal tries', 20)
     child = begin(daemon, 'layer', 'create', '--id', 'child', '--parent', 'base')

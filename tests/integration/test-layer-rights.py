@@ -6,12 +6,12 @@ import os
 
 from frame import host, tap
 from frame.bus import Bus
-from frame.daemon import ERROR, PATH
+from frame.daemon import ERROR, LAYERS, PATH
 from frame.host import ALICE, BOB, UserError, as_user
 from frame.situation import WithPolkit
 from frame.tap import case, contains, equal, eventually
 
-LAYERS, INTROSPECTABLE, PROPERTIES = 'org.podmount1.LayerStore', 'org.freedesktop.DBus.Introspectable', 'org.freedesktop.DBus.Properties'
+INTROSPECTABLE, PROPERTIES = 'org.freedesktop.DBus.Introspectable', 'org.freedesktop.DBus.Properties'
 DENIED = 'org.freedesktop.DBus.Error.AccessDenied'
 ACTION = 'org.podmount1.manage-layers'
 bus = None

@@ -11,9 +11,9 @@ import dbus
 
 from frame import host, tap
 from frame.daemon import ERROR, Stage
+from frame.layers import call, error_of
 from frame.tap import case, contains, equal, eventually
 
-LAYERS = 'org.podmount1.LayerStore'
 INVALID_ARGS = 'org.freedesktop.DBus.Error.InvalidArgs'
 
 
@@ -33,18 +33,6 @@ def settled(daemon, *ids):
     """What was removed is gone from the disk, too, and no record is left of it."""
     eventually(lambda: on_disk(daemon) == sorted(ids), f'the directories are {ids}, not {on_disk(daemon)}\n{daemon.log()[-2000:]}', 20)
     eventually(lambda: daemon.json('layer', 'status')['Removing'] == 0, 'nothing is being removed', 20)
-
-
-def call(daemon, method, signature, *arguments, **more):
-    return daemon.call(LAYERS, method, signature, *arguments, **more)
-
-
-def error_of(daemon, method, signature, *arguments):
-    try:
-        result = call(daemon, method, signature, *arguments)
-    except dbus.exceptions.DBusException as error:
-        return error.get_dbus_name(), error.get_dbus_message()
-    raise AssertionError(f'{method}{arguments!r:.200} was not refused: {result!r}')
 
 
 def create_error(daemon, ident, parent='', **options):

@@ -14,7 +14,7 @@ import dbus.connection
 from frame import host
 from frame.tap import PATIENCE, eventually
 
-MANAGER, POD = 'org.podmount1.Manager', 'org.podmount1.Pod'
+MANAGER, POD, LAYERS = 'org.podmount1.Manager', 'org.podmount1.Pod', 'org.podmount1.LayerStore'
 NAME, PATH = 'org.podmount1', '/org/podmount1'
 ERROR = 'org.podmount1.Error.'
 
@@ -174,10 +174,10 @@ class Daemon:
     def manager(self, method, signature, *arguments, **more):
         return self.call(MANAGER, method, signature, *arguments, **more)
 
-    def error_of(self, method, signature, *arguments, **more):
+    def error_of(self, method, signature, *arguments, interface=MANAGER, **more):
         """(name, text) of a call that must fail."""
         try:
-            result = self.manager(method, signature, *arguments, **more)
+            result = self.call(interface, method, signature, *arguments, **more)
         except dbus.exceptions.DBusException as error:
             return error.get_dbus_name(), error.get_dbus_message()
         raise AssertionError(f'{method}{arguments!r:.200} was not refused: {result!r}')
