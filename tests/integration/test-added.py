@@ -5,10 +5,7 @@
 import json
 import os
 import random
-import signal
 import subprocess
-import threading
-import time
 
 import dbus
 
@@ -16,6 +13,7 @@ from frame import host, specs, tap
 from frame.bus import Bus
 from frame.daemon import ERROR, MANAGER, Daemon, Stage
 from frame.host import ALICE, UserError, as_user
+from frame.kills import kill_during
 from frame.situation import WithPolkit
 from frame.tap import case, contains, equal, eventually
 
@@ -256,15 +254,7 @@ def kills():
         for turn in range(60):
             there = 'side' in daemon.json('show', pod)['Containers']
             words = ['remove-container', pod, 'side'] + (['--lazy'] if turn % 2 else []) if there else ['add-container', pod, 'side', '-']
-            call = threading.Thread(target=daemon.ctl, args=words, kwargs={} if there else {'input': json.dumps(spec)})
-            call.start()
-            time.sleep(chance.random() * 0.06)
-            what = [daemon.keeper, daemon.front, lambda: chance.choice(daemon.executors())][turn % 3]
-            os.kill(what(), signal.SIGKILL)
-            call.join()
-            if turn % 3 != 2:
-                daemon.wait()
-                daemon.start()
+            kill_during(daemon, chance, turn, *words, input=None if there else json.dumps(spec))
             try:
                 eventually(lambda: is_settled(daemon, place, pod), 'the container is whole or not there', 5)
             except AssertionError as error:

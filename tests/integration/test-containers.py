@@ -5,13 +5,11 @@
 import json
 import os
 import random
-import signal
 import subprocess
-import threading
-import time
 
 from frame import host, specs, tap
 from frame.daemon import Daemon, ERROR, Stage
+from frame.kills import kill_during
 from frame.tap import case, contains, equal, eventually
 
 
@@ -176,16 +174,7 @@ def kills():
         for turn in range(24):
             verb = 'remove-container' if whole(daemon, pod, 61) else 'add-container'
             words = ['-'] if verb == 'add-container' else []
-            call = threading.Thread(target=daemon.ctl, args=(verb, pod, 'side', *words),
-                    kwargs={'input': more(specs.mount('/tmp'), *mounts) if words else None})
-            call.start()
-            time.sleep(chance.random() * 0.06)
-            what = [daemon.keeper, daemon.front, lambda: chance.choice(daemon.executors())][turn % 3]
-            os.kill(what(), signal.SIGKILL)
-            call.join()
-            if turn % 3 != 2:
-                daemon.wait()
-                daemon.start()
+            kill_during(daemon, chance, turn, verb, pod, 'side', *words, input=more(specs.mount('/tmp'), *mounts) if words else None)
             seen[whole(daemon, pod, 61)] += 1
         assert seen[True] and seen[False], seen
 

@@ -7,10 +7,8 @@ import ctypes
 import json
 import os
 import random
-import signal
 import subprocess
 import threading
-import time
 
 import dbus
 
@@ -18,6 +16,7 @@ from frame import host, specs, tap
 from frame.bus import Bus
 from frame.daemon import ERROR, MANAGER, Daemon, Stage
 from frame.host import ALICE, UserError, as_user
+from frame.kills import kill_during
 from frame.places import Places, config, listed
 from frame.situation import WithPolkit
 from frame.tap import Skip, case, contains, equal, eventually
@@ -205,15 +204,7 @@ def kills():
             # a pod that is busy has its mounts on the host back after each try to collect it
             held = open(f'{daemon.rootfs(ident)}/etc/hostname') if verb == 'gc' and turn % 2 else None
             words = {'create': ('create', '--id', ident, '-'), 'gc': ('gc', ident), 'repair': ('repair', ident)}[verb]
-            call = threading.Thread(target=daemon.ctl, args=words, kwargs={'input': json.dumps(places.spec())})
-            call.start()
-            time.sleep(chance.random() * (0.15 if held else 0.03))
-            what = [daemon.keeper, daemon.front, lambda: chance.choice(daemon.executors())][turn // 3 % 3]
-            os.kill(what(), signal.SIGKILL)
-            call.join()
-            if turn // 3 % 3 != 2:
-                daemon.wait()
-                daemon.start()
+            kill_during(daemon, chance, turn // 3, *words, within=0.15 if held else 0.03, input=json.dumps(places.spec()))
             pods = [pod['UUID'] for pod in daemon.pods() if pod['UUID'] == ident and pod['State'] not in ('creating', 'stopping')]
             if pods:
                 recorded = listed(daemon, ident)

@@ -8,38 +8,24 @@ PODMOUNT_KILLS is how many (30 unless told).
 import json
 import os
 import random
-import signal
-import time
 import uuid
 
-import dbus
-
 from frame import host, specs, tap
-from frame.daemon import MANAGER, PATH, Stage
+from frame.daemon import MANAGER, Stage
+from frame.kills import KILLS, SEED, Client, check_log, kill_until_down, load
 from frame.tap import case, equal, eventually
 
-KILLS = int(os.environ.get('PODMOUNT_KILLS', '30'))
-SEED = int(os.environ.get('PODMOUNT_SEED', str(int(time.time()))))
-WORKERS = 3
 
-
-class Client:
-    """A process that creates, binds, unmounts and collects until its connection ends, and tells in a file what it was told."""
+class PodClient(Client):
+    """Creates pods, binds into them, unmounts and collects."""
+    interface = MANAGER
 
     def __init__(self, daemon, path, seed):
-        self.daemon, self.random = daemon, random.Random(seed)
-        self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        super().__init__(daemon, path, seed)
         self.spec = json.dumps(specs.oci(mounts=[specs.mount('/tmp'), specs.mount('/mnt'), specs.bind('/etc', '/data', 'bind', 'ro')]))
         self.pods = []
-        self.connection = None
 
-    def say(self, *words):
-        os.write(self.file, (' '.join(map(str, words)) + '\n').encode())
-
-    def call(self, method, signature, *arguments):
-        return self.connection.call_blocking(None, PATH, MANAGER, method, signature, arguments, timeout=60 * tap.PATIENCE)
-
-    def step(self):
+    def step(self, _):
         what = self.random.random()
         if what < 0.4 or not self.pods:
             ident = str(uuid.UUID(int=self.random.getrandbits(128), version=4))
@@ -60,19 +46,6 @@ class Client:
             ident = self.pods.pop(self.random.randrange(len(self.pods)))
             self.say('collect', ident)
             self.call('GC', 'asa{sv}', [ident], {'lazy': self.random.random() < 0.5})
-
-    def run(self):
-        try:
-            self.connection = self.daemon.connection()
-            while True:
-                try:
-                    self.step()
-                except dbus.exceptions.DBusException as error:
-                    if not error.get_dbus_name().startswith('org.podmount1.'):
-                        raise
-        except Exception:  # the daemon is gone
-            pass
-        os._exit(0)
 
 
 class Stories:
@@ -101,29 +74,6 @@ class Stories:
         os.unlink(path)
 
 
-def load(daemon, turn, chance):
-    """Clients at work; their pids and the files of what they are told."""
-    found = []
-    for number in range(WORKERS):
-        path, seed = f'{daemon.directory}/story-{turn}-{number}', chance.getrandbits(32)
-        pid = os.fork()
-        if pid == 0:
-            Client(daemon, path, seed).run()
-        found.append((pid, path))
-    return found
-
-
-def kill_one(daemon, chance):
-    """Kills a process; whether the daemon goes on."""
-    what = chance.choice(['keeper', 'front', 'executor', 'executor'])
-    pids = daemon.executors()
-    if what == 'executor' and pids:
-        os.kill(chance.choice(pids), signal.SIGKILL)
-        return True
-    os.kill(daemon.front() if what == 'front' else daemon.keeper(), signal.SIGKILL)
-    return False
-
-
 def compare(daemon, stories, what):
     """Recovery has ended: the store, the kernel and the clients' stories agree."""
     eventually(lambda: all(pod['State'] != 'creating' and pod['State'] != 'stopping' for pod in daemon.pods()), f'{what}: recovery ends', 30)
@@ -145,13 +95,8 @@ def kills(daemon):
     specs.rootfs()  # made once, before several clients want it
     tap.diagnose(f'seed {SEED}')
     while done < KILLS:
-        clients = load(daemon, turn, chance)
-        goes_on = True
-        while goes_on:
-            time.sleep(chance.uniform(0, 0.15))
-            goes_on = kill_one(daemon, chance)
-            done += 1
-        daemon.wait()
+        clients = load(PodClient, daemon, turn, chance)
+        done += kill_until_down(daemon, chance)
         for pid, path in clients:
             os.waitpid(pid, 0)
             stories.read(path)
@@ -167,7 +112,7 @@ def kills(daemon):
     equal(host.mounts_below(f'{daemon.runtime}/pods'), {}, 'mounts that are left')
     equal(os.listdir(f'{daemon.runtime}/pods'), [], 'directories that are left')
     equal(daemon.json('gc'), [], 'garbage')
-    equal([word for word in ('Sanitizer', 'runtime error') if word in daemon.log()], [], 'reports of a sanitized build')
+    check_log(daemon)
 
 
 if __name__ == '__main__':

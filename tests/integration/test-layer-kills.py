@@ -7,35 +7,22 @@ PODMOUNT_KILLS is how many (30 unless told).
 
 import os
 import random
-import signal
-import time
 
 import dbus
 
 from frame import host, tap
-from frame.daemon import PATH, Stage
+from frame.daemon import LAYERS, Stage
+from frame.kills import KILLS, SEED, Client, check_log, kill_until_down, load
 from frame.tap import case, equal, eventually
 
-KILLS = int(os.environ.get('PODMOUNT_KILLS', '30'))
-SEED = int(os.environ.get('PODMOUNT_SEED', str(int(time.time()))))
-WORKERS = 3
-LAYERS = 'org.podmount1.LayerStore'
 
-
-class Client:
-    """A process that creates and removes layers until its connection ends, and tells in a file what it was told."""
+class LayerClient(Client):
+    """Creates and removes layers, gets them and puts them back."""
+    interface = LAYERS
 
     def __init__(self, daemon, path, seed):
-        self.daemon, self.random, self.prefix = daemon, random.Random(seed), f'{seed:x}'
-        self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        self.chains = [[]]
-        self.connection = None
-
-    def say(self, *words):
-        os.write(self.file, (' '.join(map(str, words)) + '\n').encode())
-
-    def call(self, method, signature, *arguments):
-        return self.connection.call_blocking(None, PATH, LAYERS, method, signature, arguments, timeout=60 * tap.PATIENCE)
+        super().__init__(daemon, path, seed)
+        self.prefix, self.chains = f'{seed:x}', [[]]
 
     def hold(self, ident):
         if self.random.random() < 0.6:
@@ -71,19 +58,6 @@ class Client:
                 self.call('CreateLayer', 'ssa{sv}', ident, '', {})
                 self.say('created', ident, '')
                 self.chains.append([ident])
-
-    def run(self):
-        try:
-            self.connection = self.daemon.connection()
-            for number in range(1000000):
-                try:
-                    self.step(number)
-                except dbus.exceptions.DBusException as error:
-                    if not error.get_dbus_name().startswith('org.podmount1.'):
-                        raise
-        except Exception:  # the daemon is gone
-            pass
-        os._exit(0)
 
 
 class Stories:
@@ -121,28 +95,6 @@ class Stories:
             if verb == 'created':
                 self.must[ident] = parent
         os.unlink(path)
-
-
-def load(daemon, turn, chance):
-    found = []
-    for number in range(WORKERS):
-        path, seed = f'{daemon.directory}/story-{turn}-{number}', chance.getrandbits(32)
-        pid = os.fork()
-        if pid == 0:
-            Client(daemon, path, seed).run()
-        found.append((pid, path))
-    return found
-
-
-def kill_one(daemon, chance):
-    """Kills a process; whether the daemon goes on."""
-    what = chance.choice(['keeper', 'front', 'executor', 'executor', 'executor'])
-    pids = daemon.executors()
-    if what == 'executor' and pids:
-        os.kill(chance.choice(pids), signal.SIGKILL)
-        return True
-    os.kill(daemon.front() if what == 'front' else daemon.keeper(), signal.SIGKILL)
-    return False
 
 
 def on_disk(daemon):
@@ -191,13 +143,8 @@ def kills(daemon):
     chance, stories, done, turn = random.Random(SEED), Stories(), 0, 0
     tap.diagnose(f'seed {SEED}')
     while done < KILLS:
-        clients = load(daemon, turn, chance)
-        goes_on = True
-        while goes_on:
-            time.sleep(chance.uniform(0, 0.15))
-            goes_on = kill_one(daemon, chance)
-            done += 1
-        daemon.wait()
+        clients = load(LayerClient, daemon, turn, chance)
+        done += kill_until_down(daemon, chance, executors=3)
         for pid, path in clients:
             os.waitpid(pid, 0)
             stories.read(path)
@@ -211,7 +158,7 @@ def kills(daemon):
         daemon.ok('layer', 'remove', layer['ID'])
     equal(host.mounts_below(f'{daemon.runtime}/layers'), {}, 'mounts that are left')
     eventually(lambda: on_disk(daemon) == set(), 'directories that are left', 20)
-    equal([word for word in ('Sanitizer', 'runtime error') if word in daemon.log()], [], 'reports of a sanitized build')
+    check_log(daemon)
 
 
 if __name__ == '__main__':

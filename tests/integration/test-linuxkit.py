@@ -5,14 +5,12 @@
 import json
 import os
 import random
-import signal
-import threading
-import time
 
 from frame import host, specs, tap
 from frame.bus import Bus
 from frame.daemon import ERROR, MANAGER, Daemon, Stage
 from frame.host import ALICE, UserError, as_user
+from frame.kills import kill_during
 from frame.situation import WithPolkit
 from frame.tap import case, contains, equal, eventually
 
@@ -303,16 +301,7 @@ def kills():
         spec['prepare']['mkdir'] += [f'/srv/many/{number}/x' for number in range(60)] + [f'/data/many/{n}' for n in range(60)]
         for turn in range(30):
             ident = f'00000000-0000-4000-8000-{turn:012}'
-            call = threading.Thread(target=daemon.ctl, args=('create', '--id', ident, '-'),
-                    kwargs={'input': json.dumps(spec)})
-            call.start()
-            time.sleep(chance.random() * 0.06)
-            what = [daemon.keeper, daemon.front, lambda: chance.choice(daemon.executors())][turn % 3]
-            os.kill(what(), signal.SIGKILL)
-            call.join()
-            if turn % 3 != 2:
-                daemon.wait()
-                daemon.start()
+            kill_during(daemon, chance, turn, 'create', '--id', ident, '-', input=json.dumps(spec))
             pods = [pod['UUID'] for pod in daemon.pods()]
             seen[bool(pods)] += 1
             if pods:

@@ -5,10 +5,8 @@
 import json
 import os
 import random
-import signal
 import subprocess
 import threading
-import time
 
 import dbus
 
@@ -16,11 +14,11 @@ from frame import host, specs, tap
 from frame.bus import Bus
 from frame.daemon import ERROR, POD, Daemon, Stage
 from frame.host import ALICE, BOB
+from frame.kills import SEED, check_log, kill_until_down
 from frame.situation import WithPolkit
 from frame.tap import Skip, case, contains, equal, eventually
 
 KILLS = int(os.environ.get('PODMOUNT_REPLACE_KILLS', '12'))
-SEED = int(os.environ.get('PODMOUNT_SEED', str(int(time.time()))))
 
 
 def need_beneath(daemon):
@@ -271,16 +269,6 @@ def permissions():
         equal(daemon.mounts(pod)['main:/tmp']['ID'], row['ID'], 'the mount after all refusals')
 
 
-def kill_one(daemon, chance):
-    what = chance.choice(['keeper', 'front', 'executor', 'executor'])
-    pids = daemon.executors()
-    if what == 'executor' and pids:
-        os.kill(chance.choice(pids), signal.SIGKILL)
-        return True
-    os.kill(daemon.front() if what == 'front' else daemon.keeper(), signal.SIGKILL)
-    return False
-
-
 def replacer(daemon, pod, trees):
     """A process that replaces until the daemon is gone."""
     pid = os.fork()
@@ -313,12 +301,8 @@ def kills():
         path, done = f'{daemon.rootfs(pod)}/data', 0
         with Reader(f'{path}/file') as reader:
             while done < KILLS:
-                pid, goes_on = replacer(daemon, pod, trees), True
-                while goes_on:
-                    time.sleep(chance.uniform(0.01, 0.15))
-                    goes_on = kill_one(daemon, chance)
-                    done += 1
-                daemon.wait()
+                pid = replacer(daemon, pod, trees)
+                done += kill_until_down(daemon, chance, least=0.01)
                 os.waitpid(pid, 0)
                 daemon.start()
                 eventually(lambda: daemon.state(pod) == 'ready', f'seed {SEED}, kill {done}: ready\n{daemon.ok("show", pod)}')
@@ -330,7 +314,7 @@ def kills():
         daemon.ok('unmount', pod, '/data')
         subprocess.run(['umount', f'{trees[1]}/sub'], check=True)
         equal(daemon.json('gc', pod)[0]['Outcome'], 'removed', 'collection')
-        equal([word for word in ('Sanitizer', 'runtime error') if word in daemon.log()], [], 'reports of a sanitized build')
+        check_log(daemon)
 
 
 if __name__ == '__main__':

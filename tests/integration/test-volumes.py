@@ -5,15 +5,13 @@
 import json
 import os
 import random
-import signal
 import subprocess
-import threading
-import time
 
 from frame import host, specs, tap
 from frame.bus import Bus
 from frame.daemon import Daemon, ERROR, Stage
 from frame.host import ALICE, BOB
+from frame.kills import EXECUTOR, kill_during
 from frame.situation import WithPolkit
 from frame.tap import case, contains, equal, eventually
 
@@ -468,15 +466,7 @@ def kills():
         spec = shared([volume(f'v{n}') for n in range(40)], {
             name: [specs.mount('/mnt')] + [specs.bind(f'volume:v{n}', f'/mnt/{n}') for n in range(40)] for name in ('one', 'two')})
         for turn in range(24):
-            call = threading.Thread(target=daemon.ctl, args=('create', '-'), kwargs={'input': json.dumps(spec)})
-            call.start()
-            time.sleep(chance.random() * 0.06)
-            what = [daemon.keeper, daemon.front, lambda: chance.choice(daemon.executors())][turn % 3]
-            os.kill(what(), signal.SIGKILL)
-            call.join()
-            if turn % 3 != 2:
-                daemon.wait()
-                daemon.start()
+            kill_during(daemon, chance, turn, 'create', '-', input=json.dumps(spec))
             eventually(lambda: all(pod['State'] == 'ready' for pod in daemon.pods()), 'all pods are ready')
             pods = [pod['UUID'] for pod in daemon.pods()]
             seen[bool(pods)] += 1
@@ -485,11 +475,7 @@ def kills():
                 equal({row['State'] for row in daemon.mounts(pod).values()}, {'ok'}, 'states')
                 put(daemon.rootfs(pod, 'one') + '/mnt/7/file', str(turn))
                 equal(read(daemon.rootfs(pod, 'two') + '/mnt/7/file'), str(turn), 'shared')
-                call = threading.Thread(target=daemon.ctl, args=('gc', pod))
-                call.start()
-                time.sleep(chance.random() * 0.03)
-                os.kill(chance.choice(daemon.executors()), signal.SIGKILL)
-                call.join()
+                kill_during(daemon, chance, EXECUTOR, 'gc', pod, within=0.03)
                 daemon.ctl('gc', pod)
             eventually(lambda: host.mount_table() == before, 'nothing is left')
             equal(os.listdir(f'{daemon.runtime}/pods'), [], 'directories')
@@ -514,15 +500,7 @@ def live_kills():
                 words = ('mount', pod, '-')
                 text = json.dumps(([] if 'one:/mnt' in daemon.mounts(pod) else [specs.mount('/mnt')]) + [
                     specs.bind(f'volume:v{n}', f'/mnt/{n}') for n in range(30)])
-            call = threading.Thread(target=daemon.ctl, args=words, kwargs={'input': text} if text else {})
-            call.start()
-            time.sleep(chance.random() * 0.03)
-            what = [daemon.keeper, daemon.front, lambda: chance.choice(daemon.executors())][turn % 3]
-            os.kill(what(), signal.SIGKILL)
-            call.join()
-            if turn % 3 != 2:
-                daemon.wait()
-                daemon.start()
+            kill_during(daemon, chance, turn, *words, within=0.03, input=text)
             eventually(lambda: daemon.state(pod) == 'ready' and below(daemon, pod) == [''] + on_record(daemon, pod),
                     f'the record is what is there, {words[0]} in turn {turn}')
             bound = len([point for point in on_record(daemon, pod) if point.startswith('/one/rootfs/mnt/')])
