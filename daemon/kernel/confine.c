@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The root goes first, the powers last: changing the root takes what is given up then. */
+
+#include "kernel/confine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <linux/securebits.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+
+#include "kernel/fscontext.h"
+#include "kernel/syscalls.h"
+#include "kernel/tree.h"
+
+static int empty_place(void) {
+        _cleanup_fscontext_ struct fscontext context = FSCONTEXT_INIT;
+        int r = fscontext_open(&context, "tmpfs");
+
+        if (r == 0)
+                r = fscontext_set(&context, "nr_inodes", "2");
+        if (r < 0)
+                return r;
+        return fscontext_mount(&context, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+}
+
+int confine_root(int mount) {
+        _cleanup_close_ int place = mount >= 0 ? mount : empty_place(), root = -1;
+        int r;
+
+        if (place < 0)
+                return mount >= 0 ? -EBADF : place;
+        root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (root < 0)
+                return -errno;
+        /* What is taken away below stays in the namespace that this one was copied from. */
+        r = tree_set(root, true, 0, 0, MS_PRIVATE);
+        if (r == 0)
+                r = tree_attach(place, root, "");
+        if (r < 0)
+                return r;
+        /* pivot_root(2): the old root is put onto the new one, where "." is, and taken off again. */
+        if (fchdir(place) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+                return -errno;
+        return 0;
+}
+
+static int drop_bounding_set(void) {
+        for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
+                if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0)
+                        return -errno;
+        return 0;
+}
+
+#if defined(__x86_64__)
+#define OWN_ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define OWN_ARCHITECTURE AUDIT_ARCH_AARCH64
+#elif defined(__riscv) && __riscv_xlen == 64
+#define OWN_ARCHITECTURE AUDIT_ARCH_RISCV64
+#elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__)
+#define OWN_ARCHITECTURE AUDIT_ARCH_PPC64LE
+#elif defined(__s390x__)
+#define OWN_ARCHITECTURE AUDIT_ARCH_S390X
+#elif defined(__arm__)
+#define OWN_ARCHITECTURE AUDIT_ARCH_ARM
+#elif defined(__i386__)
+#define OWN_ARCHITECTURE AUDIT_ARCH_I386
+#else
+#define OWN_ARCHITECTURE 0 /* the rest of the confinement holds without the filter, too */
+#endif
+
+/* What nobody needs who reads and writes files. Without capabilities most of it does little, until somebody makes a user namespace
+ * and has them all in there. */
+static const long refused[] = {
+#ifdef SYS_fork
+        SYS_fork, SYS_vfork,
+#endif
+#ifdef SYS_semget
+        SYS_semget, SYS_shmget, SYS_shmat, SYS_msgget,
+#endif
+        SYS_clone, SYS_clone3, SYS_execve, SYS_execveat, SYS_unshare, SYS_setns,
+        SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_open_tree, SYS_move_mount, SYS_fsopen, SYS_fsconfig, SYS_fsmount, SYS_fspick,
+        SYS_mount_setattr, SYS_name_to_handle_at, SYS_open_by_handle_at,
+        SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_kcmp, SYS_pidfd_getfd,
+        SYS_socket, SYS_bpf, SYS_perf_event_open, SYS_userfaultfd, SYS_io_uring_setup, SYS_add_key, SYS_request_key, SYS_keyctl,
+};
+
+static int refuse_calls(void) {
+        struct sock_filter code[7 + 2 * ELEMENTSOF(refused)];
+        struct sock_fprog program = {.filter = code};
+        unsigned short n = 0;
+
+        if (OWN_ARCHITECTURE == 0)
+                return 0;
+        code[n++] = (struct sock_filter) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
+        code[n++] = (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OWN_ARCHITECTURE, 1, 0);
+        code[n++] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+        code[n++] = (struct sock_filter) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+        for (size_t i = 0; i < ELEMENTSOF(refused); i++) {
+                code[n++] = (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t) refused[i], 0, 1);
+                code[n++] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
+        }
+        /* The x32 names of the same calls. No other machine has so high numbers. */
+        code[n++] = (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1);
+        code[n++] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
+        code[n++] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+        program.len = n;
+        return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) < 0 ? -errno : 0;
+}
+
+int confine_powers(uint64_t capabilities) {
+        const unsigned long locked = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
+                                     SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
+        struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+        struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+        int r;
+
+        for (size_t i = 0; i < ELEMENTSOF(data); i++)
+                data[i].effective = data[i].permitted = (uint32_t) (capabilities >> (32 * i));
+        if (setgroups(0, NULL) < 0 || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+                return -errno;
+        r = drop_bounding_set();
+        if (r < 0)
+                return r;
+        if (prctl(PR_SET_SECUREBITS, locked, 0, 0, 0) < 0 || syscall(SYS_capset, &header, data) < 0)
+                return -errno;
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+                return -errno;
+        return refuse_calls();
+}
