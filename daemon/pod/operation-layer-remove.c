@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The end of a layer. What nobody holds and could not be unmounted before is unmounted now. Then the record says that it is being removed, then its directory loses its name, and from then on
- * it is gone for everybody and its id is free. What is left on the disk is removed after that, in portions, by an operation
- * that nobody waits for; what a stop or a crash leaves of it, by the next daemon.
+ * The end of a layer. What nobody holds and could not be unmounted before is unmounted now. Then the record says that it is
+ * being removed, then its directory loses its name, and from then on it is gone for everybody and its id is free. What is left
+ * on the disk is removed after that, in portions, by an operation that nobody waits for; what a stop or a crash leaves of it,
+ * by the next daemon.
  */
 
 #include <string.h>
@@ -59,6 +60,8 @@ static int plan(struct operation *operation, struct failure *f) {
         r = layer_look(operation->pods, removal->layer);
         if (r < 0)
                 return r;
+        if (removal->unmounting && !removal->layer->mounted)
+                return 0; /* it went before this retry: there is nothing to execute */
         removal->unmounting = removal->layer->mounted;
         if (removal->unmounting)
                 return layer_plan_unmount(operation, removal->layer);
@@ -104,10 +107,10 @@ static void result_unmount(struct operation *operation, const struct job_result 
 
         if (answer && answer->failure == FAILURE_BUSY && operation_retry(operation, answer))
                 return;
-        if (!answer || answer->lost || answer->failure != FAILURE_NONE)
+        if (answer && (answer->lost || answer->failure != FAILURE_NONE))
                 (void) layer_failure(answer, removal->id, &f);
         else {
-                removal->layer->mounted = false;
+                removal->layer->mounted = removal->unmounting = false;
                 r = operation_next(operation, &f);
                 if (r == 0)
                         return;

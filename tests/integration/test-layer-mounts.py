@@ -265,11 +265,32 @@ def removed(daemon):
     eventually(lambda: os.listdir(f'{daemon.directory}/state/layers') == [], 'its directory is gone')
 
 
+def begin_busy_removal(daemon, entries=0):
+    """A layer that is left mounted by nobody, a file of it that is open, and its removal, which waits for that."""
+    file = leave_mounted(daemon, 'base')
+    for number in range(entries):
+        os.mknod(f'{diff(daemon, "base")}/{number}')
+    tries = daemon.log().count('is tried again')
+    removal = begin(daemon, 'layer', 'remove', 'base')
+    eventually(lambda: daemon.log().count('is tried again') > tries, 'the removal tries', 20)
+    return file, removal
+
+
+@case('a mount that goes while its removal waits for it: the removal is on record, and the id is free at once')
+def removed_meanwhile(daemon):
+    file, removal = begin_busy_removal(daemon, entries=20000)  # so that what is left takes a while
+    subprocess.run(['umount', '-l', f'{daemon.runtime}/layers/base'], check=True)
+    equal(removal.wait(timeout=60), 0, 'the removal')
+    create(daemon, 'base', file='y')
+    equal(read(f'{get(daemon, "base")}/file'), 'y', 'the new one')
+    file.close()
+    put(daemon, 'base')
+    eventually(lambda: daemon.json('layer', 'status')['Removing'] == 0, 'what was left goes', 30)
+
+
 @case('a layer that is about to be removed gets no child: that waits, and is told that there is none')
 def removed_under_child(daemon):
-    file = leave_mounted(daemon, 'base')
-    removal = begin(daemon, 'layer', 'remove', 'base')
-    eventually(lambda: 'is tried again' in daemon.log(), 'the removal tries', 20)
+    file, removal = begin_busy_removal(daemon)
     child = begin(daemon, 'layer', 'create', '--id', 'child', '--parent', 'base')
     time.sleep(0.1)
     file.close()
