@@ -66,11 +66,16 @@ static int open_own_mount(int fd, const struct features *features) {
         _cleanup_close_ int mount = -1;
         int r;
 
-        if (!features->detached_layers)
-                return fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (!features->detached_layers) {
+                r = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+                return r < 0 ? -errno : r;
+        }
         mount = tree_clone(fd, false);
-        if (mount < 0)
-                return mount;
+        if (mount < 0) {
+                r = mount;
+                mount = -1;
+                return r;
+        }
         r = tree_set(mount, false, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, 0, MS_PRIVATE);
         return r < 0 ? r : TAKE_FD(mount);
 }

@@ -182,15 +182,16 @@ static int probe_overlay(int probe, const struct features *features, struct back
 }
 
 static int probe_all(int directory, const struct features *features, struct backing *backing) {
-        _cleanup_close_ int probe = make_directory(directory, BACKING_PROBE_NAME);
+        _cleanup_close_ int probe = -1;
         struct statfs fs;
         int r;
 
-        if (probe < 0)
-                return probe;
-        if (fstatfs(probe, &fs) < 0)
+        if (fstatfs(directory, &fs) < 0)
                 return -errno;
         backing->magic = (uint32_t) fs.f_type; /* f_type is signed, the constants are not */
+        probe = make_directory(directory, BACKING_PROBE_NAME);
+        if (probe < 0)
+                return probe;
         r = probe_d_type(probe, &backing->d_type);
         if (r >= 0)
                 r = probe_xattrs(probe, &backing->xattrs);
@@ -207,6 +208,10 @@ int backing_probe(int directory, const struct features *features, struct backing
                 return r;
         r = probe_all(directory, features, &backing);
         removed = remove_probe(directory, BACKING_PROBE_NAME, 0);
+        if (r == -ENOSPC || r == -EDQUOT) {
+                backing.full = true;
+                r = 0;
+        }
         if (r < 0 || removed < 0)
                 return r < 0 ? r : removed;
         *ret = backing;
@@ -234,6 +239,9 @@ int backing_judge(const struct backing *backing, const char *path, struct failur
 
         if (!name)
                 return -ENOMEM;
+        if (backing->full)
+                return failure_set(f, FAILURE_QUOTA_EXCEEDED, "%s lies on %s, which was full when podmountd started: make room there, and start it again",
+                                   path, name);
         if (!backing->d_type)
                 missing = "does not tell the types of files in its directories (xfs: made with ftype=0)";
         else if (!backing->xattrs)

@@ -22,13 +22,14 @@ struct backing {
         bool lower;     /* an overlay over it can be mounted */
         bool upper;     /* …and one whose upper and work directories it is takes a deletion */
         char *words;    /* what the kernel said to a refused overlay, or NULL */
+        bool full;      /* there was no room to try */
 };
 
 #define BACKING_PROBE_NAME ".probe"
 
 /* Tries it in a directory BACKING_PROBE_NAME, which is made below `directory` and removed with all that is in it, one that
  * was left by a crash first: the directory must be the caller's alone. Mounts nothing that anybody sees. Needs the
- * privilege to mount. A negative errno, not logged, where the probing itself cannot be done (-EROFS, -ENOSPC, -EACCES…). */
+ * privilege to mount. A negative errno, not logged, where the probing itself cannot be done (-EROFS, -EACCES…); a full file system is none. */
 int backing_probe(int directory, const struct features *features, struct backing *ret);
 void backing_done(struct backing *backing);
 #define _cleanup_backing_ _cleanup_(backing_done)
@@ -37,5 +38,6 @@ void backing_done(struct backing *backing);
  * is short. */
 char *backing_name(const struct backing *backing);
 
-/* 0 where layers can be kept; else FAILURE_NOT_SUPPORTED, with what is missing below `path` and what to change. */
+/* 0 where layers can be kept; else FAILURE_NOT_SUPPORTED, with what is missing below `path` and what to change, or
+ * FAILURE_QUOTA_EXCEEDED. */
 int backing_judge(const struct backing *backing, const char *path, struct failure *f);

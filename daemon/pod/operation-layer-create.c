@@ -18,6 +18,7 @@ struct create {
         struct layer_asked asked; /* its texts are these: */
         char *texts[5], **metadata;
         char *id;                 /* as asked for, or the one that was chosen */
+        bool abolished;           /* what was left of another layer of this id was removed once more */
         struct layer *layer;      /* from its intent on, with its turn */
 };
 
@@ -38,14 +39,22 @@ static void release(struct operation *operation) {
 static int exists(const struct layer *layer, const struct caller *caller, struct failure *f) {
         bool known = layers_may_see(layer, caller);
 
+        if (layer->record->state != RECORD_LAYER_READY)
+                return failure_set(f, FAILURE_LAYER_EXISTS,
+                                   "What is left of a layer %s that is no more is in the way, and cannot be removed (the journal says why); choose another id",
+                                   layer->record->id);
         return failure_set(f, FAILURE_LAYER_EXISTS, "There is a layer %s already%s; choose another id", layer->record->id,
                            known ? ", made with other arguments" : ", of another user");
 }
 
 /* One that is there already, wholly or in part. */
 static int validate_other(struct operation *operation, struct layer *other, struct failure *f) {
-        const struct create *create = create_of(operation);
+        struct create *create = create_of(operation);
 
+        if (!other->busy && other->record->state != RECORD_LAYER_READY && !create->abolished) {
+                create->abolished = true;
+                layer_abolish(operation->pods, other);
+        }
         if (other->busy)
                 return layer_turn_take(operation, other);
         if (other->record->state == RECORD_LAYER_READY && other->record->owner == operation->caller.uid &&
@@ -157,7 +166,7 @@ static uint64_t now_us(void) {
         return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
 }
 
-static int intend(struct operation *operation, struct failure *f _unused_) {
+static int intend(struct operation *operation, struct failure *f) {
         struct create *create = create_of(operation);
         struct layers *layers = operation->pods->layers;
         _cleanup_(record_layer_freep) struct record_layer *record = NULL;
@@ -171,7 +180,7 @@ static int intend(struct operation *operation, struct failure *f _unused_) {
         record->created_us = now_us();
         r = layers_add(layers, record, parent, &create->layer);
         if (r < 0)
-                return r;
+                return layer_not_recorded(r, create->id, f);
         record = NULL; /* the layer's */
         create->layer->busy = true;
         operation->job->steps[0].serial = create->layer->record->number;
@@ -192,13 +201,17 @@ static void result(struct operation *operation, const struct job_result *answer)
         struct create *create = create_of(operation);
         struct layer *layer = create->layer;
         struct failure f = FAILURE_INIT;
+        int r;
 
         if (answer && answer->lost && operation_retry(operation, answer))
                 return;
         if (!answer || answer->lost || answer->failure != FAILURE_NONE)
                 (void) layer_failure(answer, create->id, &f);
-        else if (layers_ready(operation->pods->layers, layer) < 0)
-                (void) failure_from_errno(&f, -EIO);
+        else {
+                r = layers_ready(operation->pods->layers, layer);
+                if (r < 0)
+                        (void) layer_not_recorded(r, create->id, &f);
+        }
         create->layer = NULL;
         if (f.kind != FAILURE_NONE)
                 layer_abolish(operation->pods, layer);
@@ -267,4 +280,10 @@ int layer_failure(const struct job_result *answer, const char *id, struct failur
         if (answer && answer->failure == FAILURE_TIMED_OUT)
                 return failure_set(f, FAILURE_TIMED_OUT, "The work on layer %s took too long (JobTimeoutSec=)", id);
         return failure_set(f, FAILURE_MOUNT_FAILED, "The executor died while it worked on layer %s; try again", id);
+}
+
+int layer_not_recorded(int r, const char *id, struct failure *f) {
+        if (r == -ENOSPC)
+                return failure_set(f, FAILURE_QUOTA_EXCEEDED, "Layer %s cannot be put on record: the file system of the state directory is full", id);
+        return failure_from_errno(f, r);
 }

@@ -92,6 +92,7 @@ static void result(struct operation *operation, const struct job_result *answer)
         struct failure f = FAILURE_INIT;
         /* Whoever it goes with has left, or has stopped waiting. */
         bool nobody = get->connection != 0 && operation->internal;
+        int r;
 
         if (answer && answer->lost && operation_retry(operation, answer))
                 return;
@@ -100,8 +101,9 @@ static void result(struct operation *operation, const struct job_result *answer)
         else {
                 if (answer)
                         layer_set_mounted(layer, &answer->steps[0]);
-                if (!nobody && holder_add(pods->layers, layer, operation->caller.uid, get->holder, get->connection) < 0)
-                        (void) failure_from_errno(&f, -EIO);
+                r = nobody ? 0 : holder_add(pods->layers, layer, operation->caller.uid, get->holder, get->connection);
+                if (r < 0)
+                        (void) layer_not_recorded(r, get->id, &f);
         }
         layer_turn_end(pods, layer);
         if (layer->n_holders == 0 && (nobody || f.kind != FAILURE_NONE))

@@ -16,3 +16,5 @@ void layer_let_go(struct pods *pods, struct layer *layer);
 int layer_plan(struct operation *operation, enum step_kind kind, const char *id, uint64_t number);
 /* Why the executors did not do it, from an answer that is not a success. */
 int layer_failure(const struct job_result *answer, const char *id, struct failure *f);
+/* What the store said, `r`, of a change of the layer's record: FAILURE_QUOTA_EXCEEDED on a full disk. */
+int layer_not_recorded(int r, const char *id, struct failure *f);

@@ -98,6 +98,7 @@ static void result(struct operation *operation, const struct job_result *answer)
         struct pods *pods = operation->pods;
         struct layer *layer = put->layer;
         struct failure f = FAILURE_INIT;
+        int r = 0;
 
         if (answer && (answer->lost || answer->failure == FAILURE_BUSY) && operation_retry(operation, answer))
                 return;
@@ -107,9 +108,10 @@ static void result(struct operation *operation, const struct job_result *answer)
                 layer->mounted = false;
                 put->unmounted = true;
         }
-        if (f.kind == FAILURE_NONE && put->holder &&
-            holder_drop(pods->layers, layer, operation->caller.uid, put->holder, put->connection, put->all ? UINT32_MAX : 1) < 0)
-                (void) failure_from_errno(&f, -EIO);
+        if (f.kind == FAILURE_NONE && put->holder)
+                r = holder_drop(pods->layers, layer, operation->caller.uid, put->holder, put->connection, put->all ? UINT32_MAX : 1);
+        if (r < 0)
+                (void) layer_not_recorded(r, put->id, &f);
         layer_turn_end(pods, layer);
         if (operation->internal && f.kind != FAILURE_NONE) {
                 log_warning("Layer %s stays mounted: %s; podmountctl layer cleanup tries again", put->id, f.text);

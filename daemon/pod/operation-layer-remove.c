@@ -19,6 +19,7 @@ struct removal {
         struct layer *layer; /* with its turn, once it is had; in a purge without it */
         bool unmounting;     /* first of all */
         bool finish;         /* it is on record as being removed already, or was never made */
+        bool turn;           /* it was begun with the layer's turn, and has not come to its intent */
 };
 
 static struct removal *removal_of(struct operation *operation) {
@@ -26,8 +27,12 @@ static struct removal *removal_of(struct operation *operation) {
 }
 
 static void release(struct operation *operation) {
+        struct removal *removal = removal_of(operation);
+
         layer_turn_leave(operation);
-        free(removal_of(operation)->id);
+        if (removal->turn)
+                layer_turn_end(operation->pods, removal->layer);
+        free(removal->id);
 }
 
 static void purge(struct pods *pods, struct layer *layer);
@@ -76,11 +81,15 @@ static int intend(struct operation *operation, struct failure *f) {
 
         if (!removal->unmounting && !removal->finish)
                 r = layers_check_unused(layers, removal->layer, f);
-        if (r == 0 && !removal->unmounting)
+        if (r == 0 && !removal->unmounting) {
                 r = layers_retire(layers, removal->layer);
-        if (r == 0)
-                removal->layer->busy = true;
-        return r;
+                r = r < 0 ? layer_not_recorded(r, removal->id, f) : 0;
+        }
+        if (r != 0)
+                return r;
+        removal->turn = false;
+        removal->layer->busy = true;
+        return 0;
 }
 
 static void take_back(struct operation *operation) {
@@ -186,7 +195,7 @@ void layer_abolish(struct pods *pods, struct layer *layer) {
                 return;
         }
         removal_of(operation)->layer = layer;
-        removal_of(operation)->finish = true;
+        removal_of(operation)->finish = removal_of(operation)->turn = true;
         operation_run_internal(operation);
 }
 
@@ -200,11 +209,13 @@ static int plan_purge(struct operation *operation, struct failure *f _unused_) {
         return layer_plan(operation, STEP_LAYER_PURGE, record->id, record->number);
 }
 
-static int intend_purge(struct operation *operation _unused_, struct failure *f _unused_) {
+static int intend_purge(struct operation *operation, struct failure *f _unused_) {
+        removal_of(operation)->turn = false;
         return 0; /* the record says it */
 }
 
-static void take_back_purge(struct operation *operation _unused_) {
+static void take_back_purge(struct operation *operation) {
+        layer_turn_end(operation->pods, removal_of(operation)->layer);
 }
 
 static void result_purge(struct operation *operation, const struct job_result *answer) {
@@ -230,7 +241,7 @@ static void result_purge(struct operation *operation, const struct job_result *a
         if (r != 0)
                 log_warning("What is left of layer %s stays until a cleanup or the next start", removal->id);
         if (!gone)
-                removal->layer->busy = false;
+                layer_turn_end(pods, removal->layer);
         failure_clear(&f);
         operation_end(operation, &f);
 }
@@ -255,7 +266,7 @@ static void purge(struct pods *pods, struct layer *layer) {
                 return;
         }
         removal_of(operation)->layer = layer;
-        layer->busy = true;
+        removal_of(operation)->turn = layer->busy = true;
         operation_run_internal(operation);
 }
 

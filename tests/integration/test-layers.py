@@ -35,6 +35,16 @@ def settled(daemon, *ids):
     eventually(lambda: daemon.json('layer', 'status')['Removing'] == 0, 'nothing is being removed', 20)
 
 
+def take_room(path):
+    """Takes all the room that there is."""
+    with open(path, 'wb', buffering=0) as file:
+        try:
+            while True:
+                file.write(b'x' * 4096)
+        except OSError:
+            pass
+
+
 def create_error(daemon, ident, parent='', **options):
     return error_of(daemon, 'CreateLayer', 'ssa{sv}', ident, parent, {name.replace('_', '-'): value for name, value in options.items()})
 
@@ -219,6 +229,37 @@ def interrupted(daemon):
     daemon.start()
     equal(listed(daemon), [], 'layers')
     settled(daemon)
+
+
+@case('on a full file system the error says so, again and again, and what is there can be listed and removed, also after a restart')
+def full(daemon):
+    state = f'{daemon.directory}/state'
+    daemon.stop()
+    subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=2m,nr_inodes=60', 'tmpfs', state], check=True)
+    daemon.start()
+    layer(daemon, 'create', '--id', 'there')
+    for pages in range(12):  # it fails on record, on the disk, when it is made ready, and when it is taken back
+        take_room(f'{state}/bytes')
+        os.truncate(f'{state}/bytes', os.stat(f'{state}/bytes').st_size - pages * 4096)
+        for _ in range(2):  # the second one waits for what is left of the first, and no longer
+            done = daemon.ctl('--timeout', '20', 'layer', 'create', '--id', 'x')
+            if done.status != 0 and 'is in the way' not in done.err:
+                contains(done.err, 'full')
+        os.unlink(f'{state}/bytes')
+        layer(daemon, 'remove', 'x')
+        equal(listed(daemon), ['there'], f'layers, with {pages} pages left')
+    layer(daemon, 'create', '--id', 'x')
+    daemon.stop()
+    for number in range(os.statvfs(state).f_ffree - 2):  # one for the records' journal, and one for what is tried
+        os.mknod(f'{state}/inode-{number}')
+    daemon.start()
+    equal(daemon.json('layer', 'status')['Usable'], False, 'the status')
+    equal(create_error(daemon, 'y')[0], ERROR + 'QuotaExceeded', 'error')
+    layer(daemon, 'remove', 'x')
+    equal(listed(daemon), ['there'], 'layers')
+    daemon.stop()
+    subprocess.run(['umount', state], check=True)
+    daemon.start()
 
 
 @case('what is mounted in a removed layer stays, told in the log, until it is unmounted and the daemon starts again')

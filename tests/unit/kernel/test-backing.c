@@ -51,6 +51,27 @@ START_TEST(test_memory) {
 }
 END_TEST
 
+/* Without room nothing is known of it, but that; nor is there anything left. */
+START_TEST(test_full) {
+        _cleanup_backing_ struct backing backing = {};
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+
+        if (!namespace_enter())
+                return;
+        make_directory("/tmp/full");
+        for (const char *const *inodes = (const char *const[]){"nr_inodes=1", "nr_inodes=6", NULL}; *inodes; inodes++) {
+                ck_assert_int_eq(mount("full", "/tmp/full", "tmpfs", 0, *inodes), 0);
+                probe("/tmp/full", &backing);
+                ck_assert(backing.full);
+                ck_assert_int_eq(backing_judge(&backing, "/tmp/full", &f), FAILURE_QUOTA_EXCEEDED);
+                ck_assert_msg(strstr(f.text, "/tmp/full lies on tmpfs, which was full") != NULL, "it says \"%s\"", f.text);
+                backing_done(&backing);
+                failure_clear(&f);
+                ck_assert_int_eq(umount2("/tmp/full", 0), 0);
+        }
+}
+END_TEST
+
 /* Whatever else it has: nothing can be an upper directory on an overlay. */
 START_TEST(test_overlay) {
         _cleanup_backing_ struct backing backing = {};
@@ -126,13 +147,7 @@ START_TEST(test_refused) {
         make_directory("/tmp/ro");
         ck_assert_int_eq(mount("ro", "/tmp/ro", "tmpfs", MS_RDONLY, NULL), 0);
         ck_assert_int_eq(try("/tmp/ro"), -EROFS);
-
-        /* The last inode is taken before the probe is through: it says so, and leaves nothing. */
-        make_directory("/tmp/full");
-        ck_assert_int_eq(mount("full", "/tmp/full", "tmpfs", 0, "nr_inodes=6"), 0);
-        ck_assert_int_eq(try("/tmp/full"), -ENOSPC);
-        ck_assert(!exists("/tmp/full/" BACKING_PROBE_NAME));
 }
 END_TEST
 
-UNIT_MAIN("backing", test_memory, test_overlay, test_disk, test_without_types, test_leftovers, test_refused)
+UNIT_MAIN("backing", test_memory, test_full, test_overlay, test_disk, test_without_types, test_leftovers, test_refused)
