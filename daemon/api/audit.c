@@ -4,8 +4,10 @@
 #include "api/audit.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "api/errors.h"
+#include "dbus/names.h"
 #include "util/log.h"
 
 static const char *verdict_of(const struct failure *f) {
@@ -16,14 +18,25 @@ static const char *verdict_of(const struct failure *f) {
         return "failed";
 }
 
+/* What it is about: a pod, or, of the layer store, a layer. */
+static const char *object_of(const struct request *request, bool *ret_layer) {
+        const struct pod *pod = request_answer_pod(request);
+
+        *ret_layer = strcmp(request->method->interface, PODMOUNT_LAYER_STORE_INTERFACE) == 0;
+        if (pod)
+                return pod->record->uuid;
+        if (request->arguments.layer)
+                return request->arguments.layer;
+        return request->n_works > 0 ? request->works[0]->id : request->arguments.id;
+}
+
 void audit_request(const struct request *request, const struct failure *f) {
         const struct caller *caller = &request->peer->caller;
-        const struct pod *pod = request_answer_pod(request);
-        const char *verdict = verdict_of(f), *layer = request->arguments.layer;
-        const char *name = pod ? pod->record->uuid : layer ? layer : request->n_works > 0 ? request->works[0]->id : request->arguments.id;
+        bool layer;
+        const char *verdict = verdict_of(f), *name = object_of(request, &layer);
         char uid[sizeof("4294967295")], pid[sizeof("-2147483648")];
         const char *const fields[] = {
-                "CALLER_UID=", uid, "CALLER_PID=", pid, "METHOD=", request->method->member, "POD=", layer ? NULL : name, "LAYER=", layer, "VERDICT=", verdict, NULL,
+                "CALLER_UID=", uid, "CALLER_PID=", pid, "METHOD=", request->method->member, "POD=", layer ? NULL : name, "LAYER=", layer ? name : NULL, "VERDICT=", verdict, NULL,
         };
         bool done = !f || f->kind == FAILURE_NONE;
 

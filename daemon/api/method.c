@@ -151,7 +151,7 @@ const struct method method_table[] = {
          .encode = encode_get_layer},
         {.interface = LAYERS, .member = "PutLayer", .objects = OBJECT_MANAGER, .changes = true, .keys = PUT_LAYER_KEYS,
          .in = ARGUMENTS(IN_LAYER, IN_OPTIONS), .out = ARGUMENTS(), .prepare = prepare_put_layer},
-        {.interface = LAYERS, .member = "Cleanup", .objects = OBJECT_MANAGER, .in = ARGUMENTS(), .out = ARGUMENTS(OUT("count", "u")),
+        {.interface = LAYERS, .member = "Cleanup", .objects = OBJECT_MANAGER, .changes = true, .in = ARGUMENTS(), .out = ARGUMENTS(OUT("count", "u")),
          .prepare = prepare_cleanup_layers, .encode = encode_cleanup_layers},
         {.interface = LAYERS, .member = "LayerExists", .objects = OBJECT_MANAGER, .in = ARGUMENTS(IN_LAYER),
          .out = ARGUMENTS(OUT("exists", "b")), .query = query_layers, .encode = encode_layer_exists},

@@ -234,6 +234,7 @@ def cleanup(daemon):
     file.close()
     equal(daemon.ok('layer', 'cleanup').strip(), '1', 'what was cleaned up')
     equal((mounts(daemon), holders(daemon, 'other')), (['other'], [('h', 1, False)]), 'what is held stays')
+    contains(daemon.log(), 'Cleanup base by uid 0: done')
     create(daemon, 'stuck')
     os.mkdir(f'{diff(daemon, "stuck")}/point')
     subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', f'{diff(daemon, "stuck")}/point'], check=True)
