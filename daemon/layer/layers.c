@@ -235,7 +235,7 @@ uint32_t layers_mounted_of(const struct layers *layers, uid_t owner) {
         uint32_t n = 0;
 
         MAP_FOREACH(layer, layers->by_id)
-                n += layer->mounted && layer->record->owner == owner;
+                n += (layer->mounted || layer->mounting) && layer->record->owner == owner;
         return n;
 }
 

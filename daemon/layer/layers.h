@@ -39,6 +39,7 @@ struct layer {
         uint32_t depth;              /* how many layers its chain has, itself among them */
         uint32_t n_children;
         bool busy;                   /* an operation changes it: others wait */
+        bool mounting;               /* that one mounts it: it counts as mounted */
 };
 
 struct layers {
@@ -70,7 +71,7 @@ int layers_no_such(const char *id, struct failure *f);
 /* How many layers a user has, those among them that are being removed. */
 uint32_t layers_count_of(const struct layers *layers, uid_t owner);
 
-/* How many of a user's layers are mounted. */
+/* How many of a user's layers are mounted, or are about to be. */
 uint32_t layers_mounted_of(const struct layers *layers, uid_t owner);
 
 /* A layer that may be put below another one. FAILURE_NO_SUCH_LAYER, FAILURE_INVALID_ARGS for one that is written to,

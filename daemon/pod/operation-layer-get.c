@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A layer is got: it is mounted if nobody has it yet, and then its holder is put on record, in this order. So a count is never
- * of somebody who was not told: what a crash leaves mounted without a holder is unmounted by the next daemon.
+ * A layer is got: it is mounted if nobody has it yet, and then its holder is put on record, in this order: what a crash leaves
+ * mounted without a holder is unmounted by the next daemon. Whoever lets its call end before the answer comes, and is no
+ * connection that it goes with, holds the layer all the same, and can put it back by its name.
  */
 
 #include <string.h>
@@ -78,11 +79,15 @@ static int intend(struct operation *operation, struct failure *f _unused_) {
 
         get->layer = layers_find(operation->pods->layers, get->id, &operation->caller);
         get->layer->busy = true;
+        get->layer->mounting = operation->job != NULL;
         return 0;
 }
 
 static void take_back(struct operation *operation) {
-        layer_turn_end(operation->pods, get_of(operation)->layer);
+        struct layer *layer = get_of(operation)->layer;
+
+        layer->mounting = false;
+        layer_turn_end(operation->pods, layer);
 }
 
 static void result(struct operation *operation, const struct job_result *answer) {
@@ -96,6 +101,7 @@ static void result(struct operation *operation, const struct job_result *answer)
 
         if (answer && answer->lost && operation_retry(operation, answer))
                 return;
+        layer->mounting = false;
         if (answer && (answer->lost || answer->failure != FAILURE_NONE))
                 (void) layer_failure(answer, get->id, &f);
         else {

@@ -173,6 +173,31 @@ def held(s):
     equal(holders(s, 'hers'), [], 'holders')
 
 
+@case('mounts of layers are charged to whose they are, those under way as well')
+def charged(s):
+    s.polkit.answer('yes')
+    s.daemon.stop()
+    s.daemon.write_config('[Limits]\nMountsPerUser=1\n')
+    s.daemon.start()
+    for ident in ('a', 'b', 'c'):
+        create(ALICE, ident)
+
+    def work():
+        connection = bus.connect()
+        for ident in ('a', 'b'):
+            connection.call_async('org.podmount1', PATH, LAYERS, 'GetLayer', 'sa{sv}', (ident, {}), None, None)
+        try:
+            bus.call(LAYERS, 'GetLayer', 'sa{sv}', 'c', {}, connection=connection)
+        finally:
+            connection.close()
+    name, text = refused(as_user, ALICE, work)
+    equal(name, ERROR + 'QuotaExceeded', text)
+    contains(text, 'mounts per user: 1 of 1 in use')
+    eventually(lambda: s.daemon.json('layer', 'status')['Mounted'] == 1, 'one is mounted')
+    for ident in ('a', 'b'):
+        put(ALICE, ident)
+
+
 @case('on the bus, too, a holder goes with its connection')
 def connection(s):
     s.daemon.ok('layer', 'create', '--id', 'base')
