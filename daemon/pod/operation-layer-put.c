@@ -76,8 +76,8 @@ static int plan(struct operation *operation, struct failure *f) {
         r = layer_look(operation->pods, layer);
         if (r < 0)
                 return r;
-        if (!layer->mounted)
-                return put->holder ? 0 : OPERATION_FINISHED;
+        if (!layer->mounted) /* in a retry it went by itself, which is as good */
+                return put->holder || put->layer ? 0 : OPERATION_FINISHED;
         return layer_plan_unmount(operation, layer);
 }
 
@@ -113,6 +113,9 @@ static void result(struct operation *operation, const struct job_result *answer)
         if (r < 0)
                 (void) layer_not_recorded(r, put->id, &f);
         layer_turn_end(pods, layer);
+        /* The others went meanwhile with their connections. */
+        if (f.kind == FAILURE_NONE && put->holder && layer->mounted && layer->n_holders == 0)
+                layer_let_go(pods, layer);
         if (operation->internal && f.kind != FAILURE_NONE) {
                 log_warning("Layer %s stays mounted: %s; podmountctl layer cleanup tries again", put->id, f.text);
                 failure_clear(&f);
