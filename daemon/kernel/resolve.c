@@ -16,15 +16,19 @@ enum {
         RETRIES_MAX = 128, /* of EAGAIN: a rename or a mount anywhere on the system during a ".." (openat2(2)) */
 };
 
-static int resolve(int directory, const char *path, uint64_t flags, uint64_t how) {
+static int resolve_as(int directory, const char *path, uint64_t flags, uint64_t how) {
         for (unsigned i = 0;; i++) {
-                int fd = sys_openat2(directory, path, flags | O_PATH, how);
+                int fd = sys_openat2(directory, path, flags, how);
 
                 if (fd >= 0)
                         return fd;
                 if (errno != EINTR && (errno != EAGAIN || i >= RETRIES_MAX))
                         return -errno;
         }
+}
+
+static int resolve(int directory, const char *path, uint64_t flags, uint64_t how) {
+        return resolve_as(directory, path, flags | O_PATH, how);
 }
 
 int resolve_source(const char *path) {
@@ -64,6 +68,10 @@ int resolve_child(int directory, const char *name) {
 int resolve_beneath(int directory, const char *path, bool same_mount) {
         return resolve(directory, *path ? path : ".", 0,
                 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | (same_mount ? RESOLVE_NO_XDEV : 0));
+}
+
+int resolve_open_beneath(int directory, const char *path) {
+        return resolve_as(directory, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
 }
 
 /* The next component of *path, skipping slashes; NULL at the end. */

@@ -34,6 +34,10 @@ int resolve_child(int directory, const char *name);
  * `same_mount`: it crosses no mount point either. */
 int resolve_beneath(int directory, const char *path, bool same_mount);
 
+/* The same way, but for reading, with the rights of whoever calls: what is there may be no regular file, which the caller looks at
+ * before it reads; opening waits for nobody. */
+int resolve_open_beneath(int directory, const char *path);
+
 /* Like resolve_in_root() for the directory that the last component of `path` is in; *ret_name is that component, a part
  * of `path`. -EINVAL where the path does not end in a name. */
 int resolve_parent(int root, const char *path, const char **ret_name);

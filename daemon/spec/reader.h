@@ -3,7 +3,7 @@
 
 /*
  * Typed access to the members of a JSON object: each function knows the object's JSON pointer and begins the sentence
- * of a refusal with that of the offending place. Of this floor's own use.
+ * of a refusal with that of the offending place. For specs, and for what image/ reads.
  */
 
 #include <json-c/json.h>
