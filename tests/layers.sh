@@ -5,7 +5,7 @@
 # which is pure.
 . "${srcdir:-.}/tests/lib.sh"
 
-floors='util 1 kernel 2 table 3 spec 3 plan 4 store 4 image 4 executor 5 admit 6 layer 6 pod 6 api 7 . 8'
+floors='util 1 kernel 2 table 3 spec 3 plan 4 store 4 image 4 content 4 executor 5 admit 6 layer 6 pod 6 api 7 . 8'
 
 # The quoted includes of all files: file, line, included.
 # shellcheck disable=SC2046 # file names of ours

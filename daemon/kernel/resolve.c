@@ -74,6 +74,11 @@ int resolve_open_beneath(int directory, const char *path) {
         return resolve_as(directory, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
 }
 
+int resolve_read_beneath(int directory, const char *path, int flags) {
+        return resolve_as(directory, path, (uint64_t) (unsigned) flags | O_RDONLY,
+                RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV);
+}
+
 /* The next component of *path, skipping slashes; NULL at the end. */
 static char *next_component(const char **path) {
         const char *start = *path + strspn(*path, "/");

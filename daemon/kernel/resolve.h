@@ -38,6 +38,10 @@ int resolve_beneath(int directory, const char *path, bool same_mount);
  * before it reads; opening waits for nobody. */
 int resolve_open_beneath(int directory, const char *path);
 
+/* Like resolve_beneath() within one mount, but opened for reading with more flags, as O_DIRECTORY: by who has no /proc to reopen an O_PATH fd
+ * in. A symlink at the end is -ELOOP. */
+int resolve_read_beneath(int directory, const char *path, int flags);
+
 /* Like resolve_in_root() for the directory that the last component of `path` is in; *ret_name is that component, a part
  * of `path`. -EINVAL where the path does not end in a name. */
 int resolve_parent(int root, const char *path, const char **ret_name);
