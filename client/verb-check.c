@@ -40,9 +40,7 @@ static struct json_object *strings_to_json(char *const *strings) {
 static struct json_object *source_to_json(const struct source *source) {
         _cleanup_free_ char *text = NULL;
 
-        const char *prefix = source->kind == SOURCE_FD ? "fd:" : source->kind == SOURCE_VOLUME ? "volume:" : "";
-
-        if (asprintf(&text, "%s%s", prefix, source->text ? source->text : "") < 0)
+        if (asprintf(&text, "%s%s", source_prefix(source->kind), source->text ? source->text : "") < 0)
                 return NULL;
         return json_object_new_string(text);
 }
@@ -107,6 +105,7 @@ static struct wanted_facts facts(void) {
                 .caller_is_root = geteuid() == 0,
                 .propagation_private = settings.propagation == SETTINGS_PROPAGATION_PRIVATE,
                 .tmpfs_size = settings.tmpfs_size,
+                .any_layer = true,
                 .cgroup = access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0 ? WANTED_CGROUP_UNIFIED
                                                                                  : WANTED_CGROUP_HYBRID,
         };

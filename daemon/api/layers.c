@@ -5,6 +5,7 @@
 
 #include "api/verb.h"
 #include "api/wire.h"
+#include "layer/holders.h"
 #include "pod/layer-mount.h"
 #include "pod/operation-layer.h"
 #include "util/log.h"
@@ -103,7 +104,7 @@ int prepare_cleanup_layers(struct request *request, struct failure *f) {
         MAP_FOREACH(layer, layers->by_id) {
                 struct operation *operation;
 
-                if (!layer->mounted || layer->n_holders > 0 || !layers_may_see(layer, caller))
+                if (!layer->mounted || holders_of_mount(layer) > 0 || !layers_may_see(layer, caller))
                         continue;
                 r = operation_new_layer_let_go(request->api->pods, caller, layer->record->id, &operation, f);
                 if (r != 0)

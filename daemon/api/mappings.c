@@ -23,6 +23,10 @@ static int add(char **words, const char *word) {
         return 0;
 }
 
+static bool are_own(const struct caller *caller, const struct wanted_mount *mount) {
+        return mount->source.kind == SOURCE_LAYER ? own_ids_of_layer(caller, &mount->idmap) : own_ids_only(caller, &mount->idmap);
+}
+
 static int judge(const struct request *request, const struct wanted *wanted, char ***ret_details) {
         _cleanup_free_ char *targets = NULL, *mappings = NULL;
         _cleanup_strv_ char **details = NULL;
@@ -32,7 +36,7 @@ static int judge(const struct request *request, const struct wanted *wanted, cha
                 const struct wanted_mount *mount = &wanted->mounts[i];
                 _cleanup_free_ char *text = NULL;
 
-                if (mount->idmap.n_uids == 0 || own_ids_only(&request->peer->caller, &mount->idmap))
+                if (mount->idmap.n_uids == 0 || are_own(&request->peer->caller, mount))
                         continue;
                 text = idmap_to_text(&mount->idmap);
                 r = text ? add(&mappings, text) : -ENOMEM;
@@ -48,11 +52,11 @@ static int judge(const struct request *request, const struct wanted *wanted, cha
         return 0;
 }
 
-/* Which volumes a pod has is not asked here: who names another is told so later. */
+/* Which volumes a pod has, and which layers there are, is not asked here: who names another is told so later. */
 static struct wanted_facts facts_of(const struct request *request) {
         struct wanted_facts facts = request->api->pods->facts;
 
-        facts.any_volume = true;
+        facts.any_volume = facts.any_layer = true;
         return facts;
 }
 

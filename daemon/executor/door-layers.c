@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Steps on layers: each is alone in its job and names its layer by an id that can only be the name of a directory in the
- * one that all layers lie in. Whose a layer is, is the front's word. */
+/* Steps on layers: each is alone in its job, unless a container has the layer as its root, and names its layer by an id that can
+ * only be the name of a directory in the one that all layers lie in. Whose a layer is, is the front's word. */
 
 #include <string.h>
 #include <sys/mount.h>
@@ -26,6 +26,10 @@ static int check_chain(const struct step *step, struct failure *f) {
         return 0;
 }
 
+static bool stands_on_others(const struct step *step) {
+        return step->kind == STEP_ROOT ? step->n_layers > 0 : step->stubs && step->stubs[0];
+}
+
 /* A label and nothing else: which options the overlay has, is the executor's to say. */
 static int check_label(const struct job *job, const struct step *step, struct failure *f) {
         _cleanup_failure_ struct failure reason = FAILURE_INIT;
@@ -38,7 +42,7 @@ static int check_label(const struct job *job, const struct step *step, struct fa
                 return refuse(f, "a layer with options that are no label");
         if (!job->caller.root && option_is_for_root(row, step->options[0].value))
                 return refuse(f, "a label of a layer is for root");
-        return step->stubs && step->stubs[0] ? 0 : refuse(f, "a label on a layer that stands on none");
+        return stands_on_others(step) ? 0 : refuse(f, "a label on a layer that stands on none");
 }
 
 static int check_idmap(const struct job *job, const struct step *step, struct failure *f) {
@@ -73,6 +77,54 @@ static int check_unmount(const struct step *step, struct failure *f) {
         if (step->id == 0 && step->mount_id == 0)
                 return refuse(f, "what is to be unmounted has no id");
         return step->flags == 0 ? 0 : refuse(f, "a layer with flags");
+}
+
+static int check_root_chain(const struct step *step, struct failure *f) {
+        if (step->upper.kind != STEP_SOURCE_NONE || step->work.kind != STEP_SOURCE_NONE)
+                return refuse(f, "a layer has its own upper and work directories");
+        if (step->n_layers + !(step->flags & STEP_LAYER_WRITABLE) > JOB_LAYERS_MAX)
+                return refuse(f, "a layer that stands on too many others");
+        for (size_t i = 0; i < step->n_layers; i++) {
+                const struct step_source *below = &step->layers[i];
+
+                if (below->kind != STEP_SOURCE_LAYER || !below->path || !layer_id_is_valid(below->path) ||
+                    strcmp(below->path, step->source.path) == 0)
+                        return refuse(f, "a layer that stands on what is no layer");
+        }
+        return 0;
+}
+
+/* No other root of the job writes to it, or sees what is written meanwhile. */
+static int check_alone(const struct job *job, const struct step *step, struct failure *f) {
+        for (size_t i = 0; (step->flags & STEP_LAYER_WRITABLE) && i < job->n_steps; i++) {
+                const struct step *other = &job->steps[i];
+
+                if (other != step && other->kind == STEP_ROOT && other->source.kind == STEP_SOURCE_LAYER && other->source.path &&
+                    strcmp(other->source.path, step->source.path) == 0)
+                        return refuse(f, "a read-write layer belongs to one container alone");
+        }
+        return 0;
+}
+
+int door_check_layer_root(const struct job *job, const struct step *step, struct failure *f) {
+        const bool writable = step->flags & STEP_LAYER_WRITABLE, tmpfs = step->flags & STEP_OVERLAY_TMPFS;
+        int r;
+
+        if (!step->source.path || !layer_id_is_valid(step->source.path))
+                return refuse(f, "a layer's id is none");
+        if (step->source.id == 0)
+                return refuse(f, "a layer without a number");
+        if (step->flags & (STEP_RECURSIVE | STEP_ATTR_RECURSIVE) || (writable && tmpfs))
+                return refuse(f, "a layer with flags");
+        /* What others stand on is never written to. */
+        if (!writable && !tmpfs && !(step->attr_set & MOUNT_ATTR_RDONLY))
+                return refuse(f, "a read-only layer as a root that is written to");
+        r = check_root_chain(step, f);
+        if (r == 0)
+                r = check_label(job, step, f);
+        if (r == 0)
+                r = check_alone(job, step, f);
+        return r;
 }
 
 int door_check_layer(const struct job *job, const struct step *step, struct failure *f) {

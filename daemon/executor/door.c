@@ -100,6 +100,8 @@ static int check_source(const struct job *job, const struct step_source *source,
                 return source->fd < job->n_fds ? 0 : refuse(f, "there is no fd %u", source->fd);
         case STEP_SOURCE_VOLUME:
                 return refuse(f, "a volume is bound, and nothing else is made of it");
+        case STEP_SOURCE_LAYER:
+                return refuse(f, "a layer is a root, and nothing else is made of it");
         }
         return refuse(f, "a source is of no known kind");
 }
@@ -306,6 +308,13 @@ static int check_layers_of_clone(const struct step *step, struct failure *f) {
         return 0;
 }
 
+static int check_root_source(const struct job *job, const struct step *step, struct failure *f) {
+        if (step->n_layers > 0 || step->upper.kind != STEP_SOURCE_NONE || step->work.kind != STEP_SOURCE_NONE || step->n_options > 0 ||
+                (step->flags & STEP_LAYER_WRITABLE))
+                return refuse(f, "a root that is no layer has none of what layers have");
+        return check_source(job, &step->source, false, f);
+}
+
 static int check_root(const struct job *job, size_t i, struct failure *f) {
         const struct step *step = &job->steps[i];
         int r = check_container(job, step, f);
@@ -313,7 +322,8 @@ static int check_root(const struct job *job, size_t i, struct failure *f) {
         if (r == 0 && !builds(job))
                 return refuse(f, "a root comes with its pod or container");
         if (r == 0)
-                r = check_source(job, &step->source, false, f);
+                r = step->source.kind == STEP_SOURCE_LAYER ? door_check_layer_root(job, step, f)
+                                                           : check_root_source(job, step, f);
         if (r == 0)
                 r = check_idmap(job, step, f);
         if (r == 0 && (!step->target || strcmp(step->target, "/") != 0))
@@ -323,7 +333,7 @@ static int check_root(const struct job *job, size_t i, struct failure *f) {
         return r != 0 ? r
                       : check_flags(step,
                                 STEP_RECURSIVE | STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_OVERLAY_TMPFS |
-                                        STEP_STACK,
+                                        STEP_STACK | STEP_LAYER_WRITABLE,
                                 f);
 }
 

@@ -20,5 +20,8 @@ int layer_clear(int directory, const char *name, size_t *budget);
  * not logged. */
 int layer_is_of(int layers, const char *name, uint64_t number);
 
+/* A detached mount of the layer that a STEP_ROOT has as its source. *ret_mapped: its own ids are mapped, not those of layers of it. */
+int layer_root(struct run *run, size_t step, int *ret_mount, bool *ret_mapped);
+
 /* What the hands have in common to say of a negative errno about layer `id`. */
 int layer_failed(struct run *run, const char *what, const char *id, int r);

@@ -102,6 +102,12 @@ static int make_upper(struct layered *on, int *ret_upper, int *ret_work) {
         return 0;
 }
 
+int layered_upper(struct layered *on, int *ret_upper, int *ret_work) {
+        int r = make_tmpfs(on, on->step->size);
+
+        return r == 0 ? make_upper(on, ret_upper, ret_work) : r;
+}
+
 static int over_tmpfs(struct layered *on, int *ret_mount) {
         _cleanup_close_ int upper = -1, work = -1;
         int layer, r = check_overlay(on);
@@ -113,9 +119,7 @@ static int over_tmpfs(struct layered *on, int *ret_mount) {
                 r = layer_of(on, &layer);
         }
         if (r == 0)
-                r = make_tmpfs(on, on->step->size);
-        if (r == 0)
-                r = make_upper(on, &upper, &work);
+                r = layered_upper(on, &upper, &work);
         if (r != 0)
                 return r;
         return overlay_mount(on->run, on->index,

@@ -78,6 +78,10 @@ static int check_side(struct run *run, const struct step *step, const char *file
                 step->target, what, foreign, file);
 }
 
+static bool is_of_layer(const struct step *step) {
+        return step->kind == STEP_LAYER_MOUNT || (step->kind == STEP_ROOT && step->source.kind == STEP_SOURCE_LAYER);
+}
+
 /* What is on the disk of a layer belongs to nobody on the host: whose ids those are is the layer's own matter. */
 static int check_own_layer(struct run *run, const struct step *step, const struct idmap *idmap) {
         _cleanup_idmap_ struct idmap seen = {};
@@ -96,7 +100,7 @@ static int check_own_layer(struct run *run, const struct step *step, const struc
 static int check_own(struct run *run, const struct step *step, const struct idmap *idmap) {
         int r;
 
-        if (step->kind == STEP_LAYER_MOUNT)
+        if (is_of_layer(step))
                 return check_own_layer(run, step, idmap);
         r = check_side(
                 run, step, "/etc/subuid", "uid", run->job->caller.uid, idmap->uids, idmap->n_uids);
@@ -229,7 +233,7 @@ int mapping_apply(struct run *run, size_t i, const struct step_source *source, i
         if (!step->idmap.given)
                 return 0;
         r = ready(run, step, &mapping);
-        if (r == 0 && step->kind != STEP_LAYER_MOUNT)
+        if (r == 0 && !is_of_layer(step))
                 r = check_owner(run, source, &mapping->idmap, mount);
         if (r != 0)
                 return r;

@@ -21,7 +21,7 @@
 const char *source_name(const struct step_source *source) {
         static char name[sizeof("fd ") + 3 * sizeof(uint32_t)];
 
-        if (source->kind == STEP_SOURCE_PATH || source->kind == STEP_SOURCE_VOLUME)
+        if (source->kind != STEP_SOURCE_FD && source->path)
                 return source->path;
         (void) snprintf(name, sizeof(name), "fd %" PRIu32, source->fd); /* cannot be cut: sized for any number */
         return name;
@@ -128,6 +128,7 @@ static int open_source(struct run *run, const struct step_source *source, bool f
                 return take_fd(run, source, ret_fd);
         case STEP_SOURCE_VOLUME:
                 return volume_open(run, source, ret_fd);
+        case STEP_SOURCE_LAYER: /* has a hand of its own */
         case STEP_SOURCE_NONE:
                 break;
         }
@@ -185,6 +186,7 @@ int source_open_data(struct run *run, const struct step_source *source, bool wri
         case STEP_SOURCE_FD:
                 return take_data(run, source, write, ret_fd);
         case STEP_SOURCE_VOLUME: /* refused at the door */
+        case STEP_SOURCE_LAYER:
         case STEP_SOURCE_NONE:
                 break;
         }

@@ -16,8 +16,29 @@ int holder_check_name(const char *name, struct failure *f) {
         if (length == 0 || length > HOLDER_NAME_MAX || strspn(name, letters) != length)
                 return failure_set(f, FAILURE_INVALID_ARGS, "\"%.140s\" cannot name a holder: 1 to %d letters, digits, '_', '.', ':', '@', '/' and '-'",
                                    name, HOLDER_NAME_MAX);
-        if (strncmp(name, "pod:", strlen("pod:")) == 0)
+        if (strncmp(name, HOLDER_POD, strlen(HOLDER_POD)) == 0)
                 return failure_set(f, FAILURE_INVALID_ARGS, "Holders whose names begin with pod: are podmount's own; choose another name");
+        return 0;
+}
+
+bool holder_is_pod(const struct holder *holder) {
+        return strncmp(holder->name, HOLDER_POD, strlen(HOLDER_POD)) == 0;
+}
+
+size_t holders_of_mount(const struct layer *layer) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < layer->n_holders; i++)
+                n += !holder_is_pod(&layer->holders[i]);
+        return n;
+}
+
+int holder_check_free(const struct layer *layer, struct failure *f) {
+        for (size_t i = 0; layer->record->read_write && i < layer->n_holders; i++)
+                if (holder_is_pod(&layer->holders[i]))
+                        return failure_set(f, FAILURE_LAYER_IN_USE,
+                                           "Layer %s is read-write and belongs to a container of %s alone, until that pod is collected",
+                                           layer->record->id, layer->holders[i].name);
         return 0;
 }
 
@@ -33,10 +54,11 @@ struct holder *holder_find(const struct layer *layer, uid_t owner, const char *n
 
 int holder_check_room(const struct layer *layer, uid_t owner, const char *name, uint64_t connection, struct failure *f) {
         const struct holder *holder = holder_find(layer, owner, name, connection);
+        const size_t n = holders_of_mount(layer);
 
-        if (holder ? holder->count < UINT32_MAX : layer->n_holders < HOLDERS_MAX)
+        if (holder ? holder->count < UINT32_MAX : n < HOLDERS_MAX)
                 return 0;
-        return failure_set(f, FAILURE_QUOTA_EXCEEDED, "Layer %s is held by %zu already, as many as there can be", layer->record->id, layer->n_holders);
+        return failure_set(f, FAILURE_QUOTA_EXCEEDED, "Layer %s is held by %zu already, as many as there can be", layer->record->id, n);
 }
 
 static int save(struct layers *layers, const struct layer *layer, const struct holder *holder, uint32_t count) {
@@ -50,18 +72,23 @@ static void forget(struct layer *layer, struct holder *holder) {
         *holder = layer->holders[--layer->n_holders];
 }
 
+static struct holder *append(struct layer *layer, uid_t owner, const char *name, uint64_t connection) {
+        _cleanup_free_ char *copy = strdup(name);
+        struct holder *holder = copy ? array_append(&layer->holders, &layer->n_holders) : NULL;
+
+        if (holder)
+                *holder = (struct holder) {.owner = owner, .name = TAKE_PTR(copy), .connection = connection};
+        return holder;
+}
+
 int holder_add(struct layers *layers, struct layer *layer, uid_t owner, const char *name, uint64_t connection) {
         struct holder *holder = holder_find(layer, owner, name, connection);
         int r;
 
-        if (!holder) {
-                _cleanup_free_ char *copy = strdup(name);
-
-                holder = copy ? array_append(&layer->holders, &layer->n_holders) : NULL;
-                if (!holder)
-                        return log_oom();
-                *holder = (struct holder) {.owner = owner, .name = TAKE_PTR(copy), .connection = connection};
-        }
+        if (!holder)
+                holder = append(layer, owner, name, connection);
+        if (!holder)
+                return log_oom();
         r = save(layers, layer, holder, holder->count + 1);
         if (r == 0)
                 holder->count++;
@@ -85,6 +112,40 @@ int holder_drop(struct layers *layers, struct layer *layer, uid_t owner, const c
         if (left == 0)
                 forget(layer, holder);
         return 0;
+}
+
+static int save_all(struct layers *layers, const struct holder_change *changes, size_t n) {
+        _cleanup_free_ struct record_holder *records = calloc(n, sizeof(*records));
+
+        if (!records)
+                return log_oom();
+        for (size_t i = 0; i < n; i++) {
+                const struct holder *holder = holder_find(changes[i].layer, changes[i].owner, changes[i].name, 0);
+
+                records[i] = (struct record_holder) {
+                        .layer = changes[i].layer->record->number, .owner = holder->owner, .name = holder->name, .count = changes[i].count};
+        }
+        return layer_store_put_holders(layers->store, records, n);
+}
+
+int holders_set(struct layers *layers, const struct holder_change *changes, size_t n) {
+        int r = 0;
+
+        for (size_t i = 0; i < n && r == 0; i++)
+                if (!holder_find(changes[i].layer, changes[i].owner, changes[i].name, 0) &&
+                    !append(changes[i].layer, changes[i].owner, changes[i].name, 0))
+                        r = log_oom();
+        if (r == 0 && n > 0)
+                r = save_all(layers, changes, n);
+        for (size_t i = 0; i < n; i++) {
+                struct holder *holder = holder_find(changes[i].layer, changes[i].owner, changes[i].name, 0);
+
+                if (holder && r == 0)
+                        holder->count = changes[i].count;
+                if (holder && holder->count == 0)
+                        forget(changes[i].layer, holder);
+        }
+        return r;
 }
 
 void holder_drop_connection(struct layer *layer, uint64_t connection) {

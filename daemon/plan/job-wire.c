@@ -54,8 +54,8 @@ static const struct kind_row {
         uint32_t flags;  /* enum step_flags that may be set */
 } kind_rows[_STEP_KIND_MAX] = {
         [STEP_TREE] = {FIELD_ATTRIBUTES | FIELD_SIZE, 0},
-        [STEP_ROOT] = {FIELDS_PLACED | FIELD_IDMAP | FIELD_STUBS | FIELD_SIZE,
-                FLAGS_PLACED | STEP_RECURSIVE | STEP_OVERLAY_TMPFS},
+        [STEP_ROOT] = {FIELDS_PLACED | FIELD_IDMAP | FIELD_LAYERS | FIELD_OPTIONS | FIELD_STUBS | FIELD_SIZE,
+                FLAGS_PLACED | STEP_RECURSIVE | STEP_OVERLAY_TMPFS | STEP_LAYER_WRITABLE},
         [STEP_BIND] = {FIELDS_PLACED | FIELD_IDMAP | FIELD_STUBS | FIELD_SIZE,
                 FLAGS_PLACED | STEP_RECURSIVE | STEP_SOURCE_NOFOLLOW | STEP_OVERLAY_TMPFS | STEP_BENEATH | STEP_HOST},
         [STEP_FILESYSTEM] = {FIELDS_PLACED | FIELD_TYPE | FIELD_OPTIONS | FIELD_SPACE,
@@ -115,6 +115,7 @@ static bool source_is_valid(const struct job *job, const struct step_source *sou
         case STEP_SOURCE_FD:
                 return !source->path && source->fd < job->n_fds && source->id == 0;
         case STEP_SOURCE_VOLUME:
+        case STEP_SOURCE_LAYER:
                 return source->path && source->fd == 0;
         }
         return false;
@@ -215,7 +216,7 @@ static void put_source(struct wire_writer *writer, const struct step_source *sou
                 wire_put_u32(writer, source->fd);
         else
                 wire_put_string(writer, source->path);
-        if (source->kind == STEP_SOURCE_VOLUME)
+        if (source->kind == STEP_SOURCE_VOLUME || source->kind == STEP_SOURCE_LAYER)
                 wire_put_u64(writer, source->id);
 }
 
@@ -352,6 +353,7 @@ static void take_source(struct wire_reader *reader, struct step_source *ret) {
                 ret->fd = wire_take_u32(reader);
                 break;
         case STEP_SOURCE_VOLUME:
+        case STEP_SOURCE_LAYER:
                 ret->path = wire_take_string(reader, true);
                 ret->id = wire_take_u64(reader);
                 break;

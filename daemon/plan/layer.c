@@ -12,13 +12,6 @@
 #include "util/log.h"
 #include "util/text.h"
 
-bool layer_id_is_valid(const char *id) {
-        static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
-        size_t length = strnlen(id, LAYER_ID_MAX + 1);
-
-        return length > 0 && length <= LAYER_ID_MAX && strspn(id, letters) == length && !strchr("_.-", id[0]);
-}
-
 char *layer_new_name(uint64_t number) {
         return text_format(".new-%" PRIu64, number);
 }

@@ -16,11 +16,7 @@
  */
 
 #include "plan/plan.h"
-
-enum { LAYER_ID_MAX = 128 };
-
-/* 1 to LAYER_ID_MAX of [A-Za-z0-9_.-], the first a letter or a digit. */
-bool layer_id_is_valid(const char *id);
+#include "util/path.h"
 
 /* The names above; NULL when memory is short. */
 char *layer_new_name(uint64_t number);

@@ -74,6 +74,9 @@ static int make_source(const struct plan_pod *pod, const struct wanted_mount *mo
         case SOURCE_VOLUME:
                 ret->kind = STEP_SOURCE_VOLUME;
                 return copy_text(source->text, &ret->path);
+        case SOURCE_LAYER:
+                ret->kind = STEP_SOURCE_LAYER;
+                return copy_text(source->text, &ret->path);
         }
         return -EINVAL;
 }
@@ -88,8 +91,9 @@ static int make_sources(const struct plan_pod *pod, const struct wanted_mount *m
                 r = make_source(pod, mount, &mount->userns, &step->userns, f);
         if (r == 0 && idmap_copy(&mount->idmap, &step->idmap) < 0)
                 return log_oom();
-        if (r != 0 || mount->kind != WANTED_OVERLAY)
+        if (r != 0 || (mount->kind != WANTED_OVERLAY && mount->source.kind != SOURCE_LAYER))
                 return r;
+        step->source.id = mount->layer;
         if (mount->n_lower > JOB_LAYERS_MAX)
                 return failure_set(f, FAILURE_INVALID_OPTION,
                         "%s: the overlay at %s names %zu lower layers; give at most %d.", mount->pointer, mount->target,
@@ -115,7 +119,7 @@ static bool is_fd_option(const struct wanted_mount *mount, const struct data_opt
 }
 
 static int make_options(const struct plan_pod *pod, const struct wanted_mount *mount, struct step *step, struct failure *f) {
-        if (mount->kind == WANTED_ROOT || mount->kind == WANTED_BIND)
+        if ((mount->kind == WANTED_ROOT && mount->source.kind != SOURCE_LAYER) || mount->kind == WANTED_BIND)
                 return 0;
         for (size_t i = 0; i < mount->n_data; i++) {
                 struct step_option *option = array_append(&step->options, &step->n_options);
@@ -171,7 +175,7 @@ static uint32_t flags_of(const struct wanted_mount *mount) {
                (mount->way & OPTION_WAY_COPY_UP ? STEP_COPY_UP : 0) |
                (mount->way & OPTION_WAY_SOURCE_NOFOLLOW && mount->source.kind != SOURCE_VOLUME ? STEP_SOURCE_NOFOLLOW : 0) |
                (mount->way & OPTION_WAY_TARGET_NOFOLLOW ? STEP_TARGET_NOFOLLOW : 0) | (mount->device ? STEP_DEVICE : 0) |
-               (mount->make_layers ? STEP_MAKE_LAYERS : 0) |
+               (mount->make_layers ? STEP_MAKE_LAYERS : 0) | (mount->layer_writable ? STEP_LAYER_WRITABLE : 0) |
                (mount->mandatory ? STEP_OPTIONAL : 0);
 }
 

@@ -11,6 +11,7 @@
 #include "util/array.h"
 #include "util/json.h"
 #include "util/log.h"
+#include "util/text.h"
 
 /* Or a whole container: either way nothing is attached before the last step. */
 static bool makes_whole_pod(const struct job *job) {
@@ -126,14 +127,11 @@ static int add_texts(struct json_object *object, const char *key, char *const *t
 }
 
 static int new_source(const struct source *source, struct json_object **ret) {
-        if (source->kind == SOURCE_FD || source->kind == SOURCE_VOLUME) {
-                _cleanup_strv_ char **text = NULL;
+        _cleanup_free_ char *text = text_format("%s%s", source_prefix(source->kind), source->text);
 
-                if (strv_appendf(&text, "%s:%s", source->kind == SOURCE_FD ? "fd" : "volume", source->text) < 0)
-                        return -ENOMEM;
-                *ret = json_object_new_string(text[0]);
-        } else
-                *ret = json_object_new_string(source->text);
+        if (!text)
+                return -ENOMEM;
+        *ret = json_object_new_string(text);
         return *ret ? 0 : -ENOMEM;
 }
 

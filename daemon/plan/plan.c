@@ -94,9 +94,9 @@ static struct ground ground_of(const struct wanted_mount *mount, uint32_t step) 
 
         switch (mount->kind) {
         case WANTED_ROOT:
-                if (readonly)
-                        ground.stubbed = true;
-                else
+                /* A read-write layer takes new mount points later; those of the spec are no part of it. */
+                ground.stubbed = readonly || mount->layer_writable;
+                if (!readonly)
                         ground.kind = mount->overlay == SPEC_OVERLAY_TMPFS ? PLAN_GROUND_FREELY : PLAN_GROUND_CALLER;
                 break;
         case WANTED_FILESYSTEM:
@@ -249,12 +249,15 @@ static int plan_all(struct planner *planner, bool whole, struct failure *f) {
 /* A directory that is wanted for itself: where it is missing, it lies on something like a target does. */
 static int plan_directory(struct planner *planner, const struct wanted_directory *directory) {
         const char *container = planner->wanted->containers[directory->container];
-        struct ground *ground = NULL;
+        struct ground *found = NULL, ground;
         struct step *step;
-        int r = find_ground(planner, container, directory->target, &ground);
+        int r = find_ground(planner, container, directory->target, &found);
 
         if (r < 0)
                 return r;
+        ground = found ? *found : (struct ground) {};
+        if (ground.kind != PLAN_GROUND_NEVER)
+                ground.stubbed = false; /* it is wanted where the container can have it for its own */
         step = job_add(planner->job, STEP_MKDIR);
         if (!step)
                 return log_oom();
@@ -262,7 +265,7 @@ static int plan_directory(struct planner *planner, const struct wanted_directory
         step->target = strdup(directory->target);
         if (!step->container || !step->target)
                 return log_oom();
-        plan_target(step, ground);
+        plan_target(step, found ? &ground : NULL);
         return 0;
 }
 

@@ -63,14 +63,14 @@ enum step_kind {
 /* The word that plans and logs have for a kind. */
 const char *step_kind_name(enum step_kind kind);
 
-enum step_source_kind { STEP_SOURCE_NONE, STEP_SOURCE_PATH, STEP_SOURCE_FD, STEP_SOURCE_VOLUME };
+enum step_source_kind { STEP_SOURCE_NONE, STEP_SOURCE_PATH, STEP_SOURCE_FD, STEP_SOURCE_VOLUME, STEP_SOURCE_LAYER };
 struct step_source {
         enum step_source_kind kind;
-        char *path;  /* STEP_SOURCE_PATH: absolute; opened by an opener that is the caller. STEP_SOURCE_VOLUME: its name.
+        char *path;  /* STEP_SOURCE_PATH: absolute; opened by an opener that is the caller. STEP_SOURCE_VOLUME: its name. STEP_SOURCE_LAYER: its id.
                       * STEP_SOURCE_NONE: a label or NULL */
         uint32_t fd; /* STEP_SOURCE_FD: index in the job's fds */
         uint64_t id; /* STEP_SOURCE_VOLUME: which mount it has to be, unique id or else the recycled one; 0 for one that
-                      * an earlier step of the job makes */
+                      * an earlier step of the job makes. STEP_SOURCE_LAYER, the source of a STEP_ROOT: the number of the layer */
 };
 
 struct step_option {
@@ -108,7 +108,7 @@ enum step_flags {
         STEP_MAKE_LAYERS = 1 << 13,          /* STEP_OVERLAY: upper and work are made, as the caller, where they are missing */
         STEP_HOST = 1 << 14,                 /* STEP_BIND, STEP_FILESYSTEM, STEP_OVERLAY, STEP_UNMOUNT, STEP_DETACH: the target is the
                                               * host's, absolute and without symlinks; the container is SPEC_HOST */
-        STEP_LAYER_WRITABLE = 1 << 15,       /* STEP_LAYER_MOUNT: what is written goes into the layer */
+        STEP_LAYER_WRITABLE = 1 << 15,       /* STEP_LAYER_MOUNT, STEP_ROOT of a layer: what is written goes into the layer */
         _STEP_FLAGS_ALL = (1 << 16) - 1,
 };
 
@@ -125,7 +125,7 @@ struct step {
         char *type;        /* STEP_FILESYSTEM, STEP_IMAGE, STEP_REMOUNT */
         struct step_source source;
         struct step_source space;   /* STEP_FILESYSTEM: the namespace that it shows, an fd, or none: the executor's */
-        struct step_source *layers; /* STEP_OVERLAY: lower layers, topmost first */
+        struct step_source *layers; /* STEP_OVERLAY: lower layers, topmost first. STEP_ROOT: what the layer stands on, likewise */
         size_t n_layers;
         struct step_source upper, work;
         struct step_option *options;

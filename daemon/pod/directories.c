@@ -49,7 +49,7 @@ static int add_target(const struct job *job, struct record_pod *record, size_t i
         if (source->kind == STEP_SOURCE_PATH)
                 return add(record, step, source->path, path_below(step->target, ground->target), i,
                            mkdir ? INTENT_TARGET : INTENT_POINT);
-        if (mkdir && warning_add(warnings, "directory %s of container %s stays when the pod goes: it lies in what came as an fd",
+        if (mkdir && source->kind != STEP_SOURCE_LAYER && warning_add(warnings, "directory %s of container %s stays when the pod goes: it lies in what came as an fd",
                         step->target, step->container) < 0)
                 return log_oom();
         return 0;

@@ -38,7 +38,7 @@ static int add_actions(struct json_object *plan, const struct wanted *wanted, co
                 devices |= mount->kind == WANTED_IMAGE && mount->device;
                 /* Without the setting nobody is asked: such a mapping is refused. */
                 ids = ids || (settings->foreign_ids && mount->idmap.n_uids > 0 && !caller_is_root(caller) &&
-                              !own_ids_only(caller, &mount->idmap));
+                              !(mount->source.kind == SOURCE_LAYER ? own_ids_of_layer(caller, &mount->idmap) : own_ids_only(caller, &mount->idmap)));
         }
         if (r == 0 && !caller_is_root(caller))
                 r = append(actions, json_object_new_string(PODMOUNT_ACTION_CREATE));

@@ -64,7 +64,7 @@ void layer_set_mounted(struct layer *layer, const struct step_result *made) {
         layer->device = made->device;
 }
 
-static int read_map(const struct record_layer *record, struct idmap *ret) {
+int layer_read_map(const struct record_layer *record, struct idmap *ret) {
         _cleanup_free_ char *text = text_format("uids=%s;gids=%s", record->uid_map, record->gid_map);
         const char *must;
 
@@ -93,7 +93,7 @@ int layer_plan_mount(struct operation *operation, const struct layer *layer) {
         for (const struct layer *parent = layer->parent; parent; parent = parent->parent)
                 below[plan.n_below++] = parent->record->id;
         if (record->uid_map) {
-                r = read_map(record, &idmap);
+                r = layer_read_map(record, &idmap);
                 plan.idmap = &idmap;
         }
         if (r < 0)

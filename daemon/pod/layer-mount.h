@@ -14,6 +14,9 @@ int layer_look(struct pods *pods, struct layer *layer);
 /* What an executor says that it has mounted. */
 void layer_set_mounted(struct layer *layer, const struct step_result *made);
 
+/* The mappings of a layer that has some. */
+int layer_read_map(const struct record_layer *record, struct idmap *ret);
+
 /* Jobs about the layer's mount for this operation, which gets a number if it has none; as its owner. */
 int layer_plan_mount(struct operation *operation, const struct layer *layer);
 int layer_plan_unmount(struct operation *operation, const struct layer *layer);

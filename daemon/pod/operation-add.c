@@ -11,6 +11,8 @@
 #include "pod/doom.h"
 #include "pod/footing.h"
 #include "pod/intent-detail.h"
+#include "pod/layer-root.h"
+#include "pod/layer-turn.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
 #include "pod/source.h"
@@ -37,6 +39,7 @@ static struct add *add_of(struct operation *operation) {
 static void release(struct operation *operation) {
         struct add *add = add_of(operation);
 
+        layer_turn_leave(operation);
         free(add->name);
         spec_free(add->spec);
         wanted_free(add->wanted);
@@ -86,6 +89,7 @@ static int validate(struct operation *operation, struct failure *f) {
         struct add *add = add_of(operation);
         struct wanted_facts facts = operation->pods->facts;
         _cleanup_free_ struct wanted_volume *volumes = NULL;
+        _cleanup_layer_roots_ struct layer_roots roots = {};
         int r;
 
         r = pods_check_runtime(operation->pods, f);
@@ -99,6 +103,8 @@ static int validate(struct operation *operation, struct failure *f) {
         facts.caller_is_root = caller_is_root(&operation->caller);
         add->wanted = wanted_free(add->wanted);
         r = volume_facts(operation->pod, &facts, &volumes);
+        if (r == 0)
+                r = layer_roots_find(operation, add->spec, true, &facts, &roots, f);
         if (r == 0)
                 r = wanted_from_spec(add->spec, &facts, &add->wanted, f);
         if (r == 0)
@@ -172,17 +178,22 @@ static void take_back(struct operation *operation) {
 
         if (r < 0) /* the next start does it */
                 (void) log_errno(LOG_ERR, r, "forget a container that was not added to pod %s", operation->uuid);
+        layer_roots_settle(operation->pods, operation->pod);
 }
 
-static int intend(struct operation *operation, struct failure *f _unused_) {
+static int intend(struct operation *operation, struct failure *f) {
         struct add *add = add_of(operation);
         struct record_pod *record = operation->pod->record;
         struct directories_change directories = {};
         int r = directories_intend(operation->job, record, &add->warnings);
 
         if (r == 0)
+                r = layer_roots_hold(operation->pods, operation->pod, add->wanted, f);
+        if (r == 0)
                 r = write_intent(operation);
-        if (r < 0 && directories_leave(record, begun(add), &directories) == 0)
+        if (r != 0)
+                layer_roots_settle(operation->pods, operation->pod);
+        if (r != 0 && directories_leave(record, begun(add), &directories) == 0)
                 directories_end(record, &directories, true);
         return r;
 }

@@ -10,6 +10,7 @@
 #include "pod/doom.h"
 #include "pod/footing.h"
 #include "pod/host.h"
+#include "pod/layer-root.h"
 #include "pod/operation-private.h"
 #include "pod/points.h"
 #include "pod/recording.h"
@@ -158,6 +159,7 @@ static void removed(struct collect *collect, struct failure *f) {
                 (void) failure_from_errno(f, -EIO);
                 return;
         }
+        layer_roots_release(operation->pods, operation->pod);
         pods_purge_later(operation->pods);
         log_fields(LOG_INFO, NULL, (const char *const[]) {"POD=", operation->uuid, "REASON=", collect->reason, NULL},
                    "Removed pod %s (%s)", operation->uuid, collect->reason);

@@ -14,6 +14,8 @@
 #include "pod/forecast.h"
 #include "pod/host.h"
 #include "pod/intent-detail.h"
+#include "pod/layer-root.h"
+#include "pod/layer-turn.h"
 #include "pod/operation-private.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
@@ -39,6 +41,7 @@ static struct create *create_of(struct operation *operation) {
 static void release(struct operation *operation) {
         struct create *create = create_of(operation);
 
+        layer_turn_leave(operation);
         free(create->name);
         free(create->lease);
         spec_free(create->spec);
@@ -117,6 +120,7 @@ static int check_quota(struct operation *operation, struct failure *f) {
 static int validate(struct operation *operation, struct failure *f) {
         struct create *create = create_of(operation);
         struct wanted_facts facts = operation->pods->facts;
+        _cleanup_layer_roots_ struct layer_roots roots = {};
         struct pod *pod;
         int r;
 
@@ -131,7 +135,9 @@ static int validate(struct operation *operation, struct failure *f) {
                 return r;
         facts.caller_is_root = caller_is_root(&operation->caller);
         create->wanted = wanted_free(create->wanted);
-        r = wanted_from_spec(create->spec, &facts, &create->wanted, f);
+        r = layer_roots_find(operation, create->spec, !create->dry_run, &facts, &roots, f);
+        if (r == 0)
+                r = wanted_from_spec(create->spec, &facts, &create->wanted, f);
         if (r == 0)
                 r = source_check_paths(operation, create->wanted, f);
         if (r == 0)
@@ -214,7 +220,7 @@ static int write_intent(const struct operation *operation, struct record_pod *re
         return r < 0 ? log_errno(LOG_ERR, r, "write down the creation of pod %s", operation->uuid) : 0;
 }
 
-static int intend(struct operation *operation, struct failure *f _unused_) {
+static int intend(struct operation *operation, struct failure *f) {
         struct record_pod *record = NULL;
         struct pod *pod;
         int r;
@@ -230,8 +236,11 @@ static int intend(struct operation *operation, struct failure *f _unused_) {
                 pod_free(pod);
                 return r;
         }
-        r = write_intent(operation, pod->record);
-        if (r < 0) {
+        r = layer_roots_hold(operation->pods, pod, create_of(operation)->wanted, f);
+        if (r == 0)
+                r = write_intent(operation, pod->record);
+        if (r != 0) {
+                layer_roots_release(operation->pods, pod);
                 pods_remove(operation->pods, pod);
                 return r;
         }
@@ -242,8 +251,10 @@ static int intend(struct operation *operation, struct failure *f _unused_) {
 
 static void take_back(struct operation *operation) {
         (void) recording_forget(operation->pods, operation->uuid, operation->job_id); /* the next start collects it */
-        if (operation->pod)
-                pods_remove(operation->pods, operation->pod);
+        if (!operation->pod)
+                return;
+        layer_roots_release(operation->pods, operation->pod);
+        pods_remove(operation->pods, operation->pod);
 }
 
 static int record_all(struct create *create, const struct job_result *result) {

@@ -83,11 +83,7 @@ static int check_map(const struct create *create, const struct caller *caller, s
         r = read_map(create, &idmap);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < idmap.n_uids; i++)
-                idmap.uids[i].container_id = idmap.uids[i].host_id;
-        for (size_t i = 0; i < idmap.n_gids; i++)
-                idmap.gids[i].container_id = idmap.gids[i].host_id;
-        if (own_ids_only(caller, &idmap))
+        if (own_ids_of_layer(caller, &idmap))
                 return 0;
         return failure_set(f, FAILURE_SOURCE_DENIED,
                            "uid-map or gid-map has files seen as those of ids that are neither the caller's nor in its ranges of /etc/subuid and /etc/subgid");

@@ -48,7 +48,9 @@ static int validate(struct operation *operation, struct failure *f) {
                 return layers_no_such(get->id, f);
         if (layer->busy)
                 return layer_turn_take(operation, layer);
-        r = holder_check_room(layer, operation->caller.uid, get->holder, get->connection, f);
+        r = holder_check_free(layer, f);
+        if (r == 0)
+                r = holder_check_room(layer, operation->caller.uid, get->holder, get->connection, f);
         return r == 0 ? pods_check_runtime(operation->pods, f) : r;
 }
 
@@ -112,7 +114,7 @@ static void result(struct operation *operation, const struct job_result *answer)
                         (void) layer_not_recorded(r, get->id, &f);
         }
         layer_turn_end(pods, layer);
-        if (layer->n_holders == 0 && (nobody || f.kind != FAILURE_NONE))
+        if (holders_of_mount(layer) == 0 && (nobody || f.kind != FAILURE_NONE))
                 layer_let_go(pods, layer);
         operation_end(operation, &f);
 }

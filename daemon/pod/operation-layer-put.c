@@ -39,7 +39,7 @@ static const struct holder *find_holder(const struct put *put, const struct laye
 static bool is_last(const struct put *put, const struct layer *layer) {
         const struct holder *holder = find_holder(put, layer);
 
-        return put->holder ? layer->n_holders == 1 && holder && (put->all || holder->count == 1) : layer->n_holders == 0;
+        return put->holder ? holders_of_mount(layer) == 1 && holder && (put->all || holder->count == 1) : holders_of_mount(layer) == 0;
 }
 
 static int validate(struct operation *operation, struct failure *f) {
@@ -57,7 +57,7 @@ static int validate(struct operation *operation, struct failure *f) {
                 return put->holder ? layers_no_such(put->id, f) : OPERATION_FINISHED;
         if (layer->busy)
                 return layer_turn_take(operation, layer);
-        if (put->holder ? !find_holder(put, layer) : layer->n_holders > 0)
+        if (put->holder ? !find_holder(put, layer) : holders_of_mount(layer) > 0)
                 return OPERATION_FINISHED; /* a retry; or somebody has got it meanwhile */
         return pods_check_runtime(operation->pods, f);
 }
@@ -114,7 +114,7 @@ static void result(struct operation *operation, const struct job_result *answer)
                 (void) layer_not_recorded(r, put->id, &f);
         layer_turn_end(pods, layer);
         /* The others went meanwhile with their connections. */
-        if (f.kind == FAILURE_NONE && put->holder && layer->mounted && layer->n_holders == 0)
+        if (f.kind == FAILURE_NONE && put->holder && layer->mounted && holders_of_mount(layer) == 0)
                 layer_let_go(pods, layer);
         if (operation->internal && f.kind != FAILURE_NONE) {
                 log_warning("Layer %s stays mounted: %s; podmountctl layer cleanup tries again", put->id, f.text);
@@ -183,10 +183,10 @@ void layers_disconnect(struct pods *pods, uint64_t connection) {
         if (!pods->layers || !pods->layers->by_id || pods->stopping)
                 return;
         MAP_FOREACH(layer, pods->layers->by_id) {
-                size_t before = layer->n_holders;
+                size_t before = holders_of_mount(layer);
 
                 holder_drop_connection(layer, connection);
-                if (before > 0 && layer->n_holders == 0)
+                if (before > 0 && holders_of_mount(layer) == 0)
                         layer_let_go(pods, layer);
         }
 }

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "layer/holders.h"
 #include "pod/layer-mount.h"
 #include "pod/layer-turn.h"
 #include "pod/operation-layer-private.h"
@@ -284,7 +285,7 @@ uint32_t layers_purge_again(struct pods *pods, const struct caller *caller) {
 
 /* A mount outlives a daemon: it is found again where it was, and goes if nobody holds its layer any more. */
 static void find_mount(struct pods *pods, struct layer *layer) {
-        if (layer_look(pods, layer) >= 0 && layer->mounted && layer->n_holders == 0)
+        if (layer_look(pods, layer) >= 0 && layer->mounted && holders_of_mount(layer) == 0)
                 layer_let_go(pods, layer);
 }
 

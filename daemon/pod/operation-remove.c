@@ -11,6 +11,7 @@
 #include "pod/directories.h"
 #include "pod/doom.h"
 #include "pod/intent-detail.h"
+#include "pod/layer-root.h"
 #include "pod/points.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
@@ -188,6 +189,7 @@ static void result(struct operation *operation, const struct job_result *answer)
         } else if (drop(remove) < 0)
                 (void) failure_from_errno(&f, -EIO);
         else {
+                layer_roots_settle(operation->pods, operation->pod);
                 log_info("Removed container %s from pod %s", remove->name, operation->uuid);
                 tell_changed(operation->pods, operation->pod);
         }

@@ -10,6 +10,7 @@
 
 #include "dbus/names.h"
 #include "pod/drift.h"
+#include "util/array.h"
 
 const char *pod_state_name(enum pod_state state) {
         switch (state) {
@@ -76,6 +77,7 @@ struct pod *pod_free(struct pod *pod) {
         record_pod_free(pod->record);
         free(pod->object_path);
         free(pod->name_key);
+        strv_free(pod->layers);
         free(pod);
         return NULL;
 }

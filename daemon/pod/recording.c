@@ -28,12 +28,12 @@ static int copy(const char *from, char **ret) {
         return *ret ? 0 : -ENOMEM;
 }
 
-/* For people: a path, fd:NAME (that of a namespace, too), volume:NAME, or a label. */
+/* For people: a path, fd:NAME (that of a namespace, too), volume:NAME, layer:ID, or a label. */
 static int copy_source(const struct wanted_mount *wanted, char **ret) {
         const struct source *source = wanted->space.kind == SOURCE_FD ? &wanted->space : &wanted->source;
 
-        if (source->kind == SOURCE_FD || source->kind == SOURCE_VOLUME)
-                return asprintf(ret, "%s:%s", source->kind == SOURCE_FD ? "fd" : "volume", source->text) < 0 ? -ENOMEM : 0;
+        if (*source_prefix(source->kind))
+                return asprintf(ret, "%s%s", source_prefix(source->kind), source->text) < 0 ? -ENOMEM : 0;
         return copy(wanted->source.text ?: wanted->type, ret);
 }
 

@@ -11,6 +11,7 @@
 #include "pod/host.h"
 #include "pod/intent-detail.h"
 #include "pod/intent-replace.h"
+#include "pod/layer-root.h"
 #include "pod/operation-private.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
@@ -479,12 +480,16 @@ int pods_recover(struct pods *pods, const int *intent_fds, size_t n_intent_fds) 
 
         r = load(pods, &intents, &n_intents);
         if (r == 0)
+                layer_roots_recover(pods);
+        if (r == 0)
                 r = pods_sync(pods);
         if (r >= 0)
                 r = keep_all_made(pods, intent_fds, n_intent_fds, intents, n_intents);
         if (r >= 0) {
-                MAP_FOREACH(pod, pods->by_uuid)
+                MAP_FOREACH(pod, pods->by_uuid) {
+                        layer_roots_compare(pods, pod, intents, n_intents);
                         settle_state(pods, pod, intents, n_intents);
+                }
                 for (size_t i = 0; i < n_intents; i++)
                         settle(pods, &intents[i]);
                 r = forget_intents(pods, intents, n_intents);

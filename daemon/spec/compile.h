@@ -53,6 +53,11 @@ int compile_check_together(struct compile *c, struct wanted_mount *w, const char
 /* Settles the id mapping of a bind or an overlay from the mount's members, its options and the container's. Refuses it
  * for any other mount. */
 int compile_idmap(struct compile *c, struct wanted_mount *w, const struct spec_mount *mount);
+/* Settles a root that is a layer: whether it is written to, what it stands on, its ids. FAILURE_INVALID_SPEC for what the spec
+ * says and the layer cannot be. */
+int compile_root_layer(struct compile *c, struct wanted_mount *w, const struct spec_container *container);
+/* The id mapping of the container's root: its own, its layer's or that of its user namespace; one without mappings is none. */
+const struct idmap *compile_maps(const struct compile *c, const struct spec_container *container);
 /* The id mapping of a root. */
 int compile_root_idmap(struct wanted_mount *w, const struct spec_container *container);
 

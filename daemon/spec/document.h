@@ -22,6 +22,8 @@ int document_parse_own(struct json_object *document, struct spec *spec, struct f
 
 /* A container's root: member "path" of the object at `pointer`. */
 int document_parse_root_path(struct json_object *root, const char *pointer, struct source *ret, struct failure *f);
+/* The same, or the layer that it names instead. */
+int document_parse_root_source(struct json_object *root, const char *pointer, struct source *ret, struct failure *f);
 
 /* Member "namespaces" of the object at `pointer`: {"pid": "fd:NAME"…} over what `ret` holds already. */
 int document_parse_namespaces(struct json_object *object, const char *pointer, struct source *ret, struct failure *f);

@@ -14,6 +14,7 @@
 
 static const char FD_PREFIX[] = "fd:";
 static const char VOLUME_PREFIX[] = "volume:";
+static const char LAYER_PREFIX[] = "layer:";
 enum { FD_PREFIX_LENGTH = sizeof(FD_PREFIX) - 1, VOLUME_PREFIX_LENGTH = sizeof(VOLUME_PREFIX) - 1 };
 
 void source_done(struct source *source) {
@@ -21,6 +22,21 @@ void source_done(struct source *source) {
                 return;
         free(source->text);
         *source = (struct source) {.kind = SOURCE_NONE};
+}
+
+const char *source_prefix(enum source_kind kind) {
+        switch (kind) {
+        case SOURCE_FD:
+                return FD_PREFIX;
+        case SOURCE_VOLUME:
+                return VOLUME_PREFIX;
+        case SOURCE_LAYER:
+                return LAYER_PREFIX;
+        case SOURCE_PATH:
+        case SOURCE_NONE:
+                break;
+        }
+        return "";
 }
 
 bool source_is_fd(const char *text) {
@@ -97,16 +113,7 @@ int source_parse_bind(
 char *source_to_text(const struct source *source) {
         char *text = NULL;
 
-        switch (source->kind) {
-        case SOURCE_FD:
-                return asprintf(&text, "%s%s", FD_PREFIX, source->text) < 0 ? NULL : text;
-        case SOURCE_VOLUME:
-                return asprintf(&text, "%s%s", VOLUME_PREFIX, source->text) < 0 ? NULL : text;
-        case SOURCE_PATH:
-        case SOURCE_NONE:
-                return strdup(source->text ? source->text : "");
-        }
-        return NULL;
+        return asprintf(&text, "%s%s", source_prefix(source->kind), source->text ? source->text : "") < 0 ? NULL : text;
 }
 
 int source_split_layers(const char *text, char ***ret) {

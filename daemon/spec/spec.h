@@ -31,13 +31,15 @@ enum spec_limits {
 #define SPEC_HOST ".host"
 
 /* Where a mount's content comes from. */
-enum source_kind { SOURCE_NONE, SOURCE_PATH, SOURCE_FD, SOURCE_VOLUME };
+enum source_kind { SOURCE_NONE, SOURCE_PATH, SOURCE_FD, SOURCE_VOLUME, SOURCE_LAYER };
 struct source {
         enum source_kind kind;
         char *text; /* SOURCE_PATH: an absolute, normalised path; SOURCE_FD: the name behind "fd:"; SOURCE_VOLUME: that
-                     * behind "volume:"; SOURCE_NONE: a label or NULL */
+                     * behind "volume:"; SOURCE_LAYER, a root alone: the id of a layer; SOURCE_NONE: a label or NULL */
 };
 void source_done(struct source *source);
+/* What stands before the text for people: "fd:", "volume:", "layer:" or "". */
+const char *source_prefix(enum source_kind kind);
 
 struct spec_mount {
         char *pointer;     /* JSON pointer of the mount object in the document: "/mounts/3" */
@@ -63,13 +65,19 @@ const char *spec_namespace_name(enum spec_namespace name_space);
 /* _SPEC_NAMESPACE_MAX for an unknown one; "network" is net, as the OCI specification has it. */
 enum spec_namespace spec_namespace_find(const char *name);
 
-enum spec_overlay { SPEC_OVERLAY_NONE, SPEC_OVERLAY_TMPFS, SPEC_OVERLAY_ALL /* on each writable bind, too */ };
+enum spec_overlay {
+        SPEC_OVERLAY_NONE,
+        SPEC_OVERLAY_TMPFS,
+        SPEC_OVERLAY_ALL,        /* on each writable bind, too */
+        SPEC_OVERLAY_PERSISTENT, /* the read-write layer that the root is takes what is written */
+};
 
 struct spec_container {
         char *pointer; /* "" for an OCI document, else "/containers/0" */
         char *name;    /* "main" for an OCI document */
         struct source root;
         bool root_readonly;
+        bool root_says; /* …and it says so: a layer is as it is where a spec is silent */
         bool mandatory; /* gets what every container has (/proc, /dev…) where its mounts are silent */
         struct idmap root_idmap;   /* root.uidMappings and root.gidMappings… */
         struct source root_userns; /* …or root.userns */

@@ -120,7 +120,7 @@ int compile_words(struct wanted_mount *w) {
                         r = strv_append(&words, ways[i].word);
         if (r == 0)
                 r = add_idmap(&words, w);
-        if (r == 0)
+        if (r == 0 && w->source.kind != SOURCE_LAYER) /* the layer says what it stands on */
                 r = add_layers(&words, w);
         if (r == 0)
                 r = add_data(&words, w);

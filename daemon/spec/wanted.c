@@ -60,7 +60,7 @@ const char *wanted_container(const struct wanted *wanted, const struct wanted_mo
 }
 
 static void set_overlay(const struct compile *c, const struct spec_container *container, struct wanted_mount *w) {
-        if (container->overlay == SPEC_OVERLAY_NONE)
+        if (container->overlay == SPEC_OVERLAY_NONE || container->overlay == SPEC_OVERLAY_PERSISTENT)
                 return;
         w->overlay = SPEC_OVERLAY_TMPFS;
         w->overlay_size = container->overlay_size ? container->overlay_size : c->facts->tmpfs_size;
@@ -90,8 +90,8 @@ static int compile_root(struct compile *c, size_t index, const struct spec_conta
         if (!w->source.text)
                 return -ENOMEM;
         w->source.kind = container->root.kind;
-        r = compile_root_idmap(w, container);
-        if (r < 0)
+        r = w->source.kind == SOURCE_LAYER ? compile_root_layer(c, w, container) : compile_root_idmap(w, container);
+        if (r != 0)
                 return r;
         r = compile_attributes(c, w);
         if (r != 0)
@@ -281,7 +281,7 @@ int wanted_from_spec(
                         return r;
                 c.spaces = container->namespaces;
                 from = wanted->n_mounts;
-                c.maps = container->root_idmap.n_uids > 0 ? &container->root_idmap : &container->user_maps;
+                c.maps = compile_maps(&c, container);
                 c.userns = &container->root_userns;
                 r = compile_all_mounts(&c, i, container);
                 overlay_all(&c, container, from);

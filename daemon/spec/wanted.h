@@ -75,6 +75,8 @@ struct wanted_mount {
         char **options;            /* the effective options as words, for people */
         enum spec_overlay overlay; /* WANTED_ROOT, WANTED_BIND: SPEC_OVERLAY_TMPFS or none */
         uint64_t overlay_size;     /* bytes of the tmpfs of SPEC_OVERLAY_TMPFS */
+        uint64_t layer;            /* WANTED_ROOT of SOURCE_LAYER: its number; what it stands on is `lower`, its label is data… */
+        bool layer_writable;       /* …and it is a read-write one */
 };
 
 /* A directory that is made if it is missing, with those above it, after all mounts. */
@@ -99,6 +101,17 @@ struct wanted_volume {
         bool own; /* a writable tmpfs */
 };
 
+/* A layer that a root may be of. */
+struct wanted_layer {
+        const char *id;
+        uint64_t number;
+        bool read_write;
+        const char *const *below; /* the ids of what it stands on, topmost first… */
+        size_t n_below;           /* …and how many */
+        const char *label;        /* or NULL */
+        const struct idmap *idmap; /* of its own, or NULL */
+};
+
 enum wanted_cgroup { WANTED_CGROUP_UNIFIED, WANTED_CGROUP_HYBRID };
 
 struct wanted_facts {
@@ -108,6 +121,9 @@ struct wanted_facts {
         const struct wanted_volume *volumes; /* what mounts of a living pod may bind beside those of the spec… */
         size_t n_volumes;
         bool any_volume;           /* …where that is not known, any */
+        const struct wanted_layer *layers; /* those that the spec's roots are of… */
+        size_t n_layers;
+        bool any_layer;            /* …where that is not known, any, as a read-only one without others below */
         const struct source *spaces; /* _SPEC_NAMESPACE_MAX of them: what a Mount() call names; NULL for none */
         enum wanted_cgroup cgroup; /* what /sys/fs/cgroup is on this host: cgroup2, or v1 in a tmpfs. For root `cgroup`
                                     * without data options is a bind of it, recursive on the second; `cgroup2`

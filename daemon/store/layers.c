@@ -391,3 +391,19 @@ int layer_store_put_holder(struct layer_store *store, const struct record_holder
                 statement_bind_int(&statement, holder->count);
         return statement_run(&statement);
 }
+
+int layer_store_put_holders(struct layer_store *store, const struct record_holder *holders, size_t n) {
+        sqlite3 *db = store->base.db;
+        int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), r = 0;
+
+        for (size_t i = 0; rc == SQLITE_OK && i < n && r == 0; i++)
+                r = layer_store_put_holder(store, &holders[i]);
+        if (rc == SQLITE_OK && r == 0)
+                rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+        if (rc == SQLITE_OK && r == 0)
+                return 0;
+        if (rc != SQLITE_OK)
+                r = log_errno(LOG_ERR, statement_errno(db, rc), "layers.db (change holders): %s", sqlite3_errmsg(db));
+        (void) sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL); /* not open any more: all the better */
+        return r;
+}

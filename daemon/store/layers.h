@@ -74,3 +74,5 @@ void record_holders_free(struct record_holder *holders, size_t n);
 int layer_store_load_holders(struct layer_store *store, struct record_holder **ret, size_t *ret_n);
 /* Adds, changes or, with a count of 0, deletes one. */
 int layer_store_put_holder(struct layer_store *store, const struct record_holder *holder);
+/* The same for all of these, in one transaction. */
+int layer_store_put_holders(struct layer_store *store, const struct record_holder *holders, size_t n);

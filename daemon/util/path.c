@@ -103,3 +103,10 @@ bool name_is_valid(const char *name) {
                         return false;
         return true;
 }
+
+bool layer_id_is_valid(const char *id) {
+        static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+        size_t length = strnlen(id, LAYER_ID_MAX + 1);
+
+        return length > 0 && length <= LAYER_ID_MAX && strspn(id, letters) == length && !strchr("_.-", id[0]);
+}

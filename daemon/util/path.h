@@ -26,3 +26,8 @@ bool path_is_component(const char *name);
 
 /* A name that people give to pods and containers: 1 to 64 bytes of [A-Za-z0-9._-], first one alphanumeric. */
 bool name_is_valid(const char *name);
+
+enum { LAYER_ID_MAX = 128 };
+
+/* A layer's id: 1 to LAYER_ID_MAX of [A-Za-z0-9_.-], the first a letter or a digit. */
+bool layer_id_is_valid(const char *id);

@@ -140,4 +140,79 @@ START_TEST(test_unmount) {
 }
 END_TEST
 
-UNIT_MAIN("door-layers", test_layers, test_mount, test_options, test_unmount)
+static struct job *good_root(void) {
+        struct job *job = new_job(true);
+        struct step *step;
+
+        add_tree(job);
+        step = add_root(job, "top");
+        step->source = (struct step_source){.kind = STEP_SOURCE_LAYER, .path = TAKE_PTR(step->source.path), .id = 7};
+        step->flags = 0;
+        step->attr_set = MOUNT_ATTR_RDONLY;
+        *(struct step_source *) array_append(&step->layers, &step->n_layers) =
+                (struct step_source){.kind = STEP_SOURCE_LAYER, .path = strdup("base")};
+        add_option(step, "context", "system_u:object_r:container_file_t:s0");
+        add_publish(job);
+        return job;
+}
+
+static struct job *good_own(void) {
+        struct job *job = good_root();
+
+        job->steps[1].flags = STEP_LAYER_WRITABLE;
+        job->steps[1].attr_set = 0;
+        return job;
+}
+
+static void be_user(struct job *job) {
+        job->caller.root = false;
+        job->caller.uid = job->caller.gid = CALLER;
+}
+
+/* A second container whose root is of the same layer. */
+static void add_second(struct job *job) {
+        struct step *step = job_add(job, STEP_PUBLISH);
+
+        ck_assert_ptr_nonnull(step);
+        step = &job->steps[2];
+        step->kind = STEP_ROOT;
+        step->source = (struct step_source){.kind = STEP_SOURCE_LAYER, .path = strdup("top"), .id = 7};
+        step->container = strdup("main");
+        step->target = strdup("/");
+        step->attr_set = MOUNT_ATTR_RDONLY;
+}
+
+START_TEST(test_root) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_(job_freep) struct job *good = good_root(), *own = good_own(), *tmpfs = good_own(), *twice = good_root();
+        uint32_t step;
+
+        tmpfs->steps[1].flags = STEP_OVERLAY_TMPFS;
+        tmpfs->steps[1].size = 65536;
+        add_second(twice);
+        ck_assert_msg(door_check(good, &step, &f) == 0, "%s", f.text);
+        ck_assert_msg(door_check(own, &step, &f) == 0, "%s", f.text);
+        ck_assert_msg(door_check(tmpfs, &step, &f) == 0, "%s", f.text);
+        ck_assert_msg(door_check(twice, &step, &f) == 0, "%s", f.text);
+        REFUSE_AT(good_root, 1, "a layer's id is none", set(&job->steps[1].source.path, "../top"));
+        REFUSE_AT(good_root, 1, "a layer's id is none", set(&job->steps[1].source.path, ".top-removing-7"));
+        REFUSE_AT(good_root, 1, "without a number", job->steps[1].source.id = 0);
+        REFUSE_AT(good_root, 1, "written to", job->steps[1].attr_set = 0);
+        REFUSE_AT(good_own, 1, "flags", job->steps[1].flags |= STEP_OVERLAY_TMPFS; job->steps[1].size = 65536);
+        REFUSE_AT(good_root, 1, "flags", job->steps[1].flags |= STEP_RECURSIVE);
+        REFUSE_AT(good_root, 1, "what is no layer", set(&job->steps[1].layers[0].path, "a/b"));
+        REFUSE_AT(good_root, 1, "what is no layer", set(&job->steps[1].layers[0].path, "top"));
+        REFUSE_AT(good_root, 1, "what is no layer", job->steps[1].layers[0].kind = STEP_SOURCE_PATH);
+        REFUSE_AT(good_root, 1, "its own upper", job->steps[1].upper = (struct step_source){.kind = STEP_SOURCE_PATH, .path = strdup("/x")});
+        REFUSE_AT(good_root, 1, "no label", set(&job->steps[1].options[0].name, "lowerdir"));
+        REFUSE_AT(good_root, 1, "for root", be_user(job));
+        REFUSE_AT(good_own, 1, "one container alone", add_second(job));
+        REFUSE_AT(good_root, 1, "none of what layers have",
+                  job->steps[1].source = (struct step_source){.kind = STEP_SOURCE_PATH, .path = strdup("/r")});
+        REFUSE_AT(good_root, 2, "nothing else is made of it", (void) job_add(job, STEP_PUBLISH); job->steps[2].kind = STEP_BIND;
+                  job->steps[2].source = (struct step_source){.kind = STEP_SOURCE_LAYER, .path = strdup("top"), .id = 7};
+                  job->steps[2].container = strdup("main"); job->steps[2].target = strdup("/x"));
+}
+END_TEST
+
+UNIT_MAIN("door-layers", test_layers, test_root, test_mount, test_options, test_unmount)

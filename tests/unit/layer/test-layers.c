@@ -197,6 +197,40 @@ START_TEST(test_holders) {
 }
 END_TEST
 
+/* Several at once, for pods: they need no mount, and a read-write layer has one of them alone. */
+START_TEST(test_holders_of_pods) {
+        _cleanup_store_dir_ char *path = store_dir_new();
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct layers layers;
+        struct layer *base, *own;
+
+        open_all(path, &layers);
+        base = add(&layers, "base", NULL, 0, false);
+        own = add(&layers, "own", base, 0, true);
+        ck_assert_int_eq(holder_add(&layers, base, 0, "x", 0), 0);
+        ck_assert_int_eq(holder_check_free(own, &f), 0);
+        ck_assert_int_eq(holders_set(&layers, (struct holder_change[]) {{base, 5, HOLDER_POD "p", 2}, {own, 5, HOLDER_POD "p", 1}}, 2), 0);
+        ck_assert_uint_eq(base->n_holders, 2);
+        ck_assert_uint_eq(holders_of_mount(base), 1);
+        ck_assert_uint_eq(holders_of_mount(own), 0);
+        ck_assert_int_eq(holder_check_free(base, &f), 0);
+        ck_assert_int_eq(holder_check_free(own, &f), FAILURE_LAYER_IN_USE);
+        ck_assert_ptr_nonnull(strstr(f.text, HOLDER_POD "p"));
+        layers_done(&layers);
+        open_all(path, &layers);
+        base = layers_find(&layers, "base", &root);
+        own = layers_find(&layers, "own", &root);
+        ck_assert_uint_eq(holder_find(base, 5, HOLDER_POD "p", 0)->count, 2);
+        ck_assert_int_eq(holders_set(&layers, (struct holder_change[]) {{base, 5, HOLDER_POD "p", 1}, {own, 5, HOLDER_POD "p", 0}}, 2), 0);
+        ck_assert_uint_eq(own->n_holders, 0);
+        layers_done(&layers);
+        open_all(path, &layers);
+        ck_assert_uint_eq(holder_find(layers_find(&layers, "base", &root), 5, HOLDER_POD "p", 0)->count, 1);
+        ck_assert_uint_eq(layers_find(&layers, "own", &root)->n_holders, 0);
+        layers_done(&layers);
+}
+END_TEST
+
 START_TEST(test_holder_limits) {
         _cleanup_store_dir_ char *path = store_dir_new();
         _cleanup_failure_ struct failure f = FAILURE_INIT;
@@ -236,4 +270,4 @@ START_TEST(test_none) {
 }
 END_TEST
 
-UNIT_MAIN("layers", test_chain, test_sight, test_depth, test_quota, test_again, test_holders, test_holder_limits, test_none)
+UNIT_MAIN("layers", test_chain, test_sight, test_depth, test_quota, test_again, test_holders, test_holders_of_pods, test_holder_limits, test_none)

@@ -94,9 +94,20 @@ static void add_directories(struct job *job) {
         step->made = 2;
 }
 
+static void add_layer_root(struct job *job) {
+        struct step *step = add(job, STEP_ROOT, "main", "/");
+
+        step->source = (struct step_source) {.kind = STEP_SOURCE_LAYER, .path = copy("sha256.1"), .id = UINT64_MAX - 6};
+        step->flags = STEP_LAYER_WRITABLE;
+        add_option(step, "context", "x:y");
+        *(struct step_source *) array_append(&step->layers, &step->n_layers) =
+                (struct step_source) {.kind = STEP_SOURCE_LAYER, .path = copy("base")};
+}
+
 static void add_paths(struct job *job) {
         (void) add(job, STEP_MASK, "main", "/proc/kcore");
         (void) add(job, STEP_READONLY, "main", "/proc/sys");
+        add_layer_root(job);
 }
 
 static struct job *example(void) {

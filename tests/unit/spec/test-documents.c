@@ -112,6 +112,22 @@ START_TEST(test_examples) {
 }
 END_TEST
 
+START_TEST(test_example_layers) {
+        static const struct wanted_layer layers[] = {{.id = "nginx-1.27", .number = 1}, {.id = "shop-database", .number = 2, .read_write = true}};
+        const struct wanted_facts facts = {.tmpfs_size = 1 << 20, .layers = layers, .n_layers = ELEMENTSOF(layers)};
+        _cleanup_(spec_freep) struct spec *spec = NULL;
+        _cleanup_(wanted_freep) struct wanted *wanted = NULL;
+        _cleanup_free_ char *text = NULL;
+        size_t size, n = 0;
+
+        text = read_source_file("examples/layers.json", &size);
+        compile(text, size, &facts, &spec, &wanted);
+        for (size_t i = 0; i < wanted->n_mounts; i++)
+                n += wanted->mounts[i].source.kind == SOURCE_LAYER;
+        ck_assert_uint_eq(n, 3);
+}
+END_TEST
+
 /* As the client hands it over: runtime.json as a member of config.json, whose root is absolute. */
 START_TEST(test_example_linuxkit) {
         _cleanup_free_ char *text = read_linuxkit_example();
@@ -144,4 +160,4 @@ START_TEST(test_example_mounts) {
 }
 END_TEST
 
-UNIT_MAIN("documents", test_runc, test_crun, test_examples, test_example_linuxkit, test_example_mounts)
+UNIT_MAIN("documents", test_runc, test_crun, test_example_layers, test_examples, test_example_linuxkit, test_example_mounts)

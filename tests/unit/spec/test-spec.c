@@ -221,7 +221,7 @@ static const struct refusal refusals[] = {
         {OWN("{\"name\": \"a\", \"root\": {\"path\": \"r\"}}"), FAILURE_INVALID_SPEC,
                 "/containers/0/root/path: ", "relative"},
         {OWN("{\"name\": \"a\", \"root\": {\"path\": \"/r\", \"readOnly\": true}}"), FAILURE_INVALID_SPEC,
-                "/containers/0/root/readOnly: ", "path, readonly, overlay"},
+                "/containers/0/root/readOnly: ", "path, layer, readonly, overlay"},
         {OWN("{\"name\": \"a\", \"root\": {\"path\": \"/r\", \"overlay\": \"disk\"}}"), FAILURE_INVALID_SPEC,
                 "/containers/0/root/overlay: ", "tmpfs"},
         {OWN("{\"name\": \"a\", \"root\": {\"path\": \"/r\", \"overlay\": true}}"), FAILURE_INVALID_SPEC,

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Nothing is believed that is written in the xattrs of layers, whoever has the mount made, for what is in them came from
+ * anywhere: no redirect is followed, no metadata stands for other data.
+ *
+ * Ids are mapped in what is read. What is written has the ids of whoever writes it: overlayfs works in its upper directory as
+ * who mounted it, root, whom a mapping does not know.
+ */
+
+#include "executor/layer-stack.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mount.h>
+
+#include "executor/layer.h"
+#include "executor/mapping.h"
+#include "executor/staging.h"
+#include "kernel/detach.h"
+#include "kernel/fscontext.h"
+#include "kernel/resolve.h"
+#include "kernel/tree.h"
+#include "plan/layer.h"
+#include "util/array.h"
+#include "util/log.h"
+#include "util/path.h"
+
+/* The two kinds of step keep the same things in different places. */
+static const char *id_of(const struct step *step) {
+        return step->kind == STEP_ROOT ? step->source.path : step->target;
+}
+
+static uint64_t number_of(const struct step *step) {
+        return step->kind == STEP_ROOT ? step->source.id : step->serial;
+}
+
+static size_t count_below(const struct step *step) {
+        return step->kind == STEP_ROOT ? step->n_layers : strv_length(step->stubs);
+}
+
+static const char *below(const struct step *step, size_t i) {
+        return step->kind == STEP_ROOT ? step->layers[i].path : step->stubs[i];
+}
+
+static void drop(int fd, bool staged) {
+        if (staged)
+                (void) detach_fd(fd); /* the overlay has its own clone */
+        (void) close_fd(fd);
+}
+
+void layer_stack_done(struct layer_stack *stack) {
+        for (size_t i = 0; i < stack->n; i++)
+                drop(stack->fds[i], stack->staged[i]);
+        free(stack->fds);
+        free(stack->staged);
+        (void) close_fd(stack->upper);
+        (void) close_fd(stack->work);
+}
+
+static int open_part(struct run *run, const char *id, const char *part, int *ret_fd) {
+        _cleanup_free_ char *path = path_join(id, part);
+        int fd;
+
+        if (!path)
+                return log_oom();
+        fd = resolve_beneath(run->executor->layers_fd, path, true);
+        if (fd < 0)
+                return run_fail(run, FAILURE_NO_SUCH_LAYER, -fd, "the directory of layer %s is not where podmount put it", id);
+        *ret_fd = fd;
+        return 0;
+}
+
+static int add_lower(struct run *run, size_t i, const char *id, struct layer_stack *stack) {
+        const struct step *step = &run->job->steps[i];
+        _cleanup_close_ int fd = -1;
+        int r = open_part(run, id, "diff", &fd);
+
+        if (r == 0 && step->idmap.given) {
+                _cleanup_free_ char *name = strdup(id_of(step));
+                struct step_source source = {.kind = STEP_SOURCE_LAYER, .path = name};
+
+                r = name ? mapping_layer(run, i, &source, fd, &stack->fds[stack->n], &stack->staged[stack->n]) : log_oom();
+        } else if (r == 0)
+                stack->fds[stack->n] = TAKE_FD(fd);
+        if (r == 0)
+                stack->n++;
+        return r;
+}
+
+static int open_upper(struct run *run, const char *id, struct layer_stack *stack) {
+        int r = open_part(run, id, "diff", &stack->upper);
+
+        return r != 0 ? r : open_part(run, id, "work", &stack->work);
+}
+
+int layer_stack_check(struct run *run, size_t i) {
+        const struct step *step = &run->job->steps[i];
+        int r = layer_check(run);
+
+        if (r == 0)
+                r = run_check_labels(run, step);
+        if (r != 0)
+                return r;
+        r = layer_is_of(run->executor->layers_fd, id_of(step), number_of(step));
+        if (r > 0)
+                return 0;
+        return run_fail(run, FAILURE_NO_SUCH_LAYER, -r, "the directory of layer %s is not where podmount put it", id_of(step));
+}
+
+int layer_stack_open(struct run *run, size_t i, struct layer_stack *ret) {
+        const struct step *step = &run->job->steps[i];
+        size_t n = count_below(step);
+        int r = layer_stack_check(run, i);
+
+        if (r != 0)
+                return r;
+        ret->fds = calloc(n + 2, sizeof(*ret->fds));
+        ret->staged = calloc(n + 2, sizeof(*ret->staged));
+        if (!ret->fds || !ret->staged)
+                return log_oom();
+        r = step->flags & STEP_LAYER_WRITABLE ? open_upper(run, id_of(step), ret) : add_lower(run, i, id_of(step), ret);
+        for (size_t j = 0; j < n && r == 0; j++)
+                r = add_lower(run, i, below(step, j), ret);
+        return r;
+}
+
+static int configure(struct run *run, const struct step *step, const int *lower, size_t n, int upper, int work,
+        struct fscontext *context) {
+        const struct features *features = &run->executor->features;
+        _cleanup_free_ char *source = layer_source(number_of(step));
+        int r;
+
+        if (!source)
+                return -ENOMEM;
+        r = fscontext_open(context, "overlay");
+        if (r == 0)
+                r = fscontext_set(context, "source", source);
+        if (r == 0)
+                r = fscontext_set(context, "redirect_dir", "nofollow");
+        if (r == 0)
+                r = fscontext_set(context, "metacopy", "off");
+        for (size_t i = 0; i < step->n_options && r == 0; i++)
+                r = fscontext_set(context, step->options[i].name, step->options[i].value);
+        if (r == 0)
+                r = fscontext_set_layers(context, lower, n, features->layer_fd, features->lowerdir_plus);
+        if (r == 0 && upper >= 0)
+                r = fscontext_set_directory(context, "upperdir", upper, features->layer_fd);
+        if (r == 0 && work >= 0)
+                r = fscontext_set_directory(context, "workdir", work, features->layer_fd);
+        return r;
+}
+
+int layer_stack_mount(struct run *run, size_t i, const int *lower, size_t n, int upper, int work, uint64_t attributes, int *ret_mount) {
+        const struct step *step = &run->job->steps[i];
+        _cleanup_fscontext_ struct fscontext context = FSCONTEXT_INIT;
+        int mount = -1, r = configure(run, step, lower, n, upper, work, &context);
+
+        if (r == 0)
+                mount = fscontext_mount(&context, attributes);
+        detach_leave(); /* joined layers were named relative to a working directory */
+        if (r == 0 && mount >= 0) {
+                *ret_mount = mount;
+                return 0;
+        }
+        r = r < 0 ? r : mount;
+        if (r == -E2BIG)
+                return run_fail(run, FAILURE_NOT_SUPPORTED, -r,
+                        "layer %s stands on %zu others, and this kernel takes fewer (no lowerdir+ of Linux 6.7): make one layer of several",
+                        id_of(step), count_below(step));
+        return run_fail(run, r == -ENODEV ? FAILURE_NOT_SUPPORTED : FAILURE_MOUNT_FAILED, -r, "the overlay of layer %s cannot be made%s%s",
+                id_of(step), context.words ? ", the kernel says: " : "", context.words ? context.words : "");
+}
+
+int layer_bind(struct run *run, size_t i, uint64_t attributes, int *ret_mount) {
+        const uint64_t less = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+        const struct step *step = &run->job->steps[i];
+        _cleanup_free_ char *name = strdup(id_of(step)), *path = path_join(id_of(step), "diff");
+        struct step_source source = {.kind = STEP_SOURCE_LAYER, .path = name};
+        _cleanup_close_ int fd = -1, mount = -1;
+        int r;
+
+        if (!path || !name)
+                return log_oom();
+        fd = resolve_beneath(run->executor->layers_fd, path, true);
+        mount = fd < 0 ? fd : tree_clone(fd, false);
+        if (mount < 0) {
+                r = mount;
+                fd = fd < 0 ? -1 : fd;
+                mount = -1;
+                return layer_failed(run, "mounting", id_of(step), r);
+        }
+        /* The mount that layers lie on allows less than they may. */
+        r = tree_set(mount, false, attributes, less & ~attributes, MS_PRIVATE);
+        if (r < 0)
+                return layer_failed(run, "mounting", id_of(step), r);
+        if (!(step->flags & STEP_LAYER_WRITABLE))
+                r = mapping_apply(run, i, &source, mount, false);
+        if (r == 0)
+                *ret_mount = TAKE_FD(mount);
+        return r;
+}
