@@ -48,5 +48,5 @@ int door_check_unmake(const struct job *job, const struct step *step, struct fai
                 return refuse(f, "the root of another place cannot name paths of the host");
         if (!is_normal_below_root(step->target) || step->made == 0 || step->made > resolve_count(step->target))
                 return refuse(f, "what was made is no part of its path");
-        return step->flags == 0 && !step->made_file ? 0 : refuse(f, "what is removed is a directory and has no flags");
+        return step->flags == 0 ? 0 : refuse(f, "what is removed has no flags");
 }

@@ -83,7 +83,7 @@ int intent_add_directory(struct intent *intent, uint32_t step, enum intent_direc
 enum intent_directory intent_is_directory(const struct intent_mount *entry, uint32_t *ret_made) {
         uint64_t which = entry->mount_id == 0 ? entry->id >> 32 : INTENT_NO_DIRECTORY;
 
-        if (which == INTENT_NO_DIRECTORY || which > INTENT_POINT)
+        if (which == INTENT_NO_DIRECTORY || which > INTENT_POINT_FILE)
                 return INTENT_NO_DIRECTORY;
         *ret_made = (uint32_t) entry->id;
         return (enum intent_directory) which;

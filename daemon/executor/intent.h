@@ -26,7 +26,8 @@ enum intent_directory {
         INTENT_TARGET,
         INTENT_UPPER,
         INTENT_WORK,
-        INTENT_POINT, /* a mount point on a writable root, a directory */
+        INTENT_POINT,      /* a mount point on a writable root, a directory… */
+        INTENT_POINT_FILE, /* …or the last of it an empty file */
 };
 
 /* Maps the file (grown to its full, sparse size). The fd stays the caller's. */

@@ -39,6 +39,7 @@ enum request_kind {
         REQUEST_MAKE_FILE,
         REQUEST_OPEN_IN,
         REQUEST_UNMAKE,
+        REQUEST_UNMAKE_FILE,
 };
 
 struct request {
@@ -108,8 +109,8 @@ static int serve_one(const struct channel_message *message) {
                 return -EBADMSG;
         if (request->kind == REQUEST_OPEN_IN)
                 return resolve_in_root(message->fds[0], path);
-        if (request->kind == REQUEST_UNMAKE) {
-                int r = resolve_unmake_in_root(message->fds[0], path, request->made);
+        if (request->kind == REQUEST_UNMAKE || request->kind == REQUEST_UNMAKE_FILE) {
+                int r = resolve_unmake_in_root(message->fds[0], path, request->made, request->kind == REQUEST_UNMAKE_FILE);
 
                 return r < 0 ? r : resolve_in_root(message->fds[0], "/"); /* an answer has an fd */
         }
@@ -251,8 +252,8 @@ int opener_open_in(struct opener *opener, int root, const char *path) {
         return ask(opener, REQUEST_OPEN_IN, path, root);
 }
 
-int opener_unmake(struct opener *opener, int root, const char *path, uint32_t made) {
-        _cleanup_close_ int fd = ask_about(opener, REQUEST_UNMAKE, path, root, made);
+int opener_unmake(struct opener *opener, int root, const char *path, uint32_t made, bool file) {
+        _cleanup_close_ int fd = ask_about(opener, file ? REQUEST_UNMAKE_FILE : REQUEST_UNMAKE, path, root, made);
 
         return fd < 0 ? fd : 0;
 }

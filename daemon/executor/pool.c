@@ -105,15 +105,18 @@ struct executor_pool *executor_pool_free(struct executor_pool *pool) {
 
 static void read_entry(const struct intent_mount *entry, struct step_result *result) {
         uint32_t made = 0;
+        enum intent_directory which = intent_is_directory(entry, &made);
 
-        switch (intent_is_directory(entry, &made)) {
+        switch (which) {
         case INTENT_NO_DIRECTORY:
                 result->id = entry->id;
                 result->mount_id = entry->mount_id;
                 break;
         case INTENT_TARGET:
         case INTENT_POINT:
+        case INTENT_POINT_FILE:
                 result->made = made;
+                result->made_file = which == INTENT_POINT_FILE;
                 break;
         case INTENT_UPPER:
                 result->made_upper = made;

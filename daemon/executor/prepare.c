@@ -187,8 +187,8 @@ static int unmake_step(struct run *run, size_t i) {
         if (r < 0)
                 return r;
         do
-                r = opener ? opener_unmake(opener, root, step->target, step->made)
-                           : resolve_unmake_in_root(root, step->target, step->made);
+                r = opener ? opener_unmake(opener, root, step->target, step->made, step->made_file)
+                           : resolve_unmake_in_root(root, step->target, step->made, step->made_file);
         while (r == -EBUSY && wait_for_staging(run));
         return r == -ENOMEM ? log_oom() : 0;
 }

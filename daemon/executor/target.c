@@ -139,10 +139,10 @@ static bool ends_with(const char *path, const char *rest) {
 /* What a pod that is never published would leave on a root is written down before it is made. */
 static int note(struct run *run, size_t i, bool file, const char *rest) {
         const struct step *step = &run->job->steps[i];
-        enum intent_directory which = step->kind == STEP_MKDIR ? INTENT_TARGET : INTENT_POINT;
+        enum intent_directory which = step->kind == STEP_MKDIR ? INTENT_TARGET : file ? INTENT_POINT_FILE : INTENT_POINT;
         int r;
 
-        if (run->tree < 0 || file || step->create != STEP_CREATE_AS_CALLER)
+        if (run->tree < 0 || step->create != STEP_CREATE_AS_CALLER)
                 return 0;
         /* What lies behind a symlink that led nowhere could not be found by its path again. */
         if (!ends_with(step->target, rest))

@@ -311,21 +311,28 @@ int resolve_make(int directory, const char *rest, bool file) {
         }
 }
 
+/* Or it is gone. */
+static bool is_empty_file(int directory, const char *name) {
+        struct stat status;
+
+        if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT;
+        return S_ISREG(status.st_mode) && status.st_size == 0;
+}
+
 int resolve_unmake(int directory, const char *rest, bool file) {
         _cleanup_free_ char *path = strdup(rest);
 
         while (path && path[0]) {
                 char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
                 _cleanup_close_ int parent = -1;
-                struct stat status;
 
                 if (slash)
                         *slash = 0;
                 parent = resolve_beneath(directory, slash ? path : "", true);
                 if (parent < 0 && parent != -ENOENT)
                         return 0;
-                if (parent >= 0 && file && (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(status.st_mode) ||
-                                    status.st_size > 0))
+                if (parent >= 0 && file && !is_empty_file(parent, name))
                         return 0;
                 if (parent >= 0 && unlinkat(parent, name, file ? 0 : AT_REMOVEDIR) < 0 && errno != ENOENT)
                         return errno == EBUSY ? -EBUSY : 0;
@@ -336,7 +343,7 @@ int resolve_unmake(int directory, const char *rest, bool file) {
         return 0;
 }
 
-int resolve_unmake_in_root(int root, const char *path, size_t made) {
+int resolve_unmake_in_root(int root, const char *path, size_t made, bool file) {
         _cleanup_free_ char *parent = strdup(path);
         _cleanup_close_ int base = -1;
         char *rest;
@@ -356,7 +363,7 @@ int resolve_unmake_in_root(int root, const char *path, size_t made) {
         base = resolve_in_root(root, *parent ? parent : "/");
         if (base < 0)
                 return base;
-        return resolve_unmake(base, rest, false);
+        return resolve_unmake(base, rest, file);
 }
 
 size_t resolve_count(const char *path) {

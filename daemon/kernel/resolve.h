@@ -62,9 +62,9 @@ int resolve_make(int directory, const char *rest, bool file);
  * on the one that stays. */
 int resolve_unmake(int directory, const char *rest, bool file);
 
-/* The same for the `made` last components of a path in a root directory, as resolve_in_root() resolves the part before
- * them. -EBUSY as above; -EINVAL where the path has no more components than that. */
-int resolve_unmake_in_root(int root, const char *path, size_t made);
+/* The same for the `made` last components of a path in a root directory, the last one a file if `file`, as resolve_in_root()
+ * resolves the part before them. -EBUSY as above; -EINVAL where the path has no more components than that. */
+int resolve_unmake_in_root(int root, const char *path, size_t made, bool file);
 
 /* The absolute path of an fd as the kernel writes it now, with " (deleted)" behind that of what has no name any more; the
  * caller's. A negative errno, logged. */

@@ -80,6 +80,7 @@ struct plan_directory {
         const char *root; /* the source, a directory of the host */
         const char *path; /* absolute within it */
         uint32_t made;    /* trailing components; 0: it stays */
+        bool file;        /* the last of them an empty file */
         bool work;        /* the kernel makes directories of its own in it */
 };
 

@@ -43,7 +43,7 @@ enum step_kind {
         STEP_JOIN,       /* make pods/<uuid>/<container> and attach that tree there: one move_mount(2) */
         STEP_UNMOUNT,    /* unmount one mount, found by path and checked by id; busy is an outcome */
         STEP_DETACH,     /* the same lazily, with all that hangs below it */
-        STEP_UNMAKE,     /* remove directories that were made in a source, as far as they are empty */
+        STEP_UNMAKE,     /* remove directories, or a file in them, that were made in a source, as far as they are empty */
         STEP_REMOVE_POD, /* remove pods/<uuid>, which nothing is mounted on any more */
         STEP_OPEN_TREE,  /* clone a part of a container and send the fd back */
         STEP_FIND,       /* which of several paths in a container is a program */

@@ -55,12 +55,13 @@ int plan_remove_container(const struct plan_pod *pod, const struct plan_doomed *
         return 0;
 }
 
-static int add_unmake(struct job *job, const struct plan_directory *directory, const char *below, uint32_t made) {
+static int add_unmake(struct job *job, const struct plan_directory *directory, const char *below, uint32_t made, bool file) {
         struct step *step = job_add(job, STEP_UNMAKE);
 
         if (!step)
                 return log_oom();
         step->made = made;
+        step->made_file = file;
         step->source.kind = STEP_SOURCE_PATH;
         step->source.path = strdup(directory->root);
         step->target = path_join(directory->path, below);
@@ -73,8 +74,8 @@ static int add_unmakes(struct job *job, const struct plan_directory *directory) 
         int r = 0;
 
         for (size_t i = 0; directory->work && i < ELEMENTSOF(kernels) && r == 0; i++)
-                r = add_unmake(job, directory, kernels[i], 1);
-        return r < 0 ? r : add_unmake(job, directory, "", directory->made);
+                r = add_unmake(job, directory, kernels[i], 1, false);
+        return r < 0 ? r : add_unmake(job, directory, "", directory->made, directory->file);
 }
 
 int plan_unmake(const struct plan_pod *pod, const struct plan_directory *directories, size_t n, struct job **job) {

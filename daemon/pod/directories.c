@@ -77,6 +77,7 @@ static uint32_t made_of(const struct step_result *result, uint32_t which) {
         switch (which) {
         case INTENT_TARGET:
         case INTENT_POINT:
+        case INTENT_POINT_FILE:
                 return result->made;
         case INTENT_UPPER:
                 return result->made_upper;
@@ -87,20 +88,36 @@ static uint32_t made_of(const struct step_result *result, uint32_t which) {
         }
 }
 
+static bool is_point(uint32_t which) {
+        return which == INTENT_POINT || which == INTENT_POINT_FILE;
+}
+
 void directories_settle(struct record_pod *record, const struct job_result *result) {
-        for (size_t i = 0; i < record->n_directories; i++)
-                if (record->directories[i].step < result->n_steps)
-                        record->directories[i].made =
-                                made_of(&result->steps[record->directories[i].step], record->directories[i].which);
+        for (size_t i = 0; i < record->n_directories; i++) {
+                struct record_directory *directory = &record->directories[i];
+                const struct step_result *step;
+
+                if (directory->step >= result->n_steps)
+                        continue;
+                step = &result->steps[directory->step];
+                directory->made = made_of(step, directory->which);
+                if (is_point(directory->which))
+                        directory->which = step->made_file ? INTENT_POINT_FILE : INTENT_POINT;
+        }
 }
 
 void directories_settle_entries(struct record_pod *record, const struct intent_mount *entries, size_t n) {
         for (size_t i = 0; i < n; i++) {
                 uint32_t made, which = intent_is_directory(&entries[i], &made);
 
-                for (size_t j = 0; which != INTENT_NO_DIRECTORY && j < record->n_directories; j++)
-                        if (record->directories[j].step == entries[i].step && record->directories[j].which == which)
-                                record->directories[j].made = made;
+                for (size_t j = 0; which != INTENT_NO_DIRECTORY && j < record->n_directories; j++) {
+                        struct record_directory *directory = &record->directories[j];
+
+                        if (directory->step != entries[i].step || (directory->which != which && !(is_point(which) && is_point(directory->which))))
+                                continue;
+                        directory->made = made;
+                        directory->which = which; /* whether a mount point is a file shows when it is made */
+                }
         }
 }
 
@@ -110,7 +127,7 @@ static bool is_meant(const struct record_directory *directory, struct directorie
 }
 
 static bool is_of_no_interest(const struct record_directory *directory) {
-        return directory->step != RECORD_NO_STEP && (directory->which == INTENT_POINT || directory->made == 0);
+        return directory->step != RECORD_NO_STEP && (is_point(directory->which) || directory->made == 0);
 }
 
 /* Gives the record a list of its own without those that go. */
@@ -154,7 +171,7 @@ static size_t length_without(const char *path, uint32_t n) {
 
 /* Whether the mount point's making made the directory that `path` is up to `length`. */
 static bool made_on_the_way(const struct record_directory *point, const struct record_directory *directory, size_t length) {
-        return point->which == INTENT_POINT && point->step != RECORD_NO_STEP && point->made > 0 &&
+        return is_point(point->which) && point->step != RECORD_NO_STEP && point->made > 0 &&
                strcmp(point->root, directory->root) == 0 && length_without(point->path, point->made) < length &&
                strncmp(point->path, directory->path, length) == 0 && (point->path[length] == '/' || point->path[length] == 0);
 }
@@ -230,7 +247,7 @@ int directories_doom(const struct record_pod *record, struct directories_which w
                 if (!directory)
                         return log_oom();
                 *directory = (struct plan_directory) {
-                        .root = from->root, .path = from->path, .made = from->made, .work = from->which == INTENT_WORK};
+                        .root = from->root, .path = from->path, .made = from->made, .file = from->which == INTENT_POINT_FILE, .work = from->which == INTENT_WORK};
         }
         return 0;
 }

@@ -43,7 +43,7 @@ static bool can_be_found(const char *path, uint32_t made) {
 }
 
 static bool is_meant(const struct record_mount *mount, struct points_which which) {
-        if (mount->made == 0 || mount->made_file || mount->deferred)
+        if (mount->made == 0 || mount->deferred)
                 return false;
         if (which.row != 0)
                 return mount->row == which.row;
@@ -69,7 +69,7 @@ int points_doom(const struct pods *pods, const struct record_pod *record, struct
                 if (!directory)
                         return log_oom();
                 *directory = (struct plan_directory) {
-                        .root = place_of(ground), .path = path, .made = mount->made};
+                        .root = place_of(ground), .path = path, .made = mount->made, .file = mount->made_file};
         }
         return 0;
 }

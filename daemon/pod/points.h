@@ -16,6 +16,6 @@ struct points_which {
 };
 
 /* Appends what is to be removed for those that the table has no more: *list is the caller's, what it points to the record's.
- * Files, and what came as an fd, stay. -ENOMEM. */
+ * What came as an fd stays. -ENOMEM. */
 int points_doom(const struct pods *pods, const struct record_pod *record, struct points_which which,
                 struct plan_directory **list, size_t *n);

@@ -278,11 +278,11 @@ static void finish_remove(struct pods *pods, struct pod *pod, const struct recor
         run_or_log(pod, r, operation);
 }
 
-/* Whether something may be left of a mount that is gone: the directory that was made for it. */
+/* Whether something may be left of a mount that is gone: what was made for it. */
 static bool has_point(const struct pod *pod, int64_t row) {
         const struct record_mount *mount = recording_find_row(pod, row);
 
-        return mount && mount->made > 0 && !mount->made_file;
+        return mount && mount->made > 0;
 }
 
 /* What is gone already leaves the record; what is still there is unmounted as it was asked for. */

@@ -249,7 +249,8 @@ def kills():
         place = Place('kills')
         spec = place.spec()
         spec['prepare']['mkdir'] += [f'/srv/many/{number}/x' for number in range(40)] + [f'/data/many/{n}' for n in range(40)]
-        spec['prepare']['mounts'] += [specs.mount(f'/points/{number}/x') for number in range(40)]
+        spec['prepare']['mounts'] += [specs.mount(f'/points/{number}/x') for number in range(20)]
+        spec['prepare']['mounts'] += [specs.mount(f'/files/{number}/x', 'none', f'{place.lower}/from-below', ['bind']) for number in range(20)]
         pod = daemon.create(specs.podmount({'main': (specs.rootfs(), True, ())}))
         for turn in range(60):
             there = 'side' in daemon.json('show', pod)['Containers']

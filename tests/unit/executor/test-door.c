@@ -430,7 +430,7 @@ START_TEST(test_directories) {
         REFUSE_AT(good_unmake, 0, "part of its path", job->steps[0].made = 3);
         REFUSE_AT(good_unmake, 0, "part of its path", job->steps[0].made = 0);
         REFUSE_AT(good_unmake, 0, "part of its path", set(&job->steps[0].target, "/data/../new"));
-        REFUSE_AT(good_unmake, 0, "flags", job->steps[0].made_file = true);
+        REFUSE_AT(good_unmake, 0, "flags", job->steps[0].flags = STEP_RECURSIVE);
 }
 END_TEST
 

@@ -167,16 +167,23 @@ START_TEST(test_unmake_in_root) {
         if (!begin())
                 return;
         ck_assert_is(resolve_make(root, "x/y/z", false), "/tmp/r/x/y/z");
-        ck_assert_int_eq(resolve_unmake_in_root(root, "/x/y/z", 4), -EINVAL);
-        ck_assert_int_eq(resolve_unmake_in_root(root, "/x/y/z", 0), -EINVAL);
-        ck_assert_int_eq(resolve_unmake_in_root(root, "/none/y/z", 2), -ENOENT);
+        ck_assert_int_eq(resolve_unmake_in_root(root, "/x/y/z", 4, false), -EINVAL);
+        ck_assert_int_eq(resolve_unmake_in_root(root, "/x/y/z", 0, false), -EINVAL);
+        ck_assert_int_eq(resolve_unmake_in_root(root, "/none/y/z", 2, false), -ENOENT);
         ck_assert_int_eq(mount("held", "/tmp/r/x/y/z", "tmpfs", 0, NULL), 0);
-        ck_assert_int_eq(resolve_unmake_in_root(root, "/x/y/z", 3), -EBUSY);
+        ck_assert_int_eq(resolve_unmake_in_root(root, "/x/y/z", 3, false), -EBUSY);
         ck_assert_int_eq(umount("/tmp/r/x/y/z"), 0);
-        ck_assert_int_eq(resolve_unmake_in_root(root, "/x/y/z", 1), 0);
+        ck_assert_int_eq(resolve_unmake_in_root(root, "/x/y/z", 1, false), 0);
         ck_assert(exists("/tmp/r/x/y") && !exists("/tmp/r/x/y/z"));
         /* Part of it is gone: the rest goes. */
-        ck_assert_int_eq(resolve_unmake_in_root(root, "/x/y/z/more", 4), 0);
+        ck_assert_int_eq(resolve_unmake_in_root(root, "/x/y/z/more", 4, false), 0);
+        ck_assert(!exists("/tmp/r/x"));
+        ck_assert_is(resolve_make(root, "x/y/f", true), "/tmp/r/x/y/f");
+        ck_assert_int_eq(resolve_unmake_in_root(root, "/x/y/f", 1, false), 0);
+        ck_assert(exists("/tmp/r/x/y/f"));
+        ck_assert_int_eq(resolve_unmake_in_root(root, "/x/y/f", 2, true), 0);
+        ck_assert(exists("/tmp/r/x") && !exists("/tmp/r/x/y"));
+        ck_assert_int_eq(resolve_unmake_in_root(root, "/x/y/f", 3, true), 0);
         ck_assert(!exists("/tmp/r/x"));
 }
 END_TEST
