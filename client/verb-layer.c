@@ -183,6 +183,49 @@ static int cleanup(struct client *client, const struct arguments *arguments _unu
         return render_json(client, result);
 }
 
+static int fetch_page(struct client *client, uint64_t after, struct json_object **ret) {
+        _cleanup_message_unref_ sd_bus_message *m = NULL, *reply = NULL;
+        int r = new_call(client, "ListLayers", &m);
+
+        if (r != 0)
+                return r;
+        r = call_open_options(client, m);
+        if (r >= 0 && after > 0)
+                r = call_option_u64(m, "after", after);
+        if (r >= 0)
+                r = call_close_options(m);
+        r = call_send(client, m, r, &reply);
+        if (r != 0)
+                return r;
+        r = value_read(reply, ret);
+        return r < 0 ? call_bad_reply(r) : 0;
+}
+
+/* How many are on a page depends on what there is to tell of them: the last page is the one with none. */
+static int fetch_layers(struct client *client, struct json_object **ret) {
+        _cleanup_json_ struct json_object *layers = json_object_new_array();
+        uint64_t after = 0;
+
+        if (!layers)
+                return report_oom();
+        for (;;) {
+                _cleanup_json_ struct json_object *page = NULL;
+                int r = fetch_page(client, after, &page);
+                size_t n = r == 0 ? json_object_array_length(page) : 0;
+
+                if (r != 0)
+                        return r;
+                for (size_t i = 0; i < n; i++)
+                        if (json_object_array_add(layers, json_object_get(json_object_array_get_idx(page, i))) < 0)
+                                return report_oom();
+                if (n == 0 || value_u64(json_object_array_get_idx(page, n - 1), "Number") <= after)
+                        break;
+                after = value_u64(json_object_array_get_idx(page, n - 1), "Number");
+        }
+        *ret = TAKE_PTR(layers);
+        return 0;
+}
+
 static int list(struct client *client, const struct arguments *arguments _unused_) {
         static const struct render_column columns[] = {
                 {"ID", "LAYER", RENDER_TEXT, false},   {"Parent", "PARENT", RENDER_TEXT, false},
@@ -190,21 +233,11 @@ static int list(struct client *client, const struct arguments *arguments _unused
                 {"Depth", "DEPTH", RENDER_TEXT, true}, {"CreatedTimestamp", "CREATED", RENDER_TIME, false},
                 {"Path", "MOUNTED AT", RENDER_TEXT, false},
         };
-        _cleanup_message_unref_ sd_bus_message *m = NULL, *reply = NULL;
         _cleanup_json_ struct json_object *layers = NULL;
-        int r = new_call(client, "ListLayers", &m);
+        int r = fetch_layers(client, &layers);
 
         if (r != 0)
                 return r;
-        r = call_open_options(client, m);
-        if (r >= 0)
-                r = call_close_options(m);
-        r = call_send(client, m, r, &reply);
-        if (r != 0)
-                return r;
-        r = value_read(reply, &layers);
-        if (r < 0)
-                return call_bad_reply(r);
         return render_wants_json(client) ? render_json(client, layers) : render_table(columns, ELEMENTSOF(columns), layers, "No layers.");
 }
 

@@ -10,6 +10,11 @@
 #include "pod/operation-layer.h"
 #include "util/log.h"
 
+enum {
+        LAYERS_PAGE_MAX = 10000,             /* layers that one ListLayers() tells of… */
+        LAYERS_PAGE_BYTES = 8 * 1024 * 1024, /* …and about how many bytes */
+};
+
 static struct layers *layers_of(const struct request *request) {
         return request->api->pods->layers;
 }
@@ -180,8 +185,9 @@ static int append_layer(const struct pods *pods, sd_bus_message *m, const struct
         int r = sd_bus_message_open_container(m, 'a', "{sv}");
 
         if (r >= 0)
-                r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}",
+                r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}",
                                           "ID", "s", record->id,
+                                          "Number", "t", record->number,
                                           "Parent", "s", layer->parent ? layer->parent->record->id : "",
                                           "Owner", "u", (uint32_t) record->owner,
                                           "ReadWrite", "b", record->read_write,
@@ -206,23 +212,43 @@ static int compare_layers(const void *a, const void *b) {
         return (x->record->number > y->record->number) - (x->record->number < y->record->number);
 }
 
-/* In the order of their creation: parents first. */
+/* About how many bytes of a message the layer is. */
+static size_t size_of(const struct layer *layer) {
+        enum { FIXED = 1024, EACH = 128 /* what is told beside texts */ };
+        size_t size = FIXED;
+
+        for (char **text = layer->record->metadata; text && *text; text++)
+                size += EACH + strlen(*text);
+        for (size_t i = 0; i < layer->n_holders; i++)
+                size += EACH + strlen(layer->holders[i].name);
+        return size;
+}
+
+/* In the order of their creation: parents first. A page ends where a message would become too big for a bus; there is always one
+ * layer on it, unless there is none left. */
 int encode_list_layers(struct request *request, sd_bus_message *m) {
         const struct layers *layers = layers_of(request);
+        const struct arguments *arguments = &request->arguments;
+        uint32_t limit = arguments->limit == 0 || arguments->limit > LAYERS_PAGE_MAX ? LAYERS_PAGE_MAX : arguments->limit;
         _cleanup_free_ const struct layer **list = calloc(map_size(layers->by_id) + 1, sizeof(*list));
         const struct layer *layer;
-        size_t n = 0;
+        size_t n = 0, size = 0;
         int r;
 
         if (!list)
                 return -ENOMEM;
         MAP_FOREACH(layer, layers->by_id)
-                if (layer->record->state == RECORD_LAYER_READY && layers_may_see(layer, &request->peer->caller))
+                if (layer->record->state == RECORD_LAYER_READY && layer->record->number > arguments->after &&
+                    layers_may_see(layer, &request->peer->caller))
                         list[n++] = layer;
         qsort(list, n, sizeof(*list), compare_layers);
         r = sd_bus_message_open_container(m, 'a', "a{sv}");
-        for (size_t i = 0; i < n && r >= 0; i++)
+        for (size_t i = 0; i < n && i < limit && r >= 0; i++) {
+                size += size_of(list[i]);
+                if (i > 0 && size > LAYERS_PAGE_BYTES)
+                        break;
                 r = append_layer(request->api->pods, m, list[i]);
+        }
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 

@@ -39,6 +39,7 @@
 #define COLLECT_KEYS KEYS(KEY("lazy", "b", lazy), KEY("wait", "b", wait), KEY("dry-run", "b", dry_run))
 #define REPAIR_KEYS KEYS(KEY("container", "s", container), KEY("dry-run", "b", dry_run))
 #define LIST_MOUNTS_KEYS KEYS(KEY("after", "t", after), KEY("limit", "u", limit))
+#define LIST_LAYERS_KEYS LIST_MOUNTS_KEYS
 
 #define CREATE_LAYER_KEYS                                                                                                    \
         KEYS(KEY("read-write", "b", read_write), KEY("label", "s", label), KEY("uid-map", "s", uid_map),                      \
@@ -155,7 +156,7 @@ const struct method method_table[] = {
          .prepare = prepare_cleanup_layers, .encode = encode_cleanup_layers},
         {.interface = LAYERS, .member = "LayerExists", .objects = OBJECT_MANAGER, .in = ARGUMENTS(IN_LAYER),
          .out = ARGUMENTS(OUT("exists", "b")), .query = query_layers, .encode = encode_layer_exists},
-        {.interface = LAYERS, .member = "ListLayers", .objects = OBJECT_MANAGER, .keys = KEYS(), .in = ARGUMENTS(IN_OPTIONS),
+        {.interface = LAYERS, .member = "ListLayers", .objects = OBJECT_MANAGER, .keys = LIST_LAYERS_KEYS, .in = ARGUMENTS(IN_OPTIONS),
          .out = ARGUMENTS(OUT("layers", "aa{sv}")), .query = query_layers, .encode = encode_list_layers},
         {.interface = LAYERS, .member = "LayerInfo", .objects = OBJECT_MANAGER, .in = ARGUMENTS(IN_LAYER),
          .out = ARGUMENTS(OUT("info", "a{sv}")), .query = query_layer_info, .encode = encode_layer_info},

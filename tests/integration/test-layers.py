@@ -216,6 +216,27 @@ def removal(daemon):
     assert os.path.exists(canary) and os.path.exists('/etc/passwd'), 'links were followed'
 
 
+@case('a list comes in pages, by number and by size, and the client joins them')
+def pages(daemon):
+    connection = daemon.connection()
+    big = dbus.Dictionary({str(key): 'x' * 1000 for key in range(16)}, 'ss')
+    numbers = [f'n{number}' for number in range(700)]
+    for number, ident in enumerate(numbers):
+        call(daemon, 'CreateLayer', 'ssa{sv}', ident, '', {'metadata': big} if number >= 100 else {}, connection=connection)
+
+    def page(**options):
+        return [(str(layer['ID']), int(layer['Number'])) for layer in call(daemon, 'ListLayers', 'a{sv}', options, connection=connection)]
+    first = page()
+    equal((624 > len(first) > 450, [ident for ident, _ in first]), (True, numbers[:len(first)]), f'the first page has {len(first)}')
+    second = page(after=dbus.UInt64(first[-1][1]))
+    equal([ident for ident, _ in first + second], numbers, 'two pages')
+    equal(page(after=dbus.UInt64(second[-1][1])), [], 'and none')
+    equal([ident for ident, _ in page(after=dbus.UInt64(first[9][1]), limit=dbus.UInt32(5))], numbers[10:15], 'a limit')
+    equal(sorted(number for _, number in first) == [number for _, number in first], True, 'numbers')
+    equal([layer['ID'] for layer in daemon.json('layer', 'list')], numbers, 'the client')
+    contains(error_of(daemon, 'ListLayers', 'a{sv}', {'colour': 1})[1], 'after, limit')
+
+
 @case('a stop in the middle of a removal: the next daemon goes on')
 def interrupted(daemon):
     layer(daemon, 'create', '--id', 'big')
