@@ -12,6 +12,7 @@
 #include "client/report.h"
 #include "client/value.h"
 #include "client/verb.h"
+#include "client/verb-layer.h"
 #include "dbus/names.h"
 
 static int new_call(struct client *client, const char *member, sd_bus_message **ret) {
@@ -47,6 +48,19 @@ static int print_string(struct client *client, const char *name, const char *tex
         }
         result = json_object_new_object();
         if (!result || value_add(result, name, json_object_new_string(text)) < 0)
+                return report_oom();
+        return render_json(client, result);
+}
+
+int layer_print_number(struct client *client, const char *name, uint64_t number) {
+        _cleanup_json_ struct json_object *result = NULL;
+
+        if (!render_wants_json(client)) {
+                printf("%" PRIu64 "\n", number);
+                return 0;
+        }
+        result = json_object_new_object();
+        if (!result || value_add(result, name, json_object_new_uint64(number)) < 0)
                 return report_oom();
         return render_json(client, result);
 }
@@ -350,6 +364,7 @@ static const struct layer_verb {
         {"remove", remove_all, 1, UINT16_MAX, 0, "LAYER…"},
         {"get", get, 1, 1, ARGUMENT_HOLDER, "LAYER [--holder NAME]"},
         {"put", put, 1, 1, ARGUMENT_HOLDER | ARGUMENT_ALL, "LAYER [--holder NAME] [--all]"},
+        {"apply", layer_apply, 1, 2, 0, "LAYER [FILE|-]"},
         {"cleanup", cleanup, 0, 0, 0, ""},
         {"list", list, 0, 0, 0, ""},
         {"info", info, 1, 1, 0, "LAYER"},

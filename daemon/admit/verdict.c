@@ -98,6 +98,7 @@ static const struct verdict_row rows[] = {
         LAYERS_ASKS("RemoveLayer"),
         LAYERS_ASKS("GetLayer"),
         LAYERS_ASKS("PutLayer"),
+        LAYERS_ASKS("ApplyDiff"),
         LAYERS_ASKS("Cleanup"),
         LAYERS_ANYBODY("LayerExists"),
         LAYERS_ANYBODY("ListLayers"),

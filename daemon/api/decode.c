@@ -111,6 +111,20 @@ static int read_fds(sd_bus_message *m, struct arguments *arguments, struct failu
         return r < 0 ? broken(r, "fds", f) : 0;
 }
 
+/* One fd to read from. Whether it is a directory, its file system would have to be asked: whoever reads it sees. */
+static int read_stream(sd_bus_message *m, const char *name, struct arguments *arguments, struct failure *f) {
+        int fd, flags, r = sd_bus_message_read(m, "h", &fd);
+
+        if (r < 0)
+                return broken(r, name, f);
+        flags = fcntl(fd, F_GETFL);
+        if (flags < 0)
+                return log_errno(LOG_ERR, errno, "look at the fd \"%s\"", name);
+        if ((flags & O_PATH) || (flags & O_ACCMODE) == O_WRONLY)
+                return failure_set(f, FAILURE_INVALID_ARGS, "The fd \"%s\" is not open for reading: send the read end of a pipe, or a file opened O_RDONLY", name);
+        return take_fd(arguments, name, fd, f);
+}
+
 static int read_strings(sd_bus_message *m, const char *what, size_t max, char ***strv, struct failure *f) {
         size_t n = 0;
         int r = sd_bus_message_enter_container(m, 'a', "s");
@@ -260,6 +274,8 @@ static int read_argument(sd_bus_message *m, const struct argument_row *row, cons
                 return read_strings(m, row->name, DECODE_IDS_MAX, (char ***) (void *) ((char *) arguments + row->offset), f);
         case ARGUMENT_FDS:
                 return read_fds(m, arguments, f);
+        case ARGUMENT_STREAM:
+                return read_stream(m, row->name, arguments, f);
         case ARGUMENT_OPTIONS:
                 return read_options(m, keys, arguments, f);
         case ARGUMENT_ANY:

@@ -23,6 +23,7 @@ enum argument_kind {
         ARGUMENT_STRING,  /* s: into the const char * at `offset` */
         ARGUMENT_STRINGS, /* as: into the char ** at `offset` */
         ARGUMENT_FDS,     /* a{sh} */
+        ARGUMENT_STREAM,  /* h: one fd that can be read, called like the argument */
         ARGUMENT_OPTIONS, /* a{sv}, by the method's option rows */
         ARGUMENT_ANY,     /* v: not looked at */
 };

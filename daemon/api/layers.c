@@ -98,6 +98,18 @@ int prepare_put_layer(struct request *request, struct failure *f) {
         return add(request, r, operation);
 }
 
+int prepare_apply_diff(struct request *request, struct failure *f) {
+        const struct operation_fds fds = request_fds(request);
+        struct operation *operation = NULL;
+        int r = operation_new_layer_apply(request->api->pods, &request->peer->caller, request->arguments.layer, &fds, &operation, f);
+
+        return add(request, r, operation);
+}
+
+int encode_apply_diff(struct request *request, sd_bus_message *m) {
+        return sd_bus_message_append(m, "t", operation_layer_bytes(request->works[0]->operation));
+}
+
 int prepare_cleanup_layers(struct request *request, struct failure *f) {
         const struct layers *layers = layers_of(request);
         const struct caller *caller = &request->peer->caller;

@@ -127,8 +127,18 @@ int door_check_layer_root(const struct job *job, const struct step *step, struct
         return r;
 }
 
+static int check_apply(const struct job *job, const struct step *step, struct failure *f) {
+        if (step->source.kind != STEP_SOURCE_FD || step->source.fd != 0)
+                return refuse(f, "a tar is an fd that came along");
+        if (step->size == 0 || step->id == 0 || step->mount_id != 0 || step->device != 0)
+                return refuse(f, "a tar without a limit");
+        if (step->idmap.given && !(step->flags & STEP_LAYER_WRITABLE))
+                return refuse(f, "ids are mapped on the way to a layer that is written to alone");
+        return check_idmap(job, step, f);
+}
+
 int door_check_layer(const struct job *job, const struct step *step, struct failure *f) {
-        if (job->n_steps != 1 || job->uuid[0] != 0 || job->n_fds != 0)
+        if (job->n_steps != 1 || job->uuid[0] != 0 || job->n_fds != (step->kind == STEP_LAYER_APPLY ? 1 : 0))
                 return refuse(f, "a layer is worked on alone, and in no pod");
         if (!step->target || !layer_id_is_valid(step->target))
                 return refuse(f, "a layer's id is none");
@@ -138,5 +148,7 @@ int door_check_layer(const struct job *job, const struct step *step, struct fail
                 return check_mount(job, step, f);
         if (step->kind == STEP_LAYER_UNMOUNT)
                 return check_unmount(step, f);
+        if (step->kind == STEP_LAYER_APPLY)
+                return check_apply(job, step, f);
         return step->flags == 0 ? 0 : refuse(f, "a layer with flags");
 }

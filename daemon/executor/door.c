@@ -504,6 +504,9 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
         case STEP_LAYER_MOUNT:
         case STEP_LAYER_UNMOUNT:
         case STEP_LAYER_PURGE:
+        case STEP_LAYER_APPLY:
+        case STEP_LAYER_ADOPT:
+        case STEP_LAYER_CLEAR:
                 return door_check_layer(job, step, f);
         case _STEP_KIND_MAX:
                 break;
@@ -547,6 +550,9 @@ static enum sort step_sort(enum step_kind kind) {
         case STEP_LAYER_MOUNT:
         case STEP_LAYER_UNMOUNT:
         case STEP_LAYER_PURGE:
+        case STEP_LAYER_APPLY:
+        case STEP_LAYER_ADOPT:
+        case STEP_LAYER_CLEAR:
         case _STEP_KIND_MAX:
                 break;
         }

@@ -25,3 +25,6 @@ int layer_root(struct run *run, size_t step, int *ret_mount, bool *ret_mapped);
 
 /* What the hands have in common to say of a negative errno about layer `id`. */
 int layer_failed(struct run *run, const char *what, const char *id, int r);
+
+/* The directory of the layer that a step is about: FAILURE_NO_SUCH_LAYER if it is not there, or another's. */
+int layer_open(struct run *run, const struct step *step, int *ret);

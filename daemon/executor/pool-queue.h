@@ -21,7 +21,7 @@ struct pool_job {
         bool started;
         uint64_t id;
         size_t n_steps;
-        bool answers_fd; /* STEP_OPEN_TREE: an fd may come with its result */
+        bool answers_fd; /* step_kind_answers_fd() */
         uint8_t *data; /* encoded */
         size_t size;
         int *fds;

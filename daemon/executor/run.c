@@ -78,6 +78,12 @@ static int run_step(struct run *run, size_t step) {
                 return hand_layer_unmount(run, step);
         case STEP_LAYER_PURGE:
                 return hand_layer_purge(run, step);
+        case STEP_LAYER_APPLY:
+                return hand_layer_apply(run, step);
+        case STEP_LAYER_ADOPT:
+                return hand_layer_adopt(run, step);
+        case STEP_LAYER_CLEAR:
+                return hand_layer_clear(run, step);
         case _STEP_KIND_MAX:
                 break;
         }

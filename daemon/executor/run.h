@@ -144,5 +144,8 @@ int hand_withdraw(struct run *run, size_t step);
 int hand_layer_make(struct run *run, size_t step);
 int hand_layer_retire(struct run *run, size_t step);
 int hand_layer_purge(struct run *run, size_t step);
+int hand_layer_apply(struct run *run, size_t step);
+int hand_layer_adopt(struct run *run, size_t step);
+int hand_layer_clear(struct run *run, size_t step);
 int hand_layer_mount(struct run *run, size_t step);
 int hand_layer_unmount(struct run *run, size_t step);

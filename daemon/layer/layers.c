@@ -376,6 +376,17 @@ int layers_detach(struct layers *layers, struct layer *layer) {
         return 0;
 }
 
+int layers_set_work(struct layers *layers, struct layer *layer, enum record_layer_work work, uint64_t bytes, uint64_t inodes) {
+        int r = layer_store_set_work(layers->store, layer->record->number, work, bytes, inodes);
+
+        if (r < 0)
+                return r;
+        layer->record->work = work;
+        layer->record->bytes = bytes;
+        layer->record->inodes = inodes;
+        return 0;
+}
+
 /* Takes a layer out of wherever it is. */
 static bool take_out(struct layers *layers, const struct layer *layer) {
         if (map_get(layers->by_id, layer->record->id) == layer) {

@@ -40,6 +40,8 @@ struct layer {
         uint32_t n_children;
         bool busy;                   /* an operation changes it: others wait */
         bool mounting;               /* that one mounts it: it counts as mounted */
+        const char *writer, *reader; /* the methods that are at work on what it has (layer/uses.h), or NULL… */
+        uint32_t n_readers;          /* …and how many of the latter */
 };
 
 struct layers {
@@ -96,5 +98,7 @@ int layers_retire(struct layers *layers, struct layer *layer);
 int layers_keep(struct layers *layers, struct layer *layer);
 /* Its directory has no more the layer's name: another one may have the id. -ENOMEM. */
 int layers_detach(struct layers *layers, struct layer *layer);
+/* What is being made beside it, and what it is charged with then. */
+int layers_set_work(struct layers *layers, struct layer *layer, enum record_layer_work work, uint64_t bytes, uint64_t inodes);
 /* Nothing is left of a layer: it is forgotten and freed, and off the record. */
 int layers_forget(struct layers *layers, struct layer *layer);

@@ -102,3 +102,27 @@ int plan_layer_unmount(uint64_t job, const char *id, uint64_t number, uint64_t u
         (*ret)->steps[0].device = device;
         return 0;
 }
+
+int plan_layer_apply(uint64_t job, const struct job_caller *caller, const struct plan_apply *apply, struct job **ret) {
+        _cleanup_(job_freep) struct job *made = NULL;
+        struct step *step;
+        int r = plan_layer(job, STEP_LAYER_APPLY, apply->id, apply->number, &made);
+
+        if (r == 0)
+                r = copy_caller(caller, &made->caller);
+        if (r < 0)
+                return r;
+        step = &made->steps[0];
+        made->n_fds = 1;
+        step->source = (struct step_source) {.kind = STEP_SOURCE_FD, .fd = 0};
+        step->flags = (apply->writable ? STEP_LAYER_WRITABLE : 0) | (apply->base ? STEP_LAYER_BASE : 0);
+        step->size = apply->bytes_max;
+        step->id = apply->inodes_max;
+        if (apply->idmap) {
+                r = idmap_copy(apply->idmap, &step->idmap);
+                step->idmap.given = r == 0;
+        }
+        if (r == 0)
+                *ret = TAKE_PTR(made);
+        return r < 0 ? log_oom() : 0;
+}

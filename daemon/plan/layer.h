@@ -9,6 +9,11 @@
  *       diff/                            what the layer has
  *       work/                            overlayfs's own, for a layer that is written to
  *       meta                             "number=<number>\n": whose directory this is
+ *       tar-split                        what the tar had, of which diff/ was made, beside the files' content (executor/layer-split.h)
+ *       .apply/                          being made of a tar, and then what it takes the place of
+ *         diff/                          …what the layer is to have, and had
+ *         split                          …the new tar-split, empty for none; split-<inode> once diff/ of that inode is to be adopted
+ *         opaque                         …the names of directories that are opaque, which an executor makes them
  *     layers/.new-<number>/              being made
  *     layers/.<id>-removing-<number>/    being removed
  *
@@ -17,6 +22,8 @@
 
 #include "plan/plan.h"
 #include "util/path.h"
+
+#define LAYER_APPLY ".apply"
 
 /* The names above; NULL when memory is short. */
 char *layer_new_name(uint64_t number);
@@ -43,3 +50,21 @@ int plan_layer_unmount(uint64_t job, const char *id, uint64_t number, uint64_t u
 
 /* A job of one of STEP_LAYER_MAKE, _RETIRE and _PURGE. -ENOMEM. */
 int plan_layer(uint64_t job, enum step_kind kind, const char *id, uint64_t number, struct job **ret);
+
+/* What of a tar a worker is to make. */
+struct plan_apply {
+        const char *id;
+        uint64_t number;
+        bool writable, base;       /* it is read-write; it stands on none */
+        const struct idmap *idmap; /* of one that is writable, or NULL */
+        uint64_t bytes_max, inodes_max;
+};
+/* What the figures of its worker's reports are. */
+enum apply_figure {
+        APPLY_READ,    /* bytes of the tar, as it came */
+        APPLY_CONTENT, /* bytes that its files have, not compressed */
+        APPLY_WRITTEN, /* bytes that were written into the layer… */
+        APPLY_INODES,  /* …and files and directories that were made */
+};
+/* A job of one STEP_LAYER_APPLY, whose one fd is the tar. */
+int plan_layer_apply(uint64_t job, const struct job_caller *caller, const struct plan_apply *apply, struct job **ret);

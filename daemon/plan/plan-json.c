@@ -82,6 +82,9 @@ const char *plan_undo(const struct job *job, const struct step *step) {
         case STEP_LAYER_MOUNT:
         case STEP_LAYER_UNMOUNT:
         case STEP_LAYER_PURGE:
+        case STEP_LAYER_APPLY:
+        case STEP_LAYER_ADOPT:
+        case STEP_LAYER_CLEAR:
         case _STEP_KIND_MAX:
                 break;
         }

@@ -39,7 +39,14 @@ static const char *const kind_names[_STEP_KIND_MAX] = {
         [STEP_LAYER_MOUNT] = "layer-mount",
         [STEP_LAYER_UNMOUNT] = "layer-unmount",
         [STEP_LAYER_PURGE] = "layer-purge",
+        [STEP_LAYER_APPLY] = "layer-apply",
+        [STEP_LAYER_ADOPT] = "layer-adopt",
+        [STEP_LAYER_CLEAR] = "layer-clear",
 };
+
+bool step_kind_answers_fd(enum step_kind kind) {
+        return kind == STEP_OPEN_TREE || kind == STEP_LAYER_APPLY;
+}
 
 const char *step_kind_name(enum step_kind kind) {
         if ((unsigned) kind >= _STEP_KIND_MAX)

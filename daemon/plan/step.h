@@ -57,9 +57,14 @@ enum step_kind {
         STEP_LAYER_MOUNT,  /* mount a layer with all that it stands on at its place */
         STEP_LAYER_UNMOUNT, /* unmount it there, checked by id; busy is an outcome */
         STEP_LAYER_PURGE,  /* remove some of what a layer's directory has become, finished or not */
+        STEP_LAYER_APPLY,  /* have a worker make what a layer is to have, beside what it has, of a tar; answers with its channel */
+        STEP_LAYER_ADOPT,  /* exchange the two */
+        STEP_LAYER_CLEAR,  /* remove some of whatever lies beside a layer's content since then */
         _STEP_KIND_MAX,
 };
 
+/* Whether a job of one such step is answered with an fd: a tree, or the channel of a worker (executor/worker.h). */
+bool step_kind_answers_fd(enum step_kind kind);
 /* The word that plans and logs have for a kind. */
 const char *step_kind_name(enum step_kind kind);
 
@@ -108,8 +113,10 @@ enum step_flags {
         STEP_MAKE_LAYERS = 1 << 13,          /* STEP_OVERLAY: upper and work are made, as the caller, where they are missing */
         STEP_HOST = 1 << 14,                 /* STEP_BIND, STEP_FILESYSTEM, STEP_OVERLAY, STEP_UNMOUNT, STEP_DETACH: the target is the
                                               * host's, absolute and without symlinks; the container is SPEC_HOST */
-        STEP_LAYER_WRITABLE = 1 << 15,       /* STEP_LAYER_MOUNT, STEP_ROOT of a layer: what is written goes into the layer */
-        _STEP_FLAGS_ALL = (1 << 16) - 1,
+        STEP_LAYER_WRITABLE = 1 << 15,       /* STEP_LAYER_MOUNT, STEP_ROOT of a layer: what is written goes into the layer;
+                                              * STEP_LAYER_APPLY: its ids are the host's */
+        STEP_LAYER_BASE = 1 << 16,           /* STEP_LAYER_APPLY: it stands on none, so that there is nothing to white out */
+        _STEP_FLAGS_ALL = (1 << 17) - 1,
 };
 
 #define STEP_NO_COVER UINT32_MAX
@@ -138,11 +145,12 @@ struct step {
         uint64_t attr_set, attr_clear; /* MOUNT_ATTR_* */
         uint64_t attr_set_below, attr_clear_below; /* STEP_ATTR_RECURSIVE: for the mounts below; 0 without it */
         uint64_t propagation;          /* MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE */
-        uint64_t size;     /* STEP_TREE, STEP_CONTAINER, STEP_OVERLAY_TMPFS: bytes */
+        uint64_t size;     /* STEP_TREE, STEP_CONTAINER, STEP_OVERLAY_TMPFS: bytes; STEP_LAYER_APPLY: at most so many are written… */
         enum step_create create;
         uint32_t cover_step; /* the step of this job whose mount the target must lie on to be created, or none… */
         uint64_t cover_id;   /* …and then the id of a mount that was there before; 0: none */
-        uint64_t id;       /* STEP_UNMOUNT, STEP_DETACH, STEP_REMOUNT: the unique id (0 where the kernel has none)… */
+        uint64_t id;       /* STEP_LAYER_APPLY: …into at most so many files and directories; STEP_UNMOUNT, STEP_DETACH, STEP_REMOUNT: the
+                            * unique id (0 where the kernel has none)… */
         uint32_t mount_id; /* …and the recycled one… */
         uint64_t device;   /* …and, to tell another mount with that from it, st_dev of its root; 0: not known */
         uint64_t namespace; /* STEP_ENTER (0: whichever it is), STEP_SEEK, STEP_WITHDRAW, STEP_REMOUNT (0: the host's, with the pod):
@@ -212,7 +220,7 @@ enum examine_text {
         _EXAMINE_TEXT_MAX,
 };
 
-/* What STEP_LAYER_PURGE answers in step_result.attributes. */
+/* What STEP_LAYER_PURGE and STEP_LAYER_CLEAR answer in step_result.attributes. */
 enum purge_state {
         PURGE_DONE,
         PURGE_MORE, /* there is more: ask again */
@@ -266,7 +274,7 @@ struct job_result {
         size_t n_steps;
         struct brought *brought;   /* by step, parents before children */
         size_t n_brought;
-        int *fd;                   /* the answer of STEP_OPEN_TREE, owned with what it points to; travels beside the buffer;
+        int *fd;                   /* the answer of STEP_OPEN_TREE or of what a worker does, owned with what it points to; travels beside the buffer;
                                     * or NULL */
 };
 

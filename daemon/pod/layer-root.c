@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "layer/holders.h"
+#include "layer/uses.h"
 #include "pod/layer-mount.h"
 #include "pod/layer-turn.h"
 #include "util/array.h"
@@ -92,7 +93,9 @@ static int find(struct operation *operation, const struct spec *spec, size_t i, 
                                    container->pointer, container->root.text);
         if (layer->busy && wait)
                 return layer_turn_take(operation, layer);
-        r = check_alone(operation->pods, spec, i, layer, f);
+        r = layer_check_written(layer, f);
+        if (r == 0)
+                r = check_alone(operation->pods, spec, i, layer, f);
         return r == 0 ? describe(layer, roots) : r;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "layer/holders.h"
+#include "layer/uses.h"
 #include "pod/layer-mount.h"
 #include "pod/layer-turn.h"
 #include "pod/operation-layer-private.h"
@@ -48,7 +49,9 @@ static int validate(struct operation *operation, struct failure *f) {
                 return layers_no_such(get->id, f);
         if (layer->busy)
                 return layer_turn_take(operation, layer);
-        r = holder_check_free(layer, f);
+        r = layer_check_written(layer, f);
+        if (r == 0)
+                r = holder_check_free(layer, f);
         if (r == 0)
                 r = holder_check_room(layer, operation->caller.uid, get->holder, get->connection, f);
         return r == 0 ? pods_check_runtime(operation->pods, f) : r;

@@ -12,6 +12,9 @@ void layer_abolish(struct pods *pods, struct layer *layer);
 /* Unmounts a layer that nobody holds, if it can be; nobody waits for it. */
 void layer_let_go(struct pods *pods, struct layer *layer);
 
+/* Brings what a crash left beside a layer to its end; nobody waits for it. */
+void layer_apply_again(struct pods *pods, struct layer *layer);
+
 /* A job about a layer for this operation, which gets a number if it has none. */
 int layer_plan(struct operation *operation, enum step_kind kind, const char *id, uint64_t number);
 /* Why the executors did not do it, from an answer that is not a success. */

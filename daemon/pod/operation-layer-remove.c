@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "layer/holders.h"
+#include "layer/uses.h"
 #include "pod/layer-mount.h"
 #include "pod/layer-turn.h"
 #include "pod/operation-layer-private.h"
@@ -52,7 +53,8 @@ static int validate(struct operation *operation, struct failure *f) {
         if (layer->busy)
                 return layer_turn_take(operation, layer);
         removal->finish = layer->record->state != RECORD_LAYER_READY; /* an earlier removal could not go on */
-        return layers_check_unused(layers, layer, f);
+        r = layer_check_idle(layer, f);
+        return r == 0 ? layers_check_unused(layers, layer, f) : r;
 }
 
 static int plan(struct operation *operation, struct failure *f) {
@@ -82,6 +84,8 @@ static int intend(struct operation *operation, struct failure *f) {
 
         if (!removal->unmounting && !removal->finish)
                 r = layers_check_unused(layers, removal->layer, f);
+        if (r == 0 && !removal->finish)
+                r = layer_check_idle(removal->layer, f);
         if (r == 0 && !removal->unmounting) {
                 r = layers_retire(layers, removal->layer);
                 r = r < 0 ? layer_not_recorded(r, removal->id, f) : 0;
@@ -298,9 +302,12 @@ void layers_recover(struct pods *pods) {
         for (size_t i = 0; i < layers->n_removing; i++)
                 purge(pods, layers->removing[i]);
         MAP_FOREACH(layer, layers->by_id) {
-                if (layer->record->state != RECORD_LAYER_READY)
+                if (layer->record->state != RECORD_LAYER_READY) {
                         layer_abolish(pods, layer);
-                else
-                        find_mount(pods, layer);
+                        continue;
+                }
+                find_mount(pods, layer);
+                if (layer->record->work != RECORD_LAYER_IDLE)
+                        layer_apply_again(pods, layer);
         }
 }

@@ -32,6 +32,12 @@ void layers_disconnect(struct pods *pods, uint64_t connection);
 /* What was half removed is removed, again if it could not be. How many. */
 uint32_t layers_purge_again(struct pods *pods, const struct caller *caller);
 
+/* Adds what a tar has, the one fd, to what a layer has: all of it or nothing. operation_layer_bytes() says how much it was. */
+int operation_new_layer_apply(struct pods *pods, const struct caller *caller, const char *id, const struct operation_fds *fds,
+                              struct operation **ret, struct failure *f);
+/* Bytes of the content of all files of the tar. */
+uint64_t operation_layer_bytes(const struct operation *operation);
+
 /* The id of the layer; the operation's, NULL before an id was chosen. */
 const char *operation_layer(const struct operation *operation);
 

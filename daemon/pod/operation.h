@@ -35,6 +35,7 @@ enum operation_verb {
         OPERATION_LAYER_PURGE,
         OPERATION_LAYER_GET,
         OPERATION_LAYER_PUT,
+        OPERATION_LAYER_APPLY,
 };
 
 /* fds that came with the call; duplicated by the operation. */

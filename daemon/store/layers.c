@@ -6,10 +6,12 @@
  *     layer    a row a layer. number: the key, never given to a second one. parent: NULL for none. metadata: a blob, each
  *              key and each value with a NUL behind it. state: enum record_layer_state
  *
+ *              work: enum record_layer_work. bytes, inodes: what it is charged with
+ *
  *     holder   a row a holder of a layer: who it is for (owner), its name, and how often it holds it. Those that go with their
  *              connection are not here
  *
- * Version 1 is the first; version 2 added holder. A step that is part of a release is never changed.
+ * Version 1 is the first; version 2 added holder; version 3 what is being made of a tar, and bytes and inodes. A step that is part of a release is never changed.
  */
 
 #include "store/layers.h"
@@ -25,7 +27,7 @@
 
 enum {
         LAYERS_APPLICATION_ID = 0x706d6c79, /* "pmly" */
-        LAYERS_VERSION = 2,
+        LAYERS_VERSION = 3,
 };
 
 static const char file_name[] = "layers.db", vfs_name[] = "podmount-fd";
@@ -72,8 +74,17 @@ static const char step_2[] =
         "PRAGMA user_version = 2;"
         "COMMIT;";
 
+/* There were no tars before, so that nothing was written for anybody's account. */
+static const char step_3[] =
+        "BEGIN IMMEDIATE;"
+        "ALTER TABLE layer ADD COLUMN work INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE layer ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE layer ADD COLUMN inodes INTEGER NOT NULL DEFAULT 0;"
+        "PRAGMA user_version = 3;"
+        "COMMIT;";
+
 /* From the version of its index to the next. */
-static const char *const steps[LAYERS_VERSION] = {step_1, step_2};
+static const char *const steps[LAYERS_VERSION] = {step_1, step_2, step_3};
 
 enum layer_statement {
         LAYER_LOAD,
@@ -82,6 +93,7 @@ enum layer_statement {
         LAYER_REMOVING,
         LAYER_KEEP,
         LAYER_DELETE,
+        LAYER_SET_WORK,
         LAYER_LOAD_HOLDERS,
         LAYER_PUT_HOLDER,
         LAYER_DELETE_HOLDER,
@@ -90,13 +102,14 @@ enum layer_statement {
 
 static const char *const statement_sql[_LAYER_STATEMENT_MAX] = {
         [LAYER_LOAD] = "SELECT number, id, ifnull(parent, 0), owner, owner_group, read_write, label, uid_map, gid_map, metadata,"
-                       " state, created_us FROM layer ORDER BY number",
+                       " state, created_us, work, bytes, inodes FROM layer ORDER BY number",
         [LAYER_ADD] = "INSERT INTO layer (id, parent, owner, owner_group, read_write, label, uid_map, gid_map, metadata, state,"
                       " created_us) VALUES (?, nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [LAYER_SET_STATE] = "UPDATE layer SET state = ? WHERE number = ?",
         [LAYER_REMOVING] = "UPDATE layer SET state = 2, parent = NULL WHERE number = ?",
         [LAYER_KEEP] = "UPDATE layer SET state = 1, parent = nullif(?, 0) WHERE number = ?",
         [LAYER_DELETE] = "DELETE FROM layer WHERE number = ?",
+        [LAYER_SET_WORK] = "UPDATE layer SET work = ?, bytes = ?, inodes = ? WHERE number = ?",
         [LAYER_LOAD_HOLDERS] = "SELECT layer, owner, name, count FROM holder ORDER BY layer, owner, name",
         [LAYER_PUT_HOLDER] = "INSERT INTO holder (layer, owner, name, count) VALUES (?, ?, ?, ?)"
                              " ON CONFLICT (layer, owner, name) DO UPDATE SET count = excluded.count",
@@ -264,6 +277,9 @@ static int read_layer(struct statement *statement, struct record_layer ***layers
                 return -ENOMEM;
         layer->state = (enum record_layer_state) statement_enum(statement, _RECORD_LAYER_STATE_MAX);
         layer->created_us = statement_u64(statement);
+        layer->work = (enum record_layer_work) statement_enum(statement, _RECORD_LAYER_WORK_MAX);
+        layer->bytes = statement_u64(statement);
+        layer->inodes = statement_u64(statement);
         slot = array_append(layers, n);
         if (!slot)
                 return log_oom();
@@ -336,6 +352,16 @@ int layer_store_keep(struct layer_store *store, uint64_t number, uint64_t parent
 int layer_store_delete(struct layer_store *store, uint64_t number) {
         struct statement statement = use(store, LAYER_DELETE);
 
+        statement_bind_u64(&statement, number);
+        return statement_run(&statement);
+}
+
+int layer_store_set_work(struct layer_store *store, uint64_t number, enum record_layer_work work, uint64_t bytes, uint64_t inodes) {
+        struct statement statement = use(store, LAYER_SET_WORK);
+
+        statement_bind_int(&statement, work);
+        statement_bind_u64(&statement, bytes);
+        statement_bind_u64(&statement, inodes);
         statement_bind_u64(&statement, number);
         return statement_run(&statement);
 }

@@ -24,6 +24,14 @@ enum record_layer_state {
         _RECORD_LAYER_STATE_MAX,
 };
 
+/* Something lies beside what the layer has. */
+enum record_layer_work {
+        RECORD_LAYER_IDLE,
+        RECORD_LAYER_APPLYING, /* half made: it is to be removed */
+        RECORD_LAYER_ADOPTING, /* whole: it is to take the place of what the layer has, which is to be removed */
+        _RECORD_LAYER_WORK_MAX,
+};
+
 struct record_layer {
         uint64_t number;   /* the store's key, never used twice; it is in the names of directories that come and go */
         char *id;          /* among those that are not being removed it is there once */
@@ -36,6 +44,8 @@ struct record_layer {
         char **metadata;   /* pairs of key and value; NULL for none */
         enum record_layer_state state;
         uint64_t created_us; /* CLOCK_REALTIME */
+        uint64_t bytes, inodes; /* that were written into it for its owner's account */
+        enum record_layer_work work;
 };
 struct record_layer *record_layer_free(struct record_layer *layer);
 DEFINE_CLEANUP(struct record_layer *, record_layer_free)
@@ -60,6 +70,8 @@ int layer_store_set_state(struct layer_store *store, uint64_t number, enum recor
 /* Takes back that a layer is being removed. */
 int layer_store_keep(struct layer_store *store, uint64_t number, uint64_t parent);
 int layer_store_delete(struct layer_store *store, uint64_t number);
+/* What is being made beside it, with what the layer has, or will have, been charged with. */
+int layer_store_set_work(struct layer_store *store, uint64_t number, enum record_layer_work work, uint64_t bytes, uint64_t inodes);
 
 /* Whoever holds a layer until it says otherwise. */
 struct record_holder {

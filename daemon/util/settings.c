@@ -36,6 +36,7 @@ static const struct setting known_settings[] = {
         {"Daemon", "LogLevel", SETTING_LEVEL, FIELD(log_level), 0, 0},
         {"Daemon", "Executors", SETTING_COUNT, FIELD(executors), 1, 16},
         {"Daemon", "JobTimeoutSec", SETTING_SECONDS, FIELD(job_timeout_us), 100 * USEC_PER_MSEC, 3600 * USEC_PER_SEC},
+        {"Daemon", "StreamTimeoutSec", SETTING_SECONDS, FIELD(stream_timeout_us), 100 * USEC_PER_MSEC, 24 * 3600 * USEC_PER_SEC},
         {"Daemon", "SweepSec", SETTING_SECONDS, FIELD(sweep_us), 100 * USEC_PER_MSEC, 24 * 3600 * USEC_PER_SEC, true},
         {"Mounts", "Propagation", SETTING_PROPAGATION, FIELD(propagation), 0, 0},
         {"Mounts", "BusyRetries", SETTING_COUNT, FIELD(busy_retries), 0, 1000},
@@ -53,6 +54,10 @@ static const struct setting known_settings[] = {
         {"Limits", "ConnectionsPerUser", SETTING_COUNT, FIELD(connections_per_user), 1, UINT32_MAX},
         {"Limits", "RequestsPerUser", SETTING_COUNT, FIELD(requests_per_user), 1, UINT32_MAX},
         {"Limits", "LayersPerUser", SETTING_COUNT, FIELD(layers_per_user), 0, UINT32_MAX},
+        {"Limits", "LayerBytesPerUser", SETTING_SIZE, FIELD(layer_bytes_per_user), 0, UINT64_MAX / 2},
+        {"Limits", "LayerInodesPerUser", SETTING_COUNT, FIELD(layer_inodes_per_user), 0, UINT32_MAX},
+        {"Limits", "LayerStreams", SETTING_COUNT, FIELD(layer_streams), 1, 1024},
+        {"Limits", "LayerStreamsPerUser", SETTING_COUNT, FIELD(layer_streams_per_user), 0, UINT32_MAX},
 };
 
 static const char *const propagation_names[] = {
@@ -86,6 +91,11 @@ void settings_defaults(struct settings *ret) {
                 .connections_per_user = 64,
                 .requests_per_user = 1024,
                 .layers_per_user = 1024,
+                .layer_bytes_per_user = 65536 * MIB,
+                .layer_inodes_per_user = 4 * 1024 * 1024,
+                .layer_streams = 16,
+                .layer_streams_per_user = 4,
+                .stream_timeout_us = 60 * USEC_PER_SEC,
         };
 }
 

@@ -19,6 +19,7 @@ struct settings {
         int log_level;          /* LogLevel=info */
         uint32_t executors;     /* Executors=2, 1 to 16 */
         uint64_t job_timeout_us;/* JobTimeoutSec=30: an executor that takes longer is replaced */
+        uint64_t stream_timeout_us; /* StreamTimeoutSec=60: work on a client's stream that makes no progress for longer is ended */
         uint64_t sweep_us;      /* SweepSec=0: how often all mounts are looked at for what nobody tells; 0 is never */
         /* [Mounts] */
         enum settings_propagation propagation; /* Propagation=shared|private */
@@ -38,6 +39,10 @@ struct settings {
         uint32_t connections_per_user;/* ConnectionsPerUser=64, of the private socket */
         uint32_t requests_per_user;   /* RequestsPerUser=1024 in flight */
         uint32_t layers_per_user;     /* LayersPerUser=1024 */
+        uint64_t layer_bytes_per_user;/* LayerBytesPerUser=64G: what ApplyDiff and ImportImage wrote into a user's layers */
+        uint32_t layer_inodes_per_user; /* LayerInodesPerUser=4194304: likewise, files and directories */
+        uint32_t layer_streams;       /* LayerStreams=16: at work on layers at the same time, of all users */
+        uint32_t layer_streams_per_user; /* LayerStreamsPerUser=4 */
 };
 
 /* The bit of a file-system type that images may have: erofs, squashfs, ext4; 0 for any other. */

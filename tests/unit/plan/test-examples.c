@@ -196,6 +196,9 @@ START_TEST(test_undo_of_every_kind) {
                 {STEP_LAYER_MAKE, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_LAYER_RETIRE, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_LAYER_PURGE, STEP_CREATE_NEVER, "none", "none"},
+                {STEP_LAYER_APPLY, STEP_CREATE_NEVER, "none", "none"},
+                {STEP_LAYER_ADOPT, STEP_CREATE_NEVER, "none", "none"},
+                {STEP_LAYER_CLEAR, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_LAYER_MOUNT, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_LAYER_UNMOUNT, STEP_CREATE_NEVER, "none", "none"},
         };

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the parts of extract share: extract.c has the entries, extract-place.c where they go, extract-meta.c what they carry. */
+
+#include <sys/stat.h>
+#include <time.h>
+
+#include "executor/extract.h"
+
+/* A directory, whose time of change is set when all is in it. */
+struct extract_directory {
+        char *name;
+        struct timespec times[2];
+        void *acl; /* for what is made in it, or NULL */
+        size_t acl_size;
+};
+
+struct extract {
+        struct worker *worker;
+        struct extract_setup setup;
+        char *name;         /* of the entry: relative, "" for the root itself… */
+        char *base;         /* …its last component, in the same memory… */
+        char *link;         /* …and what it is a hard link to, or NULL */
+        bool whiteout;      /* the name is what is hidden… */
+        bool opaque;        /* …or the directory in which all is */
+        bool left_out;      /* nobody knows what to do with it */
+        int parent;         /* an fd of the last entry's directory, or -1… */
+        char *parent_name;  /* …and its name */
+        struct extract_directory *directories;
+        size_t n_directories;
+        bool plain;
+};
+
+/* "NAME: …" as worker_fail() has it. */
+int extract_fail(struct extract *extract, enum failure_kind kind, int error, const char *what);
+/* A system call failed on the entry. */
+int extract_errno(struct extract *extract, int error, const char *what);
+
+/* extract-place.c */
+/* Takes the entry's names apart: all of struct extract up to left_out. */
+int extract_name(struct extract *extract, struct archive_entry *entry);
+/* What to do about a directory that is not there: it is a failure; it is made; -ENOENT, also for what is none. */
+enum extract_way { EXTRACT_FIND, EXTRACT_MAKE, EXTRACT_SEEK };
+/* The directory of a name, opened; the extract's until the next call. *ret_base: what is left of the name. */
+int extract_parent(struct extract *extract, const char *name, enum extract_way way, int *ret_fd, const char **ret_base);
+/* Removes whatever has this name. */
+int extract_remove(struct extract *extract, int directory, const char *name);
+/* One more file or directory; so many bytes more. FAILURE_QUOTA_EXCEEDED. */
+int extract_count(struct extract *extract);
+int extract_charge(struct extract *extract, uint64_t bytes);
+
+/* extract-meta.c */
+/* Owner and group on the disk. */
+int extract_ids(struct extract *extract, struct archive_entry *entry, uid_t *ret_uid, gid_t *ret_gid);
+/* Extended attributes and ACLs of a file or directory that is open. *ret_default (may be NULL) is the ACL for what is made in it. */
+int extract_attributes(struct extract *extract, struct archive_entry *entry, int fd, void **ret_default, size_t *ret_size);
+/* Of access and change, as far as the tar has them. */
+void extract_times(struct archive_entry *entry, struct timespec times[2]);

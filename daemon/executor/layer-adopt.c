@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * STEP_LAYER_ADOPT: what a worker has made becomes what the layer has, by one rename; what it had is then where the other was, and
+ * STEP_LAYER_CLEAR removes it. Which of the two a directory is, is known by its inode: before the rename, the file "split" gets the
+ * inode of the new one as a part of its name. So both steps can be done again after an executor died of them.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "executor/layer.h"
+#include "plan/layer.h"
+#include "util/log.h"
+
+enum { CLEAR_ENTRIES = 8192 /* in one job, as for a layer that is removed */ };
+
+struct adoption {
+        int layer, place; /* the layer's directory, and LAYER_APPLY in it */
+        char split[sizeof("split-18446744073709551615")];
+};
+
+static int name_split(struct adoption *of, int directory) {
+        struct stat st;
+
+        if (fstatat(directory, "diff", &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        if (!S_ISDIR(st.st_mode))
+                return -ENOTDIR;
+        (void) snprintf(of->split, sizeof(of->split), "split-%" PRIu64, (uint64_t) st.st_ino); /* always fits */
+        return 0;
+}
+
+/* 1: it is done already. */
+static int is_adopted(struct adoption *of) {
+        int r = name_split(of, of->layer);
+
+        if (r < 0)
+                return r;
+        if (faccessat(of->place, of->split, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+                return 1;
+        return errno == ENOENT ? 0 : -errno;
+}
+
+/* What the worker could not set, having no right to: one directory. Its name is a stranger's. */
+static int make_opaque(int root, char *name) {
+        _cleanup_close_ int fd = fcntl(root, F_DUPFD_CLOEXEC, 0);
+        char path[sizeof("/proc/self/fd/2147483647")];
+
+        if (fd < 0)
+                return -errno;
+        for (char *component; (component = strsep(&name, "/"));) {
+                int next;
+
+                if (!*component || strcmp(component, ".") == 0 || strcmp(component, "..") == 0)
+                        continue;
+                next = openat(fd, component, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                if (next < 0) /* it was replaced later */
+                        return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -errno;
+                (void) close_fd(fd);
+                fd = next;
+        }
+        (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", fd); /* always fits */
+        if (setxattr(path, "trusted.overlay.opaque", "y", 1, 0) < 0)
+                return -errno;
+        (void) close_fd(fd);
+        fd = -1;
+        return 0;
+}
+
+static int make_all_opaque(const struct adoption *of) {
+        _cleanup_close_ int root = openat(of->place, "diff", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_fclose_ FILE *file = NULL;
+        _cleanup_free_ char *name = NULL;
+        int fd = openat(of->place, "opaque", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        size_t room = 0;
+        bool some = false;
+        int r = 0;
+
+        file = fd < 0 ? NULL : fdopen(fd, "re");
+        if (!file || root < 0) {
+                if (!file)
+                        (void) close_fd(fd);
+                return -errno;
+        }
+        while (r == 0 && getdelim(&name, &room, '\0', file) > 0) {
+                r = make_opaque(root, name);
+                some = true;
+        }
+        if (r == 0 && some && syncfs(root) < 0)
+                r = -errno;
+        return r;
+}
+
+static int exchange(struct adoption *of) {
+        int r = make_all_opaque(of);
+
+        if (r == 0)
+                r = name_split(of, of->place);
+        if (r < 0)
+                return r;
+        if (renameat(of->place, "split", of->place, of->split) < 0 && errno != ENOENT) /* an earlier try */
+                return -errno;
+        r = layer_sync(of->place, "");
+        if (r < 0)
+                return r;
+        if (renameat2(of->place, "diff", of->layer, "diff", RENAME_EXCHANGE) < 0)
+                return -errno;
+        r = layer_sync(of->layer, "");
+        if (r < 0)
+                (void) renameat2(of->place, "diff", of->layer, "diff", RENAME_EXCHANGE); /* as it was, then */
+        return r;
+}
+
+/* The record of the tar goes with the content that it is about. */
+static int adopt_split(const struct adoption *of) {
+        struct stat st;
+
+        if (fstatat(of->place, of->split, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        if (unlinkat(of->layer, "tar-split", 0) < 0 && errno != ENOENT)
+                return -errno;
+        /* A copy of the name stays: it says what was done. */
+        if (st.st_size > 0 && linkat(of->place, of->split, of->layer, "tar-split", 0) < 0)
+                return -errno;
+        return layer_sync(of->layer, "");
+}
+
+int layer_open(struct run *run, const struct step *step, int *ret) {
+        const int layers = run->executor->layers_fd;
+        int r = layer_check(run);
+
+        if (r != 0)
+                return r;
+        r = layer_is_of(layers, step->target, step->serial);
+        if (r <= 0)
+                return run_fail(run, FAILURE_NO_SUCH_LAYER, -r, "the directory of layer %s is not where podmount put it", step->target);
+        *ret = openat(layers, step->target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        return *ret < 0 ? layer_failed(run, "opening", step->target, -errno) : 0;
+}
+
+int hand_layer_adopt(struct run *run, size_t i) {
+        const struct step *step = &run->job->steps[i];
+        _cleanup_close_ int layer = -1, place = -1;
+        struct adoption of;
+        int r = layer_open(run, step, &layer);
+
+        if (r != 0)
+                return r;
+        place = openat(layer, LAYER_APPLY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (place < 0 && errno == ENOENT)
+                return 0; /* it was done, and cleared, before */
+        if (place < 0)
+                return layer_failed(run, "writing", step->target, -errno);
+        of = (struct adoption) {.layer = layer, .place = place};
+        r = is_adopted(&of);
+        if (r == 0)
+                r = exchange(&of);
+        if (r < 0)
+                return layer_failed(run, "writing", step->target, r);
+        r = adopt_split(&of);
+        if (r < 0)
+                (void) log_errno(LOG_WARNING, r, "layer %s has its content, without the record of the tar that it is of", step->target);
+        return 0;
+}
+
+int hand_layer_clear(struct run *run, size_t i) {
+        const struct step *step = &run->job->steps[i];
+        _cleanup_close_ int layer = -1;
+        size_t budget = CLEAR_ENTRIES;
+        int r = layer_open(run, step, &layer);
+
+        if (r != 0)
+                return r;
+        r = layer_clear(layer, LAYER_APPLY, &budget);
+        if (r < 0)
+                return layer_failed(run, "removing what lies beside", step->target, r);
+        run->result->steps[i].attributes = r > 0 ? PURGE_MORE : PURGE_DONE;
+        if (r == 0)
+                r = layer_sync(layer, "");
+        return r < 0 ? layer_failed(run, "removing what lies beside", step->target, r) : 0;
+}

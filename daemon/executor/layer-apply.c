@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* STEP_LAYER_APPLY: opens what a worker needs to make of a tar what a layer is to have, beside what it has, and starts it. Its
+ * root directory is the one that it fills: nothing else of the layer is in its reach. */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "executor/apply.h"
+#include "executor/layer.h"
+#include "executor/worker.h"
+#include "plan/layer.h"
+#include "util/log.h"
+
+#define CAPABILITY(name) (UINT64_C(1) << (name))
+
+enum { MEMORY_MAX = 768 * 1024 * 1024 /* of a worker: a window of 256 MiB, twice, and the names of many directories */ };
+
+/* In the order of the worker's fds. */
+enum { FD_TAR, FD_ROOT, FD_SPLIT, FD_OPAQUE, _FD_MAX };
+
+struct request {
+        const struct step *step;
+        bool devices;
+};
+
+static int work(struct worker *worker, const int *fds, void *userdata) {
+        const struct request *request = userdata;
+        const struct step *step = request->step;
+        const struct apply_setup setup = {
+                .source = {.fd = fds[FD_TAR], .figure = APPLY_READ},
+                .into = {
+                        .root = fds[FD_ROOT],
+                        .opaque = fds[FD_OPAQUE],
+                        .base = step->flags & STEP_LAYER_BASE,
+                        .devices = request->devices,
+                        .idmap = step->idmap.given ? &step->idmap : NULL,
+                        .bytes_max = step->size,
+                        .inodes_max = step->id,
+                        .bytes_figure = APPLY_WRITTEN,
+                        .inodes_figure = APPLY_INODES,
+                },
+                /* What is written to is not what it was made of for long. */
+                .split = step->flags & STEP_LAYER_WRITABLE ? -1 : fds[FD_SPLIT],
+                .content_figure = APPLY_CONTENT,
+        };
+
+        return apply_tar(worker, &setup);
+}
+
+static int is_empty(int layer) {
+        int fd = openat(layer, "diff", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), n = 0;
+        DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+
+        if (!entries) {
+                (void) close_fd(fd);
+                return -errno;
+        }
+        while (n < 3 && readdir(entries))
+                n++;
+        (void) closedir(entries);
+        return n < 3;
+}
+
+/* Owner and mode are those of what it is to take the place of; a tar may have others. */
+static int make_place(int layer, int *fds) {
+        _cleanup_close_ int place = -1;
+        size_t budget = SIZE_MAX;
+        struct stat st;
+        int r = layer_clear(layer, LAYER_APPLY, &budget);
+
+        if (r < 0)
+                return r;
+        if (fstatat(layer, "diff", &st, AT_SYMLINK_NOFOLLOW) < 0 || mkdirat(layer, LAYER_APPLY, 0700) < 0)
+                return -errno;
+        place = openat(layer, LAYER_APPLY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (place < 0 || mkdirat(place, "diff", 0700) < 0 || fchownat(place, "diff", st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+            fchmodat(place, "diff", st.st_mode & 07777, 0) < 0)
+                return -errno;
+        fds[FD_ROOT] = openat(place, "diff", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        fds[FD_SPLIT] = openat(place, "split", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        fds[FD_OPAQUE] = openat(place, "opaque", O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
+        return fds[FD_ROOT] < 0 || fds[FD_SPLIT] < 0 || fds[FD_OPAQUE] < 0 ? -errno : 0;
+}
+
+static int start(struct run *run, const struct step *step, int *fds) {
+        struct request request = {.step = step, .devices = run->job->caller.root};
+        struct worker_setup setup = {
+                .name = "podmount-apply",
+                .fds = fds,
+                .n_fds = _FD_MAX,
+                .capabilities = CAPABILITY(CAP_CHOWN) | CAPABILITY(CAP_DAC_OVERRIDE) | CAPABILITY(CAP_FOWNER) | CAPABILITY(CAP_FSETID) |
+                                CAPABILITY(CAP_SETFCAP) | (run->job->caller.root ? CAPABILITY(CAP_MKNOD) : 0),
+                .memory_max = MEMORY_MAX,
+                .work = work,
+                .userdata = &request,
+        };
+        int channel, r;
+
+        setup.root = fds[FD_ROOT];
+        r = worker_start(&setup, &channel);
+        if (r < 0)
+                return r;
+        run->result->fd = malloc(sizeof(*run->result->fd));
+        if (!run->result->fd) {
+                (void) close_fd(channel); /* that ends it */
+                return log_oom();
+        }
+        *run->result->fd = channel;
+        return 0;
+}
+
+int hand_layer_apply(struct run *run, size_t i) {
+        const struct step *step = &run->job->steps[i];
+        _cleanup_close_ int layer = -1;
+        int fds[_FD_MAX] = {[FD_TAR] = run->fds[step->source.fd], [FD_ROOT] = -1, [FD_SPLIT] = -1, [FD_OPAQUE] = -1};
+        int r = layer_open(run, step, &layer);
+
+        if (r != 0)
+                return r;
+        r = is_empty(layer);
+        if (r == 0)
+                return run_fail(run, FAILURE_NOT_SUPPORTED, 0, "layer %s has content already", step->target);
+        if (r > 0)
+                r = make_place(layer, fds);
+        if (r < 0)
+                r = layer_failed(run, "writing", step->target, r);
+        if (r == 0)
+                r = start(run, step, fds);
+        for (size_t j = FD_ROOT; j < _FD_MAX; j++)
+                (void) close_fd(fds[j]);
+        return r;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Who is in the way of whom. The look-ups walk chains and lists: nothing here is asked often. */
+
+#include "layer/uses.h"
+
+int layer_check_written(const struct layer *layer, struct failure *f) {
+        for (const struct layer *at = layer; at; at = at->parent)
+                if (at->writer)
+                        return failure_set(f, FAILURE_LAYER_IN_USE, "Layer %s is being written by %s; try again when that is done", at->record->id,
+                                           at->writer);
+        return 0;
+}
+
+int layer_check_idle(const struct layer *layer, struct failure *f) {
+        int r = layer_check_written(layer, f);
+
+        if (r != 0 || layer->n_readers == 0)
+                return r;
+        return failure_set(f, FAILURE_LAYER_IN_USE, "Layer %s is being read by %s; try again when that is done", layer->record->id, layer->reader);
+}
+
+static bool stands_on(const struct layer *layer, const struct layer *other) {
+        while (layer && layer != other)
+                layer = layer->parent;
+        return layer != NULL;
+}
+
+int layer_check_unseen(const struct layers *layers, const struct layer *layer, struct failure *f) {
+        const struct layer *other;
+        int r = layer_check_idle(layer, f);
+
+        if (r != 0)
+                return r;
+        MAP_FOREACH(other, layers->by_id) {
+                const char *id = other->record->id;
+
+                if (!stands_on(other, layer))
+                        continue;
+                if (other->n_holders > 0)
+                        return failure_set(f, FAILURE_LAYER_IN_USE, "Layer %s is held by %s%s; let it be put back first (podmountctl layer put)", id,
+                                           other->holders[0].name, other == layer ? "" : ", and stands on this one");
+                if (other->mounted)
+                        return failure_set(f, FAILURE_LAYER_IN_USE, "Layer %s is mounted%s; unmount it first (podmountctl layer cleanup)", id,
+                                           other == layer ? "" : ", and stands on this one");
+                r = layer_check_idle(other, f);
+                if (r != 0)
+                        return r;
+        }
+        return 0;
+}
+
+void layers_written_of(const struct layers *layers, uid_t owner, uint64_t *ret_bytes, uint64_t *ret_inodes) {
+        const struct layer *layer;
+
+        *ret_bytes = *ret_inodes = 0;
+        MAP_FOREACH(layer, layers->by_id)
+                if (layer->record->owner == owner) {
+                        *ret_bytes += layer->record->bytes;
+                        *ret_inodes += layer->record->inodes;
+                }
+        for (size_t i = 0; i < layers->n_removing; i++)
+                if (layers->removing[i]->record->owner == owner) {
+                        *ret_bytes += layers->removing[i]->record->bytes;
+                        *ret_inodes += layers->removing[i]->record->inodes;
+                }
+}

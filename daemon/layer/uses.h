@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Work that takes long on what is in a layer: whoever reads it does so beside other readers, whoever writes it alone, and nobody
+ * mounts what is being written, nor anything that stands on it. Nothing waits for such work: it is refused, by name.
+ */
+
+#include "layer/layers.h"
+
+/* FAILURE_LAYER_IN_USE while it, or what it stands on, is being written: for whoever reads or mounts it. */
+int layer_check_written(const struct layer *layer, struct failure *f);
+/* FAILURE_LAYER_IN_USE while anybody works on it, so that it cannot be removed… */
+int layer_check_idle(const struct layer *layer, struct failure *f);
+/* …or also while it is mounted or held, or anything that stands on it is, or is worked on: for whoever is to write it. */
+int layer_check_unseen(const struct layers *layers, const struct layer *layer, struct failure *f);
+
+/* What ApplyDiff and ImportImage wrote into a user's layers. */
+void layers_written_of(const struct layers *layers, uid_t owner, uint64_t *ret_bytes, uint64_t *ret_inodes);
