@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Containers that stand on layers: what their roots are, who holds the layers, and what is left of that after a crash."""
 
+import contextlib
 import json
 import os
 import shutil
+import sqlite3
 import stat
 
 from frame import host, specs, tap
@@ -278,6 +280,25 @@ def boot(daemon):
     equal(read(f'{daemon.rootfs(pod)}/kept'), 'k', 'what the container wrote')
     daemon.ok('gc', pod)
     daemon.ok('layer', 'put', 'top', '--holder', 'h')
+
+
+@case('of the two databases that of the pods is right: holders that a crash left wrong are mended at the start')
+def wrong(daemon):
+    image(daemon)
+    create(daemon, 'own', 'top', '--read-write')
+    pod = daemon.create(spec({'a': {'layer': 'top'}, 'b': {'layer': 'top', 'overlay': 'tmpfs'}, 'c': {'layer': 'own'}}))
+    right = {ident: holders(daemon, ident) for ident in ('top-base', 'top', 'own')}
+    for change in ("UPDATE holder SET count = 7", "DELETE FROM holder", "UPDATE holder SET owner = 5", "UPDATE holder SET name = 'pod:" + UUID % 9 + "'",
+            "INSERT INTO holder SELECT number, 0, 'pod:" + pod + "', 3 FROM layer WHERE id = 'top-base'"):
+        daemon.stop()
+        with contextlib.closing(sqlite3.connect(f'{daemon.directory}/state/records/layers.db')) as db:
+            db.execute(change)
+            db.commit()
+        daemon.start()
+        equal({ident: holders(daemon, ident) for ident in right}, right, change)
+        contains(refused(daemon, on('own')), 'has it')
+    daemon.ok('gc', pod)
+    equal([holders(daemon, ident) for ident in right], [[], [], []], 'the end')
 
 
 @case('export and restore, plan, drift, repair, and questions about files')
