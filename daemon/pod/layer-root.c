@@ -36,6 +36,13 @@ static int in_use(const struct spec_container *container, const struct layer *la
                            container->pointer, layer->record->id, by);
 }
 
+static int check_written(const struct spec_container *container, const struct layer *layer, struct failure *f) {
+        _cleanup_failure_ struct failure inner = FAILURE_INIT;
+        int r = layer_check_written(layer, &inner);
+
+        return r > 0 ? failure_set(f, inner.kind, "%s/root/layer: %s", container->pointer, inner.text) : r;
+}
+
 /* A read-write layer has one user at a time, whoever it is. */
 static int check_alone(struct pods *pods, const struct spec *spec, size_t i, struct layer *layer, struct failure *f) {
         const struct spec_container *container = &spec->containers[i];
@@ -93,7 +100,7 @@ static int find(struct operation *operation, const struct spec *spec, size_t i, 
                                    container->pointer, container->root.text);
         if (layer->busy && wait)
                 return layer_turn_take(operation, layer);
-        r = layer_check_written(layer, f);
+        r = check_written(container, layer, f);
         if (r == 0)
                 r = check_alone(operation->pods, spec, i, layer, f);
         return r == 0 ? describe(layer, roots) : r;

@@ -8,6 +8,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import subprocess
 
 from frame import host, specs, tap
 from frame.bus import Bus
@@ -299,6 +300,27 @@ def wrong(daemon):
         contains(refused(daemon, on('own')), 'has it')
     daemon.ok('gc', pod)
     equal([holders(daemon, ident) for ident in right], [[], [], []], 'the end')
+
+
+@case('no pod stands on what is being written, and nothing is written that a pod stands on')
+def written(daemon):
+    create(daemon, 'base')
+    create(daemon, 'top', 'base')
+    apply = subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, 'layer', 'apply', 'base'], stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def text():
+        done = daemon.ctl('create', '-', input=json.dumps(on('top')))
+        return done.err if done.status else daemon.ok('gc', done.out.strip()) and ''
+    eventually(lambda: 'is being written by ApplyDiff' in text(), 'refused while a tar comes')
+    contains(text(), '/containers/0/root/layer: ')
+    equal(daemon.pods(), [], 'pods')
+    apply.kill()
+    apply.wait()
+    eventually(lambda: not text(), 'when that has ended')
+    pod = daemon.create(on('top'))
+    contains(daemon.refused('layer', 'apply', 'base', '/dev/null'), f'pod:{pod}')
+    daemon.ok('gc', pod)
 
 
 @case('export and restore, plan, drift, repair, and questions about files')
