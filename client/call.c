@@ -47,7 +47,7 @@ int call_append_fds(struct client *client, sd_bus_message *m, const struct argum
 int call_send(struct client *client, sd_bus_message *m, int r, sd_bus_message **ret_reply) {
         sd_bus_error error = SD_BUS_ERROR_NULL;
         sd_bus_message *reply = NULL;
-        uint64_t timeout = (uint64_t) CALL_TIMEOUT_S * 1000000;
+        uint64_t timeout = client->patient ? UINT64_MAX : (uint64_t) CALL_TIMEOUT_S * 1000000;
 
         if (r < 0)
                 return report_errno(r, "Cannot put the arguments into the call");

@@ -29,6 +29,7 @@ struct client {
         const char *where; /* of argv; NULL for CLIENT_AUTOMATIC */
         enum client_output output;
         bool ask_password;
+        bool patient;        /* a call takes as long as it takes, unless timeout_us says otherwise */
         uint64_t timeout_us; /* 0: the daemon's own limits */
 
         sd_bus *bus;             /* owned; NULL until connection_open() */

@@ -151,6 +151,7 @@ int layer_apply(struct client *client, const struct arguments *arguments) {
                 r = call_open_options(client, m);
         if (r >= 0)
                 r = call_close_options(m);
+        client->patient = true; /* how long, is whoever writes the tar's to say */
         r = call_send(client, m, r, &reply);
         end_progress(&progress);
         if (r != 0)

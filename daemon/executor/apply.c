@@ -34,6 +34,8 @@ static la_ssize_t on_read(struct archive *archive, void *userdata, const void **
         struct apply *apply = userdata;
         size_t size;
 
+        if (apply->recorder)
+                recorder_keep(apply->recorder);
         apply->failed = tar_source_next(apply->source, ret, &size);
         if (apply->failed != 0) {
                 archive_set_error(archive, apply->failed < 0 ? -apply->failed : EIO, "the stream ended");
@@ -115,6 +117,8 @@ static int read_end(struct apply *apply) {
         if (archive_filter_bytes(apply->archive, 0) <= archive_read_header_position(apply->archive))
                 return worker_fail(apply->worker, FAILURE_INVALID_ARGS, 0, "the tar is cut off: the blocks of zeros at its end are missing");
         do {
+                if (apply->recorder)
+                        recorder_keep(apply->recorder);
                 r = tar_source_next(apply->source, &data, &size);
                 if (r == 0 && apply->recorder)
                         recorder_feed(apply->recorder, data, size);

@@ -124,7 +124,7 @@ int hand_layer_apply(struct run *run, size_t i) {
                 return r;
         r = is_empty(layer);
         if (r == 0)
-                return run_fail(run, FAILURE_NOT_SUPPORTED, 0, "layer %s has content already", step->target);
+                return run_fail(run, FAILURE_NOT_SUPPORTED, 0, "layer %s has content already: make another one on it, and apply the tar to that", step->target);
         if (r > 0)
                 r = make_place(layer, fds);
         if (r < 0)

@@ -65,12 +65,11 @@ static void take(struct recorder *recorder, uint64_t end, bool write) {
         }
 }
 
-/* The block's memory is about to be used again. */
-static void stash(struct recorder *recorder) {
+void recorder_keep(struct recorder *recorder) {
         size_t left = (size_t) (recorder->fed - recorder->at) - recorder->n_pending;
         uint8_t *larger;
 
-        if (left == 0)
+        if (!recorder->split || left == 0)
                 return;
         if (recorder->n_pending + left > recorder->room) {
                 larger = recorder->n_pending + left > PENDING_MAX ? NULL : realloc(recorder->pending, 2 * (recorder->n_pending + left));
@@ -92,7 +91,7 @@ static void take_content(struct recorder *recorder) {
 void recorder_feed(struct recorder *recorder, const void *data, size_t size) {
         if (!recorder->split)
                 return;
-        stash(recorder);
+        recorder_keep(recorder); /* if it was not done */
         recorder->block = data;
         recorder->block_size = size;
         recorder->fed += size;

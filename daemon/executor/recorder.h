@@ -16,8 +16,10 @@ struct recorder;
 
 /* NULL when memory is short. The fd stays the caller's. */
 struct recorder *recorder_new(int fd);
-/* The next bytes of the tar, which stay where they are until the next call. */
+/* The next bytes of the tar, which stay where they are until recorder_keep() is called. */
 void recorder_feed(struct recorder *recorder, const void *data, size_t size);
+/* Before the memory of the last bytes is used for others. */
+void recorder_keep(struct recorder *recorder);
 /* From byte `at` of the tar on, `size` bytes are the content of this file; what was before it, back to the last file's, is not. */
 void recorder_file(struct recorder *recorder, uint64_t at, const char *name, uint64_t size);
 /* That was all. Whether the record is complete; else what was written is of no use. */

@@ -2,15 +2,21 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """ApplyDiff: what a tar has becomes what a layer has, all of it or nothing, whatever the tar is made of."""
 
+import gzip
+import hashlib
+import lzma
 import os
 import stat
+import struct
 import subprocess
 import tarfile
+import threading
+import time
 
 from frame import host, tap
-from frame.daemon import Stage
+from frame.daemon import ERROR, Stage
 from frame.layers import apply, apply_error, content, differences, entry, make_tar
-from frame.tap import case, contains, equal
+from frame.tap import case, contains, equal, eventually
 
 
 @case('files, directories, links, FIFOs and attributes of a tar are what the layer has, compressed or not')
@@ -37,6 +43,230 @@ def plain(daemon):
         equal(os.stat(f'{where}/usr/bin/tool').st_ino, os.stat(f'{where}/usr/bin/alias').st_ino, 'hard links')
         equal(os.stat(where).st_mtime_ns, 1600000000123456789, 'time of the root')
         daemon.ok('layer', 'put', name)
+
+INVALID, DENIED = 'org.freedesktop.DBus.Error.InvalidArgs', 'org.freedesktop.DBus.Error.AccessDenied'
+
+
+def state_of(daemon, ident):
+    """What lies in a layer's directory."""
+    return sorted(os.listdir(f'{daemon.directory}/state/layers/{ident}'))
+
+
+def diff_of(daemon, ident):
+    return f'{daemon.directory}/state/layers/{ident}/diff'
+
+
+def new_layer(daemon, ident, *words):
+    daemon.ok('layer', 'create', '--id', ident, *words)
+    return ident
+
+
+def refused(daemon, ident, path, name, *words):
+    """ApplyDiff of this file fails by this name and leaves the layer as it was."""
+    before = content(diff_of(daemon, ident))
+    with open(path, 'rb') as file:
+        found, text = apply_error(daemon, ident, file.fileno())
+    equal(found, name, f'{path}: {text}')
+    for word in words:
+        contains(text, word)
+    equal(differences(content(diff_of(daemon, ident)), before), {}, f'{path}: the layer is as it was')
+    equal(state_of(daemon, ident), ['diff', 'meta', 'work'], f'{path}: what lies beside it')
+
+
+def replay(daemon, ident):
+    """The tar that a layer was made of, by its record and its files (daemon/executor/layer-split.h)."""
+    place = f'{daemon.directory}/state/layers/{ident}'
+    data = subprocess.run(['zstd', '-dcq', f'{place}/tar-split'], stdout=subprocess.PIPE, check=True).stdout
+    at, found = len('PMSPLIT1'), []
+    while data[at:at + 1] != b'E':
+        if data[at:at + 1] == b'R':
+            size, = struct.unpack_from('<I', data, at + 1)
+            found.append(data[at + 5:at + 5 + size])
+            at += 5 + size
+        else:
+            size, length = struct.unpack_from('<QI', data, at + 1)
+            with open(os.path.join(f'{place}/diff'.encode(), data[at + 13:at + 13 + length]), 'rb') as file:
+                found.append(file.read())
+            equal(len(found[-1]), size, 'size of a file')
+            at += 13 + length
+    found = b''.join(found)
+    equal(struct.unpack_from('<Q', data, at + 1)[0], len(found), 'the end of the record')
+    return found
+
+
+@case('with the record of its tar a layer gives back the same bytes; without one where it could not')
+def record(daemon):
+    path = f'{daemon.directory}/real.tar'
+    for number, options in enumerate([['--format=pax'], ['--format=gnutar'], ['--format=ustar'], ['--format=pax', '--gzip'], ['--format=pax', '--xz']]):
+        subprocess.run(['bsdtar', '-c', *options, '-f', path, '-C', '/', 'etc', 'usr/lib/python3.11/email', 'usr/lib/python3.11/json'], check=True)
+        ident = new_layer(daemon, f'real{number}')
+        daemon.ok('layer', 'apply', ident, path)
+        wanted = open(path, 'rb').read()
+        wanted = gzip.decompress(wanted) if '--gzip' in options else lzma.decompress(wanted) if '--xz' in options else wanted
+        equal(hashlib.sha256(replay(daemon, ident)).hexdigest(), hashlib.sha256(wanted).hexdigest(), f'{options}')
+    double = make_tar(f'{daemon.directory}/double.tar', ('file', b'first'), ('file', b'second'))
+    daemon.ok('layer', 'apply', new_layer(daemon, 'double'), double)
+    equal(state_of(daemon, 'double'), ['diff', 'meta', 'work'], 'what comes twice has no record')
+    daemon.ok('layer', 'apply', new_layer(daemon, 'written', '--read-write'), path)
+    equal(state_of(daemon, 'written'), ['diff', 'meta', 'work'], 'nor has what is written to')
+
+
+@case('names that lead out, what a tar may not have, and what is no tar are refused, and nothing of them stays')
+def hostile(daemon):
+    new_layer(daemon, 'h')
+    outside = f'{daemon.directory}/outside'
+    os.mkdir(outside)
+
+    def tar(*members):
+        return make_tar(f'{daemon.directory}/hostile.tar', ('first', b'x'), *members)
+    link = entry('link', tarfile.SYMTYPE, linkname=outside)
+    up = entry('up', tarfile.SYMTYPE, linkname='../../../../../../../..')
+    cases = [
+        ((('/etc/absolute', b'x'),), INVALID, '/etc/absolute', 'absolute'),
+        ((('../../out', b'x'),), INVALID, '../../out', '..'),
+        ((('a/../../out', b'x'),), INVALID, '..'),
+        (((link, None), ('link/file', b'x')), INVALID, 'link/file', 'link'),
+        (((up, None), (f'up{outside}/file', b'x')), INVALID, 'up/'),
+        (((entry('hard', tarfile.LNKTYPE, linkname='/etc/passwd'), None),), INVALID, 'absolute'),
+        (((entry('hard', tarfile.LNKTYPE, linkname='../../meta'), None),), INVALID, '..'),
+        (((entry('hard', tarfile.LNKTYPE, linkname='missing'), None),), INVALID, 'missing'),
+        (((entry('hard', tarfile.LNKTYPE, linkname='hard'), None),), INVALID, 'itself'),
+        (((link, None), (entry('hard', tarfile.LNKTYPE, linkname='link/file'), None)), INVALID, 'hard', 'link'),
+        (((entry('whiteout', tarfile.CHRTYPE), None),), INVALID, 'whiteout'),
+        ((('.wh.', b''),), INVALID, 'whiteout'),
+        ((('.wh...', b''),), INVALID, 'whiteout'),
+        ((('.wh.x/y', b''),), INVALID, 'whiteout'),
+        ((('a/' * 4097 + 'f', b''),), INVALID, 'components'),
+        ((('f' * 256, b''),), INVALID, 'too long'),
+        ((('d/' * 33000, b''),), INVALID, 'too long'),
+        (((entry('own', uid=2 ** 32), None),), INVALID, 'uid'),
+    ]
+    for members, name, *words in cases:
+        refused(daemon, 'h', tar(*members), name, *words)
+    equal(os.listdir(outside), [], 'what is outside')
+    # No tar, or not all of it.
+    whole = open(tar(('big', os.urandom(100000))), 'rb').read()
+    for data, *words in [(b'', 'empty'), (b'no tar\n' * 1000, 'not a tar'), (os.urandom(100000), 'not a tar'),
+            (whole[:50000], 'cut off'), (whole[:1024 + 512 + 256], 'cut off'), (whole[:1024], 'cut off'),
+            (whole + b'x' * (17 << 20), 'goes on'), (gzip.compress(whole)[:-20000], 'cut off'), (lzma.compress(whole)[:-20000], 'cut off')]:
+        path = f'{daemon.directory}/broken'
+        with open(path, 'wb') as file:
+            file.write(data)
+        refused(daemon, 'h', path, INVALID, *words)
+    # 8 GiB that are not there.
+    header = entry('huge', size=8 << 30).tobuf(tarfile.PAX_FORMAT)
+    with open(path, 'wb') as file:
+        file.write(header + b'x' * 100000)
+    refused(daemon, 'h', path, INVALID, 'huge', 'cut off')
+
+
+@case('deep directories and names longer than a path may be are what the tar has')
+def deep(daemon):
+    new_layer(daemon, 'deep')
+    name = '/'.join(['d' * 100] * 60)
+    path = make_tar(f'{daemon.directory}/deep.tar', (entry(name, tarfile.DIRTYPE, mode=0o711), None), (f'{name}/file', b'deep'),
+            (entry(f'{name}/hard', tarfile.LNKTYPE, linkname=f'{name}/file'), None))
+    equal(int(daemon.ok('layer', 'apply', 'deep', path)), 4, 'bytes')
+    where = os.open(diff_of(daemon, 'deep'), os.O_RDONLY)
+    for part in name.split('/'):
+        below = os.open(part, os.O_RDONLY, dir_fd=where)
+        os.close(where)
+        where = below
+    equal(sorted(os.listdir(where)), ['file', 'hard'], 'at the end')
+    equal(os.stat('file', dir_fd=where).st_nlink, 2, 'links')
+    os.close(where)
+
+
+@case('whiteouts of a tar are overlayfs\'s, but in a layer without a parent')
+def whiteouts(daemon):
+    new_layer(daemon, 'base')
+    base = make_tar(f'{daemon.directory}/base.tar', ('gone', b'1'), ('dir/a', b'2'), ('dir/b', b'3'), ('hidden/x', b'4'), ('same/y', b'5'),
+            ('.wh.nothing', b''), ('other/.wh..wh..opq', b''), ('.wh..wh.plnk/1', b'6'))
+    daemon.ok('layer', 'apply', 'base', base)
+    equal(sorted(os.listdir(diff_of(daemon, 'base'))), ['dir', 'gone', 'hidden', 'same'], 'no whiteouts at the bottom')
+    new_layer(daemon, 'top', '--parent', 'base')
+    top = make_tar(f'{daemon.directory}/top.tar', ('.wh.gone', b''), ('dir/.wh.a', b''), ('dir/c', b'6'), ('hidden/.wh..wh..opq', b''),
+            ('hidden/z', b'7'), (entry('same', tarfile.DIRTYPE, mode=0o755), None), ('.wh.same', b''), ('same/w', b'8'))
+    daemon.ok('layer', 'apply', 'top', top)
+    found = os.stat(f'{diff_of(daemon, "top")}/gone')
+    equal((stat.S_ISCHR(found.st_mode), found.st_rdev), (True, 0), 'a whiteout')
+    where = daemon.ok('layer', 'get', 'top').strip()
+    equal({name: sorted(os.listdir(f'{where}/{name}')) for name in sorted(os.listdir(where))},
+            {'dir': ['b', 'c'], 'hidden': ['z'], 'same': ['w']}, 'what is seen')
+    daemon.ok('layer', 'put', 'top')
+
+
+@case('a tar from a pipe takes its time; one whose writer goes, stalls or is nobody, fails, and so does an fd of another kind')
+def pipes(daemon):
+    path = make_tar(f'{daemon.directory}/pipe.tar', ('file', os.urandom(300000)))
+    data = open(path, 'rb').read()
+    daemon.write_config('[Daemon]\nStreamTimeoutSec=2\n')
+    daemon.restart()
+    new_layer(daemon, 'p')
+    for size, name, word in [(len(data) // 2, INVALID, 'cut off'), (0, INVALID, 'empty')]:
+        reader, writer = os.pipe()
+        thread = threading.Thread(target=lambda: (os.write(writer, data[:size][:60000]), os.close(writer)))
+        thread.start()
+        found, text = apply_error(daemon, 'p', reader)
+        thread.join()
+        os.close(reader)
+        equal(found, name, text)
+        contains(text, word)
+    reader, writer = os.pipe()
+    os.write(writer, data[:5000])
+    found, text = apply_error(daemon, 'p', reader)
+    equal(found, ERROR + 'TimedOut', text)
+    contains(text, 'StreamTimeoutSec=')
+    eventually(lambda: state_of(daemon, 'p') == ['diff', 'meta', 'work'], 'what lies beside it', 10)
+    os.close(reader)
+    os.close(writer)
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    slow = threading.Thread(target=lambda: [(os.write(writer, data[at:at + 50000]), time.sleep(0.3)) for at in range(0, len(data), 50000)] + [os.close(writer)])
+    slow.start()
+    equal(apply(daemon, 'p', reader), 300000, 'bytes through a slow, non-blocking pipe')
+    slow.join()
+    os.close(reader)
+    for fd, word in [(os.open('/etc/passwd', os.O_PATH), 'not open for reading'), (os.open(path, os.O_WRONLY), 'not open for reading'),
+            (os.open('/etc', os.O_RDONLY), 'directory')]:
+        found, text = apply_error(daemon, new_layer(daemon, f'p{fd}'), fd)
+        equal(found, INVALID, text)
+        contains(text, word)
+        os.close(fd)
+
+
+@case('root\'s tars may have devices')
+def devices(daemon):
+    path = make_tar(f'{daemon.directory}/device.tar', (entry('null', tarfile.CHRTYPE, devmajor=1, devminor=3), None))
+    new_layer(daemon, 'root')
+    equal(int(daemon.ok('layer', 'apply', 'root', path)), 0, 'bytes')
+    equal(os.stat(f'{diff_of(daemon, "root")}/null').st_rdev, os.makedev(1, 3), 'the device')
+
+
+@case('while a tar is read nobody changes or mounts the layer, nor what stands on it; while that is mounted nothing is applied')
+def in_use(daemon):
+    new_layer(daemon, 'low')
+    new_layer(daemon, 'high', '--parent', 'low')
+    path = make_tar(f'{daemon.directory}/use.tar', ('file', b'x' * 5000))
+    data = open(path, 'rb').read()
+    daemon.ok('layer', 'get', 'high', '--holder', 'me')
+    refused(daemon, 'low', path, ERROR + 'LayerInUse', 'high', 'me')
+    daemon.ok('layer', 'put', 'high', '--holder', 'me')
+    reader, writer = os.pipe()
+    done = []
+    thread = threading.Thread(target=lambda: done.append(apply(daemon, 'low', reader)))
+    thread.start()
+    os.write(writer, data[:2000])
+    eventually(lambda: '.apply' in state_of(daemon, 'low'), 'it has begun', 10)
+    for words in (['get', 'high'], ['get', 'low'], ['remove', 'low'], ['apply', 'low', path]):
+        contains(daemon.ctl('layer', *words).err, 'is being written by ApplyDiff')
+    equal(os.listdir(diff_of(daemon, 'low')), [], 'nobody sees it')
+    os.write(writer, data[2000:])
+    os.close(writer)
+    thread.join()
+    os.close(reader)
+    equal(done, [5000], 'bytes')
+    equal(os.listdir(diff_of(daemon, 'low')), ['file'], 'it is there')
 
 
 if __name__ == '__main__':
