@@ -55,10 +55,14 @@ static int say(struct worker *worker, enum stream_kind kind, const void *data, s
         union {
                 struct stream_head head;
                 uint8_t bytes[STREAM_MESSAGE_MAX];
-        } message = {.head = {.magic = STREAM_MAGIC, .kind = kind, .failure = worker->failure.kind, .error = worker->error}};
+        } message = {.head = {.magic = STREAM_MAGIC, .kind = kind}};
 
         if (size > STREAM_BYTES_MAX)
                 return -E2BIG;
+        if (kind == STREAM_FAILED) {
+                message.head.failure = worker->failure.kind;
+                message.head.error = worker->error;
+        }
         memcpy(message.head.figures, worker->figures, sizeof(message.head.figures));
         if (size > 0)
                 memcpy(message.bytes + sizeof(message.head), data, size);

@@ -18,7 +18,7 @@ static struct job *good_layer(void) {
 }
 
 START_TEST(test_layers) {
-        static const enum step_kind kinds[] = {STEP_LAYER_MAKE, STEP_LAYER_RETIRE, STEP_LAYER_PURGE};
+        static const enum step_kind kinds[] = {STEP_LAYER_MAKE, STEP_LAYER_RETIRE, STEP_LAYER_PURGE, STEP_LAYER_ADOPT, STEP_LAYER_CLEAR};
         static const char *const bad[] = {"", ".", "..", "a/b", "/", ".new-7", "-a", "_a", "a b", "\xc3\xa4", "a\n"};
         char long_id[] = "1234567890123456789012345678901234567890123456789012345678901234"
                          "12345678901234567890123456789012345678901234567890123456789012345";
@@ -215,4 +215,36 @@ START_TEST(test_root) {
 }
 END_TEST
 
-UNIT_MAIN("door-layers", test_layers, test_root, test_mount, test_options, test_unmount)
+static struct job *good_apply(void) {
+        struct job *job = good_layer();
+        struct step *step = &job->steps[0];
+
+        step->kind = STEP_LAYER_APPLY;
+        step->source = (struct step_source) {.kind = STEP_SOURCE_FD, .fd = 0};
+        step->size = step->id = 1;
+        job->n_fds = 1;
+        return job;
+}
+
+/* A tar is one fd, and what it may become has limits. */
+START_TEST(test_apply) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_(job_freep) struct job *good_one = good_apply();
+        uint32_t step;
+
+        ck_assert_msg(door_check(good_one, &step, &f) == 0, "%s", f.text);
+        good_one->steps[0].flags = STEP_LAYER_WRITABLE | STEP_LAYER_BASE;
+        ck_assert_msg(door_check(good_one, &step, &f) == 0, "%s", f.text);
+        REFUSE(good_apply, "a layer's id is none", set(&job->steps[0].target, ".apply"));
+        REFUSE(good_apply, "alone", job->n_fds = 0);
+        REFUSE(good_apply, "alone", job->n_fds = 2);
+        REFUSE(good_apply, "came along", job->steps[0].source.kind = STEP_SOURCE_NONE);
+        REFUSE(good_apply, "came along", job->steps[0].source.kind = STEP_SOURCE_PATH; set(&job->steps[0].source.path, "/etc/passwd"));
+        REFUSE(good_apply, "limit", job->steps[0].size = 0);
+        REFUSE(good_apply, "limit", job->steps[0].id = 0);
+        REFUSE(good_apply, "mapped", job->steps[0].idmap.given = true);
+        REFUSE(good_apply, "mapping", job->steps[0].flags = STEP_LAYER_WRITABLE; job->steps[0].idmap.given = true);
+}
+END_TEST
+
+UNIT_MAIN("door-layers", test_apply, test_layers, test_root, test_mount, test_options, test_unmount)
