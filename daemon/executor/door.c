@@ -508,6 +508,9 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
         case STEP_LAYER_ADOPT:
         case STEP_LAYER_CLEAR:
                 return door_check_layer(job, step, f);
+        case STEP_IMAGE_READ:
+        case STEP_IMAGE_BLOB:
+                return door_check_image(job, step, f);
         case _STEP_KIND_MAX:
                 break;
         }
@@ -553,6 +556,8 @@ static enum sort step_sort(enum step_kind kind) {
         case STEP_LAYER_APPLY:
         case STEP_LAYER_ADOPT:
         case STEP_LAYER_CLEAR:
+        case STEP_IMAGE_READ:
+        case STEP_IMAGE_BLOB:
         case _STEP_KIND_MAX:
                 break;
         }

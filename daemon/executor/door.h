@@ -41,6 +41,8 @@ int door_check_off_host(const struct step *step, struct failure *f);
 int door_check_layer(const struct job *job, const struct step *step, struct failure *f);
 /* The source of a STEP_ROOT that is a layer, and what goes with it. */
 int door_check_layer_root(const struct job *job, const struct step *step, struct failure *f);
+/* The same for image layouts. */
+int door_check_image(const struct job *job, const struct step *step, struct failure *f);
 int door_check_find(const struct job *job, const struct step *step, struct failure *f);
 int door_check_examine(const struct job *job, const struct step *step, struct failure *f);
 int door_check_identify(const struct job *job, const struct step *step, struct failure *f);

@@ -38,6 +38,7 @@ enum request_kind {
         REQUEST_MAKE_DIRECTORY,
         REQUEST_MAKE_FILE,
         REQUEST_OPEN_IN,
+        REQUEST_OPEN_BENEATH,
         REQUEST_UNMAKE,
         REQUEST_UNMAKE_FILE,
 };
@@ -109,6 +110,8 @@ static int serve_one(const struct channel_message *message) {
                 return -EBADMSG;
         if (request->kind == REQUEST_OPEN_IN)
                 return resolve_in_root(message->fds[0], path);
+        if (request->kind == REQUEST_OPEN_BENEATH)
+                return resolve_open_beneath(message->fds[0], path);
         if (request->kind == REQUEST_UNMAKE || request->kind == REQUEST_UNMAKE_FILE) {
                 int r = resolve_unmake_in_root(message->fds[0], path, request->made, request->kind == REQUEST_UNMAKE_FILE);
 
@@ -250,6 +253,10 @@ int opener_make(struct opener *opener, int directory, const char *rest, bool fil
 
 int opener_open_in(struct opener *opener, int root, const char *path) {
         return ask(opener, REQUEST_OPEN_IN, path, root);
+}
+
+int opener_open_beneath(struct opener *opener, int directory, const char *path) {
+        return ask(opener, REQUEST_OPEN_BENEATH, path, directory);
 }
 
 int opener_unmake(struct opener *opener, int root, const char *path, uint32_t made, bool file) {

@@ -36,5 +36,8 @@ int opener_make(struct opener *opener, int directory, const char *rest, bool fil
 /* Opens a path O_PATH in the root directory `root`, as resolve_in_root() does. */
 int opener_open_in(struct opener *opener, int root, const char *path);
 
+/* Opens a path for reading beneath the directory, as resolve_open_beneath() does. */
+int opener_open_beneath(struct opener *opener, int directory, const char *path);
+
 /* Removes the `made` last components of a path in the root directory `root`, the last one a file if `file`, as resolve_unmake_in_root() does. */
 int opener_unmake(struct opener *opener, int root, const char *path, uint32_t made, bool file);

@@ -84,6 +84,10 @@ static int run_step(struct run *run, size_t step) {
                 return hand_layer_adopt(run, step);
         case STEP_LAYER_CLEAR:
                 return hand_layer_clear(run, step);
+        case STEP_IMAGE_READ:
+                return hand_image_read(run, step);
+        case STEP_IMAGE_BLOB:
+                return hand_image_blob(run, step);
         case _STEP_KIND_MAX:
                 break;
         }

@@ -118,13 +118,19 @@ static bool may_limit_memory(void) {
 #endif
 }
 
+static int take_powers(const struct worker_setup *setup) {
+        const struct job_caller *caller = setup->caller;
+
+        return caller ? confine_as(caller->uid, caller->gid, caller->groups, caller->n_groups) : confine_powers(setup->capabilities);
+}
+
 static _noreturn_ void work(const struct worker_setup *setup) {
         static struct worker worker;
         int fds[WORKER_FDS_MAX], r;
 
         for (size_t i = 0; i < setup->n_fds; i++)
                 fds[i] = WORKER_FIRST_FD + (int) i;
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || confine_powers(setup->capabilities) < 0)
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || take_powers(setup) < 0)
                 _exit(1);
         if (limit(RLIMIT_CORE, 0) < 0 || limit(RLIMIT_NOFILE, FILES_MAX) < 0)
                 _exit(1);

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "executor/stream-message.h"
+#include "plan/step.h"
 #include "util/failure.h"
 
 enum { WORKER_FDS_MAX = 8 };
@@ -28,6 +29,7 @@ struct worker_setup {
         bool read_only;        /* …and nothing is written there */
         const int *fds;        /* what it is given; the caller's */
         size_t n_fds;          /* at most WORKER_FDS_MAX */
+        const struct job_caller *caller; /* who it is to be, without capabilities; NULL: root */
         uint64_t capabilities; /* what it keeps: bits 1 << CAP_… */
         uint64_t memory_max;   /* bytes of address space that it may have in all; 0: no limit */
         /* Works, in the worker, where it may write to `worker` alone. 0; a negative errno; or a positive enum failure_kind of a

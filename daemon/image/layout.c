@@ -40,6 +40,12 @@ static const char *blob_path(const struct digest *digest, char buffer[static BLO
         return buffer;
 }
 
+char *layout_blob_path(const struct digest *digest) {
+        char buffer[BLOB_PATH_SIZE];
+
+        return strdup(blob_path(digest, buffer));
+}
+
 /* What a negative errno says of a file of the layout. */
 static int open_failed(const char *path, int r, struct failure *f) {
         switch (-r) {
@@ -59,8 +65,9 @@ static int open_failed(const char *path, int r, struct failure *f) {
         }
 }
 
-static int open_file(int layout, const char *path, int *ret_fd, uint64_t *ret_size, struct failure *f) {
-        _cleanup_close_ int fd = resolve_open_beneath(layout, path);
+/* Takes the fd over, or a negative errno of opening it. */
+static int check_file(int opened, const char *path, int *ret_fd, uint64_t *ret_size, struct failure *f) {
+        _cleanup_close_ int fd = opened;
         struct stat status;
 
         if (fd < 0)
@@ -74,14 +81,18 @@ static int open_file(int layout, const char *path, int *ret_fd, uint64_t *ret_si
         return 0;
 }
 
+static int open_file(int layout, const char *path, int *ret_fd, uint64_t *ret_size, struct failure *f) {
+        return check_file(resolve_open_beneath(layout, path), path, ret_fd, ret_size, f);
+}
+
 static int size_differs(const char *path, uint64_t is, uint64_t said, struct failure *f) {
         return failure_set(f, FAILURE_INVALID_SPEC, "%s in the image layout has %" PRIu64 " bytes, and its descriptor says %" PRIu64, path, is, said);
 }
 
-static int open_blob(int layout, const char *path, uint64_t size, int *ret_fd, struct failure *f) {
+int layout_check_blob(int opened, const char *path, uint64_t size, int *ret_fd, struct failure *f) {
         _cleanup_close_ int fd = -1;
         uint64_t is;
-        int r = open_file(layout, path, &fd, &is, f);
+        int r = check_file(opened, path, &fd, &is, f);
 
         if (r != 0)
                 return r;
@@ -89,12 +100,6 @@ static int open_blob(int layout, const char *path, uint64_t size, int *ret_fd, s
                 return size_differs(path, is, size, f);
         *ret_fd = TAKE_FD(fd);
         return 0;
-}
-
-int layout_open_blob(int layout, const struct digest *digest, uint64_t size, int *ret_fd, struct failure *f) {
-        char path[BLOB_PATH_SIZE];
-
-        return open_blob(layout, blob_path(digest, path), size, ret_fd, f);
 }
 
 /* All of a document, which has so many bytes, unless somebody changes it meanwhile. */
@@ -133,7 +138,7 @@ static int read_verified(int layout, const struct descriptor *descriptor, const 
         _cleanup_close_ int fd = -1;
         char is[DIGEST_TEXT_SIZE];
         struct digest digest;
-        int r = open_blob(layout, path, descriptor->size, &fd, f);
+        int r = layout_check_blob(resolve_open_beneath(layout, path), path, descriptor->size, &fd, f);
 
         if (r == 0)
                 r = read_text(fd, path, descriptor->size, ret, f);

@@ -32,5 +32,8 @@ void image_done(struct image *image);
  * FAILURE_NOT_SUPPORTED, FAILURE_INVALID_ARGS. */
 int layout_read(int layout, const char *reference, const struct platform *wanted, struct image *ret, struct failure *f);
 
-/* A blob for reading, of this size; its digest is still to be verified. The failures are the same. */
-int layout_open_blob(int layout, const struct digest *digest, uint64_t size, int *ret_fd, struct failure *f);
+/* Where a blob lies in a layout; NULL when memory is short. */
+char *layout_blob_path(const struct digest *digest);
+/* What resolve_open_beneath() said of that path, an fd, which is taken over, or a negative errno: that it is a regular file of this size; its
+ * digest is still to be verified. The failures are the same. */
+int layout_check_blob(int fd, const char *path, uint64_t size, int *ret_fd, struct failure *f);

@@ -12,6 +12,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <linux/securebits.h>
+#include <signal.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 
@@ -115,7 +116,21 @@ static int refuse_calls(void) {
         return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) < 0 ? -errno : 0;
 }
 
-int confine_powers(uint64_t capabilities) {
+struct ids {
+        uid_t uid;
+        gid_t gid;
+        const gid_t *groups;
+        size_t n_groups;
+};
+
+static int become(const struct ids *ids) {
+        if (setgroups(ids->n_groups, ids->groups) < 0 || setresgid(ids->gid, ids->gid, ids->gid) < 0 || setresuid(ids->uid, ids->uid, ids->uid) < 0)
+                return -errno;
+        return 0;
+}
+
+/* `ids`: who it is to be, or NULL: who it is, without its groups. */
+static int give_up(uint64_t capabilities, const struct ids *ids) {
         const unsigned long locked = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
                                      SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
         struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -124,14 +139,31 @@ int confine_powers(uint64_t capabilities) {
 
         for (size_t i = 0; i < ELEMENTSOF(data); i++)
                 data[i].effective = data[i].permitted = (uint32_t) (capabilities >> (32 * i));
-        if (setgroups(0, NULL) < 0 || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+        if ((!ids && setgroups(0, NULL) < 0) || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
                 return -errno;
         r = drop_bounding_set();
         if (r < 0)
                 return r;
-        if (prctl(PR_SET_SECUREBITS, locked, 0, 0, 0) < 0 || syscall(SYS_capset, &header, data) < 0)
+        if (prctl(PR_SET_SECUREBITS, locked, 0, 0, 0) < 0)
+                return -errno;
+        r = ids ? become(ids) : 0;
+        if (r < 0)
+                return r;
+        if (syscall(SYS_capset, &header, data) < 0)
                 return -errno;
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
                 return -errno;
         return refuse_calls();
+}
+
+int confine_powers(uint64_t capabilities) {
+        return give_up(capabilities, NULL);
+}
+
+int confine_as(uid_t uid, gid_t gid, const gid_t *groups, size_t n_groups) {
+        const struct ids ids = {.uid = uid, .gid = gid, .groups = groups, .n_groups = n_groups};
+        int r = give_up(0, &ids);
+
+        /* Changing ids has cleared it. */
+        return r == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ? -errno : r;
 }

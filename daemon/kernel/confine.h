@@ -8,7 +8,9 @@
  */
 
 #include <linux/sched.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "util/cleanup.h"
 
@@ -23,3 +25,5 @@ int confine_root(int mount);
  * could give back; and the system calls that only who has something in mind makes: programs, processes, namespaces, mounts,
  * sockets, tracing. */
 int confine_powers(uint64_t capabilities);
+/* The same for a process that is to be somebody, with all of its groups, and no capability at all. */
+int confine_as(uid_t uid, gid_t gid, const gid_t *groups, size_t n_groups);

@@ -91,6 +91,8 @@ static const struct kind_row {
         [STEP_LAYER_APPLY] = {FIELD_TARGET | FIELD_SERIAL | FIELD_SOURCE | FIELD_SIZE | FIELD_ID | FIELD_IDMAP, STEP_LAYER_WRITABLE | STEP_LAYER_BASE},
         [STEP_LAYER_ADOPT] = {FIELD_TARGET | FIELD_SERIAL, 0},
         [STEP_LAYER_CLEAR] = {FIELD_TARGET | FIELD_SERIAL, 0},
+        [STEP_IMAGE_READ] = {FIELD_SOURCE | FIELD_STUBS, 0},
+        [STEP_IMAGE_BLOB] = {FIELD_SOURCE | FIELD_STUBS | FIELD_SIZE, 0},
 };
 
 /* The rules that both directions share; what they leave open is the door's. */

@@ -39,7 +39,7 @@ int plan_layer(uint64_t job, enum step_kind kind, const char *id, uint64_t numbe
         return 0;
 }
 
-static int copy_caller(const struct job_caller *from, struct job_caller *ret) {
+int plan_copy_caller(const struct job_caller *from, struct job_caller *ret) {
         *ret = (struct job_caller) {.root = from->root, .uid = from->uid, .gid = from->gid};
         if (from->n_groups == 0)
                 return 0;
@@ -84,7 +84,7 @@ int plan_layer_mount(uint64_t job, const struct job_caller *caller, const struct
         int r = plan_layer(job, STEP_LAYER_MOUNT, layer->id, layer->number, &made);
 
         if (r == 0)
-                r = copy_caller(caller, &made->caller);
+                r = plan_copy_caller(caller, &made->caller);
         if (r == 0)
                 r = fill_mount(&made->steps[0], layer);
         if (r == 0)

@@ -48,6 +48,14 @@ int plan_layer_mount(uint64_t job, const struct job_caller *caller, const struct
 /* A job of one STEP_LAYER_UNMOUNT, by the mount's ids and the device of its root. */
 int plan_layer_unmount(uint64_t job, const char *id, uint64_t number, uint64_t unique, uint32_t mount_id, uint64_t device, struct job **ret);
 
+/* A copy of who calls, for a job. -ENOMEM. */
+int plan_copy_caller(const struct job_caller *from, struct job_caller *ret);
+
+/* A job of one STEP_IMAGE_READ, whose one fd is the image layout. `platform`: "" for this machine's. -ENOMEM. */
+int plan_image_read(uint64_t job, const struct job_caller *caller, const char *reference, const char *platform, struct job **ret);
+/* A job of one STEP_IMAGE_BLOB, likewise. -ENOMEM. */
+int plan_image_blob(uint64_t job, const struct job_caller *caller, const char *digest, uint64_t size, struct job **ret);
+
 /* A job of one of STEP_LAYER_MAKE, _RETIRE and _PURGE. -ENOMEM. */
 int plan_layer(uint64_t job, enum step_kind kind, const char *id, uint64_t number, struct job **ret);
 

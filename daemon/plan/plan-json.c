@@ -85,6 +85,8 @@ const char *plan_undo(const struct job *job, const struct step *step) {
         case STEP_LAYER_APPLY:
         case STEP_LAYER_ADOPT:
         case STEP_LAYER_CLEAR:
+        case STEP_IMAGE_READ:
+        case STEP_IMAGE_BLOB:
         case _STEP_KIND_MAX:
                 break;
         }

@@ -42,10 +42,12 @@ static const char *const kind_names[_STEP_KIND_MAX] = {
         [STEP_LAYER_APPLY] = "layer-apply",
         [STEP_LAYER_ADOPT] = "layer-adopt",
         [STEP_LAYER_CLEAR] = "layer-clear",
+        [STEP_IMAGE_READ] = "image-read",
+        [STEP_IMAGE_BLOB] = "image-blob",
 };
 
 bool step_kind_answers_fd(enum step_kind kind) {
-        return kind == STEP_OPEN_TREE || kind == STEP_LAYER_APPLY;
+        return kind == STEP_OPEN_TREE || kind == STEP_LAYER_APPLY || kind == STEP_IMAGE_READ || kind == STEP_IMAGE_BLOB;
 }
 
 const char *step_kind_name(enum step_kind kind) {

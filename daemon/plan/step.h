@@ -60,10 +60,12 @@ enum step_kind {
         STEP_LAYER_APPLY,  /* have a worker make what a layer is to have, beside what it has, of a tar; answers with its channel */
         STEP_LAYER_ADOPT,  /* exchange the two */
         STEP_LAYER_CLEAR,  /* remove some of whatever lies beside a layer's content since then */
+        STEP_IMAGE_READ,   /* have a worker read an image layout; answers with its channel */
+        STEP_IMAGE_BLOB,   /* open a blob of an image layout; answers with its fd */
         _STEP_KIND_MAX,
 };
 
-/* Whether a job of one such step is answered with an fd: a tree, or the channel of a worker (executor/worker.h). */
+/* Whether a job of one such step is answered with an fd: a tree, a file, or the channel of a worker (executor/worker.h). */
 bool step_kind_answers_fd(enum step_kind kind);
 /* The word that plans and logs have for a kind. */
 const char *step_kind_name(enum step_kind kind);

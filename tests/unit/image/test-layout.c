@@ -2,6 +2,7 @@
 
 /* Layouts on a disk: what is read of them, and what each fault is told as. */
 
+#include "kernel/resolve.h"
 #include "tests/unit/image/layouts.h"
 
 static int read_layout(int layout, const char *reference, struct image *ret, struct failure *f) {
@@ -31,6 +32,7 @@ START_TEST(test_good) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         _cleanup_image_ struct image image = {};
         _cleanup_close_ int blob = -1;
+        _cleanup_free_ char *path = NULL;
         struct digest first;
         char data[6] = "";
 
@@ -42,7 +44,8 @@ START_TEST(test_good) {
         ck_assert(digest_equal(&image.layers[0].digest, &first));
         ck_assert(digest_equal(&image.layers[0].diff_id, &first));
         ck_assert_uint_eq(image.layers[1].size, 6);
-        ck_assert_int_eq(layout_open_blob(layout, &first, 5, &blob, &f), 0);
+        path = layout_blob_path(&first);
+        ck_assert_int_eq(layout_check_blob(resolve_open_beneath(layout, path), path, 5, &blob, &f), 0);
         ck_assert_int_eq(read(blob, data, 6), 5);
         ck_assert_str_eq(data, "first");
         remove_layout();

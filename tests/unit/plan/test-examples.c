@@ -199,6 +199,8 @@ START_TEST(test_undo_of_every_kind) {
                 {STEP_LAYER_APPLY, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_LAYER_ADOPT, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_LAYER_CLEAR, STEP_CREATE_NEVER, "none", "none"},
+                {STEP_IMAGE_READ, STEP_CREATE_NEVER, "none", "none"},
+                {STEP_IMAGE_BLOB, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_LAYER_MOUNT, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_LAYER_UNMOUNT, STEP_CREATE_NEVER, "none", "none"},
         };
