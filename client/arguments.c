@@ -45,6 +45,7 @@ enum {
         OPTION_METADATA,
         OPTION_HOLDER,
         OPTION_ALL,
+        OPTION_PLATFORM,
 };
 
 static const struct option long_options[] = {
@@ -78,6 +79,7 @@ static const struct option long_options[] = {
         {"metadata", required_argument, NULL, OPTION_METADATA},
         {"holder", required_argument, NULL, OPTION_HOLDER},
         {"all", no_argument, NULL, OPTION_ALL},
+        {"platform", required_argument, NULL, OPTION_PLATFORM},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, OPTION_VERSION},
         {NULL, 0, NULL, 0},
@@ -111,6 +113,7 @@ const char *argument_option_name(unsigned mask) {
                 "--metadata",
                 "--holder",
                 "--all",
+                "--platform",
         };
         int lowest = mask ? __builtin_ctz(mask) : 0;
 
@@ -335,6 +338,7 @@ static int apply(int option, const char *value, struct client *client, struct ar
                 {OPTION_UID_MAP, ARGUMENT_UID_MAP, &arguments->uid_map},
                 {OPTION_GID_MAP, ARGUMENT_GID_MAP, &arguments->gid_map},
                 {OPTION_HOLDER, ARGUMENT_HOLDER, &arguments->holder},
+                {OPTION_PLATFORM, ARGUMENT_PLATFORM, &arguments->platform},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(switches); i++)

@@ -43,6 +43,7 @@ enum argument_option {
         ARGUMENT_METADATA = 1 << 23,
         ARGUMENT_HOLDER = 1 << 24,
         ARGUMENT_ALL = 1 << 25,
+        ARGUMENT_PLATFORM = 1 << 26,
 };
 
 #define ARGUMENT_NAMESPACE_FD "namespace"
@@ -50,7 +51,7 @@ enum argument_option {
 struct arguments {
         unsigned given; /* enum argument_option: what stood on the command line */
         const char *id, *name, *lease, *container, *path, *cwd; /* of argv */
-        const char *parent, *label, *uid_map, *gid_map, *holder; /* of argv */
+        const char *parent, *label, *uid_map, *gid_map, *holder, *platform; /* of argv */
         char **options; /* of -o, one an element; NULL if none */
         char **metadata; /* pairs of key and value; NULL if none */
         struct argument_fd *fds;

@@ -39,7 +39,7 @@ static int append_metadata(sd_bus_message *m, char *const *metadata) {
 }
 
 /* Prints what one string says, as a member of this name with JSON. */
-static int print_string(struct client *client, const char *name, const char *text) {
+int layer_print_string(struct client *client, const char *name, const char *text) {
         _cleanup_json_ struct json_object *result = NULL;
 
         if (!render_wants_json(client)) {
@@ -91,7 +91,7 @@ static int create(struct client *client, const struct arguments *arguments) {
         if (r != 0)
                 return r;
         r = sd_bus_message_read(reply, "s", &id);
-        return r < 0 ? call_bad_reply(r) : print_string(client, "ID", id);
+        return r < 0 ? call_bad_reply(r) : layer_print_string(client, "ID", id);
 }
 
 /* A call about one layer and its holder. */
@@ -121,7 +121,7 @@ static int get(struct client *client, const struct arguments *arguments) {
         if (r != 0)
                 return r;
         r = sd_bus_message_read(reply, "s", &path);
-        return r < 0 ? call_bad_reply(r) : print_string(client, "Path", path);
+        return r < 0 ? call_bad_reply(r) : layer_print_string(client, "Path", path);
 }
 
 /* Says with JSON that all is done. */
@@ -291,6 +291,7 @@ static int info(struct client *client, const struct arguments *arguments) {
                 {"UIDMap", "Uid map", RENDER_TEXT, false},
                 {"GIDMap", "Gid map", RENDER_TEXT, false},
                 {"Depth", "Depth", RENDER_TEXT, false},
+                {"ChainID", "Chain id", RENDER_TEXT, false},
                 {"Children", "Children", RENDER_TEXT, false},
                 {"CreatedTimestamp", "Created", RENDER_TIME, false},
                 {"Path", "Mounted at", RENDER_TEXT, false},
@@ -365,6 +366,7 @@ static const struct layer_verb {
         {"get", get, 1, 1, ARGUMENT_HOLDER, "LAYER [--holder NAME]"},
         {"put", put, 1, 1, ARGUMENT_HOLDER | ARGUMENT_ALL, "LAYER [--holder NAME] [--all]"},
         {"apply", layer_apply, 1, 2, 0, "LAYER [FILE|-]"},
+        {"import", layer_import, 1, 1, ARGUMENT_PLATFORM, "DIRECTORY[:REFERENCE] [--platform OS/ARCHITECTURE[/VARIANT]]"},
         {"cleanup", cleanup, 0, 0, 0, ""},
         {"list", list, 0, 0, 0, ""},
         {"info", info, 1, 1, 0, "LAYER"},

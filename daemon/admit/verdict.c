@@ -99,6 +99,7 @@ static const struct verdict_row rows[] = {
         LAYERS_ASKS("GetLayer"),
         LAYERS_ASKS("PutLayer"),
         LAYERS_ASKS("ApplyDiff"),
+        LAYERS_ASKS("ImportImage"),
         LAYERS_ASKS("Cleanup"),
         LAYERS_ANYBODY("LayerExists"),
         LAYERS_ANYBODY("ListLayers"),

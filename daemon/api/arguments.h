@@ -19,6 +19,7 @@ struct arguments {
         const char *source, *target;
         const char *interface, *property; /* org.freedesktop.DBus.Properties */
         const char *layer, *parent; /* ids of layers */
+        const char *reference;      /* of an image */
 
         char **fd_names;        /* NULL-terminated… */
         int *fds;               /* …and duplicates of the fds, O_CLOEXEC, in the same order */
@@ -27,7 +28,7 @@ struct arguments {
         /* options */
         const char *uuid, *name, *lease, *container, *namespace;
         char **options;
-        const char *label, *uid_map, *gid_map, *holder;
+        const char *label, *uid_map, *gid_map, *holder, *platform, *progress;
         char **metadata;        /* pairs of key and value */
         uint64_t mount_id, namespace_id, after, timeout_us;
         uint32_t limit;

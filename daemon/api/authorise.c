@@ -50,7 +50,7 @@ bool authorise_property(const struct request *request, const char *interface, co
 
 static bool takes(const struct method *method, size_t offset) {
         for (const struct argument_row *row = method->in; row && row->name; row++)
-                if (row->kind != ARGUMENT_FDS && row->kind != ARGUMENT_STREAM && row->kind != ARGUMENT_OPTIONS && row->kind != ARGUMENT_ANY && row->offset == offset)
+                if (row->kind != ARGUMENT_FDS && row->kind != ARGUMENT_STREAM && row->kind != ARGUMENT_DIRECTORY && row->kind != ARGUMENT_OPTIONS && row->kind != ARGUMENT_ANY && row->offset == offset)
                         return true;
         return false;
 }

@@ -125,6 +125,12 @@ static int read_stream(sd_bus_message *m, const char *name, struct arguments *ar
         return take_fd(arguments, name, fd, f);
 }
 
+static int read_directory(sd_bus_message *m, const char *name, struct arguments *arguments, struct failure *f) {
+        int fd, r = sd_bus_message_read(m, "h", &fd);
+
+        return r < 0 ? broken(r, name, f) : take_fd(arguments, name, fd, f);
+}
+
 static int read_strings(sd_bus_message *m, const char *what, size_t max, char ***strv, struct failure *f) {
         size_t n = 0;
         int r = sd_bus_message_enter_container(m, 'a', "s");
@@ -276,6 +282,8 @@ static int read_argument(sd_bus_message *m, const struct argument_row *row, cons
                 return read_fds(m, arguments, f);
         case ARGUMENT_STREAM:
                 return read_stream(m, row->name, arguments, f);
+        case ARGUMENT_DIRECTORY:
+                return read_directory(m, row->name, arguments, f);
         case ARGUMENT_OPTIONS:
                 return read_options(m, keys, arguments, f);
         case ARGUMENT_ANY:

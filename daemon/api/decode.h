@@ -24,6 +24,7 @@ enum argument_kind {
         ARGUMENT_STRINGS, /* as: into the char ** at `offset` */
         ARGUMENT_FDS,     /* a{sh} */
         ARGUMENT_STREAM,  /* h: one fd that can be read, called like the argument */
+        ARGUMENT_DIRECTORY, /* h: one fd of whatever kind, called like the argument; whoever uses it sees what it is */
         ARGUMENT_OPTIONS, /* a{sv}, by the method's option rows */
         ARGUMENT_ANY,     /* v: not looked at */
 };

@@ -210,6 +210,8 @@ static int append_layer(const struct pods *pods, sd_bus_message *m, const struct
                                           "Children", "u", layer->n_children,
                                           "CreatedTimestamp", "t", record->created_us);
         if (r >= 0)
+                r = wire_append_entry(m, "ChainID", record->chain ?: "");
+        if (r >= 0)
                 r = append_path(pods, m, layer);
         if (r >= 0)
                 r = append_holders(m, layer);

@@ -45,6 +45,7 @@
         KEYS(KEY("read-write", "b", read_write), KEY("label", "s", label), KEY("uid-map", "s", uid_map),                      \
              KEY("gid-map", "s", gid_map), KEY("metadata", "a{ss}", metadata))
 
+#define IMPORT_IMAGE_KEYS KEYS(KEY("platform", "s", platform), KEY("progress", "s", progress))
 #define GET_LAYER_KEYS KEYS(KEY("holder", "s", holder), KEY("connection-bound", "b", connection_bound))
 #define PUT_LAYER_KEYS KEYS(KEY("holder", "s", holder), KEY("connection-bound", "b", connection_bound), KEY("all", "b", all))
 
@@ -155,6 +156,9 @@ const struct method method_table[] = {
         {.interface = LAYERS, .member = "ApplyDiff", .objects = OBJECT_MANAGER, .changes = true, .keys = KEYS(),
          .in = ARGUMENTS(IN_LAYER, {"tar", "h", ARGUMENT_STREAM, 0}, IN_OPTIONS), .out = ARGUMENTS(OUT("bytes", "t")),
          .prepare = prepare_apply_diff, .encode = encode_apply_diff},
+        {.interface = LAYERS, .member = "ImportImage", .objects = OBJECT_MANAGER, .changes = true, .keys = IMPORT_IMAGE_KEYS,
+         .in = ARGUMENTS({"layout", "h", ARGUMENT_DIRECTORY, 0}, IN_STRING("reference", reference), IN_OPTIONS), .out = ARGUMENTS(OUT("id", "s")),
+         .prepare = prepare_import_image, .encode = encode_import_image},
         {.interface = LAYERS, .member = "Cleanup", .objects = OBJECT_MANAGER, .changes = true, .in = ARGUMENTS(), .out = ARGUMENTS(OUT("count", "u")),
          .prepare = prepare_cleanup_layers, .encode = encode_cleanup_layers},
         {.interface = LAYERS, .member = "LayerExists", .objects = OBJECT_MANAGER, .in = ARGUMENTS(IN_LAYER),

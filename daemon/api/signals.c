@@ -16,6 +16,7 @@ const struct signal_row signal_table[] = {
         {PODMOUNT_MANAGER_INTERFACE, "PodNew", "so"},
         {PODMOUNT_MANAGER_INTERFACE, "PodRemoved", "sos"},
         {PODMOUNT_MANAGER_INTERFACE, "DriftDetected", "ssss"},
+        {PODMOUNT_LAYER_STORE_INTERFACE, "LayerProgress", "sstt"},
         {PODMOUNT_POD_INTERFACE, "MountsAdded", "a(tss)"},
         {PODMOUNT_POD_INTERFACE, "MountsRemoved", "a(tss)"},
         {},
@@ -34,6 +35,8 @@ struct news {
         size_t n_mounts;
         const char *const *names; /* of properties */
         const struct pod *leaving;
+        const char *token, *layer;
+        uint64_t done, total; /* bytes */
 };
 
 static void send_to(struct peer *peer, const struct news *news) {
@@ -210,6 +213,19 @@ static void on_drift(struct pod *pod, const struct drift *drift, void *userdata)
         };
 
         send_all(userdata, &news);
+}
+
+static int append_progress(const struct news *news, const struct peer *peer _unused_, sd_bus_message *m) {
+        return sd_bus_message_append(m, "sstt", news->token, news->layer, news->done, news->total);
+}
+
+void signals_tell_layer_progress(struct peer *peer, const char *token, const char *id, uint64_t done, uint64_t total) {
+        const struct news news = {
+                .path = PODMOUNT_OBJECT_PATH, .interface = PODMOUNT_LAYER_STORE_INTERFACE, .member = "LayerProgress", .append = append_progress,
+                .token = token, .layer = id, .done = done, .total = total,
+        };
+
+        send_to(peer, &news);
 }
 
 struct pods_observer signals_observer(struct api *api) {

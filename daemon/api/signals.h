@@ -14,5 +14,8 @@ struct signal_row {
 };
 extern const struct signal_row signal_table[];
 
+/* Tells one caller, of a call that goes on, how far it is: the token that it gave, and bytes. */
+void signals_tell_layer_progress(struct peer *peer, const char *token, const char *id, uint64_t done, uint64_t total);
+
 /* What the pods call. */
 struct pods_observer signals_observer(struct api *api);

@@ -68,6 +68,8 @@ int prepare_cleanup_layers(struct request *request, struct failure *f);
 int encode_cleanup_layers(struct request *request, sd_bus_message *m);
 int prepare_apply_diff(struct request *request, struct failure *f);
 int encode_apply_diff(struct request *request, sd_bus_message *m);
+int prepare_import_image(struct request *request, struct failure *f);
+int encode_import_image(struct request *request, sd_bus_message *m);
 int query_layers(struct request *request, struct failure *f);
 int encode_layer_exists(struct request *request, sd_bus_message *m);
 int encode_list_layers(struct request *request, sd_bus_message *m);

@@ -129,6 +129,13 @@ static int read_end(struct apply *apply) {
         return r;
 }
 
+/* Before anything is kept: what was read is what was promised. */
+static int check_digests(struct apply *apply) {
+        int r = apply->setup->verify ? tar_source_drain(apply->source) : 0;
+
+        return r == 0 && apply->setup->verify ? apply->setup->verify(apply->worker, apply->setup->source.userdata) : r;
+}
+
 static int keep_split(struct apply *apply) {
         const int fd = apply->setup->split;
 
@@ -148,6 +155,8 @@ int apply_tar(struct worker *worker, const struct apply_setup *setup) {
                 r = all_entries(&apply);
         if (r == 0)
                 r = read_end(&apply);
+        if (r == 0)
+                r = check_digests(&apply);
         if (r == 0)
                 r = extract_finish(apply.extract);
         if (r == 0)

@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 
 #include "executor/door.h"
+#include "image/digest.h"
 #include "plan/layer.h"
 #include "spec/option.h"
 #include "util/array.h"
@@ -127,6 +128,17 @@ int door_check_layer_root(const struct job *job, const struct step *step, struct
         return r;
 }
 
+/* None, or that of what comes and that of the tar in it. */
+static int check_digests(const struct step *step, struct failure *f) {
+        size_t n = strv_length(step->stubs);
+        struct digest digest;
+
+        for (size_t i = 0; i < n; i++)
+                if (n != 2 || digest_parse(step->stubs[i], &digest) < 0)
+                        return refuse(f, "digests that are none");
+        return 0;
+}
+
 static int check_apply(const struct job *job, const struct step *step, struct failure *f) {
         if (step->source.kind != STEP_SOURCE_FD || step->source.fd != 0)
                 return refuse(f, "a tar is an fd that came along");
@@ -134,7 +146,7 @@ static int check_apply(const struct job *job, const struct step *step, struct fa
                 return refuse(f, "a tar without a limit");
         if (step->idmap.given && !(step->flags & STEP_LAYER_WRITABLE))
                 return refuse(f, "ids are mapped on the way to a layer that is written to alone");
-        return check_idmap(job, step, f);
+        return check_digests(step, f) ?: check_idmap(job, step, f);
 }
 
 int door_check_layer(const struct job *job, const struct step *step, struct failure *f) {

@@ -13,6 +13,7 @@
 #include "executor/apply.h"
 #include "executor/layer.h"
 #include "executor/worker.h"
+#include "image/digest.h"
 #include "plan/layer.h"
 #include "util/log.h"
 
@@ -28,10 +29,58 @@ struct request {
         bool devices;
 };
 
+/* What an image says of the blob and of the tar in it. */
+struct digests {
+        struct digest blob, diff_id; /* wanted */
+        struct digester *of_blob, *of_tar;
+};
+
+static void see_blob(const void *data, size_t size, void *userdata) {
+        digester_add(((struct digests *) userdata)->of_blob, data, size);
+}
+
+static void see_tar(const void *data, size_t size, void *userdata) {
+        digester_add(((struct digests *) userdata)->of_tar, data, size);
+}
+
+static int verify(struct worker *worker, void *userdata) {
+        const struct digests *digests = userdata;
+        char wanted[DIGEST_TEXT_SIZE], is[DIGEST_TEXT_SIZE], of[DIGEST_TEXT_SIZE];
+        struct digest blob, tar;
+
+        digester_end(digests->of_blob, &blob);
+        digester_end(digests->of_tar, &tar);
+        if (!digest_equal(&blob, &digests->blob))
+                return worker_fail(worker, FAILURE_INVALID_SPEC, 0, "the blob %s has another digest: %s", digest_text(&digests->blob, wanted),
+                                   digest_text(&blob, is));
+        if (!digest_equal(&tar, &digests->diff_id))
+                return worker_fail(worker, FAILURE_INVALID_SPEC, 0, "the layer in the blob %s has the diff-id %s, not %s as the image's config says",
+                                   digest_text(&blob, wanted), digest_text(&tar, is), digest_text(&digests->diff_id, of));
+        return 0;
+}
+
+/* The reading of a blob of an image, with its digests; that of any other tar as it is. */
+static int prepare_digests(const struct step *step, struct digests *digests, struct apply_setup *setup) {
+        if (!step->stubs || !step->stubs[0])
+                return 0;
+        if (digest_parse(step->stubs[0], &digests->blob) < 0 || digest_parse(step->stubs[1], &digests->diff_id) < 0)
+                return -EINVAL; /* the door has looked */
+        digests->of_blob = digester_new(digests->blob.algorithm);
+        digests->of_tar = digester_new(digests->diff_id.algorithm);
+        if (!digests->of_blob || !digests->of_tar)
+                return -ENOMEM; /* the process ends, and frees them */
+        setup->source.read = see_blob;
+        setup->source.plain = see_tar;
+        setup->source.userdata = digests;
+        setup->verify = verify;
+        return 0;
+}
+
 static int work(struct worker *worker, const int *fds, void *userdata) {
         const struct request *request = userdata;
         const struct step *step = request->step;
-        const struct apply_setup setup = {
+        struct digests digests = {};
+        struct apply_setup setup = {
                 .source = {.fd = fds[FD_TAR], .figure = APPLY_READ},
                 .into = {
                         .root = fds[FD_ROOT],
@@ -49,7 +98,7 @@ static int work(struct worker *worker, const int *fds, void *userdata) {
                 .content_figure = APPLY_CONTENT,
         };
 
-        return apply_tar(worker, &setup);
+        return prepare_digests(step, &digests, &setup) ?: apply_tar(worker, &setup);
 }
 
 static int is_empty(int layer) {

@@ -124,3 +124,13 @@ int tar_source_next(struct tar_source *source, const void **ret, size_t *ret_siz
                 source->setup.plain(*ret, *ret_size, source->setup.userdata);
         return 0;
 }
+
+int tar_source_drain(struct tar_source *source) {
+        const void *data;
+        la_ssize_t n;
+
+        do
+                n = on_read(source->archive, source, &data);
+        while (n > 0);
+        return n < 0 ? broken(source) : 0;
+}

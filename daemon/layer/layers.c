@@ -215,6 +215,16 @@ struct layer *layers_find(const struct layers *layers, const char *id, const str
         return layer && layer->record->state == RECORD_LAYER_READY && layers_may_see(layer, caller) ? layer : NULL;
 }
 
+struct layer *layers_find_chain(const struct layers *layers, const char *chain, uid_t owner) {
+        struct layer *layer;
+
+        MAP_FOREACH(layer, layers->by_id)
+                if (layer->record->chain && layer->record->owner == owner && strcmp(layer->record->chain, chain) == 0 &&
+                    (layer->busy || layer->record->state == RECORD_LAYER_READY))
+                        return layer;
+        return NULL;
+}
+
 int layers_no_such(const char *id, struct failure *f) {
         return failure_set(f, FAILURE_NO_SUCH_LAYER, "No layer \"%.140s\" is known; podmountctl layer list shows those there are", id);
 }
@@ -254,14 +264,14 @@ int layers_find_parent(const struct layers *layers, const char *id, const struct
         return 0;
 }
 
-int layers_check_quota(const struct layers *layers, const struct settings *settings, const struct caller *caller, struct failure *f) {
+int layers_check_quota(const struct layers *layers, const struct settings *settings, const struct caller *caller, uint32_t more, struct failure *f) {
         uint32_t used = caller_is_root(caller) ? 0 : layers_count_of(layers, caller->uid);
 
-        if (caller_is_root(caller) || used < settings->layers_per_user)
+        if (caller_is_root(caller) || (uint64_t) used + more <= settings->layers_per_user)
                 return 0;
         return failure_set(f, FAILURE_QUOTA_EXCEEDED,
-                           "layers per user (LayersPerUser=): %" PRIu32 " of %" PRIu32 " in use, 1 more asked for; remove some with podmountctl layer remove",
-                           used, settings->layers_per_user);
+                           "layers per user (LayersPerUser=): %" PRIu32 " of %" PRIu32 " in use, %" PRIu32 " more asked for; remove some with podmountctl layer remove",
+                           used, settings->layers_per_user, more);
 }
 
 static int name_children(const struct layers *layers, const struct layer *layer, struct failure *f) {
@@ -333,6 +343,16 @@ int layers_add(struct layers *layers, struct record_layer *record, struct layer 
         }
         adopt(layer, parent);
         *ret = layer;
+        return 0;
+}
+
+int layers_set_metadata(struct layers *layers, struct layer *layer, char **metadata) {
+        int r = layer_store_set_metadata(layers->store, layer->record->number, metadata);
+
+        if (r < 0)
+                return r;
+        strv_free(layer->record->metadata);
+        layer->record->metadata = metadata;
         return 0;
 }
 

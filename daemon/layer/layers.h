@@ -70,6 +70,8 @@ bool layers_may_see(const struct layer *layer, const struct caller *caller);
 struct layer *layers_find(const struct layers *layers, const char *id, const struct caller *caller);
 /* FAILURE_NO_SUCH_LAYER. */
 int layers_no_such(const char *id, struct failure *f);
+/* The layer that this user has of a chain id, whatever its state, unless its removal came to a halt; or NULL. */
+struct layer *layers_find_chain(const struct layers *layers, const char *chain, uid_t owner);
 /* How many layers a user has, those among them that are being removed. */
 uint32_t layers_count_of(const struct layers *layers, uid_t owner);
 
@@ -80,8 +82,8 @@ uint32_t layers_mounted_of(const struct layers *layers, uid_t owner);
  * FAILURE_NOT_SUPPORTED for a chain that would be longer than the kernel takes. */
 int layers_find_parent(const struct layers *layers, const char *id, const struct caller *caller, bool read_write,
                        struct layer **ret, struct failure *f);
-/* FAILURE_QUOTA_EXCEEDED past LayersPerUser=; root is not charged. */
-int layers_check_quota(const struct layers *layers, const struct settings *settings, const struct caller *caller, struct failure *f);
+/* FAILURE_QUOTA_EXCEEDED past LayersPerUser= with so many more; root is not charged. */
+int layers_check_quota(const struct layers *layers, const struct settings *settings, const struct caller *caller, uint32_t more, struct failure *f);
 /* Whether nothing stands on a layer and nobody holds it: else FAILURE_LAYER_IN_USE, naming what does. */
 int layers_check_unused(const struct layers *layers, const struct layer *layer, struct failure *f);
 
@@ -90,6 +92,8 @@ char *layers_new_id(const struct layers *layers);
 
 /* Records a layer and makes it known, as one that is being made. The record is taken over on success. */
 int layers_add(struct layers *layers, struct record_layer *record, struct layer *parent, struct layer **ret);
+/* What is known of it, anew: taken over on success. */
+int layers_set_metadata(struct layers *layers, struct layer *layer, char **metadata);
 /* It is made. */
 int layers_ready(struct layers *layers, struct layer *layer);
 /* It is gone for everybody from now on, and its id is free as soon as layers_detach() is called. */

@@ -109,7 +109,7 @@ int plan_layer_apply(uint64_t job, const struct job_caller *caller, const struct
         int r = plan_layer(job, STEP_LAYER_APPLY, apply->id, apply->number, &made);
 
         if (r == 0)
-                r = copy_caller(caller, &made->caller);
+                r = plan_copy_caller(caller, &made->caller);
         if (r < 0)
                 return r;
         step = &made->steps[0];
@@ -121,6 +121,11 @@ int plan_layer_apply(uint64_t job, const struct job_caller *caller, const struct
         if (apply->idmap) {
                 r = idmap_copy(apply->idmap, &step->idmap);
                 step->idmap.given = r == 0;
+        }
+        if (r == 0 && apply->digest) {
+                r = strv_append(&step->stubs, apply->digest);
+                if (r == 0)
+                        r = strv_append(&step->stubs, apply->diff_id);
         }
         if (r == 0)
                 *ret = TAKE_PTR(made);

@@ -66,6 +66,7 @@ struct plan_apply {
         bool writable, base;       /* it is read-write; it stands on none */
         const struct idmap *idmap; /* of one that is writable, or NULL */
         uint64_t bytes_max, inodes_max;
+        const char *digest, *diff_id; /* what the bytes that come, and the tar in them, must have (image/digest.h), or NULL: anything */
 };
 /* What the figures of its worker's reports are. */
 enum apply_figure {

@@ -74,6 +74,9 @@ static int validate(struct operation *operation, struct failure *f) {
                 return layer_turn_take(operation, busy);
         if (apply->layer)
                 return 0; /* what a crash left */
+        if (layer->record->chain)
+                return failure_set(f, FAILURE_NOT_SUPPORTED, "Layer %s is a layer of an image, and is what its digest says: make a layer on it for what is to be added",
+                                   apply->id);
         r = layer_check_unseen(layers, layer, f);
         return r == 0 ? layer_stream_check(operation, f) : r;
 }

@@ -138,7 +138,7 @@ static int validate(struct operation *operation, struct failure *f) {
                 r = layers_find_parent(layers, create->asked.parent, &operation->caller, create->asked.read_write, &parent, f);
         if (r == 0 && *create->asked.parent && parent->busy) /* it may be about to go */
                 return layer_turn_take(operation, parent);
-        return r == 0 ? layers_check_quota(layers, operation->pods->settings, &operation->caller, f) : r;
+        return r == 0 ? layers_check_quota(layers, operation->pods->settings, &operation->caller, 1, f) : r;
 }
 
 static int plan(struct operation *operation, struct failure *f _unused_) {

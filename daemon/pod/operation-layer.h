@@ -38,6 +38,18 @@ int operation_new_layer_apply(struct pods *pods, const struct caller *caller, co
 /* Bytes of the content of all files of the tar. */
 uint64_t operation_layer_bytes(const struct operation *operation);
 
+enum { IMPORT_REFERENCE_MAX = 1024 };
+/* An image out of an OCI image layout, the one fd: a layer for each of its own, or the one that the caller has already.
+ * `platform`: "" for this machine's. operation_layer_imported() says which layer is the top one. */
+int operation_new_layer_import(struct pods *pods, const struct caller *caller, const char *reference, const char *platform,
+                               const struct operation_fds *fds, struct operation **ret, struct failure *f);
+/* Called a few times a second while it works, until its maker goes away: how many bytes of all blobs it is done with, and the layer
+ * that it works on. */
+typedef void (*import_progress_fn)(const char *id, uint64_t done, uint64_t total, void *userdata);
+void operation_layer_import_follow(struct operation *operation, import_progress_fn progress, void *userdata);
+/* The id; the operation's. */
+const char *operation_layer_imported(const struct operation *operation);
+
 /* The id of the layer; the operation's, NULL before an id was chosen. */
 const char *operation_layer(const struct operation *operation);
 

@@ -36,6 +36,7 @@ enum operation_verb {
         OPERATION_LAYER_GET,
         OPERATION_LAYER_PUT,
         OPERATION_LAYER_APPLY,
+        OPERATION_LAYER_IMPORT,
 };
 
 /* fds that came with the call; duplicated by the operation. */

@@ -6,12 +6,13 @@
  *     layer    a row a layer. number: the key, never given to a second one. parent: NULL for none. metadata: a blob, each
  *              key and each value with a NUL behind it. state: enum record_layer_state
  *
- *              work: enum record_layer_work. bytes, inodes: what it is charged with
+ *              work: enum record_layer_work. bytes, inodes: what it is charged with. chain: the chain id of an image's layer
  *
  *     holder   a row a holder of a layer: who it is for (owner), its name, and how often it holds it. Those that go with their
  *              connection are not here
  *
- * Version 1 is the first; version 2 added holder; version 3 what is being made of a tar, and bytes and inodes. A step that is part of a release is never changed.
+ * Version 1 is the first; version 2 added holder; version 3 what is being made of a tar, and bytes and inodes;
+ * version 4 chain. A step that is part of a release is never changed.
  */
 
 #include "store/layers.h"
@@ -27,7 +28,7 @@
 
 enum {
         LAYERS_APPLICATION_ID = 0x706d6c79, /* "pmly" */
-        LAYERS_VERSION = 3,
+        LAYERS_VERSION = 4,
 };
 
 static const char file_name[] = "layers.db", vfs_name[] = "podmount-fd";
@@ -83,8 +84,16 @@ static const char step_3[] =
         "PRAGMA user_version = 3;"
         "COMMIT;";
 
+/* No layer was an image's before. An owner has each chain once: it is shared. */
+static const char step_4[] =
+        "BEGIN IMMEDIATE;"
+        "ALTER TABLE layer ADD COLUMN chain TEXT;"
+        "CREATE UNIQUE INDEX layer_by_chain ON layer (owner, chain) WHERE chain IS NOT NULL AND state <> 2;"
+        "PRAGMA user_version = 4;"
+        "COMMIT;";
+
 /* From the version of its index to the next. */
-static const char *const steps[LAYERS_VERSION] = {step_1, step_2, step_3};
+static const char *const steps[LAYERS_VERSION] = {step_1, step_2, step_3, step_4};
 
 enum layer_statement {
         LAYER_LOAD,
@@ -94,6 +103,7 @@ enum layer_statement {
         LAYER_KEEP,
         LAYER_DELETE,
         LAYER_SET_WORK,
+        LAYER_SET_METADATA,
         LAYER_LOAD_HOLDERS,
         LAYER_PUT_HOLDER,
         LAYER_DELETE_HOLDER,
@@ -102,14 +112,15 @@ enum layer_statement {
 
 static const char *const statement_sql[_LAYER_STATEMENT_MAX] = {
         [LAYER_LOAD] = "SELECT number, id, ifnull(parent, 0), owner, owner_group, read_write, label, uid_map, gid_map, metadata,"
-                       " state, created_us, work, bytes, inodes FROM layer ORDER BY number",
+                       " state, created_us, work, bytes, inodes, chain FROM layer ORDER BY number",
         [LAYER_ADD] = "INSERT INTO layer (id, parent, owner, owner_group, read_write, label, uid_map, gid_map, metadata, state,"
-                      " created_us) VALUES (?, nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                      " created_us, chain) VALUES (?, nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [LAYER_SET_STATE] = "UPDATE layer SET state = ? WHERE number = ?",
         [LAYER_REMOVING] = "UPDATE layer SET state = 2, parent = NULL WHERE number = ?",
         [LAYER_KEEP] = "UPDATE layer SET state = 1, parent = nullif(?, 0) WHERE number = ?",
         [LAYER_DELETE] = "DELETE FROM layer WHERE number = ?",
         [LAYER_SET_WORK] = "UPDATE layer SET work = ?, bytes = ?, inodes = ? WHERE number = ?",
+        [LAYER_SET_METADATA] = "UPDATE layer SET metadata = ? WHERE number = ?",
         [LAYER_LOAD_HOLDERS] = "SELECT layer, owner, name, count FROM holder ORDER BY layer, owner, name",
         [LAYER_PUT_HOLDER] = "INSERT INTO holder (layer, owner, name, count) VALUES (?, ?, ?, ?)"
                              " ON CONFLICT (layer, owner, name) DO UPDATE SET count = excluded.count",
@@ -128,6 +139,7 @@ struct record_layer *record_layer_free(struct record_layer *layer) {
         free(layer->label);
         free(layer->uid_map);
         free(layer->gid_map);
+        free(layer->chain);
         strv_free(layer->metadata);
         free(layer);
         return NULL;
@@ -280,6 +292,8 @@ static int read_layer(struct statement *statement, struct record_layer ***layers
         layer->work = (enum record_layer_work) statement_enum(statement, _RECORD_LAYER_WORK_MAX);
         layer->bytes = statement_u64(statement);
         layer->inodes = statement_u64(statement);
+        if (statement_text(statement, &layer->chain) < 0)
+                return -ENOMEM;
         slot = array_append(layers, n);
         if (!slot)
                 return log_oom();
@@ -326,6 +340,7 @@ int layer_store_add(struct layer_store *store, struct record_layer *layer) {
         statement_bind_strv(&statement, layer->metadata);
         statement_bind_int(&statement, layer->state);
         statement_bind_u64(&statement, layer->created_us);
+        statement_bind_text(&statement, layer->chain);
         r = statement_run(&statement);
         if (r == 0)
                 layer->number = (uint64_t) sqlite3_last_insert_rowid(store->base.db);
@@ -362,6 +377,14 @@ int layer_store_set_work(struct layer_store *store, uint64_t number, enum record
         statement_bind_int(&statement, work);
         statement_bind_u64(&statement, bytes);
         statement_bind_u64(&statement, inodes);
+        statement_bind_u64(&statement, number);
+        return statement_run(&statement);
+}
+
+int layer_store_set_metadata(struct layer_store *store, uint64_t number, char *const *metadata) {
+        struct statement statement = use(store, LAYER_SET_METADATA);
+
+        statement_bind_strv(&statement, metadata);
         statement_bind_u64(&statement, number);
         return statement_run(&statement);
 }

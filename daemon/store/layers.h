@@ -44,6 +44,7 @@ struct record_layer {
         char **metadata;   /* pairs of key and value; NULL for none */
         enum record_layer_state state;
         uint64_t created_us; /* CLOCK_REALTIME */
+        char *chain;       /* of an image's layer: its chain id (image/chain.h), or NULL */
         uint64_t bytes, inodes; /* that were written into it for its owner's account */
         enum record_layer_work work;
 };
@@ -67,6 +68,8 @@ int layer_store_load(struct layer_store *store, struct record_layer ***ret, size
 int layer_store_add(struct layer_store *store, struct record_layer *layer);
 /* A layer that is being removed has no parent any more: that one may go first. */
 int layer_store_set_state(struct layer_store *store, uint64_t number, enum record_layer_state state);
+/* What is known of it, anew. */
+int layer_store_set_metadata(struct layer_store *store, uint64_t number, char *const *metadata);
 /* Takes back that a layer is being removed. */
 int layer_store_keep(struct layer_store *store, uint64_t number, uint64_t parent);
 int layer_store_delete(struct layer_store *store, uint64_t number);

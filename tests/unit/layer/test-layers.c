@@ -117,16 +117,16 @@ START_TEST(test_quota) {
         open_all(path, &layers);
         layer = add(&layers, "a", NULL, 1000, false);
         add(&layers, "r", NULL, 0, false);
-        ck_assert_int_eq(layers_check_quota(&layers, &settings, &alice, &f), 0);
+        ck_assert_int_eq(layers_check_quota(&layers, &settings, &alice, 1, &f), 0);
         add(&layers, "b", NULL, 1000, false);
-        ck_assert_int_eq(layers_check_quota(&layers, &settings, &alice, &f), FAILURE_QUOTA_EXCEEDED);
-        ck_assert_int_eq(layers_check_quota(&layers, &settings, &root, &f), 0);
+        ck_assert_int_eq(layers_check_quota(&layers, &settings, &alice, 1, &f), FAILURE_QUOTA_EXCEEDED);
+        ck_assert_int_eq(layers_check_quota(&layers, &settings, &root, 1, &f), 0);
         retire(&layers, layer);
         failure_clear(&f);
-        ck_assert_int_eq(layers_check_quota(&layers, &settings, &alice, &f), FAILURE_QUOTA_EXCEEDED); /* it still takes its room */
+        ck_assert_int_eq(layers_check_quota(&layers, &settings, &alice, 1, &f), FAILURE_QUOTA_EXCEEDED); /* it still takes its room */
         ck_assert_int_eq(layers_forget(&layers, layer), 0);
         failure_clear(&f);
-        ck_assert_int_eq(layers_check_quota(&layers, &settings, &alice, &f), 0);
+        ck_assert_int_eq(layers_check_quota(&layers, &settings, &alice, 1, &f), 0);
 }
 END_TEST
 

@@ -1,0 +1,264 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""ImportImage: layers of an OCI image layout, every digest verified, shared by chain id; what is wrong is named."""
+
+import json
+import os
+import shutil
+import subprocess
+
+from frame import host, tap
+from frame.daemon import Stage
+from frame.images import OCI, Layout, chain_of, digest_of, import_error, import_image, tar_of, umoci, unpack
+from frame.layers import call, content, differences, entry
+from frame.tap import case, contains, equal, eventually
+
+
+def layers_of(daemon):
+    return {str(layer['ID']): layer for layer in call(daemon, 'ListLayers', 'a{sv}', {})}
+
+
+def left(daemon):
+    """What lies among the layers."""
+    return sorted(os.listdir(f'{daemon.directory}/state/layers'))
+
+
+def fill(root):
+    os.makedirs(f'{root}/etc/opaque/old')
+    os.makedirs(f'{root}/usr/lib/deep')
+    for name in ('etc/passwd', 'etc/gone', 'etc/opaque/old/file', 'usr/lib/big'):
+        with open(f'{root}/{name}', 'wb') as file:
+            file.write(os.urandom(70000 if name.endswith('big') else 100))
+    os.link(f'{root}/usr/lib/big', f'{root}/usr/lib/deep/same')
+    os.symlink('../usr/lib', f'{root}/etc/lib')
+    os.mkfifo(f'{root}/etc/fifo')
+    os.chmod(f'{root}/usr/lib/big', 0o4755)
+    os.chown(f'{root}/etc/passwd', 7, 8)
+    os.setxattr(f'{root}/etc/passwd', 'user.note', b'x\x00y')
+
+
+def change(root):
+    os.unlink(f'{root}/etc/gone')
+    shutil.rmtree(f'{root}/etc/opaque')
+    os.makedirs(f'{root}/etc/opaque/new')
+    os.rename(f'{root}/usr/lib/deep', f'{root}/usr/lib/moved')
+    with open(f'{root}/etc/passwd', 'a', encoding='utf-8') as file:
+        file.write('more\n')
+    os.chmod(f'{root}/usr', 0o700)
+
+
+def umoci_image(directory):
+    """An image of three layers by umoci: its layout."""
+    layout, bundle = f'{directory}/umoci', f'{directory}/bundle'
+    umoci('init', '--layout', layout)
+    umoci('new', '--image', f'{layout}:v1')
+    for turn, work in enumerate((fill, change, lambda root: os.makedirs(f'{root}/third'))):
+        work(unpack(layout, 'v1', f'{bundle}{turn}'))
+        umoci('repack', '--image', f'{layout}:v1', f'{bundle}{turn}')
+    return layout
+
+
+@case('the chain of an image that umoci wrote is mounted as umoci unpacks it')
+def as_umoci(daemon):
+    layout = umoci_image(daemon.directory)
+    top = daemon.ok('layer', 'import', f'{layout}:v1').strip()
+    where = daemon.ok('layer', 'get', top).strip()
+    wanted = content(unpack(layout, 'v1', f'{daemon.directory}/whole'))
+    equal(differences(content(where), wanted), {}, 'trees')
+    equal(len(wanted) > 8, True, 'there is something to compare')
+    info = layers_of(daemon)[top]
+    equal((int(info['Depth']), str(info['Metadata']['image-reference'])), (3, 'v1'), 'the top layer')
+    with open(f'{layout}/index.json', encoding='utf-8') as file:
+        equal(str(info['Metadata']['image-manifest']), json.load(file)['manifests'][0]['digest'], 'manifest')
+    daemon.ok('layer', 'put', top)
+
+
+@case('layers are called by their chain ids, say what blob they are of, and are imported once')
+def names(daemon):
+    layout = Layout(f'{daemon.directory}/names')
+    base, one, two = (tar_of((name, name.encode() * 1000)) for name in ('base', 'one', 'two'))
+    layout.image([base, one])
+    layout.image([base, two], 'v2')
+    first = import_image(daemon, layout.path, 'v1')
+    equal(f'sha256:{first}', chain_of(base, one), 'id')
+    bottom = str(layers_of(daemon)[first]['Parent'])
+    equal(f'sha256:{bottom}', chain_of(base), 'id of the base')
+    equal(str(layers_of(daemon)[bottom]['Metadata']['diff-id']), digest_of(base), 'diff-id')
+    equal(str(layers_of(daemon)[bottom]['ChainID']), chain_of(base), 'chain id')
+    equal('image-config' in layers_of(daemon)[bottom]['Metadata'], False, 'only the top one is an image')
+    n = len(layers_of(daemon))
+    equal(import_image(daemon, layout.path, 'v1'), first, 'again')
+    equal(len(layers_of(daemon)), n, 'nothing new')
+    second = import_image(daemon, layout.path, 'v2')
+    equal((str(layers_of(daemon)[second]['Parent']), len(layers_of(daemon))), (bottom, n + 1), 'the base is shared')
+    daemon.restart()
+    equal(import_image(daemon, layout.path, digest_of(json.dumps(layout.image([base, two], 'v3')).encode())), second, 'by digest, after a restart')
+    equal(str(layers_of(daemon)[second]['Metadata']['image-reference']), 'v2', 'the first of its names')
+
+
+@case('blobs of tar alone, gzip, zstd and in several parts are the same layer')
+def compressed(daemon):
+    tar = tar_of(('file', b'x' * 100000))
+    kinds = [('layer.v1.tar', bytes), ('layer.v1.tar+zstd', lambda data: subprocess.run(['zstd', '-c'], input=data, check=True, capture_output=True).stdout),
+             ('layer.v1.tar+gzip', lambda data: subprocess.run(['gzip', '-c'], input=data[:5000], check=True, capture_output=True).stdout +
+              subprocess.run(['gzip', '-c'], input=data[5000:], check=True, capture_output=True).stdout)]
+    for turn, (kind, compress) in enumerate(kinds):
+        layout = Layout(f'{daemon.directory}/kind{turn}')
+        layout.image([tar], kind=kind, compress=compress)
+        equal(f'sha256:{import_image(daemon, layout.path)}', chain_of(tar), kind)
+        daemon.ok('layer', 'remove', chain_of(tar).partition(':')[2])
+
+
+BROKEN = []
+
+
+def broken(error, words):
+    """A function that makes a layout of one image, of a base and one more layer, wrong."""
+    def add(function):
+        BROKEN.append((function.__name__, error, words, function))
+        return function
+    return add
+
+
+@broken('InvalidSpec', 'has another digest')
+def wrong_digest(layout, manifest):
+    path = layout.where(manifest['layers'][1]['digest'])
+    with open(path, 'r+b') as file:
+        file.seek(4)  # the time in the head of gzip
+        file.write(b'\x01')
+
+
+@broken('InvalidSpec', 'has the diff-id sha256:')
+def wrong_diff_id(layout, _):
+    tar, other = tar_of(('base', b'base')), tar_of(('other', b'other'))
+    layout.manifests.clear()
+    layout.image([tar, other], diff_ids=[digest_of(tar), digest_of(tar)])
+
+
+@broken('InvalidSpec', 'bytes, and its descriptor says')
+def wrong_size(layout, manifest):
+    with open(layout.where(manifest['layers'][1]['digest']), 'ab') as file:
+        file.write(b'\0')
+
+
+@broken('InvalidSpec', 'bytes, and its descriptor says')
+def truncated(layout, manifest):
+    path = layout.where(manifest['layers'][1]['digest'])
+    os.truncate(path, os.stat(path).st_size - 10)
+
+
+@broken('SourceDenied', 'is a symbolic link')
+def linked(layout, manifest):
+    path = layout.where(manifest['layers'][1]['digest'])
+    os.rename(path, f'{layout.path}/elsewhere')
+    os.symlink(f'{layout.path}/elsewhere', path)
+
+
+@broken('NoSuchSource', 'no file blobs/sha256/')
+def missing(layout, manifest):
+    os.unlink(layout.where(manifest['layers'][1]['digest']))
+
+
+@broken('InvalidSpec', 'is no regular file')
+def fifo(layout, manifest):
+    os.unlink(layout.where(manifest['layers'][1]['digest']))
+    os.mkfifo(layout.where(manifest['layers'][1]['digest']))
+
+
+@broken('InvalidSpec', '/rootfs/diff_ids: it has 1 diff-ids, and the manifest has 2 layers')
+def fewer(layout, _):
+    layout.manifests.clear()
+    layout.image([tar_of(('base', b'base')), tar_of(('more', b'more'))], diff_ids=[digest_of(tar_of(('base', b'base')))])
+
+
+@broken('InvalidSpec', 'has another digest than its name')
+def itself(layout, _):
+    digest = digest_of(b'')
+    text = json.dumps({'schemaVersion': 2, 'manifests': [{'mediaType': OCI + 'index.v1+json', 'digest': digest, 'size': 999}]}).ljust(999)
+    with open(layout.where(digest), 'w', encoding='utf-8') as file:
+        file.write(text)
+    layout.manifests[:] = [{'mediaType': OCI + 'index.v1+json', 'digest': digest, 'size': 999}]
+    layout.index()
+
+
+@broken('InvalidSpec', 'more values')
+def bomb(layout, _):
+    layout.manifests.clear()
+    layout.add(layout.blob(b'[' + b'[],' * 1000000 + b'[]]', OCI + 'manifest.v1+json'), 'v1')
+
+
+@broken('InvalidArgs', 'several images could be meant; say which one as the reference: v1, v2')
+def ambiguous(layout, _):
+    layout.image([tar_of(('other', b'other'))], 'v2')
+
+
+@broken('NoSuchSource', 'for the platform linux/riscv64, not for linux/amd64')
+def other_platform(layout, _):
+    layout.manifests.clear()
+    layout.image([tar_of(('base', b'base'))], architecture='riscv64')
+
+
+@broken('NotSupported', 'nondistributable.v1.tar+gzip is a foreign (non-distributable) layer')
+def foreign(layout, _):
+    layout.manifests.clear()
+    layout.image([tar_of(('base', b'base'))], kind='layer.nondistributable.v1.tar+gzip')
+
+
+@broken('InvalidArgs', 'layer 2 of 2 of the image (sha256:')
+def hostile_tar(layout, _):
+    layout.manifests.clear()
+    layout.image([tar_of(('base', b'base')), tar_of(('../../etc/evil', b'evil'))])
+
+
+@case('what is wrong with a layout or an image is named, and leaves no layer but whole ones below it')
+def refused(daemon):
+    base = tar_of(('base', b'base'))
+    for name, error, words, function in BROKEN:
+        layout = Layout(f'{daemon.directory}/{name}')
+        function(layout, layout.image([base, tar_of(('more', b'more'))]))
+        seen = import_error(daemon, layout.path, platform='linux/amd64')
+        contains(seen, error, name)
+        contains(seen, words, name)
+        known = layers_of(daemon)
+        for layer in known.values():
+            equal(str(layer['ChainID']), chain_of(base), f'{name}: the base alone')
+        eventually(lambda: left(daemon) == sorted(layers_of(daemon)), f'{name}: nothing half made')
+        for ident in known:
+            daemon.ok('layer', 'remove', ident)
+
+
+@case('options that are none, references that are not there, and directories that are no layout are refused')
+def arguments(daemon):
+    layout = Layout(f'{daemon.directory}/arguments')
+    layout.image([tar_of(('base', b'base'))])
+    contains(import_error(daemon, layout.path, platform='linux'), 'InvalidOption', 'platform')
+    contains(import_error(daemon, layout.path, flavour='x'), 'flavour', 'unknown option')
+    contains(import_error(daemon, layout.path, 'v9'), 'no image "v9", but v1', 'reference')
+    contains(import_error(daemon, daemon.directory), 'no file oci-layout', 'no layout')
+    contains(daemon.refused('layer', 'import', '/nowhere'), 'Cannot open the image layout', 'client')
+
+
+@case('a layer of an image is what its digest says: no tar is added to it')
+def sealed(daemon):
+    layout = Layout(f'{daemon.directory}/sealed')
+    layout.image([tar_of()])
+    ident = daemon.ok('layer', 'import', layout.path).strip()
+    with open(f'{daemon.directory}/more.tar', 'wb') as file:
+        file.write(tar_of(('more', b'more')))
+    contains(daemon.refused('layer', 'apply', ident, f'{daemon.directory}/more.tar'), 'is a layer of an image', 'apply')
+
+
+@case('an id that is taken is no hindrance: the layer gets another, and is shared all the same')
+def taken(daemon):
+    layout = Layout(f'{daemon.directory}/taken')
+    tar = tar_of(('taken', b'taken'))
+    layout.image([tar])
+    daemon.ok('layer', 'create', '--id', chain_of(tar).partition(':')[2])
+    ident = import_image(daemon, layout.path)
+    equal(f'sha256:{ident}' == chain_of(tar), False, 'another id')
+    equal(import_image(daemon, layout.path), ident, 'shared')
+
+
+if __name__ == '__main__':
+    host.prepare()
+    tap.run(Stage)
