@@ -4,8 +4,10 @@
 
 import json
 import os
+import pty
 import shutil
 import subprocess
+import threading
 
 from frame import host, tap
 from frame.daemon import Stage
@@ -45,6 +47,8 @@ def change(root):
     with open(f'{root}/etc/passwd', 'a', encoding='utf-8') as file:
         file.write('more\n')
     os.chmod(f'{root}/usr', 0o700)
+    for name in ('etc', 'etc/opaque', 'usr', 'usr/lib'):  # umoci sees no change within a second
+        os.utime(f'{root}/{name}', (1600000000, 1600000000))
 
 
 def umoci_image(directory):
@@ -257,6 +261,51 @@ def taken(daemon):
     ident = import_image(daemon, layout.path)
     equal(f'sha256:{ident}' == chain_of(tar), False, 'another id')
     equal(import_image(daemon, layout.path), ident, 'shared')
+
+
+@case('two images at one time make what they share once')
+def together(daemon):
+    layout = Layout(f'{daemon.directory}/together')
+    base = tar_of(('base', os.urandom(3000000)))
+    tops = [tar_of((f'top{turn}', b'top')) for turn in range(3)]
+    for turn, top in enumerate(tops):
+        layout.image([base, top], f'v{turn}')
+    said = []
+    threads = [threading.Thread(target=lambda name=f'v{turn}': said.append(daemon.ctl('layer', 'import', f'{layout.path}:{name}'))) for turn in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    equal([done.err for done in said], [''] * 3, 'failures')
+    equal(sorted(done.out.strip() for done in said), sorted(chain_of(base, top).partition(':')[2] for top in tops), 'ids')
+    equal(len(layers_of(daemon)), 4, 'layers')
+
+
+@case('a layout is read without the powers of root')
+def rights(daemon):
+    layout = Layout(f'{daemon.directory}/rights')
+    blob = layout.where(layout.image([tar_of(('base', b'base'))])['layers'][0]['digest'])
+    os.chmod(blob, 0o600)
+    os.chown(blob, 4711, 4711)
+    contains(import_error(daemon, layout.path), 'cannot be opened for reading by whoever imports it', 'a blob of somebody else')
+    os.chown(blob, 0, 0)
+    import_image(daemon, layout.path)
+
+
+@case('on a terminal podmountctl shows how many bytes are done with')
+def progress(daemon):
+    layout = Layout(f'{daemon.directory}/progress')
+    manifest = layout.image([tar_of((f'file{turn}', os.urandom(400000))) for turn in range(3)])
+    total = sum(layer['size'] for layer in manifest['layers'])
+    ours, theirs = pty.openpty()
+    done = subprocess.run([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, 'layer', 'import', f'{layout.path}:v1'],
+                          env=daemon.environment(), stderr=theirs, stdout=subprocess.PIPE, check=True)
+    os.close(theirs)
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    whole = f'{total / 1024 / 1024:.1f} of {total / 1024 / 1024:.1f} MiB'
+    contains(shown, whole, 'progress')
+    equal(len(done.stdout.strip()), 64, 'the id alone on stdout')
 
 
 if __name__ == '__main__':

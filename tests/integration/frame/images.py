@@ -40,6 +40,10 @@ def digest_of(data):
     return 'sha256:' + hashlib.sha256(data).hexdigest()
 
 
+def packed(data):
+    return gzip.compress(data, mtime=0)
+
+
 class Layout:
     """A layout in a new directory, of images with layers given as tars."""
 
@@ -61,7 +65,7 @@ class Layout:
             file.write(data)
         return descriptor
 
-    def image(self, tars, reference='v1', diff_ids=None, architecture='amd64', compress=gzip.compress, kind='layer.v1.tar+gzip', **config):
+    def image(self, tars, reference='v1', diff_ids=None, architecture='amd64', compress=packed, kind='layer.v1.tar+gzip', **config):
         layers = [self.blob(compress(tar), OCI + kind) for tar in tars]
         config = {'os': 'linux', 'architecture': architecture, 'rootfs': {'type': 'layers', 'diff_ids': diff_ids or [digest_of(tar) for tar in tars]}} | config
         manifest = {'schemaVersion': 2, 'config': self.blob(config, OCI + 'config.v1+json'), 'layers': layers}

@@ -1,0 +1,108 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A real Debian as an image: written by umoci, changed in two layers, imported, the same tree as umoci unpacks, and a pod that stands on
+it, in which its programs run. What an import takes of memory does not grow with the image."""
+
+import os
+import shutil
+import subprocess
+import threading
+import time
+
+from frame import host, tap
+from frame.daemon import Stage
+from frame.images import Layout, import_image, tar_of, umoci, unpack
+from frame.layers import content, differences
+from frame.tap import Skip, case, contains, equal
+
+CACHE = f'{host.BUILD}/debian-root'
+
+
+def debian():
+    """The bare root, made on the first call and kept in the build folder."""
+    base = f'{CACHE}/base'
+    if not os.path.isdir(base):
+        if not shutil.which('debootstrap'):
+            raise Skip('debootstrap is not installed')
+        done = subprocess.run([f'{host.SOURCE}/tests/debian-root', '--base'], env=dict(os.environ, DEBIAN_ROOT_CACHE=CACHE),
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            raise Skip(f'no Debian to be had: {done.stderr.strip()[-200:]}')
+    return base
+
+
+def make_image(directory):
+    layout, tar = f'{directory}/image', f'{directory}/base.tar'
+    subprocess.run(['tar', '-c', '--xattrs', '--numeric-owner', '-f', tar, '-C', debian(), '.'], check=True, stderr=subprocess.DEVNULL)
+    umoci('init', '--layout', layout)
+    umoci('new', '--image', f'{layout}:v1')
+    umoci('raw', 'add-layer', '--image', f'{layout}:v1', tar)
+    os.unlink(tar)
+    root = unpack(layout, 'v1', f'{directory}/bundle')
+    shutil.rmtree(f'{root}/usr/share/doc')
+    os.makedirs(f'{root}/usr/share/doc/mine')
+    with open(f'{root}/etc/greeting', 'w', encoding='utf-8') as file:
+        file.write('hello from the image\n')
+    umoci('repack', '--image', f'{layout}:v1', f'{directory}/bundle')
+    shutil.rmtree(f'{directory}/bundle')
+    return layout
+
+
+@case('a Debian that umoci made an image of is imported, and its programs run in a pod on it')
+def real(daemon):
+    layout = make_image(daemon.directory)
+    began = time.monotonic()
+    top = daemon.ok('layer', 'import', f'{layout}:v1').strip()
+    tap.diagnose(f'imported in {time.monotonic() - began:.1f} s')
+    where = daemon.ok('layer', 'get', top).strip()
+    equal(differences(content(where), content(unpack(layout, 'v1', f'{daemon.directory}/whole'))), {}, 'trees')
+    daemon.ok('layer', 'put', top)
+    pod = daemon.create({'podmount': 1, 'name': 'real', 'containers': [{'name': 'main', 'root': {'layer': top, 'overlay': 'tmpfs'}}]})
+    done = subprocess.run(['chroot', daemon.rootfs(pod), '/bin/sh', '-c', 'cat /etc/greeting; dpkg --print-architecture; dpkg -l dpkg | tail -1; ls /usr/share/doc'],
+                          stdout=subprocess.PIPE, text=True, check=True, env={'PATH': '/usr/bin:/bin'})
+    contains(done.stdout, 'hello from the image\n', 'a file of the second layer')
+    contains(done.stdout, '\nii  dpkg ', "dpkg's own data base")
+    equal(done.stdout.rstrip().rsplit('\n', 1)[-1], 'mine', 'a directory that hides the one below')
+    daemon.ok('gc', pod)
+
+
+def peaks(pids):
+    """The most that processes of these names had in memory, KiB."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            status = host.status_of(int(pid))
+        except (OSError, KeyError):
+            continue
+        if status.get('Name', '').strip() in pids and 'VmHWM' in status:
+            found[status['Name'].strip()] = max(found.get(status['Name'].strip(), 0), int(status['VmHWM'].split()[0]))
+    return found
+
+
+@case('what an import takes of memory does not grow with the image')
+def flat(daemon):
+    seen = {}
+    for size in (4, 64):
+        daemon.restart()
+        layout = Layout(f'{daemon.directory}/size{size}')
+        layout.image([tar_of((f'file{size}', os.urandom(size * 1024 * 1024)))])
+        most, over = {}, threading.Event()
+
+        def watch():
+            while not over.wait(0.005):
+                for name, peak in peaks({'podmount-apply'}).items():
+                    most[name] = max(most.get(name, 0), peak)
+        thread = threading.Thread(target=watch)
+        thread.start()
+        import_image(daemon, layout.path)
+        over.set()
+        thread.join()
+        seen[size] = (int(host.status_of(daemon.front())['VmHWM'].split()[0]), most.get('podmount-apply', 0))
+    tap.diagnose(f'KiB of front and worker, by MiB of the image: {seen}')
+    for i, name in enumerate(('front', 'worker')):
+        equal(seen[64][i] < seen[4][i] + 4096, True, f'{name}: {seen}')
+
+
+if __name__ == '__main__':
+    host.prepare()
+    tap.run(Stage)
