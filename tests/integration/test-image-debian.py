@@ -43,6 +43,8 @@ def make_image(directory):
     os.makedirs(f'{root}/usr/share/doc/mine')
     with open(f'{root}/etc/greeting', 'w', encoding='utf-8') as file:
         file.write('hello from the image\n')
+    for name in ('', 'etc', 'usr', 'usr/share', 'usr/share/doc'):  # a tar has the directories that changed, and these are to be in it
+        os.utime(f'{root}/{name}', (1600000000, 1600000000))
     umoci('repack', '--image', f'{layout}:v1', f'{directory}/bundle')
     shutil.rmtree(f'{directory}/bundle')
     return layout
@@ -59,7 +61,7 @@ def real(daemon):
     daemon.ok('layer', 'put', top)
     pod = daemon.create({'podmount': 1, 'name': 'real', 'containers': [{'name': 'main', 'root': {'layer': top, 'overlay': 'tmpfs'}}]})
     done = subprocess.run(['chroot', daemon.rootfs(pod), '/bin/sh', '-c', 'cat /etc/greeting; dpkg --print-architecture; dpkg -l dpkg | tail -1; ls /usr/share/doc'],
-                          stdout=subprocess.PIPE, text=True, check=True, env={'PATH': '/usr/bin:/bin'})
+                          stdout=subprocess.PIPE, text=True, check=True, env={'PATH': '/usr/sbin:/usr/bin:/sbin:/bin'})
     contains(done.stdout, 'hello from the image\n', 'a file of the second layer')
     contains(done.stdout, '\nii  dpkg ', "dpkg's own data base")
     equal(done.stdout.rstrip().rsplit('\n', 1)[-1], 'mine', 'a directory that hides the one below')
