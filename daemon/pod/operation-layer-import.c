@@ -404,11 +404,11 @@ static void look(struct import *import) {
                 }
                 import->read += import->image.layers[import->at].size;
                 import->below = import->chain;
+                tell_progress(import, 0);
                 if (++import->at == import->image.n_layers) {
                         finish(import, layer);
                         return;
                 }
-                tell_progress(import, 0);
         }
 }
 
@@ -493,7 +493,6 @@ static void layer_is_whole(struct import *import) {
         layer_stream_end(&import->stream);
         layer_turn_end(operation->pods, layer);
         layer_stream_begin(&import->stream, operation, "ImportImage", true);
-        tell_progress(import, import->image.layers[import->at].size);
         look(import);
 }
 

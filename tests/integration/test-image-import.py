@@ -301,8 +301,12 @@ def progress(daemon):
     done = subprocess.run([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, 'layer', 'import', f'{layout.path}:v1'],
                           env=daemon.environment(), stderr=theirs, stdout=subprocess.PIPE, check=True)
     os.close(theirs)
-    shown = os.read(ours, 65536).decode()
-    os.close(ours)
+    shown = ''
+    try:
+        while True:  # the end of a terminal is an error
+            shown += os.read(ours, 65536).decode()
+    except OSError:
+        os.close(ours)
     whole = f'{total / 1024 / 1024:.1f} of {total / 1024 / 1024:.1f} MiB'
     contains(shown, whole, 'progress')
     equal(len(done.stdout.strip()), 64, 'the id alone on stdout')
