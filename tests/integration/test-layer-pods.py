@@ -316,6 +316,7 @@ def written(daemon):
     contains(text(), '/containers/0/root/layer: ')
     equal(daemon.pods(), [], 'pods')
     apply.kill()
+    apply.stdin.close()
     apply.wait()
     eventually(lambda: not text(), 'when that has ended')
     pod = daemon.create(on('top'))
