@@ -168,7 +168,7 @@ static int remove_all(struct client *client, const struct arguments *arguments) 
 }
 
 /* A call whose one argument is an id, or none, and its answer. */
-static int ask(struct client *client, const char *member, const char *id, struct json_object **ret) {
+int layer_ask(struct client *client, const char *member, const char *id, struct json_object **ret) {
         _cleanup_message_unref_ sd_bus_message *m = NULL, *reply = NULL;
         int r = new_call(client, member, &m);
 
@@ -183,7 +183,7 @@ static int ask(struct client *client, const char *member, const char *id, struct
 
 static int cleanup(struct client *client, const struct arguments *arguments _unused_) {
         _cleanup_json_ struct json_object *count = NULL, *result = NULL;
-        int r = ask(client, "Cleanup", NULL, &count);
+        int r = layer_ask(client, "Cleanup", NULL, &count);
 
         if (r != 0)
                 return r;
@@ -297,7 +297,7 @@ static int info(struct client *client, const struct arguments *arguments) {
                 {"Path", "Mounted at", RENDER_TEXT, false},
         };
         _cleanup_json_ struct json_object *layer = NULL;
-        int r = ask(client, "LayerInfo", arguments->words[2], &layer);
+        int r = layer_ask(client, "LayerInfo", arguments->words[2], &layer);
 
         if (r != 0 || render_wants_json(client))
                 return r != 0 ? r : render_json(client, layer);
@@ -312,7 +312,7 @@ static int info(struct client *client, const struct arguments *arguments) {
 /* Says it by its exit status, too. */
 static int exists(struct client *client, const struct arguments *arguments) {
         _cleanup_json_ struct json_object *there = NULL, *result = NULL;
-        int r = ask(client, "LayerExists", arguments->words[2], &there);
+        int r = layer_ask(client, "LayerExists", arguments->words[2], &there);
 
         if (r != 0)
                 return r;
@@ -343,7 +343,7 @@ static int status(struct client *client, const struct arguments *arguments _unus
                 {"Removing", "Being removed", RENDER_TEXT, false},
         };
         _cleanup_json_ struct json_object *facts = NULL;
-        int r = ask(client, "Status", NULL, &facts);
+        int r = layer_ask(client, "Status", NULL, &facts);
 
         if (r != 0)
                 return r;
@@ -367,6 +367,9 @@ static const struct layer_verb {
         {"put", put, 1, 1, ARGUMENT_HOLDER | ARGUMENT_ALL, "LAYER [--holder NAME] [--all]"},
         {"apply", layer_apply, 1, 2, 0, "LAYER [FILE|-]"},
         {"import", layer_import, 1, 1, ARGUMENT_PLATFORM, "DIRECTORY[:REFERENCE] [--platform OS/ARCHITECTURE[/VARIANT]]"},
+        {"diff", layer_diff, 1, 2, ARGUMENT_PARENT, "LAYER [FILE|-] [--parent LAYER]"},
+        {"changes", layer_changes, 1, 1, ARGUMENT_PARENT, "LAYER [--parent LAYER]"},
+        {"size", layer_size, 1, 1, ARGUMENT_PARENT, "LAYER [--parent LAYER]"},
         {"cleanup", cleanup, 0, 0, 0, ""},
         {"list", list, 0, 0, 0, ""},
         {"info", info, 1, 1, 0, "LAYER"},

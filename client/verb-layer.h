@@ -14,6 +14,13 @@ int layer_print_string(struct client *client, const char *name, const char *text
 
 /* verb-layer-import.c */
 int layer_import(struct client *client, const struct arguments *arguments);
+/* Calls a method of the layer store without arguments, or about a layer, and reads its one value. */
+int layer_ask(struct client *client, const char *member, const char *id, struct json_object **ret);
+
+/* verb-layer-diff.c */
+int layer_diff(struct client *client, const struct arguments *arguments);
+int layer_changes(struct client *client, const struct arguments *arguments);
+int layer_size(struct client *client, const struct arguments *arguments);
 
 /* verb-layer-tar.c */
 int layer_apply(struct client *client, const struct arguments *arguments);

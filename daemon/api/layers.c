@@ -110,6 +110,64 @@ int encode_apply_diff(struct request *request, sd_bus_message *m) {
         return sd_bus_message_append(m, "t", operation_layer_bytes(request->works[0]->operation));
 }
 
+static int prepare_reading(struct request *request, enum layer_reading reading, struct failure *f) {
+        const struct arguments *arguments = &request->arguments;
+        struct operation *operation = NULL;
+        int r = operation_new_layer_read(request->api->pods, &request->peer->caller, reading, arguments->layer,
+                                         arguments->parent ? arguments->parent : "", &operation, f);
+
+        return add(request, r, operation);
+}
+
+int prepare_diff(struct request *request, struct failure *f) {
+        return prepare_reading(request, LAYER_READ_DIFF, f);
+}
+
+int prepare_changes(struct request *request, struct failure *f) {
+        return prepare_reading(request, LAYER_READ_CHANGES, f);
+}
+
+int prepare_diff_size(struct request *request, struct failure *f) {
+        return prepare_reading(request, LAYER_READ_SIZE, f);
+}
+
+int prepare_open_diff(struct request *request, struct failure *f) {
+        return prepare_reading(request, LAYER_READ_OPEN, f);
+}
+
+/* The message has its own copy: that its reader goes is seen by whoever writes. */
+int encode_diff(struct request *request, sd_bus_message *m) {
+        _cleanup_close_ int fd = operation_layer_take_fd(request->works[0]->operation);
+
+        return sd_bus_message_append(m, "h", fd);
+}
+
+int encode_changes(struct request *request, sd_bus_message *m) {
+        size_t left;
+        const char *at = operation_layer_changes(request->works[0]->operation, &left);
+        int r = sd_bus_message_open_container(m, 'a', "(sss)");
+
+        while (r >= 0 && left > 0) {
+                const char *texts[3];
+
+                for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+                        size_t size = strnlen(at, left);
+
+                        if (size == left)
+                                return -EBADMSG; /* a worker that was taken over */
+                        texts[i] = at;
+                        at += size + 1;
+                        left -= size + 1;
+                }
+                r = sd_bus_message_append(m, "(sss)", texts[0], texts[1], texts[2]);
+        }
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+int encode_diff_size(struct request *request, sd_bus_message *m) {
+        return sd_bus_message_append(m, "t", operation_layer_size(request->works[0]->operation));
+}
+
 int prepare_cleanup_layers(struct request *request, struct failure *f) {
         const struct layers *layers = layers_of(request);
         const struct caller *caller = &request->peer->caller;

@@ -109,7 +109,7 @@ static int compare_contents(struct walk *walk, int a, int b) {
                         return 0;
                 if (n == 0)
                         return 1;
-                r = walk->changes->pulse ? walk->changes->pulse(walk->userdata, walk->failure) : 0;
+                r = walk->changes->pulse ? walk->changes->pulse(walk->changes->pulse_userdata, walk->failure) : 0;
                 if (r != 0)
                         return r < 0 ? r : -ECANCELED;
         }

@@ -42,7 +42,9 @@ struct changes {
         struct view now;
         const struct view *then; /* NULL: everything is added */
         bool layer;              /* `then` is what the layer stands on, and so is now.root.base */
-        int (*pulse)(void *userdata, struct failure *f); /* is called while contents are compared, and ends the walk likewise; may be NULL */
+        /* Is called for each entry that is told and while contents are compared, and ends the walk likewise; may be NULL. */
+        int (*pulse)(void *userdata, struct failure *f);
+        void *pulse_userdata;
 };
 
 /* Calls `change` for each entry, beginning with the tree itself. FAILURE_MOUNT_FAILED for what cannot be read, FAILURE_NOT_SUPPORTED for

@@ -19,7 +19,7 @@ struct telling {
 };
 
 static int pulse(const struct telling *telling, struct failure *f) {
-        return telling->changes->pulse ? telling->changes->pulse(telling->userdata, f) : 0;
+        return telling->changes->pulse ? telling->changes->pulse(telling->changes->pulse_userdata, f) : 0;
 }
 
 /* Whether two trees are compared. */

@@ -3,7 +3,7 @@
 
 /*
  * What a layer changes, as a tar archive, as a list for people, and as a number. With `changes->layer` it is what the layer's own directory has;
- * with another tree to compare it with, what differs; without one, everything. `userdata` is `changes->pulse`'s, too.
+ * with another tree to compare it with, what differs; without one, everything.
  *
  * An archive has every directory on the way to what it has, and the tree's own as ".", for without them it would say nothing of their
  * modes. If one name of a file is in it, all are.

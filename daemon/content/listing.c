@@ -31,7 +31,7 @@ static int gather(const struct change *change, void *userdata, struct failure *f
         const struct stat *now = change->node ? &change->node->status : NULL;
         bool links = now && (has_names(now) || (change->then && has_names(change->then)));
         struct listed *listed;
-        int r = gathering->changes->pulse ? gathering->changes->pulse(gathering->userdata, f) : 0;
+        int r = gathering->changes->pulse ? gathering->changes->pulse(gathering->changes->pulse_userdata, f) : 0;
 
         if (r != 0)
                 return r;

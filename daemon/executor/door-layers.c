@@ -149,8 +149,34 @@ static int check_apply(const struct job *job, const struct step *step, struct fa
         return check_digests(step, f) ?: check_idmap(job, step, f);
 }
 
+/* What a layer is read beside: nothing, what it stands on, or another one. */
+static int check_read(const struct job *job, const struct step *step, struct failure *f) {
+        const bool pipe = step->kind == STEP_LAYER_DIFF;
+        int r = check_chain(step, f);
+
+        if (r == 0)
+                r = check_idmap(job, step, f);
+        if (r != 0)
+                return r;
+        if (pipe ? step->source.kind != STEP_SOURCE_FD || step->source.fd != 0 : step->source.kind != STEP_SOURCE_NONE)
+                return refuse(f, "a tar goes to an fd that came along");
+        if (step->flags & ~(uint32_t) STEP_LAYER_OWN || ((step->flags & STEP_LAYER_OWN) && step->n_layers > 0))
+                return refuse(f, "a layer that is read beside two others");
+        if (step->upper.kind != STEP_SOURCE_NONE || step->work.kind != STEP_SOURCE_NONE || step->n_layers > JOB_LAYERS_MAX)
+                return refuse(f, "a layer that is read beside what is none");
+        for (size_t i = 0; i < step->n_layers; i++)
+                if (step->layers[i].kind != STEP_SOURCE_LAYER || !step->layers[i].path || !layer_id_is_valid(step->layers[i].path))
+                        return refuse(f, "a layer that is read beside what is none");
+        return 0;
+}
+
+/* A tar, or a pipe for one. */
+static uint32_t fds_of(const struct step *step) {
+        return step->kind == STEP_LAYER_APPLY || step->kind == STEP_LAYER_DIFF ? 1 : 0;
+}
+
 int door_check_layer(const struct job *job, const struct step *step, struct failure *f) {
-        if (job->n_steps != 1 || job->uuid[0] != 0 || job->n_fds != (step->kind == STEP_LAYER_APPLY ? 1 : 0))
+        if (job->n_steps != 1 || job->uuid[0] != 0 || job->n_fds != fds_of(step))
                 return refuse(f, "a layer is worked on alone, and in no pod");
         if (!step->target || !layer_id_is_valid(step->target))
                 return refuse(f, "a layer's id is none");
@@ -162,5 +188,7 @@ int door_check_layer(const struct job *job, const struct step *step, struct fail
                 return check_unmount(step, f);
         if (step->kind == STEP_LAYER_APPLY)
                 return check_apply(job, step, f);
+        if (step_kind_reads_layer(step->kind))
+                return check_read(job, step, f);
         return step->flags == 0 ? 0 : refuse(f, "a layer with flags");
 }

@@ -507,6 +507,10 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
         case STEP_LAYER_APPLY:
         case STEP_LAYER_ADOPT:
         case STEP_LAYER_CLEAR:
+        case STEP_LAYER_DIFF:
+        case STEP_LAYER_CHANGES:
+        case STEP_LAYER_SIZE:
+        case STEP_LAYER_OPEN:
                 return door_check_layer(job, step, f);
         case STEP_IMAGE_READ:
         case STEP_IMAGE_BLOB:
@@ -558,6 +562,10 @@ static enum sort step_sort(enum step_kind kind) {
         case STEP_LAYER_CLEAR:
         case STEP_IMAGE_READ:
         case STEP_IMAGE_BLOB:
+        case STEP_LAYER_DIFF:
+        case STEP_LAYER_CHANGES:
+        case STEP_LAYER_SIZE:
+        case STEP_LAYER_OPEN:
         case _STEP_KIND_MAX:
                 break;
         }

@@ -152,15 +152,7 @@ static int start(struct run *run, const struct step *step, int *fds) {
 
         setup.root = fds[FD_ROOT];
         r = worker_start(&setup, &channel);
-        if (r < 0)
-                return r;
-        run->result->fd = malloc(sizeof(*run->result->fd));
-        if (!run->result->fd) {
-                (void) close_fd(channel); /* that ends it */
-                return log_oom();
-        }
-        *run->result->fd = channel;
-        return 0;
+        return r < 0 ? r : run_answer_fd(run, channel);
 }
 
 int hand_layer_apply(struct run *run, size_t i) {

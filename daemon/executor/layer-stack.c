@@ -10,6 +10,7 @@
 #include "executor/layer-stack.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mount.h>
 
@@ -169,6 +170,33 @@ int layer_stack_mount(struct run *run, size_t i, const int *lower, size_t n, int
                         id_of(step), count_below(step));
         return run_fail(run, r == -ENODEV ? FAILURE_NOT_SUPPORTED : FAILURE_MOUNT_FAILED, -r, "the overlay of layer %s cannot be made%s%s",
                 id_of(step), context.words ? ", the kernel says: " : "", context.words ? context.words : "");
+}
+
+static int close_all(int *fds, size_t n, int r) {
+        for (size_t i = 0; i < n; i++)
+                (void) close_fd(fds[i]);
+        free(fds);
+        return r;
+}
+
+int layer_merge(struct run *run, size_t i, const char *const *ids, size_t n, int *ret_fd) {
+        const uint64_t attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+        int *fds = calloc(n + 1, sizeof(*fds)), r = fds ? 0 : log_oom();
+        _cleanup_close_ int mount = -1;
+        size_t opened = 0;
+
+        while (opened < n && r == 0) {
+                r = open_part(run, ids[opened], "diff", &fds[opened]);
+                opened += r == 0;
+        }
+        if (r == 0 && n > 1)
+                r = layer_stack_mount(run, i, fds, n, -1, -1, attributes, &mount);
+        if (r == 0) {
+                *ret_fd = openat(n > 1 ? mount : fds[0], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                if (*ret_fd < 0)
+                        r = log_errno(LOG_ERR, errno, "open what layer %s is read beside", id_of(&run->job->steps[i]));
+        }
+        return close_all(fds, opened, r);
 }
 
 int layer_bind(struct run *run, size_t i, uint64_t attributes, int *ret_mount) {

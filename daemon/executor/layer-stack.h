@@ -24,6 +24,9 @@ int layer_stack_open(struct run *run, size_t step, struct layer_stack *ret);
  * Its source names the layer's number. */
 int layer_stack_mount(struct run *run, size_t step, const int *lower, size_t n, int upper, int work, uint64_t attributes, int *ret_mount);
 
+/* What some layers show together, topmost first, opened for reading; the mount that shows it lives as long as the fd. */
+int layer_merge(struct run *run, size_t step, const char *const *ids, size_t n, int *ret_fd);
+
 /* A detached clone of the step's layer, which stands on none: with these attributes, and, unless it is written to, the step's id
  * mapping. */
 int layer_bind(struct run *run, size_t step, uint64_t attributes, int *ret_mount);

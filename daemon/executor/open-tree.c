@@ -82,11 +82,5 @@ int hand_open_tree(struct run *run, size_t i) {
         fd = clone_open(run, root, step->target, place);
         if (fd < 0)
                 return clone_failed(run, step, fd);
-        run->result->fd = malloc(sizeof(*run->result->fd));
-        if (!run->result->fd) {
-                (void) close_fd(fd);
-                return log_oom();
-        }
-        *run->result->fd = fd;
-        return 0;
+        return run_answer_fd(run, fd);
 }

@@ -88,6 +88,12 @@ static int run_step(struct run *run, size_t step) {
                 return hand_image_read(run, step);
         case STEP_IMAGE_BLOB:
                 return hand_image_blob(run, step);
+        case STEP_LAYER_DIFF:
+        case STEP_LAYER_CHANGES:
+        case STEP_LAYER_SIZE:
+                return hand_layer_read(run, step);
+        case STEP_LAYER_OPEN:
+                return hand_layer_open(run, step);
         case _STEP_KIND_MAX:
                 break;
         }
@@ -264,6 +270,16 @@ int run_warn(struct run *run, const char *format, ...) {
         if (!text)
                 return log_oom();
         return strv_append(&run->result->warnings, text) < 0 ? log_oom() : 0;
+}
+
+int run_answer_fd(struct run *run, int fd) {
+        run->result->fd = malloc(sizeof(*run->result->fd));
+        if (!run->result->fd) {
+                (void) close_fd(fd);
+                return log_oom();
+        }
+        *run->result->fd = fd;
+        return 0;
 }
 
 void run_forgive(struct run *run) {

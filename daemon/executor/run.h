@@ -81,6 +81,8 @@ void run_job(struct executor *executor, const struct job *job, const int *fds, s
 /* Fills the failure: the sentence, then, with an errno, its name and meaning. Returns the kind. */
 int run_fail(struct run *run, enum failure_kind kind, int error, const char *format, ...) _printf_(4, 5);
 int run_warn(struct run *run, const char *format, ...) _printf_(2, 3);
+/* What the job is answered with beside its result; takes the fd over, also on failure. */
+int run_answer_fd(struct run *run, int fd);
 /* Forgets the failure of something that can be done without. */
 void run_forgive(struct run *run);
 /* Takes back what one step has done outside a tree that nobody sees yet. */
@@ -149,5 +151,7 @@ int hand_layer_adopt(struct run *run, size_t step);
 int hand_layer_clear(struct run *run, size_t step);
 int hand_image_read(struct run *run, size_t step);
 int hand_image_blob(struct run *run, size_t step);
+int hand_layer_read(struct run *run, size_t step);
+int hand_layer_open(struct run *run, size_t step);
 int hand_layer_mount(struct run *run, size_t step);
 int hand_layer_unmount(struct run *run, size_t step);

@@ -131,3 +131,48 @@ int plan_layer_apply(uint64_t job, const struct job_caller *caller, const struct
                 *ret = TAKE_PTR(made);
         return r < 0 ? log_oom() : 0;
 }
+
+int plan_layer_read(uint64_t job, const struct job_caller *caller, enum step_kind kind, const struct plan_read *read, struct job **ret) {
+        _cleanup_(job_freep) struct job *made = NULL;
+        struct step *step;
+        int r = plan_layer(job, kind, read->id, read->number, &made);
+
+        if (r == 0)
+                r = plan_copy_caller(caller, &made->caller);
+        if (r < 0)
+                return r;
+        step = &made->steps[0];
+        step->flags = read->own ? STEP_LAYER_OWN : 0;
+        if (kind == STEP_LAYER_DIFF) {
+                made->n_fds = 1;
+                step->source = (struct step_source) {.kind = STEP_SOURCE_FD, .fd = 0};
+        }
+        for (size_t i = 0; i < read->n_below && r == 0; i++)
+                r = strv_append(&step->stubs, read->below[i]);
+        for (size_t i = 0; i < read->n_beside && r == 0; i++) {
+                struct step_source *layer = array_append(&step->layers, &step->n_layers);
+
+                if (!layer)
+                        return log_oom();
+                *layer = (struct step_source) {.kind = STEP_SOURCE_LAYER, .path = strdup(read->beside[i])};
+                r = layer->path ? 0 : -ENOMEM;
+        }
+        if (r == 0 && read->idmap) {
+                r = idmap_copy(read->idmap, &step->idmap);
+                step->idmap.given = r == 0;
+        }
+        if (r == 0)
+                *ret = TAKE_PTR(made);
+        return r < 0 ? log_oom() : 0;
+}
+
+int plan_layer_open(uint64_t job, const struct job_caller *caller, const char *id, uint64_t number, struct job **ret) {
+        _cleanup_(job_freep) struct job *made = NULL;
+        int r = plan_layer(job, STEP_LAYER_OPEN, id, number, &made);
+
+        if (r == 0)
+                r = plan_copy_caller(caller, &made->caller);
+        if (r == 0)
+                *ret = TAKE_PTR(made);
+        return r;
+}

@@ -59,6 +59,27 @@ int plan_image_blob(uint64_t job, const struct job_caller *caller, const char *d
 /* A job of one of STEP_LAYER_MAKE, _RETIRE and _PURGE. -ENOMEM. */
 int plan_layer(uint64_t job, enum step_kind kind, const char *id, uint64_t number, struct job **ret);
 
+/* What a worker is to tell of a layer. */
+struct plan_read {
+        const char *id;
+        uint64_t number;
+        const char *const *below;  /* the ids of what it stands on, topmost first… */
+        size_t n_below;
+        bool own;                  /* beside that; else */
+        const char *const *beside; /* …beside another one, with what that stands on, topmost first; or beside nothing */
+        size_t n_beside;
+        const struct idmap *idmap; /* of what is in its own directory, or NULL */
+};
+/* What the figures of its worker's reports are. */
+enum read_figure {
+        READ_DONE, /* bytes that were written, or entries that were looked at */
+        READ_SIZE, /* STEP_LAYER_SIZE: the answer */
+};
+/* A job of one STEP_LAYER_DIFF, whose one fd is the write end of a pipe, STEP_LAYER_CHANGES or STEP_LAYER_SIZE. -ENOMEM. */
+int plan_layer_read(uint64_t job, const struct job_caller *caller, enum step_kind kind, const struct plan_read *read, struct job **ret);
+/* A job of one STEP_LAYER_OPEN. -ENOMEM. */
+int plan_layer_open(uint64_t job, const struct job_caller *caller, const char *id, uint64_t number, struct job **ret);
+
 /* What of a tar a worker is to make. */
 struct plan_apply {
         const char *id;

@@ -87,6 +87,10 @@ const char *plan_undo(const struct job *job, const struct step *step) {
         case STEP_LAYER_CLEAR:
         case STEP_IMAGE_READ:
         case STEP_IMAGE_BLOB:
+        case STEP_LAYER_DIFF:
+        case STEP_LAYER_CHANGES:
+        case STEP_LAYER_SIZE:
+        case STEP_LAYER_OPEN:
         case _STEP_KIND_MAX:
                 break;
         }

@@ -44,10 +44,19 @@ static const char *const kind_names[_STEP_KIND_MAX] = {
         [STEP_LAYER_CLEAR] = "layer-clear",
         [STEP_IMAGE_READ] = "image-read",
         [STEP_IMAGE_BLOB] = "image-blob",
+        [STEP_LAYER_DIFF] = "layer-diff",
+        [STEP_LAYER_CHANGES] = "layer-changes",
+        [STEP_LAYER_SIZE] = "layer-size",
+        [STEP_LAYER_OPEN] = "layer-open",
 };
 
+bool step_kind_reads_layer(enum step_kind kind) {
+        return kind == STEP_LAYER_DIFF || kind == STEP_LAYER_CHANGES || kind == STEP_LAYER_SIZE;
+}
+
 bool step_kind_answers_fd(enum step_kind kind) {
-        return kind == STEP_OPEN_TREE || kind == STEP_LAYER_APPLY || kind == STEP_IMAGE_READ || kind == STEP_IMAGE_BLOB;
+        return kind == STEP_OPEN_TREE || kind == STEP_LAYER_APPLY || kind == STEP_LAYER_OPEN || kind == STEP_IMAGE_READ || kind == STEP_IMAGE_BLOB ||
+               step_kind_reads_layer(kind);
 }
 
 const char *step_kind_name(enum step_kind kind) {

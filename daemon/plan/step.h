@@ -62,11 +62,17 @@ enum step_kind {
         STEP_LAYER_CLEAR,  /* remove some of whatever lies beside a layer's content since then */
         STEP_IMAGE_READ,   /* have a worker read an image layout; answers with its channel */
         STEP_IMAGE_BLOB,   /* open a blob of an image layout; answers with its fd */
+        STEP_LAYER_DIFF,    /* have a worker write what a layer changes into a pipe, as a tar; answers with its channel, as do the next two */
+        STEP_LAYER_CHANGES, /* …tell it, name by name */
+        STEP_LAYER_SIZE,    /* …count its bytes */
+        STEP_LAYER_OPEN,    /* clone the directory of a layer and send the fd back */
         _STEP_KIND_MAX,
 };
 
 /* Whether a job of one such step is answered with an fd: a tree, a file, or the channel of a worker (executor/worker.h). */
 bool step_kind_answers_fd(enum step_kind kind);
+/* Whether it has a worker tell what is in a layer. */
+bool step_kind_reads_layer(enum step_kind kind);
 /* The word that plans and logs have for a kind. */
 const char *step_kind_name(enum step_kind kind);
 
@@ -118,7 +124,9 @@ enum step_flags {
         STEP_LAYER_WRITABLE = 1 << 15,       /* STEP_LAYER_MOUNT, STEP_ROOT of a layer: what is written goes into the layer;
                                               * STEP_LAYER_APPLY: its ids are the host's */
         STEP_LAYER_BASE = 1 << 16,           /* STEP_LAYER_APPLY: it stands on none, so that there is nothing to white out */
-        _STEP_FLAGS_ALL = (1 << 17) - 1,
+        STEP_LAYER_OWN = 1 << 17,            /* STEP_LAYER_DIFF, _CHANGES, _SIZE: beside what the layer stands on; else beside `layers`, if
+                                              * there are any, or beside nothing */
+        _STEP_FLAGS_ALL = (1 << 18) - 1,
 };
 
 #define STEP_NO_COVER UINT32_MAX

@@ -49,6 +49,22 @@ typedef void (*import_progress_fn)(const char *id, uint64_t done, uint64_t total
 void operation_layer_import_follow(struct operation *operation, import_progress_fn progress, void *userdata);
 /* The id; the operation's. */
 const char *operation_layer_imported(const struct operation *operation);
+/* What a layer has that another one, its parent or any, has not: all that there is for "". */
+enum layer_reading {
+        LAYER_READ_DIFF,    /* as a tar, into a pipe: the operation answers when that is begun, and goes on until its end */
+        LAYER_READ_CHANGES, /* as a list… */
+        LAYER_READ_SIZE,    /* …or in bytes */
+        LAYER_READ_OPEN,    /* the layer's own directory, as the root of a detached mount that can be read */
+};
+int operation_new_layer_read(struct pods *pods, const struct caller *caller, enum layer_reading reading, const char *id, const char *parent,
+                             struct operation **ret, struct failure *f);
+/* The read end of the pipe, or the mount; from now on the caller's of this. */
+int operation_layer_take_fd(struct operation *operation);
+/* What LAYER_READ_CHANGES found: for each entry a kind, a path and a detail, with their NULs; the operation's. */
+const char *operation_layer_changes(const struct operation *operation, size_t *ret_size);
+
+/* What LAYER_READ_SIZE found. */
+uint64_t operation_layer_size(const struct operation *operation);
 
 /* The id of the layer; the operation's, NULL before an id was chosen. */
 const char *operation_layer(const struct operation *operation);

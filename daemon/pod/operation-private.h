@@ -90,6 +90,9 @@ void operation_plan_pod(struct operation *operation, bool dry, struct job_caller
 int operation_failure(const struct operation *operation, const struct job_result *result, const struct wanted *wanted,
                       struct failure *f);
 
+/* Tells its maker that it succeeded, while it goes on: operation_end() tells nobody any more. */
+void operation_answer(struct operation *operation);
+
 /* Ends the operation: releases its turn, tells its maker. The operation may be gone afterwards; `f` is emptied. */
 void operation_end(struct operation *operation, struct failure *f);
 /* Whether this answer, busy or lost, is followed by another try after the configured interval. */

@@ -260,9 +260,18 @@ void operation_end(struct operation *operation, struct failure *f) {
                         log_warning("An operation on pod %s that nobody waits for failed: %s", operation->uuid,
                                     f->text);
                 operation_forget(operation);
-        } else
+        } else if (operation->done) /* else it has answered, and whoever heard that frees it */
                 operation->done(operation, f, operation->done_userdata);
         failure_clear(f);
+}
+
+void operation_answer(struct operation *operation) {
+        _cleanup_failure_ struct failure none = FAILURE_INIT;
+        operation_done_fn done = operation->done;
+
+        operation->done = NULL;
+        if (done)
+                done(operation, &none, operation->done_userdata);
 }
 
 static int on_retry(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {

@@ -37,6 +37,7 @@ enum operation_verb {
         OPERATION_LAYER_PUT,
         OPERATION_LAYER_APPLY,
         OPERATION_LAYER_IMPORT,
+        OPERATION_LAYER_READ,
 };
 
 /* fds that came with the call; duplicated by the operation. */

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * STEP_LAYER_DIFF, STEP_LAYER_CHANGES and STEP_LAYER_SIZE: opens what a worker has to read and starts it. It sees the layer's own
+ * directory and what is merged below it, and nothing else; an archive of what one tar has made is that tar, played back.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "content/diff.h"
+#include "executor/layer-split.h"
+#include "executor/layer-stack.h"
+#include "executor/layer.h"
+#include "executor/worker.h"
+#include "kernel/resolve.h"
+#include "plan/layer.h"
+#include "util/array.h"
+#include "util/log.h"
+
+#define CAPABILITY(name) (UINT64_C(1) << (name))
+
+enum {
+        MEMORY_MAX = 768 * 1024 * 1024, /* of a worker: what differs in two trees is gathered before it is told */
+        BLOCK = 128 * 1024,
+        WRITE_MAX = 64 * 1024, /* at once: how far a slow reader is shows in between */
+};
+
+enum { FD_OUT, FD_TOP, FD_BASE, FD_OTHER, FD_OTHER_BASE, FD_SPLIT, _FD_MAX };
+
+struct request {
+        const struct step *step;
+        int at[_FD_MAX]; /* among the worker's fds, or -1 */
+};
+
+struct reading {
+        struct worker *worker;
+        int fds[_FD_MAX]; /* or -1 */
+        uint8_t *portion;
+        size_t size;
+};
+
+static int put(void *userdata, const void *data, size_t size) {
+        struct reading *reading = userdata;
+
+        for (const uint8_t *at = data; size > 0;) {
+                ssize_t n = write(reading->fds[FD_OUT], at, size < WRITE_MAX ? size : WRITE_MAX);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return -errno;
+                at += n;
+                size -= (size_t) n;
+                worker_figures(reading->worker)[READ_DONE] += (uint64_t) n;
+                if (worker_progress(reading->worker) < 0)
+                        return -EPIPE;
+        }
+        return 0;
+}
+
+static int pulse(void *userdata, struct failure *f _unused_) {
+        struct reading *reading = userdata;
+
+        worker_figures(reading->worker)[READ_DONE]++;
+        return worker_progress(reading->worker);
+}
+
+/* All of a file's content: as many bytes as the record says, or -EBADMSG. */
+static int play_file(struct reading *reading, const struct split_record *record) {
+        static uint8_t block[BLOCK];
+        _cleanup_close_ int fd = resolve_open_beneath(reading->fds[FD_TOP], record->name);
+        uint64_t left = record->size;
+        struct stat status;
+
+        if (fd < 0)
+                return fd;
+        if (fstat(fd, &status) < 0)
+                return -errno;
+        if (!S_ISREG(status.st_mode) || (uint64_t) status.st_size != record->size)
+                return -EBADMSG;
+        while (left > 0) {
+                ssize_t n = read(fd, block, left < sizeof(block) ? (size_t) left : sizeof(block));
+                int r;
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return n < 0 ? -errno : -EBADMSG;
+                r = put(reading, block, (size_t) n);
+                if (r < 0)
+                        return r;
+                left -= (uint64_t) n;
+        }
+        return 0;
+}
+
+static int play(struct reading *reading) {
+        _cleanup_(split_reader_freep) struct split_reader *reader = NULL;
+        struct split_record record;
+        int r = split_reader_new(reading->fds[FD_SPLIT], &reader);
+
+        if (r < 0)
+                return r;
+        while ((r = split_reader_next(reader, &record)) > 0) {
+                r = record.kind == SPLIT_RAW ? put(reading, record.data, record.size) : play_file(reading, &record);
+                if (r < 0)
+                        return r;
+        }
+        return r;
+}
+
+static int stopped(struct reading *reading, int error) {
+        if (error == -EPIPE)
+                return worker_fail(reading->worker, FAILURE_INVALID_ARGS, 0, "nobody reads it any more");
+        return worker_fail(reading->worker, FAILURE_MOUNT_FAILED, -error, "the tar cannot be written");
+}
+
+static int work_tar(struct reading *reading, const struct changes *changes, struct failure *f) {
+        _cleanup_tar_ struct tar *tar = tar_new(put, reading);
+        int r;
+
+        if (!tar)
+                return log_oom();
+        if (reading->fds[FD_SPLIT] >= 0) {
+                r = play(reading);
+                if (r < 0 && r != -EPIPE) {
+                        tar_spoil(tar);
+                        return worker_fail(reading->worker, FAILURE_MOUNT_FAILED, -r, "the layer is not what its tar had any more");
+                }
+                return r < 0 ? stopped(reading, r) : 0;
+        }
+        r = diff_write(changes, reading, tar, f);
+        if (r != 0 && r != -EPIPE) {
+                tar_spoil(tar);
+                return r;
+        }
+        if (r == 0)
+                r = tar_end(tar);
+        return r < 0 ? stopped(reading, r) : 0;
+}
+
+static int flush(struct reading *reading) {
+        int r = reading->size > 0 ? worker_portion(reading->worker, reading->portion, reading->size) : 0;
+
+        reading->size = 0;
+        return r;
+}
+
+/* Three texts with their NULs. */
+static int tell(const char *kind, const char *path, const char *detail, void *userdata, struct failure *f) {
+        struct reading *reading = userdata;
+        const char *const texts[] = {kind, path, detail};
+        size_t size = strlen(kind) + strlen(path) + strlen(detail) + ELEMENTSOF(texts);
+        int r = 0;
+
+        if (size > STREAM_BYTES_MAX)
+                return failure_set(f, FAILURE_NOT_SUPPORTED, "a path is too long to be told: %.200s…", path);
+        if (reading->size + size > STREAM_BYTES_MAX)
+                r = flush(reading);
+        for (size_t i = 0; i < ELEMENTSOF(texts) && r == 0; i++) {
+                memcpy(reading->portion + reading->size, texts[i], strlen(texts[i]) + 1);
+                reading->size += strlen(texts[i]) + 1;
+        }
+        return r;
+}
+
+static int work_changes(struct reading *reading, const struct changes *changes, struct failure *f) {
+        int r;
+
+        reading->portion = malloc(STREAM_BYTES_MAX);
+        if (!reading->portion)
+                return log_oom();
+        r = diff_list(changes, reading, tell, f);
+        if (r == 0)
+                r = flush(reading);
+        free(reading->portion);
+        return r;
+}
+
+static int work(struct worker *worker, const int *given, void *userdata) {
+        const struct request *request = userdata;
+        const struct step *step = request->step;
+        struct reading reading = {.worker = worker};
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct changes changes = {.pulse = pulse, .pulse_userdata = &reading};
+        struct view then = {};
+        int *fds = reading.fds;
+        int r;
+
+        for (size_t i = 0; i < _FD_MAX; i++)
+                fds[i] = request->at[i] < 0 ? -1 : given[request->at[i]];
+        changes.layer = (step->flags & STEP_LAYER_OWN) && fds[FD_BASE] >= 0;
+        changes.now.root = (struct place) {.top = fds[FD_TOP], .base = fds[FD_BASE]};
+        changes.now.map = step->idmap.given ? &step->idmap : NULL;
+        if (changes.layer)
+                then.root = (struct place) {.top = -1, .base = fds[FD_BASE]};
+        else
+                then.root = (struct place) {.top = fds[FD_OTHER], .base = fds[FD_OTHER_BASE]};
+        if (changes.layer || fds[FD_OTHER] >= 0)
+                changes.then = &then;
+        if (step->kind == STEP_LAYER_DIFF)
+                r = work_tar(&reading, &changes, &f);
+        else if (step->kind == STEP_LAYER_CHANGES)
+                r = work_changes(&reading, &changes, &f);
+        else
+                r = diff_size(&changes, &reading, &worker_figures(worker)[READ_SIZE], &f);
+        if (r > 0 && f.kind != FAILURE_NONE)
+                return worker_fail(worker, f.kind, 0, "%s", f.text);
+        return r;
+}
+
+static int open_in(int layer, const char *name, int flags) {
+        int fd = openat(layer, name, flags | O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+        return fd < 0 ? -errno : fd;
+}
+
+/* The layer beside which it is read, with what that stands on. */
+static int open_other(struct run *run, size_t i, int *fds) {
+        const struct step *step = &run->job->steps[i];
+        _cleanup_free_ const char **ids = calloc(step->n_layers + 1, sizeof(*ids));
+        int r;
+
+        if (!ids)
+                return log_oom();
+        for (size_t j = 0; j < step->n_layers; j++)
+                ids[j] = step->layers[j].path;
+        if (step->n_layers == 0)
+                return 0;
+        r = layer_merge(run, i, ids, 1, &fds[FD_OTHER]);
+        return r == 0 && step->n_layers > 1 ? layer_merge(run, i, ids + 1, step->n_layers - 1, &fds[FD_OTHER_BASE]) : r;
+}
+
+static int open_all(struct run *run, size_t i, int *fds) {
+        const struct step *step = &run->job->steps[i];
+        const size_t n = strv_length(step->stubs);
+        _cleanup_close_ int layer = -1;
+        int r = layer_open(run, step, &layer);
+
+        if (r != 0)
+                return r;
+        fds[FD_TOP] = open_in(layer, "diff", O_DIRECTORY);
+        if (fds[FD_TOP] < 0)
+                return layer_failed(run, "reading", step->target, fds[FD_TOP]);
+        if (n > 0)
+                r = layer_merge(run, i, (const char *const *) step->stubs, n, &fds[FD_BASE]);
+        if (r == 0)
+                r = open_other(run, i, fds);
+        /* What a tar has made is beside nothing, or beside what it stands on. */
+        if (r == 0 && step->kind == STEP_LAYER_DIFF && step->n_layers == 0 && (n == 0 || (step->flags & STEP_LAYER_OWN)))
+                fds[FD_SPLIT] = open_in(layer, "tar-split", 0);
+        if (r == 0 && fds[FD_SPLIT] < 0 && fds[FD_SPLIT] != -ENOENT && fds[FD_SPLIT] != -1)
+                r = layer_failed(run, "reading", step->target, fds[FD_SPLIT]);
+        return r;
+}
+
+static int start(struct run *run, struct request *request, const int *fds, size_t n) {
+        /* What overlayfs has written down beside files is for CAP_SYS_ADMIN to read; what else that allows, the worker's filter refuses. */
+        const struct worker_setup setup = {
+                .name = "podmount-read",
+                .root = -1,
+                .fds = fds,
+                .n_fds = n,
+                .capabilities = CAPABILITY(CAP_DAC_READ_SEARCH) | CAPABILITY(CAP_SYS_ADMIN),
+                .memory_max = MEMORY_MAX,
+                .work = work,
+                .userdata = request,
+        };
+        int channel, r;
+
+        tar_prepare();
+        r = worker_start(&setup, &channel);
+        return r < 0 ? r : run_answer_fd(run, channel);
+}
+
+int hand_layer_read(struct run *run, size_t i) {
+        struct request request = {.step = &run->job->steps[i]};
+        int fds[_FD_MAX] = {-1, -1, -1, -1, -1, -1}, given[_FD_MAX];
+        int r = open_all(run, i, fds);
+        size_t n = 0;
+
+        if (request.step->kind == STEP_LAYER_DIFF)
+                fds[FD_OUT] = run->fds[request.step->source.fd];
+        for (size_t j = 0; j < _FD_MAX; j++) {
+                request.at[j] = fds[j] >= 0 ? (int) n : -1;
+                if (fds[j] >= 0)
+                        given[n++] = fds[j];
+        }
+        if (r == 0)
+                r = start(run, &request, given, n);
+        for (size_t j = FD_TOP; j < _FD_MAX; j++)
+                if (fds[j] >= 0)
+                        (void) close_fd(fds[j]);
+        return r;
+}
