@@ -24,6 +24,7 @@
 
 enum {
         MEMORY_MAX = 768 * 1024 * 1024, /* of a worker: what differs in two trees is gathered before it is told */
+        FILES_MAX = 4 * CHANGES_DEPTH_MAX + 64, /* for each directory on the way down there are up to four */
         BLOCK = 128 * 1024,
         WRITE_MAX = 64 * 1024, /* at once: how far a slow reader is shows in between */
 };
@@ -265,6 +266,7 @@ static int start(struct run *run, struct request *request, const int *fds, size_
                 .fds = fds,
                 .n_fds = n,
                 .capabilities = CAPABILITY(CAP_DAC_READ_SEARCH) | CAPABILITY(CAP_SYS_ADMIN),
+                .files_max = FILES_MAX,
                 .memory_max = MEMORY_MAX,
                 .work = work,
                 .userdata = request,

@@ -132,7 +132,7 @@ static _noreturn_ void work(const struct worker_setup *setup) {
                 fds[i] = WORKER_FIRST_FD + (int) i;
         if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || take_powers(setup) < 0)
                 _exit(1);
-        if (limit(RLIMIT_CORE, 0) < 0 || limit(RLIMIT_NOFILE, FILES_MAX) < 0)
+        if (limit(RLIMIT_CORE, 0) < 0 || limit(RLIMIT_NOFILE, setup->files_max ? setup->files_max : FILES_MAX) < 0)
                 _exit(1);
         if (setup->memory_max > 0 && may_limit_memory() && limit(RLIMIT_AS, setup->memory_max) < 0)
                 _exit(1);

@@ -31,6 +31,7 @@ struct worker_setup {
         size_t n_fds;          /* at most WORKER_FDS_MAX */
         const struct job_caller *caller; /* who it is to be, without capabilities; NULL: root */
         uint64_t capabilities; /* what it keeps: bits 1 << CAP_… */
+        unsigned files_max;    /* open files that it may have; 0: a few hundred */
         uint64_t memory_max;   /* bytes of address space that it may have in all; 0: no limit */
         /* Works, in the worker, where it may write to `worker` alone. 0; a negative errno; or a positive enum failure_kind of a
          * worker_fail(). `fds` are the setup's, by other numbers. `userdata` is memory of the executor's, copied by fork(2). */

@@ -159,6 +159,22 @@ def held(daemon):
     call(daemon, 'RemoveLayer', 'sa{sv}', 'base', {})
 
 
+@case('deep trees are told to their end')
+def deep(daemon):
+    depth = 300
+    create(daemon, 'base')
+    create(daemon, 'deep', '--parent', 'base', '--read-write')
+    where = os.open(directory_of(daemon, 'deep'), os.O_RDONLY | os.O_DIRECTORY)
+    for _ in range(depth):
+        os.mkdir('d', dir_fd=where)
+        inner = os.open('d', os.O_RDONLY | os.O_DIRECTORY, dir_fd=where)
+        os.close(where)
+        where = inner
+    os.close(where)
+    equal(len([one for one in changes(daemon, 'deep', 'base') if one[1]]), depth, 'changes')
+    equal(max(name.count('d') for name in names(tar_of(daemon, 'deep', 'base'))), depth, 'the deepest')
+
+
 def workers():
     found = subprocess.run(['pgrep', '-x', 'podmount-read'], stdout=subprocess.PIPE, text=True, check=False).stdout.split()
     return [int(pid) for pid in found]
