@@ -77,6 +77,16 @@ def as_umoci(daemon):
     daemon.ok('layer', 'put', top)
 
 
+@case('each layer of an image that umoci wrote gives the very stream of its diff-id again')
+def reproduced(daemon):
+    import_image(daemon, umoci_image(daemon.directory), 'v1')
+    layers = layers_of(daemon)
+    equal(len(layers), 3, 'layers')
+    for ident, info in layers.items():
+        with os.fdopen(call(daemon, 'Diff', 'ssa{sv}', ident, info['Parent'], {}).take(), 'rb') as tar:
+            equal(digest_of(tar.read()), str(info['Metadata']['diff-id']), f'the diff of layer {ident[:12]}')
+
+
 @case('layers are called by their chain ids, say what blob they are of, and are imported once')
 def names(daemon):
     layout = Layout(f'{daemon.directory}/names')
