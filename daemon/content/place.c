@@ -140,7 +140,8 @@ static int enter_below(const struct view *view, const struct place *place, const
                 r = resolve_read_beneath(from, path, O_DIRECTORY);
         if (r >= 0)
                 *ret_fd = r;
-        if (r < 0 && !(!node->redirect && (r == -ENOENT || r == -ENOTDIR)))
+        /* -ELOOP: a directory has taken the place of a symlink. */
+        if (r < 0 && !(!node->redirect && (r == -ENOENT || r == -ENOTDIR || r == -ELOOP)))
                 return r;
         return 0;
 }

@@ -65,12 +65,29 @@ static inline bool applier_whiteout(const char *path) {
         return true;
 }
 
+/* A directory has the attributes that its entry says, and no others. */
+static inline void applier_strip(const char *path) {
+        char names[4096];
+        ssize_t size = llistxattr(path, names, sizeof(names));
+
+        ck_assert_int_ge(size, 0);
+        for (const char *name = names; name < names + size; name += strlen(name) + 1)
+                ck_assert_int_eq(lremovexattr(path, name), 0);
+}
+
 /* Files are unlinked first, so that no other name of what was there is written to. */
 static inline void applier_clear(struct archive_entry *entry) {
-        const char *path = archive_entry_pathname(entry);
+        _cleanup_free_ char *path = strdup(archive_entry_pathname(entry));
+        size_t size = strlen(path);
         struct stat status;
 
-        if (lstat(path, &status) == 0 && !(S_ISDIR(status.st_mode) && archive_entry_filetype(entry) == AE_IFDIR))
+        if (size > 1 && path[size - 1] == '/') /* behind which a symlink is followed */
+                path[size - 1] = '\0';
+        if (lstat(path, &status) < 0)
+                return;
+        if (S_ISDIR(status.st_mode) && archive_entry_filetype(entry) == AE_IFDIR)
+                applier_strip(path);
+        else
                 applier_delete(path);
 }
 
