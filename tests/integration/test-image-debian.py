@@ -11,7 +11,7 @@ import time
 
 from frame import host, tap
 from frame.daemon import Stage
-from frame.images import Layout, import_image, tar_of, umoci, unpack
+from frame.layouts import Layout, import_image, tar_of, umoci, unpack
 from frame.layers import content, differences
 from frame.tap import Skip, case, contains, equal
 

@@ -11,7 +11,7 @@ import threading
 
 from frame import host, tap
 from frame.daemon import Stage
-from frame.images import OCI, Layout, chain_of, digest_of, import_error, import_image, tar_of, umoci, unpack
+from frame.layouts import OCI, Layout, chain_of, digest_of, import_error, import_image, tar_of, umoci, unpack
 from frame.layers import call, content, differences, entry
 from frame.tap import case, contains, equal, eventually
 

@@ -13,7 +13,7 @@ import time
 
 from frame import host, tap
 from frame.daemon import Stage
-from frame.images import Layout, chain_of, import_image, tar_of
+from frame.layouts import Layout, chain_of, import_image, tar_of
 from frame.kills import KILLS, SEED, check_log, kill_during
 from frame.layers import call
 from frame.tap import case, contains, equal, eventually

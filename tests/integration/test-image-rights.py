@@ -11,7 +11,7 @@ from frame import host, tap
 from frame.bus import Bus
 from frame.daemon import LAYERS
 from frame.host import ALICE, BOB, UserError, as_user
-from frame.images import Layout, chain_of, import_image, tar_of
+from frame.layouts import Layout, chain_of, import_image, tar_of
 from frame.layers import call, entry
 from frame.situation import WithPolkit
 from frame.tap import case, contains, equal
