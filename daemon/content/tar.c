@@ -28,6 +28,7 @@ struct tar {
         tar_put_fn put;
         void *userdata;
         int error; /* of put() */
+        bool over; /* what libarchive writes when it is freed goes nowhere */
         struct archive *archive;
         struct archive_entry *entry;
         struct links links;
@@ -48,6 +49,8 @@ static int flush(struct tar *tar) {
 static la_ssize_t take(struct archive *archive, void *userdata, const void *data, size_t size) {
         struct tar *tar = userdata;
 
+        if (tar->over)
+                return (la_ssize_t) size;
         for (size_t done = 0; done < size;) {
                 size_t n = PIECE_SIZE - tar->size;
 
@@ -91,10 +94,8 @@ struct tar *tar_new(tar_put_fn put, void *userdata) {
 struct tar *tar_free(struct tar *tar) {
         if (!tar)
                 return NULL;
-        if (tar->archive) {
-                (void) archive_write_fail(tar->archive); /* so that freeing writes nothing */
-                (void) archive_write_free(tar->archive);
-        }
+        tar->over = true;
+        (void) archive_write_free(tar->archive); /* takes NULL */
         archive_entry_free(tar->entry);
         links_done(&tar->links);
         free(tar->piece);
