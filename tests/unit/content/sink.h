@@ -10,7 +10,7 @@
 
 struct sink {
         char *data;
-        size_t size;
+        size_t size, room;
         size_t max; /* -EPIPE past it; 0: none */
 };
 
@@ -19,8 +19,11 @@ static inline int sink_put(void *userdata, const void *data, size_t size) {
 
         if (sink->max && sink->size + size > sink->max)
                 return -EPIPE;
-        sink->data = realloc(sink->data, sink->size + size);
-        ck_assert_ptr_nonnull(sink->data);
+        if (sink->size + size > sink->room) {
+                sink->room = 2 * (sink->size + size);
+                sink->data = realloc(sink->data, sink->room);
+                ck_assert_ptr_nonnull(sink->data);
+        }
         memcpy(sink->data + sink->size, data, size);
         sink->size += size;
         return 0;

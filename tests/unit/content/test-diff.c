@@ -182,7 +182,7 @@ static void add_attributes(void) {
 
 START_TEST(test_contents) {
         static const char change[] =
-                "cd /tmp/merged && truncate -s 100M sparse && printf x | dd of=sparse bs=1 seek=5000000 conv=notrunc status=none && truncate -s 64K hole && "
+                "cd /tmp/merged && truncate -s 30M sparse && printf x | dd of=sparse bs=1 seek=5000000 conv=notrunc status=none && truncate -s 64K hole && "
                 "printf y >tail && truncate -s 1M tail && dd if=/dev/urandom of=big bs=64K count=40 status=none && dd if=/dev/zero of=zeros bs=4K count=9 status=none && "
                 "printf 1 >a1 && ln a1 b/a2 && ln a1 a0 && ln -s $(printf '%0250d' 1) long-target && mkdir -p $(printf '%0200d/%0200d' 1 2) && "
                 "echo 2 >$(printf '%0200d/%0200d/%0200d' 1 2 3) && mknod null c 1 3 && mknod disk b 300 70000 && mkfifo pipe && "

@@ -207,7 +207,7 @@ START_TEST(test_root) {
         REFUSE_AT(good_root, 1, "no label", set(&job->steps[1].options[0].name, "lowerdir"));
         REFUSE_AT(good_root, 1, "for root", be_user(job));
         REFUSE_AT(good_own, 1, "one container alone", add_second(job));
-        REFUSE_AT(good_root, 1, "none of what layers have",
+        REFUSE_AT(good_root, 1, "none of what layers have", free(job->steps[1].source.path);
                   job->steps[1].source = (struct step_source){.kind = STEP_SOURCE_PATH, .path = strdup("/r")});
         REFUSE_AT(good_root, 2, "nothing else is made of it", (void) job_add(job, STEP_PUBLISH); job->steps[2].kind = STEP_BIND;
                   job->steps[2].source = (struct step_source){.kind = STEP_SOURCE_LAYER, .path = strdup("top"), .id = 7};

@@ -84,6 +84,11 @@ static inline void wanted_build_done(struct wanted *wanted) {
                 free(mount->data);
                 strv_free(mount->options);
         }
+        for (size_t i = 0; i < wanted->n_directories; i++) {
+                free(wanted->directories[i].pointer);
+                free(wanted->directories[i].target);
+        }
+        free(wanted->directories);
         free(wanted->mounts);
         strv_free(wanted->containers);
         strv_free(wanted->warnings);
