@@ -148,18 +148,18 @@ int encode_changes(struct request *request, sd_bus_message *m) {
         int r = sd_bus_message_open_container(m, 'a', "(sss)");
 
         while (r >= 0 && left > 0) {
-                const char *texts[3];
-
-                for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+                r = sd_bus_message_open_container(m, 'r', "sss");
+                for (int i = 0; i < 3 && r >= 0; i++) {
                         size_t size = strnlen(at, left);
 
                         if (size == left)
                                 return -EBADMSG; /* a worker that was taken over */
-                        texts[i] = at;
+                        r = wire_append_text(m, at);
                         at += size + 1;
                         left -= size + 1;
                 }
-                r = sd_bus_message_append(m, "(sss)", texts[0], texts[1], texts[2]);
+                if (r >= 0)
+                        r = sd_bus_message_close_container(m);
         }
         return r < 0 ? r : sd_bus_message_close_container(m);
 }

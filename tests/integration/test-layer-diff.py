@@ -159,6 +159,18 @@ def held(daemon):
     call(daemon, 'RemoveLayer', 'sa{sv}', 'base', {})
 
 
+@case('names that are no text are told with escapes, and are themselves in a tar')
+def bytes_names(daemon):
+    create(daemon, 'base')
+    create(daemon, 'odd', '--parent', 'base', '--read-write')
+    name = b'bad\xff'
+    with open(os.path.join(os.fsencode(directory_of(daemon, 'odd')), name), 'wb'):
+        pass
+    equal([one[:2] for one in changes(daemon, 'odd', 'base') if one[1]], [('added', 'bad\\xff')], 'changes')
+    contains(daemon.ok('layer', 'changes', 'odd'), 'bad')
+    assert os.fsdecode(name) in names(tar_of(daemon, 'odd', 'base')), names(tar_of(daemon, 'odd', 'base'))
+
+
 @case('deep trees are told to their end')
 def deep(daemon):
     depth = 300
