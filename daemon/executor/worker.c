@@ -244,6 +244,9 @@ int worker_start(const struct worker_setup *setup, int *ret_channel) {
 
         if (setup->n_fds > WORKER_FDS_MAX)
                 return -EINVAL;
+        for (size_t i = 0; i < setup->n_fds; i++)
+                if (setup->fds[i] < 0) /* in its place the worker would have one of the executor's */
+                        return -EBADF;
         r = clone_root(setup, &mount);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "clone the directory of %s", setup->name);

@@ -27,7 +27,7 @@ struct worker_setup {
         const char *name;      /* of the process, at most 15 bytes */
         int root;              /* a directory, which becomes its root directory: nosuid, nodev, noexec; -1: an empty one */
         bool read_only;        /* …and nothing is written there */
-        const int *fds;        /* what it is given; the caller's */
+        const int *fds;        /* what it is given, none of them -1; the caller's */
         size_t n_fds;          /* at most WORKER_FDS_MAX */
         const struct job_caller *caller; /* who it is to be, without capabilities; NULL: root */
         uint64_t capabilities; /* what it keeps: bits 1 << CAP_… */
@@ -39,7 +39,7 @@ struct worker_setup {
         void *userdata;
 };
 
-/* In the executor. *ret_channel: the front's end. A negative errno, logged. */
+/* In the executor. *ret_channel: the front's end. A negative errno, logged but for -EINVAL and -EBADF of a setup that is none. */
 int worker_start(const struct worker_setup *setup, int *ret_channel);
 
 /* The rest is for work(). Figures are sent with the next message. */

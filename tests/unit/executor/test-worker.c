@@ -469,4 +469,15 @@ START_TEST(test_nothing_left) {
 }
 END_TEST
 
-UNIT_MAIN("worker", test_talk, test_failure, test_death, test_nonsense, test_stopped, test_no_progress, test_broken_off, test_executor_dies, test_confined, test_limits, test_nothing_left)
+/* Whatever number is left free in the worker is the executor's there. */
+START_TEST(test_no_fd) {
+        const int fds[] = {STDIN_FILENO, -1};
+        int channel;
+
+        if (!begin())
+                return;
+        ck_assert_int_eq(worker_start(&(struct worker_setup) {.name = "no-fd", .root = -1, .fds = fds, .n_fds = ELEMENTSOF(fds), .work = work_fails}, &channel), -EBADF);
+}
+END_TEST
+
+UNIT_MAIN("worker", test_talk, test_failure, test_death, test_nonsense, test_stopped, test_no_progress, test_broken_off, test_executor_dies, test_confined, test_limits, test_nothing_left, test_no_fd)
