@@ -160,9 +160,17 @@ static int write_file(struct extract *extract, struct archive *archive, struct a
         return r != 0 ? r : dress(extract, entry, fd, NULL);
 }
 
-/* The name of a directory is one of a whiteout, which hides what is below; so the directory does. */
+/* The name of a directory is one of a whiteout, which hides what is below; so the directory does. Whoever repeats that pays for it. */
 static int mark_opaque(struct extract *extract, const char *name) {
-        return extract->setup.base ? 0 : write_all(extract, extract->setup.opaque, (const uint8_t *) name, strlen(name) + 1);
+        size_t size = strlen(name) + 1;
+        int r;
+
+        if (extract->setup.base)
+                return 0;
+        r = extract_count(extract);
+        if (r == 0)
+                r = extract_charge(extract, size);
+        return r != 0 ? r : write_all(extract, extract->setup.opaque, (const uint8_t *) name, size);
 }
 
 static int open_directory(struct extract *extract, int directory, const char *name, int *ret) {
