@@ -6,8 +6,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "executor/layer-split.h"
 #include "executor/recorder.h"
 
 enum { TRAILER_MAX = 16 * 1024 * 1024 /* bytes behind the end of a tar */ };
@@ -75,6 +77,14 @@ static int begin(struct apply *apply) {
         return 0;
 }
 
+/* What is written down is a stranger's, too: past a bound it is given up. */
+static void bound_record(struct apply *apply) {
+        struct stat st;
+
+        if (apply->recorder && (fstat(apply->setup->split, &st) < 0 || st.st_size > SPLIT_SIZE_MAX))
+                apply->recorder = recorder_free(apply->recorder);
+}
+
 static int one_entry(struct apply *apply, struct archive_entry *entry) {
         uint64_t *content = &worker_figures(apply->worker)[apply->setup->content_figure];
         const char *name;
@@ -84,6 +94,7 @@ static int one_entry(struct apply *apply, struct archive_entry *entry) {
                 return r;
         if (archive_entry_size(entry) > 0 && archive_entry_filetype(entry) == AE_IFREG)
                 *content += (uint64_t) archive_entry_size(entry);
+        bound_record(apply);
         if (name && apply->recorder)
                 recorder_file(apply->recorder, (uint64_t) archive_filter_bytes(apply->archive, 0), name, (uint64_t) archive_entry_size(entry));
         r = extract_write(apply->extract, apply->archive, entry);
@@ -136,12 +147,23 @@ static int check_digests(struct apply *apply) {
         return r == 0 && apply->setup->verify ? apply->setup->verify(apply->worker, apply->setup->source.userdata) : r;
 }
 
+/* It is charged like what is in the layer, and goes without a failure where there is no room for it. */
+static bool has_room(const struct apply *apply) {
+        uint64_t *written = &worker_figures(apply->worker)[apply->setup->into.bytes_figure];
+        struct stat st;
+
+        if (fstat(apply->setup->split, &st) < 0 || st.st_size > SPLIT_SIZE_MAX || (uint64_t) st.st_size > apply->setup->into.bytes_max - *written)
+                return false;
+        *written += (uint64_t) st.st_size;
+        return true;
+}
+
 static int keep_split(struct apply *apply) {
         const int fd = apply->setup->split;
 
         if (fd < 0)
                 return 0;
-        if (!apply->recorder || !recorder_end(apply->recorder) || !extract_is_plain(apply->extract))
+        if (!apply->recorder || !recorder_end(apply->recorder) || !extract_is_plain(apply->extract) || !has_room(apply))
                 if (ftruncate(fd, 0) < 0)
                         return -errno;
         return fsync(fd) < 0 ? -errno : 0;

@@ -24,6 +24,7 @@
 enum {
         SPLIT_RAW_MAX = 1024 * 1024, /* of one record */
         SPLIT_NAME_MAX = 64 * 1024,
+        SPLIT_SIZE_MAX = 64 * 1024 * 1024, /* of the file: a tar with more beside its files' contents has no record */
 };
 
 struct split_writer;

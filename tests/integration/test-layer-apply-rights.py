@@ -96,6 +96,10 @@ def quotas(s):
     name, text = refused(ALICE, 'q4', tar(s, *[(f'{way}/.wh..wh..opq', b'')] * 400))
     equal(name, ERROR + 'QuotaExceeded', text)
     contains(text, 'LayerInodesPerUser=')
+    odd = [(entry(f'f{n}', pax_headers={'comment': os.urandom(250000).hex()}), b'x') for n in range(8)]
+    equal(apply(ALICE, 'q4', tar(s, *odd)), 8, 'a tar that is mostly headers')
+    equal('tar-split' in left(s, 'q4')[0], False, 'there is no room for its record')
+    as_user(ALICE, lambda: bus.call(LAYERS, 'RemoveLayer', 'sa{sv}', 'q4', {}) and None)
     equal(apply(ALICE, 'q1', tar(s, ('half', b'x' * 600000))), 600000, 'what failed is not charged')
     other = tar(s, ('other', b'x' * 600000))
     contains(refused(ALICE, 'q2', other)[1], 'LayerBytesPerUser=')
