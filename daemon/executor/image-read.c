@@ -60,18 +60,6 @@ static int read_image(struct worker *worker, const int *fds, void *userdata) {
         return r < 0 ? r : send_image(worker, &image);
 }
 
-static int answer_with(struct run *run, int fd) {
-        int *slot = malloc(sizeof(*slot));
-
-        if (!slot) {
-                (void) close_fd(fd);
-                return log_oom();
-        }
-        *slot = fd;
-        run->result->fd = slot;
-        return 0;
-}
-
 int hand_image_read(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
         struct reading reading = {.reference = step->stubs[0], .platform = step->stubs[1]};
@@ -89,7 +77,7 @@ int hand_image_read(struct run *run, size_t i) {
 
         if (r == 0)
                 r = worker_start(&setup, &channel);
-        return r != 0 ? r : answer_with(run, channel);
+        return r != 0 ? r : run_answer_fd(run, channel);
 }
 
 int hand_image_blob(struct run *run, size_t i) {
@@ -110,5 +98,5 @@ int hand_image_blob(struct run *run, size_t i) {
         r = layout_check_blob(opener_open_beneath(run->opener, run->fds[step->source.fd], path), path, step->size, &fd, &f);
         if (r > 0)
                 return run_fail(run, f.kind, 0, "%s", f.text);
-        return r < 0 ? r : answer_with(run, fd);
+        return r < 0 ? r : run_answer_fd(run, fd);
 }
