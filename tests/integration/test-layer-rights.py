@@ -105,6 +105,42 @@ def strangers(s):
     contains(refused(remove, ALICE, 'hers')[1], 'layers stand on layer hers')
 
 
+def told(uid, method, ident, parent=''):
+    arguments = {'Diff': ('ssa{sv}', ident, parent, {}), 'OpenDiff': ('s', ident)}.get(method, ('ss', ident, parent))
+
+    def work():
+        answer = bus.call(LAYERS, method, *arguments)
+        if method in ('Changes', 'DiffSize'):
+            return str(answer)
+        fd = answer.take()
+        if method == 'Diff':
+            with os.fdopen(fd, 'rb') as tar:
+                return len(tar.read())
+        try:
+            os.open('new', os.O_CREAT | os.O_WRONLY, dir_fd=fd)
+        except OSError as error:
+            return os.strerror(error.errno)
+        return 'written'
+    return as_user(uid, work)
+
+
+@case('what a layer changes is told to whoever it belongs to, if polkit lets it; for others it is not there, as a parent neither')
+def changes(s):
+    s.polkit.answer('yes')
+    create(ALICE, 'own')
+    create(BOB, 'his')
+    methods = ('Diff', 'Changes', 'DiffSize', 'OpenDiff')
+    for method in methods:
+        told(ALICE, method, 'own')
+        equal(refused(told, ALICE, method, 'his')[0], ERROR + 'NoSuchLayer', method)
+        if method != 'OpenDiff':
+            equal(refused(told, ALICE, method, 'own', 'his')[0], ERROR + 'NoSuchLayer', f'{method} beside it')
+    equal(told(ALICE, 'OpenDiff', 'own'), 'Read-only file system', 'writing through the fd')
+    s.polkit.answer('no')
+    for method in methods:
+        equal(refused(told, ALICE, method, 'own')[0], DENIED, method)
+
+
 @case('a label is for root, whoever may make layers')
 def labels(s):
     s.polkit.answer('yes')
