@@ -169,7 +169,9 @@ static int begin_look(struct tracker *tracker) {
         if (watch_tracking(tracker->watch) != WATCH_FANOTIFY)
                 return 0;
         r = following_below(tracker->following, tracker->setup.runtime_path, &tracker->look_ids, &tracker->n_look_ids);
-        return r < 0 ? r : add_others(tracker);
+        if (r >= 0)
+                r = add_others(tracker);
+        return r < 0 ? r : following_doubtful(tracker->following, &tracker->look_ids, &tracker->n_look_ids);
 }
 
 /* The next slice. 1 when there are more. */

@@ -26,6 +26,7 @@ enum {
         LIST_TABLE = 1024,   /* mounts in the table up to which a new one's children are listed: the kernel goes through
                               * all mounts for it… */
         LOOK_SIBLINGS = 16,  /* …and beyond that, up to how many others on its parent are looked at instead */
+        DOUBTS = 16,         /* parents whose children wait for a look; of more, all mounts do */
         LIST_CHILDREN = 256, /* at once */
 };
 
@@ -37,6 +38,8 @@ struct following {
         struct watch_events events; /* out of the queue… */
         size_t at;                  /* …and looked at up to here */
         uint16_t fetches;           /* how often the queue was read, from 1 on, again and again */
+        uint64_t doubts[DOUBTS];    /* unique ids of mounts on which one was put that may lie beneath another of their children… */
+        size_t n_doubts;            /* …or SIZE_MAX: there were too many to tell which */
 };
 
 /* Ids of mounts still to be looked at. */
@@ -96,7 +99,10 @@ int following_read(struct following *following, struct changes *ret) {
                 return r;
         following->counters.full_reads++;
         r = table_replace(following->table, entries, n, ret);
-        return r < 0 ? log_errno(LOG_ERR, r, "take a reading of the mount table") : 0;
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "take a reading of the mount table");
+        following->n_doubts = 0;
+        return 0;
 }
 
 static int note(struct agenda *agenda, uint64_t id) {
@@ -157,11 +163,24 @@ static size_t count_beside(const struct following *following, const struct agend
         return n;
 }
 
+/* What is on the mount is to be looked at some time. */
+static void doubt(struct following *following, uint64_t id) {
+        if (following->n_doubts == SIZE_MAX)
+                return;
+        for (size_t i = 0; i < following->n_doubts; i++)
+                if (following->doubts[i] == id)
+                        return;
+        if (following->n_doubts == DOUBTS)
+                following->n_doubts = SIZE_MAX;
+        else
+                following->doubts[following->n_doubts++] = id;
+}
+
 /*
  * What a mount that came may have been put beneath: one that was on its parent. The kernel's list of its children says
  * it whatever the paths are, at a cost that grows with the namespace. Where that is too much, all that is on the parent
  * is looked at, if it is little; else what the table has at the same path, which is wrong only if a directory above
- * was renamed since the last look.
+ * was renamed since the last look: what is on the parent is looked at later then.
  */
 static int note_tucked(struct following *following, const struct entry *entry, struct agenda *agenda) {
         size_t n = count_beside(following, agenda, entry, LOOK_SIBLINGS);
@@ -170,8 +189,10 @@ static int note_tucked(struct following *following, const struct entry *entry, s
                 return 0;
         if (table_size(following->table) <= LIST_TABLE)
                 return note_listed(following, entry, agenda);
-        if (n > LOOK_SIBLINGS)
+        if (n > LOOK_SIBLINGS) {
+                doubt(following, entry->parent->unique_id);
                 return table_each_beside(following->table, entry, note_sibling, agenda);
+        }
         for (const struct entry *child = entry->parent->children; child; child = child->next)
                 if (child != entry && !is_fresh(following, agenda, child) && note(agenda, child->unique_id) < 0)
                         return -ENOMEM;
@@ -368,6 +389,47 @@ int following_below(const struct following *following, const char *path, uint64_
         *ret = ids;
         *ret_n = n;
         return 0;
+}
+
+static size_t count_children(const struct entry *entry) {
+        size_t n = 0;
+
+        for (const struct entry *child = entry->children; child; child = child->next)
+                n++;
+        return n;
+}
+
+static int append_children(const struct entry *entry, uint64_t **ids, size_t *n) {
+        uint64_t *grown = reallocarray(*ids, *n + count_children(entry) + 1, sizeof(**ids));
+
+        if (!grown)
+                return log_oom();
+        *ids = grown;
+        for (const struct entry *child = entry->children; child; child = child->next)
+                grown[(*n)++] = child->unique_id;
+        return 0;
+}
+
+int following_doubtful(struct following *following, uint64_t **ids, size_t *n) {
+        size_t n_doubts = following->n_doubts;
+        int r = 0;
+
+        following->n_doubts = 0;
+        if (n_doubts == SIZE_MAX) {
+                free(*ids);
+                *ids = NULL;
+                *n = 0;
+                r = following_below(following, "/", ids, n);
+        } else
+                for (size_t i = 0; i < n_doubts && r >= 0; i++) {
+                        const struct entry *parent = table_get_unique(following->table, following->doubts[i]);
+
+                        if (parent)
+                                r = append_children(parent, ids, n);
+                }
+        if (r < 0)
+                following->n_doubts = SIZE_MAX;
+        return r;
 }
 
 int following_look_at(struct following *following, const uint64_t *ids, size_t n, struct changes *changes) {

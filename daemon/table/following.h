@@ -50,6 +50,10 @@ int following_look(struct following *following, const char *path, struct changes
 /* The unique ids of what the table has at and below `path`, parents first, for looks by slices; the array is the
  * caller's. -ENOMEM, logged. */
 int following_below(const struct following *following, const char *path, uint64_t **ret, size_t *ret_n);
+/* Appends the unique ids of those mounts whose parent may have become another without the table's seeing it, and takes it
+ * that they are looked at now; mounts that are there for another reason may be replaced by all of the table's. The array is
+ * the caller's. -ENOMEM, logged: they stay doubtful. */
+int following_doubtful(struct following *following, uint64_t **ids, size_t *n);
 /* Looks again at these mounts, by unique id. Else as following_look(). */
 int following_look_at(struct following *following, const uint64_t *ids, size_t n, struct changes *changes);
 

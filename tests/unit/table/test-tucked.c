@@ -4,9 +4,25 @@
 #include "tests/unit/table/world.h"
 #include "tests/unit/unit.h"
 
-/* A mount is put beneath another one whose path a rename made false: the link is right at once. `others`: how many more
- * are on the same parent, `elsewhere`: how many mounts there are besides. */
-static void tuck_after_rename(unsigned others, unsigned elsewhere) {
+/* Looks at what was put off. */
+static void look_later(struct world *world) {
+        _cleanup_changes_ struct changes changes = {};
+        _cleanup_free_ uint64_t *ids = NULL;
+        size_t n = 0;
+
+        ck_assert_int_eq(following_doubtful(world->following, &ids, &n), 0);
+        ck_assert_uint_gt(n, 0);
+        ck_assert_int_eq(following_look_at(world->following, ids, n, &changes), 0);
+        free(ids);
+        ids = NULL;
+        n = 0;
+        ck_assert_int_eq(following_doubtful(world->following, &ids, &n), 0);
+        ck_assert_uint_eq(n, 0);
+}
+
+/* A mount is put beneath another one whose path a rename made false: the link is right at once, or `later`. `others`: how
+ * many more are on the same parent, `elsewhere`: how many mounts there are besides. */
+static void tuck_after_rename(unsigned others, unsigned elsewhere, bool later) {
         const struct entry *over, *beneath;
         struct world world;
         char path[64];
@@ -39,6 +55,8 @@ static void tuck_after_rename(unsigned others, unsigned elsewhere) {
         ck_assert_str_eq(over->point, "/tmp/p/old/m"); /* nobody tells */
         ck_assert_str_eq(put_beneath("/tmp/elsewhere/s", "/tmp/p/new/m"), "beneath");
         catch_up(&world);
+        if (later)
+                look_later(&world);
         ck_assert_uint_eq(following_counters(world.following)->full_reads, reads);
         beneath = over->parent;
         ck_assert_ptr_eq(beneath->parent, table_at(world.table, "/tmp/p"));
@@ -50,18 +68,73 @@ static void tuck_after_rename(unsigned others, unsigned elsewhere) {
 }
 
 START_TEST(test_tuck_after_rename) {
-        tuck_after_rename(0, 0);
+        tuck_after_rename(0, 0, false);
 }
 END_TEST
 
 START_TEST(test_tuck_after_rename_among_siblings) {
-        tuck_after_rename(300, 0);
+        tuck_after_rename(300, 0, false);
 }
 END_TEST
 
 /* In a table that is too large for a list of children at each mount. */
 START_TEST(test_tuck_after_rename_in_large_table) {
-        tuck_after_rename(12, 1100);
+        tuck_after_rename(12, 1100, false);
+}
+END_TEST
+
+/* Nor are all that are on its parent looked at, which are too many: they are a while later. */
+START_TEST(test_tuck_after_rename_among_many) {
+        tuck_after_rename(300, 1100, true);
+}
+END_TEST
+
+/* The same on so many parents that all mounts are looked at. */
+START_TEST(test_tuck_after_rename_on_many_parents) {
+        const struct entry *over[18];
+        struct world world;
+        char path[64];
+
+        if (!begin(&world, WATCH_FANOTIFY, false))
+                return;
+        make_directory("/tmp/s");
+        for (unsigned i = 0; i < ELEMENTSOF(over); i++) {
+                (void) snprintf(path, sizeof(path), "/tmp/p%u", i); /* fits, as below */
+                make_directory(path);
+                ck_assert_int_eq(mount("p", path, "tmpfs", 0, NULL), 0);
+                for (unsigned j = 0; j < 60; j++) {
+                        (void) snprintf(path, sizeof(path), "/tmp/p%u/%u", i, j);
+                        make_directory(path);
+                        ck_assert_int_eq(mount("/tmp/s", path, NULL, MS_BIND, NULL), 0);
+                }
+                (void) snprintf(path, sizeof(path), "/tmp/p%u/old", i);
+                make_directory(path);
+                (void) snprintf(path, sizeof(path), "/tmp/p%u/old/m", i);
+                make_directory(path);
+                ck_assert_int_eq(mount("over", path, "tmpfs", 0, NULL), 0);
+        }
+        catch_up(&world);
+        for (unsigned i = 0; i < ELEMENTSOF(over); i++) {
+                char old[64];
+
+                (void) snprintf(old, sizeof(old), "/tmp/p%u/old/m", i);
+                over[i] = table_at(world.table, old);
+                ck_assert_str_eq(over[i]->source, "over");
+                (void) snprintf(old, sizeof(old), "/tmp/p%u/old", i);
+                (void) snprintf(path, sizeof(path), "/tmp/p%u/new", i);
+                ck_assert_int_eq(rename(old, path), 0);
+                (void) snprintf(path, sizeof(path), "/tmp/p%u/new/m", i);
+                ck_assert_str_eq(put_beneath("/tmp/s", path), "beneath");
+        }
+        catch_up(&world);
+        look_later(&world);
+        for (unsigned i = 0; i < ELEMENTSOF(over); i++) {
+                (void) snprintf(path, sizeof(path), "/tmp/p%u/new/m", i);
+                ck_assert_ptr_eq(table_at(world.table, path), over[i]);
+                ck_assert_str_ne(over[i]->parent->source, "p");
+        }
+        compare(&world, UNTOLD_NOTHING, "mounts beneath others on many parents");
+        end(&world);
 }
 END_TEST
 
@@ -166,4 +239,5 @@ START_TEST(test_round) {
 END_TEST
 
 UNIT_MAIN("tucked", test_tuck_after_rename, test_tuck_after_rename_among_siblings, test_tuck_after_rename_in_large_table,
+        test_tuck_after_rename_among_many, test_tuck_after_rename_on_many_parents,
         test_tree_at_once, test_tuck_between_looks, test_round)
