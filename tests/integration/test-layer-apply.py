@@ -15,7 +15,7 @@ import time
 
 from frame import host, tap
 from frame.daemon import ERROR, Stage
-from frame.layers import apply, apply_error, content, differences, entry, make_tar
+from frame.layers import apply, apply_error, content, differences, directory_of, entry, make_tar
 from frame.tap import case, contains, equal, eventually
 
 
@@ -52,10 +52,6 @@ def state_of(daemon, ident):
     return sorted(os.listdir(f'{daemon.directory}/state/layers/{ident}'))
 
 
-def diff_of(daemon, ident):
-    return f'{daemon.directory}/state/layers/{ident}/diff'
-
-
 def new_layer(daemon, ident, *words):
     daemon.ok('layer', 'create', '--id', ident, *words)
     return ident
@@ -63,13 +59,13 @@ def new_layer(daemon, ident, *words):
 
 def refused(daemon, ident, path, name, *words):
     """ApplyDiff of this file fails by this name and leaves the layer as it was."""
-    before = content(diff_of(daemon, ident))
+    before = content(directory_of(daemon, ident))
     with open(path, 'rb') as file:
         found, text = apply_error(daemon, ident, file.fileno())
     equal(found, name, f'{path}: {text}')
     for word in words:
         contains(text, word)
-    equal(differences(content(diff_of(daemon, ident)), before), {}, f'{path}: the layer is as it was')
+    equal(differences(content(directory_of(daemon, ident)), before), {}, f'{path}: the layer is as it was')
     equal(state_of(daemon, ident), ['diff', 'meta', 'work'], f'{path}: what lies beside it')
 
 
@@ -167,7 +163,7 @@ def deep(daemon):
     path = make_tar(f'{daemon.directory}/deep.tar', (entry(name, tarfile.DIRTYPE, mode=0o711), None), (f'{name}/file', b'deep'),
             (entry(f'{name}/hard', tarfile.LNKTYPE, linkname=f'{name}/file'), None))
     equal(int(daemon.ok('layer', 'apply', 'deep', path)), 4, 'bytes')
-    where = os.open(diff_of(daemon, 'deep'), os.O_RDONLY)
+    where = os.open(directory_of(daemon, 'deep'), os.O_RDONLY)
     for part in name.split('/'):
         below = os.open(part, os.O_RDONLY, dir_fd=where)
         os.close(where)
@@ -183,12 +179,12 @@ def whiteouts(daemon):
     base = make_tar(f'{daemon.directory}/base.tar', ('gone', b'1'), ('dir/a', b'2'), ('dir/b', b'3'), ('hidden/x', b'4'), ('same/y', b'5'),
             ('.wh.nothing', b''), ('other/.wh..wh..opq', b''), ('.wh..wh.plnk/1', b'6'))
     daemon.ok('layer', 'apply', 'base', base)
-    equal(sorted(os.listdir(diff_of(daemon, 'base'))), ['dir', 'gone', 'hidden', 'same'], 'no whiteouts at the bottom')
+    equal(sorted(os.listdir(directory_of(daemon, 'base'))), ['dir', 'gone', 'hidden', 'same'], 'no whiteouts at the bottom')
     new_layer(daemon, 'top', '--parent', 'base')
     top = make_tar(f'{daemon.directory}/top.tar', ('.wh.gone', b''), ('dir/.wh.a', b''), ('dir/c', b'6'), ('hidden/.wh..wh..opq', b''),
             ('hidden/z', b'7'), (entry('same', tarfile.DIRTYPE, mode=0o755), None), ('.wh.same', b''), ('same/w', b'8'))
     daemon.ok('layer', 'apply', 'top', top)
-    found = os.stat(f'{diff_of(daemon, "top")}/gone')
+    found = os.stat(f'{directory_of(daemon, "top")}/gone')
     equal((stat.S_ISCHR(found.st_mode), found.st_rdev), (True, 0), 'a whiteout')
     where = daemon.ok('layer', 'get', 'top').strip()
     equal({name: sorted(os.listdir(f'{where}/{name}')) for name in sorted(os.listdir(where))},
@@ -240,7 +236,7 @@ def devices(daemon):
     path = make_tar(f'{daemon.directory}/device.tar', (entry('null', tarfile.CHRTYPE, devmajor=1, devminor=3), None))
     new_layer(daemon, 'root')
     equal(int(daemon.ok('layer', 'apply', 'root', path)), 0, 'bytes')
-    equal(os.stat(f'{diff_of(daemon, "root")}/null').st_rdev, os.makedev(1, 3), 'the device')
+    equal(os.stat(f'{directory_of(daemon, "root")}/null').st_rdev, os.makedev(1, 3), 'the device')
 
 
 @case('while a tar is read nobody changes or mounts the layer, nor what stands on it; while that is mounted nothing is applied')
@@ -260,13 +256,13 @@ def in_use(daemon):
     eventually(lambda: '.apply' in state_of(daemon, 'low'), 'it has begun', 10)
     for words in (['get', 'high'], ['get', 'low'], ['remove', 'low'], ['apply', 'low', path]):
         contains(daemon.ctl('layer', *words).err, 'is being written by ApplyDiff')
-    equal(os.listdir(diff_of(daemon, 'low')), [], 'nobody sees it')
+    equal(os.listdir(directory_of(daemon, 'low')), [], 'nobody sees it')
     os.write(writer, data[2000:])
     os.close(writer)
     thread.join()
     os.close(reader)
     equal(done, [5000], 'bytes')
-    equal(os.listdir(diff_of(daemon, 'low')), ['file'], 'it is there')
+    equal(os.listdir(directory_of(daemon, 'low')), ['file'], 'it is there')
 
 
 if __name__ == '__main__':

@@ -12,36 +12,8 @@ import tarfile
 
 from frame import host, tap
 from frame.daemon import ERROR, Stage
-from frame.layers import apply, call, content, error_of, make_tar
+from frame.layers import apply, call, changes, content, create, directory_of, error_of, fill, open_tar, read_all, size, tar_of
 from frame.tap import case, contains, equal, eventually
-
-
-def create(daemon, ident, *words):
-    equal(daemon.ok('layer', 'create', '--id', ident, *words).strip(), ident, 'the id')
-
-
-def fill(daemon, ident, *members):
-    path = make_tar(f'{daemon.directory}/{ident}.tar', *members)
-    with open(path, 'rb') as tar:
-        apply(daemon, ident, tar.fileno())
-    return path
-
-
-def directory_of(daemon, ident):
-    return f'{daemon.directory}/state/layers/{ident}/diff'
-
-
-def read_all(fd):
-    with os.fdopen(fd, 'rb') as stream:
-        return stream.read()
-
-
-def open_tar(daemon, ident, parent='', **more):
-    return call(daemon, 'Diff', 'ssa{sv}', ident, parent, {}, **more).take()
-
-
-def tar_of(daemon, ident, parent=''):
-    return read_all(open_tar(daemon, ident, parent))
 
 
 def names(data):
@@ -49,19 +21,11 @@ def names(data):
         return [member.name for member in tar]
 
 
-def changes(daemon, ident, parent=''):
-    return [tuple(str(text) for text in one) for one in call(daemon, 'Changes', 'ss', ident, parent)]
-
-
-def size(daemon, ident, parent=''):
-    return int(call(daemon, 'DiffSize', 'ss', ident, parent))
-
-
 def stack(daemon):
     """A base of one tar, and a layer that was written to on it."""
     create(daemon, 'base')
     fill(daemon, 'base', ('etc/', None), ('etc/kept', b'kept'), ('etc/gone', b'gone'), ('etc/changed', b'one'), ('old/x', b'x'))
-    create(daemon, 'work', '--parent', 'base', '--read-write')
+    create(daemon, 'work', 'base', '--read-write')
     path = str(call(daemon, 'GetLayer', 'sa{sv}', 'work', {}))
     os.unlink(f'{path}/etc/gone')
     with open(f'{path}/etc/changed', 'w') as file:
@@ -110,7 +74,7 @@ def written(daemon):
 def again(daemon):
     path = stack(daemon)
     data = tar_of(daemon, 'work', 'base')
-    create(daemon, 'copy', '--parent', 'base')
+    create(daemon, 'copy', 'base')
     with open(f'{daemon.directory}/diff.tar', 'w+b') as tar:
         tar.write(data)
         tar.flush()
@@ -138,7 +102,7 @@ def chains(daemon):
     create(daemon, 'l0')
     fill(daemon, 'l0', ('a', b'0'), ('b', b'0'))
     for number in range(1, 5):
-        create(daemon, f'l{number}', '--parent', f'l{number - 1}')
+        create(daemon, f'l{number}', f'l{number - 1}')
         fill(daemon, f'l{number}', ('a', str(number).encode()), ('.wh.b', b'') if number == 2 else (f'f{number}', b'y'))
     equal([one[:2] for one in changes(daemon, 'l4', 'l3') if one[1]], [('modified', 'a'), ('added', 'f4')], 'beside its parent')
     equal(sorted(one for one in names(tar_of(daemon, 'l4')) if one not in ('.', './')), ['a', 'f1', 'f3', 'f4'], 'all of it')
@@ -162,7 +126,7 @@ def held(daemon):
 @case('names that are no text are told with escapes, and are themselves in a tar')
 def bytes_names(daemon):
     create(daemon, 'base')
-    create(daemon, 'odd', '--parent', 'base', '--read-write')
+    create(daemon, 'odd', 'base', '--read-write')
     name = b'bad\xff'
     with open(os.path.join(os.fsencode(directory_of(daemon, 'odd')), name), 'wb'):
         pass
@@ -175,7 +139,7 @@ def bytes_names(daemon):
 def deep(daemon):
     depth = 300
     create(daemon, 'base')
-    create(daemon, 'deep', '--parent', 'base', '--read-write')
+    create(daemon, 'deep', 'base', '--read-write')
     where = os.open(directory_of(daemon, 'deep'), os.O_RDONLY | os.O_DIRECTORY)
     for _ in range(depth):
         os.mkdir('d', dir_fd=where)

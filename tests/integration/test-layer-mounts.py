@@ -10,37 +10,8 @@ import time
 
 from frame import host, tap
 from frame.daemon import ERROR, Stage
-from frame.layers import call, error_of
+from frame.layers import call, create, directory_of, error_of, get, put, read, write
 from frame.tap import Skip, case, contains, equal, eventually
-
-
-def diff(daemon, ident):
-    return f'{daemon.directory}/state/layers/{ident}/diff'
-
-
-def write(path, text):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, 'w') as file:
-        file.write(text)
-
-
-def read(path):
-    with open(path) as file:
-        return file.read()
-
-
-def create(daemon, ident, parent=None, *words, **files):
-    daemon.ok('layer', 'create', '--id', ident, *(['--parent', parent] if parent else []), *words)
-    for name, text in files.items():
-        write(f'{diff(daemon, ident)}/{name}', text)
-
-
-def get(daemon, ident, holder='h'):
-    return daemon.ok('layer', 'get', ident, '--holder', holder).strip()
-
-
-def put(daemon, ident, holder='h', *words):
-    daemon.ok('layer', 'put', ident, '--holder', holder, *words)
 
 
 def mounts(daemon):
@@ -80,19 +51,19 @@ def single(daemon):
     create(daemon, 'scratch', None, '--read-write')
     path = get(daemon, 'scratch')
     write(f'{path}/new', 'x')
-    equal(os.listdir(diff(daemon, 'scratch')), ['new'], 'what was written')
+    equal(os.listdir(directory_of(daemon, 'scratch')), ['new'], 'what was written')
     put(daemon, 'scratch')
 
 
 @case('a chain shows each layer above those below, with whiteouts and opaque directories')
 def chain(daemon):
     create(daemon, 'one', file='1', kept='k', gone='g')
-    write(f'{diff(daemon, "one")}/dir/below', 'b')
+    write(f'{directory_of(daemon, "one")}/dir/below', 'b')
     create(daemon, 'two', 'one', file='2')
-    os.mknod(f'{diff(daemon, "two")}/gone', stat.S_IFCHR, os.makedev(0, 0))
-    os.mkdir(f'{diff(daemon, "two")}/dir')
-    os.setxattr(f'{diff(daemon, "two")}/dir', 'trusted.overlay.opaque', b'y')
-    write(f'{diff(daemon, "two")}/dir/above', 'a')
+    os.mknod(f'{directory_of(daemon, "two")}/gone', stat.S_IFCHR, os.makedev(0, 0))
+    os.mkdir(f'{directory_of(daemon, "two")}/dir')
+    os.setxattr(f'{directory_of(daemon, "two")}/dir', 'trusted.overlay.opaque', b'y')
+    write(f'{directory_of(daemon, "two")}/dir/above', 'a')
     create(daemon, 'three', 'two', '--read-write')
     path = get(daemon, 'three')
     equal(sorted(os.listdir(path)), ['dir', 'file', 'kept'], 'what it shows')
@@ -100,9 +71,9 @@ def chain(daemon):
     write(f'{path}/file', '3')
     os.unlink(f'{path}/kept')
     put(daemon, 'three')
-    equal(sorted(os.listdir(diff(daemon, 'three'))), ['file', 'kept'], 'what was written')
-    assert stat.S_ISCHR(os.stat(f'{diff(daemon, "three")}/kept').st_mode), 'a whiteout'
-    equal((read(f'{diff(daemon, "one")}/file'), read(f'{diff(daemon, "two")}/file')), ('1', '2'), 'the layers below')
+    equal(sorted(os.listdir(directory_of(daemon, 'three'))), ['file', 'kept'], 'what was written')
+    assert stat.S_ISCHR(os.stat(f'{directory_of(daemon, "three")}/kept').st_mode), 'a whiteout'
+    equal((read(f'{directory_of(daemon, "one")}/file'), read(f'{directory_of(daemon, "two")}/file')), ('1', '2'), 'the layers below')
     path = get(daemon, 'two')
     equal((read(f'{path}/file'), sorted(os.listdir(path))), ('2', ['dir', 'file', 'kept']), 'read-only')
     try:
@@ -236,8 +207,8 @@ def cleanup(daemon):
     equal((mounts(daemon), holders(daemon, 'other')), (['other'], [('h', 1, False)]), 'what is held stays')
     contains(daemon.log(), 'Cleanup base by uid 0: done')
     create(daemon, 'stuck')
-    os.mkdir(f'{diff(daemon, "stuck")}/point')
-    subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', f'{diff(daemon, "stuck")}/point'], check=True)
+    os.mkdir(f'{directory_of(daemon, "stuck")}/point')
+    subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', f'{directory_of(daemon, "stuck")}/point'], check=True)
     daemon.ok('layer', 'remove', 'stuck')
     eventually(lambda: 'What is left of layer stuck stays' in daemon.log(), 'the log tells', 20)
     subprocess.run(['umount', list(host.mounts_below(f'{daemon.directory}/state'))[0]], check=True)
@@ -270,7 +241,7 @@ def begin_busy_removal(daemon, entries=0):
     """A layer that is left mounted by nobody, a file of it that is open, and its removal, which waits for that."""
     file = leave_mounted(daemon, 'base')
     for number in range(entries):
-        os.mknod(f'{diff(daemon, "base")}/{number}')
+        os.mknod(f'{directory_of(daemon, "base")}/{number}')
     tries = daemon.log().count('is tried again')
     removal = begin(daemon, 'layer', 'remove', 'base')
     eventually(lambda: daemon.log().count('is tried again') > tries, 'the removal tries', 20)
@@ -312,7 +283,7 @@ def long_chain(daemon):
     for number in range(500):
         parent = str(call(daemon, 'CreateLayer', 'ssa{sv}', f'l{number}', parent, {}, connection=connection))
         if number % 50 == 0:
-            write(f'{diff(daemon, parent)}/file-{number}', str(number))
+            write(f'{directory_of(daemon, parent)}/file-{number}', str(number))
     path = get(daemon, parent)
     equal(len(os.listdir(path)), 10, 'files')
     equal(read(f'{path}/file-0'), '0', 'of the lowest')
@@ -327,14 +298,14 @@ def long_chain(daemon):
 @case('nothing is believed that is written in the attributes of a layer')
 def hostile(daemon):
     create(daemon, 'base', file='x', secret='s')
-    os.makedirs(f'{diff(daemon, "base")}/hidden/inner')
-    write(f'{diff(daemon, "base")}/hidden/inner/file', 'h')
+    os.makedirs(f'{directory_of(daemon, "base")}/hidden/inner')
+    write(f'{directory_of(daemon, "base")}/hidden/inner/file', 'h')
     create(daemon, 'top', 'base')
-    os.mkdir(f'{diff(daemon, "top")}/shown')
-    os.setxattr(f'{diff(daemon, "top")}/shown', 'trusted.overlay.redirect', b'/hidden/inner')
-    write(f'{diff(daemon, "top")}/meta', '')
-    os.setxattr(f'{diff(daemon, "top")}/meta', 'trusted.overlay.metacopy', b'')
-    os.setxattr(f'{diff(daemon, "top")}/meta', 'trusted.overlay.redirect', b'/secret')
+    os.mkdir(f'{directory_of(daemon, "top")}/shown')
+    os.setxattr(f'{directory_of(daemon, "top")}/shown', 'trusted.overlay.redirect', b'/hidden/inner')
+    write(f'{directory_of(daemon, "top")}/meta', '')
+    os.setxattr(f'{directory_of(daemon, "top")}/meta', 'trusted.overlay.metacopy', b'')
+    os.setxattr(f'{directory_of(daemon, "top")}/meta', 'trusted.overlay.redirect', b'/secret')
     path = get(daemon, 'top')
     try:
         shown = os.listdir(f'{path}/shown')
@@ -353,7 +324,7 @@ def hostile(daemon):
 def mapped(daemon):
     words = ['--uid-map', '0-100000-65536', '--gid-map', '0-200000-65536']
     create(daemon, 'base', None, *words, file='x')
-    os.chown(f'{diff(daemon, "base")}/file', 5, 6)
+    os.chown(f'{directory_of(daemon, "base")}/file', 5, 6)
     done = daemon.ctl('layer', 'get', 'base', '--holder', 'h')
     if done.status != 0 and 'knows no id mapping' in done.err:
         raise Skip('the file system of the tests knows no id mapping')
@@ -375,7 +346,7 @@ def mapped(daemon):
         write(f'{path}/dir/mine', 'm')
         os._exit(0)
     equal(os.waitpid(pid, 0)[1], 0, 'the writer')
-    found = os.stat(f'{diff(daemon, "top")}/mine')
+    found = os.stat(f'{directory_of(daemon, "top")}/mine')
     equal((found.st_uid, found.st_gid), (100000, 200000), 'ids on the disk')
     put(daemon, 'top')
 

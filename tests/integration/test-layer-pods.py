@@ -14,7 +14,7 @@ from frame import host, specs, tap
 from frame.bus import Bus
 from frame.daemon import ERROR, Stage
 from frame.host import ALICE, BOB
-from frame.layers import error_of
+from frame.layers import create, directory_of, error_of, read, write
 from frame.situation import WithPolkit
 from frame.tap import case, contains, equal, eventually
 
@@ -27,33 +27,12 @@ class Situation(WithPolkit):
         super().__init__(bus, 'yes')
 
 
-def diff(daemon, ident):
-    return f'{daemon.directory}/state/layers/{ident}/diff'
-
-
-def write(path, text=''):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, 'w') as file:
-        file.write(text)
-
-
-def read(path):
-    with open(path) as file:
-        return file.read()
-
-
-def create(daemon, ident, parent=None, *words, **files):
-    daemon.ok('layer', 'create', '--id', ident, *(['--parent', parent] if parent else []), *words)
-    for name, text in files.items():
-        write(f'{diff(daemon, ident)}/{name}', text)
-
-
 def image(daemon, ident='top'):
     """A root with busybox in the lowest of three layers; `ident` is the topmost."""
     create(daemon, f'{ident}-base')
-    shutil.copytree(specs.rootfs(), diff(daemon, f'{ident}-base'), symlinks=True, dirs_exist_ok=True)
+    shutil.copytree(specs.rootfs(), directory_of(daemon, f'{ident}-base'), symlinks=True, dirs_exist_ok=True)
     create(daemon, f'{ident}-middle', f'{ident}-base', middle='m')
-    os.mknod(f'{diff(daemon, f"{ident}-middle")}/srv', stat.S_IFCHR, os.makedev(0, 0))
+    os.mknod(f'{directory_of(daemon, f"{ident}-middle")}/srv', stat.S_IFCHR, os.makedev(0, 0))
     create(daemon, ident, f'{ident}-middle', top='t')
     return ident
 
@@ -103,7 +82,7 @@ def kinds(daemon):
         path = daemon.rootfs(pod)
         equal((read(f'{path}/middle'), read(f'{path}/top'), os.path.exists(f'{path}/srv')), ('m', 't', False), f'{root}: what it shows')
         equal(can_write(path) is True, writes, f'{root}: writing')
-        equal(os.path.exists(f'{diff(daemon, "top")}/written'), False, f'{root}: the layer')
+        equal(os.path.exists(f'{directory_of(daemon, "top")}/written'), False, f'{root}: the layer')
         equal('noexec' in root_options(daemon, pod), False, f'{root}: options')
         equal(daemon.state(pod), 'ready', 'state')
         equal(daemon.mounts(pod)['main:/']['Source'], 'layer:top', 'source')
@@ -114,12 +93,12 @@ def kinds(daemon):
         write(f'{daemon.rootfs(pod)}/kept', str(root))
         os.path.exists(f'{daemon.rootfs(pod)}/top') and os.unlink(f'{daemon.rootfs(pod)}/top')
         daemon.ok('gc', pod)
-        equal(read(f'{diff(daemon, "own")}/kept'), str(root), f'{root}: it is kept')
+        equal(read(f'{directory_of(daemon, "own")}/kept'), str(root), f'{root}: it is kept')
     pod = daemon.create(on('own', readonly=True))
     equal((read(f'{daemon.rootfs(pod)}/kept'), os.path.exists(f'{daemon.rootfs(pod)}/top')), (str({'overlay': 'persistent'}), False), 'the next pod')
     equal(can_write(daemon.rootfs(pod)), 'Read-only file system', 'read-only')
     daemon.ok('gc', pod)
-    equal(read(f'{diff(daemon, "top")}/top'), 't', 'the layer below')
+    equal(read(f'{directory_of(daemon, "top")}/top'), 't', 'the layer below')
     equal(host.mount_table(), before, 'the mount table')
 
 
@@ -133,7 +112,7 @@ def single(daemon):
     equal(types['b'], 'overlay', 'types')
     equal('overlay' in (types['a'], types['c']), False, f'types {types}')
     equal([can_write(daemon.rootfs(pod, name)) for name in 'abc'], ['Read-only file system', True, True], 'writing')
-    equal((sorted(os.listdir(diff(daemon, 'base'))), sorted(os.listdir(diff(daemon, 'scratch')))), (['file'], ['file', 'written']), 'the layers')
+    equal((sorted(os.listdir(directory_of(daemon, 'base'))), sorted(os.listdir(directory_of(daemon, 'scratch')))), (['file'], ['file', 'written']), 'the layers')
     equal(holders(daemon, 'base'), [(0, f'pod:{pod}', 2)], 'holders')
     daemon.ok('gc', pod)
 
@@ -158,7 +137,7 @@ def stubs(daemon):
     contains(daemon.refused('bind', pod, data, '/later', '--container', 'full'), '/later')
     equal(daemon.state(pod), 'ready', 'state')
     daemon.ok('gc', pod)
-    equal([sorted(os.listdir(diff(daemon, ident))) for ident in ('empty', 'full', 'own', 'alone')], [[], ['file'], ['new'], []], 'the layers')
+    equal([sorted(os.listdir(directory_of(daemon, ident))) for ident in ('empty', 'full', 'own', 'alone')], [[], ['file'], ['new'], []], 'the layers')
 
 
 @case('what a spec says against its layer is refused, with what to do')
@@ -244,7 +223,7 @@ def added(daemon):
     daemon.ok('remove-container', pod, 'x')
     equal(holders(daemon, 'top'), [(0, name, 1)], 'holders')
     daemon.ok('gc', pod)
-    equal((holders(daemon, 'top'), read(f'{diff(daemon, "own")}/y')), ([], 'y'), 'the end')
+    equal((holders(daemon, 'top'), read(f'{directory_of(daemon, "own")}/y')), ([], 'y'), 'the end')
 
 
 @case('a creation that fails holds nothing; the layers are as they were')
@@ -254,7 +233,7 @@ def failed(daemon):
     before = host.mount_table()
     for _ in range(3):
         refused(daemon, spec({'a': {'layer': 'own'}, 'b': ({'layer': 'top'}, [specs.bind('/nowhere/at/all', '/mnt')])}))
-    equal((holders(daemon, 'top'), holders(daemon, 'own'), os.listdir(diff(daemon, 'own'))), ([], [], []), 'holders')
+    equal((holders(daemon, 'top'), holders(daemon, 'own'), os.listdir(directory_of(daemon, 'own'))), ([], [], []), 'holders')
     equal(host.mount_table(), before, 'the mount table')
     pod = daemon.create(on('own'), '--id', UUID % 1)
     equal(daemon.create(on('own'), '--id', UUID % 1), pod, 'a retry meets its own pod')
@@ -389,7 +368,7 @@ def users():
 def of_users(daemon):
     as_alice = {'user': ALICE, 'over_bus': True}
     daemon.ok('layer', 'create', '--id', 'hers', **as_alice)
-    shutil.copytree(specs.rootfs(), diff(daemon, 'hers'), symlinks=True, dirs_exist_ok=True)
+    shutil.copytree(specs.rootfs(), directory_of(daemon, 'hers'), symlinks=True, dirs_exist_ok=True)
     daemon.ok('layer', 'create', '--id', 'her-own', '--parent', 'hers', '--read-write', **as_alice)
     pod = daemon.create(spec({'a': {'layer': 'hers'}, 'b': {'layer': 'her-own'}}), **as_alice)
     for name in 'ab':
@@ -399,7 +378,7 @@ def of_users(daemon):
     def work():
         write(f'{daemon.rootfs(pod, "b")}/mine', 'm')
     host.as_user(ALICE, work)
-    equal(owner(f'{diff(daemon, "her-own")}/mine'), (ALICE, ALICE), 'whose it is')
+    equal(owner(f'{directory_of(daemon, "her-own")}/mine'), (ALICE, ALICE), 'whose it is')
     contains(refused(daemon, on('hers'), user=BOB, over_bus=True), 'No layer "hers"')
     contains(daemon.refused('layer', 'remove', 'hers', user=ALICE, over_bus=True), 'stand on')
     daemon.create(on('hers'), '--id', UUID % 2)  # root sees all
