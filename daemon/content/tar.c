@@ -285,6 +285,7 @@ static int write_file(struct tar *tar, const struct change *change, struct failu
                 r = -errno;
         if (r == 0 && !S_ISREG(status.st_mode))
                 r = -ESTALE;
+        archive_entry_set_size(tar->entry, change->node->status.st_size); /* first: it takes no extent that lies past the end */
         if (r == 0 && change->node->status.st_size > 0) {
                 status.st_size = change->node->status.st_size;
                 r = add_extents(tar, fd, &status);
@@ -293,7 +294,6 @@ static int write_file(struct tar *tar, const struct change *change, struct failu
                 return failure_set(f, FAILURE_MOUNT_FAILED, "/%s has its contents in a layer below, where they are not", change->path);
         if (r < 0)
                 return failure_set(f, FAILURE_MOUNT_FAILED, "/%s cannot be read: %s", change->path, strerror(-r));
-        archive_entry_set_size(tar->entry, change->node->status.st_size);
         r = write_header(tar, change->path, f);
         if (r != 0)
                 return r;
