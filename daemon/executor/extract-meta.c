@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #define ACL_ACCESS "system.posix_acl_access"
 #define ACL_DEFAULT "system.posix_acl_default"
@@ -172,13 +173,15 @@ static int map_acl(struct extract *extract, void *value, size_t size) {
         return r;
 }
 
+static int attribute_failed(struct extract *extract, const char *name) {
+        return worker_fail(extract->worker, errno == ENOSPC || errno == EDQUOT ? FAILURE_QUOTA_EXCEEDED : FAILURE_NOT_SUPPORTED, errno,
+                           "%s: setting its attribute %s", extract->name, name);
+}
+
 static int set_attribute(struct extract *extract, int fd, const char *name, const void *value, size_t size) {
         int r = extract_charge(extract, size);
 
-        if (r == 0 && fsetxattr(fd, name, value, size, 0) < 0)
-                r = worker_fail(extract->worker, errno == ENOSPC || errno == EDQUOT ? FAILURE_QUOTA_EXCEEDED : FAILURE_NOT_SUPPORTED, errno,
-                                "%s: setting its attribute %s", extract->name, name);
-        return r;
+        return r == 0 && fsetxattr(fd, name, value, size, 0) < 0 ? attribute_failed(extract, name) : r;
 }
 
 /* Sets it, or keeps it for later; what comes second replaces the first. */
@@ -230,4 +233,39 @@ int extract_attributes(struct extract *extract, struct archive_entry *entry, int
                         return r;
         }
         return 0;
+}
+
+/* The last one that the tar has; *ret NULL: none. */
+static int find_acl(struct extract *extract, struct archive_entry *entry, void **ret, size_t *ret_size) {
+        const char *name;
+        const void *value;
+        size_t size;
+        int r = archive_entry_acl_types(entry) == 0 ? 0 : read_acl(extract, entry, ARCHIVE_ENTRY_ACL_TYPE_ACCESS, ret, ret_size);
+
+        if (r != 0 || archive_entry_xattr_reset(entry) <= 0)
+                return r;
+        while (r == 0 && archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK) {
+                if (!name || strcmp(name, ACL_ACCESS) != 0)
+                        continue;
+                free(*ret);
+                *ret = malloc(size + 1);
+                if (!*ret)
+                        return -ENOMEM;
+                memcpy(*ret, value, size);
+                *ret_size = size;
+                r = map_acl(extract, *ret, size);
+        }
+        return r;
+}
+
+int extract_special_acl(struct extract *extract, struct archive_entry *entry, int directory, const char *name) {
+        _cleanup_free_ void *acl = NULL;
+        size_t size = 0;
+        int r = find_acl(extract, entry, &acl, &size);
+
+        if (r == 0 && acl)
+                r = extract_charge(extract, size);
+        if (r == 0 && acl && (fchdir(directory) < 0 || lsetxattr(name, ACL_ACCESS, acl, size, 0) < 0))
+                r = attribute_failed(extract, ACL_ACCESS);
+        return r;
 }

@@ -55,5 +55,7 @@ int extract_charge(struct extract *extract, uint64_t bytes);
 int extract_ids(struct extract *extract, struct archive_entry *entry, uid_t *ret_uid, gid_t *ret_gid);
 /* Extended attributes and ACLs of a file or directory that is open. *ret_default (may be NULL) is the ACL for what is made in it. */
 int extract_attributes(struct extract *extract, struct archive_entry *entry, int fd, void **ret_default, size_t *ret_size);
+/* The ACL of a FIFO or device, by its name in this directory: nobody opens those. They have nothing else that is kept. */
+int extract_special_acl(struct extract *extract, struct archive_entry *entry, int directory, const char *name);
 /* Of access and change, as far as the tar has them. */
 void extract_times(struct archive_entry *entry, struct timespec times[2]);

@@ -306,7 +306,7 @@ static int write_other(struct extract *extract, struct archive_entry *entry, int
             (type != AE_IFLNK && fchmodat(directory, name, archive_entry_perm(entry) & 07777, 0) < 0) ||
             utimensat(directory, name, times, AT_SYMLINK_NOFOLLOW) < 0)
                 return extract_errno(extract, errno, "setting its owner, mode and times");
-        return 0;
+        return type == AE_IFLNK ? 0 : extract_special_acl(extract, entry, directory, name);
 }
 
 /* A whiteout is of what lies below: what the tar itself has under this name stays. */
