@@ -118,6 +118,17 @@ static bool may_limit_memory(void) {
 #endif
 }
 
+/* As many files as it may have open: fewer where the system gives nobody so many. */
+static int limit_files(rlim_t wanted) {
+        struct rlimit now;
+
+        if (limit(RLIMIT_NOFILE, wanted) == 0)
+                return 0;
+        if (getrlimit(RLIMIT_NOFILE, &now) < 0)
+                return -errno;
+        return limit(RLIMIT_NOFILE, wanted < now.rlim_max ? wanted : now.rlim_max);
+}
+
 static int take_powers(const struct worker_setup *setup) {
         const struct job_caller *caller = setup->caller;
 
@@ -130,9 +141,8 @@ static _noreturn_ void work(const struct worker_setup *setup) {
 
         for (size_t i = 0; i < setup->n_fds; i++)
                 fds[i] = WORKER_FIRST_FD + (int) i;
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || take_powers(setup) < 0)
-                _exit(1);
-        if (limit(RLIMIT_CORE, 0) < 0 || limit(RLIMIT_NOFILE, setup->files_max ? setup->files_max : FILES_MAX) < 0)
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || limit_files(setup->files_max ? setup->files_max : FILES_MAX) < 0 ||
+                take_powers(setup) < 0 || limit(RLIMIT_CORE, 0) < 0)
                 _exit(1);
         if (setup->memory_max > 0 && may_limit_memory() && limit(RLIMIT_AS, setup->memory_max) < 0)
                 _exit(1);

@@ -480,4 +480,44 @@ START_TEST(test_no_fd) {
 }
 END_TEST
 
-UNIT_MAIN("worker", test_talk, test_failure, test_death, test_nonsense, test_stopped, test_no_progress, test_broken_off, test_executor_dies, test_confined, test_limits, test_nothing_left, test_no_fd)
+static int work_counts_files(struct worker *worker, const int *fds _unused_, void *userdata _unused_) {
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return -errno;
+        worker_figures(worker)[0] = limit.rlim_cur;
+        worker_figures(worker)[1] = limit.rlim_max;
+        return 0;
+}
+
+/* Where nobody gives an executor as many files as a worker would like, and it may not take them. */
+START_TEST(test_few_files) {
+        const struct rlimit few = {.rlim_cur = 512, .rlim_max = 1024};
+        struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+        struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+        if (!begin())
+                return;
+        follow(start(work_counts_files, (struct worker_setup) {.files_max = 4096}), 20 * 1000 * 1000);
+        until_end();
+        ck_assert_uint_eq(told.figures[0], 4096);
+        told.ends = 0;
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+        ck_assert_int_eq(syscall(SYS_capget, &header, data), 0);
+        data[CAP_TO_INDEX(CAP_SYS_RESOURCE)].effective &= ~CAP_TO_MASK(CAP_SYS_RESOURCE);
+        data[CAP_TO_INDEX(CAP_SYS_RESOURCE)].permitted &= ~CAP_TO_MASK(CAP_SYS_RESOURCE);
+        ck_assert_int_eq(syscall(SYS_capset, &header, data), 0);
+        follow(start(work_counts_files, (struct worker_setup) {.files_max = 4096}), 20 * 1000 * 1000);
+        until_end();
+        ck_assert_msg(told.kind == STREAM_DONE, "%s", told.text);
+        ck_assert_uint_eq(told.figures[0], 1024);
+        ck_assert_uint_eq(told.figures[1], 1024);
+        told.ends = 0;
+        follow(start(work_counts_files, (struct worker_setup) {.files_max = 300}), 20 * 1000 * 1000);
+        until_end();
+        ck_assert_uint_eq(told.figures[1], 300);
+}
+END_TEST
+
+UNIT_MAIN("worker", test_talk, test_failure, test_death, test_nonsense, test_stopped, test_no_progress, test_broken_off, test_executor_dies, test_confined, test_limits, test_nothing_left, test_no_fd,
+        test_few_files)
