@@ -229,6 +229,35 @@ int mountinfo_read(int fd, mountinfo_fn fn, void *userdata, size_t *ret_skipped)
         return 0;
 }
 
+struct search {
+        uint32_t id;
+        char *source;
+};
+
+static int compare_id(const struct mountinfo_line *line, void *userdata) {
+        struct search *search = userdata;
+
+        if (line->id != search->id || !line->source || search->source)
+                return 0;
+        search->source = strdup(line->source);
+        return search->source ? 0 : log_oom();
+}
+
+int mountinfo_find_source(uint32_t id, char **ret) {
+        _cleanup_close_ int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        struct search search = {.id = id};
+        int r;
+
+        if (fd < 0)
+                return log_errno(LOG_ERR, errno, "open /proc/self/mountinfo");
+        r = mountinfo_read(fd, compare_id, &search, NULL);
+        if (r < 0)
+                free(search.source);
+        else
+                *ret = search.source;
+        return r;
+}
+
 bool mountinfo_has_word(const char *options, const char *word) {
         size_t length = strlen(word);
 

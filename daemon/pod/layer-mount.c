@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "kernel/mountinfo.h"
 #include "plan/layer.h"
 #include "pod/registry.h"
 #include "util/array.h"
@@ -22,16 +23,26 @@ static bool ends_with(const char *text, const char *end) {
         return a >= b && strcmp(text + a - b, end) == 0;
 }
 
-/* An overlay has the layer's number in its source; a bind shows the directory of the layer. 1, 0, or -ENOMEM. */
+/* An overlay has the layer's number in its source; a bind shows the directory of the layer. 1, 0, or a negative errno, logged. */
 static int is_of_layer(const struct entry *entry, const struct layer *layer) {
-        _cleanup_free_ char *source = layer_source(layer->record->number);
+        _cleanup_free_ char *wanted = layer_source(layer->record->number), *read = NULL;
         _cleanup_free_ char *root = text_format("/layers/%s/diff", layer->record->id);
+        const char *source = entry->source;
 
-        if (!source || !root)
+        if (!wanted || !root)
                 return log_oom();
         if (layer->record->parent == 0)
                 return ends_with(entry->root, root);
-        return strcmp(entry->type, "overlay") == 0 && entry->source && strcmp(entry->source, source) == 0;
+        if (strcmp(entry->type, "overlay") != 0)
+                return 0;
+        if (!source) { /* Linux 6.12 has statmount(2), and that tells no sources */
+                int r = mountinfo_find_source(entry->id, &read);
+
+                if (r < 0)
+                        return r;
+                source = read;
+        }
+        return source && strcmp(source, wanted) == 0;
 }
 
 int layer_look(struct pods *pods, struct layer *layer) {

@@ -326,5 +326,22 @@ START_TEST(test_real) {
 }
 END_TEST
 
+START_TEST(test_source_of_one) {
+        _cleanup_free_ char *source = NULL, *none = NULL;
+        struct statx status;
+
+        namespace_enter_with_room();
+        ck_assert_int_eq(mkdir("/tmp/m", 0700), 0);
+        ck_assert_int_eq(mount("below", "/tmp/m", "tmpfs", 0, NULL), 0);
+        ck_assert_int_eq(mount("a source", "/tmp/m", "tmpfs", 0, NULL), 0);
+        ck_assert_int_eq(statx(AT_FDCWD, "/tmp/m", 0, STATX_MNT_ID, &status), 0);
+        ck_assert_int_eq(mountinfo_find_source((uint32_t) status.stx_mnt_id, &source), 0);
+        ck_assert_str_eq(source, "a source");
+        ck_assert_int_eq(umount2("/tmp/m", 0), 0);
+        ck_assert_int_eq(mountinfo_find_source((uint32_t) status.stx_mnt_id, &none), 0);
+        ck_assert_ptr_null(none);
+}
+END_TEST
+
 UNIT_MAIN("mountinfo", test_fields, test_names, test_dev_root, test_optional, test_long_line, test_bad_anywhere, test_bad_lines, test_bad_first_line,
-        test_odd_texts, test_callback_ends, test_real)
+        test_odd_texts, test_callback_ends, test_real, test_source_of_one)
