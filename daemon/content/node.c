@@ -58,13 +58,14 @@ static int read_target(const char *name, struct node *node) {
         }
 }
 
-/* Whether an attribute is a part of what a layer has, and not of this host's. */
-static bool is_content(const char *name, bool trusted) {
+/* Whether an attribute is a part of what a layer has, and not of this host's. Capabilities are of files: the kernel takes them for others, and
+ * never looks at them. */
+static bool is_content(const char *name, bool trusted, bool file) {
         if (strncmp(name, XATTR_USER_PREFIX, XATTR_USER_PREFIX_LEN) == 0)
                 return strncmp(name, "user.overlay.", strlen("user.overlay.")) != 0;
         if (strncmp(name, XATTR_TRUSTED_PREFIX, XATTR_TRUSTED_PREFIX_LEN) == 0)
                 return trusted;
-        return strcmp(name, XATTR_NAME_CAPS) == 0 || strcmp(name, XATTR_NAME_POSIX_ACL_ACCESS) == 0 ||
+        return (strcmp(name, XATTR_NAME_CAPS) == 0 && file) || strcmp(name, XATTR_NAME_POSIX_ACL_ACCESS) == 0 ||
                strcmp(name, XATTR_NAME_POSIX_ACL_DEFAULT) == 0;
 }
 
@@ -119,7 +120,7 @@ static int read_attribute(const char *path, const char *name, bool trusted, stru
 
         if (strncmp(name, OVERLAY, strlen(OVERLAY)) == 0)
                 return read_note(path, name, node);
-        if (!is_content(name, trusted))
+        if (!is_content(name, trusted, S_ISREG(node->status.st_mode)))
                 return 0;
         r = read_value(path, name, &value, &size);
         if (r < 0 || !value)

@@ -364,7 +364,8 @@ def special(daemon):
     same_bytes(tar_of(daemon, 'copy'), tar_of(daemon, 'written'), 'its tar')
     socket.socket(socket.AF_UNIX).bind(f'{where}/socket')
     os.utime(where, ns=(0, os.stat(directory_of(daemon, 'copy')).st_mtime_ns))
-    same_bytes(tar_of(daemon, 'written'), tar_of(daemon, 'copy'), 'with a socket, which no tar has')
+    os.setxattr(f'{where}/d', 'security.capability', CAPABILITY)
+    same_bytes(tar_of(daemon, 'written'), tar_of(daemon, 'copy'), 'with a socket, and with capabilities of what is no file')
 
 
 if __name__ == '__main__':
