@@ -41,6 +41,11 @@ def write(path, text=''):
         file.write(text)
 
 
+def write_bytes(path, data):
+    with open(path, 'wb') as file:
+        file.write(data)
+
+
 def read(path):
     with open(path) as file:
         return file.read()
