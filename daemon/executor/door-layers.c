@@ -139,6 +139,16 @@ static int check_digests(const struct step *step, struct failure *f) {
         return 0;
 }
 
+/* Layers beside that of the step: of what it is read beside, or of what it stands on. */
+static int check_layers(const struct step *step, struct failure *f) {
+        if (step->upper.kind != STEP_SOURCE_NONE || step->work.kind != STEP_SOURCE_NONE || step->n_layers > JOB_LAYERS_MAX)
+                return refuse(f, "a layer beside what is none");
+        for (size_t i = 0; i < step->n_layers; i++)
+                if (step->layers[i].kind != STEP_SOURCE_LAYER || !step->layers[i].path || !layer_id_is_valid(step->layers[i].path))
+                        return refuse(f, "a layer beside what is none");
+        return 0;
+}
+
 static int check_apply(const struct job *job, const struct step *step, struct failure *f) {
         if (step->source.kind != STEP_SOURCE_FD || step->source.fd != 0)
                 return refuse(f, "a tar is an fd that came along");
@@ -146,7 +156,12 @@ static int check_apply(const struct job *job, const struct step *step, struct fa
                 return refuse(f, "a tar without a limit");
         if (step->idmap.given && !(step->flags & STEP_LAYER_WRITABLE))
                 return refuse(f, "ids are mapped on the way to a layer that is written to alone");
-        return check_digests(step, f) ?: check_idmap(job, step, f);
+        if (step->flags & STEP_LAYER_BASE ? step->n_layers > 0 : step->n_layers == 0)
+                return refuse(f, "a layer that stands on none and on others, or on neither");
+        for (size_t i = 0; i < step->n_layers; i++)
+                if (step->layers[i].path && strcmp(step->layers[i].path, step->target) == 0)
+                        return refuse(f, "a layer that stands on itself");
+        return check_layers(step, f) ?: check_digests(step, f) ?: check_idmap(job, step, f);
 }
 
 /* What a layer is read beside: nothing, what it stands on, or another one. */
@@ -162,12 +177,7 @@ static int check_read(const struct job *job, const struct step *step, struct fai
                 return refuse(f, "a tar goes to an fd that came along");
         if (step->flags & ~(uint32_t) STEP_LAYER_OWN || ((step->flags & STEP_LAYER_OWN) && step->n_layers > 0))
                 return refuse(f, "a layer that is read beside two others");
-        if (step->upper.kind != STEP_SOURCE_NONE || step->work.kind != STEP_SOURCE_NONE || step->n_layers > JOB_LAYERS_MAX)
-                return refuse(f, "a layer that is read beside what is none");
-        for (size_t i = 0; i < step->n_layers; i++)
-                if (step->layers[i].kind != STEP_SOURCE_LAYER || !step->layers[i].path || !layer_id_is_valid(step->layers[i].path))
-                        return refuse(f, "a layer that is read beside what is none");
-        return 0;
+        return check_layers(step, f);
 }
 
 /* A tar, or a pipe for one. */

@@ -76,7 +76,7 @@ void extract_times(struct archive_entry *entry, struct timespec times[2]) {
 }
 
 /* What a stranger's tar may set. The rest is left out: attributes of overlayfs, of security modules and of root. */
-static bool is_kept(const char *name, bool file) {
+bool extract_keeps(const char *name, bool file) {
         if (strncmp(name, "user.", strlen("user.")) == 0)
                 return strncmp(name, "user.overlay.", strlen("user.overlay.")) != 0;
         return strcmp(name, ACL_ACCESS) == 0 || (strcmp(name, ACL_DEFAULT) == 0 && !file) || (strcmp(name, "security.capability") == 0 && file);
@@ -226,7 +226,7 @@ int extract_attributes(struct extract *extract, struct archive_entry *entry, int
         if (archive_entry_xattr_reset(entry) <= 0)
                 return 0;
         while (archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK) {
-                if (!name || !is_kept(name, !ret_default))
+                if (!name || !extract_keeps(name, !ret_default))
                         continue;
                 r = place(extract, fd, name, value, size, ret_default, ret_size);
                 if (r != 0)

@@ -124,37 +124,30 @@ int extract_charge(struct extract *extract, uint64_t bytes) {
         return extract_fail(extract, FAILURE_QUOTA_EXCEEDED, 0, "with it there are more bytes than the caller may have (LayerBytesPerUser=)");
 }
 
-static int make_directory(struct extract *extract, int directory, const char *name) {
-        int r = extract_count(extract);
+/* What is there is a whiteout that the tar has made: a directory in its place shows nothing of what that hides. */
+static int replace_whiteout(struct extract *extract, int directory, const char *base, const char *name) {
+        struct stat st;
+        int r;
 
-        if (r != 0)
-                return r;
-        if (mkdirat(directory, name, 0755) < 0)
-                return extract_errno(extract, errno, "making a directory on the way");
-        if (extract->setup.idmap) {
-                struct archive_entry *root = archive_entry_new();
-                uid_t uid;
-                gid_t gid;
-
-                if (!root)
-                        return -ENOMEM;
-                r = extract_ids(extract, root, &uid, &gid);
-                archive_entry_free(root);
-                if (r == 0 && fchownat(directory, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
-                        return extract_errno(extract, errno, "giving a directory on the way to root");
-        }
+        if (extract->setup.base || fstatat(directory, base, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != 0)
+                return -ENOTDIR;
+        r = extract_remove(extract, directory, base);
+        if (r == 0)
+                r = extract_opaque(extract, name);
         return r;
 }
 
-/* Goes one component on from `*fd`, which is closed. */
-static int step_into(struct extract *extract, int *fd, const char *name, enum extract_way way) {
-        int next = openat(*fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r;
+/* Goes one component on from `*fd`, which is closed, to the directory that is called `name` in all. */
+static int step_into(struct extract *extract, int *fd, const char *base, const char *name, enum extract_way way) {
+        int next = openat(*fd, base, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r;
 
-        if (next < 0 && errno == ENOENT && way == EXTRACT_MAKE) {
-                r = make_directory(extract, *fd, name);
-                if (r != 0)
+        if (next < 0 && way == EXTRACT_MAKE && (errno == ENOENT || errno == ENOTDIR)) {
+                r = errno == ENOTDIR ? replace_whiteout(extract, *fd, base, name) : 0;
+                if (r == 0)
+                        r = extract_lead(extract, *fd, base, name);
+                if (r != 0 && r != -ENOTDIR)
                         return r;
-                next = openat(*fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                next = openat(*fd, base, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         }
         if (next < 0 && way == EXTRACT_SEEK && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
                 return -ENOENT;
@@ -200,7 +193,7 @@ int extract_parent(struct extract *extract, const char *name, enum extract_way h
                 int r;
 
                 *end = '\0';
-                r = step_into(extract, &fd, at, how);
+                r = step_into(extract, &fd, at, way, how);
                 if (r != 0)
                         return r;
                 *end = saved;

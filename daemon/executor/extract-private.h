@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the parts of extract share: extract.c has the entries, extract-place.c where they go, extract-meta.c what they carry. */
+/* What the parts of extract share: extract.c has the entries, extract-place.c where they go, extract-meta.c what they carry,
+ * extract-below.c what a tar leads through. */
 
 #include <sys/stat.h>
 #include <time.h>
 
 #include "executor/extract.h"
+#include "util/map.h"
 
 /* A directory, whose time of change is set when all is in it. */
 struct extract_directory {
@@ -30,6 +32,11 @@ struct extract {
         struct extract_directory *directories;
         size_t n_directories;
         bool plain;
+        bool has_root;      /* the tar has an entry for the root directory */
+        struct map *hidden; /* names of directories that show nothing of what lies below, or NULL… */
+        int below;          /* …and what shows of that in the directory that was last looked for there, or -1… */
+        char *below_name;   /* …by this name */
+        bool led;           /* a directory was made as one below is */
 };
 
 /* "NAME: …" as worker_fail() has it. */
@@ -50,7 +57,24 @@ int extract_remove(struct extract *extract, int directory, const char *name);
 int extract_count(struct extract *extract);
 int extract_charge(struct extract *extract, uint64_t bytes);
 
+/* extract.c */
+/* Nothing that lies below shows in the directory of this name. Whoever repeats that pays for it. */
+int extract_opaque(struct extract *extract, const char *name);
+
+/* extract-below.c */
+/* From now on nothing that lies below shows in the directory of this name. */
+int extract_hide(struct extract *extract, const char *name);
+/* Makes a directory that the tar does not have (yet), `base` in `directory`: as the one below, or 0755 and root's. */
+int extract_lead(struct extract *extract, int directory, const char *base, const char *name);
+/* The same for the root directory, when all is written. */
+int extract_lead_root(struct extract *extract);
+/* An entry of the tar comes for a directory that is there: what it has of the one below goes. */
+int extract_strip(struct extract *extract, int fd);
+void extract_below_done(struct extract *extract);
+
 /* extract-meta.c */
+/* Whether an extended attribute of this name is kept, of a file or a directory. */
+bool extract_keeps(const char *name, bool file);
 /* Owner and group on the disk. */
 int extract_ids(struct extract *extract, struct archive_entry *entry, uid_t *ret_uid, gid_t *ret_gid);
 /* Extended attributes and ACLs of a file or directory that is open. *ret_default (may be NULL) is the ACL for what is made in it. */

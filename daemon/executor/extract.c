@@ -32,7 +32,7 @@ int extract_new(struct worker *worker, const struct extract_setup *setup, struct
 
         if (!extract)
                 return -ENOMEM;
-        *extract = (struct extract) {.worker = worker, .setup = *setup, .parent = -1, .plain = true};
+        *extract = (struct extract) {.worker = worker, .setup = *setup, .parent = -1, .below = -1, .plain = true};
         *ret = extract;
         return 0;
 }
@@ -45,6 +45,7 @@ struct extract *extract_free(struct extract *extract) {
                 free(extract->directories[i].acl);
         }
         free(extract->directories);
+        extract_below_done(extract);
         free(extract->name);
         free(extract->link);
         free(extract->parent_name);
@@ -160,8 +161,7 @@ static int write_file(struct extract *extract, struct archive *archive, struct a
         return r != 0 ? r : dress(extract, entry, fd, NULL);
 }
 
-/* The name of a directory is one of a whiteout, which hides what is below; so the directory does. Whoever repeats that pays for it. */
-static int mark_opaque(struct extract *extract, const char *name) {
+int extract_opaque(struct extract *extract, const char *name) {
         size_t size = strlen(name) + 1;
         int r;
 
@@ -170,7 +170,9 @@ static int mark_opaque(struct extract *extract, const char *name) {
         r = extract_count(extract);
         if (r == 0)
                 r = extract_charge(extract, size);
-        return r != 0 ? r : write_all(extract, extract->setup.opaque, (const uint8_t *) name, size);
+        if (r == 0)
+                r = write_all(extract, extract->setup.opaque, (const uint8_t *) name, size);
+        return r == 0 ? extract_hide(extract, name) : r;
 }
 
 static int open_directory(struct extract *extract, int directory, const char *name, int *ret) {
@@ -185,7 +187,7 @@ static int open_directory(struct extract *extract, int directory, const char *na
                 if (!S_ISDIR(st.st_mode)) {
                         r = extract_remove(extract, directory, name);
                         if (r == 0 && S_ISCHR(st.st_mode) && st.st_rdev == 0)
-                                r = mark_opaque(extract, extract->name);
+                                r = extract_opaque(extract, extract->name);
                         if (r == 0 && mkdirat(directory, name, 0700) < 0)
                                 r = extract_errno(extract, errno, "making the directory");
                         if (r != 0)
@@ -216,7 +218,9 @@ static int write_directory(struct extract *extract, struct archive_entry *entry,
         if (!slot->name)
                 return -ENOMEM;
         extract_times(entry, slot->times);
-        return dress(extract, entry, fd, slot);
+        extract->has_root |= !*name;
+        r = extract_strip(extract, fd);
+        return r == 0 ? dress(extract, entry, fd, slot) : r;
 }
 
 static int write_link(struct extract *extract, int directory, const char *name) {
@@ -318,7 +322,7 @@ static int write_whiteout(struct extract *extract, struct archive_entry *entry, 
         if (extract->setup.base)
                 return 0;
         if (fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-                return S_ISDIR(st.st_mode) ? mark_opaque(extract, extract->name) : 0;
+                return S_ISDIR(st.st_mode) ? extract_opaque(extract, extract->name) : 0;
         r = extract_count(extract);
         if (r != 0)
                 return r;
@@ -341,7 +345,7 @@ static int write_opaque(struct extract *extract) {
                 return -ENOMEM;
         }
         r = *extract->name ? extract_parent(extract, within, EXTRACT_MAKE, &fd, &base) : 0;
-        return r != 0 ? r : mark_opaque(extract, extract->name);
+        return r != 0 ? r : extract_opaque(extract, extract->name);
 }
 
 int extract_write(struct extract *extract, struct archive *archive, struct archive_entry *entry) {
@@ -381,11 +385,13 @@ static int finish_one(struct extract *extract, const struct extract_directory *o
                 return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : extract_errno(extract, errno, "opening the directory once more");
         if (of->acl && fsetxattr(fd, "system.posix_acl_default", of->acl, of->acl_size, 0) < 0)
                 return extract_errno(extract, errno, "setting its default ACL");
+        if (!of->acl && extract->led) /* the tar had it once more, without one */
+                (void) fremovexattr(fd, "system.posix_acl_default");
         return futimens(fd, of->times) < 0 ? extract_errno(extract, errno, "setting its times") : 0;
 }
 
 int extract_finish(struct extract *extract) {
-        int r = 0;
+        int r = extract_lead_root(extract);
 
         /* What comes twice has the times that came last. */
         for (size_t i = 0; i < extract->n_directories && r == 0; i++)

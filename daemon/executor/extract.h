@@ -23,6 +23,9 @@ enum {
 struct extract_setup {
         int root;                  /* the caller's */
         int opaque;                /* where the names of opaque directories go, a NUL behind each; the caller's */
+        int below;                 /* what the layer shows without this tar, read-only, whose directories those are as that the tar leads through; the
+                                    * caller's, or -1 */
+        bool root_below;           /* …so is the root directory, if the tar does not have it */
         bool base;                 /* nothing lies below: whiteouts hide nothing and are left out */
         bool devices;              /* there may be device nodes */
         const struct idmap *idmap; /* what ids are on the disk: host ids; NULL: what they are in the tar */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* STEP_LAYER_APPLY: opens what a worker needs to make of a tar what a layer is to have, beside what it has, and starts it. Its
- * root directory is the one that it fills: nothing else of the layer is in its reach. */
+ * root directory is the one that it fills; beside that it can read what the layer stands on. */
 
 #include <dirent.h>
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "executor/apply.h"
+#include "executor/layer-stack.h"
 #include "executor/layer.h"
 #include "executor/worker.h"
 #include "image/digest.h"
@@ -22,11 +23,11 @@
 enum { MEMORY_MAX = 768 * 1024 * 1024 /* of a worker: a window of 256 MiB, twice, and the names of many directories */ };
 
 /* In the order of the worker's fds. */
-enum { FD_TAR, FD_ROOT, FD_SPLIT, FD_OPAQUE, _FD_MAX };
+enum { FD_TAR, FD_ROOT, FD_SPLIT, FD_OPAQUE, FD_BELOW /* or none */, _FD_MAX };
 
 struct request {
         const struct step *step;
-        bool devices;
+        bool devices, below;
 };
 
 /* What an image says of the blob and of the tar in it. */
@@ -85,6 +86,8 @@ static int work(struct worker *worker, const int *fds, void *userdata) {
                 .into = {
                         .root = fds[FD_ROOT],
                         .opaque = fds[FD_OPAQUE],
+                        .below = request->below ? fds[FD_BELOW] : -1,
+                        .root_below = !(step->flags & STEP_LAYER_WRITABLE),
                         .base = step->flags & STEP_LAYER_BASE,
                         .devices = request->devices,
                         .idmap = step->idmap.given ? &step->idmap : NULL,
@@ -137,11 +140,11 @@ static int make_place(int layer, int *fds) {
 }
 
 static int start(struct run *run, const struct step *step, int *fds) {
-        struct request request = {.step = step, .devices = run->job->caller.root};
+        struct request request = {.step = step, .devices = run->job->caller.root, .below = fds[FD_BELOW] >= 0};
         struct worker_setup setup = {
                 .name = "podmount-apply",
                 .fds = fds,
-                .n_fds = _FD_MAX,
+                .n_fds = request.below ? _FD_MAX : FD_BELOW,
                 .capabilities = CAPABILITY(CAP_CHOWN) | CAPABILITY(CAP_DAC_OVERRIDE) | CAPABILITY(CAP_FOWNER) | CAPABILITY(CAP_FSETID) |
                                 CAPABILITY(CAP_SETFCAP) | (run->job->caller.root ? CAPABILITY(CAP_MKNOD) : 0),
                 .memory_max = MEMORY_MAX,
@@ -158,7 +161,7 @@ static int start(struct run *run, const struct step *step, int *fds) {
 int hand_layer_apply(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
         _cleanup_close_ int layer = -1;
-        int fds[_FD_MAX] = {[FD_TAR] = run->fds[step->source.fd], [FD_ROOT] = -1, [FD_SPLIT] = -1, [FD_OPAQUE] = -1};
+        int fds[_FD_MAX] = {[FD_TAR] = run->fds[step->source.fd], [FD_ROOT] = -1, [FD_SPLIT] = -1, [FD_OPAQUE] = -1, [FD_BELOW] = -1};
         int r = layer_open(run, step, &layer);
 
         if (r != 0)
@@ -170,9 +173,12 @@ int hand_layer_apply(struct run *run, size_t i) {
                 r = make_place(layer, fds);
         if (r < 0)
                 r = layer_failed(run, "writing", step->target, r);
+        if (r == 0 && step->n_layers > 0)
+                r = layer_show(run, i, false, &fds[FD_BELOW]);
         if (r == 0)
                 r = start(run, step, fds);
         for (size_t j = FD_ROOT; j < _FD_MAX; j++)
-                (void) close_fd(fds[j]);
+                if (fds[j] >= 0)
+                        (void) close_fd(fds[j]);
         return r;
 }

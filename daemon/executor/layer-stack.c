@@ -199,6 +199,50 @@ int layer_merge(struct run *run, size_t i, const char *const *ids, size_t n, int
         return close_all(fds, opened, r);
 }
 
+/* An overlay of several layers; of one a clone, which it may be already. */
+static int mount_shown(struct run *run, size_t i, const struct layer_stack *stack, bool mapped, int *ret_mount) {
+        const uint64_t attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+        int r;
+
+        if (stack->n > 1)
+                return layer_stack_mount(run, i, stack->fds, stack->n, -1, -1, attributes, ret_mount);
+        r = mapped ? fcntl(stack->fds[0], F_DUPFD_CLOEXEC, 0) : tree_clone(stack->fds[0], false);
+        if (r == -1 && mapped)
+                r = -errno;
+        if (r < 0)
+                return layer_failed(run, "reading", id_of(&run->job->steps[i]), r);
+        *ret_mount = r;
+        r = tree_set(*ret_mount, false, attributes, 0, MS_PRIVATE);
+        return r < 0 ? layer_failed(run, "reading", id_of(&run->job->steps[i]), r) : 0;
+}
+
+int layer_show(struct run *run, size_t i, bool own, int *ret_fd) {
+        const struct step *step = &run->job->steps[i];
+        _cleanup_(layer_stack_done) struct layer_stack stack = LAYER_STACK_INIT;
+        _cleanup_close_ int mount = -1;
+        int r = 0;
+
+        stack.fds = calloc(step->n_layers + 1, sizeof(*stack.fds));
+        stack.staged = calloc(step->n_layers + 1, sizeof(*stack.staged));
+        if (!stack.fds || !stack.staged)
+                return log_oom();
+        if (own) {
+                r = open_part(run, step->target, "diff", &stack.fds[0]);
+                stack.n = r == 0;
+        }
+        for (size_t j = 0; j < step->n_layers && r == 0; j++)
+                r = add_lower(run, i, step->layers[j].path, &stack);
+        if (r == 0)
+                r = mount_shown(run, i, &stack, !own && step->idmap.given, &mount);
+        if (r != 0)
+                return r;
+        *ret_fd = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (*ret_fd < 0 && errno == EACCES && step->idmap.given) /* nobody has the powers of such an owner */
+                return run_fail(run, FAILURE_INVALID_ARGS, 0, "the owner of the root directory that layer %s stands on is not in the uid-map or gid-map of the layer",
+                        step->target);
+        return *ret_fd < 0 ? layer_failed(run, "reading", step->target, -errno) : 0;
+}
+
 int layer_bind(struct run *run, size_t i, uint64_t attributes, int *ret_mount) {
         const uint64_t less = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
         const struct step *step = &run->job->steps[i];

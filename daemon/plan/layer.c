@@ -103,6 +103,19 @@ int plan_layer_unmount(uint64_t job, const char *id, uint64_t number, uint64_t u
         return 0;
 }
 
+static int add_layers(struct step *step, const char *const *ids, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                struct step_source *layer = array_append(&step->layers, &step->n_layers);
+
+                if (!layer)
+                        return log_oom();
+                *layer = (struct step_source) {.kind = STEP_SOURCE_LAYER, .path = strdup(ids[i])};
+                if (!layer->path)
+                        return log_oom();
+        }
+        return 0;
+}
+
 int plan_layer_apply(uint64_t job, const struct job_caller *caller, const struct plan_apply *apply, struct job **ret) {
         _cleanup_(job_freep) struct job *made = NULL;
         struct step *step;
@@ -118,7 +131,8 @@ int plan_layer_apply(uint64_t job, const struct job_caller *caller, const struct
         step->flags = (apply->writable ? STEP_LAYER_WRITABLE : 0) | (apply->base ? STEP_LAYER_BASE : 0);
         step->size = apply->bytes_max;
         step->id = apply->inodes_max;
-        if (apply->idmap) {
+        r = add_layers(step, apply->below, apply->n_below);
+        if (r == 0 && apply->idmap) {
                 r = idmap_copy(apply->idmap, &step->idmap);
                 step->idmap.given = r == 0;
         }
@@ -149,14 +163,8 @@ int plan_layer_read(uint64_t job, const struct job_caller *caller, enum step_kin
         }
         for (size_t i = 0; i < read->n_below && r == 0; i++)
                 r = strv_append(&step->stubs, read->below[i]);
-        for (size_t i = 0; i < read->n_beside && r == 0; i++) {
-                struct step_source *layer = array_append(&step->layers, &step->n_layers);
-
-                if (!layer)
-                        return log_oom();
-                *layer = (struct step_source) {.kind = STEP_SOURCE_LAYER, .path = strdup(read->beside[i])};
-                r = layer->path ? 0 : -ENOMEM;
-        }
+        if (r == 0)
+                r = add_layers(step, read->beside, read->n_beside);
         if (r == 0 && read->idmap) {
                 r = idmap_copy(read->idmap, &step->idmap);
                 step->idmap.given = r == 0;

@@ -84,6 +84,8 @@ int plan_layer_open(uint64_t job, const struct job_caller *caller, const char *i
 struct plan_apply {
         const char *id;
         uint64_t number;
+        const char *const *below;  /* the ids of what it stands on, topmost first… */
+        size_t n_below;
         bool writable, base;       /* it is read-write; it stands on none */
         const struct idmap *idmap; /* of one that is writable, or NULL */
         uint64_t bytes_max, inodes_max;

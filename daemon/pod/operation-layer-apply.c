@@ -10,11 +10,11 @@
 
 #include "layer/uses.h"
 #include "plan/layer.h"
+#include "pod/layer-mount.h"
 #include "pod/layer-stream.h"
 #include "pod/layer-turn.h"
 #include "pod/operation-layer-private.h"
 #include "util/log.h"
-#include "util/text.h"
 
 enum phase {
         PHASE_CLEAR_FIRST, /* what an earlier one could not remove */
@@ -82,21 +82,21 @@ static int validate(struct operation *operation, struct failure *f) {
 }
 
 /* What is written into a layer that is written to has the ids that its files have on the host. */
-static int read_map(const struct record_layer *record, struct idmap *ret) {
-        _cleanup_free_ char *text = NULL;
-        const char *must;
-        int r;
+static int plan_content(const struct layer *layer, struct plan_apply *plan, struct idmap *idmap, const char ***ret_below) {
+        const struct record_layer *record = layer->record;
+        int r = layer_chain(layer->parent, ret_below, &plan->n_below);
 
-        if (!record->read_write || !record->uid_map)
-                return 0;
-        text = text_format("uids=%s;gids=%s", record->uid_map, record->gid_map);
-        r = text ? idmap_parse(text, ret, &must) : -ENOMEM;
-        return r > 0 ? -EINVAL : r;
+        if (r == 0 && record->read_write && record->uid_map) {
+                r = layer_read_map(record, idmap);
+                plan->idmap = idmap;
+        }
+        plan->below = *ret_below;
+        return r;
 }
 
-static int plan_apply(struct operation *operation, struct failure *f) {
-        const struct apply *apply = apply_of(operation);
-        const struct record_layer *record = apply->layer->record;
+int layer_plan_apply(struct operation *operation, const struct layer *layer, const char *digest, const char *diff_id, bool mine, struct failure *f) {
+        const struct record_layer *record = layer->record;
+        _cleanup_free_ const char **below = NULL;
         _cleanup_idmap_ struct idmap idmap = {};
         const struct job_caller caller = {
                 .root = caller_is_root(&operation->caller), .uid = operation->caller.uid, .gid = operation->caller.gid};
@@ -104,15 +104,16 @@ static int plan_apply(struct operation *operation, struct failure *f) {
                 .id = record->id,
                 .number = record->number,
                 .writable = record->read_write,
-                .base = apply->layer->parent == NULL,
+                .base = layer->parent == NULL,
+                .digest = digest,
+                .diff_id = diff_id,
         };
-        int r = read_map(record, &idmap);
+        int r = plan_content(layer, &plan, &idmap, &below);
 
         if (r < 0)
                 return r;
-        plan.idmap = idmap.n_uids > 0 ? &idmap : NULL;
         layer_stream_room(operation, &plan.bytes_max, &plan.inodes_max);
-        if (!apply->stream.begun && !caller_is_root(&operation->caller)) {
+        if (mine && !caller.root) {
                 plan.bytes_max += record->bytes; /* which go */
                 plan.inodes_max += record->inodes;
         }
@@ -135,7 +136,7 @@ static int plan(struct operation *operation, struct failure *f) {
         }
         switch (apply->phase) {
         case PHASE_APPLY:
-                return plan_apply(operation, f);
+                return layer_plan_apply(operation, apply->layer, NULL, NULL, !apply->stream.begun, f);
         case PHASE_ADOPT:
                 return layer_plan(operation, STEP_LAYER_ADOPT, apply->id, apply->layer->record->number);
         case PHASE_CLEAR_FIRST:

@@ -97,23 +97,11 @@ static void fill_caller(const struct operation *operation, struct job_caller *re
         };
 }
 
-static int plan_apply_job(struct import *import, const struct job_caller *caller, struct failure *f) {
-        struct operation *operation = &import->operation;
+static int plan_apply_job(struct import *import, struct failure *f) {
         const struct image_layer *layer = &import->image.layers[import->at];
         char digest[DIGEST_TEXT_SIZE], diff_id[DIGEST_TEXT_SIZE];
-        struct plan_apply plan = {
-                .id = import->made->record->id,
-                .number = import->made->record->number,
-                .base = import->made->parent == NULL,
-                .digest = digest_text(&layer->digest, digest),
-                .diff_id = digest_text(&layer->diff_id, diff_id),
-        };
 
-        layer_stream_room(operation, &plan.bytes_max, &plan.inodes_max);
-        if (plan.bytes_max == 0 || plan.inodes_max == 0)
-                return failure_set(f, FAILURE_QUOTA_EXCEEDED, "what is in layers per user (%s): all of it is in use; remove some with podmountctl layer remove",
-                                   plan.bytes_max == 0 ? "LayerBytesPerUser=" : "LayerInodesPerUser=");
-        return plan_layer_apply(operation->job_id, caller, &plan, &operation->job);
+        return layer_plan_apply(&import->operation, import->made, digest_text(&layer->digest, digest), digest_text(&layer->diff_id, diff_id), false, f);
 }
 
 static int plan(struct operation *operation, struct failure *f) {
@@ -133,7 +121,7 @@ static int plan(struct operation *operation, struct failure *f) {
         case PHASE_BLOB:
                 return plan_image_blob(operation->job_id, &caller, digest_text(&layer->digest, digest), layer->size, &operation->job);
         case PHASE_APPLY:
-                return plan_apply_job(import, &caller, f);
+                return plan_apply_job(import, f);
         case PHASE_ADOPT:
                 return layer_plan(operation, STEP_LAYER_ADOPT, import->made->record->id, import->made->record->number);
         case PHASE_CLEAR:

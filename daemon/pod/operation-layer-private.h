@@ -17,6 +17,13 @@ void layer_apply_again(struct pods *pods, struct layer *layer);
 
 /* A job about a layer for this operation, which gets a number if it has none. */
 int layer_plan(struct operation *operation, enum step_kind kind, const char *id, uint64_t number);
+/* The ids of a chain from a layer down, topmost first; the array is the caller's, what it names the layers'. -ENOMEM. */
+int layer_chain(const struct layer *top, const char ***ret, size_t *ret_n);
+
+/* A job that has a worker make of a tar what a layer is to have, beside what it has, within what the caller may have: FAILURE_QUOTA_EXCEEDED.
+ * `digest`, `diff_id`: as struct plan_apply has them, or NULL. `mine`: what the layer has on its account goes. */
+int layer_plan_apply(struct operation *operation, const struct layer *layer, const char *digest, const char *diff_id, bool mine, struct failure *f);
+
 /* Why the executors did not do it, from an answer that is not a success. */
 int layer_failure(const struct job_result *answer, const char *id, struct failure *f);
 /* What the store said, `r`, of a change of the layer's record: FAILURE_QUOTA_EXCEEDED on a full disk. */

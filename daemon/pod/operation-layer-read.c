@@ -85,8 +85,7 @@ static int validate(struct operation *operation, struct failure *f) {
         return r == 0 && read->reading != LAYER_READ_OPEN ? layer_stream_check(operation, f) : r;
 }
 
-/* The chain from a layer down, topmost first; the array is the caller's, what it names the layers'. */
-static int chain(const struct layer *top, const char ***ret, size_t *ret_n) {
+int layer_chain(const struct layer *top, const char ***ret, size_t *ret_n) {
         size_t n = 0;
 
         for (const struct layer *layer = top; layer; layer = layer->parent)
@@ -122,10 +121,10 @@ static int plan_reading(struct operation *operation, const struct layer *layer, 
         _cleanup_free_ const char **below = NULL, **beside = NULL;
         _cleanup_idmap_ struct idmap idmap = {};
         struct plan_read plan = {.id = layer->record->id, .number = layer->record->number, .own = other && layer->parent == other};
-        int r = chain(layer->parent, &below, &plan.n_below);
+        int r = layer_chain(layer->parent, &below, &plan.n_below);
 
         if (r == 0 && other && !plan.own)
-                r = chain(other, &beside, &plan.n_beside);
+                r = layer_chain(other, &beside, &plan.n_beside);
         if (r == 0 && layer->record->read_write && layer->record->uid_map) {
                 r = layer_read_map(layer->record, &idmap);
                 plan.idmap = &idmap;

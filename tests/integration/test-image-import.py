@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """ImportImage: layers of an OCI image layout, every digest verified, shared by chain id; what is wrong is named."""
 
+import io
 import json
 import os
 import pty
 import shutil
 import subprocess
+import tarfile
 import threading
 
 from frame import host, tap
@@ -75,6 +77,49 @@ def as_umoci(daemon):
     with open(f'{layout}/index.json', encoding='utf-8') as file:
         equal(str(info['Metadata']['image-manifest']), json.load(file)['manifests'][0]['digest'], 'manifest')
     daemon.ok('layer', 'put', top)
+
+
+def fill_private(root):
+    """Directories that a layer will have nothing to say of."""
+    os.makedirs(f'{root}/var/mail/box')
+    for name in ('var/mail/box/one', 'var/mail/other'):
+        with open(f'{root}/{name}', 'wb') as file:
+            file.write(os.urandom(100))
+    os.chown(f'{root}/var/mail', 8, 12)
+    os.chmod(f'{root}/var/mail', 0o2750)
+    os.chown(f'{root}/var/mail/box', 1000, 1001)
+    os.chmod(f'{root}/var/mail/box', 0o1770)
+    os.setxattr(f'{root}/var/mail/box', 'user.note', b'of the box')
+    for name in ('var/mail/box', 'var/mail', 'var', ''):
+        os.utime(f'{root}/{name}', ns=(1, 1500000000000000000))
+
+
+def change_private(root):
+    with open(f'{root}/var/mail/box/one', 'r+b') as file:
+        file.write(b'changed, and no longer than it was')
+
+
+@case('directories that a layer of umoci only leads through are as they are below it')
+def led_through(daemon):
+    layout, bundle = f'{daemon.directory}/led', f'{daemon.directory}/led-bundle'
+    umoci('init', '--layout', layout)
+    umoci('new', '--image', f'{layout}:v1')
+    for turn, work in enumerate((fill_private, change_private)):
+        work(unpack(layout, 'v1', f'{bundle}{turn}'))
+        umoci('repack', '--image', f'{layout}:v1', f'{bundle}{turn}')
+    top = import_image(daemon, layout, 'v1')
+    info = layers_of(daemon)[top]
+    with os.fdopen(call(daemon, 'Diff', 'ssa{sv}', top, info['Parent'], {}).take(), 'rb') as tar:
+        data = tar.read()
+    equal(digest_of(data), str(info['Metadata']['diff-id']), 'the diff')
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        equal([name.removeprefix('./') for name in tar.getnames()], ['var/mail/box/one'], 'what the layer has')
+    where = daemon.ok('layer', 'get', top).strip()
+    equal(differences(content(where), content(unpack(layout, 'v1', f'{daemon.directory}/led-whole'))), {}, 'trees')
+    equal(os.stat(f'{where}/var/mail/box').st_mode & 0o7777, 0o1770, 'the mode')
+    daemon.ok('layer', 'put', top)
+    equal([list(map(str, change)) for change in call(daemon, 'Changes', 'ss', top, info['Parent'])][0][1], 'var/mail/box/one', 'what is changed')
+    equal(len(call(daemon, 'Changes', 'ss', top, info['Parent'])), 1, 'changes')
 
 
 @case('each layer of an image that umoci wrote gives the very stream of its diff-id again')

@@ -14,7 +14,7 @@ import threading
 import time
 
 from frame import host, tap
-from frame.daemon import ERROR, Stage
+from frame.daemon import ERROR, LAYERS, Stage
 from frame.layers import apply, apply_error, content, differences, directory_of, entry, make_tar
 from frame.tap import case, contains, equal, eventually
 
@@ -190,6 +190,93 @@ def whiteouts(daemon):
     equal({name: sorted(os.listdir(f'{where}/{name}')) for name in sorted(os.listdir(where))},
             {'dir': ['b', 'c'], 'hidden': ['z'], 'same': ['w']}, 'what is seen')
     daemon.ok('layer', 'put', 'top')
+
+
+def attributes(path):
+    info = os.lstat(path)
+    return stat.filemode(info.st_mode), info.st_uid, info.st_gid, info.st_mtime_ns, [(key, os.getxattr(path, key)) for key in sorted(os.listxattr(path))
+            if not key.startswith('trusted.overlay.')]
+
+
+ACL = struct.pack('<IHHIHHIHHIHHIHHI', 2, 1, 7, 2 ** 32 - 1, 2, 5, 1234, 4, 5, 2 ** 32 - 1, 16, 5, 2 ** 32 - 1, 32, 0, 2 ** 32 - 1)
+
+
+def lead_base(daemon, ident):
+    """A layer with directories of all sorts."""
+    source = f'{daemon.directory}/{ident}-source'
+    os.makedirs(f'{source}/way/deep/end')
+    os.makedirs(f'{source}/opaque/in')
+    os.makedirs(f'{source}/white/in')
+    for number, name in enumerate(['way/deep/end', 'way/deep', 'way', 'opaque/in', 'opaque', 'white/in', 'white', '.']):
+        path = f'{source}/{name}'
+        os.chown(path, 100 + number, 200 + number)
+        os.chmod(path, (0o2750, 0o1711, 0o700)[number % 3])
+        os.setxattr(path, 'user.number', b'%d' % number)
+    for kind in ('access', 'default'):
+        os.setxattr(f'{source}/way/deep', f'system.posix_acl_{kind}', ACL)
+    for name in ('way/deep/end', 'way/deep', 'way', 'opaque/in', 'opaque', 'white/in', 'white', '.'):
+        os.utime(f'{source}/{name}', ns=(1, 1500000000123456789))
+    path = f'{daemon.directory}/{ident}.tar'
+    subprocess.run(['bsdtar', '-c', '--format=pax', '--xattrs', '--acls', '-f', path, '-C', source, '.'], check=True)
+    daemon.ok('layer', 'apply', new_layer(daemon, ident), path)
+    return directory_of(daemon, ident)
+
+
+@case('directories that a tar only leads through are as they are below, unless that does not show through')
+def led(daemon):
+    low = lead_base(daemon, 'low')
+    new_layer(daemon, 'high', '--parent', 'low')
+    top = make_tar(f'{daemon.directory}/high.tar', ('way/deep/end/file', b'1'), ('opaque/.wh..wh..opq', b''), ('opaque/in/file', b'2'), ('.wh.white', b''),
+            ('white/in/file', b'3'), ('new/in/file', b'4'))
+    daemon.ok('layer', 'apply', 'high', top)
+    high = directory_of(daemon, 'high')
+    for name in ('way/deep/end', 'way/deep', 'way', 'opaque', '.'):
+        equal(attributes(f'{high}/{name}'), attributes(f'{low}/{name}'), name)
+    for name in ('opaque/in', 'white', 'white/in', 'new', 'new/in'):
+        equal((attributes(f'{high}/{name}')[:3], attributes(f'{high}/{name}')[4]), (('drwxr-xr-x', 0, 0), []), name)
+    where = daemon.ok('layer', 'get', 'high').strip()
+    equal((os.listdir(f'{where}/white/in'), os.listdir(f'{where}/opaque/in')), (['file'], ['file']), 'what is hidden stays so')
+    daemon.ok('layer', 'put', 'high')
+    changed = {str(path): str(kind) for kind, path, *_ in daemon.call(LAYERS, 'Changes', 'ss', 'high', 'low')}
+    equal('way/deep/end/file' in changed, True, 'what is told')
+    equal([path for path in changed if path in ('', '.', 'way', 'way/deep', 'way/deep/end')], [], 'nothing is told of them')
+    equal(hashlib.sha256(replay(daemon, 'high')).hexdigest(), hashlib.sha256(open(top, 'rb').read()).hexdigest(), 'the same tar')
+    # An entry that comes later counts, and nothing of what lies below is left.
+    new_layer(daemon, 'late', '--parent', 'low')
+    daemon.ok('layer', 'apply', 'late', make_tar(f'{daemon.directory}/late.tar', ('way/deep/file', b'1'),
+            (entry('way/deep', tarfile.DIRTYPE, mode=0o711, uid=5, gid=6, mtime=7), None), (entry('.', tarfile.DIRTYPE, mode=0o755, uid=8, mtime=9), None)))
+    equal(attributes(f'{directory_of(daemon, "late")}/way/deep'), ('drwx--x--x', 5, 6, 7 * 10 ** 9, []), 'way/deep')
+    equal(attributes(f'{directory_of(daemon, "late")}/way'), attributes(f'{low}/way'), 'way')
+    equal(attributes(directory_of(daemon, 'late')), ('drwxr-xr-x', 8, 0, 9 * 10 ** 9, []), 'the root')
+    # What is below a chain, and what is a file there.
+    new_layer(daemon, 'chain', '--parent', 'late')
+    daemon.ok('layer', 'apply', 'chain', make_tar(f'{daemon.directory}/chain.tar', ('way/deep/end/x', b'1'), ('way/deep/file/x', b'2')))
+    equal(attributes(f'{directory_of(daemon, "chain")}/way/deep'), attributes(f'{directory_of(daemon, "late")}/way/deep'), 'of the topmost')
+    equal(attributes(f'{directory_of(daemon, "chain")}/way/deep/end'), attributes(f'{low}/way/deep/end'), 'of the lowest')
+    equal(attributes(f'{directory_of(daemon, "chain")}/way/deep/file')[:3], ('drwxr-xr-x', 0, 0), 'a file is no directory')
+
+
+@case('in a read-write layer they have the ids of the host')
+def led_mapped(daemon):
+    low = lead_base(daemon, 'low')
+    new_layer(daemon, 'own', '--parent', 'low', '--read-write', '--uid-map', '0-100000-2000', '--gid-map', '0-300000-1000')
+    path = make_tar(f'{daemon.directory}/own.tar', ('way/deep/end/file', b'1'), ('new/file', b'2'))
+    daemon.ok('layer', 'apply', 'own', path)
+    own = directory_of(daemon, 'own')
+    for name in ('way/deep/end', 'way'):
+        seen, wanted = attributes(f'{own}/{name}'), attributes(f'{low}/{name}')
+        equal(seen, (wanted[0], wanted[1] + 100000, wanted[2] + 300000, *wanted[3:]), name)
+    for kind in ('access', 'default'):
+        equal(os.getxattr(f'{own}/way/deep', f'system.posix_acl_{kind}'), ACL.replace(struct.pack('<I', 1234), struct.pack('<I', 101234)), kind)
+    equal(attributes(f'{own}/new')[1:3], (100000, 300000), 'new')
+    equal((os.stat(own).st_uid, os.stat(low).st_uid), (100000, 107), 'the root is its own')
+    new_layer(daemon, 'narrow', '--parent', 'low', '--read-write', '--uid-map', '0-100000-101', '--gid-map', '0-300000-1000')
+    refused(daemon, 'narrow', path, INVALID, 'root directory', 'uid-map')
+    # The root directory is 107's, white/in 105's: this map has the former alone.
+    new_layer(daemon, 'hole', '--parent', 'low', '--read-write', '--uid-map', '0-100000-105#107-100107-10', '--gid-map', '0-300000-2000')
+    refused(daemon, 'hole', make_tar(f'{daemon.directory}/hole.tar', ('white/in/file', b'1')), INVALID, 'white', 'uid-map')
+    new_layer(daemon, 'strict', '--parent', 'low', '--read-write', '--uid-map', '0-100000-1000', '--gid-map', '0-300000-1000')
+    refused(daemon, 'strict', path, INVALID, 'way/deep', 'ACL', 'uid-map')
 
 
 @case('a tar from a pipe takes its time; one whose writer goes, stalls or is nobody, fails, and so does an fd of another kind')

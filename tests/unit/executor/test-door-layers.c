@@ -222,8 +222,22 @@ static struct job *good_apply(void) {
         step->kind = STEP_LAYER_APPLY;
         step->source = (struct step_source) {.kind = STEP_SOURCE_FD, .fd = 0};
         step->size = step->id = 1;
+        step->flags = STEP_LAYER_BASE;
         job->n_fds = 1;
         return job;
+}
+
+static struct job *good_apply_on(const char *below) {
+        struct job *job = good_apply();
+        struct step_source *layer = array_append(&job->steps[0].layers, &job->steps[0].n_layers);
+
+        *layer = (struct step_source) {.kind = STEP_SOURCE_LAYER, .path = strdup(below)};
+        job->steps[0].flags = 0;
+        return job;
+}
+
+static struct job *good_apply_high(void) {
+        return good_apply_on("low");
 }
 
 /* A tar is one fd, and what it may become has limits. */
@@ -235,6 +249,9 @@ START_TEST(test_apply) {
         ck_assert_msg(door_check(good_one, &step, &f) == 0, "%s", f.text);
         good_one->steps[0].flags = STEP_LAYER_WRITABLE | STEP_LAYER_BASE;
         ck_assert_msg(door_check(good_one, &step, &f) == 0, "%s", f.text);
+        job_free(good_one);
+        good_one = good_apply_high();
+        ck_assert_msg(door_check(good_one, &step, &f) == 0, "%s", f.text);
         REFUSE(good_apply, "a layer's id is none", set(&job->steps[0].target, ".apply"));
         REFUSE(good_apply, "alone", job->n_fds = 0);
         REFUSE(good_apply, "alone", job->n_fds = 2);
@@ -242,8 +259,14 @@ START_TEST(test_apply) {
         REFUSE(good_apply, "came along", job->steps[0].source.kind = STEP_SOURCE_PATH; set(&job->steps[0].source.path, "/etc/passwd"));
         REFUSE(good_apply, "limit", job->steps[0].size = 0);
         REFUSE(good_apply, "limit", job->steps[0].id = 0);
+        REFUSE(good_apply, "on neither", job->steps[0].flags = 0);
+        REFUSE(good_apply_high, "on none and on others", job->steps[0].flags = STEP_LAYER_BASE);
+        REFUSE(good_apply_high, "on itself", set(&job->steps[0].layers[0].path, job->steps[0].target));
+        REFUSE(good_apply_high, "what is none", set(&job->steps[0].layers[0].path, "../x"));
+        REFUSE(good_apply_high, "what is none", job->steps[0].layers[0].kind = STEP_SOURCE_PATH);
+        REFUSE(good_apply_high, "what is none", job->steps[0].upper = (struct step_source) {.kind = STEP_SOURCE_PATH, .path = strdup("/x")});
         REFUSE(good_apply, "mapped", job->steps[0].idmap.given = true);
-        REFUSE(good_apply, "mapping", job->steps[0].flags = STEP_LAYER_WRITABLE; job->steps[0].idmap.given = true);
+        REFUSE(good_apply, "mapping", job->steps[0].flags |= STEP_LAYER_WRITABLE; job->steps[0].idmap.given = true);
 }
 END_TEST
 
