@@ -127,12 +127,13 @@ static void adopt_watchdog(pid_t keeper) {
 
 /* fds of the setup stay, everything else that the keeper has open is closed. */
 static int keep_own_fds(const struct front_setup *setup) {
-        int keep[RUNTIME_SLOTS_MAX * 2 + 4 + WATCH_FDS];
+        int keep[RUNTIME_SLOTS_MAX * 2 + 5 + WATCH_FDS];
         size_t n = 0;
 
         keep[n++] = setup->control;
         keep[n++] = setup->runtime->fd;
         keep[n++] = setup->runtime->listen_fd;
+        keep[n++] = setup->runtime->varlink_fd;
         keep[n++] = setup->state->records_fd;
         watch_fds(setup->watch, keep + n);
         n += WATCH_FDS;

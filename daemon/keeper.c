@@ -476,6 +476,7 @@ int keeper_run(const struct options *options) {
         keeper.watch = watch_free(keeper.watch); /* the front's own copy goes on */
         if (r >= 0) {
                 keeper.runtime.listen_fd = close_fd(keeper.runtime.listen_fd);
+                keeper.runtime.varlink_fd = close_fd(keeper.runtime.varlink_fd);
                 process_forget_code();
                 serve(&keeper);
                 status = exit_status(&keeper);

@@ -207,6 +207,7 @@ static int make_api(struct manager *manager, const struct manager_setup *setup) 
                 .pods = &manager->pods,
                 .settings = &manager->settings,
                 .listen_fd = setup->runtime->listen_fd,
+                .varlink_fd = setup->runtime->varlink_fd,
                 .bus = setup->bus,
                 .tracking = watch_tracking_name(watch_tracking(setup->watch)),
                 .features = setup->features,
@@ -218,12 +219,17 @@ static int make_api(struct manager *manager, const struct manager_setup *setup) 
         return api_new(&api_setup, &manager->api);
 }
 
+static void close_sockets(const struct manager_setup *setup) {
+        (void) close_fd(setup->runtime->listen_fd);
+        (void) close_fd(setup->runtime->varlink_fd);
+}
+
 int manager_new(const struct manager_setup *setup, struct manager **ret) {
         _cleanup_(manager_freep) struct manager *manager = calloc(1, sizeof(*manager));
         int r;
 
         if (!manager) {
-                (void) close_fd(setup->runtime->listen_fd);
+                close_sockets(setup);
                 return log_oom();
         }
         manager->event = sd_event_ref(setup->event);
@@ -233,10 +239,10 @@ int manager_new(const struct manager_setup *setup, struct manager **ret) {
         manager->settings = *setup->settings;
         manager->table = table_new();
         if (!manager->table) {
-                (void) close_fd(setup->runtime->listen_fd);
+                close_sockets(setup);
                 return log_oom();
         }
-        r = make_api(manager, setup); /* first: it owns the listening socket from here on */
+        r = make_api(manager, setup); /* first: it owns the listening sockets from here on */
         if (r < 0)
                 return r;
         r = open_store(manager);

@@ -7,11 +7,13 @@
 #include "runtime.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <systemd/sd-daemon.h>
 
 #include "util/log.h"
 
@@ -84,23 +86,46 @@ static int link_database(int fd) {
 }
 
 /* Binds by way of /proc/self/fd, so that a long path to the directory does not matter to sun_path's 108 bytes. */
-static int listen_socket(int fd, const char *path) {
+static int listen_socket(int fd, const char *path, const char *name) {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
         _cleanup_close_ int listener = -1;
 
-        if (unlinkat(fd, "socket", 0) < 0 && errno != ENOENT)
-                return log_errno(LOG_ERR, errno, "cannot replace %s/socket; remove it", path);
+        if (unlinkat(fd, name, 0) < 0 && errno != ENOENT)
+                return log_errno(LOG_ERR, errno, "cannot replace %s/%s; remove it", path, name);
         listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (listener < 0)
                 return log_errno(LOG_ERR, errno, "socket");
-        (void) snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/socket", fd); /* always fits */
+        (void) snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", fd, name); /* always fits */
         if (bind(listener, (struct sockaddr *) &address, sizeof(address)) < 0)
-                return log_errno(LOG_ERR, errno, "cannot bind %s/socket", path);
-        if (fchmodat(fd, "socket", 0666, 0) < 0)
-                return log_errno(LOG_ERR, errno, "cannot set the mode of %s/socket", path);
+                return log_errno(LOG_ERR, errno, "cannot bind %s/%s", path, name);
+        if (fchmodat(fd, name, 0666, 0) < 0)
+                return log_errno(LOG_ERR, errno, "cannot set the mode of %s/%s", path, name);
         if (listen(listener, LISTEN_BACKLOG) < 0)
-                return log_errno(LOG_ERR, errno, "cannot listen on %s/socket", path);
+                return log_errno(LOG_ERR, errno, "cannot listen on %s/%s", path, name);
         return TAKE_FD(listener);
+}
+
+/* Takes the listening socket that the service manager calls `name`, if it passes one; -1 if not. What else it passes is closed. */
+static int adopt_socket(const char *name, int *ret) {
+        char **names = NULL;
+        int n = sd_listen_fds_with_names(true, &names), r = n < 0 ? log_errno(LOG_ERR, n, "cannot take the service manager's sockets") : 0;
+
+        *ret = -1;
+        for (int i = 0; i < n; i++) {
+                int fd = SD_LISTEN_FDS_START + i;
+
+                if (*ret < 0 && strcmp(names[i], name) == 0 && sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0) > 0)
+                        *ret = fd;
+                else {
+                        log_warning("the service manager passes a socket \"%s\" that podmountd does not listen on: it is closed", names[i]);
+                        (void) close_fd(fd);
+                }
+                free(names[i]);
+        }
+        free(names);
+        if (*ret >= 0 && (fcntl(*ret, F_SETFL, O_NONBLOCK) < 0 || fcntl(*ret, F_SETFD, FD_CLOEXEC) < 0))
+                r = log_errno(LOG_ERR, errno, "cannot set the flags of the service manager's socket");
+        return r;
 }
 
 static int open_intents(int directory, unsigned n_slots, int *fds) {
@@ -154,9 +179,16 @@ int runtime_prepare(const char *path, uid_t uid, gid_t gid, unsigned n_slots, st
         r = fill_directory(&runtime, uid, gid, n_slots);
         if (r < 0)
                 return r;
-        runtime.listen_fd = listen_socket(directory, runtime.path);
+        runtime.listen_fd = listen_socket(directory, runtime.path, "socket");
         if (runtime.listen_fd < 0)
                 return runtime.listen_fd;
+        r = adopt_socket("varlink", &runtime.varlink_fd);
+        if (r < 0)
+                return r;
+        if (runtime.varlink_fd < 0)
+                runtime.varlink_fd = listen_socket(directory, runtime.path, "varlink");
+        if (runtime.varlink_fd < 0)
+                return runtime.varlink_fd;
 
         *ret = runtime;
         runtime = RUNTIME_INIT;
@@ -168,6 +200,7 @@ void runtime_done(struct runtime *runtime) {
         (void) close_fd(runtime->fd);
         (void) close_fd(runtime->lock_fd);
         (void) close_fd(runtime->listen_fd);
+        (void) close_fd(runtime->varlink_fd);
         for (unsigned slot = 0; slot < RUNTIME_SLOTS_MAX; slot++)
                 (void) close_fd(runtime->intent_fds[slot]);
         *runtime = RUNTIME_INIT;

@@ -25,11 +25,12 @@ struct runtime {
         int fd;        /* O_PATH on it */
         int lock_fd;
         int listen_fd; /* the private socket, listening, non-blocking */
+        int varlink_fd; /* the varlink socket, likewise: the service manager's (LISTEN_FDNAMES=varlink, sd_listen_fds(3)), or our own */
         int intent_fds[RUNTIME_SLOTS_MAX]; /* by slot; -1 where there is no file */
 };
 
 #define RUNTIME_INIT                                                                                             \
-        ((struct runtime) {.fd = -1, .lock_fd = -1, .listen_fd = -1, .intent_fds = {[0 ... RUNTIME_SLOTS_MAX - 1] = -1}})
+        ((struct runtime) {.fd = -1, .lock_fd = -1, .listen_fd = -1, .varlink_fd = -1, .intent_fds = {[0 ... RUNTIME_SLOTS_MAX - 1] = -1}})
 
 /* Prepares the directory for a front that runs as `uid` and `gid` and makes intent files for `n_slots` executors; files of
  * an earlier daemon's further slots are opened, too. A negative errno, logged with what to do about it; -EBUSY when another

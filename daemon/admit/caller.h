@@ -8,7 +8,7 @@
 
 #include "util/cleanup.h"
 
-enum caller_transport { CALLER_BUS, CALLER_SOCKET };
+enum caller_transport { CALLER_BUS, CALLER_SOCKET, CALLER_VARLINK };
 
 struct caller {
         enum caller_transport transport;

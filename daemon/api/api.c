@@ -12,6 +12,7 @@
 #include "api/method.h"
 #include "api/property.h"
 #include "api/signals.h"
+#include "api/varlink.h"
 #include "util/array.h"
 #include "util/log.h"
 
@@ -29,7 +30,7 @@ static int check_verdicts(void) {
 int api_new(const struct api_setup *setup, struct api **ret) {
         static char *const no_features[] = {NULL};
         _cleanup_(api_freep) struct api *api = NULL;
-        _cleanup_close_ int listen_fd = setup->listen_fd;
+        _cleanup_close_ int listen_fd = setup->listen_fd, varlink_fd = setup->varlink_fd;
         int r = check_verdicts();
 
         if (r < 0)
@@ -54,6 +55,9 @@ int api_new(const struct api_setup *setup, struct api **ret) {
         r = listener_new(api, TAKE_FD(listen_fd), &api->listener);
         if (r < 0)
                 return r;
+        r = varlink_new(api, TAKE_FD(varlink_fd), &api->varlink);
+        if (r < 0)
+                return r;
         if (setup->bus) {
                 r = bus_new(api, &api->bus);
                 if (r < 0)
@@ -69,6 +73,7 @@ void api_close(struct api *api) {
                 (void) request_free(api->requests);
         api->bus = bus_free(api->bus);
         api->listener = listener_free(api->listener);
+        api->varlink = varlink_free(api->varlink);
 }
 
 struct api *api_free(struct api *api) {
@@ -86,19 +91,22 @@ struct api *api_free(struct api *api) {
 int api_start(struct api *api) {
         int r = listener_start(api->listener);
 
+        if (r >= 0)
+                r = varlink_start(api->varlink);
         return r < 0 || !api->bus ? r : bus_start(api->bus);
 }
 
 void api_stop(struct api *api) {
         api->stopping = true;
         listener_stop(api->listener);
+        varlink_stop(api->varlink);
         if (api->bus)
                 bus_stop(api->bus);
         dispatch_refuse_waiting(api);
 }
 
 bool api_idle(const struct api *api) {
-        if (api->requests || (api->bus && !bus_flushed(api->bus)))
+        if (api->requests || (api->bus && !bus_flushed(api->bus)) || !varlink_flushed(api->varlink))
                 return false;
         for (const struct peer *peer = api->peers; peer; peer = peer->next) {
                 uint64_t n = 0;

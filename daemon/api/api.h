@@ -17,6 +17,7 @@
 
 struct bus;
 struct listener;
+struct varlink;
 struct peer;
 struct request;
 
@@ -25,6 +26,7 @@ struct api_setup {
         struct pods *pods;             /* outlives the api; its observer is set by api_new() */
         const struct settings *settings;
         int listen_fd;                 /* the private socket, listening; taken over, also on failure */
+        int varlink_fd;                /* the varlink socket, likewise */
         bool bus;                      /* serve the system bus, too */
         const char *tracking;          /* "mountinfo"…: how the table follows the kernel */
         char *const *features;         /* names of what the kernel offers and podmount uses; copied */
@@ -44,6 +46,7 @@ struct api {
         void *userdata;
         struct bus *bus;           /* NULL without one */
         struct listener *listener;
+        struct varlink *varlink;
         uint64_t last_peer;        /* the number of the newest */
         struct peer *peers;        /* all that are connected, or known on the bus */
         struct request *requests;  /* all in flight, in the order of their arrival… */
@@ -57,7 +60,7 @@ int api_new(const struct api_setup *setup, struct api **ret);
 struct api *api_free(struct api *api);
 DEFINE_CLEANUP(struct api *, api_free)
 
-/* Serves: the socket now, the bus as soon as there is one. */
+/* Serves: the sockets now, the bus as soon as there is one. */
 int api_start(struct api *api);
 
 /* Takes no further request. What waits for its turn or for an authorisation is refused, what executes is answered. */

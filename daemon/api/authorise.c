@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "admit/verdict.h"
+#include "api/bus.h"
 #include "api/dispatch.h"
 #include "api/kinds.h"
 #include "api/mappings.h"
@@ -69,11 +70,11 @@ static struct pod *pod_of_path(struct api *api, const char *path) {
         return pod && strcmp(pod->object_path, path) == 0 ? pod : NULL;
 }
 
-/* Finds what the request names: by its path, or by its argument "id". */
+/* Finds what the request names: by its path, or by its argument "id", which over varlink stands for the path, too. */
 static int find_pod(struct request *request, struct failure *f) {
         const struct caller *caller = &request->peer->caller;
 
-        if (request->object == OBJECT_POD) {
+        if (request->object == OBJECT_POD && !request->arguments.id) {
                 struct pod *pod = pod_of_path(request->api, request->path);
 
                 if (!pod || !pods_may_see(pod, caller)) {
@@ -81,7 +82,7 @@ static int find_pod(struct request *request, struct failure *f) {
                         return failure_set(f, FAILURE_NO_SUCH_POD, "There is no object %s", request->path);
                 }
                 request->pod = pod;
-        } else if (takes(request->method, offsetof(struct arguments, id))) {
+        } else if (request->object == OBJECT_POD || takes(request->method, offsetof(struct arguments, id))) {
                 if (request->method->host && !*request->arguments.id)
                         return 0;
                 request->pod = pods_find(request->api->pods, request->arguments.id, caller, request->method->prefix, f);
@@ -196,10 +197,26 @@ static void on_polkit(enum polkit_answer answer, void *userdata) {
         dispatch_fail(request, &f);
 }
 
+/* The bus on which polkit is asked, and who about. NULL, a failure, where it cannot be. */
+static sd_bus *find_polkit(const struct request *request, struct polkit_subject *ret, struct failure *f) {
+        const struct peer *peer = request->peer;
+        sd_bus *bus = peer->caller.transport != CALLER_VARLINK ? peer->bus : request->api->bus ? bus_connection(request->api->bus) : NULL;
+
+        *ret = (struct polkit_subject) {.bus_name = peer->caller.bus_name, .pidfd = peer->pidfd, .uid = peer->caller.uid};
+        if (bus && (ret->bus_name || ret->pidfd >= 0))
+                return bus;
+        (void) failure_set(f, FAILURE_ACCESS_DENIED, "User %u may not call %s: polkit would have to be asked, and %s; root can, and others can over the system bus",
+                           (unsigned) peer->caller.uid, request->method->member,
+                           bus ? "this kernel does not say which process asks (SO_PEERPIDFD)" : "podmountd is not on the system bus");
+        return NULL;
+}
+
 /* A yes for the same action and details is used; anything else is asked anew. `more`: further details. */
-static int ask(struct request *request, const char *action, char *const *more) {
+static int ask(struct request *request, const char *action, char *const *more, struct failure *f) {
         _cleanup_strv_ char **details = NULL;
         struct authorisation *authorisation;
+        struct polkit_subject subject;
+        sd_bus *bus;
         int r = make_details(request, more, &details);
 
         if (r < 0)
@@ -209,6 +226,9 @@ static int ask(struct request *request, const char *action, char *const *more) {
                     same_details(authorisation->details, details))
                         return 0;
 
+        bus = find_polkit(request, &subject, f);
+        if (!bus)
+                return (int) f->kind;
         authorisation = calloc(1, sizeof(*authorisation));
         if (!authorisation)
                 return log_oom();
@@ -219,8 +239,8 @@ static int ask(struct request *request, const char *action, char *const *more) {
         authorisation->action = strdup(action);
         if (!authorisation->action)
                 return log_oom();
-        r = polkit_ask(request->peer->bus, request->peer->caller.bus_name, action, authorisation->details,
-                       request->transport->interactive(request), on_polkit, authorisation, &authorisation->query);
+        r = polkit_ask(bus, &subject, action, authorisation->details, request->transport->interactive(request), on_polkit, authorisation,
+                       &authorisation->query);
         return r < 0 ? r : DISPATCH_WAIT;
 }
 
@@ -235,15 +255,15 @@ static int ask_for_kinds(struct request *request, struct failure *f) {
                 return 0;
         r = kinds_read(request, &kinds);
         if (r == 0 && kinds.images)
-                r = ask(request, PODMOUNT_ACTION_MOUNT_IMAGE, kinds.images);
+                r = ask(request, PODMOUNT_ACTION_MOUNT_IMAGE, kinds.images, f);
         if (r == 0 && kinds.devices)
-                r = ask(request, PODMOUNT_ACTION_MOUNT_DEVICE, kinds.devices);
+                r = ask(request, PODMOUNT_ACTION_MOUNT_DEVICE, kinds.devices, f);
         if (r == 0 && kinds.host)
-                r = ask(request, PODMOUNT_ACTION_HOST_TARGET, kinds.host);
+                r = ask(request, PODMOUNT_ACTION_HOST_TARGET, kinds.host, f);
         if (r == 0)
                 r = mappings_read(request, &foreign, f);
         if (r == 0 && foreign)
-                r = ask(request, PODMOUNT_ACTION_IDMAP, foreign);
+                r = ask(request, PODMOUNT_ACTION_IDMAP, foreign, f);
         return r;
 }
 
@@ -262,7 +282,7 @@ int authorise(struct request *request, struct failure *f) {
         case VERDICT_ALLOW:
                 return ask_for_kinds(request, f);
         case VERDICT_ASK:
-                r = ask(request, row->action, NULL);
+                r = ask(request, row->action, NULL, f);
                 return r != 0 ? r : ask_for_kinds(request, f);
         case VERDICT_HIDE:
                 return failure_set(f, FAILURE_NO_SUCH_POD, "There is no pod \"%s\"; podmountctl list shows those that there are",

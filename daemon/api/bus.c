@@ -259,6 +259,10 @@ void bus_stop(struct bus *bus) {
                 (void) sd_bus_release_name_async(bus->bus, NULL, PODMOUNT_BUS_NAME, NULL, NULL); /* the end of the connection does it, too */
 }
 
+sd_bus *bus_connection(const struct bus *bus) {
+        return bus->bus && sd_bus_is_ready(bus->bus) > 0 ? bus->bus : NULL;
+}
+
 bool bus_flushed(const struct bus *bus) {
         uint64_t n = 0;
 

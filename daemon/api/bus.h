@@ -6,6 +6,8 @@
  * up in between), the name is taken each time, and everybody who was known on it is forgotten when it ends.
  */
 
+#include <systemd/sd-bus.h>
+
 #include "api/api.h"
 
 /* Not connected yet: see bus_start(). -ENOMEM. */
@@ -18,5 +20,7 @@ DEFINE_CLEANUP(struct bus *, bus_free)
 int bus_start(struct bus *bus);
 /* Gives the name back: calls wait for the next daemon, answers still go out. */
 void bus_stop(struct bus *bus);
+/* The connection, for questions of our own; NULL while there is none. */
+sd_bus *bus_connection(const struct bus *bus);
 /* Whether everything was written. */
 bool bus_flushed(const struct bus *bus);

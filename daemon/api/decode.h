@@ -34,6 +34,7 @@ struct argument_row {
         const char *type; /* D-Bus signature */
         enum argument_kind kind;
         size_t offset;    /* in struct arguments */
+        const char *fields; /* of an answer made of structures: what their members are called where they have names, by spaces */
 };
 
 struct option_key {

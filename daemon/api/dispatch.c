@@ -83,7 +83,7 @@ static int check_strangers(const struct request *request, struct failure *f) {
         const struct caller *caller = &request->peer->caller;
         size_t n = 0;
 
-        if (caller->transport == CALLER_SOCKET && caller->uid == 0)
+        if (caller->transport != CALLER_BUS && caller->uid == 0)
                 return DISPATCH_WAIT;
         for (const struct request *other = request->api->requests; other; other = other->next)
                 n += other->peer == request->peer && other->waiting && other->station == STATION_IDENTIFY;

@@ -3,7 +3,7 @@
  * The steps of an identification, each started by the answer to the one before:
  *
  *     bus:    GetConnectionCredentials → pidfd_open(2) → STEP_IDENTIFY → GetConnectionUnixProcessID → known
- *     socket: SO_PEERCRED, SO_PEERGROUPS, SO_PEERPIDFD (listener.c) → STEP_IDENTIFY → known
+ *     socket: SO_PEERCRED, SO_PEERGROUPS, SO_PEERPIDFD (credentials.c) → STEP_IDENTIFY → known (varlink: likewise)
  *
  * A process that is gone by then, or another one than before, leaves a caller without the host's namespaces: never root.
  */
@@ -59,7 +59,8 @@ static void set_flags(struct peer *peer, uint64_t flags) {
 static void conclude(struct peer *peer, pid_t pid) {
         if (peer->pidfd < 0 || pid != peer->caller.pid || !process_lives(peer->pidfd))
                 set_flags(peer, 0);
-        peer->pidfd = close_fd(peer->pidfd);
+        if (peer->caller.transport != CALLER_VARLINK || !peer->pidfd_of_kernel)
+                peer->pidfd = close_fd(peer->pidfd);
         finish(peer, true);
 }
 
@@ -108,7 +109,7 @@ static void on_looked_up(const struct job_result *result, void *userdata) {
         }
         if (result->failure == FAILURE_NONE && result->n_steps == 1)
                 set_flags(peer, result->steps[0].id);
-        if (peer->caller.transport == CALLER_SOCKET)
+        if (peer->caller.transport != CALLER_BUS)
                 conclude(peer, peer->caller.pid);
         else if (ask_bus(peer, "GetConnectionUnixProcessID", on_process_again) < 0)
                 finish(peer, false);

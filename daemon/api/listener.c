@@ -5,22 +5,17 @@
 
 #include <errno.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <systemd/sd-bus.h>
 
 #include "api/call.h"
+#include "api/credentials.h"
 #include "util/log.h"
 
 enum {
         QUEUE_MAX = 16384,    /* messages that a peer may leave unread */
         ACCEPT_PAUSE_US = 100 * 1000, /* after an accept that failed for want of fds or memory */
-        GROUPS_MAX = 65536,   /* NGROUPS_MAX of the kernel */
         GREETING_MAX = 16,    /* messages that fit behind a handshake: sd-bus reads it by 256 bytes, a header has 16 */
 };
-
-#ifndef SO_PEERPIDFD /* Linux 6.5, asm-generic/socket.h */
-#define SO_PEERPIDFD 77
-#endif
 
 struct listener {
         struct api *api;
@@ -82,46 +77,6 @@ static int on_greeting(sd_event_source *source _unused_, void *userdata) {
         if (r < 0 && sd_bus_get_fd(bus) >= 0)
                 (void) shutdown(sd_bus_get_fd(bus), SHUT_RDWR); /* the loop hears of the end */
         sd_bus_unref(bus);
-        return 0;
-}
-
-static int read_groups(int fd, struct caller *caller) {
-        _cleanup_free_ gid_t *groups = NULL;
-        socklen_t size = 32 * sizeof(gid_t);
-
-        for (;;) {
-                gid_t *larger = realloc(groups, size);
-
-                if (!larger)
-                        return -ENOMEM;
-                groups = larger;
-                if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) >= 0)
-                        break;
-                if (errno != ERANGE || size > GROUPS_MAX * sizeof(gid_t)) /* else `size` says how much is needed */
-                        return -errno;
-        }
-        caller->n_groups = size / sizeof(gid_t);
-        caller->groups = TAKE_PTR(groups);
-        return 0;
-}
-
-static int read_peer(int fd, struct caller *caller, int *ret_pidfd) {
-        struct ucred ucred;
-        socklen_t size = sizeof(ucred);
-        int pidfd, r;
-
-        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &ucred, &size) < 0)
-                return -errno;
-        caller->uid = ucred.uid;
-        caller->gid = ucred.gid;
-        caller->pid = ucred.pid;
-        r = read_groups(fd, caller);
-        if (r < 0)
-                return r;
-        size = sizeof(pidfd);
-        if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) < 0)
-                pidfd = ucred.pid > 0 ? (int) syscall(SYS_pidfd_open, ucred.pid, 0) : -1;
-        *ret_pidfd = pidfd; /* -1 for a process that is gone: a caller without the host's namespaces */
         return 0;
 }
 
@@ -193,7 +148,7 @@ static int welcome(struct listener *listener, int client) {
         peer->adapter = connection;
         peer->on_disconnect = on_disconnect;
 
-        r = read_peer(fd, &peer->caller, &peer->pidfd);
+        r = credentials_read(fd, peer);
         if (r >= 0 && count_connections(listener, peer->caller.uid) >= listener->api->settings->connections_per_user && peer->caller.uid != 0) {
                 log_notice("User %u has %u connections, the limit (ConnectionsPerUser=): another one is refused", (unsigned) peer->caller.uid,
                            listener->api->settings->connections_per_user);

@@ -13,13 +13,14 @@
 #include "dbus/names.h"
 
 #define AT(field) offsetof(struct arguments, field)
-#define IN_STRING(name, field) {name, "s", ARGUMENT_STRING, AT(field)}
+#define IN_STRING(name, field) {name, "s", ARGUMENT_STRING, AT(field), NULL}
 #define IN_ID IN_STRING("id", id)
 #define IN_LAYER IN_STRING("id", layer)
-#define IN_FDS {"fds", "a{sh}", ARGUMENT_FDS, 0}
-#define IN_NAMESPACES {"namespaces", "a{sh}", ARGUMENT_FDS, 0}
-#define IN_OPTIONS {"options", "a{sv}", ARGUMENT_OPTIONS, 0}
-#define OUT(name, type) {name, type, ARGUMENT_ANY, 0}
+#define IN_FDS {"fds", "a{sh}", ARGUMENT_FDS, 0, NULL}
+#define IN_NAMESPACES {"namespaces", "a{sh}", ARGUMENT_FDS, 0, NULL}
+#define IN_OPTIONS {"options", "a{sv}", ARGUMENT_OPTIONS, 0, NULL}
+#define OUT(name, type) {name, type, ARGUMENT_ANY, 0, NULL}
+#define OUT_FIELDS(name, type, fields) {name, type, ARGUMENT_ANY, 0, fields}
 #define ARGUMENTS(...) ((const struct argument_row[]) {__VA_ARGS__ __VA_OPT__(,) {}})
 
 #define KEYS(...) ((const struct option_key[]) {__VA_ARGS__ __VA_OPT__(,) KEY("timeout", "t", timeout_us), {}})
@@ -64,7 +65,7 @@ const struct method method_table[] = {
         {.interface = MANAGER, .member = "GetPod", .objects = OBJECT_MANAGER, .prefix = true, .in = ARGUMENTS(IN_ID),
          .out = ARGUMENTS(OUT("pod", "o")), .encode = encode_get_pod},
         {.interface = MANAGER, .member = "ListPods", .objects = OBJECT_MANAGER, .keys = KEYS(), .in = ARGUMENTS(IN_OPTIONS),
-         .out = ARGUMENTS(OUT("pods", "a(ssuso)")), .encode = encode_list_pods},
+         .out = ARGUMENTS(OUT_FIELDS("pods", "a(ssuso)", "uuid name owner state pod")), .encode = encode_list_pods},
         {.interface = MANAGER, .member = "Bind", .objects = OBJECT_MANAGER, .changes = true, .keys = BIND_KEYS,
          .in = ARGUMENTS(IN_ID, IN_STRING("source", source), IN_STRING("target", target), IN_FDS, IN_OPTIONS),
          .out = ARGUMENTS(OUT("mount_id", "t")), .prepare = prepare_bind, .encode = encode_bind},
@@ -84,10 +85,10 @@ const struct method method_table[] = {
         {.interface = MANAGER, .member = "SetNamespaces", .objects = OBJECT_MANAGER, .changes = true, .keys = SPACES_KEYS,
          .in = ARGUMENTS(IN_ID, IN_NAMESPACES, IN_OPTIONS), .out = ARGUMENTS(), .prepare = prepare_set_namespaces},
         {.interface = MANAGER, .member = "GC", .objects = OBJECT_MANAGER, .changes = true, .keys = COLLECT_KEYS,
-         .in = ARGUMENTS({"ids", "as", ARGUMENT_STRINGS, AT(ids)}, IN_OPTIONS), .out = ARGUMENTS(OUT("outcomes", "a(ssa{sv})")),
+         .in = ARGUMENTS({"ids", "as", ARGUMENT_STRINGS, AT(ids), NULL}, IN_OPTIONS), .out = ARGUMENTS(OUT_FIELDS("outcomes", "a(ssa{sv})", "uuid outcome details")),
          .prepare = prepare_gc, .encode = encode_gc},
         {.interface = MANAGER, .member = "Repair", .objects = OBJECT_MANAGER, .changes = true, .keys = REPAIR_KEYS,
-         .in = ARGUMENTS(IN_ID, IN_OPTIONS), .out = ARGUMENTS(OUT("outcomes", "a(sssa{sv})")), .prepare = prepare_repair,
+         .in = ARGUMENTS(IN_ID, IN_OPTIONS), .out = ARGUMENTS(OUT_FIELDS("outcomes", "a(sssa{sv})", "container target outcome details")), .prepare = prepare_repair,
          .encode = encode_repair},
         {.interface = MANAGER, .member = "Export", .objects = OBJECT_MANAGER, .keys = KEYS(), .in = ARGUMENTS(IN_ID, IN_OPTIONS),
          .out = ARGUMENTS(OUT("export", "s")), .query = query_export, .encode = encode_export},
@@ -135,7 +136,7 @@ const struct method method_table[] = {
         {.interface = POD, .member = "Collect", .objects = OBJECT_POD, .changes = true, .keys = COLLECT_KEYS, .in = ARGUMENTS(IN_OPTIONS),
          .out = ARGUMENTS(OUT("outcome", "s"), OUT("details", "a{sv}")), .prepare = prepare_collect, .encode = encode_collect},
         {.interface = POD, .member = "Repair", .objects = OBJECT_POD, .changes = true, .keys = REPAIR_KEYS,
-         .in = ARGUMENTS(IN_OPTIONS), .out = ARGUMENTS(OUT("outcomes", "a(sssa{sv})")), .prepare = prepare_repair,
+         .in = ARGUMENTS(IN_OPTIONS), .out = ARGUMENTS(OUT_FIELDS("outcomes", "a(sssa{sv})", "container target outcome details")), .prepare = prepare_repair,
          .encode = encode_repair},
         {.interface = POD, .member = "OpenTree", .objects = OBJECT_POD, .changes = true, .keys = KEYS(),
          .in = ARGUMENTS(IN_STRING("container", container), IN_STRING("path", target), IN_OPTIONS),
@@ -154,10 +155,10 @@ const struct method method_table[] = {
         {.interface = LAYERS, .member = "PutLayer", .objects = OBJECT_MANAGER, .changes = true, .keys = PUT_LAYER_KEYS,
          .in = ARGUMENTS(IN_LAYER, IN_OPTIONS), .out = ARGUMENTS(), .prepare = prepare_put_layer},
         {.interface = LAYERS, .member = "ApplyDiff", .objects = OBJECT_MANAGER, .changes = true, .keys = KEYS(),
-         .in = ARGUMENTS(IN_LAYER, {"tar", "h", ARGUMENT_STREAM, 0}, IN_OPTIONS), .out = ARGUMENTS(OUT("bytes", "t")),
+         .in = ARGUMENTS(IN_LAYER, {"tar", "h", ARGUMENT_STREAM, 0, NULL}, IN_OPTIONS), .out = ARGUMENTS(OUT("bytes", "t")),
          .prepare = prepare_apply_diff, .encode = encode_apply_diff},
         {.interface = LAYERS, .member = "ImportImage", .objects = OBJECT_MANAGER, .changes = true, .keys = IMPORT_IMAGE_KEYS,
-         .in = ARGUMENTS({"layout", "h", ARGUMENT_DIRECTORY, 0}, IN_STRING("reference", reference), IN_OPTIONS), .out = ARGUMENTS(OUT("id", "s")),
+         .in = ARGUMENTS({"layout", "h", ARGUMENT_DIRECTORY, 0, NULL}, IN_STRING("reference", reference), IN_OPTIONS), .out = ARGUMENTS(OUT("id", "s")),
          .prepare = prepare_import_image, .encode = encode_import_image},
         {.interface = LAYERS, .member = "Diff", .objects = OBJECT_MANAGER, .changes = true, .keys = KEYS(),
          .in = ARGUMENTS(IN_LAYER, IN_STRING("parent", parent), IN_OPTIONS), .out = ARGUMENTS(OUT("tar", "h")),
@@ -168,7 +169,7 @@ const struct method method_table[] = {
          .in = ARGUMENTS(IN_LAYER, IN_STRING("parent", parent)), .out = ARGUMENTS(OUT("bytes", "t")),
          .prepare = prepare_diff_size, .encode = encode_diff_size},
         {.interface = LAYERS, .member = "Changes", .objects = OBJECT_MANAGER, .changes = true,
-         .in = ARGUMENTS(IN_LAYER, IN_STRING("parent", parent)), .out = ARGUMENTS(OUT("changes", "a(sss)")),
+         .in = ARGUMENTS(IN_LAYER, IN_STRING("parent", parent)), .out = ARGUMENTS(OUT_FIELDS("changes", "a(sss)", "kind path detail")),
          .prepare = prepare_changes, .encode = encode_changes},
         {.interface = LAYERS, .member = "Cleanup", .objects = OBJECT_MANAGER, .changes = true, .in = ARGUMENTS(), .out = ARGUMENTS(OUT("count", "u")),
          .prepare = prepare_cleanup_layers, .encode = encode_cleanup_layers},

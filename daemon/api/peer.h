@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Who is at the other end: a unique name of the bus, or a connection of the private socket. Carries the caller's identity
- * once it is established (identify.h), and the subscription. Lives as long as the connection, or a request of it.
+ * Who is at the other end: a unique name of the bus, or a connection of the private socket or of varlink's. Carries the
+ * caller's identity once it is established (identify.h), and the subscription. Lives as long as the connection, or a request of it.
  */
 
 #include <stdbool.h>
@@ -19,18 +19,20 @@ struct peer {
         unsigned references;
         uint64_t number;          /* that no other peer of this api had or has */
         struct api *api;
-        sd_bus *bus;              /* reference: the system bus, or this connection */
+        sd_bus *bus;              /* reference: the system bus, or this connection; of varlink the object that makes its messages */
         struct caller caller;     /* complete in PEER_KNOWN */
         enum peer_identity identity;
         bool subscribed;
         bool lost_once;           /* the executor that looked at the caller died, another one looks */
         bool gone;                /* the connection is; its requests go on without it */
         unsigned n_lists;         /* socket: long answers sent since it had last read everything */
-        int pidfd;                /* of the caller's process, -1 if it has none */
+        int pidfd;                /* of the caller's process, -1 if it has none; of varlink it is kept for polkit */
+        bool pidfd_of_kernel;     /* and surely of the process that connected, not of a later one with its number */
         sd_bus_slot *watch_slot;  /* bus: NameOwnerChanged of the name */
         sd_bus_slot *call_slot;   /* bus: the question that is out */
         struct pool_job *job;     /* STEP_IDENTIFY, while it is out */
         void (*on_disconnect)(struct peer *peer); /* the adapter forgets it: its entry, its slots */
+        void (*deliver)(struct peer *peer, sd_bus_message *signal); /* NULL: as a message of `bus` */
         void *adapter;
         struct peer *next, **link; /* in api->peers while not gone */
 };

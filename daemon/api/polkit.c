@@ -51,10 +51,18 @@ static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *error _unu
         return 1;
 }
 
-static int append(sd_bus_message *m, const char *subject, const char *action, char *const *details, bool interactive,
-                  const char *cancellation) {
-        int r = sd_bus_message_append(m, "(sa{sv})s", "system-bus-name", 1, "name", "s", subject, action);
+static int append_subject(sd_bus_message *m, const struct polkit_subject *subject) {
+        if (subject->bus_name)
+                return sd_bus_message_append(m, "(sa{sv})", "system-bus-name", 1, "name", "s", subject->bus_name);
+        return sd_bus_message_append(m, "(sa{sv})", "unix-process", 2, "pidfd", "h", subject->pidfd, "uid", "i", (int32_t) subject->uid);
+}
 
+static int append(sd_bus_message *m, const struct polkit_subject *subject, const char *action, char *const *details, bool interactive,
+                  const char *cancellation) {
+        int r = append_subject(m, subject);
+
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", action);
         if (r >= 0)
                 r = sd_bus_message_open_container(m, 'a', "{ss}");
         for (; r >= 0 && details && details[0]; details += 2)
@@ -66,8 +74,8 @@ static int append(sd_bus_message *m, const char *subject, const char *action, ch
         return r;
 }
 
-int polkit_ask(sd_bus *bus, const char *subject, const char *action, char *const *details, bool interactive, polkit_fn answered,
-               void *userdata, struct polkit_query **ret) {
+int polkit_ask(sd_bus *bus, const struct polkit_subject *subject, const char *action, char *const *details, bool interactive,
+               polkit_fn answered, void *userdata, struct polkit_query **ret) {
         static uint64_t last;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         _cleanup_(polkit_query_freep) struct polkit_query *query = calloc(1, sizeof(*query));

@@ -15,12 +15,20 @@ enum polkit_answer {
         POLKIT_ABSENT,    /* there is no polkit, or it failed */
 };
 
+/* Who is to be authorised: a unique name of the bus, or, without one, a process by its pidfd, which polkit takes since its version 124
+ * (an older one fails, which is no yes). */
+struct polkit_subject {
+        const char *bus_name;
+        int pidfd;
+        uid_t uid; /* of the process */
+};
+
 struct polkit_query;
 typedef void (*polkit_fn)(enum polkit_answer answer, void *userdata);
 
-/* Asks whether the owner of the unique bus name `subject` is authorised for `action`. `details` are pairs of key and value,
+/* Asks whether `subject` is authorised for `action`. `details` are pairs of key and value,
  * NULL-terminated. `answered` is called once, from the loop, unless the query is freed before. */
-int polkit_ask(sd_bus *bus, const char *subject, const char *action, char *const *details, bool interactive, polkit_fn answered,
+int polkit_ask(sd_bus *bus, const struct polkit_subject *subject, const char *action, char *const *details, bool interactive, polkit_fn answered,
                void *userdata, struct polkit_query **ret);
 /* Ends a query; one that is out is cancelled, so that no dialogue stays on anybody's screen. */
 struct polkit_query *polkit_query_free(struct polkit_query *query);

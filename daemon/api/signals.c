@@ -47,6 +47,10 @@ static void send_to(struct peer *peer, const struct news *news) {
                 r = news->append(news, peer, m);
         if (r >= 0 && peer->caller.bus_name)
                 r = sd_bus_message_set_destination(m, peer->caller.bus_name);
+        if (r >= 0 && peer->deliver) {
+                peer->deliver(peer, m);
+                return;
+        }
         if (r >= 0)
                 r = sd_bus_send(peer->bus, m, NULL);
         if (r >= 0 && peer->caller.transport == CALLER_SOCKET)

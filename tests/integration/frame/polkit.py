@@ -55,6 +55,15 @@ class Polkit:
         self.stop()
 
 
+def process_of(fd):
+    """The process that a pidfd in a message means."""
+    number = fd.take()
+    with open(f'/proc/self/fdinfo/{number}') as file:
+        pid = [line.split()[1] for line in file if line.startswith('Pid:')][0]
+    os.close(number)
+    return pid
+
+
 def main(directory):
     """The process."""
     import dbus
@@ -67,7 +76,7 @@ def main(directory):
                 async_callbacks=('reply', 'fail'))
         def CheckAuthorization(self, subject, action, details, flags, cancellation, reply, fail):
             with open(f'{directory}/polkit-calls', 'a') as file:
-                subject_details = {str(key): str(value) for key, value in subject[1].items()}
+                subject_details = {str(key): str(process_of(value) if key == 'pidfd' else value) for key, value in subject[1].items()}
                 file.write(json.dumps({'subject': [str(subject[0]), subject_details], 'action': str(action),
                         'flags': int(flags),
                                        'details': {str(key): str(value) for key, value in details.items()}}) + '\n')
