@@ -10,38 +10,24 @@ import subprocess
 
 import dbus
 
-from frame import host, specs, tap
+from frame import debian, host, specs, tap
 from frame.container import Container
 from frame.daemon import Daemon
 from frame.tap import Skip, case, contains, equal, eventually
 
-CACHE = f'{host.BUILD}/debian-root'
 KINDS = ('pid', 'net', 'ipc', 'cgroup')
 
 
-def debian():
-    """The bare root, made on the first call and kept in the build folder."""
-    base = f'{CACHE}/base'
-    if not os.path.isdir(base):
-        if not shutil.which('debootstrap'):
-            raise Skip('debootstrap is not installed')
-        done = subprocess.run([f'{host.SOURCE}/tests/debian-root', '--base'], env=dict(os.environ, DEBIAN_ROOT_CACHE=CACHE),
-                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        if done.returncode:
-            raise Skip(f'no Debian to be had: {done.stderr.strip()[-200:]}')
-    return base
-
-
 def as_directory():
-    return specs.bind(debian(), '/mnt', 'rbind', 'ro')
+    return specs.bind(debian.base(), '/mnt', 'rbind', 'ro')
 
 
 def as_image():
     if not shutil.which('mkfs.erofs'):
         raise Skip('mkfs.erofs is not installed')
-    path = f'{CACHE}/image.erofs'
+    path = f'{debian.CACHE}/image.erofs'
     if not os.path.exists(path):
-        subprocess.run(['mkfs.erofs', '--quiet', f'{path}.new', debian()], check=True, stdout=subprocess.DEVNULL,
+        subprocess.run(['mkfs.erofs', '--quiet', f'{path}.new', debian.base()], check=True, stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL)
         os.rename(f'{path}.new', path)
     return specs.mount('/mnt', 'erofs', path)
@@ -53,8 +39,8 @@ def as_overlay():
     middle = f'{host.DIRECTORY}/layer-middle'
     if not os.path.exists(middle):
         os.makedirs(f'{middle}/usr')
-        shutil.copytree(f'{debian()}/usr/share/perl5', f'{middle}/usr/share/perl5', symlinks=True)
-    return specs.mount('/mnt', 'overlay', 'overlay', [f'lowerdir={top}:{middle}:{debian()}'])
+        shutil.copytree(f'{debian.base()}/usr/share/perl5', f'{middle}/usr/share/perl5', symlinks=True)
+    return specs.mount('/mnt', 'overlay', 'overlay', [f'lowerdir={top}:{middle}:{debian.base()}'])
 
 
 SYSTEM = [specs.mount('/mnt/proc', 'proc', 'proc'), specs.mount('/mnt/sys', 'sysfs', 'sysfs', ['ro']),
@@ -134,7 +120,7 @@ def image(daemon):
     daemon.restart()
     run(daemon, 'image', root)
     def is_free():
-        return not any(CACHE in line for line in subprocess.run(['losetup', '--list', '--noheadings', '--output', 'BACK-FILE'],
+        return not any(debian.CACHE in line for line in subprocess.run(['losetup', '--list', '--noheadings', '--output', 'BACK-FILE'],
                 stdout=subprocess.PIPE, text=True).stdout.splitlines())
     eventually(is_free, 'the loop device is free')
 

@@ -10,31 +10,16 @@ import tempfile
 import threading
 import time
 
-from frame import host, tap
+from frame import debian, host, tap
 from frame.daemon import Stage
 from frame.layouts import Layout, import_image, tar_of, umoci, unpack
 from frame.layers import content, differences
-from frame.tap import Skip, case, contains, equal
-
-CACHE = f'{host.BUILD}/debian-root'
-
-
-def debian():
-    """The bare root, made on the first call and kept in the build folder."""
-    base = f'{CACHE}/base'
-    if not os.path.isdir(base):
-        if not shutil.which('debootstrap'):
-            raise Skip('debootstrap is not installed')
-        done = subprocess.run([f'{host.SOURCE}/tests/debian-root', '--base'], env=dict(os.environ, DEBIAN_ROOT_CACHE=CACHE),
-                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
-            raise Skip(f'no Debian to be had: {done.stderr.strip()[-200:]}')
-    return base
+from frame.tap import case, contains, equal
 
 
 def make_image(directory):
     layout, tar = f'{directory}/image', f'{directory}/base.tar'
-    subprocess.run(['tar', '-c', '--xattrs', '--numeric-owner', '-f', tar, '-C', debian(), '.'], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run(['tar', '-c', '--xattrs', '--numeric-owner', '-f', tar, '-C', debian.base(), '.'], check=True, stderr=subprocess.DEVNULL)
     umoci('init', '--layout', layout)
     umoci('new', '--image', f'{layout}:v1')
     umoci('raw', 'add-layer', '--image', f'{layout}:v1', tar)

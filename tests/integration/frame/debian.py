@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A bare Debian and its packages, got once and kept in the build folder."""
+
+import os
+import shutil
+import subprocess
+
+from frame import host
+from frame.tap import Skip
+
+CACHE = f'{host.BUILD}/debian-root'
+ENVIRONMENT = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': '/root', 'LC_ALL': 'C.UTF-8', 'DEBIAN_FRONTEND': 'noninteractive'}
+
+
+def base():
+    """The bare root."""
+    found = f'{CACHE}/base'
+    if not os.path.isdir(found):
+        if not shutil.which('debootstrap'):
+            raise Skip('debootstrap is not installed')
+        done = subprocess.run([f'{host.SOURCE}/tests/debian-root', '--base'], env=dict(os.environ, DEBIAN_ROOT_CACHE=CACHE),
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            raise Skip(f'no Debian to be had: {done.stderr.strip()[-200:]}')
+    return found
+
+
+def package(name):
+    """A package as a file, from where this machine's apt gets Debian's."""
+    directory = f'{CACHE}/packages'
+    os.makedirs(directory, exist_ok=True)
+
+    def found():
+        return sorted(file for file in os.listdir(directory) if file.startswith(f'{name}_') and file.endswith('.deb'))
+    if not found():
+        done = subprocess.run(['apt-get', 'download', '-q', '-o', 'APT::Sandbox::User=root', name], cwd=directory, stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE, text=True, check=False, stdin=subprocess.DEVNULL)
+        if done.returncode or not found():
+            raise Skip(f'no package {name} to be had: {done.stderr.strip()[-200:]}')
+    return f'{directory}/{found()[-1]}'
+
+
+def run_in(root, script):
+    """What a shell in this root says."""
+    done = subprocess.run(['chroot', root, '/bin/sh', '-ec', script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
+            check=False, env=ENVIRONMENT)
+    if done.returncode:
+        raise AssertionError(f'{script}: status {done.returncode}: {done.stdout}')
+    return done.stdout
