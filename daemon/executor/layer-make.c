@@ -132,6 +132,16 @@ int hand_layer_make(struct run *run, size_t i) {
         return r < 0 ? layer_failed(run, "making", step->target, r) : 0;
 }
 
+/* What the disk may not have stays a layer. If not even that can be done it is gone: the record goes only when the disk has it (layer-purge.c). */
+static int retire(int layers, const char *id, const char *name) {
+        int r;
+
+        if (renameat2(layers, id, layers, name, RENAME_NOREPLACE) < 0)
+                return -errno;
+        r = layer_sync(layers, "");
+        return r < 0 && renameat2(layers, name, layers, id, RENAME_NOREPLACE) == 0 ? r : 0;
+}
+
 int hand_layer_retire(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
         _cleanup_free_ char *name = layer_removing_name(step->target, step->serial);
@@ -146,6 +156,6 @@ int hand_layer_retire(struct run *run, size_t i) {
         if (r == 0)
                 return 0; /* it was done before, and another layer may have the id by now; or it was never made */
         if (r > 0)
-                r = renameat2(layers, step->target, layers, name, RENAME_NOREPLACE) < 0 ? -errno : layer_sync(layers, "");
+                r = retire(layers, step->target, name);
         return r < 0 ? layer_failed(run, "removing", step->target, r) : 0;
 }
