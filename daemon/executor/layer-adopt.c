@@ -2,7 +2,8 @@
 /*
  * STEP_LAYER_ADOPT: what a worker has made becomes what the layer has, by one rename; what it had is then where the other was, and
  * STEP_LAYER_CLEAR removes it. Which of the two a directory is, is known by its inode: before the rename, the file "split" gets the
- * inode of the new one as a part of its name. So both steps can be done again after an executor died of them.
+ * inode of the new one as a part of its name. So both steps can be done again after an executor died of them. When it is done, what the layer had
+ * is called "old": whatever the other step has removed by then, nobody takes that for the new one.
  */
 
 #include <errno.h>
@@ -42,6 +43,8 @@ static int is_adopted(struct adoption *of) {
 
         if (r < 0)
                 return r;
+        if (faccessat(of->place, "diff", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? 1 : -errno;
         if (faccessat(of->place, of->split, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
                 return 1;
         return errno == ENOENT ? 0 : -errno;
@@ -97,6 +100,18 @@ static int make_all_opaque(const struct adoption *of) {
         return r;
 }
 
+/* On the disk, too, before anything is removed. */
+static int set_aside(const struct adoption *of) {
+        int r;
+
+        if (renameat(of->place, "diff", of->place, "old") < 0)
+                return errno == ENOENT ? 0 : -errno;
+        r = layer_sync(of->place, "");
+        if (r < 0)
+                (void) renameat(of->place, "old", of->place, "diff");
+        return r;
+}
+
 static int exchange(struct adoption *of) {
         int r = make_all_opaque(of);
 
@@ -112,6 +127,8 @@ static int exchange(struct adoption *of) {
         if (renameat2(of->place, "diff", of->layer, "diff", RENAME_EXCHANGE) < 0)
                 return -errno;
         r = layer_sync(of->layer, "");
+        if (r == 0)
+                r = set_aside(of);
         if (r < 0)
                 (void) renameat2(of->place, "diff", of->layer, "diff", RENAME_EXCHANGE); /* as it was, then */
         return r;
@@ -122,7 +139,7 @@ static int adopt_split(const struct adoption *of) {
         struct stat st;
 
         if (fstatat(of->place, of->split, &st, AT_SYMLINK_NOFOLLOW) < 0)
-                return -errno;
+                return errno == ENOENT ? 0 : -errno; /* it was done, and is being cleared */
         if (unlinkat(of->layer, "tar-split", 0) < 0 && errno != ENOENT)
                 return -errno;
         /* A copy of the name stays: it says what was done. */
@@ -159,6 +176,9 @@ int hand_layer_adopt(struct run *run, size_t i) {
                 return layer_failed(run, "writing", step->target, -errno);
         of = (struct adoption) {.layer = layer, .place = place};
         r = is_adopted(&of);
+        /* An executor died between the two renames: then there is nothing to be taken back. */
+        if (r > 0 && set_aside(&of) < 0)
+                log_warning("what layer %s had before is in it a while longer", step->target);
         if (r == 0)
                 r = exchange(&of);
         if (r < 0)
