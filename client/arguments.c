@@ -18,6 +18,7 @@
 
 enum {
         OPTION_SOCKET = 0x100,
+        OPTION_VARLINK,
         OPTION_JSON,
         OPTION_NO_ASK_PASSWORD,
         OPTION_ID,
@@ -50,6 +51,7 @@ enum {
 
 static const struct option long_options[] = {
         {"socket", required_argument, NULL, OPTION_SOCKET},
+        {"varlink", required_argument, NULL, OPTION_VARLINK},
         {"host", required_argument, NULL, 'H'},
         {"machine", required_argument, NULL, 'M'},
         {"json", required_argument, NULL, OPTION_JSON},
@@ -256,9 +258,9 @@ static int add_metadata(const char *text, struct arguments *arguments) {
 
 static int set_transport(struct client *client, enum client_transport transport, const char *where) {
         if (client->transport != CLIENT_AUTOMATIC)
-                return report_usage("--socket, -H and -M exclude each other: give one of them once");
+                return report_usage("--socket, --varlink, -H and -M exclude each other: give one of them once");
         if (!*where)
-                return report_usage("--socket, -H and -M need a value that is not empty");
+                return report_usage("--socket, --varlink, -H and -M need a value that is not empty");
         client->transport = transport;
         client->where = where;
         return 0;
@@ -289,6 +291,8 @@ static int apply_common(int option, const char *value, struct client *client, st
         switch (option) {
         case OPTION_SOCKET:
                 return set_transport(client, CLIENT_SOCKET, value);
+        case OPTION_VARLINK:
+                return set_transport(client, CLIENT_VARLINK, value);
         case 'H':
                 return set_transport(client, CLIENT_HOST, value);
         case 'M':

@@ -7,6 +7,7 @@
 
 #include "client/call.h"
 #include "client/report.h"
+#include "client/varlink.h"
 #include "dbus/names.h"
 
 enum {
@@ -30,10 +31,14 @@ int call_new(struct client *client, const char *path, const char *interface, con
         return 0;
 }
 
+bool call_can_send_fds(struct client *client) {
+        return client->varlink || sd_bus_can_send(client->bus, SD_BUS_TYPE_UNIX_FD) > 0;
+}
+
 int call_append_fds(struct client *client, sd_bus_message *m, const struct arguments *arguments) {
         int r;
 
-        if (arguments->n_fds > 0 && sd_bus_can_send(client->bus, SD_BUS_TYPE_UNIX_FD) <= 0)
+        if (arguments->n_fds > 0 && !call_can_send_fds(client))
                 return report_error(
                         "This connection carries no file descriptors; use the host's own bus or socket for --fd");
         r = sd_bus_message_open_container(m, 'a', "{sh}");
@@ -53,6 +58,8 @@ int call_send(struct client *client, sd_bus_message *m, int r, sd_bus_message **
                 return report_errno(r, "Cannot put the arguments into the call");
         if (client->timeout_us > 0)
                 timeout = client->timeout_us + (uint64_t) CALL_SLACK_S * 1000000;
+        if (client->varlink)
+                return varlink_call(client, m, timeout, ret_reply);
         r = sd_bus_call(client->bus, m, timeout, &error, &reply);
         if (r < 0) {
                 r = report_bus_error(&error, r);

@@ -13,6 +13,8 @@ static inline void call_unrefp(sd_bus_message **m) {
 
 /* Makes a call, which may wait for a password. 0 or EXIT_FAILURE, reported. */
 int call_new(struct client *client, const char *path, const char *interface, const char *member, sd_bus_message **ret);
+/* Whether fds can go with a call over this connection. */
+bool call_can_send_fds(struct client *client);
 /* Appends the a{sh} of --fd. */
 int call_append_fds(struct client *client, sd_bus_message *m, const struct arguments *arguments);
 

@@ -18,6 +18,7 @@ enum { EXIT_USAGE = 2 };
 enum client_transport {
         CLIENT_AUTOMATIC, /* the system bus, then the daemon's own socket */
         CLIENT_SOCKET,    /* --socket: where is a path */
+        CLIENT_VARLINK,   /* --varlink: where is a path */
         CLIENT_HOST,      /* -H: where is [USER@]HOST, reached by ssh */
         CLIENT_MACHINE,   /* -M: where is a local container's name */
 };
@@ -32,7 +33,8 @@ struct client {
         bool patient;        /* a call takes as long as it takes, unless timeout_us says otherwise */
         uint64_t timeout_us; /* 0: the daemon's own limits */
 
-        sd_bus *bus;             /* owned; NULL until connection_open() */
+        sd_bus *bus;             /* owned; NULL until connection_open(); with --varlink it makes messages and sends none */
+        struct varlink *varlink; /* owned; --varlink (client/varlink.h) */
         bool bus_client;         /* behind a broker, which has names; else the daemon's own socket */
         char *reached;           /* owned: where the connection ended up, for people */
         pid_t agent;             /* the polkit agent on this terminal, 0 if none */

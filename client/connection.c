@@ -11,6 +11,7 @@
 #include "client/agent.h"
 #include "client/connection.h"
 #include "client/report.h"
+#include "client/varlink.h"
 #include "dbus/names.h"
 #include "util/cleanup.h"
 
@@ -184,6 +185,9 @@ int connection_open(struct client *client) {
         case CLIENT_SOCKET:
                 r = open_named_socket(client);
                 break;
+        case CLIENT_VARLINK:
+                r = varlink_open(client);
+                break;
         case CLIENT_HOST:
         case CLIENT_MACHINE:
                 r = open_elsewhere(client);
@@ -191,7 +195,7 @@ int connection_open(struct client *client) {
         }
         if (r != 0)
                 return r;
-        if (client->transport == CLIENT_AUTOMATIC && client->bus_client && client->ask_password)
+        if (((client->transport == CLIENT_AUTOMATIC && client->bus_client) || client->transport == CLIENT_VARLINK) && client->ask_password)
                 client->agent = agent_start();
         return 0;
 }
@@ -199,6 +203,7 @@ int connection_open(struct client *client) {
 void connection_close(struct client *client) {
         agent_stop(client->agent);
         client->agent = 0;
+        varlink_close(client);
         client->bus = sd_bus_flush_close_unref(client->bus);
         free(client->reached);
         client->reached = NULL;

@@ -83,6 +83,7 @@ static void print_help(void) {
                         verbs[i].summary);
         puts("\nOptions of every verb:\n"
              "  --socket PATH         Use the daemon's own socket at PATH\n"
+             "  --varlink PATH        Use the daemon's varlink socket at PATH\n"
              "  -H, --host HOST       Use the daemon of another host, by ssh\n"
              "  -M, --machine NAME    Use the daemon of a local container\n"
              "  --json=pretty|short   Print JSON (watch: a JSON text sequence)\n"
@@ -90,7 +91,7 @@ static void print_help(void) {
              "  --no-ask-password     Never ask for a password on this terminal\n"
              "  -h, --help            Print this\n"
              "  --version             Print the version\n\n"
-             "Without --socket, -H or -M the system bus is used, then /run/podmount/socket.\n"
+             "Without --socket, --varlink, -H or -M the system bus is used, then /run/podmount/socket.\n"
              "Exit status: 0 done, 1 refused or failed, 2 wrong usage. See podmountctl(1).");
 }
 

@@ -122,7 +122,7 @@ int layer_diff(struct client *client, const struct arguments *arguments) {
 
         if (!file && isatty(STDOUT_FILENO))
                 return report_error("A tar is nothing for a terminal: name a file, or send it through a pipe");
-        if (sd_bus_can_send(client->bus, SD_BUS_TYPE_UNIX_FD) <= 0)
+        if (!call_can_send_fds(client))
                 return report_error("This connection carries no file descriptors; use the host's own bus or socket");
         r = send_about(client, arguments, "Diff", true, &reply);
         if (r != 0)

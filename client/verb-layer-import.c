@@ -75,8 +75,11 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error _unus
 static int run(struct client *client, sd_bus_message *m, struct import *import) {
         _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *filter = NULL, *call = NULL;
         uint64_t timeout = client->timeout_us > 0 ? client->timeout_us + CALL_SLACK_US : UINT64_MAX;
-        int r = sd_bus_add_filter(client->bus, &filter, on_message, import);
+        int r;
 
+        if (client->varlink)
+                return call_send(client, m, 0, &import->reply);
+        r = sd_bus_add_filter(client->bus, &filter, on_message, import);
         if (r >= 0)
                 r = sd_bus_call_async(client->bus, &call, m, on_reply, import, timeout);
         while (r >= 0 && !import->reply) {
@@ -118,7 +121,7 @@ int layer_import(struct client *client, const struct arguments *arguments) {
         const char *reference, *id;
         int r;
 
-        if (sd_bus_can_send(client->bus, SD_BUS_TYPE_UNIX_FD) <= 0)
+        if (!call_can_send_fds(client))
                 return report_error("This connection carries no file descriptors; use the host's own bus or socket");
         r = split(arguments->words[2], &directory, &reference);
         if (r != 0)

@@ -137,7 +137,7 @@ int layer_apply(struct client *client, const struct arguments *arguments) {
         uint64_t bytes;
         int r;
 
-        if (sd_bus_can_send(client->bus, SD_BUS_TYPE_UNIX_FD) <= 0)
+        if (!call_can_send_fds(client))
                 return report_error("This connection carries no file descriptors; use the host's own bus or socket");
         r = open_tar(arguments->n_words > 3 ? arguments->words[3] : NULL, &fd);
         if (r == 0)

@@ -32,7 +32,7 @@ int verb_open_tree(struct client *client, const struct arguments *arguments) {
         _cleanup_message_unref_ sd_bus_message *m = NULL, *reply = NULL;
         int tree, r;
 
-        if (sd_bus_can_send(client->bus, SD_BUS_TYPE_UNIX_FD) <= 0)
+        if (!call_can_send_fds(client))
                 return report_error("This connection carries no file descriptors; use the host's own bus or socket");
         r = call_new(client, PODMOUNT_OBJECT_PATH, PODMOUNT_MANAGER_INTERFACE, "OpenTree", &m);
         if (r != 0)

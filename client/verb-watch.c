@@ -13,6 +13,7 @@
 #include "client/render.h"
 #include "client/report.h"
 #include "client/value.h"
+#include "client/varlink.h"
 #include "client/verb.h"
 #include "dbus/names.h"
 
@@ -190,10 +191,74 @@ static int add_matches(struct watch *watch) {
         return r < 0 ? report_errno(r, "Cannot listen to signals") : 0;
 }
 
+/* The members of an answer to Monitor under the names that signals have here. */
+static const char *const event_members[][2] = {
+        {"uuid", "UUID"}, {"reason", "Reason"}, {"container", "Container"}, {"target", "Target"}, {"kind", "Kind"}, {"changed", "Changed"},
+};
+
+/* [{id, container, target}] as signals have it. */
+static int rename_mounts(struct json_object *mounts, struct json_object *record) {
+        static const char *const members[][2] = {{"id", "ID"}, {"container", "Container"}, {"target", "Target"}};
+        struct json_object *renamed = json_object_new_array();
+
+        for (size_t i = 0; renamed && i < json_object_array_length(mounts); i++) {
+                struct json_object *mount = json_object_new_object();
+
+                if (!mount || json_object_array_add(renamed, mount) < 0) {
+                        (void) json_object_put(mount);
+                        (void) json_object_put(renamed);
+                        return -ENOMEM;
+                }
+                for (size_t j = 0; j < ELEMENTSOF(members); j++)
+                        if (value_add(mount, members[j][1], json_object_get(json_object_object_get(
+                                    json_object_array_get_idx(mounts, i), members[j][0]))) < 0) {
+                                (void) json_object_put(renamed);
+                                return -ENOMEM;
+                        }
+        }
+        return value_add(record, "Mounts", renamed);
+}
+
+/* One answer to Monitor, as the signal that it was. The state before is what list shows. */
+static int print_event(struct watch *watch, struct json_object *event) {
+        const char *name = value_string(event, "event", "");
+        struct json_object *mounts = value_array(event, "mounts"), *member;
+        _cleanup_json_ struct json_object *record = NULL;
+
+        if (strcmp(name, "State") == 0)
+                return 0;
+        if (strcmp(name, "Ready") == 0)
+                return print_notice(watch, "Subscribed");
+        if (new_record(strcmp(name, "PodChanged") == 0 ? "PropertiesChanged" : name, &record) < 0)
+                return report_oom();
+        for (size_t i = 0; i < ELEMENTSOF(event_members); i++)
+                if (json_object_object_get_ex(event, event_members[i][0], &member) &&
+                        value_add(record, event_members[i][1], json_object_get(member)) < 0)
+                        return report_oom();
+        if (mounts && rename_mounts(mounts, record) < 0)
+                return report_oom();
+        return print_record(watch, record);
+}
+
+static int watch_varlink(struct watch *watch) {
+        int r = varlink_monitor(watch->client);
+
+        while (r == 0) {
+                _cleanup_json_ struct json_object *event = NULL;
+
+                r = varlink_next(watch->client, &event);
+                if (r == 0)
+                        r = print_event(watch, event);
+        }
+        return r;
+}
+
 int verb_watch(struct client *client, const struct arguments *arguments _unused_) {
         struct watch watch = {.client = client};
         int r;
 
+        if (client->varlink)
+                return watch_varlink(&watch);
         watch.status = add_matches(&watch);
         if (watch.status == 0)
                 watch.status = subscribe(&watch);

@@ -48,6 +48,13 @@
 #define PODMOUNT_ACTION_RESCAN "org.podmount1.rescan"
 #define PODMOUNT_ACTION_MANAGE_LAYERS "org.podmount1.manage-layers"
 
+/* What the members of the structures in answers are called where they have names: over varlink. */
+#define PODMOUNT_FIELDS_PODS "uuid name owner state pod"
+#define PODMOUNT_FIELDS_COLLECTED "uuid outcome details"
+#define PODMOUNT_FIELDS_REPAIRED "container target outcome details"
+#define PODMOUNT_FIELDS_CHANGES "kind path detail"
+
 /* Where the daemon is found. */
 #define PODMOUNT_RUNTIME_DIRECTORY "/run/podmount"
 #define PODMOUNT_SOCKET PODMOUNT_RUNTIME_DIRECTORY "/socket"
+#define PODMOUNT_VARLINK PODMOUNT_RUNTIME_DIRECTORY "/varlink"

@@ -4,7 +4,7 @@
 
 BEGIN {
         print "/* Generated from the interface files of dbus/; do not edit. */"
-        print "#include \"api/introspect.h\"\n"
+        print "#include \"dbus/contract.h\"\n"
         print "const struct contract_xml contract_xml[] = {"
 }
 

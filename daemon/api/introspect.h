@@ -7,12 +7,7 @@
  */
 
 #include "api/request.h"
-
-/* One <interface> element of the contract, generated. Ended by an empty row. */
-struct contract_xml {
-        const char *name, *text;
-};
-extern const struct contract_xml contract_xml[];
+#include "dbus/contract.h"
 
 /* The station of the request path that finds out what there is to say, and the one that says it. */
 int query_introspect(struct request *request, struct failure *f);

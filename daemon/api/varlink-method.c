@@ -17,6 +17,7 @@ static const struct name_row {
         {"org.freedesktop.DBus.Properties", "GetAll", "Describe", VARLINK_DESCRIBE},
         {"org.freedesktop.DBus.ObjectManager", "GetManagedObjects", "List", VARLINK_LIST},
         {PODMOUNT_MANAGER_INTERFACE, "Subscribe", "Monitor", VARLINK_MONITOR},
+        {PODMOUNT_LAYER_STORE_INTERFACE, "LayerExists", "HasLayer", VARLINK_PLAIN}, /* one of the two symbols is the error */
         {PODMOUNT_MANAGER_INTERFACE, "Unsubscribe", NULL, VARLINK_PLAIN}, /* the end of the connection */
         {"org.freedesktop.DBus.Introspectable", "Introspect", NULL, VARLINK_PLAIN}, /* org.varlink.service.GetInterfaceDescription */
         {"org.freedesktop.DBus.Properties", "Get", NULL, VARLINK_PLAIN}, /* Describe and List have all of them */

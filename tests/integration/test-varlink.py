@@ -75,7 +75,7 @@ def each_call(daemon, data):
     yield 'Status', {}, []
     yield 'CreateLayer', {'id': 'one', 'parent': '', 'options': {'metadata': {'a-b': 'c_d'}}}, []
     yield 'ApplyDiff', {'id': 'one', 'tar': 0}, [tar]
-    yield 'LayerExists', {'id': 'one'}, []
+    yield 'HasLayer', {'id': 'one'}, []
     yield 'LayerInfo', {'id': 'one'}, []
     yield 'ListLayers', {}, []
     yield 'Changes', {'id': 'one', 'parent': ''}, []

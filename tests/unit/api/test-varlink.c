@@ -181,6 +181,24 @@ START_TEST(test_methods) {
 }
 END_TEST
 
+/* Types, methods and errors share one space of names: varlinkctl validate-idl says so, too. */
+START_TEST(test_symbols) {
+        size_t n = 0;
+
+        (void) find_word("", "");
+        for (size_t i = 0; i + 2 < n_words; i++) {
+                if (strcmp(words[i + 2], "(") != 0 || (strcmp(words[i], "type") != 0 && strcmp(words[i], "method") != 0 && strcmp(words[i], "error") != 0))
+                        continue;
+                n++;
+                for (size_t j = i + 1; j + 2 < n_words; j++)
+                        ck_assert_msg(strcmp(words[j + 2], "(") != 0 || strcmp(words[j + 1], words[i + 1]) != 0 ||
+                                              (strcmp(words[j], "type") != 0 && strcmp(words[j], "method") != 0 && strcmp(words[j], "error") != 0),
+                                      "%s is there twice", words[i + 1]);
+        }
+        ck_assert_uint_eq(n, count_words("type") + count_words("method") + count_words("error"));
+}
+END_TEST
+
 /* What has no name over varlink has something that stands for it. */
 START_TEST(test_nothing_is_left_out) {
         static const char *const stand_ins[][2] = {
@@ -347,4 +365,4 @@ START_TEST(test_convert_refuses) {
 }
 END_TEST
 
-UNIT_MAIN("varlink", test_methods, test_nothing_is_left_out, test_properties, test_errors, test_convert, test_convert_of_pod, test_convert_refuses)
+UNIT_MAIN("varlink", test_methods, test_symbols, test_nothing_is_left_out, test_properties, test_errors, test_convert, test_convert_of_pod, test_convert_refuses)
