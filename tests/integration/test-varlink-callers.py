@@ -11,6 +11,8 @@ import time
 from frame import host, specs, tap
 from frame.bus import Bus
 from frame.host import ALICE, BOB, as_user
+from frame.layers import make_tar
+from frame.layouts import Layout, tar_of
 from frame.situation import WithPolkit
 from frame.tap import case, contains, equal
 from frame.varlink import Closed, Connection, Refused, Varlink, closed, spec
@@ -160,6 +162,92 @@ def stopping(daemon):
     daemon.start()
     with daemon.connect() as c:
         equal(c.call('GC', {'ids': ['stays']})['outcomes'][0]['outcome'], 'removed', 'outcome')
+
+
+def over(daemon, *words, **more):
+    """podmountctl over varlink: stdout of a verb that must succeed."""
+    done = host.run([f'{host.DIRECTORY}/bin/podmountctl', '--varlink', daemon.varlink] + [str(word) for word in words], **more)
+    equal(done.status, 0, f'{words}: {done}')
+    return done.out
+
+
+def both_ways(daemon, *words):
+    """stdout of a verb that says the same over varlink and over D-Bus."""
+    out = over(daemon, *words)
+    equal(out, daemon.ok(*words), f'{words}')
+    return out
+
+
+@case('podmountctl --varlink: every verb does and says what it does over D-Bus')
+def client(daemon):
+    data = specs.tree('client-data', {'file': 'content'})
+    uuid = over(daemon, 'create', '--name', 'web', '-', input=spec(specs.mount('/tmp'))).strip()
+    fd = os.open(data, os.O_PATH)
+    over(daemon, 'bind', 'web', 'fd:x', '/mnt', '-o', 'ro', '--fd', f'x={fd}', fds=[fd])
+    over(daemon, 'mount', 'web', '-', input=json.dumps(specs.mount('/srv')))
+    over(daemon, 'replace', 'web', '/srv', '-', input=json.dumps({'type': 'tmpfs', 'source': 'tmpfs'}))
+    over(daemon, 'add-container', 'web', 'second', '-', input=spec())
+    for words in [('list',), ('show', 'web'), ('show', uuid[:8]), ('tree', 'web'), ('--json=short', 'list'), ('--json=short', 'show', 'web'), ('repair', 'web'),
+                  ('which', 'web:main', 'sh'), ('path-info', '/'), ('path-info', 'web:main', '/tmp'), ('export', 'web')]:
+        both_ways(daemon, *words)
+    over(daemon, 'status')
+    over(daemon, 'rescan')
+    equal(over(daemon, 'plan', '-', input=spec()), daemon.ok('plan', '-', input=spec()), 'plan')
+    equal(over(daemon, 'open-tree', 'web', '/mnt', '--container', 'main', '--', 'ls', '/proc/self/fd/3/'), 'file\n', 'what the tree shows')
+    over(daemon, 'remove-container', 'web', 'second')
+    over(daemon, 'unmount', 'web', '/srv')
+    exported = over(daemon, 'export', 'web')
+    contains(exported, '/mnt', 'the export')
+    over(daemon, 'layer', 'create', '--id', 'one', '--metadata', 'a=b')
+    over(daemon, 'layer', 'apply', 'one', make_tar(f'{daemon.directory}/tar', ('applied', b'content')))
+    for words in [('layer', 'list'), ('layer', 'info', 'one'), ('layer', 'exists', 'one'), ('layer', 'status'), ('layer', 'changes', 'one')]:
+        both_ways(daemon, *words)
+    contains(over(daemon, 'layer', 'diff', 'one'), 'applied', 'the tar')
+    contains(over(daemon, 'layer', 'get', 'one'), '/layers/one', 'where it is')
+    over(daemon, 'layer', 'put', 'one')
+    over(daemon, 'layer', 'remove', 'one')
+    layout = Layout(f'{daemon.directory}/image')
+    layout.image([tar_of(('file', b'hello'))])
+    equal(len(over(daemon, 'layer', 'import', layout.path).strip()), 64, 'the id')
+    contains(over(daemon, 'gc', 'web'), 'removed', 'the outcome')
+    os.close(fd)
+
+
+@case('podmountctl --varlink: errors, hints and exit status are those of D-Bus')
+def client_errors(daemon):
+    for words in [('show', 'nobody'), ('unmount', 'nobody', '/x'), ('layer', 'info', 'nothing'), ('create', '/nonexistent')]:
+        done = host.run([f'{host.DIRECTORY}/bin/podmountctl', '--varlink', daemon.varlink, *words])
+        other = daemon.ctl(*words)
+        equal((done.status, done.out, done.err), (other.status, other.out, other.err), f'{words}')
+    done = host.run([f'{host.DIRECTORY}/bin/podmountctl', '--varlink', f'{daemon.varlink}x', 'list'])
+    equal(done.status, 1, 'status without a daemon')
+    contains(done.err, '--varlink', 'what to do')
+    done = host.run([f'{host.DIRECTORY}/bin/podmountctl', '--varlink', daemon.varlink, '--socket', daemon.socket, 'list'])
+    equal(done.status, 2, 'status of two ways at once')
+
+
+@case('podmountctl --varlink watch prints what happens, and ends with the daemon')
+def client_watch(daemon):
+    watch = subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--varlink', daemon.varlink, '--json=short', 'watch'], stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True)
+
+    def until(signal):
+        while True:
+            record = json.loads(watch.stdout.readline().lstrip('\x1e'))
+            if record['Signal'] == signal:
+                return record
+    until('Subscribed')
+    uuid = daemon.create(specs.oci(mounts=[specs.mount('/tmp')]))
+    equal(until('PodNew')['UUID'], uuid, 'the new pod')
+    ident = daemon.ok('bind', uuid, '/etc', '/mnt').strip()
+    record = until('MountsAdded')
+    while record['Mounts'][0]['Target'] != '/mnt':
+        record = until('MountsAdded')
+    equal((record['UUID'], record['Mounts']), (uuid, [{'ID': int(ident), 'Container': 'main', 'Target': '/mnt'}]), 'the bind')
+    daemon.ok('gc', uuid)
+    equal(until('PodRemoved')['Reason'], 'collected', 'the reason')
+    daemon.stop()
+    equal(watch.wait(10 * tap.PATIENCE), 1, 'status of the watch')
 
 
 if __name__ == '__main__':
