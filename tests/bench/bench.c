@@ -23,6 +23,7 @@
 #include "dbus/names.h"
 #include "raw.h"
 #include "roundtrip.h"
+#include "varlink.h"
 #include "sample.h"
 
 enum { BLOCK = 20, BIND_BLOCKS = 20, POD_ROUNDS = 100, BATCH = 1000, BATCH_ROUNDS = 9, BIG = 10000, BIG_ROUNDS = 3 };
@@ -179,6 +180,15 @@ static void bench_roundtrip(void) {
         sample_print("executor-roundtrip", samples_median(&through), "the same without the executor", samples_median(&direct), 0);
         samples_done(&direct);
         samples_done(&through);
+}
+
+static void bench_varlink(struct bench *b, const char *socket) {
+        struct samples varlink = {}, dbus = {};
+
+        varlink_measure(b->bus, socket, BLOCK * BIND_BLOCKS * 10, &varlink, &dbus);
+        sample_print("varlink-roundtrip", samples_median(&varlink), "the same call over D-Bus", samples_median(&dbus), 1.0);
+        samples_done(&varlink);
+        samples_done(&dbus);
 }
 
 /* Blocks of Ping, of raw binds and of Bind in turns. */
@@ -478,6 +488,8 @@ int main(int argc, char *argv[]) {
         argv += optind;
         if (socket && asked(argv, "roundtrip"))
                 bench_roundtrip();
+        if (socket && asked(argv, "varlink"))
+                bench_varlink(&b, socket);
         if (asked(argv, "bind"))
                 bench_bind(&b);
         if (asked(argv, "pod"))
