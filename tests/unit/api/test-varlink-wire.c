@@ -126,6 +126,28 @@ START_TEST(test_one_at_a_time) {
 }
 END_TEST
 
+/* What comes while a call is being answered stays in the socket. */
+START_TEST(test_nothing_is_read_meanwhile) {
+        char block[16384];
+
+        memset(block, 'x', sizeof(block));
+        begin();
+        pausing = true;
+        put("a\0", 2);
+        turn();
+        ck_assert_uint_eq(strv_length(messages), 1);
+        for (int i = 0; i < 8; i++)
+                put(block, sizeof(block));
+        turn();
+        ck_assert_uint_le(varlink_wire_room(wire), 4096);
+        pausing = false;
+        varlink_wire_resume(wire);
+        turn();
+        ck_assert_uint_ge(varlink_wire_room(wire), 8 * sizeof(block));
+        end();
+}
+END_TEST
+
 START_TEST(test_unread_answers) {
         _cleanup_json_ struct json_object *object = json_object_new_string_len(NULL, 0);
         char *long_text = malloc(1 << 20);
@@ -281,4 +303,4 @@ START_TEST(test_ends) {
 }
 END_TEST
 
-UNIT_MAIN("varlink-wire", test_frames, test_one_at_a_time, test_unread_answers, test_fds, test_fds_sent, test_limits, test_room, test_ends)
+UNIT_MAIN("varlink-wire", test_frames, test_one_at_a_time, test_nothing_is_read_meanwhile, test_unread_answers, test_fds, test_fds_sent, test_limits, test_room, test_ends)

@@ -365,4 +365,25 @@ START_TEST(test_convert_refuses) {
 }
 END_TEST
 
-UNIT_MAIN("varlink", test_methods, test_symbols, test_nothing_is_left_out, test_properties, test_errors, test_convert, test_convert_of_pod, test_convert_refuses)
+START_TEST(test_convert_names_what_is_wrong) {
+        static const char *const rows[][2] = {
+                {"{\"id\":\"x\",\"target\":\"/\",\"options\":{\"mount-id\":1}}", "options.mount-id"},
+                {"{\"id\":\"x\",\"target\":\"/\",\"options\":{\"mount_id\":true}}", "options.mount_id"},
+                {"{\"id\":\"x\",\"target\":\"/\",\"options\":{\"\":1}}", "options."},
+                {"{\"id\":\"x\",\"target\":\"/\",\"fds\":{}}", "fds"},
+                {"{\"id\":\"x\",\"target\":null}", "target"},
+                {"{\"target\":\"/\"}", "id"},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                struct varlink_converted converted = {};
+                _cleanup_free_ char *parameter = NULL;
+
+                ck_assert_int_eq(convert("Unmount", rows[i][0], NULL, &converted, &parameter), FAILURE_INVALID_ARGS);
+                ck_assert_str_eq(parameter, rows[i][1]);
+        }
+}
+END_TEST
+
+UNIT_MAIN("varlink", test_methods, test_symbols, test_nothing_is_left_out, test_properties, test_errors, test_convert, test_convert_of_pod, test_convert_refuses,
+          test_convert_names_what_is_wrong)
