@@ -80,7 +80,21 @@ def polkit():
         equal(len(s.daemon.pods()), 1, 'pods, after who asked has left')
 
 
-@case('ConnectionsPerUser= and RequestsPerUser= hold here, too, and not for root', alone=True)
+@case('RequestsPerUser= counts requests of all connections of a user', alone=True)
+def requests():
+    with Bus() as bus, WithPolkit(bus, 'hang', '[Limits]\nRequestsPerUser=2\n') as s:
+        call = {'spec': json.dumps(specs.oci(s.root))}
+
+        def inside():
+            connections = [Connection(f'{s.daemon.runtime}/varlink') for _ in range(3)]
+            for c in connections[:2]:
+                c.send('CreatePod', call)
+            tap.eventually(lambda: len(s.polkit.calls()) == 2, 'two questions')
+            return connections[2].error_of('CreatePod', call)[0]
+        equal(as_user(ALICE, inside), ERROR + 'QuotaExceeded', 'the third request')
+
+
+@case('ConnectionsPerUser= holds here, too, and not for root', alone=True)
 def limits():
     with Varlink(config='[Limits]\nConnectionsPerUser=4\n') as daemon:
         def inside():
