@@ -54,6 +54,7 @@ static const struct verb {
                 "Name the namespaces that a pod's mounts wait for"},
         {"gc", verb_gc, 0, WORDS_ANY, ARGUMENT_LAZY | ARGUMENT_DRY_RUN | ARGUMENT_WAIT, false,
                 "[POD…] [--lazy] [--dry-run] [--wait]", "Collect pods, or all garbage"},
+        {"renew", verb_renew, 1, 1, 0, false, "POD", "Have a pod's lease begin anew"},
         {"repair", verb_repair, 1, 1, ARGUMENT_CONTAINER | ARGUMENT_DRY_RUN, false, "POD [--container NAME] [--dry-run]",
                 "Make a pod's missing mounts again and say what is left alone"},
         {"list", verb_list, 0, 0, 0, false, "", "List the pods that you may see"},

@@ -2,6 +2,11 @@
 
 /* create, plan and restore: the same call but for its name, and what comes back; and what restore begins with. */
 
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "client/call.h"
 #include "client/document.h"
 #include "client/fetch.h"
@@ -11,14 +16,60 @@
 #include "client/verb.h"
 #include "dbus/names.h"
 
+#define LEASE_OF_PROCESS "pid:"
+
+/* What is sent of the arguments: a lease of a process by its number goes as one of a pidfd. */
+struct sent {
+        struct arguments arguments;
+        struct argument_fd *fds;
+        int pidfd;
+};
+
+static void sent_done(struct sent *sent) {
+        free(sent->fds);
+        if (sent->pidfd >= 0)
+                (void) close_fd(sent->pidfd);
+}
+
+static int take_lease(const struct arguments *arguments, struct sent *sent) {
+        static char name[] = "lease";
+        const char *text = arguments->lease;
+        uint64_t pid;
+
+        sent->arguments = *arguments;
+        if (text && strcmp(text, "caller") == 0)
+                return report_usage("--lease caller would end with podmountctl; say pid:PID, of the process that the pod is for");
+        if (!text || strncmp(text, LEASE_OF_PROCESS, strlen(LEASE_OF_PROCESS)) != 0)
+                return 0;
+        text += strlen(LEASE_OF_PROCESS);
+        if (argument_parse_number(text, &pid) < 0 || pid == 0 || pid > INT32_MAX)
+                return report_usage("--lease pid:%s: expected the number of a process", text);
+        sent->pidfd = (int) syscall(SYS_pidfd_open, (pid_t) pid, 0);
+        if (sent->pidfd < 0)
+                return report_errno(-errno, "Cannot open process %s", text);
+        sent->fds = calloc(arguments->n_fds + 1, sizeof(*sent->fds));
+        if (!sent->fds)
+                return report_oom();
+        for (size_t i = 0; i < arguments->n_fds; i++)
+                sent->fds[i] = arguments->fds[i];
+        sent->fds[arguments->n_fds] = (struct argument_fd) {.name = name, .fd = sent->pidfd};
+        sent->arguments.fds = sent->fds;
+        sent->arguments.n_fds++;
+        sent->arguments.lease = "pid";
+        return 0;
+}
+
 /* CreatePod(s spec, a{sh} fds, a{sv} options), or Plan with the same. */
 static int send_spec(
         struct client *client, const struct arguments *arguments, const char *member, sd_bus_message **ret_reply) {
         _cleanup_message_unref_ sd_bus_message *m = NULL;
         _cleanup_document_ struct document document = {0};
+        _cleanup_(sent_done) struct sent sent = {.pidfd = -1};
         int r;
 
-        r = document_read_spec(client, arguments->words[1], &document);
+        r = take_lease(arguments, &sent);
+        if (r == 0)
+                r = document_read_spec(client, arguments->words[1], &document);
         if (r == 0)
                 r = call_new(client, PODMOUNT_OBJECT_PATH, PODMOUNT_MANAGER_INTERFACE, member, &m);
         if (r != 0)
@@ -28,7 +79,7 @@ static int send_spec(
                 return report_error("The document is not UTF-8 text");
         if (r < 0)
                 return report_errno(r, "Cannot put the document into the call");
-        r = call_append_fds(client, m, arguments);
+        r = call_append_fds(client, m, &sent.arguments);
         if (r != 0)
                 return r;
         r = call_open_options(client, m);
@@ -37,7 +88,7 @@ static int send_spec(
         if (r >= 0)
                 r = call_option_string(m, "name", arguments->name);
         if (r >= 0)
-                r = call_option_string(m, "lease", arguments->lease);
+                r = call_option_string(m, "lease", sent.arguments.lease);
         if (r >= 0)
                 r = call_close_options(m);
         return call_send(client, m, r, ret_reply);

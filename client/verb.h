@@ -22,6 +22,7 @@ int verb_restore(struct client *client, const struct arguments *arguments);
 int verb_open_tree(struct client *client, const struct arguments *arguments);
 int verb_set_namespaces(struct client *client, const struct arguments *arguments);
 int verb_gc(struct client *client, const struct arguments *arguments);
+int verb_renew(struct client *client, const struct arguments *arguments);
 int verb_repair(struct client *client, const struct arguments *arguments);
 int verb_list(struct client *client, const struct arguments *arguments);
 int verb_show(struct client *client, const struct arguments *arguments);

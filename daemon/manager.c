@@ -273,6 +273,7 @@ struct manager *manager_free(struct manager *manager) {
         manager->sweep = sweep_free(manager->sweep);
         manager->tracker = tracker_free(manager->tracker);
         manager->trim = trim_free(manager->trim);
+        manager->pods.stopping = true; /* connections that end now end because we do */
         manager->api = api_free(manager->api);
         if (manager->pods_ready)
                 pods_done(&manager->pods);

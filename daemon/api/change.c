@@ -44,6 +44,8 @@ static int check_spec_fds(const struct request *request, struct failure *f) {
         if (r != 0)
                 return r;
         r = spec_fd_names(spec, &used);
+        if (r == 0)
+                r = request_add_lease_fd(arguments->lease, &used);
         return r < 0 ? r : request_check_fds(request, used, f);
 }
 
@@ -54,6 +56,7 @@ static int prepare_new(struct request *request, bool dry_run, struct failure *f)
                 .uuid = arguments->uuid,
                 .name = arguments->name,
                 .lease = arguments->lease,
+                .connection = request_connection(request),
                 .spec = arguments->text,
                 .spec_size = strlen(arguments->text),
                 .dry_run = dry_run,

@@ -31,6 +31,8 @@ static int check_fds(const struct request *request, const struct spec *spec, str
         _cleanup_free_ char *list = NULL;
         int r = spec_fd_names(spec, &needed);
 
+        if (r == 0)
+                r = request_add_lease_fd(request->arguments.lease ? request->arguments.lease : spec->lease, &needed);
         for (char **name = needed; r == 0 && name && *name; name++)
                 if (!contains(request->arguments.fd_names, *name))
                         r = strv_append(&missing, *name);
@@ -67,6 +69,7 @@ int prepare_restore(struct request *request, struct failure *f) {
         create.uuid = arguments->uuid ? arguments->uuid : spec->id;
         create.name = arguments->name;
         create.lease = arguments->lease ? arguments->lease : spec->lease;
+        create.connection = request_connection(request);
         r = operation_new_create(request->api->pods, &request->peer->caller, &create, &fds, &operation, f);
         if (r != 0)
                 return r;

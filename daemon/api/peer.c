@@ -5,6 +5,7 @@
 
 #include "api/dispatch.h"
 #include "api/identify.h"
+#include "pod/lease.h"
 #include "pod/operation-layer.h"
 
 struct peer *peer_new(struct api *api, sd_bus *bus, enum caller_transport transport) {
@@ -63,6 +64,7 @@ void peer_disconnect(struct peer *peer) {
         identify_cancel(peer);
         dispatch_cancel_peer(peer);
         layers_disconnect(peer->api->pods, peer->number);
+        leases_disconnect(peer->api->pods, peer->number);
         if (peer->on_disconnect)
                 peer->on_disconnect(peer);
         (void) peer_unref(peer);

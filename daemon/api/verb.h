@@ -25,6 +25,14 @@ int encode_plan(struct request *request, sd_bus_message *m);
 int encode_bind(struct request *request, sd_bus_message *m);
 int encode_mount(struct request *request, sd_bus_message *m);
 
+/* lease.c */
+/* The number of the connection that a lease or a holder may hang on; 0 where its end would not be told. */
+uint64_t request_connection(const struct request *request);
+/* The fd that a lease of a process names is used, too. -ENOMEM. */
+int request_add_lease_fd(const char *lease, char ***used);
+int query_renew(struct request *request, struct failure *f);
+int encode_renew(struct request *request, sd_bus_message *m);
+
 /* find.c */
 int prepare_find(struct request *request, struct failure *f);
 int encode_find(struct request *request, sd_bus_message *m);

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "pod/lease.h"
 #include "pod/registry.h"
 #include "util/array.h"
 #include "util/log.h"
@@ -42,17 +43,32 @@ static int add(struct list *list, struct pod *pod, const char *directory, const 
         return garbage->directory && garbage->detail ? 0 : log_oom();
 }
 
+/* Why the pod is garbage; NULL: it is none. */
+static const char *detail(const struct pod *pod) {
+        switch (pod->record->state) {
+        case RECORD_CREATING:
+                return "Its creation was interrupted.";
+        case RECORD_FAILED:
+                return pod->record->reason ?: "It failed.";
+        case RECORD_READY:
+                return lease_ended(pod);
+        case RECORD_STOPPING:
+        case _RECORD_STATE_MAX:
+                break;
+        }
+        return NULL;
+}
+
 static int add_pods(const struct pods *pods, const struct caller *caller, struct list *list) {
         struct pod *pod;
 
         MAP_FOREACH(pod, pods->by_uuid) {
-                bool creating = pod->record->state == RECORD_CREATING;
+                const char *why = detail(pod);
                 int r;
 
-                if ((!creating && pod->record->state != RECORD_FAILED) || pod->running || !pods_may_see(pod, caller))
+                if (!why || pod->running || !pods_may_see(pod, caller))
                         continue;
-                r = add(list, pod, pod->record->uuid,
-                        creating ? "Its creation was interrupted." : pod->record->reason ?: "It failed.");
+                r = add(list, pod, pod->record->uuid, why);
                 if (r < 0)
                         return r;
         }

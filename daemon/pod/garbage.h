@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * What gc collects when it is given no pod: pods left `creating` or `failed` by an operation that no longer runs and,
+ * What gc collects when it is given no pod: pods left `creating` or `failed` by an operation that no longer runs, pods whose lease has ended and,
  * for root alone, orphans: directories and mounts below <runtime>/pods that no pod owns.
  */
 

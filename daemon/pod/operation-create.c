@@ -16,6 +16,7 @@
 #include "pod/intent-detail.h"
 #include "pod/layer-root.h"
 #include "pod/layer-turn.h"
+#include "pod/lease.h"
 #include "pod/operation-private.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
@@ -28,6 +29,9 @@
 struct create {
         struct operation operation;
         char *name, *lease;
+        enum lease_kind lease_kind;
+        uint64_t lease_ttl_us, connection;
+        struct record_lease lease_on;
         struct spec *spec;
         struct wanted *wanted;
         struct quota_use use; /* before it */
@@ -46,6 +50,14 @@ static void release(struct operation *operation) {
         free(create->lease);
         spec_free(create->spec);
         wanted_free(create->wanted);
+}
+
+/* The fd that came with a name, or -1. */
+static int find_fd(const struct operation *operation, const char *name) {
+        for (size_t i = 0; i < operation->n_fds; i++)
+                if (strcmp(operation->fd_names[i], name) == 0)
+                        return operation->fds[i];
+        return -1;
 }
 
 static bool same_text(const char *a, const char *b) {
@@ -189,6 +201,9 @@ static int make_record(const struct create *create, struct record_pod **ret) {
                 record->name = strdup(create->name);
         if (create->lease)
                 record->lease = strdup(create->lease);
+        record->lease_on = create->lease_on;
+        if (create->lease_kind == LEASE_TTL)
+                lease_prolong(create->lease_ttl_us, &record->lease_on);
         if (!record->uuid || !record->spec || (create->name && !record->name) || (create->lease && !record->lease) ||
             strv_copy(create->wanted->containers, &record->containers) < 0 ||
             strv_copy(create->wanted->warnings, &record->warnings) < 0)
@@ -308,6 +323,8 @@ static void result(struct operation *operation, const struct job_result *answer)
                            "Created pod %s (%zu mounts)", operation->uuid, operation->pod->record->n_mounts);
                 operation->new_mounts = 0;
                 tell_new(operation->pods, operation->pod);
+                /* A caller that has gone meanwhile has left the operation to itself. */
+                lease_begin(operation->pods, operation->pod, operation->internal ? 0 : create->connection, find_fd(operation, LEASE_FD));
         } else
                 take_back(operation);
         operation_end(operation, &f);
@@ -377,12 +394,27 @@ static int take_name(struct create *create, const struct create_arguments *argum
 }
 
 static int take_lease(struct create *create, const struct create_arguments *arguments, struct failure *f) {
+        const struct operation *operation = &create->operation;
+        int fd = find_fd(operation, LEASE_FD), r;
+
         if (!arguments->lease)
                 return 0;
-        if (strcmp(arguments->lease, "none") != 0)
-                return failure_set(f, FAILURE_NOT_SUPPORTED, "The lease \"%.128s\" is not supported; leave it out "
-                                                             "or say \"none\".",
-                                   arguments->lease);
+        r = lease_parse(arguments->lease, &create->lease_kind, &create->lease_ttl_us, f);
+        if (r != 0)
+                return r;
+        if (create->lease_kind == LEASE_CALLER) {
+                if (arguments->connection == 0)
+                        return failure_set(f, FAILURE_NOT_SUPPORTED, "The bus does not tell podmountd when another connection ends: use "
+                                                                     "the private socket, or another lease.");
+                create->connection = arguments->connection;
+                lease_of_pid(operation->caller.pid, &create->lease_on);
+        } else if (create->lease_kind == LEASE_PID) {
+                if (fd < 0)
+                        return failure_set(f, FAILURE_INVALID_ARGS, "The lease \"pid\" needs the fd \"" LEASE_FD "\": a pidfd.");
+                r = lease_of_pidfd(fd, &create->lease_on, f);
+                if (r != 0)
+                        return r;
+        }
         create->lease = strdup(arguments->lease);
         return create->lease ? 0 : log_oom();
 }
@@ -429,6 +461,8 @@ int operation_new_create(struct pods *pods, const struct caller *caller, const s
                 r = take_lease(create, arguments, f);
         if (r == 0)
                 r = spec_fd_names(create->spec, &names);
+        if (r == 0 && create->lease_kind == LEASE_PID)
+                r = strv_append(&names, LEASE_FD);
         if (r == 0)
                 r = source_check_fds(operation, names, f);
         if (r != 0)

@@ -49,7 +49,8 @@ struct operation_fds {
 struct create_arguments {
         const char *uuid;  /* NULL: a new one */
         const char *name;  /* NULL: the spec's, or none */
-        const char *lease; /* NULL: "none" */
+        const char *lease; /* NULL: "none"; "pid" takes the fd named LEASE_FD */
+        uint64_t connection; /* that a lease of the caller hangs on; 0: none */
         const char *spec;
         size_t spec_size;
         bool dry_run;      /* Plan(): ends after operation_plan() */

@@ -10,6 +10,7 @@
 
 #include "dbus/names.h"
 #include "pod/drift.h"
+#include "pod/lease.h"
 #include "util/array.h"
 
 const char *pod_state_name(enum pod_state state) {
@@ -73,6 +74,7 @@ int pod_new(struct record_pod *record, struct pod **ret) {
 struct pod *pod_free(struct pod *pod) {
         if (!pod)
                 return NULL;
+        (void) lease_free(pod->lease);
         drifts_free(pod->drifts, pod->n_drifts);
         record_pod_free(pod->record);
         free(pod->object_path);

@@ -63,6 +63,7 @@ struct pods {
         struct map *operations;      /* struct operation *, those that execute, by job */
         struct operation *woken;     /* those to be resumed, in order */
         struct operation *layer_waiting; /* those that wait for any layer (pod/layer-turn.h) */
+        uint32_t n_bound_leases;     /* leases that hang on connections */
         struct layer_stream *layer_streams; /* those that have, or are about to have, a worker (pod/layer-stream.h) */
         bool stopping;               /* what can be finished at the next start is not gone on with */
         sd_event_source *wake;

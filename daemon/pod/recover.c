@@ -12,6 +12,7 @@
 #include "pod/intent-detail.h"
 #include "pod/intent-replace.h"
 #include "pod/layer-root.h"
+#include "pod/lease.h"
 #include "pod/operation-private.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
@@ -489,6 +490,8 @@ int pods_recover(struct pods *pods, const int *intent_fds, size_t n_intent_fds) 
                 MAP_FOREACH(pod, pods->by_uuid) {
                         layer_roots_compare(pods, pod, intents, n_intents);
                         settle_state(pods, pod, intents, n_intents);
+                        if (pod->record->state == RECORD_READY)
+                                lease_resume(pods, pod);
                 }
                 for (size_t i = 0; i < n_intents; i++)
                         settle(pods, &intents[i]);

@@ -62,6 +62,13 @@ static int find_pod(struct store *store, const char *uuid, int64_t *ret) {
         return 1;
 }
 
+static void bind_lease(struct statement *statement, const struct record_lease *lease) {
+        statement_bind_u64(statement, lease->pid);
+        statement_bind_u64(statement, lease->start);
+        statement_bind_u64(statement, lease->until_us);
+        statement_bind_text(statement, lease->ended);
+}
+
 int store_put_pod(struct store *store, const struct record_pod *pod) {
         _cleanup_strv_ char **directories = NULL;
         struct statement statement;
@@ -85,7 +92,19 @@ int store_put_pod(struct store *store, const struct record_pod *pod) {
         statement_bind_strv(&statement, pod->containers);
         statement_bind_strv(&statement, pod->warnings);
         statement_bind_strv(&statement, directories);
+        bind_lease(&statement, &pod->lease_on);
         return statement_run(&statement);
+}
+
+int store_set_lease(struct store *store, const char *uuid, const struct record_lease *lease) {
+        struct statement statement;
+        int r = use(store, STATEMENT_SET_LEASE, &statement);
+
+        if (r < 0)
+                return r;
+        bind_lease(&statement, lease);
+        statement_bind_text(&statement, uuid);
+        return run_existing(&statement, "the lease", uuid);
 }
 
 int store_set_state(struct store *store, const char *uuid, enum record_state state, const char *reason) {

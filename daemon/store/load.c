@@ -49,6 +49,11 @@ static int read_pod(struct statement *statement, struct loading *loading) {
                 statement_text(statement, &pod->reason) < 0 || statement_strv(statement, &pod->containers) < 0 ||
                 statement_strv(statement, &pod->warnings) < 0 || statement_strv(statement, &directories) < 0)
                 return -ENOMEM;
+        pod->lease_on.pid = statement_u64(statement);
+        pod->lease_on.start = statement_u64(statement);
+        pod->lease_on.until_us = statement_u64(statement);
+        if (statement_text(statement, &pod->lease_on.ended) < 0)
+                return -ENOMEM;
         r = record_directories_read(directories, pod);
         return r < 0 ? log_errno(LOG_ERR, r, "read the directories of pod %s", pod->uuid) : 0;
 }

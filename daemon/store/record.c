@@ -91,6 +91,7 @@ struct record_pod *record_pod_free(struct record_pod *pod) {
         free(pod->name);
         free(pod->spec);
         free(pod->lease);
+        free(pod->lease_on.ended);
         free(pod->reason);
         strv_free(pod->containers);
         strv_free(pod->warnings);

@@ -16,7 +16,7 @@
  * Version 1 was the first. Version 2 added pod.lease, and mount.source_key, made_file, ground_free and ground_caller.
  * Version 3 added mount.root and mount.point, version 4 mount.job, version 5 mount.namespace,
  * version 6 pod.directories (record-directory.c), version 7 mount.fs_options,
- * version 8 the container of each of pod.directories.
+ * version 8 the container of each of pod.directories, version 9 what pod.lease hangs on.
  * A file is always made as version 1 and brought forward, so that a new one and a migrated one are the same. A step
  * that is part of a release is never changed; what comes later is a step of its own.
  */
@@ -121,8 +121,18 @@ static const char step_8[] =
         "PRAGMA user_version = 8;"
         "COMMIT;";
 
+/* A pod had no lease that could end. */
+static const char step_9[] =
+        "BEGIN IMMEDIATE;"
+        "ALTER TABLE pod ADD COLUMN lease_pid INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE pod ADD COLUMN lease_start INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE pod ADD COLUMN lease_until INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE pod ADD COLUMN lease_ended TEXT;"
+        "PRAGMA user_version = 9;"
+        "COMMIT;";
+
 /* From the version of its index to the next. */
-static const char *const steps[SCHEMA_VERSION] = {step_1, step_2, step_3, step_4, step_5, step_6, step_7, step_8};
+static const char *const steps[SCHEMA_VERSION] = {step_1, step_2, step_3, step_4, step_5, step_6, step_7, step_8, step_9};
 
 int schema_get_int(sqlite3 *db, const char *sql, int *ret) {
         sqlite3_stmt *statement = NULL;

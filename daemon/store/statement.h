@@ -19,6 +19,7 @@ enum statement_kind {
         STATEMENT_NEW_BLOCK,
         STATEMENT_PUT_POD,
         STATEMENT_SET_STATE,
+        STATEMENT_SET_LEASE,
         STATEMENT_DELETE_POD,
         STATEMENT_HAS_MANY,
         STATEMENT_BURY_POD,

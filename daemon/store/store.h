@@ -73,6 +73,13 @@ struct record_directory {
 
 void record_directory_done(struct record_directory *directory);
 
+/* What a lease hangs on, so that it lasts over a restart; pod/lease.h says what ends it. */
+struct record_lease {
+        uint64_t pid, start; /* a process and when it began, in ticks since the boot (proc_pid_stat(5)); 0: none */
+        uint64_t until_us;   /* CLOCK_BOOTTIME; 0: no end is set */
+        char *ended;         /* why it has ended, a sentence; NULL: it has not */
+};
+
 struct record_pod {
         char *uuid, *name; /* name NULL when it has none */
         uid_t owner;
@@ -81,6 +88,7 @@ struct record_pod {
         uint64_t created_us; /* CLOCK_REALTIME */
         char *spec;          /* canonical document */
         char *lease;         /* as given, or NULL */
+        struct record_lease lease_on;
         char *reason;        /* of `failed`, or NULL */
         char **containers;
         char **warnings;
@@ -155,6 +163,7 @@ int store_end(struct store *store, int r);
 int store_put_pod(struct store *store, const struct record_pod *pod); /* without its mounts; a new one or an update */
 /* -ENOENT for a pod that is not there; deleting what is gone is no error. */
 int store_set_state(struct store *store, const char *uuid, enum record_state state, const char *reason);
+int store_set_lease(struct store *store, const char *uuid, const struct record_lease *lease);
 /* With its mounts. Those of a big pod are out of sight at once and deleted by store_purge(), or at the next start. */
 int store_delete_pod(struct store *store, const char *uuid);
 /* Inserts (row 0, set on success: a rollback does not take that back) or updates. -ENOENT without the pod or row. */

@@ -37,6 +37,7 @@ static const struct setting known_settings[] = {
         {"Daemon", "Executors", SETTING_COUNT, FIELD(executors), 1, 16},
         {"Daemon", "JobTimeoutSec", SETTING_SECONDS, FIELD(job_timeout_us), 100 * USEC_PER_MSEC, 3600 * USEC_PER_SEC},
         {"Daemon", "StreamTimeoutSec", SETTING_SECONDS, FIELD(stream_timeout_us), 100 * USEC_PER_MSEC, 24 * 3600 * USEC_PER_SEC},
+        {"Daemon", "LeaseGraceSec", SETTING_SECONDS, FIELD(lease_grace_us), 100 * USEC_PER_MSEC, 24 * 3600 * USEC_PER_SEC, true},
         {"Daemon", "SweepSec", SETTING_SECONDS, FIELD(sweep_us), 100 * USEC_PER_MSEC, 24 * 3600 * USEC_PER_SEC, true},
         {"Mounts", "Propagation", SETTING_PROPAGATION, FIELD(propagation), 0, 0},
         {"Mounts", "BusyRetries", SETTING_COUNT, FIELD(busy_retries), 0, 1000},
@@ -96,6 +97,7 @@ void settings_defaults(struct settings *ret) {
                 .layer_streams = 16,
                 .layer_streams_per_user = 4,
                 .stream_timeout_us = 60 * USEC_PER_SEC,
+                .lease_grace_us = 5 * USEC_PER_SEC,
         };
 }
 

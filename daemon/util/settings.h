@@ -20,6 +20,7 @@ struct settings {
         uint32_t executors;     /* Executors=2, 1 to 16 */
         uint64_t job_timeout_us;/* JobTimeoutSec=30: an executor that takes longer is replaced */
         uint64_t stream_timeout_us; /* StreamTimeoutSec=60: work on a client's stream that makes no progress for longer is ended */
+        uint64_t lease_grace_us; /* LeaseGraceSec=5: from the end of a pod's lease to its collection */
         uint64_t sweep_us;      /* SweepSec=0: how often all mounts are looked at for what nobody tells; 0 is never */
         /* [Mounts] */
         enum settings_propagation propagation; /* Propagation=shared|private */

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Leases as requests name them, and Renew. */
+
+#include <string.h>
+#include <time.h>
+
+#include "api/verb.h"
+#include "pod/lease.h"
+
+uint64_t request_connection(const struct request *request) {
+        const struct peer *peer = request->peer;
+
+        return peer->caller.transport == CALLER_BUS && !peer->watch_slot ? 0 : peer->number;
+}
+
+int request_add_lease_fd(const char *lease, char ***used) {
+        return lease && strcmp(lease, "pid") == 0 ? strv_append(used, LEASE_FD) : 0;
+}
+
+static uint64_t clock_us(clockid_t clock) {
+        struct timespec now;
+
+        (void) clock_gettime(clock, &now); /* fails for unknown clocks alone */
+        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
+}
+
+int query_renew(struct request *request, struct failure *f) {
+        uint64_t until = 0;
+        int r = lease_renew(request->api->pods, request->pod, request_connection(request), request->peer->caller.pid, &until, f);
+
+        request->number = until == 0 ? 0 : clock_us(CLOCK_REALTIME) + until - clock_us(CLOCK_BOOTTIME);
+        return r;
+}
+
+int encode_renew(struct request *request, sd_bus_message *m) {
+        return sd_bus_message_append(m, "t", request->number);
+}
