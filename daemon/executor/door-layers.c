@@ -200,5 +200,7 @@ int door_check_layer(const struct job *job, const struct step *step, struct fail
                 return check_apply(job, step, f);
         if (step_kind_reads_layer(step->kind))
                 return check_read(job, step, f);
+        if (step->kind == STEP_LAYER_MERGE)
+                return step->flags & ~(uint32_t) STEP_LAYER_BASE || step->mount_id != 0 || step->device != 0 ? refuse(f, "a layer with flags") : 0;
         return step->flags == 0 ? 0 : refuse(f, "a layer with flags");
 }

@@ -506,6 +506,7 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
         case STEP_LAYER_PURGE:
         case STEP_LAYER_APPLY:
         case STEP_LAYER_ADOPT:
+        case STEP_LAYER_MERGE:
         case STEP_LAYER_CLEAR:
         case STEP_LAYER_DIFF:
         case STEP_LAYER_CHANGES:
@@ -559,6 +560,7 @@ static enum sort step_sort(enum step_kind kind) {
         case STEP_LAYER_PURGE:
         case STEP_LAYER_APPLY:
         case STEP_LAYER_ADOPT:
+        case STEP_LAYER_MERGE:
         case STEP_LAYER_CLEAR:
         case STEP_IMAGE_READ:
         case STEP_IMAGE_BLOB:

@@ -60,6 +60,8 @@ int extract_charge(struct extract *extract, uint64_t bytes);
 /* extract.c */
 /* Nothing that lies below shows in the directory of this name. Whoever repeats that pays for it. */
 int extract_opaque(struct extract *extract, const char *name);
+/* Writes down what is to be done later; `second` may be NULL. It is paid for, too. */
+int extract_note(struct extract *extract, char kind, const char *first, const char *second);
 
 /* extract-below.c */
 /* From now on nothing that lies below shows in the directory of this name. */

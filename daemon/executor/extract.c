@@ -11,6 +11,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "executor/merge.h"
 #include "util/array.h"
 
 int extract_fail(struct extract *extract, enum failure_kind kind, int error, const char *what) {
@@ -161,6 +162,16 @@ static int write_file(struct extract *extract, struct archive *archive, struct a
         return r != 0 ? r : dress(extract, entry, fd, NULL);
 }
 
+int extract_note(struct extract *extract, char kind, const char *first, const char *second) {
+        int r = extract_charge(extract, 1 + strlen(first) + 1 + (second ? strlen(second) + 1 : 0));
+
+        if (r == 0)
+                r = write_all(extract, extract->setup.notes, (const uint8_t *) &kind, 1);
+        if (r == 0)
+                r = write_all(extract, extract->setup.notes, (const uint8_t *) first, strlen(first) + 1);
+        return r == 0 && second ? write_all(extract, extract->setup.notes, (const uint8_t *) second, strlen(second) + 1) : r;
+}
+
 int extract_opaque(struct extract *extract, const char *name) {
         size_t size = strlen(name) + 1;
         int r;
@@ -186,7 +197,7 @@ static int open_directory(struct extract *extract, int directory, const char *na
                         return extract_errno(extract, errno, "looking at what is there");
                 if (!S_ISDIR(st.st_mode)) {
                         r = extract_remove(extract, directory, name);
-                        if (r == 0 && S_ISCHR(st.st_mode) && st.st_rdev == 0)
+                        if (r == 0) /* nothing shone through that either */
                                 r = extract_opaque(extract, extract->name);
                         if (r == 0 && mkdirat(directory, name, 0700) < 0)
                                 r = extract_errno(extract, errno, "making the directory");
@@ -223,34 +234,49 @@ static int write_directory(struct extract *extract, struct archive_entry *entry,
         return r == 0 ? dress(extract, entry, fd, slot) : r;
 }
 
+/* What it is a hard link to may be there when this is put over what the layer has. */
+static int link_later(struct extract *extract, int directory, const char *name) {
+        int r;
+
+        if (extract->setup.notes < 0)
+                return worker_fail(extract->worker, FAILURE_INVALID_ARGS, 0, "%s: it is a hard link to %s, which the tar does not have before it, or which is a directory",
+                                   extract->name, extract->link);
+        r = extract_remove(extract, directory, name);
+        return r == 0 ? extract_note(extract, MERGE_LINK, extract->name, extract->link) : r;
+}
+
+static int link_now(struct extract *extract, int from, const char *base, int directory, const char *name) {
+        int r;
+
+        if (linkat(from, base, directory, name, 0) == 0)
+                return 0;
+        if (errno == EEXIST) {
+                r = extract_remove(extract, directory, name);
+                if (r != 0 || linkat(from, base, directory, name, 0) == 0)
+                        return r;
+        }
+        return errno == ENOENT || errno == EPERM ? link_later(extract, directory, name) : extract_errno(extract, errno, "making the hard link");
+}
+
 static int write_link(struct extract *extract, int directory, const char *name) {
         _cleanup_close_ int own = fcntl(directory, F_DUPFD_CLOEXEC, 0);
         const char *base;
-        bool done;
         int from, r;
 
         if (own < 0)
                 return -errno;
         if (strcmp(extract->link, extract->name) == 0)
                 return extract_fail(extract, FAILURE_INVALID_ARGS, 0, "it is a hard link to itself");
-        r = extract_parent(extract, extract->link, EXTRACT_FIND, &from, &base);
-        if (r == 0)
-                r = extract_count(extract);
-        if (r != 0)
-                return r;
-        done = linkat(from, base, own, name, 0) == 0;
-        if (!done && errno == EEXIST) {
-                r = extract_remove(extract, own, name);
-                if (r != 0)
-                        return r;
-                done = linkat(from, base, own, name, 0) == 0;
+        r = extract_parent(extract, extract->link, extract->setup.notes < 0 ? EXTRACT_FIND : EXTRACT_SEEK, &from, &base);
+        if (r == 0 || r == -ENOENT) {
+                int counted = extract_count(extract);
+
+                if (counted != 0)
+                        return counted;
         }
-        if (done)
-                return 0;
-        return errno == ENOENT || errno == EPERM
-                       ? worker_fail(extract->worker, FAILURE_INVALID_ARGS, 0, "%s: it is a hard link to %s, which the tar does not have before it, or which is a directory",
-                                     extract->name, extract->link)
-                       : extract_errno(extract, errno, "making the hard link");
+        if (r == -ENOENT)
+                return link_later(extract, own, name);
+        return r == 0 ? link_now(extract, from, base, own, name) : r;
 }
 
 /* Anything without content, made by one call. */
@@ -324,6 +350,8 @@ static int write_whiteout(struct extract *extract, struct archive_entry *entry, 
         if (fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
                 return S_ISDIR(st.st_mode) ? extract_opaque(extract, extract->name) : 0;
         r = extract_count(extract);
+        if (r == 0 && extract->setup.notes >= 0)
+                r = extract_note(extract, MERGE_WHITEOUT, extract->name, NULL);
         if (r != 0)
                 return r;
         extract_times(entry, times);

@@ -26,6 +26,8 @@ struct extract_setup {
         int below;                 /* what the layer shows without this tar, read-only, whose directories those are as that the tar leads through; the
                                     * caller's, or -1 */
         bool root_below;           /* …so is the root directory, if the tar does not have it */
+        int notes;                 /* where is written down what is to be done when this is put over what the layer has (executor/merge.h); the
+                                    * caller's, or -1 if it has nothing */
         bool base;                 /* nothing lies below: whiteouts hide nothing and are left out */
         bool devices;              /* there may be device nodes */
         const struct idmap *idmap; /* what ids are on the disk: host ids; NULL: what they are in the tar */

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "executor/layer.h"
@@ -50,54 +49,14 @@ static int is_adopted(struct adoption *of) {
         return errno == ENOENT ? 0 : -errno;
 }
 
-/* What the worker could not set, having no right to: one directory. Its name is a stranger's. */
-static int make_opaque(int root, char *name) {
-        _cleanup_close_ int fd = fcntl(root, F_DUPFD_CLOEXEC, 0);
-        char path[sizeof("/proc/self/fd/2147483647")];
-
-        if (fd < 0)
-                return -errno;
-        for (char *component; (component = strsep(&name, "/"));) {
-                int next;
-
-                if (!*component || strcmp(component, ".") == 0 || strcmp(component, "..") == 0)
-                        continue;
-                next = openat(fd, component, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-                if (next < 0) /* it was replaced later */
-                        return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -errno;
-                (void) close_fd(fd);
-                fd = next;
-        }
-        (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", fd); /* always fits */
-        if (setxattr(path, "trusted.overlay.opaque", "y", 1, 0) < 0)
-                return -errno;
-        (void) close_fd(fd);
-        fd = -1;
-        return 0;
-}
-
+/* What the worker could not set, having no right to. */
 static int make_all_opaque(const struct adoption *of) {
         _cleanup_close_ int root = openat(of->place, "diff", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        _cleanup_fclose_ FILE *file = NULL;
-        _cleanup_free_ char *name = NULL;
-        int fd = openat(of->place, "opaque", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-        size_t room = 0;
+        _cleanup_close_ int names = openat(of->place, "opaque", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         bool some = false;
-        int r = 0;
+        int r = root < 0 || names < 0 ? -errno : layer_mark_opaque(root, names, true, &some);
 
-        file = fd < 0 ? NULL : fdopen(fd, "re");
-        if (!file || root < 0) {
-                if (!file)
-                        (void) close_fd(fd);
-                return -errno;
-        }
-        while (r == 0 && getdelim(&name, &room, '\0', file) > 0) {
-                r = make_opaque(root, name);
-                some = true;
-        }
-        if (r == 0 && some && syncfs(root) < 0)
-                r = -errno;
-        return r;
+        return r == 0 && some && syncfs(root) < 0 ? -errno : r;
 }
 
 /* On the disk, too, before anything is removed. */

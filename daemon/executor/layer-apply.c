@@ -23,11 +23,12 @@
 enum { MEMORY_MAX = 768 * 1024 * 1024 /* of a worker: a window of 256 MiB, twice, and the names of many directories */ };
 
 /* In the order of the worker's fds. */
-enum { FD_TAR, FD_ROOT, FD_SPLIT, FD_OPAQUE, FD_BELOW /* or none */, _FD_MAX };
+enum { FD_TAR, FD_ROOT, FD_SPLIT, FD_OPAQUE, FD_NOTES, FD_BELOW /* or none */, _FD_MAX };
 
 struct request {
         const struct step *step;
         bool devices, below;
+        bool over; /* the layer has content, which is what shows below */
 };
 
 /* What an image says of the blob and of the tar in it. */
@@ -87,8 +88,9 @@ static int work(struct worker *worker, const int *fds, void *userdata) {
                         .root = fds[FD_ROOT],
                         .opaque = fds[FD_OPAQUE],
                         .below = request->below ? fds[FD_BELOW] : -1,
-                        .root_below = !(step->flags & STEP_LAYER_WRITABLE),
-                        .base = step->flags & STEP_LAYER_BASE,
+                        .root_below = request->over || !(step->flags & STEP_LAYER_WRITABLE),
+                        .notes = request->over ? fds[FD_NOTES] : -1,
+                        .base = (step->flags & STEP_LAYER_BASE) && !request->over,
                         .devices = request->devices,
                         .idmap = step->idmap.given ? &step->idmap : NULL,
                         .bytes_max = step->size,
@@ -96,8 +98,8 @@ static int work(struct worker *worker, const int *fds, void *userdata) {
                         .bytes_figure = APPLY_WRITTEN,
                         .inodes_figure = APPLY_INODES,
                 },
-                /* What is written to is not what it was made of for long. */
-                .split = step->flags & STEP_LAYER_WRITABLE ? -1 : fds[FD_SPLIT],
+                /* What is written to is not what it was made of for long, and what had content is of more than this tar. */
+                .split = request->over || step->flags & STEP_LAYER_WRITABLE ? -1 : fds[FD_SPLIT],
                 .content_figure = APPLY_CONTENT,
         };
 
@@ -136,11 +138,14 @@ static int make_place(int layer, int *fds) {
         fds[FD_ROOT] = openat(place, "diff", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         fds[FD_SPLIT] = openat(place, "split", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         fds[FD_OPAQUE] = openat(place, "opaque", O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
-        return fds[FD_ROOT] < 0 || fds[FD_SPLIT] < 0 || fds[FD_OPAQUE] < 0 ? -errno : 0;
+        if (fds[FD_ROOT] < 0 || fds[FD_SPLIT] < 0 || fds[FD_OPAQUE] < 0)
+                return -errno;
+        fds[FD_NOTES] = openat(place, "notes", O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
+        return fds[FD_NOTES] < 0 ? -errno : 0;
 }
 
-static int start(struct run *run, const struct step *step, int *fds) {
-        struct request request = {.step = step, .devices = run->job->caller.root, .below = fds[FD_BELOW] >= 0};
+static int start(struct run *run, const struct step *step, bool over, int *fds) {
+        struct request request = {.step = step, .devices = run->job->caller.root, .below = fds[FD_BELOW] >= 0, .over = over};
         struct worker_setup setup = {
                 .name = "podmount-apply",
                 .fds = fds,
@@ -161,22 +166,23 @@ static int start(struct run *run, const struct step *step, int *fds) {
 int hand_layer_apply(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
         _cleanup_close_ int layer = -1;
-        int fds[_FD_MAX] = {[FD_TAR] = run->fds[step->source.fd], [FD_ROOT] = -1, [FD_SPLIT] = -1, [FD_OPAQUE] = -1, [FD_BELOW] = -1};
+        int fds[_FD_MAX] = {[FD_TAR] = run->fds[step->source.fd], [FD_ROOT] = -1, [FD_SPLIT] = -1, [FD_OPAQUE] = -1, [FD_NOTES] = -1, [FD_BELOW] = -1};
+        bool over;
         int r = layer_open(run, step, &layer);
 
         if (r != 0)
                 return r;
         r = is_empty(layer);
-        if (r == 0)
-                return run_fail(run, FAILURE_NOT_SUPPORTED, 0, "layer %s has content already: make another one on it, and apply the tar to that", step->target);
-        if (r > 0)
+        over = r == 0;
+        if (r >= 0)
                 r = make_place(layer, fds);
         if (r < 0)
                 r = layer_failed(run, "writing", step->target, r);
-        if (r == 0 && step->n_layers > 0)
-                r = layer_show(run, i, false, &fds[FD_BELOW]);
+        if (r == 0 && (over || step->n_layers > 0))
+                r = layer_show(run, i, over, &fds[FD_BELOW]);
         if (r == 0)
-                r = start(run, step, fds);
+                r = start(run, step, over, fds);
+        run->result->steps[i].attributes = over ? APPLY_OVER : APPLY_ALONE;
         for (size_t j = FD_ROOT; j < _FD_MAX; j++)
                 if (fds[j] >= 0)
                         (void) close_fd(fds[j]);

@@ -16,6 +16,13 @@ int layer_sync(int directory, const char *name);
  * negative errno, not logged, -EBUSY for a mount point. -ENOENT is 0. */
 int layer_clear(int directory, const char *name, size_t *budget);
 
+/* A directory below another one, by a name that is a stranger's, opened for reading: through directories alone. It is written to, and as it was
+ * afterwards. -ENOENT, also for what is none. */
+int layer_walk(int root, char *name, int *ret_fd);
+/* Makes the directories of these names, each with a NUL behind it, opaque, or takes that away. *ret_some (may be NULL) is set if there are any.
+ * A negative errno, not logged. */
+int layer_mark_opaque(int root, int names, bool opaque, bool *ret_some);
+
 /* Whether the directory of this name is that of the layer with this number: 1, 0 (also if there is none), or a negative errno,
  * not logged. */
 int layer_is_of(int layers, const char *name, uint64_t number);

@@ -80,6 +80,8 @@ static int run_step(struct run *run, size_t step) {
                 return hand_layer_purge(run, step);
         case STEP_LAYER_APPLY:
                 return hand_layer_apply(run, step);
+        case STEP_LAYER_MERGE:
+                return hand_layer_merge(run, step);
         case STEP_LAYER_ADOPT:
                 return hand_layer_adopt(run, step);
         case STEP_LAYER_CLEAR:

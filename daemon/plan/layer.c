@@ -146,6 +146,17 @@ int plan_layer_apply(uint64_t job, const struct job_caller *caller, const struct
         return r < 0 ? log_oom() : 0;
 }
 
+int plan_layer_merge(uint64_t job, const char *id, uint64_t number, bool base, uint64_t bytes_max, uint64_t inodes_max, struct job **ret) {
+        int r = plan_layer(job, STEP_LAYER_MERGE, id, number, ret);
+
+        if (r < 0)
+                return r;
+        (*ret)->steps[0].flags = base ? STEP_LAYER_BASE : 0;
+        (*ret)->steps[0].size = bytes_max;
+        (*ret)->steps[0].id = inodes_max;
+        return 0;
+}
+
 int plan_layer_read(uint64_t job, const struct job_caller *caller, enum step_kind kind, const struct plan_read *read, struct job **ret) {
         _cleanup_(job_freep) struct job *made = NULL;
         struct step *step;

@@ -14,6 +14,7 @@
  *         diff/                          …what the layer is to have, and had
  *         split                          …the new tar-split, empty for none; split-<inode> once diff/ of that inode is to be adopted
  *         opaque                         …the names of directories that are opaque, which an executor makes them
+ *         notes                          …what is to be done when it is put over what the layer has (executor/merge.h)
  *     layers/.new-<number>/              being made
  *     layers/.<id>-removing-<number>/    being removed
  *
@@ -98,5 +99,7 @@ enum apply_figure {
         APPLY_WRITTEN, /* bytes that were written into the layer… */
         APPLY_INODES,  /* …and files and directories that were made */
 };
+/* A job of one STEP_LAYER_MERGE: at most so many bytes and inodes of what the layer has. -ENOMEM. */
+int plan_layer_merge(uint64_t job, const char *id, uint64_t number, bool base, uint64_t bytes_max, uint64_t inodes_max, struct job **ret);
 /* A job of one STEP_LAYER_APPLY, whose one fd is the tar. */
 int plan_layer_apply(uint64_t job, const struct job_caller *caller, const struct plan_apply *apply, struct job **ret);

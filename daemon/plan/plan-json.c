@@ -84,6 +84,7 @@ const char *plan_undo(const struct job *job, const struct step *step) {
         case STEP_LAYER_PURGE:
         case STEP_LAYER_APPLY:
         case STEP_LAYER_ADOPT:
+        case STEP_LAYER_MERGE:
         case STEP_LAYER_CLEAR:
         case STEP_IMAGE_READ:
         case STEP_IMAGE_BLOB:

@@ -41,6 +41,7 @@ static const char *const kind_names[_STEP_KIND_MAX] = {
         [STEP_LAYER_PURGE] = "layer-purge",
         [STEP_LAYER_APPLY] = "layer-apply",
         [STEP_LAYER_ADOPT] = "layer-adopt",
+        [STEP_LAYER_MERGE] = "layer-merge",
         [STEP_LAYER_CLEAR] = "layer-clear",
         [STEP_IMAGE_READ] = "image-read",
         [STEP_IMAGE_BLOB] = "image-blob",
@@ -55,7 +56,7 @@ bool step_kind_reads_layer(enum step_kind kind) {
 }
 
 bool step_kind_answers_fd(enum step_kind kind) {
-        return kind == STEP_OPEN_TREE || kind == STEP_LAYER_APPLY || kind == STEP_LAYER_OPEN || kind == STEP_IMAGE_READ || kind == STEP_IMAGE_BLOB ||
+        return kind == STEP_OPEN_TREE || kind == STEP_LAYER_APPLY || kind == STEP_LAYER_MERGE || kind == STEP_LAYER_OPEN || kind == STEP_IMAGE_READ || kind == STEP_IMAGE_BLOB ||
                step_kind_reads_layer(kind);
 }
 

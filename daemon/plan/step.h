@@ -58,6 +58,7 @@ enum step_kind {
         STEP_LAYER_UNMOUNT, /* unmount it there, checked by id; busy is an outcome */
         STEP_LAYER_PURGE,  /* remove some of what a layer's directory has become, finished or not */
         STEP_LAYER_APPLY,  /* have a worker make what a layer is to have, beside what it has, of a tar; answers with its channel */
+        STEP_LAYER_MERGE,  /* have another one put that over what the layer has; answers with its channel */
         STEP_LAYER_ADOPT,  /* exchange the two */
         STEP_LAYER_CLEAR,  /* remove some of whatever lies beside a layer's content since then */
         STEP_IMAGE_READ,   /* have a worker read an image layout; answers with its channel */
@@ -123,7 +124,7 @@ enum step_flags {
                                               * host's, absolute and without symlinks; the container is SPEC_HOST */
         STEP_LAYER_WRITABLE = 1 << 15,       /* STEP_LAYER_MOUNT, STEP_ROOT of a layer: what is written goes into the layer;
                                               * STEP_LAYER_APPLY: its ids are the host's */
-        STEP_LAYER_BASE = 1 << 16,           /* STEP_LAYER_APPLY: it stands on none, so that there is nothing to white out */
+        STEP_LAYER_BASE = 1 << 16,           /* STEP_LAYER_APPLY, _MERGE: it stands on none, so that there is nothing to white out */
         STEP_LAYER_OWN = 1 << 17,            /* STEP_LAYER_DIFF, _CHANGES, _SIZE: beside what the layer stands on; else beside `layers`, if
                                               * there are any, or beside nothing */
         _STEP_FLAGS_ALL = (1 << 18) - 1,
@@ -155,11 +156,11 @@ struct step {
         uint64_t attr_set, attr_clear; /* MOUNT_ATTR_* */
         uint64_t attr_set_below, attr_clear_below; /* STEP_ATTR_RECURSIVE: for the mounts below; 0 without it */
         uint64_t propagation;          /* MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE */
-        uint64_t size;     /* STEP_TREE, STEP_CONTAINER, STEP_OVERLAY_TMPFS: bytes; STEP_LAYER_APPLY: at most so many are written… */
+        uint64_t size;     /* STEP_TREE, STEP_CONTAINER, STEP_OVERLAY_TMPFS: bytes; STEP_LAYER_APPLY, _MERGE: at most so many are written… */
         enum step_create create;
         uint32_t cover_step; /* the step of this job whose mount the target must lie on to be created, or none… */
         uint64_t cover_id;   /* …and then the id of a mount that was there before; 0: none */
-        uint64_t id;       /* STEP_LAYER_APPLY: …into at most so many files and directories; STEP_UNMOUNT, STEP_DETACH, STEP_REMOUNT: the
+        uint64_t id;       /* STEP_LAYER_APPLY, _MERGE: …into at most so many files and directories; STEP_UNMOUNT, STEP_DETACH, STEP_REMOUNT: the
                             * unique id (0 where the kernel has none)… */
         uint32_t mount_id; /* …and the recycled one… */
         uint64_t device;   /* …and, to tell another mount with that from it, st_dev of its root; 0: not known */
@@ -234,6 +235,12 @@ enum examine_text {
 enum purge_state {
         PURGE_DONE,
         PURGE_MORE, /* there is more: ask again */
+};
+
+/* What STEP_LAYER_APPLY answers there. */
+enum apply_state {
+        APPLY_ALONE, /* the layer has nothing: STEP_LAYER_ADOPT comes next… */
+        APPLY_OVER,  /* …or it has, and STEP_LAYER_MERGE does */
 };
 
 /* What STEP_SEEK answers in step_result.attributes, and STEP_WITHDRAW: whether it is still there. */

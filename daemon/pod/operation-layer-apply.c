@@ -19,6 +19,7 @@
 enum phase {
         PHASE_CLEAR_FIRST, /* what an earlier one could not remove */
         PHASE_APPLY,
+        PHASE_MERGE, /* if the layer has content */
         PHASE_ADOPT,
         PHASE_CLEAR,
 };
@@ -30,6 +31,8 @@ struct apply {
         struct layer *layer;
         enum phase phase;
         uint64_t content;       /* bytes, for the answer */
+        bool over;              /* the layer has content */
+        uint64_t bytes, inodes; /* of what the tar has made */
         uint64_t old_bytes, old_inodes;
         struct failure failure; /* why it did not come to adopting */
 };
@@ -125,6 +128,15 @@ int layer_plan_apply(struct operation *operation, const struct layer *layer, con
         return plan_layer_apply(operation->job_id, &caller, &plan, &operation->job);
 }
 
+/* What the layer has may take what the tar has left. */
+static int plan_merge(struct apply *apply) {
+        const struct layer *layer = apply->layer;
+        uint64_t bytes, inodes;
+
+        layer_stream_room(&apply->operation, &bytes, &inodes);
+        return plan_layer_merge(apply->operation.job_id, layer->record->id, layer->record->number, layer->parent == NULL, bytes, inodes, &apply->operation.job);
+}
+
 static int plan(struct operation *operation, struct failure *f) {
         struct apply *apply = apply_of(operation);
 
@@ -137,6 +149,8 @@ static int plan(struct operation *operation, struct failure *f) {
         switch (apply->phase) {
         case PHASE_APPLY:
                 return layer_plan_apply(operation, apply->layer, NULL, NULL, !apply->stream.begun, f);
+        case PHASE_MERGE:
+                return plan_merge(apply);
         case PHASE_ADOPT:
                 return layer_plan(operation, STEP_LAYER_ADOPT, apply->id, apply->layer->record->number);
         case PHASE_CLEAR_FIRST:
@@ -197,7 +211,7 @@ static void go_on(struct operation *operation, enum phase phase) {
                 return;
         if (r != -ESHUTDOWN)
                 log_warning("What lies beside the content of layer %s stays until the next start", apply->id);
-        if (apply->failure.kind == FAILURE_NONE && (phase == PHASE_ADOPT || phase == PHASE_APPLY)) {
+        if (apply->failure.kind == FAILURE_NONE && (phase == PHASE_ADOPT || phase == PHASE_MERGE || phase == PHASE_APPLY)) {
                 (void) failure_from_errno(&f, r < 0 ? r : -EIO);
                 failure_move(&apply->failure, &f);
         }
@@ -213,17 +227,22 @@ static void give_up(struct operation *operation, struct failure *f) {
 static void told_done(struct operation *operation, const struct stream_report *report) {
         struct apply *apply = apply_of(operation);
         struct failure f = FAILURE_INIT;
-        int r = layer_stream_count(&apply->stream, report->figures[APPLY_WRITTEN], report->figures[APPLY_INODES], &f);
+        const bool merge = apply->over && apply->phase == PHASE_APPLY;
+        uint64_t bytes = apply->bytes + report->figures[APPLY_WRITTEN], inodes = apply->inodes + report->figures[APPLY_INODES];
+        int r = layer_stream_count(&apply->stream, bytes, inodes, &f);
 
-        if (r == 0)
-                r = set_work(apply, RECORD_LAYER_ADOPTING, report->figures[APPLY_WRITTEN], report->figures[APPLY_INODES]);
+        if (apply->phase == PHASE_APPLY)
+                apply->content = report->figures[APPLY_CONTENT];
+        apply->bytes = bytes;
+        apply->inodes = inodes;
+        if (r == 0 && !merge)
+                r = set_work(apply, RECORD_LAYER_ADOPTING, bytes, inodes);
         if (r < 0)
                 (void) failure_from_errno(&f, r);
-        apply->content = report->figures[APPLY_CONTENT];
         if (r != 0)
                 give_up(operation, &f);
         else
-                go_on(operation, PHASE_ADOPT);
+                go_on(operation, merge ? PHASE_MERGE : PHASE_ADOPT);
 }
 
 static void told(struct operation *operation, const struct stream_report *report) {
@@ -232,7 +251,7 @@ static void told(struct operation *operation, const struct stream_report *report
 
         switch (report->kind) {
         case STREAM_PROGRESS:
-                if (layer_stream_count(&apply->stream, report->figures[APPLY_WRITTEN], report->figures[APPLY_INODES], &f) != 0)
+                if (layer_stream_count(&apply->stream, apply->bytes + report->figures[APPLY_WRITTEN], apply->inodes + report->figures[APPLY_INODES], &f) != 0)
                         stream_break(apply->stream.stream, f.kind, f.text);
                 failure_clear(&f);
                 return;
@@ -249,6 +268,7 @@ static void told(struct operation *operation, const struct stream_report *report
         }
 }
 
+/* Of either worker. */
 static void result_apply(struct operation *operation, const struct job_result *answer) {
         struct apply *apply = apply_of(operation);
         struct failure f = FAILURE_INIT;
@@ -257,6 +277,8 @@ static void result_apply(struct operation *operation, const struct job_result *a
         if (!answer || answer->lost || answer->failure != FAILURE_NONE)
                 (void) layer_failure(answer, apply->id, &f);
         else {
+                if (apply->phase == PHASE_APPLY)
+                        apply->over = answer->steps[0].attributes == APPLY_OVER;
                 r = layer_stream_follow(&apply->stream, answer, told);
                 if (r == 0)
                         return;
@@ -312,6 +334,7 @@ static void result_clear(struct operation *operation, const struct job_result *a
 static void result(struct operation *operation, const struct job_result *answer) {
         switch (apply_of(operation)->phase) {
         case PHASE_APPLY:
+        case PHASE_MERGE:
                 result_apply(operation, answer);
                 return;
         case PHASE_ADOPT:

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Kills of any process, workers among them, at any instant while tars are applied: a layer has all of one or nothing of it.
+"""Kills of any process, workers among them, at any instant while tars are applied: a layer has all of one or nothing of it, also over
+what it has.
 
 PODMOUNT_KILLS is how many (30 unless told).
 """
@@ -32,6 +33,11 @@ def files_of(number):
     return {f'd{n % 5}/f{n}': chance.randrange(1, 60000) for n in range(20 * (number + 1))}
 
 
+def both_of(which):
+    """What a layer has that one tar was applied to and then another one."""
+    return files_of(which // TARS) | files_of(which % TARS)
+
+
 class ApplyClient(Client):
     """Makes layers, applies tars to them and removes some."""
     interface = LAYERS
@@ -43,8 +49,16 @@ class ApplyClient(Client):
         with open(tar_of(self.daemon, which), 'rb') as file:
             self.call('ApplyDiff', 'sha{sv}', ident, dbus.types.UnixFd(file.fileno()), {})
         self.say('applied', ident, which)
+        both = self.random.random() < 0.6
+        if both:
+            over = self.random.randrange(TARS)
+            self.say('over', ident, which * TARS + over)
+            with open(tar_of(self.daemon, over), 'rb') as file:
+                self.call('ApplyDiff', 'sha{sv}', ident, dbus.types.UnixFd(file.fileno()), {})
+            which = which * TARS + over
+            self.say('both', ident, which)
         if self.random.random() < 0.3:
-            self.say('removing', ident, which)
+            self.say('removing-both' if both else 'removing', ident, which)
             self.call('RemoveLayer', 'sa{sv}', ident, {})
 
 
@@ -61,7 +75,7 @@ def workers_of(daemon):
     for pid in host.processes_of(daemon.keeper()):
         try:
             with open(f'/proc/{pid}/comm') as file:
-                if file.read().startswith('podmount-apply'):
+                if file.read().startswith(('podmount-apply', 'podmount-merge')):
                     found.append(pid)
         except OSError:
             continue
@@ -99,6 +113,9 @@ def compare(daemon, stories, what):
         found = has(daemon, ident)
         if verb in ('applied', 'removing'):
             equal(found == files_of(which), True, f'{what}: {ident} has lost what it was told to have')
+        elif verb in ('over', 'both', 'removing-both'):
+            wanted = [both_of(which)] + ([files_of(which // TARS)] if verb == 'over' else [])
+            equal(found in wanted, True, f'{what}: {ident} has neither what it had nor what it was told to have')
         elif found:
             equal(found == files_of(which), True, f'{what}: {ident} has a part of a tar')
     return sum(1 for ident in listed if has(daemon, ident))

@@ -270,4 +270,27 @@ START_TEST(test_apply) {
 }
 END_TEST
 
-UNIT_MAIN("door-layers", test_apply, test_layers, test_root, test_mount, test_options, test_unmount)
+static struct job *good_merge(void) {
+        struct job *job = good_layer();
+
+        job->steps[0].kind = STEP_LAYER_MERGE;
+        job->steps[0].flags = STEP_LAYER_BASE;
+        return job;
+}
+
+/* No fd, and nothing but a layer; no limit is none. */
+START_TEST(test_merge) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_(job_freep) struct job *good_one = good_merge();
+        uint32_t step;
+
+        ck_assert_msg(door_check(good_one, &step, &f) == 0, "%s", f.text);
+        REFUSE(good_merge, "a layer's id is none", set(&job->steps[0].target, ".."));
+        REFUSE(good_merge, "without a number", job->steps[0].serial = 0);
+        REFUSE(good_merge, "alone", job->n_fds = 1);
+        REFUSE(good_merge, "flags", job->steps[0].flags |= STEP_LAYER_WRITABLE);
+        REFUSE(good_merge, "flags", job->steps[0].mount_id = 1);
+}
+END_TEST
+
+UNIT_MAIN("door-layers", test_merge, test_apply, test_layers, test_root, test_mount, test_options, test_unmount)

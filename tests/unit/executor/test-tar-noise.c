@@ -2,6 +2,7 @@
 /* Noise for what reads and writes tars: cut off, with bytes changed, exchanged and repeated, compressed or not, thousands of them in workers. None
  * ends a worker before it is done, and nothing but the directory that is to be filled changes. PODMOUNT_SEED says which noise it is. */
 
+#include <linux/capability.h>
 #include <archive.h>
 #include <archive_entry.h>
 #include <dirent.h>
@@ -10,6 +11,7 @@
 #include <time.h>
 
 #include "executor/apply.h"
+#include "executor/merge.h"
 #include "executor/stream.h"
 #include "executor/worker.h"
 #include "tests/unit/executor/hands.h"
@@ -154,11 +156,17 @@ static int open_noise(void) {
 }
 
 static int work(struct worker *worker, const int *fds _unused_, void *userdata _unused_) {
-        for (unsigned i = 0; i < TARS; i++) {
-                char name[16], split[24];
-                struct apply_setup setup = {.source = {.figure = 0}, .content_figure = 1};
-                _cleanup_close_ int tar = open_noise(), root = -1, record = -1, opaque = -1;
+        char name[16] = "/";
 
+        for (unsigned i = 0; i < TARS; i++) {
+                char split[24];
+                struct apply_setup setup = {.source = {.figure = 0}, .content_figure = 1};
+                _cleanup_close_ int tar = open_noise(), root = -1, record = -1, opaque = -1, below = -1, notes = -1;
+                struct merge_setup merge = {.base = i % 4 == 3, .bytes_max = 1024 * 1024, .inodes_max = 1000000, .bytes_figure = 3, .inodes_figure = 4};
+
+                /* Every other one over what the last one has left. */
+                if (i % 2)
+                        below = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 (void) snprintf(name, sizeof(name), "/%u", i);
                 (void) snprintf(split, sizeof(split), "/split-%u", i);
                 if (mkdir(name, 0755) < 0)
@@ -166,12 +174,22 @@ static int work(struct worker *worker, const int *fds _unused_, void *userdata _
                 root = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 record = open(split, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
                 opaque = open("/opaque", O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+                notes = open("/notes", O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+                if (ftruncate(opaque, 0) < 0 || ftruncate(notes, 0) < 0)
+                        return -errno;
                 setup.source.fd = tar;
                 setup.split = record;
-                setup.into = (struct extract_setup) {.root = root, .opaque = opaque, .below = -1, .base = i % 2, .devices = i % 3 == 0, .bytes_max = 1024 * 1024,
+                setup.into = (struct extract_setup) {.root = root, .opaque = opaque, .below = below, .notes = below < 0 ? -1 : notes, .root_below = i % 3, .base = i % 4 == 2, .devices = i % 3 == 0, .bytes_max = 1024 * 1024,
                         .inodes_max = 1000000, .bytes_figure = 5, .inodes_figure = 6};
                 worker_figures(worker)[5] = 0;
                 (void) apply_tar(worker, &setup); /* as a rule it is refused */
+                merge.old = below;
+                merge.new = root;
+                merge.opaque = opaque;
+                merge.notes = notes;
+                worker_figures(worker)[3] = worker_figures(worker)[4] = 0;
+                if (below >= 0) /* with what there is of it */
+                        (void) merge_trees(worker, &merge);
                 worker_figures(worker)[FIGURE_DONE]++;
         }
         return 0;
@@ -210,7 +228,7 @@ static void check_inside(const char *path) {
         while (readdir(directory))
                 n++;
         (void) closedir(directory);
-        ck_assert_uint_eq(n, 2 + 2 * TARS + 1);
+        ck_assert_uint_eq(n, 2 + 2 * TARS + 2);
 }
 
 START_TEST(test_noise) {
@@ -226,7 +244,7 @@ START_TEST(test_noise) {
         (void) signal(SIGCHLD, SIG_IGN);
         for (unsigned round = 0; round < ROUNDS; round++) {
                 char path[32];
-                struct worker_setup setup = {.name = "podmount-noise", .work = work, .capabilities = 0xff};
+                struct worker_setup setup = {.name = "podmount-noise", .work = work, .capabilities = 0xff | UINT64_C(1) << CAP_SYS_ADMIN};
                 int channel;
 
                 state = seed * 1000 + round + 1;

@@ -198,6 +198,7 @@ START_TEST(test_undo_of_every_kind) {
                 {STEP_LAYER_PURGE, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_LAYER_APPLY, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_LAYER_ADOPT, STEP_CREATE_NEVER, "none", "none"},
+                {STEP_LAYER_MERGE, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_LAYER_CLEAR, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_LAYER_DIFF, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_LAYER_CHANGES, STEP_CREATE_NEVER, "none", "none"},

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Names are those of a tar, cleaned, but no less a stranger's. The directories that they are in keep their times. */
+
+#include "executor/merge-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "executor/layer.h"
+
+/* The directory that the last component of a name is in: 0; 1: there is none. */
+static int open_parent(int root, char *name, int *ret_fd, const char **ret_base) {
+        char *base = strrchr(name, '/');
+        int r;
+
+        *ret_base = base ? base + 1 : name;
+        if (base)
+                *base = '\0';
+        r = layer_walk(root, base ? name : "", ret_fd);
+        if (base)
+                *base = '/';
+        return r == -ENOENT ? 1 : r;
+}
+
+static int keep_times(struct merge *merge, const char *name, int directory, const struct stat *were) {
+        const struct timespec times[] = {were->st_atim, were->st_mtim};
+
+        return futimens(directory, times) < 0 ? merge_failed(merge, name, errno, "setting the times of the directory") : 0;
+}
+
+/* A name that a note has made: 1 if one has before. */
+static int remember(struct merge *merge, const char *name) {
+        _cleanup_free_ char *copy = NULL;
+        int r;
+
+        if (!merge->linked)
+                merge->linked = map_new(MAP_KEY_STRING);
+        if (!merge->linked)
+                return -ENOMEM;
+        if (map_get(merge->linked, name))
+                return 1;
+        copy = strdup(name);
+        r = copy ? map_put(merge->linked, copy, copy) : -ENOMEM;
+        if (r == 0)
+                copy = NULL; /* the map's */
+        return r;
+}
+
+void merge_notes_done(struct merge *merge) {
+        char *name;
+
+        if (merge->linked)
+                MAP_FOREACH(name, merge->linked)
+                        free(name);
+        (void) map_free(merge->linked);
+}
+
+/* 0; 1: it is not in this tree. */
+static int link_from(struct merge *merge, int root, char *target, int directory, const char *base) {
+        _cleanup_close_ int from = -1;
+        const char *name;
+        int r = open_parent(root, target, &from, &name);
+
+        if (r != 0)
+                return r < 0 ? merge_failed(merge, target, -r, "opening a directory on the way") : r;
+        if (linkat(from, name, directory, base, 0) == 0)
+                return 0;
+        return errno == ENOENT || errno == EPERM ? 1 : merge_failed(merge, target, errno, "making a hard link to it");
+}
+
+static int link_in(struct merge *merge, char *name, char *target, int directory, const char *base) {
+        int r = link_from(merge, merge->setup->old, target, directory, base);
+
+        if (r == 1)
+                r = link_from(merge, merge->setup->new, target, directory, base);
+        if (r == 1)
+                r = worker_fail(merge->worker, FAILURE_INVALID_ARGS, 0, "%s: it is a hard link to %s, which neither the tar has before it nor the layer, or which is a directory",
+                                name, target);
+        return r;
+}
+
+static int make_link(struct merge *merge, char *name, char *target) {
+        _cleanup_close_ int directory = -1;
+        struct stat were, st;
+        const char *base;
+        int r = open_parent(merge->setup->new, name, &directory, &base);
+
+        if (r != 0)
+                return r < 0 ? merge_failed(merge, name, -r, "opening a directory on the way") : 0; /* it was replaced later */
+        if (fstat(directory, &were) < 0)
+                return merge_failed(merge, name, errno, "looking at the directory");
+        r = fstatat(directory, base, &st, AT_SYMLINK_NOFOLLOW) == 0;
+        if (r && !(merge->linked && map_get(merge->linked, name)))
+                return 0; /* an entry of this name came later */
+        if (r && unlinkat(directory, base, 0) < 0)
+                return merge_failed(merge, name, errno, "removing what it replaces");
+        r = remember(merge, name);
+        if (r >= 0)
+                r = link_in(merge, name, target, directory, base);
+        return r == 0 ? keep_times(merge, name, directory, &were) : r;
+}
+
+/* There is nothing below to hide any more. */
+static int drop_whiteout(struct merge *merge, char *name) {
+        _cleanup_close_ int directory = -1;
+        struct stat were, st;
+        const char *base;
+        int r = open_parent(merge->setup->new, name, &directory, &base);
+
+        if (r != 0)
+                return r < 0 ? merge_failed(merge, name, -r, "opening a directory on the way") : 0;
+        if (fstatat(directory, base, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != 0)
+                return 0; /* it was replaced later */
+        if (fstat(directory, &were) < 0 || unlinkat(directory, base, 0) < 0)
+                return merge_failed(merge, name, errno, "removing a whiteout");
+        return keep_times(merge, name, directory, &were);
+}
+
+/* A link has two texts. */
+static int take_note(struct merge *merge, FILE *file, char *note, char **target, size_t *room, char kind) {
+        if (note[0] == MERGE_LINK && getdelim(target, room, '\0', file) <= 0)
+                return -EBADMSG;
+        if (note[0] != kind)
+                return 0;
+        return kind == MERGE_LINK ? make_link(merge, note + 1, *target) : drop_whiteout(merge, note + 1);
+}
+
+int merge_notes(struct merge *merge, char kind) {
+        _cleanup_fclose_ FILE *file = NULL;
+        _cleanup_free_ char *note = NULL, *target = NULL;
+        size_t room = 0, target_room = 0;
+        int fd = fcntl(merge->setup->notes, F_DUPFD_CLOEXEC, 0), r = 0;
+
+        file = fd < 0 || lseek(fd, 0, SEEK_SET) < 0 ? NULL : fdopen(fd, "re");
+        if (!file) {
+                r = -errno;
+                (void) close_fd(fd);
+                return r;
+        }
+        while (r == 0 && getdelim(&note, &room, '\0', file) > 0)
+                r = take_note(merge, file, note, &target, &target_room, kind);
+        return r;
+}
