@@ -48,6 +48,18 @@ int door_check_examine(const struct job *job, const struct step *step, struct fa
         return r != 0 ? r : check_flags(step, f);
 }
 
+/* Of mounts of any kind, for what it says of others than the caller's processes is little. */
+int door_check_holders(const struct job *job, const struct step *step, struct failure *f) {
+        for (size_t i = 0; i < job->n_steps; i++)
+                if (job->steps[i].kind != STEP_HOLDERS)
+                        return refuse(f, "holders are looked for alone");
+        if (job->n_steps > HOLDERS_MOUNTS_MAX)
+                return refuse(f, "holders are looked for of too many mounts");
+        if (step->id == 0 && step->mount_id == 0)
+                return refuse(f, "holders are looked for of no mount");
+        return (step->flags & ~(uint32_t) STEP_RECURSIVE) == 0 ? 0 : refuse(f, "a flag of another step");
+}
+
 int door_check_identify(const struct job *job, const struct step *step, struct failure *f) {
         if (step->source.kind != STEP_SOURCE_FD || step->source.fd >= job->n_fds)
                 return refuse(f, "who is to be identified comes as a pidfd");

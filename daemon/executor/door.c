@@ -516,6 +516,8 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
         case STEP_IMAGE_READ:
         case STEP_IMAGE_BLOB:
                 return door_check_image(job, step, f);
+        case STEP_HOLDERS:
+                return door_check_holders(job, step, f);
         case _STEP_KIND_MAX:
                 break;
         }
@@ -568,6 +570,7 @@ static enum sort step_sort(enum step_kind kind) {
         case STEP_LAYER_CHANGES:
         case STEP_LAYER_SIZE:
         case STEP_LAYER_OPEN:
+        case STEP_HOLDERS:
         case _STEP_KIND_MAX:
                 break;
         }

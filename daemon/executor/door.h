@@ -45,6 +45,7 @@ int door_check_layer_root(const struct job *job, const struct step *step, struct
 int door_check_image(const struct job *job, const struct step *step, struct failure *f);
 int door_check_find(const struct job *job, const struct step *step, struct failure *f);
 int door_check_examine(const struct job *job, const struct step *step, struct failure *f);
+int door_check_holders(const struct job *job, const struct step *step, struct failure *f);
 int door_check_identify(const struct job *job, const struct step *step, struct failure *f);
 int door_check_open_tree(const struct job *job, const struct step *step, struct failure *f);
 int door_check_server(const struct step *step, struct failure *f);

@@ -43,7 +43,7 @@ int pool_job_new(const struct job *job, const int *fds, size_t n_fds, struct poo
                 return -E2BIG;
         new->id = job->id;
         new->n_steps = job->n_steps;
-        new->answers_fd = job->n_steps == 1 && step_kind_answers_fd(job->steps[0].kind);
+        new->answers_fd = job_answers_fd(job);
         r = job_encode(job, &new->data, &new->size);
         if (r < 0)
                 return r;

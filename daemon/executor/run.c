@@ -96,6 +96,8 @@ static int run_step(struct run *run, size_t step) {
                 return hand_layer_read(run, step);
         case STEP_LAYER_OPEN:
                 return hand_layer_open(run, step);
+        case STEP_HOLDERS:
+                return hand_holders(run, step);
         case _STEP_KIND_MAX:
                 break;
         }

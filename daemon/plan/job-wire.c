@@ -99,6 +99,7 @@ static const struct kind_row {
         [STEP_LAYER_CHANGES] = {FIELD_TARGET | FIELD_SERIAL | FIELD_STUBS | FIELD_LAYERS | FIELD_IDMAP, STEP_LAYER_OWN},
         [STEP_LAYER_SIZE] = {FIELD_TARGET | FIELD_SERIAL | FIELD_STUBS | FIELD_LAYERS | FIELD_IDMAP, STEP_LAYER_OWN},
         [STEP_LAYER_OPEN] = {FIELD_TARGET | FIELD_SERIAL, 0},
+        [STEP_HOLDERS] = {FIELD_ID, STEP_RECURSIVE},
 };
 
 /* The rules that both directions share; what they leave open is the door's. */

@@ -92,6 +92,7 @@ const char *plan_undo(const struct job *job, const struct step *step) {
         case STEP_LAYER_CHANGES:
         case STEP_LAYER_SIZE:
         case STEP_LAYER_OPEN:
+        case STEP_HOLDERS:
         case _STEP_KIND_MAX:
                 break;
         }

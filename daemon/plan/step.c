@@ -49,6 +49,7 @@ static const char *const kind_names[_STEP_KIND_MAX] = {
         [STEP_LAYER_CHANGES] = "layer-changes",
         [STEP_LAYER_SIZE] = "layer-size",
         [STEP_LAYER_OPEN] = "layer-open",
+        [STEP_HOLDERS] = "holders",
 };
 
 bool step_kind_reads_layer(enum step_kind kind) {
@@ -56,8 +57,12 @@ bool step_kind_reads_layer(enum step_kind kind) {
 }
 
 bool step_kind_answers_fd(enum step_kind kind) {
-        return kind == STEP_OPEN_TREE || kind == STEP_LAYER_APPLY || kind == STEP_LAYER_MERGE || kind == STEP_LAYER_OPEN || kind == STEP_IMAGE_READ || kind == STEP_IMAGE_BLOB ||
-               step_kind_reads_layer(kind);
+        return kind == STEP_OPEN_TREE || kind == STEP_LAYER_APPLY || kind == STEP_LAYER_MERGE || kind == STEP_LAYER_OPEN || kind == STEP_IMAGE_READ ||
+               kind == STEP_IMAGE_BLOB || kind == STEP_HOLDERS || step_kind_reads_layer(kind);
+}
+
+bool job_answers_fd(const struct job *job) {
+        return job->n_steps > 0 && (job->n_steps == 1 || job->steps[0].kind == STEP_HOLDERS) && step_kind_answers_fd(job->steps[0].kind);
 }
 
 const char *step_kind_name(enum step_kind kind) {

@@ -23,6 +23,7 @@ enum step_limits {
         JOB_GROUPS_MAX = 65536, /* NGROUPS_MAX */
         JOB_LAYERS_MAX = 500,   /* of one overlay */
         JOB_CANDIDATES_MAX = 256, /* of one STEP_FIND */
+        HOLDERS_MOUNTS_MAX = 4096, /* STEP_HOLDERS of one job */
         JOB_OPTIONS_MAX = 512,  /* of one file system: a spec's and our own */
         JOB_UUID_SIZE = 37,     /* lower-case with dashes, and its NUL */
 };
@@ -67,6 +68,7 @@ enum step_kind {
         STEP_LAYER_CHANGES, /* …tell it, name by name */
         STEP_LAYER_SIZE,    /* …count its bytes */
         STEP_LAYER_OPEN,    /* clone the directory of a layer and send the fd back */
+        STEP_HOLDERS,       /* have a worker find who keeps mounts alive, one for each step of the job; answers with its channel */
         _STEP_KIND_MAX,
 };
 
@@ -74,6 +76,9 @@ enum step_kind {
 bool step_kind_answers_fd(enum step_kind kind);
 /* Whether it has a worker tell what is in a layer. */
 bool step_kind_reads_layer(enum step_kind kind);
+/* Whether the job is. */
+struct job;
+bool job_answers_fd(const struct job *job);
 /* The word that plans and logs have for a kind. */
 const char *step_kind_name(enum step_kind kind);
 
@@ -104,7 +109,7 @@ enum step_create {
 
 enum step_flags {
         STEP_RECURSIVE = 1 << 0,             /* clone with the mounts below the source; STEP_WITHDRAW: with what is locked to it;
-                                              * STEP_SEEK: tells of it and of what is below it */
+                                              * STEP_SEEK: tells of it and of what is below it; STEP_HOLDERS: so are they of that */
         STEP_ATTR_RECURSIVE = 1 << 1,        /* attributes on those, too: attr_set_below, attr_clear_below */
         STEP_PROPAGATION_RECURSIVE = 1 << 2,
         STEP_OVERLAY_TMPFS = 1 << 3,         /* STEP_ROOT, STEP_BIND: a tmpfs takes the writes, the source none */

@@ -206,6 +206,7 @@ START_TEST(test_undo_of_every_kind) {
                 {STEP_LAYER_OPEN, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_IMAGE_READ, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_IMAGE_BLOB, STEP_CREATE_NEVER, "none", "none"},
+                {STEP_HOLDERS, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_LAYER_MOUNT, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_LAYER_UNMOUNT, STEP_CREATE_NEVER, "none", "none"},
         };
