@@ -63,6 +63,7 @@ static const struct verb {
         {"watch", verb_watch, 0, 0, 0, false, "", "Print changes as they happen"},
         {"which", verb_which, 2, 2, ARGUMENT_PATH | ARGUMENT_CWD, false, "POD[:CONTAINER] PROGRAM [--path PATH] [--cwd DIRECTORY]",
                 "Print which file a program's name means in a container"},
+        {"holders", verb_holders, 1, 2, ARGUMENT_CONTAINER, false, "POD [TARGET] [--container NAME]", "Show who keeps a pod's mounts alive"},
         {"path-info", verb_path_info, 1, 2, 0, false, "[POD[:CONTAINER]] PATH", "Show what a path in a container, or of the host, lies on"},
         {"layer", verb_layer, 1, WORDS_ANY,
                 ARGUMENT_ID | ARGUMENT_PARENT | ARGUMENT_READ_WRITE | ARGUMENT_LABEL | ARGUMENT_UID_MAP | ARGUMENT_GID_MAP |

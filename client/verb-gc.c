@@ -51,6 +51,10 @@ static int add_details(struct json_object *row) {
                                            ? json_object_get_string(value)
                                            : json_object_to_json_string_ext(value, JSON_C_TO_STRING_NOSLASHESCAPE);
 
+                if (before && strcmp(key, "Holders") == 0) {
+                        text = TAKE_PTR(before); /* the first ones are in the message; all of them: podmountctl holders */
+                        continue;
+                }
                 if (!before || asprintf(&text, "%s%s%s: %s", before, *before ? "; " : "", key, said) < 0)
                         return -ENOMEM;
         }

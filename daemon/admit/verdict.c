@@ -55,6 +55,7 @@ static const struct verdict_row rows[] = {
         MANAGER_READS_POD("ListMounts"),
         MANAGER_READS_POD("ResolveExecutable"),
         MANAGER_READS_POD("PathInfo"), /* of the host, without a pod: what the caller can open itself */
+        MANAGER_READS_POD("Holders"), /* of others' processes little is said: executor/holders-process.c */
         MANAGER_ASKS("Rescan", PODMOUNT_ACTION_RESCAN),
         MANAGER_ANYBODY("Subscribe"),
         MANAGER_ANYBODY("Unsubscribe"),
@@ -85,6 +86,7 @@ static const struct verdict_row rows[] = {
         ROW(PODMOUNT_POD_INTERFACE, "Repair", false, VERDICT_ASK, VERDICT_HIDE, PODMOUNT_ACTION_REPAIR),
         ROW(PODMOUNT_POD_INTERFACE, "OpenTree", false, VERDICT_ASK, VERDICT_HIDE, PODMOUNT_ACTION_OPEN_TREE),
         POD_READS("ListMounts"),
+        POD_READS("Holders"),
         POD_PROPERTY("UUID"),
         POD_PROPERTY("Name"),
         POD_PROPERTY("Owner"),

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/errors.h"
+#include "api/holders.h"
 #include "api/verb.h"
 #include "api/wire.h"
 #include "pod/garbage.h"
@@ -151,6 +152,8 @@ static int append_details(sd_bus_message *m, const struct work *work) {
                 r = append_text(m, "Error", error_name(work->failure.kind));
         if (r >= 0)
                 r = append_text(m, "Message", work->failure.text);
+        if (r >= 0)
+                r = holders_append(m, work);
         if (r >= 0 && work->operation)
                 r = append_text(m, "Plan", operation_plan_text(work->operation));
         if (r >= 0 && work->operation)

@@ -11,6 +11,7 @@
 
 #include "api/audit.h"
 #include "api/authorise.h"
+#include "api/holders.h"
 #include "api/identify.h"
 #include "spec/spec.h"
 #include "util/log.h"
@@ -172,10 +173,16 @@ static int on_again(sd_event_source *source _unused_, uint64_t usec _unused_, vo
 }
 
 /* A collection that shall wait is tried again while it is busy, until the request's timeout. */
+static bool will_try_again(const struct work *work) {
+        const struct request *request = work->request;
+
+        return request->arguments.wait && work->id && work->failure.kind == FAILURE_BUSY && !request->api->stopping;
+}
+
 static bool try_again(struct work *work) {
         struct request *request = work->request;
 
-        if (!request->arguments.wait || !work->id || work->failure.kind != FAILURE_BUSY || request->api->stopping)
+        if (!will_try_again(work))
                 return false;
         work_release(work);
         work->state = WORK_WAITING;
@@ -189,13 +196,23 @@ static void work_ended(struct work *work) {
         work->request->n_done++;
 }
 
+/* Called from the loop, or from within holders_explain(). */
+static void on_explained(struct work *work) {
+        struct request *request = work->request;
+
+        work_ended(work);
+        if (request->waiting && request->n_done == request->n_works)
+                dispatch_continue(request);
+}
+
 static void on_executed(struct operation *operation _unused_, struct failure *f, void *userdata) {
         struct work *work = userdata;
         struct request *request = work->request;
 
         failure_move(&work->failure, f);
         work->state = WORK_DONE; /* the operation has ended: nothing is left to abandon */
-        work_ended(work);
+        if (will_try_again(work) || !holders_explain(work, on_explained))
+                work_ended(work);
         if (request->waiting && request->n_done == request->n_works)
                 dispatch_continue(request);
 }

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "api/holders.h"
 #include "api/introspect.h"
 #include "api/mounts.h"
 #include "api/objects.h"
@@ -41,6 +42,7 @@
 #define REPAIR_KEYS KEYS(KEY("container", "s", container), KEY("dry-run", "b", dry_run))
 #define LIST_MOUNTS_KEYS KEYS(KEY("after", "t", after), KEY("limit", "u", limit))
 #define LIST_LAYERS_KEYS LIST_MOUNTS_KEYS
+#define HOLDERS_KEYS KEYS(KEY("container", "s", container), KEY("mount-id", "t", mount_id))
 
 #define CREATE_LAYER_KEYS                                                                                                    \
         KEYS(KEY("read-write", "b", read_write), KEY("label", "s", label), KEY("uid-map", "s", uid_map),                      \
@@ -110,6 +112,9 @@ const struct method method_table[] = {
         {.interface = MANAGER, .member = "PathInfo", .objects = OBJECT_MANAGER, .host = true,
          .in = ARGUMENTS(IN_ID, IN_STRING("container", container), IN_STRING("path", target)),
          .out = ARGUMENTS(OUT("info", "a{sv}")), .prepare = prepare_path_info, .encode = encode_path_info},
+        {.interface = MANAGER, .member = "Holders", .objects = OBJECT_MANAGER, .keys = HOLDERS_KEYS,
+         .in = ARGUMENTS(IN_ID, IN_STRING("target", target), IN_OPTIONS), .out = ARGUMENTS(OUT("holders", "aa{sv}")),
+         .prepare = prepare_holders, .encode = encode_holders},
         {.interface = MANAGER, .member = "Rescan", .objects = OBJECT_MANAGER, .in = ARGUMENTS(), .out = ARGUMENTS(OUT("generation", "t")),
          .query = query_rescan, .encode = encode_rescan},
         {.interface = MANAGER, .member = "Subscribe", .objects = OBJECT_MANAGER, .in = ARGUMENTS(), .out = ARGUMENTS(),
@@ -145,6 +150,9 @@ const struct method method_table[] = {
         {.interface = POD, .member = "OpenTree", .objects = OBJECT_POD, .changes = true, .keys = KEYS(),
          .in = ARGUMENTS(IN_STRING("container", container), IN_STRING("path", target), IN_OPTIONS),
          .out = ARGUMENTS(OUT("tree", "h")), .prepare = prepare_open_tree, .encode = encode_open_tree},
+        {.interface = POD, .member = "Holders", .objects = OBJECT_POD, .keys = HOLDERS_KEYS,
+         .in = ARGUMENTS(IN_STRING("target", target), IN_OPTIONS), .out = ARGUMENTS(OUT("holders", "aa{sv}")),
+         .prepare = prepare_holders, .encode = encode_holders},
         {.interface = POD, .member = "ListMounts", .objects = OBJECT_POD, .keys = LIST_MOUNTS_KEYS, .in = ARGUMENTS(IN_OPTIONS),
          .out = ARGUMENTS(OUT("mounts", "aa{sv}")), .prepare = prepare_list_mounts, .encode = encode_list_mounts},
 

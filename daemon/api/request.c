@@ -113,6 +113,7 @@ void work_release(struct work *work) {
 
 static void work_free(struct work *work) {
         work_release(work);
+        (void) operation_free(work->holders);
         (void) sd_event_source_disable_unref(work->again);
         failure_clear(&work->failure);
         free(work->id);

@@ -33,7 +33,7 @@ struct request_transport {
 };
 
 /* A change of one pod within a request: stations 5 to 9. */
-enum work_state { WORK_NEW, WORK_WAITING, WORK_EXECUTING, WORK_DONE };
+enum work_state { WORK_NEW, WORK_WAITING, WORK_EXECUTING, WORK_EXPLAINING, WORK_DONE };
 struct work {
         struct request *request;
         enum work_state state;
@@ -42,6 +42,8 @@ struct work {
         char *id;                    /* GC: of the pod as the reply names it */
         char *detail;                /* GC: a sentence, or NULL */
         bool not_found;              /* GC */
+        struct operation *holders;   /* it was busy: looks for who is in the way (holders.h)… */
+        void (*explained)(struct work *work); /* …and then */
         sd_event_source *again;      /* GC with wait: another try is due */
 };
 

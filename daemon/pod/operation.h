@@ -11,6 +11,7 @@
  */
 
 #include "admit/caller.h"
+#include "plan/holder.h"
 #include "pod/damage.h"
 #include "pod/pods.h"
 #include "spec/spec.h"
@@ -38,6 +39,7 @@ enum operation_verb {
         OPERATION_LAYER_APPLY,
         OPERATION_LAYER_IMPORT,
         OPERATION_LAYER_READ,
+        OPERATION_HOLDERS,
 };
 
 /* fds that came with the call; duplicated by the operation. */
@@ -112,6 +114,12 @@ struct examined {
         bool system_mount, host_device;
 };
 
+struct holders_arguments {
+        const char *container; /* NULL or "": the only one, or, without a target, all of them */
+        const char *target;    /* NULL or "": all mounts */
+        uint64_t mount_id;     /* or by id; 0: not */
+};
+
 struct operation;
 
 /* A new pod, or, for a dry run, what it would be. What the arguments point to is copied; the caller is, too. */
@@ -160,6 +168,9 @@ int operation_new_find(struct pods *pods, const struct caller *caller, struct po
 /* What a path lies on, in a container ("" for the only one), or on the host if `pod` is NULL; operation_examined() says it. */
 int operation_new_examine(struct pods *pods, const struct caller *caller, struct pod *pod, const char *container,
                           const char *path, struct operation **ret, struct failure *f);
+/* Who keeps mounts of the pod alive; operation_holders() says it. It takes no turn, and the pod may go meanwhile. */
+int operation_new_holders(struct pods *pods, const struct caller *caller, const struct pod *pod, const struct holders_arguments *arguments,
+                          struct operation **ret, struct failure *f);
 /* Before operation_execute() everything is taken back; an executing operation goes on as after operation_abandon(). */
 struct operation *operation_free(struct operation *operation);
 DEFINE_CLEANUP(struct operation *, operation_free)
@@ -210,3 +221,5 @@ char *const *operation_warnings(const struct operation *operation);
 const char *operation_found(const struct operation *operation);
 /* What an operation_new_examine() has found; the operation's, NULL before. */
 const struct examined *operation_examined(const struct operation *operation);
+/* What an operation_new_holders() has found; the operation's, NULL for none. */
+const struct mount_holder *operation_holders(const struct operation *operation, size_t *ret_n);

@@ -65,6 +65,8 @@ struct pods {
         struct operation *layer_waiting; /* those that wait for any layer (pod/layer-turn.h) */
         uint32_t n_bound_leases;     /* leases that hang on connections */
         struct layer_stream *layer_streams; /* those that have, or are about to have, a worker (pod/layer-stream.h) */
+        struct operation *searches_waiting; /* for holders (pod/operation-holders.c)… */
+        unsigned n_searches, n_searches_waiting; /* …and how many search */
         bool stopping;               /* what can be finished at the next start is not gone on with */
         sd_event_source *wake;
         sd_event_source *purge;      /* on while the store has something to purge */
