@@ -5,7 +5,9 @@
 
 #include "api/request.h"
 
+/* Entries of the method table. */
 int prepare_holders(struct request *request, struct failure *f);
+/* The rows of the only work. */
 int encode_holders(struct request *request, sd_bus_message *m);
 
 /* The work was executed and found something busy: looks for who holds it, and calls `done` when that is known and in the work's failure.
