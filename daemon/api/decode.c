@@ -32,7 +32,7 @@ static int broken(int r, const char *what, struct failure *f) {
 /* What stands before the colon in the names of those that are on no file system and that a mount can need all the same:
  * namespaces, pidfds, and the transports of a 9p server. Where they are no good the executor says so. */
 static bool is_known(const char *target) {
-        static const char *const kinds[] = {"pid", "net", "ipc", "cgroup", "user", "mnt", "socket", "pipe", "pidfd"};
+        static const char *const kinds[] = {"pid", "net", "ipc", "cgroup", "user", "mnt", "uts", "socket", "pipe", "pidfd"};
         size_t length = strcspn(target, ":");
 
         for (size_t i = 0; target[length] == ':' && i < ELEMENTSOF(kinds); i++)

@@ -8,6 +8,7 @@
 #include "executor/enter.h"
 #include "executor/layered.h"
 #include "executor/mapping.h"
+#include "executor/pin.h"
 #include "executor/source.h"
 #include "executor/target.h"
 #include "util/log.h"
@@ -56,7 +57,8 @@ int hand_bind(struct run *run, size_t step) {
         _cleanup_(layered_done) struct layered bind = LAYERED_INIT(run, step);
         _cleanup_close_ int mount = -1, target = -1;
         bool directory;
-        int r = source_clone(run, step, &bind.clone, &bind.recursive);
+        int r = pin_is_meant(&run->job->steps[step]) ? pin_clone(run, step, &bind.clone)
+                                                     : source_clone(run, step, &bind.clone, &bind.recursive);
 
         bind.source = run->hands[step].source;
         if (r == 0 && ((run->job->steps[step].flags & STEP_BENEATH) || run->namespace >= 0) && run->brought_unknown)

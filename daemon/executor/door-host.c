@@ -29,13 +29,14 @@ size_t door_last(const struct job *job) {
         return last;
 }
 
+/* An fd is a namespace, or the hands refuse it (pin.c). */
 static bool are_paths(const struct step *step) {
         for (size_t i = 0; i < step->n_layers; i++)
                 if (step->layers[i].kind != STEP_SOURCE_PATH)
                         return false;
         if (step->kind == STEP_OVERLAY && step->upper.kind != STEP_SOURCE_NONE)
                 return step->upper.kind == STEP_SOURCE_PATH && step->work.kind == STEP_SOURCE_PATH;
-        return step->kind != STEP_BIND || step->source.kind == STEP_SOURCE_PATH;
+        return step->kind != STEP_BIND || step->source.kind == STEP_SOURCE_PATH || step->source.kind == STEP_SOURCE_FD;
 }
 
 /* With the pod, when its tree stands, or one alone that was lost. */

@@ -175,6 +175,11 @@ static int attach_failed(struct run *run, const struct step *step, int r) {
                 return run_fail(run,
                         run->tree >= 0 && step->create == STEP_CREATE_AS_CALLER ? FAILURE_BUSY : FAILURE_INVALID_TARGET, -r,
                         "target %s was removed meanwhile; try again", step->target);
+        case ELOOP: /* it binds those alone whose number is above that of the namespace that they are bound in */
+                return run_fail(run, FAILURE_NOT_SUPPORTED, -r,
+                        "the kernel does not bind the mount namespace for %s here: it might keep itself alive, being no younger than "
+                        "podmountd's; bind one that was made later",
+                        step->target);
         default:
                 return run_fail(run, FAILURE_MOUNT_FAILED, -r, "attaching the mount at %s failed", step->target);
         }

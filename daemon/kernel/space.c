@@ -9,6 +9,7 @@
 #include <linux/magic.h>
 #include <linux/nsfs.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,10 +19,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "util/array.h"
 #include "util/channel.h"
 #include "util/log.h"
 
 #define INITIAL_USER_NAMESPACE 0xEFFFFFFDU /* PROC_USER_INIT_INO, include/linux/proc_ns.h */
+/* Those that the kernel begins with have fixed numbers, all others come above them (PROC_DYNAMIC_FIRST). */
+#define INITIAL_FIRST 0xEFFFFFF0U
+#define INITIAL_LAST 0xEFFFFFFFU
+#ifndef CLONE_NEWTIME /* Linux 5.6 */
+#define CLONE_NEWTIME 0x00000080
+#endif
 
 enum { ANCESTORS_MAX = 64 }; /* the kernel nests 32 */
 
@@ -58,6 +66,52 @@ int space_is_owned_by(int fd, uid_t uid) {
                 owner = parent;
         }
         return owner < 0 && errno != EPERM ? -errno : 0;
+}
+
+int space_is_of(int fd, uid_t uid) {
+        uid_t maker;
+
+        if (space_kind(fd) == CLONE_NEWUSER && ioctl(fd, NS_GET_OWNER_UID, &maker) == 0 && maker == uid)
+                return space_is_host(fd) == 0;
+        return space_is_owned_by(fd, uid);
+}
+
+/* What is gone, or a process of which this one may not know, is not the same. */
+static int is_that_of(const char *process, const char *name, const struct stat *it) {
+        char path[sizeof("/proc/self/ns/cgroup") + 8];
+        struct stat theirs;
+
+        (void) snprintf(path, sizeof(path), "/proc/%s/ns/%s", process, name); /* cannot be cut: sized for the longest */
+        if (stat(path, &theirs) < 0)
+                return errno == ENOENT || errno == EACCES ? 0 : -errno;
+        return theirs.st_dev == it->st_dev && theirs.st_ino == it->st_ino;
+}
+
+int space_is_host(int fd) {
+        static const struct {
+                int kind;
+                const char *name;
+        } names[] = {
+                {CLONE_NEWCGROUP, "cgroup"}, {CLONE_NEWIPC, "ipc"}, {CLONE_NEWNS, "mnt"}, {CLONE_NEWNET, "net"},
+                {CLONE_NEWPID, "pid"}, {CLONE_NEWUSER, "user"}, {CLONE_NEWUTS, "uts"}, {CLONE_NEWTIME, "time"},
+        };
+        int kind = space_kind(fd), r = 0;
+        struct stat it;
+
+        if (kind < 0)
+                return kind;
+        if (fstat(fd, &it) < 0)
+                return -errno;
+        if (it.st_ino >= INITIAL_FIRST && it.st_ino <= INITIAL_LAST)
+                return 1;
+        for (size_t i = 0; i < ELEMENTSOF(names) && r == 0; i++) {
+                if (names[i].kind != kind)
+                        continue;
+                r = is_that_of("self", names[i].name, &it);
+                if (r == 0)
+                        r = is_that_of("1", names[i].name, &it);
+        }
+        return r;
 }
 
 static const char *own_path(int kind) {

@@ -19,6 +19,11 @@ int space_kind(int fd);
  * or one above that (user_namespaces(7), "Capabilities"). Never for what the initial user namespace owns. 1, 0, or a
  * negative errno. */
 int space_is_owned_by(int fd, uid_t uid);
+/* The same of any kind: of a user namespace, whether the user made that one itself or one above it. */
+int space_is_of(int fd, uid_t uid);
+
+/* Whether it is one that the host's first process, this process or the kernel itself began with. 1, 0, or a negative errno. */
+int space_is_host(int fd);
 
 /* A process in another namespace for a while. There is no way on when the way back is barred: then it aborts. */
 struct space_visit {

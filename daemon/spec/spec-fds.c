@@ -143,6 +143,8 @@ int spec_fd_names(const struct spec *spec, char ***ret) {
         _cleanup_(names_done) struct names names = {.named = NULL};
         int r = add_mounts(&names, spec->volumes, spec->n_volumes);
 
+        if (r == 0)
+                r = add_mounts(&names, spec->host, spec->n_host);
         for (size_t i = 0; r == 0 && i < spec->n_containers; i++) {
                 const struct spec_container *container = spec->containers + i;
 

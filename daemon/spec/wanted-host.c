@@ -48,15 +48,16 @@ static int check_destination(const struct compile *c, const struct spec_mount *m
         return 0;
 }
 
-/* A source of whoever calls: what came as an fd or is a volume may bring anything along. */
+/* A source of whoever calls: what came as a volume, or is a layer and came as an fd, may bring anything along. The fd of a bind is
+ * that of a namespace; the executor looks. */
 static const char *source_refusal(const struct wanted_mount *w) {
-        bool paths = w->kind != WANTED_BIND || w->source.kind == SOURCE_PATH;
+        bool paths = w->kind != WANTED_BIND || w->source.kind == SOURCE_PATH || w->source.kind == SOURCE_FD;
 
         for (size_t i = 0; i < w->n_lower; i++)
                 paths = paths && w->lower[i].kind == SOURCE_PATH;
         if (w->kind == WANTED_OVERLAY && w->upper.kind != SOURCE_NONE)
                 paths = paths && w->upper.kind == SOURCE_PATH && w->work.kind == SOURCE_PATH;
-        return paths ? NULL : "what is mounted on the host comes from a path of the host; name one";
+        return paths ? NULL : "what is mounted on the host comes from a path of the host, or is a namespace's fd; name one";
 }
 
 static int check(const struct compile *c, const struct wanted_mount *w) {

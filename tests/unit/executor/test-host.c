@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "kernel/inside.h"
+#include "kernel/space.h"
 #include "spec/spec.h"
 #include "tests/unit/executor/refusals.h"
 
@@ -88,7 +90,6 @@ START_TEST(test_shapes) {
                 if (!(flag & (STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_MAKE_LAYERS)))
                         REFUSE(alone, "refused", job->steps[0].flags |= flag);
         REFUSE(alone, "more than", job->steps[0].stubs = calloc(2, sizeof(char *)); job->steps[0].stubs[0] = strdup("/x"));
-        REFUSE(alone, "more than", job->n_fds = 1; set(&job->steps[0].source.path, NULL); job->steps[0].source.kind = STEP_SOURCE_FD);
         REFUSE(alone, "more than", job->steps[0].source.kind = STEP_SOURCE_VOLUME);
         REFUSE(alone, "more than", job->steps[0].idmap.given = true);
         REFUSE(good, "flags", job->steps[1].flags |= STEP_HOST);
@@ -248,6 +249,127 @@ START_TEST(test_undone) {
                 ck_assert_failed(result, rows[i].kind, rows[i].words);
                 namespace_unchanged(before);
                 ck_assert(!exists(POD));
+        }
+}
+END_TEST
+
+/* The file of a namespace of a new process, which is the user's own if it makes a user namespace as well. */
+static int new_space(uid_t uid, int kind, const char *name) {
+        char path[64], byte;
+        int ready[2], fd = -1;
+        pid_t child;
+
+        ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
+        child = fork();
+        ck_assert_int_ge(child, 0);
+        if (child == 0) {
+                if ((uid != 0 && (setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0 || unshare(CLONE_NEWUSER) < 0)) ||
+                    (kind != CLONE_NEWUSER && unshare(kind) < 0) || write(ready[1], "x", 1) != 1)
+                        _exit(1);
+                for (;;)
+                        (void) pause();
+        }
+        (void) close(ready[1]);
+        (void) snprintf(path, sizeof(path), "/proc/%d/ns/%s", child, name);
+        if (read(ready[0], &byte, 1) == 1)
+                fd = open(path, O_RDONLY | O_CLOEXEC);
+        (void) close(ready[0]);
+        (void) kill(child, SIGKILL);
+        ck_assert_int_eq(waitpid(child, NULL, 0), child);
+        return fd;
+}
+
+/* The kernel binds a mount namespace only in one with a smaller number, which is mostly an older one. */
+static bool may_be_bound(int fd) {
+        _cleanup_close_ int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+        uint64_t ours, theirs;
+
+        return space_kind(fd) != CLONE_NEWNS || (inside_id(own, &ours) == 0 && inside_id(fd, &theirs) == 0 && ours < theirs);
+}
+
+static struct job_result pin(bool root, int fd) {
+        struct job *job = new_job(root);
+        struct step *step = on_host(add_bind(job, "/x", "/"), PLACES "/file");
+
+        set(&step->source.path, NULL);
+        step->source.kind = STEP_SOURCE_FD;
+        job->n_fds = 1;
+        return run_fds(job, &fd);
+}
+
+/* A namespace outlives its last process on a file of the host, for whoever owns it. */
+START_TEST(test_pinned) {
+        static const struct {
+                int kind;
+                const char *name;
+        } rows[] = {{CLONE_NEWCGROUP, "cgroup"}, {CLONE_NEWIPC, "ipc"}, {CLONE_NEWNS, "mnt"}, {CLONE_NEWNET, "net"},
+                    {CLONE_NEWPID, "pid_for_children"}, {CLONE_NEWUSER, "user"}, {CLONE_NEWUTS, "uts"}};
+        _cleanup_free_ char *before = NULL;
+
+        if (!begin())
+                return;
+        before = namespace_snapshot();
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                for (uid_t uid = 0; uid <= CALLER + 1; uid += uid == 0 ? CALLER : 1) {
+                        _cleanup_close_ int fd = rows[i].kind == CLONE_NEWUSER && uid == 0 ? -1 : new_space(uid, rows[i].kind, rows[i].name);
+                        struct stat theirs, bound;
+
+                        if (fd < 0)
+                                continue; /* users make none here; a pid namespace needs a process to be seen */
+                        for (unsigned root = 0; root < 2; root++) {
+                                _cleanup_job_result_ struct job_result result = pin(root, fd);
+
+                                if (!root && uid != CALLER) {
+                                        ck_assert_failed(result, FAILURE_ACCESS_DENIED, "somebody else");
+                                        namespace_unchanged(before);
+                                        continue;
+                                }
+                                if (!may_be_bound(fd)) {
+                                        ck_assert_failed(result, FAILURE_NOT_SUPPORTED, "mount namespace");
+                                        namespace_unchanged(before);
+                                        continue;
+                                }
+                                ck_assert_done(result);
+                                ck_assert(fstat(fd, &theirs) == 0 && stat(PLACES "/file", &bound) == 0);
+                                ck_assert(theirs.st_ino == bound.st_ino && theirs.st_dev == bound.st_dev);
+                                ck_assert_int_eq(umount2(PLACES "/file", 0), 0);
+                                namespace_unchanged(before);
+                        }
+                }
+}
+END_TEST
+
+START_TEST(test_not_pinned) {
+        static const char *const own[] = {"cgroup", "ipc", "mnt", "net", "pid", "user", "uts"};
+        _cleanup_close_ int file = -1, path = -1;
+        _cleanup_free_ char *before = NULL;
+        int old;
+
+        if (!begin())
+                return;
+        before = namespace_snapshot();
+        for (size_t i = 0; i < 2 * ELEMENTSOF(own); i++)
+                for (unsigned root = 0; root < 2; root++) {
+                        _cleanup_job_result_ struct job_result result = {};
+                        char name[64];
+
+                        (void) snprintf(name, sizeof(name), "/proc/%s/ns/%s", i % 2 ? "self" : "1", own[i / 2]);
+                        old = open(name, O_RDONLY | O_CLOEXEC);
+                        if (old < 0 && i % 2 == 0)
+                                continue; /* the first process may have capabilities that this one has not */
+                        ck_assert_int_ge(old, 0);
+                        result = pin(root, old);
+                        (void) close(old);
+                        ck_assert_failed(result, FAILURE_ACCESS_DENIED, "host's own");
+                        namespace_unchanged(before);
+                }
+        file = open("/tmp/src/hello", O_RDONLY | O_CLOEXEC);
+        path = open("/proc/self/ns/net", O_PATH | O_CLOEXEC);
+        for (unsigned i = 0; i < 2; i++) {
+                _cleanup_job_result_ struct job_result result = pin(true, i == 0 ? file : path);
+
+                ck_assert_failed(result, FAILURE_INVALID_ARGS, i == 0 ? "is no namespace" : "O_PATH");
+                namespace_unchanged(before);
         }
 }
 END_TEST
@@ -459,5 +581,5 @@ START_TEST(test_layers_stay) {
 }
 END_TEST
 
-UNIT_MAIN("host", test_shapes, test_list, test_grants, test_made, test_undone, test_restricted, test_mounted_again, test_taken_meanwhile, test_carried_away,
+UNIT_MAIN("host", test_shapes, test_list, test_grants, test_made, test_undone, test_pinned, test_not_pinned, test_restricted, test_mounted_again, test_taken_meanwhile, test_carried_away,
         test_layers_stay)

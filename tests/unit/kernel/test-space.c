@@ -65,6 +65,30 @@ START_TEST(test_owner) {
 }
 END_TEST
 
+START_TEST(test_host) {
+        static const char *const names[] = {"cgroup", "ipc", "mnt", "net", "pid", "user", "uts"};
+        _cleanup_close_ int file = open("/dev/null", O_RDONLY | O_CLOEXEC), before = open_own("uts");
+
+        ck_assert_int_eq(space_is_host(file), -EINVAL);
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                _cleanup_close_ int own = open_own(names[i]);
+
+                ck_assert_int_eq(space_is_host(own), 1);
+                ck_assert_int_eq(space_is_of(own, 0) > 0 && geteuid() != 0, 0);
+        }
+        if (!namespace_enter())
+                return;
+        ck_assert_int_eq(unshare(CLONE_NEWUTS), 0);
+        ck_assert_int_eq(space_is_host(before), 1); /* the first process is in it still */
+        {
+                _cleanup_close_ int other = open_own("uts");
+
+                ck_assert_int_eq(unshare(CLONE_NEWUTS), 0);
+                ck_assert_int_eq(space_is_host(other), 0);
+        }
+}
+END_TEST
+
 START_TEST(test_visit) {
         struct space_visit visit = SPACE_VISIT_INIT;
         _cleanup_close_ int net = open_own("net"), file = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -105,4 +129,4 @@ START_TEST(test_proc) {
 }
 END_TEST
 
-UNIT_MAIN("space", test_kinds, test_owner, test_visit, test_proc)
+UNIT_MAIN("space", test_kinds, test_owner, test_host, test_visit, test_proc)

@@ -97,7 +97,7 @@ END_TEST
 
 START_TEST(test_examples) {
         static const char *const names[] = {"examples/oci-config.json", "examples/two-containers.json",
-                "examples/shared-volume.json", "examples/host-mounts.json"};
+                "examples/shared-volume.json", "examples/host-mounts.json", "examples/host-namespaces.json"};
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
                 _cleanup_(spec_freep) struct spec *spec = NULL;

@@ -70,6 +70,23 @@ START_TEST(test_granted) {
 }
 END_TEST
 
+/* What an fd is of, the executor finds out: a namespace, or it is refused there. */
+START_TEST(test_fd) {
+        _cleanup_(wanted_freep) struct wanted *wanted = NULL;
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_(spec_freep) struct spec *spec = NULL;
+        _cleanup_strv_ char **names = NULL;
+        static const char text[] = OCI(BIND("fd:net", "/srv/one", ""));
+
+        ck_assert_int_eq(compile(text, &as_user, &wanted, &f), 0);
+        ck_assert_int_eq(wanted->mounts[1].source.kind, SOURCE_FD);
+        ck_assert_str_eq(wanted->mounts[1].source.text, "net");
+        ck_assert_int_eq(spec_parse(text, strlen(text), 1 << 20, 100, &spec, &f), 0);
+        ck_assert_int_eq(spec_fd_names(spec, &names), 0);
+        ck_assert(names[0] && strcmp(names[0], "net") == 0 && !names[1]);
+}
+END_TEST
+
 START_TEST(test_refused) {
         static const struct {
                 const char *text;
@@ -80,7 +97,8 @@ START_TEST(test_refused) {
                 {OCI("{\"destination\": \"/srv/x\", \"type\": \"fuse\"}"), FAILURE_NOT_SUPPORTED, "/prepare/hostMounts/0/type: ", "\"fuse\""},
                 {OCI("{\"destination\": \"/srv/x\"}"), FAILURE_NOT_SUPPORTED, "/prepare/hostMounts/0/type: ", "missing"},
                 {OCI(BIND("/s", "/srv/x", ", \"rbind\"")), FAILURE_NOT_SUPPORTED, "/prepare/hostMounts/0/options: ", "rbind"},
-                {OCI(BIND("fd:x", "/srv/x", "")), FAILURE_INVALID_SPEC, "/prepare/hostMounts/0/source: ", "path of the host"},
+                {OCI("{\"destination\": \"/srv/x\", \"type\": \"overlay\", \"options\": [\"lowerdir=/l\", \"upperdir=fd:u\", \"workdir=fd:w\"]}"), FAILURE_INVALID_SPEC,
+                        "/prepare/hostMounts/0/source: ", "path of the host"},
                 {OCI(BIND("/s", "/srv/x", ", \"src-nofollow\"")), FAILURE_INVALID_OPTION, "/prepare/hostMounts/0/options: ", "symlink"},
                 {OCI(BIND("/s", "/srv/x", ", \"idmap=uids=0-1-1;gids=0-1-1\"")), FAILURE_INVALID_OPTION,
                         "/prepare/hostMounts/0/options: ", "id mapping"},
@@ -147,4 +165,4 @@ START_TEST(test_other_ways) {
 }
 END_TEST
 
-UNIT_MAIN("host", test_compiled, test_granted, test_refused, test_many, test_other_ways)
+UNIT_MAIN("host", test_compiled, test_granted, test_fd, test_refused, test_many, test_other_ways)
