@@ -244,7 +244,7 @@ static int list(struct client *client, const struct arguments *arguments _unused
         static const struct render_column columns[] = {
                 {"ID", "LAYER", RENDER_TEXT, false},   {"Parent", "PARENT", RENDER_TEXT, false},
                 {"Owner", "OWNER", RENDER_USER, false}, {"ReadWrite", "READ-WRITE", RENDER_TEXT, false},
-                {"Depth", "DEPTH", RENDER_TEXT, true}, {"CreatedTimestamp", "CREATED", RENDER_TIME, false},
+                {"Store", "STORE", RENDER_TEXT, false}, {"Depth", "DEPTH", RENDER_TEXT, true}, {"CreatedTimestamp", "CREATED", RENDER_TIME, false},
                 {"Path", "MOUNTED AT", RENDER_TEXT, false},
         };
         _cleanup_json_ struct json_object *layers = NULL;
@@ -295,6 +295,8 @@ static int info(struct client *client, const struct arguments *arguments) {
                 {"Children", "Children", RENDER_TEXT, false},
                 {"CreatedTimestamp", "Created", RENDER_TIME, false},
                 {"Path", "Mounted at", RENDER_TEXT, false},
+                {"Store", "Store", RENDER_TEXT, false},
+                {"Problem", "Problem", RENDER_TEXT, false},
         };
         _cleanup_json_ struct json_object *layer = NULL;
         int r = layer_ask(client, "LayerInfo", arguments->words[2], &layer);
@@ -326,6 +328,22 @@ static int exists(struct client *client, const struct arguments *arguments) {
         return r != 0 ? r : json_object_get_boolean(there) ? 0 : EXIT_FAILURE;
 }
 
+/* A line for each additional store. */
+static void print_stores(struct json_object *facts) {
+        struct json_object *stores = value_array(facts, "Stores");
+
+        for (size_t i = 0; stores && i < json_object_array_length(stores); i++) {
+                struct json_object *store = json_object_array_get_idx(stores, i);
+                _cleanup_free_ char *path = report_escape(value_string(store, "Path", ""));
+                _cleanup_free_ char *reason = report_escape(value_string(store, "Reason", ""));
+
+                if (reason && *reason)
+                        printf("Additional store %s cannot be used: %s\n", path ? path : "", reason);
+                else
+                        printf("Additional store %s: %" PRIu64 " layers\n", path ? path : "", value_u64(store, "Layers"));
+        }
+}
+
 static int status(struct client *client, const struct arguments *arguments _unused_) {
         static const struct render_column columns[] = {
                 {"StateDirectory", "State directory", RENDER_TEXT, false},
@@ -345,9 +363,12 @@ static int status(struct client *client, const struct arguments *arguments _unus
         _cleanup_json_ struct json_object *facts = NULL;
         int r = layer_ask(client, "Status", NULL, &facts);
 
-        if (r != 0)
-                return r;
-        return render_wants_json(client) ? render_json(client, facts) : render_properties(columns, ELEMENTSOF(columns), facts);
+        if (r != 0 || render_wants_json(client))
+                return r != 0 ? r : render_json(client, facts);
+        r = render_properties(columns, ELEMENTSOF(columns), facts);
+        if (r == 0)
+                print_stores(facts);
+        return r;
 }
 
 #define CREATE_OPTIONS                                                                                                       \

@@ -127,7 +127,7 @@ static void adopt_watchdog(pid_t keeper) {
 
 /* fds of the setup stay, everything else that the keeper has open is closed. */
 static int keep_own_fds(const struct front_setup *setup) {
-        int keep[RUNTIME_SLOTS_MAX * 2 + 5 + WATCH_FDS];
+        int keep[RUNTIME_SLOTS_MAX * 2 + 5 + WATCH_FDS + SETTINGS_STORES_MAX];
         size_t n = 0;
 
         keep[n++] = setup->control;
@@ -135,6 +135,8 @@ static int keep_own_fds(const struct front_setup *setup) {
         keep[n++] = setup->runtime->listen_fd;
         keep[n++] = setup->runtime->varlink_fd;
         keep[n++] = setup->state->records_fd;
+        for (size_t i = 0; i < setup->stores->n; i++)
+                keep[n++] = setup->stores->list[i].records_fd;
         watch_fds(setup->watch, keep + n);
         n += WATCH_FDS;
         for (unsigned slot = 0; slot < RUNTIME_SLOTS_MAX; slot++) {
@@ -173,6 +175,7 @@ static int start(struct front *front, const struct front_setup *setup) {
                 .event = front->event,
                 .runtime = setup->runtime,
                 .state = setup->state,
+                .stores = setup->stores,
                 .watch = setup->watch,
                 .features = setup->features,
                 .bus = setup->bus,

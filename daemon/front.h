@@ -11,6 +11,7 @@
 #include "kernel/watch.h"
 #include "runtime.h"
 #include "state.h"
+#include "stores.h"
 #include "util/settings.h"
 
 struct front_setup {
@@ -21,6 +22,7 @@ struct front_setup {
         int sockets[RUNTIME_SLOTS_MAX];    /* of the executors, by slot; -1: none */
         const struct runtime *runtime;     /* of it the front uses path, fd, listen_fd, varlink_fd and the intent fds */
         const struct state *state;         /* …and of this one the records */
+        const struct stores *stores;       /* …and of these */
         struct watch *watch;
         char *const *features;             /* names of what the kernel offers */
         bool bus;

@@ -25,6 +25,7 @@
 #include "process.h"
 #include "runtime.h"
 #include "state.h"
+#include "stores.h"
 #include "util/array.h"
 #include "util/channel.h"
 #include "util/log.h"
@@ -48,6 +49,7 @@ struct keeper {
         struct executor_grants *grants; /* shared with the executors, and not with the front */
         struct runtime runtime;
         struct state state;
+        struct stores stores;
         struct watch *watch;
         char **features;
         uid_t uid;
@@ -118,16 +120,21 @@ static int start_executor(struct keeper *keeper, unsigned slot) {
         if (pid < 0)
                 return log_errno(LOG_ERR, errno, "fork");
         if (pid == 0) {
+                int stores[SETTINGS_STORES_MAX];
                 const struct executor_setup setup = {
                         .slot = slot,
                         .socket = theirs,
                         .intent_fd = keeper->runtime.intent_fds[slot],
                         .runtime_fd = keeper->runtime.fd,
                         .layers_fd = keeper->state.layers_fd,
+                        .stores = stores,
+                        .n_stores = keeper->stores.n,
                         .grants = keeper->grants,
                         .without = keeper->options->features_off,
                 };
 
+                for (size_t i = 0; i < keeper->stores.n; i++)
+                        stores[i] = keeper->stores.list[i].layers_fd;
                 if (mprotect(keeper->grants, sizeof(*keeper->grants), PROT_READ) < 0)
                         process_exit(EXIT_FAILURE);
                 process_reset_signals();
@@ -232,13 +239,17 @@ static void on_exit_of(struct keeper *keeper, pid_t pid, int status) {
 }
 
 static void reload(struct keeper *keeper) {
+        char stores[PREFIXES_SIZE];
         _cleanup_free_ char *text = NULL;
 
+        memcpy(stores, keeper->settings.additional_stores, sizeof(stores));
         if (read_settings(keeper->options, &keeper->settings) < 0) {
                 log_error("the configuration was not re-read: the one before stays in force");
                 return;
         }
         set_grants(keeper);
+        if (strcmp(stores, keeper->settings.additional_stores) != 0)
+                log_notice("AdditionalStores= has changed: podmountd has to be started again for that");
         if (settings_to_text(&keeper->settings, &text) < 0 || tell_front(keeper, CONTROL_SETTINGS, 0, text, NULL, 0) < 0)
                 log_error("the front could not be told of the new configuration: signal again");
 }
@@ -375,6 +386,7 @@ static int start_front(struct keeper *keeper, const int *sockets) {
                         .control = pair[1],
                         .runtime = &keeper->runtime,
                         .state = &keeper->state,
+                        .stores = &keeper->stores,
                         .watch = keeper->watch,
                         .features = keeper->features,
                         .bus = keeper->options->bus,
@@ -453,6 +465,9 @@ static int prepare(struct keeper *keeper) {
         r = state_prepare(keeper->options->state_dir, keeper->uid, keeper->gid, &features, &keeper->state);
         if (r < 0)
                 return r;
+        r = stores_prepare(keeper->settings.additional_stores, keeper->state.path, keeper->uid, &features, &keeper->stores);
+        if (r < 0)
+                return r;
         return take_signals(keeper);
 }
 
@@ -486,6 +501,7 @@ int keeper_run(const struct options *options) {
         (void) close_fd(keeper.control);
         (void) close_fd(keeper.signal_fd);
         runtime_done(&keeper.runtime);
+        stores_done(&keeper.stores);
         state_done(&keeper.state);
         strv_free(keeper.features);
         if (keeper.grants)

@@ -224,6 +224,20 @@ static void close_sockets(const struct manager_setup *setup) {
         (void) close_fd(setup->runtime->varlink_fd);
 }
 
+static int open_layers(struct manager *manager, const struct stores *stores) {
+        const struct state *state = manager->state;
+        struct layers_store list[SETTINGS_STORES_MAX];
+
+        for (size_t i = 0; i < stores->n; i++) {
+                const struct additional_store *store = &stores->list[i];
+
+                list[i] = (struct layers_store) {.path = store->path, .records_fd = store->records_fd, .reason = store->reason};
+        }
+        return layers_open(&(struct layers_setup) {.records_fd = state->records_fd, .path = state->path, .backing = &state->backing,
+                                                   .reason = state->reason, .stores = list, .n_stores = stores->n},
+                           &manager->layers);
+}
+
 int manager_new(const struct manager_setup *setup, struct manager **ret) {
         _cleanup_(manager_freep) struct manager *manager = calloc(1, sizeof(*manager));
         int r;
@@ -248,7 +262,7 @@ int manager_new(const struct manager_setup *setup, struct manager **ret) {
         r = open_store(manager);
         if (r < 0)
                 return r;
-        r = layers_open(manager->state->records_fd, manager->state->path, &manager->state->backing, manager->state->reason, &manager->layers);
+        r = open_layers(manager, setup->stores);
         if (r < 0)
                 return r;
         r = executor_pool_new(manager->event, manager->settings.job_timeout_us, setup->replace, setup->userdata, &manager->executors);

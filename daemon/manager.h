@@ -12,6 +12,7 @@
 #include "kernel/watch.h"
 #include "runtime.h"
 #include "state.h"
+#include "stores.h"
 #include "util/settings.h"
 
 struct manager;
@@ -19,7 +20,8 @@ struct manager;
 struct manager_setup {
         sd_event *event;
         const struct runtime *runtime; /* outlives the manager; the listening fd is taken over by manager_new() */
-        const struct state *state;     /* outlives the manager */
+        const struct state *state;     /* outlives the manager… */
+        const struct stores *stores;   /* …and so do these */
         struct watch *watch;           /* outlives the manager */
         char *const *features;         /* names of what the kernel offers; copied */
         bool bus;                      /* connect to the system bus */

@@ -62,7 +62,7 @@ static int take_lock(struct state *state, int fd) {
 }
 
 /* A clone that nobody else has: what is mounted below the directory is not in it. */
-static int open_own_mount(int fd, const struct features *features) {
+int state_clone(int fd, uint64_t attributes, const struct features *features) {
         _cleanup_close_ int mount = -1;
         int r;
 
@@ -76,7 +76,7 @@ static int open_own_mount(int fd, const struct features *features) {
                 mount = -1;
                 return r;
         }
-        r = tree_set(mount, false, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, 0, MS_PRIVATE);
+        r = tree_set(mount, false, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | attributes, 0, MS_PRIVATE);
         return r < 0 ? r : TAKE_FD(mount);
 }
 
@@ -92,7 +92,7 @@ static int own_directory(int fd, const char *name, uid_t uid, gid_t gid) {
 }
 
 static int fill(struct state *state, int fd, uid_t uid, gid_t gid, const struct features *features) {
-        int r = open_own_mount(fd, features);
+        int r = state_clone(fd, 0, features);
 
         if (r < 0)
                 return give_up(state, -r, "no mount of its own can be made");

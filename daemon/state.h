@@ -13,6 +13,7 @@
  * namespace, private, nosuid, nodev and noexec, where the kernel takes layers from one (feature "detached-layers").
  */
 
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "kernel/backing.h"
@@ -28,6 +29,10 @@ struct state {
 };
 
 #define STATE_INIT ((struct state) {.lock_fd = -1, .layers_fd = -1, .records_fd = -1, .mount_fd = -1})
+
+/* A clone of the directory that nobody else has, and that nothing is mounted in, with these attributes and the above; a duplicate of the fd where
+ * the kernel takes no layers from such a one. A negative errno, not logged. */
+int state_clone(int fd, uint64_t attributes, const struct features *features);
 
 /* Prepares the directory for a front that runs as `uid` and `gid`. Pods need none of it: whatever is wrong is logged and
  * told in `reason`, and is no failure. -ENOMEM. */

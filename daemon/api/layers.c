@@ -6,6 +6,7 @@
 #include "api/verb.h"
 #include "api/wire.h"
 #include "layer/holders.h"
+#include "layer/uses.h"
 #include "pod/layer-mount.h"
 #include "pod/operation-layer.h"
 #include "util/log.h"
@@ -223,7 +224,7 @@ static int append_metadata(sd_bus_message *m, char *const *metadata) {
         return r;
 }
 
-static int append_holders(sd_bus_message *m, const struct layer *layer) {
+static int append_holders(sd_bus_message *m, const struct layer *layer, const struct caller *caller) {
         int r = sd_bus_message_open_container(m, 'e', "sv");
 
         if (r >= 0)
@@ -235,6 +236,9 @@ static int append_holders(sd_bus_message *m, const struct layer *layer) {
         for (size_t i = 0; r >= 0 && i < layer->n_holders; i++) {
                 const struct holder *holder = &layer->holders[i];
 
+                /* What is for everybody others hold, too, and who they are is theirs. */
+                if (layer->store && !caller_is_root(caller) && holder->owner != caller->uid)
+                        continue;
                 r = sd_bus_message_append(m, "a{sv}", 4, "Name", "s", holder->name, "UID", "u", (uint32_t) holder->owner,
                                           "Count", "u", holder->count, "ConnectionBound", "b", holder->connection != 0);
         }
@@ -250,14 +254,14 @@ static int append_path(const struct pods *pods, sd_bus_message *m, const struct 
         return path ? wire_append_entry(m, "Path", path) : -ENOMEM;
 }
 
-static int append_layer(const struct pods *pods, sd_bus_message *m, const struct layer *layer) {
+static int append_layer(const struct pods *pods, sd_bus_message *m, const struct layer *layer, const struct caller *caller) {
         const struct record_layer *record = layer->record;
         int r = sd_bus_message_open_container(m, 'a', "{sv}");
 
         if (r >= 0)
                 r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}",
                                           "ID", "s", record->id,
-                                          "Number", "t", record->number,
+                                          "Number", "t", layer_list_number(layer),
                                           "Parent", "s", layer->parent ? layer->parent->record->id : "",
                                           "Owner", "u", (uint32_t) record->owner,
                                           "ReadWrite", "b", record->read_write,
@@ -270,9 +274,13 @@ static int append_layer(const struct pods *pods, sd_bus_message *m, const struct
         if (r >= 0)
                 r = wire_append_entry(m, "ChainID", record->chain ?: "");
         if (r >= 0)
+                r = wire_append_entry(m, "Store", layer->store ?: "");
+        if (r >= 0)
+                r = wire_append_entry(m, "Problem", layer_problem(layer));
+        if (r >= 0)
                 r = append_path(pods, m, layer);
         if (r >= 0)
-                r = append_holders(m, layer);
+                r = append_holders(m, layer, caller);
         if (r >= 0)
                 r = append_metadata(m, record->metadata);
         return r < 0 ? r : sd_bus_message_close_container(m);
@@ -281,7 +289,7 @@ static int append_layer(const struct pods *pods, sd_bus_message *m, const struct
 static int compare_layers(const void *a, const void *b) {
         const struct layer *x = *(const struct layer *const *) a, *y = *(const struct layer *const *) b;
 
-        return (x->record->number > y->record->number) - (x->record->number < y->record->number);
+        return (layer_list_number(x) > layer_list_number(y)) - (layer_list_number(x) < layer_list_number(y));
 }
 
 /* About how many bytes of a message the layer is. */
@@ -310,7 +318,7 @@ int encode_list_layers(struct request *request, sd_bus_message *m) {
         if (!list)
                 return -ENOMEM;
         MAP_FOREACH(layer, layers->by_id)
-                if (layer->record->state == RECORD_LAYER_READY && layer->record->number > arguments->after &&
+                if (layer->record->state == RECORD_LAYER_READY && layer_list_number(layer) > arguments->after &&
                     layers_may_see(layer, &request->peer->caller))
                         list[n++] = layer;
         qsort(list, n, sizeof(*list), compare_layers);
@@ -319,7 +327,7 @@ int encode_list_layers(struct request *request, sd_bus_message *m) {
                 size += size_of(list[i]);
                 if (i > 0 && size > LAYERS_PAGE_BYTES)
                         break;
-                r = append_layer(request->api->pods, m, list[i]);
+                r = append_layer(request->api->pods, m, list[i], &request->peer->caller);
         }
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
@@ -335,7 +343,7 @@ int query_layer_info(struct request *request, struct failure *f) {
 int encode_layer_info(struct request *request, sd_bus_message *m) {
         const struct layer *layer = layers_find(layers_of(request), request->arguments.layer, &request->peer->caller);
 
-        return layer ? append_layer(request->api->pods, m, layer) : -ENOENT;
+        return layer ? append_layer(request->api->pods, m, layer, &request->peer->caller) : -ENOENT;
 }
 
 static int append_backing(sd_bus_message *m, const struct backing *backing) {
@@ -352,6 +360,26 @@ static int append_backing(sd_bus_message *m, const struct backing *backing) {
                                      "Upper", "b", backing->upper);
 }
 
+static int append_stores(sd_bus_message *m, const struct layers *layers) {
+        int r = sd_bus_message_open_container(m, 'e', "sv");
+
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", "Stores");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', "aa{sv}");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'a', "a{sv}");
+        for (size_t i = 0; r >= 0 && i < layers->n_stores; i++) {
+                const struct layers_store *store = &layers->stores[i];
+
+                r = sd_bus_message_append(m, "a{sv}", 4, "Path", "s", store->path, "Usable", "b", !store->reason, "Reason", "s", store->reason ?: "",
+                                          "Layers", "u", store->n_layers);
+        }
+        for (unsigned i = 0; r >= 0 && i < 3; i++)
+                r = sd_bus_message_close_container(m);
+        return r;
+}
+
 /* Also where there is no store, for that is what it says then. */
 int encode_layer_status(struct request *request, sd_bus_message *m) {
         const struct layers *layers = layers_of(request);
@@ -366,7 +394,7 @@ int encode_layer_status(struct request *request, sd_bus_message *m) {
         MAP_FOREACH(layer, layers->by_id) {
                 bool seen = layer->record->state == RECORD_LAYER_READY && layers_may_see(layer, caller);
 
-                n += seen;
+                n += seen && !layer->store;
                 n_mounted += seen && layer->mounted;
         }
         for (size_t i = 0; i < layers->n_removing; i++)
@@ -381,6 +409,8 @@ int encode_layer_status(struct request *request, sd_bus_message *m) {
         if (r >= 0)
                 r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}", "Layers", "u", n, "Mounted", "u", n_mounted, "Removing", "u", n_removing, "ChainMax", "u",
                                           (uint32_t) LAYERS_CHAIN_MAX);
+        if (r >= 0)
+                r = append_stores(m, layers);
         if (r >= 0 && layers->store && layers->backing)
                 r = append_backing(m, layers->backing);
         return r < 0 ? r : sd_bus_message_close_container(m);

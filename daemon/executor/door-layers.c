@@ -15,6 +15,26 @@ static int refuse(struct failure *f, const char *what) {
         return failure_set(f, FAILURE_INVALID_ARGS, "refused at the executor's door: %s", what);
 }
 
+/* The name of a layer, wherever it is; which stores there are, the hand knows. */
+static bool is_layer(const char *text) {
+        struct layer_reference reference;
+
+        return text && layer_reference_parse(text, &reference);
+}
+
+/* One that is mounted or read: in a store it has the number that its name says, and nothing is written there. */
+static int check_read_one(const char *text, uint64_t number, bool writes, struct failure *f) {
+        struct layer_reference reference;
+
+        if (!text || !layer_reference_parse(text, &reference))
+                return refuse(f, "a layer's id is none");
+        if (number == 0)
+                return refuse(f, "a layer without a number");
+        if (reference.store > 0 && reference.number != number)
+                return refuse(f, "a layer in a store with two numbers");
+        return reference.store > 0 && writes ? refuse(f, "a layer in a store that is written to") : 0;
+}
+
 /* The layers below, by id. */
 static int check_chain(const struct step *step, struct failure *f) {
         size_t n = strv_length(step->stubs);
@@ -22,7 +42,7 @@ static int check_chain(const struct step *step, struct failure *f) {
         if (n + !(step->flags & STEP_LAYER_WRITABLE) > JOB_LAYERS_MAX)
                 return refuse(f, "a layer that stands on too many others");
         for (size_t i = 0; i < n; i++)
-                if (!layer_id_is_valid(step->stubs[i]) || strcmp(step->stubs[i], step->target) == 0)
+                if (!is_layer(step->stubs[i]) || strcmp(step->stubs[i], step->target) == 0)
                         return refuse(f, "a layer that stands on what is no layer");
         return 0;
 }
@@ -88,7 +108,7 @@ static int check_root_chain(const struct step *step, struct failure *f) {
         for (size_t i = 0; i < step->n_layers; i++) {
                 const struct step_source *below = &step->layers[i];
 
-                if (below->kind != STEP_SOURCE_LAYER || !below->path || !layer_id_is_valid(below->path) ||
+                if (below->kind != STEP_SOURCE_LAYER || !is_layer(below->path) ||
                     strcmp(below->path, step->source.path) == 0)
                         return refuse(f, "a layer that stands on what is no layer");
         }
@@ -109,12 +129,10 @@ static int check_alone(const struct job *job, const struct step *step, struct fa
 
 int door_check_layer_root(const struct job *job, const struct step *step, struct failure *f) {
         const bool writable = step->flags & STEP_LAYER_WRITABLE, tmpfs = step->flags & STEP_OVERLAY_TMPFS;
-        int r;
+        int r = check_read_one(step->source.path, step->source.id, writable, f);
 
-        if (!step->source.path || !layer_id_is_valid(step->source.path))
-                return refuse(f, "a layer's id is none");
-        if (step->source.id == 0)
-                return refuse(f, "a layer without a number");
+        if (r != 0)
+                return r;
         if (step->flags & (STEP_RECURSIVE | STEP_ATTR_RECURSIVE) || (writable && tmpfs))
                 return refuse(f, "a layer with flags");
         /* What others stand on is never written to. */
@@ -144,7 +162,7 @@ static int check_layers(const struct step *step, struct failure *f) {
         if (step->upper.kind != STEP_SOURCE_NONE || step->work.kind != STEP_SOURCE_NONE || step->n_layers > JOB_LAYERS_MAX)
                 return refuse(f, "a layer beside what is none");
         for (size_t i = 0; i < step->n_layers; i++)
-                if (step->layers[i].kind != STEP_SOURCE_LAYER || !step->layers[i].path || !layer_id_is_valid(step->layers[i].path))
+                if (step->layers[i].kind != STEP_SOURCE_LAYER || !is_layer(step->layers[i].path))
                         return refuse(f, "a layer beside what is none");
         return 0;
 }
@@ -188,7 +206,12 @@ static uint32_t fds_of(const struct step *step) {
 int door_check_layer(const struct job *job, const struct step *step, struct failure *f) {
         if (job->n_steps != 1 || job->uuid[0] != 0 || job->n_fds != fds_of(step))
                 return refuse(f, "a layer is worked on alone, and in no pod");
-        if (!step->target || !layer_id_is_valid(step->target))
+        if (step->kind == STEP_LAYER_MOUNT || step->kind == STEP_LAYER_OPEN || step_kind_reads_layer(step->kind)) {
+                int r = check_read_one(step->target, step->serial, step->flags & STEP_LAYER_WRITABLE, f);
+
+                if (r != 0)
+                        return r;
+        } else if (!step->target || !layer_id_is_valid(step->target))
                 return refuse(f, "a layer's id is none");
         if (step->serial == 0)
                 return refuse(f, "a layer without a number");

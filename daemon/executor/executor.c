@@ -33,10 +33,20 @@ static void raise_files_limit(void) {
 
 /* Keeps stdio and the fds of the setup, from 3 on. */
 static int settle_fds(const struct executor_setup *setup, int *ret_socket, int *ret_intent, struct executor *executor) {
-        const int wanted[] = {setup->socket, setup->intent_fd, setup->runtime_fd, setup->layers_fd};
-        const size_t n = setup->layers_fd < 0 ? ELEMENTSOF(wanted) - 1 : ELEMENTSOF(wanted);
-        int high[ELEMENTSOF(wanted)];
+        enum { SOCKET, INTENT, RUNTIME, LAYERS, STORES };
+        int wanted[STORES + SETTINGS_STORES_MAX] = {
+                [SOCKET] = setup->socket, [INTENT] = setup->intent_fd, [RUNTIME] = setup->runtime_fd, [LAYERS] = setup->layers_fd};
+        int placed[STORES + SETTINGS_STORES_MAX], high[STORES + SETTINGS_STORES_MAX];
+        const size_t n_wanted = STORES + setup->n_stores;
+        size_t n = 0;
 
+        for (size_t i = STORES; i < n_wanted; i++)
+                wanted[i] = setup->stores[i - STORES];
+        for (size_t i = 0; i < n_wanted; i++) {
+                placed[i] = wanted[i] < 0 ? -1 : (int) n + 3;
+                if (wanted[i] >= 0)
+                        wanted[n++] = wanted[i];
+        }
         for (size_t i = 0; i < n; i++) {
                 high[i] = fcntl(wanted[i], F_DUPFD_CLOEXEC, 64);
                 if (high[i] < 0)
@@ -50,7 +60,10 @@ static int settle_fds(const struct executor_setup *setup, int *ret_socket, int *
         *ret_socket = 3;
         *ret_intent = 4;
         executor->runtime_fd = 5;
-        executor->layers_fd = setup->layers_fd < 0 ? -1 : 6;
+        executor->layers_fd = placed[LAYERS];
+        executor->n_stores = setup->n_stores;
+        for (size_t i = 0; i < setup->n_stores; i++)
+                executor->stores[i] = placed[STORES + i];
         return 0;
 }
 

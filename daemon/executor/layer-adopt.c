@@ -108,15 +108,15 @@ static int adopt_split(const struct adoption *of) {
 }
 
 int layer_open(struct run *run, const struct step *step, int *ret) {
-        const int layers = run->executor->layers_fd;
-        int r = layer_check(run);
+        const char *id;
+        int layers, r = layer_locate(run, step->target, &layers, &id);
 
         if (r != 0)
                 return r;
-        r = layer_is_of(layers, step->target, step->serial);
+        r = layer_is_of(layers, id, step->serial);
         if (r <= 0)
                 return run_fail(run, FAILURE_NO_SUCH_LAYER, -r, "the directory of layer %s is not where podmount put it", step->target);
-        *ret = openat(layers, step->target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        *ret = openat(layers, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         return *ret < 0 ? layer_failed(run, "opening", step->target, -errno) : 0;
 }
 

@@ -43,6 +43,27 @@ int layer_sync(int directory, const char *name) {
         return 0;
 }
 
+int layer_locate(struct run *run, const char *text, int *ret_layers, const char **ret_id) {
+        struct layer_reference reference;
+        int r;
+
+        if (!layer_reference_parse(text, &reference))
+                return run_fail(run, FAILURE_INVALID_ARGS, 0, "refused at the executor's door: a layer's id is none");
+        *ret_id = reference.id;
+        if (reference.store == 0) {
+                *ret_layers = run->executor->layers_fd;
+                return layer_check(run);
+        }
+        if (reference.store > run->executor->n_stores || run->executor->stores[reference.store - 1] < 0)
+                return run_fail(run, FAILURE_INVALID_ARGS, 0, "refused at the executor's door: a layer in a store that is none");
+        *ret_layers = run->executor->stores[reference.store - 1];
+        r = layer_is_of(*ret_layers, reference.id, reference.number);
+        if (r <= 0)
+                return run_fail(run, FAILURE_NO_SUCH_LAYER, -r, "layer %s is not in its additional store as its records there say: somebody changes that store",
+                        reference.id);
+        return 0;
+}
+
 static int write_meta(int layer, uint64_t number) {
         _cleanup_close_ int fd = openat(layer, "meta", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         char text[META_MAX];

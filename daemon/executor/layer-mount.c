@@ -29,7 +29,7 @@ static int mount_bind(struct run *run, size_t i, int *ret_mount) {
 
 /* Opens the mount point, which is made if it is missing, and is no mount yet. */
 static int open_place(struct run *run, size_t i, int *ret_fd) {
-        const char *id = run->job->steps[i].target;
+        const char *text = run->job->steps[i].target, *colon = strrchr(text, ':'), *id = colon ? colon + 1 : text; /* a reference */
         struct hand *hand = &run->hands[i];
         struct identity identity;
         int fd, r;

@@ -27,8 +27,15 @@
 #include "util/path.h"
 
 /* The two kinds of step keep the same things in different places. */
-static const char *id_of(const struct step *step) {
+static const char *reference_of(const struct step *step) {
         return step->kind == STEP_ROOT ? step->source.path : step->target;
+}
+
+/* For people. */
+static const char *id_of(const struct step *step) {
+        const char *text = reference_of(step), *colon = strrchr(text, ':');
+
+        return colon ? colon + 1 : text;
 }
 
 static uint64_t number_of(const struct step *step) {
@@ -58,23 +65,27 @@ void layer_stack_done(struct layer_stack *stack) {
         (void) close_fd(stack->work);
 }
 
-static int open_part(struct run *run, const char *id, const char *part, int *ret_fd) {
-        _cleanup_free_ char *path = path_join(id, part);
-        int fd;
+static int open_part(struct run *run, const char *reference, const char *part, int *ret_fd) {
+        _cleanup_free_ char *path = NULL;
+        const char *id;
+        int layers, fd, r = layer_locate(run, reference, &layers, &id);
 
+        if (r != 0)
+                return r;
+        path = path_join(id, part);
         if (!path)
                 return log_oom();
-        fd = resolve_beneath(run->executor->layers_fd, path, true);
+        fd = resolve_beneath(layers, path, true);
         if (fd < 0)
                 return run_fail(run, FAILURE_NO_SUCH_LAYER, -fd, "the directory of layer %s is not where podmount put it", id);
         *ret_fd = fd;
         return 0;
 }
 
-static int add_lower(struct run *run, size_t i, const char *id, struct layer_stack *stack) {
+static int add_lower(struct run *run, size_t i, const char *reference, struct layer_stack *stack) {
         const struct step *step = &run->job->steps[i];
         _cleanup_close_ int fd = -1;
-        int r = open_part(run, id, "diff", &fd);
+        int r = open_part(run, reference, "diff", &fd);
 
         if (r == 0 && step->idmap.given) {
                 _cleanup_free_ char *name = strdup(id_of(step));
@@ -96,13 +107,14 @@ static int open_upper(struct run *run, const char *id, struct layer_stack *stack
 
 int layer_stack_check(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
-        int r = layer_check(run);
+        const char *id;
+        int layers, r = layer_locate(run, reference_of(step), &layers, &id);
 
         if (r == 0)
                 r = run_check_labels(run, step);
         if (r != 0)
                 return r;
-        r = layer_is_of(run->executor->layers_fd, id_of(step), number_of(step));
+        r = layer_is_of(layers, id, number_of(step));
         if (r > 0)
                 return 0;
         return run_fail(run, FAILURE_NO_SUCH_LAYER, -r, "the directory of layer %s is not where podmount put it", id_of(step));
@@ -119,7 +131,7 @@ int layer_stack_open(struct run *run, size_t i, struct layer_stack *ret) {
         ret->staged = calloc(n + 2, sizeof(*ret->staged));
         if (!ret->fds || !ret->staged)
                 return log_oom();
-        r = step->flags & STEP_LAYER_WRITABLE ? open_upper(run, id_of(step), ret) : add_lower(run, i, id_of(step), ret);
+        r = step->flags & STEP_LAYER_WRITABLE ? open_upper(run, reference_of(step), ret) : add_lower(run, i, reference_of(step), ret);
         for (size_t j = 0; j < n && r == 0; j++)
                 r = add_lower(run, i, below(step, j), ret);
         return r;
@@ -128,7 +140,7 @@ int layer_stack_open(struct run *run, size_t i, struct layer_stack *ret) {
 static int configure(struct run *run, const struct step *step, const int *lower, size_t n, int upper, int work,
         struct fscontext *context) {
         const struct features *features = &run->executor->features;
-        _cleanup_free_ char *source = layer_source(number_of(step));
+        _cleanup_free_ char *source = layer_source(strchr(reference_of(step), ':'), number_of(step));
         int r;
 
         if (!source)
@@ -246,18 +258,16 @@ int layer_show(struct run *run, size_t i, bool own, int *ret_fd) {
 int layer_bind(struct run *run, size_t i, uint64_t attributes, int *ret_mount) {
         const uint64_t less = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
         const struct step *step = &run->job->steps[i];
-        _cleanup_free_ char *name = strdup(id_of(step)), *path = path_join(id_of(step), "diff");
+        _cleanup_free_ char *name = strdup(id_of(step));
         struct step_source source = {.kind = STEP_SOURCE_LAYER, .path = name};
         _cleanup_close_ int fd = -1, mount = -1;
-        int r;
+        int r = name ? open_part(run, reference_of(step), "diff", &fd) : log_oom();
 
-        if (!path || !name)
-                return log_oom();
-        fd = resolve_beneath(run->executor->layers_fd, path, true);
-        mount = fd < 0 ? fd : tree_clone(fd, false);
+        if (r != 0)
+                return r;
+        mount = tree_clone(fd, false);
         if (mount < 0) {
                 r = mount;
-                fd = fd < 0 ? -1 : fd;
                 mount = -1;
                 return layer_failed(run, "mounting", id_of(step), r);
         }

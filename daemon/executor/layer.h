@@ -8,6 +8,10 @@
 /* FAILURE_NOT_SUPPORTED without a directory for layers. */
 int layer_check(struct run *run);
 
+/* Where the layer of a reference (plan/layer.h) lies: an fd of the executor's own, and the name there. FAILURE_INVALID_ARGS for a store that is not
+ * on the executor's list; FAILURE_NO_SUCH_LAYER for a layer in one that has another number there. */
+int layer_locate(struct run *run, const char *reference, int *ret_layers, const char **ret_id);
+
 /* fsync(2) of something in a directory, or of the directory itself for "". A negative errno, not logged. */
 int layer_sync(int directory, const char *name);
 
@@ -33,5 +37,5 @@ int layer_root(struct run *run, size_t step, int *ret_mount, bool *ret_mapped);
 /* What the hands have in common to say of a negative errno about layer `id`. */
 int layer_failed(struct run *run, const char *what, const char *id, int r);
 
-/* The directory of the layer that a step is about: FAILURE_NO_SUCH_LAYER if it is not there, or another's. */
+/* The directory of the layer that a step is about, by its reference: FAILURE_NO_SUCH_LAYER if it is not there, or another's. */
 int layer_open(struct run *run, const struct step *step, int *ret);

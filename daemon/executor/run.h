@@ -18,12 +18,15 @@
 #include "kernel/features.h"
 #include "plan/step.h"
 #include "util/failure.h"
+#include "util/settings.h"
 
 /* What lives as long as the process. */
 struct executor {
         unsigned slot;
         int runtime_fd, pods_fd; /* the executor's; pods_fd is -1 until pods/ is there */
         int layers_fd; /* where layers lie, or -1 */
+        int stores[SETTINGS_STORES_MAX]; /* where those of additional stores lie, or -1… */
+        size_t n_stores;
         struct features features;
         const struct executor_grants *grants; /* NULL: nothing is allowed */
         struct intent *intent;

@@ -54,17 +54,21 @@ struct holder *holder_find(const struct layer *layer, uid_t owner, const char *n
 
 int holder_check_room(const struct layer *layer, uid_t owner, const char *name, uint64_t connection, struct failure *f) {
         const struct holder *holder = holder_find(layer, owner, name, connection);
-        const size_t n = holders_of_mount(layer);
+        size_t n = holders_of_mount(layer);
 
+        /* What is for everybody nobody uses up. */
+        for (size_t i = 0; layer->store && i < layer->n_holders; i++)
+                n -= !holder_is_pod(&layer->holders[i]) && layer->holders[i].owner != owner;
         if (holder ? holder->count < UINT32_MAX : n < HOLDERS_MAX)
                 return 0;
         return failure_set(f, FAILURE_QUOTA_EXCEEDED, "Layer %s is held by %zu already, as many as there can be", layer->record->id, n);
 }
 
-static int save(struct layers *layers, const struct layer *layer, const struct holder *holder, uint32_t count) {
-        const struct record_holder record = {.layer = layer->record->number, .owner = holder->owner, .name = holder->name, .count = count};
+static int save(struct layers *layers, struct layer *layer, const struct holder *holder, uint32_t count) {
+        int r = holder->connection != 0 ? 0 : layers_stand_in(layers, layer);
+        const struct record_holder record = {.layer = layer->key, .owner = holder->owner, .name = holder->name, .count = count};
 
-        return holder->connection != 0 ? 0 : layer_store_put_holder(layers->store, &record);
+        return r < 0 || holder->connection != 0 ? r : layer_store_put_holder(layers->store, &record);
 }
 
 static void forget(struct layer *layer, struct holder *holder) {
@@ -121,9 +125,12 @@ static int save_all(struct layers *layers, const struct holder_change *changes, 
                 return log_oom();
         for (size_t i = 0; i < n; i++) {
                 const struct holder *holder = holder_find(changes[i].layer, changes[i].owner, changes[i].name, 0);
+                int r = layers_stand_in(layers, changes[i].layer);
 
+                if (r < 0)
+                        return r;
                 records[i] = (struct record_holder) {
-                        .layer = changes[i].layer->record->number, .owner = holder->owner, .name = holder->name, .count = changes[i].count};
+                        .layer = changes[i].layer->key, .owner = holder->owner, .name = holder->name, .count = changes[i].count};
         }
         return layer_store_put_holders(layers->store, records, n);
 }

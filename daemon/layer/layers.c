@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The registry of layers. Parents are pointers, so that a chain is walked without a look-up. */
 
-#include "layer/layers.h"
+#include "layer/layers-private.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "layer/uses.h"
 #include "store/store.h"
 #include "util/array.h"
 #include "util/log.h"
@@ -16,17 +17,17 @@
 
 enum { NAMED_MAX = 8 /* layers that a failure names */ };
 
-static struct layer *layer_free(struct layer *layer) {
+struct layer *layer_free(struct layer *layer) {
         if (!layer)
                 return NULL;
         record_layer_free(layer->record);
         for (size_t i = 0; i < layer->n_holders; i++)
                 free(layer->holders[i].name);
         free(layer->holders);
+        free(layer->reference);
         free(layer);
         return NULL;
 }
-DEFINE_CLEANUP(struct layer *, layer_free)
 
 static int append(struct layer ***list, size_t *n, struct layer *layer) {
         struct layer **slot = array_append(list, n);
@@ -38,15 +39,15 @@ static int append(struct layer ***list, size_t *n, struct layer *layer) {
 }
 
 /* Parents have lower numbers than their children, and records come by number. */
-static struct layer *find_number(struct record_layer **records, struct layer **loaded, size_t n, uint64_t number) {
+struct layer *layer_at_number(const uint64_t *numbers, struct layer *const *loaded, size_t n, uint64_t number) {
         size_t low = 0, high = n;
 
         while (low < high) {
                 size_t middle = low + (high - low) / 2;
 
-                if (records[middle]->number == number)
+                if (numbers[middle] == number)
                         return loaded[middle];
-                if (records[middle]->number < number)
+                if (numbers[middle] < number)
                         low = middle + 1;
                 else
                         high = middle;
@@ -54,7 +55,7 @@ static struct layer *find_number(struct record_layer **records, struct layer **l
         return NULL;
 }
 
-static void adopt(struct layer *layer, struct layer *parent) {
+void layer_adopt(struct layer *layer, struct layer *parent) {
         layer->parent = parent;
         layer->depth = parent ? parent->depth + 1 : 1;
         if (parent)
@@ -66,6 +67,15 @@ static int file(struct layers *layers, struct layer *layer) {
         struct layer *other = map_get(layers->by_id, layer->record->id);
         int r = 0;
 
+        if (other && other->store && layer->store)
+                return layers_shadow(layers, layer);
+        if (other && other->store) {
+                r = layers_shadow(layers, other);
+                (void) map_remove(layers->by_id, other->record->id);
+                return r < 0 ? r : map_put(layers->by_id, layer->record->id, layer);
+        }
+        if (other && layer->store)
+                return layers_shadow(layers, layer);
         if (other && other->record->state != RECORD_LAYER_REMOVING)
                 return append(&layers->removing, &layers->n_removing, layer);
         if (other) {
@@ -76,38 +86,72 @@ static int file(struct layers *layers, struct layer *layer) {
         return r < 0 ? r : map_put(layers->by_id, layer->record->id, layer);
 }
 
-static int enter(struct layers *layers, struct record_layer **records, struct layer **loaded, size_t i) {
-        _cleanup_(layer_freep) struct layer *layer = calloc(1, sizeof(*layer));
-        struct layer *parent = NULL;
+struct loading {
+        struct layers *layers;
+        struct record_layer **records; /* NULL: it is a layer's now, or was that of one in a store */
+        size_t n;
+        uint64_t *numbers;
+        struct layer **loaded;
+        bool *used; /* something stands on it, or holds it */
+};
+
+/* What stands for a layer in a store that is not there is a layer without anything but its name. */
+static int enter(struct loading *loading, size_t i) {
+        struct layers *layers = loading->layers;
+        struct record_layer *record = loading->records[i];
+        _cleanup_(layer_freep) struct layer *layer = NULL;
         int r;
 
+        loading->loaded[i] = record->store ? layers_in_store(layers, record) : NULL;
+        if (loading->loaded[i]) {
+                loading->loaded[i]->key = record->number;
+                loading->records[i] = record_layer_free(record);
+                return 0;
+        }
+        layer = calloc(1, sizeof(*layer));
         if (!layer)
                 return log_oom();
-        if (records[i]->parent != 0) {
-                parent = find_number(records, loaded, i, records[i]->parent);
-                if (!parent)
-                        return log_errno(LOG_ERR, EBADMSG, "layers.db holds a layer whose parent is not before it");
-        }
-        layer->record = records[i];
+        layer->record = record;
+        layer->key = record->number;
+        layer->store = record->store;
+        layer->missing = record->store ? layers_missing(layers, record) : NULL;
         r = file(layers, layer);
         if (r < 0) {
                 layer->record = NULL; /* still the list's */
                 return r;
         }
-        adopt(layer, parent);
-        loaded[i] = TAKE_PTR(layer);
+        loading->records[i] = NULL;
+        loading->loaded[i] = TAKE_PTR(layer);
         return 0;
 }
 
-static int load_holders(struct layers *layers, struct record_layer **records, struct layer **loaded, size_t n) {
+static int enter_child(struct loading *loading, size_t i) {
+        uint64_t number = loading->records[i]->parent;
+        struct layer *parent = number != 0 ? layer_at_number(loading->numbers, loading->loaded, i, number) : NULL;
+        bool in_store = loading->records[i]->store;
+        int r;
+
+        loading->numbers[i] = loading->records[i]->number;
+        if (number != 0 && !parent)
+                return log_errno(LOG_ERR, EBADMSG, "layers.db holds a layer whose parent is not before it");
+        r = enter(loading, i);
+        if (r < 0 || in_store)
+                return r;
+        layer_adopt(loading->loaded[i], parent);
+        for (size_t j = 0; parent && j < i; j++)
+                loading->used[j] = loading->used[j] || loading->loaded[j] == parent;
+        return 0;
+}
+
+static int load_holders(struct loading *loading) {
         struct record_holder *holders = NULL;
         size_t n_holders = 0;
-        int r = layer_store_load_holders(layers->store, &holders, &n_holders);
+        int r = layer_store_load_holders(loading->layers->store, &holders, &n_holders);
 
         if (r < 0)
                 return r;
         for (size_t i = 0; i < n_holders && r == 0; i++) {
-                struct layer *layer = find_number(records, loaded, n, holders[i].layer);
+                struct layer *layer = layer_at_number(loading->numbers, loading->loaded, loading->n, holders[i].layer);
                 struct holder *slot = layer ? array_append(&layer->holders, &layer->n_holders) : NULL;
 
                 if (slot)
@@ -119,26 +163,68 @@ static int load_holders(struct layers *layers, struct record_layer **records, st
         return r;
 }
 
+/* A layer that is held is what its id means: that of another store comes after it, whatever the order of the stores is by now. */
+static int prefer_held(struct layers *layers, struct layer *layer) {
+        struct layer *other = map_get(layers->by_id, layer->record->id);
+        size_t i = 0;
+
+        if (!other || other == layer || !other->store || layer->n_holders == 0 || other->n_holders > 0)
+                return 0;
+        while (i < layers->n_shadowed && layers->shadowed[i] != layer)
+                i++;
+        if (i == layers->n_shadowed)
+                return 0;
+        layers->shadowed[i] = other;
+        (void) map_remove(layers->by_id, other->record->id);
+        return map_put(layers->by_id, layer->record->id, layer);
+}
+
+static bool take_out(struct layers *layers, const struct layer *layer);
+
+/* Records of layers in stores that nothing needs go. */
+static int sweep(struct loading *loading) {
+        struct layers *layers = loading->layers;
+        int r = 0;
+
+        for (size_t i = 0; i < loading->n && r == 0; i++) {
+                struct layer *layer = loading->loaded[i];
+
+                if (!layer->store)
+                        continue;
+                if (loading->used[i] || layer->n_holders > 0) {
+                        r = prefer_held(layers, layer);
+                        continue;
+                }
+                r = layer_store_delete(layers->store, layer->key);
+                layer->key = 0;
+                if (r == 0 && layer->missing && take_out(layers, layer))
+                        loading->loaded[i] = layer_free(layer);
+        }
+        return r;
+}
+
 static int load(struct layers *layers) {
-        struct record_layer **records = NULL;
-        _cleanup_free_ struct layer **loaded = NULL;
-        size_t n = 0, i = 0;
-        int r = layer_store_load(layers->store, &records, &n);
+        struct loading loading = {.layers = layers};
+        int r = layer_store_load(layers->store, &loading.records, &loading.n);
 
         if (r < 0)
                 return r;
-        loaded = calloc(n + 1, sizeof(struct layer *));
-        r = loaded ? 0 : log_oom();
-        for (; i < n && r == 0; i++) {
-                r = enter(layers, records, loaded, i);
-                if (r < 0)
-                        break;
-        }
+        loading.numbers = calloc(loading.n + 1, sizeof(*loading.numbers));
+        loading.loaded = calloc(loading.n + 1, sizeof(*loading.loaded));
+        loading.used = calloc(loading.n + 1, sizeof(*loading.used));
+        r = loading.numbers && loading.loaded && loading.used ? 0 : log_oom();
+        for (size_t i = 0; i < loading.n && r == 0; i++)
+                r = enter_child(&loading, i);
         if (r == 0)
-                r = load_holders(layers, records, loaded, n);
-        for (; i < n; i++)
-                record_layer_free(records[i]);
-        free(records);
+                r = load_holders(&loading);
+        if (r == 0)
+                r = sweep(&loading);
+        for (size_t i = 0; i < loading.n; i++)
+                record_layer_free(loading.records[i]);
+        free(loading.records);
+        free(loading.numbers);
+        free(loading.loaded);
+        free(loading.used);
         return r;
 }
 
@@ -163,13 +249,20 @@ static int open_records(struct layers *layers, int records_fd) {
         return give_up(layers, "its records, records/layers.db, cannot be used; the log says why");
 }
 
-int layers_open(int records_fd, const char *path, const struct backing *backing, const char *reason, struct layers *ret) {
-        int r;
+int layers_open(const struct layers_setup *setup, struct layers *ret) {
+        int r = 0;
 
-        *ret = (struct layers) {.path = path, .backing = backing, .by_id = map_new(MAP_KEY_STRING)};
-        if (!ret->by_id)
-                return log_oom();
-        r = records_fd < 0 || reason ? give_up(ret, reason ? reason : "it has no directory for them") : open_records(ret, records_fd);
+        *ret = (struct layers) {.path = setup->path, .backing = setup->backing, .by_id = map_new(MAP_KEY_STRING),
+                                .stores = calloc(setup->n_stores + 1, sizeof(*ret->stores)), .n_stores = setup->n_stores};
+        if (!ret->by_id || !ret->stores)
+                r = log_oom();
+        for (size_t i = 0; i < setup->n_stores && r == 0; i++)
+                ret->stores[i] = setup->stores[i];
+        if (r == 0)
+                r = layers_load_stores(ret);
+        if (r == 0)
+                r = setup->records_fd < 0 || setup->reason ? give_up(ret, setup->reason ? setup->reason : "it has no directory for them")
+                                                           : open_records(ret, setup->records_fd);
         if (r < 0)
                 layers_done(ret);
         return r;
@@ -187,6 +280,10 @@ void layers_done(struct layers *layers) {
                         layer_free(layer);
                 }
         (void) map_free(layers->by_id);
+        for (size_t i = 0; i < layers->n_shadowed; i++)
+                layer_free(layers->shadowed[i]);
+        free(layers->shadowed);
+        free(layers->stores);
         (void) layer_store_free(layers->store);
         free(layers->reason);
         *layers = (struct layers) {};
@@ -206,6 +303,8 @@ int layers_check_backing(const struct layers *layers, struct failure *f) {
 }
 
 bool layers_may_see(const struct layer *layer, const struct caller *caller) {
+        if (layer->store) /* users there are others, of the same numbers */
+                return layer->record->owner == 0 || caller_is_root(caller);
         return caller_is_root(caller) || (caller->uid != 0 && caller->uid == layer->record->owner);
 }
 
@@ -219,7 +318,7 @@ struct layer *layers_find_chain(const struct layers *layers, const char *chain, 
         struct layer *layer;
 
         MAP_FOREACH(layer, layers->by_id)
-                if (layer->record->chain && layer->record->owner == owner && strcmp(layer->record->chain, chain) == 0 &&
+                if (layer->record->chain && !layer->store && layer->record->owner == owner && strcmp(layer->record->chain, chain) == 0 &&
                     (layer->busy || layer->record->state == RECORD_LAYER_READY))
                         return layer;
         return NULL;
@@ -234,7 +333,7 @@ uint32_t layers_count_of(const struct layers *layers, uid_t owner) {
         uint32_t n = 0;
 
         MAP_FOREACH(layer, layers->by_id)
-                n += layer->record->owner == owner;
+                n += !layer->store && layer->record->owner == owner;
         for (size_t i = 0; i < layers->n_removing; i++)
                 n += layers->removing[i]->record->owner == owner;
         return n;
@@ -245,7 +344,7 @@ uint32_t layers_mounted_of(const struct layers *layers, uid_t owner) {
         uint32_t n = 0;
 
         MAP_FOREACH(layer, layers->by_id)
-                n += (layer->mounted || layer->mounting) && layer->record->owner == owner;
+                n += (layer->mounted || layer->mounting) && !layer->store && layer->record->owner == owner;
         return n;
 }
 
@@ -261,6 +360,19 @@ int layers_find_parent(const struct layers *layers, const char *id, const struct
                 return failure_set(f, FAILURE_NOT_SUPPORTED, "Layer %s stands on %u others, and the kernel puts at most %d below each other: make one layer of several",
                                    id, parent->depth - 1, LAYERS_CHAIN_MAX);
         *ret = parent;
+        return layer_check_whole(parent, f);
+}
+
+int layers_check_shadow(const struct layer *layer, const struct caller *caller, struct failure *f) {
+        const char *id = layer->record->id;
+
+        if (!caller_is_root(caller))
+                return failure_set(f, FAILURE_LAYER_EXISTS, "There is a layer %s in the additional store %s already, and only root puts another one before it; choose another id",
+                                   id, layer->store);
+        if (layer->n_holders > 0 || layer->mounted || layer->mounting || layer->busy)
+                return failure_set(f, FAILURE_LAYER_EXISTS,
+                                   "There is a layer %s in the additional store %s already, and it is held or mounted; let it be put back first (podmountctl layer put), or choose another id",
+                                   id, layer->store);
         return 0;
 }
 
@@ -324,13 +436,22 @@ char *layers_new_id(const struct layers *layers) {
 }
 
 int layers_add(struct layers *layers, struct record_layer *record, struct layer *parent, struct layer **ret) {
-        struct layer *layer = calloc(1, sizeof(*layer));
-        int r;
+        struct layer *layer = calloc(1, sizeof(*layer)), *hidden = map_get(layers->by_id, record->id);
+        int r = layer ? 0 : log_oom();
 
-        if (!layer)
-                return log_oom();
+        if (r == 0 && parent)
+                r = layers_stand_in(layers, parent);
+        if (r == 0 && hidden && hidden->store) {
+                r = layers_shadow(layers, hidden);
+                if (r == 0)
+                        (void) map_remove(layers->by_id, record->id);
+        }
+        if (r < 0) {
+                free(layer);
+                return r;
+        }
         layer->record = record;
-        record->parent = parent ? parent->record->number : 0;
+        record->parent = parent ? parent->key : 0;
         r = map_put(layers->by_id, record->id, layer);
         if (r == 0) {
                 r = layer_store_add(layers->store, record);
@@ -338,10 +459,12 @@ int layers_add(struct layers *layers, struct record_layer *record, struct layer 
                         (void) map_remove(layers->by_id, record->id);
         }
         if (r < 0) {
+                layers_unshadow(layers, record->id);
                 free(layer);
                 return r;
         }
-        adopt(layer, parent);
+        layer->key = record->number;
+        layer_adopt(layer, parent);
         *ret = layer;
         return 0;
 }
@@ -392,6 +515,7 @@ int layers_detach(struct layers *layers, struct layer *layer) {
         if (r < 0)
                 return r;
         (void) map_remove(layers->by_id, layer->record->id);
+        layers_unshadow(layers, layer->record->id);
         leave_parent(layer);
         return 0;
 }
@@ -411,8 +535,14 @@ int layers_set_work(struct layers *layers, struct layer *layer, enum record_laye
 static bool take_out(struct layers *layers, const struct layer *layer) {
         if (map_get(layers->by_id, layer->record->id) == layer) {
                 (void) map_remove(layers->by_id, layer->record->id);
+                layers_unshadow(layers, layer->record->id);
                 return true;
         }
+        for (size_t i = 0; i < layers->n_shadowed; i++)
+                if (layers->shadowed[i] == layer) {
+                        layers->shadowed[i] = layers->shadowed[--layers->n_shadowed];
+                        return true;
+                }
         for (size_t i = 0; i < layers->n_removing; i++)
                 if (layers->removing[i] == layer) {
                         layers->removing[i] = layers->removing[--layers->n_removing];

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * All layers of this host and what is known of the place that they lie in. Owned by the manager. What changes them are
+ * All layers of this host, those in additional stores among them, and what is known of the place that they lie in. Owned by the manager. What changes them are
  * the operations of pod/operation-layer*.c; here are the look-ups and the rules, and nothing but the records' store is asked.
  */
 
@@ -28,7 +28,12 @@ struct holder {
 };
 
 struct layer {
-        struct record_layer *record; /* owned */
+        struct record_layer *record; /* owned; of a layer in a store what is on record there */
+        uint64_t key;                /* what our own records call it; 0: they do not, yet */
+        const char *store;           /* the state directory of the additional store that it lies in; NULL: it is ours */
+        uint32_t store_index;        /* …which is how manieth; 0: it is ours, or missing */
+        char *reference;             /* what steps call it, if it lies in a store (plan/layer.h) */
+        const char *missing;         /* why it is not to be had, though something stands on it or holds it: a phrase; or NULL */
         struct holder *holders;
         size_t n_holders;
         bool mounted;                /* at <runtime>/layers/<id>, as far as known, with these ids: */
@@ -44,19 +49,39 @@ struct layer {
         uint32_t n_readers;          /* …and how many of the latter */
 };
 
+/* An additional store. */
+struct layers_store {
+        const char *path;
+        int records_fd;     /* its layers.db */
+        const char *reason; /* why it cannot be used, a phrase; NULL: it can */
+        uint32_t n_layers;  /* that it has for us */
+};
+
 struct layers {
         const char *path;              /* of the state directory… */
         const struct backing *backing; /* …and what its file system can do; both outlive this */
         char *reason;                  /* why there is no layer store; NULL: there is one */
         struct layer_store *store;
+        struct layers_store *stores;   /* in the order of search… */
+        size_t n_stores;
+        struct layer **shadowed;       /* …and those of their layers whose id one of ours has, or one of a store before */
+        size_t n_shadowed;
         struct map *by_id;             /* those that are there, or about to be, or whose directory may still have its name */
         struct layer **removing;       /* the others, of which something may be left */
         size_t n_removing;
 };
 
-/* Opens the records in the directory and loads them all. `reason`: why there is no such directory (-1), or NULL. A store that
- * cannot be used is no error: nothing works but layers_check(), which says so. -ENOMEM. */
-int layers_open(int records_fd, const char *path, const struct backing *backing, const char *reason, struct layers *ret);
+struct layers_setup {
+        int records_fd;                    /* the directory of our records, or -1… */
+        const char *reason;                /* …and why there is none, or NULL */
+        const char *path;                  /* of the state directory */
+        const struct backing *backing;
+        const struct layers_store *stores; /* what they point to outlives the registry; the fds are only read here */
+        size_t n_stores;
+};
+/* Opens the records in the directory and loads them all, and what is in the stores. A store, ours or another, that cannot be used is no error:
+ * nothing works but layers_check(), which says so. -ENOMEM. */
+int layers_open(const struct layers_setup *setup, struct layers *ret);
 void layers_done(struct layers *layers);
 
 /* 0; FAILURE_NOT_SUPPORTED where there is no layer store, with the reason… */
@@ -64,7 +89,7 @@ int layers_check(const struct layers *layers, struct failure *f);
 /* …or also where the file system cannot hold layers. */
 int layers_check_backing(const struct layers *layers, struct failure *f);
 
-/* Whether this caller may know of the layer: its own; root all. */
+/* Whether this caller may know of the layer: its own, and those in a store that root made there; root all. */
 bool layers_may_see(const struct layer *layer, const struct caller *caller);
 /* A layer that this caller may see and that is not being made, or NULL. */
 struct layer *layers_find(const struct layers *layers, const char *id, const struct caller *caller);
@@ -86,6 +111,17 @@ int layers_find_parent(const struct layers *layers, const char *id, const struct
 int layers_check_quota(const struct layers *layers, const struct settings *settings, const struct caller *caller, uint32_t more, struct failure *f);
 /* Whether nothing stands on a layer and nobody holds it: else FAILURE_LAYER_IN_USE, naming what does. */
 int layers_check_unused(const struct layers *layers, const struct layer *layer, struct failure *f);
+
+/* Puts a layer of a store on our records, where it is not, for whoever is to stand on it or to hold it. */
+int layers_stand_in(struct layers *layers, struct layer *layer);
+/* What steps call a layer; the layer's. */
+const char *layer_reference(const struct layer *layer);
+/* A number of its own among all layers, in the order of their listing: ours first, parents before children. */
+uint64_t layer_list_number(const struct layer *layer);
+/* FAILURE_NOT_SUPPORTED: it lies in a store. */
+int layers_in_store_refuse(const struct layer *layer, struct failure *f);
+/* Whether a new layer may have the id of one in a store, which it hides: FAILURE_LAYER_EXISTS while somebody holds that, and for anyone but root. */
+int layers_check_shadow(const struct layer *layer, const struct caller *caller, struct failure *f);
 
 /* An id that no layer has: 32 hexadecimal digits. NULL when memory is short. */
 char *layers_new_id(const struct layers *layers);

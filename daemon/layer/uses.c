@@ -3,6 +3,28 @@
 
 #include "layer/uses.h"
 
+static const struct layer *find_missing(const struct layer *layer) {
+        while (layer && !layer->missing)
+                layer = layer->parent;
+        return layer;
+}
+
+int layer_check_whole(const struct layer *layer, struct failure *f) {
+        const struct layer *missing = find_missing(layer);
+
+        if (!missing)
+                return 0;
+        return failure_set(f, FAILURE_NOT_SUPPORTED, "Layer %s %s%s%s the additional store %s, which cannot be had: %s", layer->record->id,
+                           missing == layer ? "lies in" : "stands on layer ", missing == layer ? "" : missing->record->id, missing == layer ? "" : " of",
+                           missing->store, missing->missing);
+}
+
+const char *layer_problem(const struct layer *layer) {
+        const struct layer *missing = find_missing(layer);
+
+        return missing ? missing->missing : "";
+}
+
 int layer_check_written(const struct layer *layer, struct failure *f) {
         for (const struct layer *at = layer; at; at = at->parent)
                 if (at->writer)
@@ -54,7 +76,7 @@ void layers_written_of(const struct layers *layers, uid_t owner, uint64_t *ret_b
 
         *ret_bytes = *ret_inodes = 0;
         MAP_FOREACH(layer, layers->by_id)
-                if (layer->record->owner == owner) {
+                if (!layer->store && layer->record->owner == owner) {
                         *ret_bytes += layer->record->bytes;
                         *ret_inodes += layer->record->inodes;
                 }

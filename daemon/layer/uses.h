@@ -8,6 +8,10 @@
 
 #include "layer/layers.h"
 
+/* FAILURE_NOT_SUPPORTED, naming the store, while a layer in a store that it stands on, or is, is not to be had. */
+int layer_check_whole(const struct layer *layer, struct failure *f);
+/* The phrase of that, or "". */
+const char *layer_problem(const struct layer *layer);
 /* FAILURE_LAYER_IN_USE while it, or what it stands on, is being written: for whoever reads or mounts it. */
 int layer_check_written(const struct layer *layer, struct failure *f);
 /* FAILURE_LAYER_IN_USE while anybody works on it, so that it cannot be removed… */

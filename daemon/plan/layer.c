@@ -20,8 +20,37 @@ char *layer_removing_name(const char *id, uint64_t number) {
         return text_format(".%s-removing-%" PRIu64, id, number);
 }
 
-char *layer_source(uint64_t number) {
-        return text_format("podmount-layer-%" PRIu64, number);
+char *layer_source(bool in_store, uint64_t number) {
+        return text_format(in_store ? "podmount-store-layer-%" PRIu64 : "podmount-layer-%" PRIu64, number);
+}
+
+/* A number without sign, space and zeros before it, up to `max`, and the colon behind it. */
+static const char *parse_number(const char *text, uint64_t max, uint64_t *ret) {
+        uint64_t value = 0;
+
+        if (*text < '1' || *text > '9')
+                return NULL;
+        for (; *text >= '0' && *text <= '9'; text++)
+                if (__builtin_mul_overflow(value, UINT64_C(10), &value) || __builtin_add_overflow(value, (uint64_t) (*text - '0'), &value))
+                        return NULL;
+        *ret = value;
+        return *text == ':' && value <= max ? text + 1 : NULL;
+}
+
+bool layer_reference_parse(const char *text, struct layer_reference *ret) {
+        uint64_t store = 0;
+
+        *ret = (struct layer_reference) {.id = text};
+        if (strchr(text, ':')) {
+                text = parse_number(text, UINT32_MAX, &store);
+                ret->id = text ? parse_number(text, UINT64_MAX, &ret->number) : NULL;
+                ret->store = (uint32_t) store;
+        }
+        return ret->id && layer_id_is_valid(ret->id);
+}
+
+char *layer_reference_text(uint32_t store, uint64_t number, const char *id) {
+        return text_format("%" PRIu32 ":%" PRIu64 ":%s", store, number, id);
 }
 
 int plan_layer(uint64_t job, enum step_kind kind, const char *id, uint64_t number, struct job **ret) {

@@ -30,12 +30,27 @@
 char *layer_new_name(uint64_t number);
 char *layer_removing_name(const char *id, uint64_t number);
 
-/* What the overlay of a layer is called as its source, so that it is known for one. NULL when memory is short. */
-char *layer_source(uint64_t number);
+/* What the overlay of a layer is called as its source, so that it is known for one. Numbers in a store are another daemon's. NULL
+ * when memory is short. */
+char *layer_source(bool in_store, uint64_t number);
+
+/*
+ * How a step names a layer: "<id>" of our own, "<store>:<number>:<id>" of one in an additional store, of which the store is the
+ * how manieth of the executors' list it is, from 1, and the number the layer's there. No id has a colon.
+ */
+struct layer_reference {
+        uint32_t store;  /* 0: our own */
+        uint64_t number; /* in a store; 0 else */
+        const char *id;  /* a part of the text */
+};
+/* Whether it is the name of a layer, for which it has to be the one text of that. */
+bool layer_reference_parse(const char *text, struct layer_reference *ret);
+/* The text of one in a store. NULL when memory is short. */
+char *layer_reference_text(uint32_t store, uint64_t number, const char *id);
 
 /* A layer that is to be mounted. */
 struct plan_layer {
-        const char *id;
+        const char *id; /* here and below references, as above */
         uint64_t number;
         const char *const *below; /* the ids of what it stands on, topmost first… */
         size_t n_below;           /* …and how many */

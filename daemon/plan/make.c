@@ -94,6 +94,12 @@ static int make_sources(const struct plan_pod *pod, const struct wanted_mount *m
         if (r != 0 || (mount->kind != WANTED_OVERLAY && mount->source.kind != SOURCE_LAYER))
                 return r;
         step->source.id = mount->layer;
+        if (mount->layer_reference) {
+                free(step->source.path);
+                step->source.path = strdup(mount->layer_reference);
+                if (!step->source.path)
+                        return log_oom();
+        }
         if (mount->n_lower > JOB_LAYERS_MAX)
                 return failure_set(f, FAILURE_INVALID_OPTION,
                         "%s: the overlay at %s names %zu lower layers; give at most %d.", mount->pointer, mount->target,

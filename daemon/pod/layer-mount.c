@@ -17,6 +17,8 @@ char *layer_path(const struct pods *pods, const struct layer *layer) {
         return text_format("%s/layers/%s", pods->runtime_directory, layer->record->id);
 }
 
+#define STORE_SOURCE "podmount-store-layer-"
+
 static bool ends_with(const char *text, const char *end) {
         size_t a = strlen(text), b = strlen(end);
 
@@ -25,13 +27,13 @@ static bool ends_with(const char *text, const char *end) {
 
 /* An overlay has the layer's number in its source; a bind shows the directory of the layer. 1, 0, or a negative errno, logged. */
 static int is_of_layer(const struct entry *entry, const struct layer *layer) {
-        _cleanup_free_ char *wanted = layer_source(layer->record->number), *read = NULL;
+        _cleanup_free_ char *wanted = layer_source(layer->store, layer->record->number), *read = NULL;
         _cleanup_free_ char *root = text_format("/layers/%s/diff", layer->record->id);
         const char *source = entry->source;
 
         if (!wanted || !root)
                 return log_oom();
-        if (layer->record->parent == 0)
+        if (layer->record->parent == 0 && (!layer->missing || strcmp(entry->type, "overlay") != 0))
                 return ends_with(entry->root, root);
         if (strcmp(entry->type, "overlay") != 0)
                 return 0;
@@ -42,6 +44,8 @@ static int is_of_layer(const struct entry *entry, const struct layer *layer) {
                         return r;
                 source = read;
         }
+        if (layer->missing) /* its number is not known */
+                return source && strncmp(source, STORE_SOURCE, strlen(STORE_SOURCE)) == 0;
         return source && strcmp(source, wanted) == 0;
 }
 
@@ -86,11 +90,13 @@ int layer_read_map(const struct record_layer *record, struct idmap *ret) {
 
 int layer_plan_mount(struct operation *operation, const struct layer *layer) {
         const struct record_layer *record = layer->record;
-        const struct job_caller owner = {.root = record->owner == 0, .uid = record->owner, .gid = record->owner_group};
+        /* What is in a store is the administrator's: users there are others. */
+        const uid_t uid = layer->store ? 0 : record->owner;
+        const struct job_caller owner = {.root = uid == 0, .uid = uid, .gid = layer->store ? 0 : record->owner_group};
         _cleanup_free_ const char **below = calloc(layer->depth, sizeof(*below));
         _cleanup_idmap_ struct idmap idmap = {};
         struct plan_layer plan = {
-                .id = record->id,
+                .id = layer_reference(layer),
                 .number = record->number,
                 .below = below,
                 .writable = record->read_write,
@@ -102,7 +108,7 @@ int layer_plan_mount(struct operation *operation, const struct layer *layer) {
         if (!below)
                 return log_oom();
         for (const struct layer *parent = layer->parent; parent; parent = parent->parent)
-                below[plan.n_below++] = parent->record->id;
+                below[plan.n_below++] = layer_reference(parent);
         if (record->uid_map) {
                 r = layer_read_map(record, &idmap);
                 plan.idmap = &idmap;
@@ -124,7 +130,7 @@ int layer_plan_unmount(struct operation *operation, const struct layer *layer) {
 int layer_check_mounts(struct operation *operation, const struct layer *layer, struct failure *f) {
         const struct pods *pods = operation->pods;
         struct quota_use use = {.mounts_of_namespace = table_size(pods->table), .mounts_max = pods->mounts_max};
-        const struct caller owner = {.uid = layer->record->owner, .host_user_namespace = true, .host_mount_namespace = true,
+        const struct caller owner = {.uid = layer->store ? 0 : layer->record->owner, .host_user_namespace = true, .host_mount_namespace = true,
                                      .host_root_directory = true};
 
         if (owner.uid != 0)

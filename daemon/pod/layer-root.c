@@ -38,7 +38,10 @@ static int in_use(const struct spec_container *container, const struct layer *la
 
 static int check_written(const struct spec_container *container, const struct layer *layer, struct failure *f) {
         _cleanup_failure_ struct failure inner = FAILURE_INIT;
-        int r = layer_check_written(layer, &inner);
+        int r = layer_check_whole(layer, &inner);
+
+        if (r == 0)
+                r = layer_check_written(layer, &inner);
 
         return r > 0 ? failure_set(f, inner.kind, "%s/root/layer: %s", container->pointer, inner.text) : r;
 }
@@ -72,8 +75,8 @@ static int describe(const struct layer *layer, struct layer_roots *roots) {
                 return log_oom();
         roots->below[roots->n] = below;
         for (const struct layer *parent = layer->parent; parent; parent = parent->parent)
-                below[n++] = parent->record->id;
-        *ret = (struct wanted_layer) {.id = record->id, .number = record->number, .read_write = record->read_write, .below = below,
+                below[n++] = layer_reference(parent);
+        *ret = (struct wanted_layer) {.id = record->id, .reference = layer->reference, .number = record->number, .read_write = record->read_write, .below = below,
                                       .n_below = n, .label = record->label};
         if (record->uid_map)
                 ret->idmap = &roots->idmaps[roots->n];

@@ -72,6 +72,8 @@ static int validate(struct operation *operation, struct failure *f) {
         layer = apply->layer ? apply->layer : layers_find(layers, apply->id, &operation->caller);
         if (!layer)
                 return layers_no_such(apply->id, f);
+        if (layer->store)
+                return layers_in_store_refuse(layer, f);
         busy = find_busy(layers, layer);
         if (busy)
                 return layer_turn_take(operation, busy);
@@ -80,7 +82,9 @@ static int validate(struct operation *operation, struct failure *f) {
         if (layer->record->chain)
                 return failure_set(f, FAILURE_NOT_SUPPORTED, "Layer %s is a layer of an image, and is what its digest says: make a layer on it for what is to be added",
                                    apply->id);
-        r = layer_check_unseen(layers, layer, f);
+        r = layer_check_whole(layer, f);
+        if (r == 0)
+                r = layer_check_unseen(layers, layer, f);
         return r == 0 ? layer_stream_check(operation, f) : r;
 }
 

@@ -132,9 +132,11 @@ static int validate(struct operation *operation, struct failure *f) {
         if (r != 0)
                 return r;
         other = *create->asked.id ? map_get(layers->by_id, create->asked.id) : NULL;
-        if (other)
+        if (other && other->store)
+                r = layers_check_shadow(other, &operation->caller, f);
+        else if (other)
                 return validate_other(operation, other, f);
-        if (*create->asked.parent)
+        if (r == 0 && *create->asked.parent)
                 r = layers_find_parent(layers, create->asked.parent, &operation->caller, create->asked.read_write, &parent, f);
         if (r == 0 && *create->asked.parent && parent->busy) /* it may be about to go */
                 return layer_turn_take(operation, parent);

@@ -49,7 +49,9 @@ static int validate(struct operation *operation, struct failure *f) {
                 return layers_no_such(get->id, f);
         if (layer->busy)
                 return layer_turn_take(operation, layer);
-        r = layer_check_written(layer, f);
+        r = layer_check_whole(layer, f);
+        if (r == 0)
+                r = layer_check_written(layer, f);
         if (r == 0)
                 r = holder_check_free(layer, f);
         if (r == 0)

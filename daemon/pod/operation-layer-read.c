@@ -66,12 +66,14 @@ static struct layer *find(const struct read *read, const char *id) {
 
 static int check(struct operation *operation, const char *id, struct failure *f) {
         struct layer *layer = find(read_of(operation), id);
+        int r;
 
         if (!layer)
                 return layers_no_such(id, f);
         if (layer->busy)
                 return layer_turn_take(operation, layer);
-        return layer_check_written(layer, f);
+        r = read_of(operation)->reading == LAYER_READ_OPEN && !layer->missing ? 0 : layer_check_whole(layer, f);
+        return r == 0 ? layer_check_written(layer, f) : r;
 }
 
 static int validate(struct operation *operation, struct failure *f) {
@@ -94,7 +96,7 @@ int layer_chain(const struct layer *top, const char ***ret, size_t *ret_n) {
         if (!*ret)
                 return log_oom();
         for (const struct layer *layer = top; layer; layer = layer->parent)
-                (*ret)[(*ret_n)++] = layer->record->id;
+                (*ret)[(*ret_n)++] = layer_reference(layer);
         return 0;
 }
 
@@ -120,7 +122,7 @@ static int plan_reading(struct operation *operation, const struct layer *layer, 
         struct read *read = read_of(operation);
         _cleanup_free_ const char **below = NULL, **beside = NULL;
         _cleanup_idmap_ struct idmap idmap = {};
-        struct plan_read plan = {.id = layer->record->id, .number = layer->record->number, .own = other && layer->parent == other};
+        struct plan_read plan = {.id = layer_reference(layer), .number = layer->record->number, .own = other && layer->parent == other};
         int r = layer_chain(layer->parent, &below, &plan.n_below);
 
         if (r == 0 && other && !plan.own)
@@ -149,7 +151,7 @@ static int plan(struct operation *operation, struct failure *f) {
         if (operation->job_id == 0)
                 operation->job_id = store_next_job(operation->pods->store);
         if (read->reading == LAYER_READ_OPEN)
-                return plan_layer_open(operation->job_id, &caller, layer->record->id, layer->record->number, &operation->job);
+                return plan_layer_open(operation->job_id, &caller, layer_reference(layer), layer->record->number, &operation->job);
         return plan_reading(operation, layer, other, &caller);
 }
 

@@ -50,6 +50,8 @@ static int validate(struct operation *operation, struct failure *f) {
         layer = map_get(layers->by_id, removal->id);
         if (!layer || !layers_may_see(layer, &operation->caller))
                 return OPERATION_FINISHED;
+        if (layer->store)
+                return layers_in_store_refuse(layer, f);
         if (layer->busy)
                 return layer_turn_take(operation, layer);
         removal->finish = layer->record->state != RECORD_LAYER_READY; /* an earlier removal could not go on */

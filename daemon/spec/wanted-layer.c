@@ -103,6 +103,11 @@ int compile_root_layer(struct compile *c, struct wanted_mount *w, const struct s
         if (r != 0)
                 return r;
         w->layer = layer ? layer->number : 0;
+        if (layer && layer->reference) {
+                w->layer_reference = strdup(layer->reference);
+                if (!w->layer_reference)
+                        return -ENOMEM;
+        }
         w->layer_writable = layer ? layer->read_write
                                   : container->overlay == SPEC_OVERLAY_PERSISTENT ||
                                               (container->root_says && !container->root_readonly && w->overlay == SPEC_OVERLAY_NONE);

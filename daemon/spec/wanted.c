@@ -21,6 +21,7 @@ static void mount_done(struct wanted_mount *w) {
         free(w->request);
         source_done(&w->source);
         source_done(&w->space);
+        free(w->layer_reference);
         source_done(&w->userns);
         for (size_t i = 0; i < w->n_lower; i++)
                 source_done(w->lower + i);

@@ -76,6 +76,7 @@ struct wanted_mount {
         enum spec_overlay overlay; /* WANTED_ROOT, WANTED_BIND: SPEC_OVERLAY_TMPFS or none */
         uint64_t overlay_size;     /* bytes of the tmpfs of SPEC_OVERLAY_TMPFS */
         uint64_t layer;            /* WANTED_ROOT of SOURCE_LAYER: its number; what it stands on is `lower`, its label is data… */
+        char *layer_reference;     /* …what steps call it, NULL for its id… */
         bool layer_writable;       /* …and it is a read-write one */
 };
 
@@ -104,9 +105,10 @@ struct wanted_volume {
 /* A layer that a root may be of. */
 struct wanted_layer {
         const char *id;
+        const char *reference;    /* of one in a store what steps call it (plan/layer.h), or NULL */
         uint64_t number;
         bool read_write;
-        const char *const *below; /* the ids of what it stands on, topmost first… */
+        const char *const *below; /* what steps call what it stands on, topmost first… */
         size_t n_below;           /* …and how many */
         const char *label;        /* or NULL */
         const struct idmap *idmap; /* of its own, or NULL */

@@ -8,11 +8,15 @@
  *
  *              work: enum record_layer_work. bytes, inodes: what it is charged with. chain: the chain id of an image's layer
  *
+ *              store: NULL for our own. Else the row stands for a layer of another podmountd, which is read and never changed,
+ *              in the state directory of this path: of it id and created_us say which, and number is ours, for those that
+ *              stand on it and those that hold it. Several stores may have an id
+ *
  *     holder   a row a holder of a layer: who it is for (owner), its name, and how often it holds it. Those that go with their
  *              connection are not here
  *
  * Version 1 is the first; version 2 added holder; version 3 what is being made of a tar, and bytes and inodes;
- * version 4 chain. A step that is part of a release is never changed.
+ * version 4 chain; version 5 store. A step that is part of a release is never changed.
  */
 
 #include "store/layers.h"
@@ -20,6 +24,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "store/schema.h"
 #include "store/statement.h"
@@ -28,7 +34,7 @@
 
 enum {
         LAYERS_APPLICATION_ID = 0x706d6c79, /* "pmly" */
-        LAYERS_VERSION = 4,
+        LAYERS_VERSION = 5,
 };
 
 static const char file_name[] = "layers.db", vfs_name[] = "podmount-fd";
@@ -39,6 +45,12 @@ static const char settings[] =
         "PRAGMA trusted_schema = OFF;"
         "PRAGMA journal_mode = WAL;"
         "PRAGMA synchronous = FULL;"
+        "PRAGMA foreign_keys = ON;"
+        "PRAGMA temp_store = MEMORY;";
+
+static const char copy_settings[] =
+        "PRAGMA cell_size_check = ON;"
+        "PRAGMA trusted_schema = OFF;"
         "PRAGMA foreign_keys = ON;"
         "PRAGMA temp_store = MEMORY;";
 
@@ -92,8 +104,18 @@ static const char step_4[] =
         "PRAGMA user_version = 4;"
         "COMMIT;";
 
+/* All layers were our own before. */
+static const char step_5[] =
+        "BEGIN IMMEDIATE;"
+        "ALTER TABLE layer ADD COLUMN store TEXT;"
+        "DROP INDEX layer_by_id;"
+        "CREATE UNIQUE INDEX layer_by_id ON layer (id) WHERE state <> 2 AND store IS NULL;"
+        "CREATE UNIQUE INDEX layer_by_store ON layer (store, id, created_us) WHERE store IS NOT NULL;"
+        "PRAGMA user_version = 5;"
+        "COMMIT;";
+
 /* From the version of its index to the next. */
-static const char *const steps[LAYERS_VERSION] = {step_1, step_2, step_3, step_4};
+static const char *const steps[LAYERS_VERSION] = {step_1, step_2, step_3, step_4, step_5};
 
 enum layer_statement {
         LAYER_LOAD,
@@ -112,9 +134,9 @@ enum layer_statement {
 
 static const char *const statement_sql[_LAYER_STATEMENT_MAX] = {
         [LAYER_LOAD] = "SELECT number, id, ifnull(parent, 0), owner, owner_group, read_write, label, uid_map, gid_map, metadata,"
-                       " state, created_us, work, bytes, inodes, chain FROM layer ORDER BY number",
+                       " state, created_us, work, bytes, inodes, chain, store FROM layer ORDER BY number",
         [LAYER_ADD] = "INSERT INTO layer (id, parent, owner, owner_group, read_write, label, uid_map, gid_map, metadata, state,"
-                      " created_us, chain) VALUES (?, nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                      " created_us, chain, store) VALUES (?, nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [LAYER_SET_STATE] = "UPDATE layer SET state = ? WHERE number = ?",
         [LAYER_REMOVING] = "UPDATE layer SET state = 2, parent = NULL WHERE number = ?",
         [LAYER_KEEP] = "UPDATE layer SET state = 1, parent = nullif(?, 0) WHERE number = ?",
@@ -140,6 +162,7 @@ struct record_layer *record_layer_free(struct record_layer *layer) {
         free(layer->uid_map);
         free(layer->gid_map);
         free(layer->chain);
+        free(layer->store);
         strv_free(layer->metadata);
         free(layer);
         return NULL;
@@ -225,15 +248,21 @@ static int look(struct layer_store *store, int *ret_version) {
         return version > LAYERS_VERSION ? STORE_NEWER : STORE_OPENED;
 }
 
-static int migrate(struct layer_store *store, int version) {
+static int bring_up(struct layer_store *store, int version) {
         sqlite3 *db = store->base.db;
-        int rc = sqlite3_exec(db, settings, NULL, NULL, NULL);
+        int rc = SQLITE_OK;
 
         for (int i = version; i < LAYERS_VERSION && rc == SQLITE_OK; i++)
                 rc = sqlite3_exec(db, steps[i], NULL, NULL, NULL);
         for (size_t i = 0; i < _LAYER_STATEMENT_MAX && rc == SQLITE_OK; i++)
                 rc = sqlite3_prepare_v3(db, statement_sql[i], -1, SQLITE_PREPARE_PERSISTENT, &store->statements[i], NULL);
         return rc == SQLITE_OK ? STORE_OPENED : open_failed(store, rc, "migrate");
+}
+
+static int migrate(struct layer_store *store, int version) {
+        int rc = sqlite3_exec(store->base.db, settings, NULL, NULL, NULL);
+
+        return rc == SQLITE_OK ? bring_up(store, version) : open_failed(store, rc, "migrate");
 }
 
 int layer_store_open(int directory, struct layer_store **ret, int *ret_version) {
@@ -255,6 +284,91 @@ int layer_store_open(int directory, struct layer_store **ret, int *ret_version) 
         *ret_version = version;
         *ret = TAKE_PTR(store);
         return STORE_OPENED;
+}
+
+/* The bytes of another daemon's layers.db, by SQLite's allocator, with the two that say "WAL" saying that there is none: there is
+ * no file beside a copy. 0, or a negative errno. */
+static int read_copy(int fd, unsigned char **ret, int64_t *ret_size) {
+        enum { READ_VERSION = 18, WRITE_VERSION = 19, HEADER_SIZE = 100, ROLLBACK = 1 };
+        struct stat st;
+        unsigned char *data;
+        size_t size, got = 0;
+
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (!S_ISREG(st.st_mode) || st.st_size < HEADER_SIZE)
+                return -EBADMSG;
+        if (st.st_size > LAYERS_COPY_MAX)
+                return -EFBIG;
+        size = (size_t) st.st_size;
+        data = sqlite3_malloc64(size);
+        if (!data)
+                return -ENOMEM;
+        while (got < size) {
+                ssize_t n = pread(fd, data + got, size - got, (off_t) got);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0) {
+                        int r = n < 0 ? -errno : -EBADMSG; /* somebody cuts it */
+
+                        sqlite3_free(data);
+                        return r;
+                }
+                got += (size_t) n;
+        }
+        data[READ_VERSION] = data[WRITE_VERSION] = ROLLBACK;
+        *ret = data;
+        *ret_size = (int64_t) size;
+        return 0;
+}
+
+/* All pages make sense, and all that they say of each other. */
+static int check_copy(struct layer_store *store) {
+        sqlite3_stmt *statement = NULL;
+        int rc = sqlite3_prepare_v2(store->base.db, "PRAGMA quick_check(1)", -1, &statement, NULL);
+        const char *says;
+
+        if (rc == SQLITE_OK)
+                rc = sqlite3_step(statement);
+        says = rc == SQLITE_ROW ? (const char *) sqlite3_column_text(statement, 0) : NULL;
+        if (rc == SQLITE_ROW)
+                rc = says && strcmp(says, "ok") == 0 ? SQLITE_OK : SQLITE_CORRUPT;
+        (void) sqlite3_finalize(statement); /* repeats an error that is known */
+        return rc == SQLITE_OK ? STORE_OPENED : rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB ? STORE_DAMAGED : open_failed(store, rc, "check");
+}
+
+int layer_store_open_copy(int fd, struct layer_store **ret, int *ret_version) {
+        _cleanup_(layer_store_freep) struct layer_store *store = calloc(1, sizeof(*store));
+        unsigned char *data = NULL;
+        int64_t size = 0;
+        int version = 0, rc, r;
+
+        if (!store)
+                return log_oom();
+        store->base.file = file_name;
+        r = read_copy(fd, &data, &size);
+        if (r < 0)
+                return r == -EBADMSG ? STORE_DAMAGED : r;
+        rc = sqlite3_open_v2(":memory:", &store->base.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+        if (rc != SQLITE_OK) {
+                sqlite3_free(data);
+                return log_errno(LOG_ERR, statement_errno(store->base.db, rc), "open a copy of layers.db");
+        }
+        rc = sqlite3_deserialize(store->base.db, "main", data, size, size, SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_RESIZEABLE);
+        if (rc == SQLITE_OK)
+                rc = sqlite3_exec(store->base.db, copy_settings, NULL, NULL, NULL);
+        r = rc == SQLITE_OK ? check_copy(store) : open_failed(store, rc, "read");
+        if (r == 0)
+                r = look(store, &version);
+        *ret_version = version;
+        if (r == 0 && version == 0)
+                r = STORE_DAMAGED;
+        if (r == 0)
+                r = bring_up(store, version);
+        if (r == STORE_OPENED)
+                *ret = TAKE_PTR(store);
+        return r;
 }
 
 struct layer_store *layer_store_free(struct layer_store *store) {
@@ -292,7 +406,7 @@ static int read_layer(struct statement *statement, struct record_layer ***layers
         layer->work = (enum record_layer_work) statement_enum(statement, _RECORD_LAYER_WORK_MAX);
         layer->bytes = statement_u64(statement);
         layer->inodes = statement_u64(statement);
-        if (statement_text(statement, &layer->chain) < 0)
+        if (statement_text(statement, &layer->chain) < 0 || statement_text(statement, &layer->store) < 0)
                 return -ENOMEM;
         slot = array_append(layers, n);
         if (!slot)
@@ -341,6 +455,7 @@ int layer_store_add(struct layer_store *store, struct record_layer *layer) {
         statement_bind_int(&statement, layer->state);
         statement_bind_u64(&statement, layer->created_us);
         statement_bind_text(&statement, layer->chain);
+        statement_bind_text(&statement, layer->store);
         r = statement_run(&statement);
         if (r == 0)
                 layer->number = (uint64_t) sqlite3_last_insert_rowid(store->base.db);

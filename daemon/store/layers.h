@@ -44,6 +44,7 @@ struct record_layer {
         char **metadata;   /* pairs of key and value; NULL for none */
         enum record_layer_state state;
         uint64_t created_us; /* CLOCK_REALTIME */
+        char *store;       /* of one that is not ours: the state directory that it lies in; `number` is what our records call it. Or NULL */
         char *chain;       /* of an image's layer: its chain id (image/chain.h), or NULL */
         uint64_t bytes, inodes; /* that were written into it for its owner's account */
         enum record_layer_work work;
@@ -57,6 +58,10 @@ struct layer_store;
  * that the directories above need not be open to the caller. An enum store_outcome (store/store.h), or a negative errno.
  * *ret_version as store_open() has it. */
 int layer_store_open(int directory, struct layer_store **ret, int *ret_version);
+/* The same for a copy, in memory, of another daemon's layers.db, which is read from the fd, of an older version or of ours. Nothing is logged of
+ * what is in it: STORE_DAMAGED, -EFBIG past LAYERS_COPY_MAX bytes. */
+enum { LAYERS_COPY_MAX = 64 * 1024 * 1024 };
+int layer_store_open_copy(int fd, struct layer_store **ret, int *ret_version);
 struct layer_store *layer_store_free(struct layer_store *store);
 DEFINE_CLEANUP(struct layer_store *, layer_store_free)
 

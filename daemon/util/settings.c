@@ -17,7 +17,7 @@
 #include "util/log.h"
 #include "util/path.h"
 
-enum setting_type { SETTING_LEVEL, SETTING_COUNT, SETTING_SECONDS, SETTING_MILLISECONDS, SETTING_SIZE, SETTING_PROPAGATION, SETTING_IMAGES, SETTING_BOOLEAN, SETTING_PREFIXES };
+enum setting_type { SETTING_LEVEL, SETTING_COUNT, SETTING_SECONDS, SETTING_MILLISECONDS, SETTING_SIZE, SETTING_PROPAGATION, SETTING_IMAGES, SETTING_BOOLEAN, SETTING_PREFIXES, SETTING_PATHS };
 
 struct setting {
         const char *section, *name;
@@ -46,6 +46,7 @@ static const struct setting known_settings[] = {
         {"Mounts", "DeviceTypes", SETTING_IMAGES, FIELD(device_types), 0, 0},
         {"Mounts", "ForeignIDs", SETTING_BOOLEAN, FIELD(foreign_ids), 0, 0},
         {"Mounts", "HostTargets", SETTING_PREFIXES, FIELD(host_targets), 0, 0},
+        {"Layers", "AdditionalStores", SETTING_PATHS, FIELD(additional_stores), 0, 0},
         {"Limits", "PodsPerUser", SETTING_COUNT, FIELD(pods_per_user), 0, UINT32_MAX},
         {"Limits", "MountsPerPod", SETTING_COUNT, FIELD(mounts_per_pod), 0, UINT32_MAX},
         {"Limits", "MountsPerUser", SETTING_COUNT, FIELD(mounts_per_user), 0, UINT32_MAX},
@@ -173,18 +174,48 @@ static int parse_images(const char *text, uint32_t *ret) {
 }
 
 /* Adds to the list that there is; nothing at all empties it. */
-static int parse_prefixes(const char *text, const char *const *reserved, struct settings *settings, const char **expected) {
+static int parse_prefixes(const char *text, const char *const *reserved, char list[PREFIXES_SIZE], const char **expected) {
         int r;
 
         if (text[strspn(text, " \t")] == '\0') {
-                settings->host_targets[0] = '\0';
+                list[0] = '\0';
                 return 0;
         }
-        r = prefixes_add(settings->host_targets, text, reserved);
+        r = prefixes_add(list, text, reserved);
         *expected = r == -EPERM ? "a list of places for mounts on the host: / is none, nor is what is in or holds /proc, /sys, "
                                   "/dev or a directory of podmountd's own"
                                 : "a list of absolute paths without \"..\", \".\" and slashes too many";
         return r == -E2BIG ? -ERANGE : r;
+}
+
+/* The same for paths that may be anywhere, each once. */
+static int parse_paths(const char *text, char list[PREFIXES_SIZE], const char **expected) {
+        char longer[PREFIXES_SIZE];
+        size_t n = 0;
+        int r;
+
+        memcpy(longer, list, sizeof(longer));
+        r = parse_prefixes(text, NULL, longer, expected);
+        *expected = "a list of absolute paths without \"..\", \".\" and slashes too many, none of them /";
+        if (r < 0)
+                return r;
+        for (const char *at = longer; *at; at += strspn(at, " ")) {
+                size_t size = strcspn(at, " ");
+
+                for (const char *other = at + size; *other; other += strcspn(other, " ")) {
+                        other += strspn(other, " ");
+                        if (strcspn(other, " ") == size && strncmp(at, other, size) == 0) {
+                                *expected = "a list of different paths: one is there twice";
+                                return -EINVAL;
+                        }
+                }
+                at += size;
+                n++;
+        }
+        if (n > SETTINGS_STORES_MAX)
+                return -ERANGE;
+        memcpy(list, longer, sizeof(longer));
+        return 0;
 }
 
 /* Stores `text` as the setting's value; `expected` gets a phrase for the log when it is bad. */
@@ -212,7 +243,9 @@ static int apply(const struct setting *setting, const char *text, const char *co
                 *expected = "yes or no";
                 return parse_boolean(text, (bool *) field);
         case SETTING_PREFIXES:
-                return parse_prefixes(text, reserved, settings, expected);
+                return parse_prefixes(text, reserved, field, expected);
+        case SETTING_PATHS:
+                return parse_paths(text, field, expected);
         case SETTING_COUNT:
                 *expected = "a whole number";
                 break;
@@ -413,7 +446,8 @@ static void write_value(FILE *out, const struct setting *setting, const struct s
         case SETTING_BOOLEAN:
                 (void) fputs(*(const bool *) field ? "yes" : "no", out);
                 return;
-        case SETTING_PREFIXES: /* a line each: the reader's lines are short */
+        case SETTING_PREFIXES:
+        case SETTING_PATHS: /* a line each: the reader's lines are short */
                 write_prefixes(out, setting->name, field);
                 return;
         case SETTING_COUNT:

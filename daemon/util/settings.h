@@ -14,6 +14,8 @@
 
 enum settings_propagation { SETTINGS_PROPAGATION_SHARED, SETTINGS_PROPAGATION_PRIVATE };
 
+enum { SETTINGS_STORES_MAX = 16 /* AdditionalStores= */ };
+
 struct settings {
         /* [Daemon] */
         int log_level;          /* LogLevel=info */
@@ -30,6 +32,8 @@ struct settings {
         uint32_t device_types;  /* DeviceTypes=: the same for block devices */
         char host_targets[PREFIXES_SIZE]; /* HostTargets=: directories of the host below which a pod may have mounts */
         bool foreign_ids;       /* ForeignIDs=no: id mappings of ids that are not the caller's, if polkit allows them */
+        /* [Layers] */
+        char additional_stores[PREFIXES_SIZE]; /* AdditionalStores=: state directories whose layers may be read, in the order of search */
         /* [Limits] */
         uint32_t pods_per_user;       /* PodsPerUser=256 */
         uint32_t mounts_per_pod;      /* MountsPerPod=16384 */

@@ -19,7 +19,7 @@ static void open_all(const char *path, struct layers *ret) {
         if (directory < 0)
                 directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         ck_assert_int_ge(directory, 0);
-        ck_assert_int_eq(layers_open(directory, path, NULL, NULL, ret), 0);
+        ck_assert_int_eq(layers_open(&(struct layers_setup) {.records_fd = directory, .path = path}, ret), 0);
 }
 #define _cleanup_layers_ _cleanup_(layers_done)
 
@@ -263,7 +263,7 @@ START_TEST(test_none) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         _cleanup_layers_ struct layers layers;
 
-        ck_assert_int_eq(layers_open(-1, "/x", NULL, "of a reason", &layers), 0);
+        ck_assert_int_eq(layers_open(&(struct layers_setup) {.records_fd = -1, .path = "/x", .reason = "of a reason"}, &layers), 0);
         ck_assert_int_eq(layers_check(&layers, &f), FAILURE_NOT_SUPPORTED);
         ck_assert_ptr_nonnull(strstr(f.text, "of a reason"));
         ck_assert_ptr_null(layers_find(&layers, "a", &root));
