@@ -40,7 +40,7 @@ class Changer:
         path = self.pick()
         if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
             return  # devices do things when they are opened
-        with open(path, self.chance.choice(['wb', 'r+b', 'ab'])) as file:
+        with open(path, self.chance.choice(['wb', 'r+b', 'ab']), opener=lambda path, flags: os.open(path, flags | os.O_NOFOLLOW, 0o666)) as file:
             file.seek(self.chance.choice([0, 0, 100, 70000, 500000]))
             file.write(self.chance.randbytes(self.chance.choice([0, 1, 100, 5000, 70000])))
             if self.chance.random() < 0.2:
@@ -55,7 +55,8 @@ class Changer:
         write_bytes(f'{path}/file', b'of a tree')
 
     def symlink(self):
-        os.symlink(self.chance.choice(['a', '../b', '/etc/passwd', 'x' * 300]), self.pick())
+        """None leads to anything that is there outside: what is written through one is written here."""
+        os.symlink(self.chance.choice(['a', './b', '/no/such/place', 'x' * 250, 'c/../' * 50 + 'd']), self.pick())
 
     def link(self):
         os.link(self.pick(), self.pick(), follow_symlinks=False)
