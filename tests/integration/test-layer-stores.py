@@ -397,27 +397,27 @@ def users():
         with Stage(bus=bus) as builder:
             create(builder, 'base', etc='e', secret='s')
             os.chmod(f'{directory_of(builder, "base")}/secret', 0o600)
-            builder.ok('layer', 'create', '--id', 'alices', user=ALICE)
+            builder.ok('layer', 'create', '--id', 'alices', user=ALICE, over_bus=True)
             builder.ok('layer', 'create', '--id', 'roots-on-it', '--parent', 'alices')
             builder.stop()
             with using(own(builder), bus=bus) as daemon:
                 def seen():
-                    return {ident: [holder['Name'] for holder in one['Holders']] for ident, one in listed(daemon, user=ALICE).items()}
+                    return {ident: [holder['Name'] for holder in one['Holders']] for ident, one in listed(daemon, user=ALICE, over_bus=True).items()}
 
                 get(daemon, 'base', 'roots')
                 equal(sorted(listed(daemon)), ['alices', 'base', 'roots-on-it'], 'root sees')
                 equal(seen(), {'base': [], 'roots-on-it': []}, 'Alice sees')
-                contains(daemon.refused('layer', 'get', 'alices', user=ALICE), 'No layer')
-                path = daemon.ok('layer', 'get', 'base', '--holder', 'alice', user=ALICE).strip()
+                contains(daemon.refused('layer', 'get', 'alices', user=ALICE, over_bus=True), 'No layer')
+                path = daemon.ok('layer', 'get', 'base', '--holder', 'alice', user=ALICE, over_bus=True).strip()
                 equal(seen()['base'], ['alice'], 'Alice sees')
                 equal(len(daemon.json('layer', 'info', 'base')['Holders']), 2, 'root sees')
                 equal(as_user(ALICE, lambda: (read(f'{path}/etc'), os.access(f'{path}/secret', os.R_OK))), ('e', False), 'modes count where it is mounted')
-                daemon.ok('layer', 'create', '--id', 'hers', '--parent', 'base', user=ALICE)
+                daemon.ok('layer', 'create', '--id', 'hers', '--parent', 'base', user=ALICE, over_bus=True)
                 equal(sorted(seen()), ['base', 'hers', 'roots-on-it'], 'Alice sees')
-                contains(daemon.refused('layer', 'remove', 'base', user=ALICE), own(builder))
+                contains(daemon.refused('layer', 'remove', 'base', user=ALICE, over_bus=True), own(builder))
                 put(daemon, 'base', 'roots')
-                daemon.ok('layer', 'put', 'base', '--holder', 'alice', user=ALICE)
-                contains(daemon.refused('layer', 'create', '--id', 'base', user=ALICE), 'only root')
+                daemon.ok('layer', 'put', 'base', '--holder', 'alice', user=ALICE, over_bus=True)
+                contains(daemon.refused('layer', 'create', '--id', 'base', user=ALICE, over_bus=True), 'only root')
                 create(daemon, 'base')
 
 
