@@ -23,85 +23,51 @@
 #include "util/text.h"
 
 static int run_step(struct run *run, size_t step) {
-        switch (run->job->steps[step].kind) {
-        case STEP_TREE:
-        case STEP_CONTAINER:
-                return hand_tree(run, step);
-        case STEP_ROOT:
-                return hand_root(run, step);
-        case STEP_BIND:
-                return hand_bind(run, step);
-        case STEP_FILESYSTEM:
-                return hand_filesystem(run, step);
-        case STEP_IMAGE:
-                return hand_image(run, step);
-        case STEP_OVERLAY:
-                return hand_overlay(run, step);
-        case STEP_MASK:
-        case STEP_READONLY:
-                return hand_mask(run, step);
-        case STEP_MKDIR:
-                return hand_mkdir(run, step);
-        case STEP_UNMAKE:
-                return hand_unmake(run, step);
-        case STEP_REMOUNT:
-                return hand_remount(run, step);
-        case STEP_PUBLISH:
-        case STEP_JOIN:
-                return hand_publish(run, step);
-        case STEP_UNMOUNT:
-        case STEP_DETACH:
-                return hand_unmount(run, step);
-        case STEP_REMOVE_POD:
-                return hand_remove_pod(run, step);
-        case STEP_FIND:
-                return hand_find(run, step);
-        case STEP_EXAMINE:
-                return hand_examine(run, step);
-        case STEP_OPEN_TREE:
-                return hand_open_tree(run, step);
-        case STEP_IDENTIFY:
-                return hand_identify(run, step);
-        case STEP_ENTER:
-                return hand_enter(run, step);
-        case STEP_SEEK:
-                return hand_seek(run, step);
-        case STEP_WITHDRAW:
-                return hand_withdraw(run, step);
-        case STEP_LAYER_MAKE:
-                return hand_layer_make(run, step);
-        case STEP_LAYER_RETIRE:
-                return hand_layer_retire(run, step);
-        case STEP_LAYER_MOUNT:
-                return hand_layer_mount(run, step);
-        case STEP_LAYER_UNMOUNT:
-                return hand_layer_unmount(run, step);
-        case STEP_LAYER_PURGE:
-                return hand_layer_purge(run, step);
-        case STEP_LAYER_APPLY:
-                return hand_layer_apply(run, step);
-        case STEP_LAYER_MERGE:
-                return hand_layer_merge(run, step);
-        case STEP_LAYER_ADOPT:
-                return hand_layer_adopt(run, step);
-        case STEP_LAYER_CLEAR:
-                return hand_layer_clear(run, step);
-        case STEP_IMAGE_READ:
-                return hand_image_read(run, step);
-        case STEP_IMAGE_BLOB:
-                return hand_image_blob(run, step);
-        case STEP_LAYER_DIFF:
-        case STEP_LAYER_CHANGES:
-        case STEP_LAYER_SIZE:
-                return hand_layer_read(run, step);
-        case STEP_LAYER_OPEN:
-                return hand_layer_open(run, step);
-        case STEP_HOLDERS:
-                return hand_holders(run, step);
-        case _STEP_KIND_MAX:
-                break;
-        }
-        return -EINVAL;
+        static int (*const hands[_STEP_KIND_MAX])(struct run *run, size_t step) = {
+                [STEP_TREE] = hand_tree,
+                [STEP_CONTAINER] = hand_tree,
+                [STEP_ROOT] = hand_root,
+                [STEP_BIND] = hand_bind,
+                [STEP_FILESYSTEM] = hand_filesystem,
+                [STEP_IMAGE] = hand_image,
+                [STEP_OVERLAY] = hand_overlay,
+                [STEP_MASK] = hand_mask,
+                [STEP_READONLY] = hand_mask,
+                [STEP_MKDIR] = hand_mkdir,
+                [STEP_UNMAKE] = hand_unmake,
+                [STEP_REMOUNT] = hand_remount,
+                [STEP_PUBLISH] = hand_publish,
+                [STEP_JOIN] = hand_publish,
+                [STEP_UNMOUNT] = hand_unmount,
+                [STEP_DETACH] = hand_unmount,
+                [STEP_REMOVE_POD] = hand_remove_pod,
+                [STEP_FIND] = hand_find,
+                [STEP_EXAMINE] = hand_examine,
+                [STEP_OPEN_TREE] = hand_open_tree,
+                [STEP_IDENTIFY] = hand_identify,
+                [STEP_ENTER] = hand_enter,
+                [STEP_SEEK] = hand_seek,
+                [STEP_WITHDRAW] = hand_withdraw,
+                [STEP_LAYER_MAKE] = hand_layer_make,
+                [STEP_LAYER_RETIRE] = hand_layer_retire,
+                [STEP_LAYER_MOUNT] = hand_layer_mount,
+                [STEP_LAYER_UNMOUNT] = hand_layer_unmount,
+                [STEP_LAYER_PURGE] = hand_layer_purge,
+                [STEP_LAYER_APPLY] = hand_layer_apply,
+                [STEP_LAYER_MERGE] = hand_layer_merge,
+                [STEP_LAYER_ADOPT] = hand_layer_adopt,
+                [STEP_LAYER_CLEAR] = hand_layer_clear,
+                [STEP_IMAGE_READ] = hand_image_read,
+                [STEP_IMAGE_BLOB] = hand_image_blob,
+                [STEP_LAYER_DIFF] = hand_layer_read,
+                [STEP_LAYER_CHANGES] = hand_layer_read,
+                [STEP_LAYER_SIZE] = hand_layer_read,
+                [STEP_LAYER_OPEN] = hand_layer_open,
+                [STEP_HOLDERS] = hand_holders,
+        };
+        enum step_kind kind = run->job->steps[step].kind;
+
+        return kind < _STEP_KIND_MAX && hands[kind] ? hands[kind](run, step) : -EINVAL;
 }
 
 static void forget_step(struct step_result *result) {

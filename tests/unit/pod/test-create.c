@@ -145,7 +145,7 @@ START_TEST(test_arguments) {
                          FAILURE_INVALID_ARGS);
         failure_clear(&f);
         arguments.uuid = NULL;
-        arguments.lease = "pid";
+        arguments.lease = "unit:x.service";
         ck_assert_int_eq(new_create(&world, &arguments, &(struct operation_fds) {names, values}, &f),
                          FAILURE_NOT_SUPPORTED);
         failure_clear(&f);
