@@ -48,7 +48,7 @@ def each_call(daemon, data):
     layout.image([tar_of(('file', b'hello'))])
     tar = make_tar(f'{daemon.directory}/tar', ('applied', b'content'))
     named = {'id': 'all'}
-    yield 'CreatePod', {'spec': spec(specs.mount('/tmp')), 'options': {'name': 'all', 'timeout': 60000000}}, []
+    yield 'CreatePod', {'spec': spec(specs.mount('/tmp')), 'options': {'name': 'all', 'lease': 'ttl:10000', 'timeout': 60000000}}, []
     yield 'Plan', {'spec': spec(), 'fds': {}, 'options': None}, []
     yield 'GetPod', named, []
     yield 'ListPods', {}, []
@@ -63,6 +63,10 @@ def each_call(daemon, data):
     yield 'RemoveContainer', {**named, 'name': 'second'}, []
     yield 'SetNamespaces', {**named, 'namespaces': {'net': 0}}, ['/proc/self/ns/net']
     yield 'Repair', {**named, 'options': {'dry_run': True}}, []
+    yield 'Renew', named, []
+    held = os.open(daemon.rootfs(daemon.pods()[0]['UUID']), os.O_RDONLY)
+    yield 'Holders', {**named, 'target': '/', 'options': {'container': 'main'}}, []
+    os.close(held)
     yield 'Export', named, []
     yield 'OpenTree', {**named, 'container': '', 'path': '/tmp'}, []
     yield 'ResolveExecutable', {**named, 'container': '', 'argv0': 'sh', 'path': '', 'cwd': ''}, []
@@ -114,6 +118,8 @@ def every_method(daemon):
                 daemon.exported = answer['export']
             if name == 'ListMounts':
                 equal([m['Target'] for m in answer['mounts']].count('/mnt'), 1, 'the bind')
+            if name == 'Holders':
+                equal(os.getpid() in [holder['PID'] for holder in answer['holders']], True, f'ourselves among {answer}')
             if name == 'LayerInfo':
                 equal(answer['info']['Metadata'], {'a-b': 'c_d'}, 'metadata as it was given')
             if name in ('OpenTree', 'OpenDiff'):
