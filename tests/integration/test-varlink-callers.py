@@ -199,7 +199,8 @@ def client(daemon):
     fd = os.open(data, os.O_PATH)
     over(daemon, 'bind', 'web', 'fd:x', '/mnt', '-o', 'ro', '--fd', f'x={fd}', fds=[fd])
     over(daemon, 'mount', 'web', '-', input=json.dumps(specs.mount('/srv')))
-    over(daemon, 'replace', 'web', '/srv', '-', input=json.dumps({'type': 'tmpfs', 'source': 'tmpfs'}))
+    if 'beneath' in daemon.json('status')['Features']:
+        over(daemon, 'replace', 'web', '/srv', '-', input=json.dumps({'type': 'tmpfs', 'source': 'tmpfs'}))
     over(daemon, 'add-container', 'web', 'second', '-', input=spec())
     for words in [('list',), ('show', 'web'), ('show', uuid[:8]), ('tree', 'web'), ('--json=short', 'list'), ('--json=short', 'show', 'web'), ('repair', 'web'),
                   ('which', 'web:main', 'sh'), ('path-info', '/'), ('path-info', 'web:main', '/tmp'), ('export', 'web')]:
