@@ -7,20 +7,19 @@
 #include <sys/socket.h>
 #include <systemd/sd-bus.h>
 
+#include "api/acceptor.h"
 #include "api/call.h"
 #include "api/credentials.h"
 #include "util/log.h"
 
 enum {
         QUEUE_MAX = 16384,    /* messages that a peer may leave unread */
-        ACCEPT_PAUSE_US = 100 * 1000, /* after an accept that failed for want of fds or memory */
         GREETING_MAX = 16,    /* messages that fit behind a handshake: sd-bus reads it by 256 bytes, a header has 16 */
 };
 
 struct listener {
         struct api *api;
-        int fd;
-        sd_event_source *source, *pause;
+        struct acceptor *acceptor;
         struct connection *connections;
 };
 
@@ -121,7 +120,8 @@ static int start_bus(sd_bus *bus, int fd, struct connection *connection, sd_even
         return r < 0 ? r : sd_event_add_post(event, &connection->greeting, on_greeting, connection);
 }
 
-static int welcome(struct listener *listener, int client) {
+static int welcome(int client, void *userdata) {
+        struct listener *listener = userdata;
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
         _cleanup_close_ int fd = client;
         struct connection *connection;
@@ -165,49 +165,19 @@ static int welcome(struct listener *listener, int client) {
         return r == -EUSERS ? 0 : r;
 }
 
-static int on_pause_over(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
-        struct listener *listener = userdata;
-
-        return sd_event_source_set_enabled(listener->source, SD_EVENT_ON);
-}
-
-/* Short of fds or memory the socket stays readable: the loop must not spin on it. */
-static int take_breath(struct listener *listener) {
-        int r = sd_event_source_set_enabled(listener->source, SD_EVENT_OFF);
-
-        listener->pause = sd_event_source_disable_unref(listener->pause);
-        if (r >= 0)
-                r = sd_event_add_time_relative(listener->api->event, &listener->pause, CLOCK_MONOTONIC, ACCEPT_PAUSE_US, 0, on_pause_over,
-                                               listener);
-        return r;
-}
-
-static int on_readable(sd_event_source *source _unused_, int fd, uint32_t revents _unused_, void *userdata) {
-        struct listener *listener = userdata;
-        int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), r;
-
-        if (client < 0) {
-                if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
-                        return 0;
-                (void) log_errno(LOG_ERR, errno, "cannot accept a connection");
-                return take_breath(listener);
-        }
-        r = welcome(listener, client);
-        if (r < 0)
-                (void) log_errno(LOG_WARNING, r, "cannot serve a connection");
-        return 0;
-}
-
 int listener_new(struct api *api, int fd, struct listener **ret) {
-        struct listener *listener = calloc(1, sizeof(*listener));
+        _cleanup_(listener_freep) struct listener *listener = calloc(1, sizeof(*listener));
+        int r;
 
         if (!listener) {
                 (void) close_fd(fd);
                 return log_oom();
         }
         listener->api = api;
-        listener->fd = fd;
-        *ret = listener;
+        r = acceptor_new(api->event, fd, "private socket", welcome, listener, &listener->acceptor);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(listener);
         return 0;
 }
 
@@ -216,23 +186,17 @@ struct listener *listener_free(struct listener *listener) {
                 return NULL;
         while (listener->connections)
                 peer_disconnect(listener->connections->peer);
-        (void) sd_event_source_disable_unref(listener->pause);
-        (void) sd_event_source_disable_unref(listener->source);
-        (void) close_fd(listener->fd);
+        (void) acceptor_free(listener->acceptor);
         free(listener);
         return NULL;
 }
 
 int listener_start(struct listener *listener) {
-        int r = sd_event_add_io(listener->api->event, &listener->source, listener->fd, EPOLLIN, on_readable, listener);
-
-        return r < 0 ? log_errno(LOG_ERR, r, "cannot listen on the private socket") : 0;
+        return acceptor_start(listener->acceptor);
 }
 
 void listener_stop(struct listener *listener) {
-        listener->pause = sd_event_source_disable_unref(listener->pause);
-        listener->source = sd_event_source_disable_unref(listener->source);
-        listener->fd = close_fd(listener->fd);
+        acceptor_stop(listener->acceptor);
 }
 
 void listener_check_queue(struct peer *peer) {

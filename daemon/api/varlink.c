@@ -6,22 +6,21 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "api/acceptor.h"
 #include "api/credentials.h"
 #include "api/varlink-connection.h"
 #include "util/log.h"
 
 enum {
-        ACCEPT_PAUSE_US = 100 * 1000,     /* after an accept that failed for want of fds or memory */
         ROOM_MAX = 64 * 1024 * 1024,      /* bytes of messages that are not whole yet, of all connections of one user */
         ROOM_SMALL = 64 * 1024,           /* what every connection may have */
 };
 
 struct varlink {
         struct api *api;
-        int fd;
+        struct acceptor *acceptor;
         int other_fd; /* where nobody reads what `messages` says at its start */
         sd_bus *messages; /* connected to nobody: calls and answers are made on it, none is ever sent */
-        sd_event_source *source, *pause;
         struct varlink_connection *connections;
 };
 
@@ -78,7 +77,8 @@ static int check_limit(const struct varlink *varlink, const struct caller *calle
         return -EUSERS;
 }
 
-static int welcome(struct varlink *varlink, int client) {
+static int welcome(int client, void *userdata) {
+        struct varlink *varlink = userdata;
         _cleanup_close_ int fd = client;
         struct varlink_connection *connection;
         struct peer *peer = peer_new(varlink->api, varlink->messages, CALLER_VARLINK);
@@ -114,38 +114,6 @@ static int welcome(struct varlink *varlink, int client) {
         return r == -EUSERS ? 0 : r;
 }
 
-static int on_pause_over(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
-        struct varlink *varlink = userdata;
-
-        return sd_event_source_set_enabled(varlink->source, SD_EVENT_ON);
-}
-
-/* Short of fds or memory the socket stays readable: the loop must not spin on it. */
-static int take_breath(struct varlink *varlink) {
-        int r = sd_event_source_set_enabled(varlink->source, SD_EVENT_OFF);
-
-        varlink->pause = sd_event_source_disable_unref(varlink->pause);
-        if (r >= 0)
-                r = sd_event_add_time_relative(varlink->api->event, &varlink->pause, CLOCK_MONOTONIC, ACCEPT_PAUSE_US, 0, on_pause_over, varlink);
-        return r;
-}
-
-static int on_readable(sd_event_source *source _unused_, int fd, uint32_t revents _unused_, void *userdata) {
-        struct varlink *varlink = userdata;
-        int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), r;
-
-        if (client < 0) {
-                if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
-                        return 0;
-                (void) log_errno(LOG_ERR, errno, "cannot accept a varlink connection");
-                return take_breath(varlink);
-        }
-        r = welcome(varlink, client);
-        if (r < 0)
-                (void) log_errno(LOG_WARNING, r, "cannot serve a varlink connection");
-        return 0;
-}
-
 /* sd-bus makes messages only for a connection that has begun: one to a socket whose other end we hold ourselves. */
 static int make_messages(struct varlink *varlink) {
         int pair[2], r;
@@ -177,9 +145,10 @@ int varlink_new(struct api *api, int fd, struct varlink **ret) {
                 return log_oom();
         }
         varlink->api = api;
-        varlink->fd = fd;
         varlink->other_fd = -1;
-        r = make_messages(varlink);
+        r = acceptor_new(api->event, fd, "varlink socket", welcome, varlink, &varlink->acceptor);
+        if (r == 0)
+                r = make_messages(varlink);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(varlink);
@@ -191,27 +160,21 @@ struct varlink *varlink_free(struct varlink *varlink) {
                 return NULL;
         while (varlink->connections)
                 peer_disconnect(varlink->connections->peer);
-        (void) sd_event_source_disable_unref(varlink->pause);
-        (void) sd_event_source_disable_unref(varlink->source);
+        (void) acceptor_free(varlink->acceptor);
         if (varlink->messages)
                 sd_bus_close(varlink->messages); /* nothing of it was ever for anybody */
         (void) sd_bus_unref(varlink->messages);
         (void) close_fd(varlink->other_fd);
-        (void) close_fd(varlink->fd);
         free(varlink);
         return NULL;
 }
 
 int varlink_start(struct varlink *varlink) {
-        int r = sd_event_add_io(varlink->api->event, &varlink->source, varlink->fd, EPOLLIN, on_readable, varlink);
-
-        return r < 0 ? log_errno(LOG_ERR, r, "cannot listen on the varlink socket") : 0;
+        return acceptor_start(varlink->acceptor);
 }
 
 void varlink_stop(struct varlink *varlink) {
-        varlink->pause = sd_event_source_disable_unref(varlink->pause);
-        varlink->source = sd_event_source_disable_unref(varlink->source);
-        varlink->fd = close_fd(varlink->fd);
+        acceptor_stop(varlink->acceptor);
 }
 
 bool varlink_flushed(const struct varlink *varlink) {
