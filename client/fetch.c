@@ -27,7 +27,7 @@ int fetch_pods(struct client *client, struct json_object **ret) {
         r = call_send(client, m, r, &reply);
         if (r != 0)
                 return r;
-        r = value_read(reply, &structures);
+        r = bus_json_read_as_is(reply, &structures);
         if (r >= 0)
                 r = value_name_fields(structures, names, ret);
         return r < 0 ? call_bad_reply(r) : 0;
@@ -61,7 +61,7 @@ int fetch_properties(struct client *client, const char *path, const char *interf
         r = call_send(client, m, sd_bus_message_append(m, "s", interface), &reply);
         if (r != 0)
                 return r;
-        r = value_read(reply, ret);
+        r = bus_json_read_as_is(reply, ret);
         return r < 0 ? call_bad_reply(r) : 0;
 }
 
@@ -82,7 +82,7 @@ static int fetch_page(struct client *client, const char *path, uint64_t after, s
         r = call_send(client, m, r, &reply);
         if (r != 0)
                 return r;
-        r = value_read(reply, ret);
+        r = bus_json_read_as_is(reply, ret);
         return r < 0 ? call_bad_reply(r) : 0;
 }
 

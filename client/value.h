@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/*
- * Replies as JSON values: the one form that both --json and the tables are made from. Dictionaries become objects,
- * structures and arrays become arrays, variants what they hold, fds null.
- */
+/* Replies as JSON values: the one form that both --json and the tables are made from. util/bus-json.h reads them. */
 
 #include <systemd/sd-bus.h>
 
+#include "util/bus-json.h"
 #include "util/cleanup.h"
 #include "util/json.h"
-
-/* Reads the next complete value of a message. -EBADMSG at the end or for what has no JSON form (a dictionary whose keys
- * are no strings), -ENOMEM, or what sd-bus says. */
-int value_read(sd_bus_message *m, struct json_object **ret);
 
 /* Turns an array of structures ([[…], […]]) into one of objects, the fields named in order; NULL-terminated names.
  * -EBADMSG if a structure has another number of fields. */

@@ -191,7 +191,7 @@ int verb_mount(struct client *client, const struct arguments *arguments) {
         r = send_mounts(client, m, arguments, NULL, 0, &reply);
         if (r != 0)
                 return r;
-        r = value_read(reply, &ids);
+        r = bus_json_read_as_is(reply, &ids);
         if (r < 0)
                 return call_bad_reply(r);
         result = json_object_new_object();

@@ -88,7 +88,7 @@ int verb_gc(struct client *client, const struct arguments *arguments) {
         r = send_gc(client, arguments, &reply);
         if (r != 0)
                 return r;
-        r = value_read(reply, &structures);
+        r = bus_json_read_as_is(reply, &structures);
         if (r >= 0)
                 r = value_name_fields(structures, names, &outcomes);
         if (r < 0)

@@ -38,6 +38,6 @@ int verb_holders(struct client *client, const struct arguments *arguments) {
         r = call_send(client, m, r, &reply);
         if (r != 0)
                 return r;
-        r = value_read(reply, &holders);
+        r = bus_json_read_as_is(reply, &holders);
         return r < 0 ? call_bad_reply(r) : show(client, holders);
 }

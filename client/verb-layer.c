@@ -177,7 +177,7 @@ int layer_ask(struct client *client, const char *member, const char *id, struct 
         r = call_send(client, m, id ? sd_bus_message_append(m, "s", id) : 0, &reply);
         if (r != 0)
                 return r;
-        r = value_read(reply, ret);
+        r = bus_json_read_as_is(reply, ret);
         return r < 0 ? call_bad_reply(r) : 0;
 }
 
@@ -211,7 +211,7 @@ static int fetch_page(struct client *client, uint64_t after, struct json_object 
         r = call_send(client, m, r, &reply);
         if (r != 0)
                 return r;
-        r = value_read(reply, ret);
+        r = bus_json_read_as_is(reply, ret);
         return r < 0 ? call_bad_reply(r) : 0;
 }
 

@@ -48,6 +48,6 @@ int verb_path_info(struct client *client, const struct arguments *arguments) {
         r = call_send(client, m, r, &reply);
         if (r != 0)
                 return r;
-        r = value_read(reply, &facts);
+        r = bus_json_read_as_is(reply, &facts);
         return r < 0 ? call_bad_reply(r) : show(client, facts);
 }

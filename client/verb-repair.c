@@ -62,7 +62,7 @@ int verb_repair(struct client *client, const struct arguments *arguments) {
         r = send_repair(client, arguments, &reply);
         if (r != 0)
                 return r;
-        r = value_read(reply, &structures);
+        r = bus_json_read_as_is(reply, &structures);
         if (r >= 0)
                 r = value_name_fields(structures, names, &rows);
         for (size_t i = 0; r >= 0 && i < json_object_array_length(rows); i++) {

@@ -64,7 +64,7 @@ static int read_signal(sd_bus_message *m, const struct signal_row *row, struct j
         for (size_t i = 0; row->fields[i]; i++) {
                 struct json_object *value;
 
-                r = value_read(m, &value);
+                r = bus_json_read_as_is(m, &value);
                 if (r < 0)
                         return r;
                 if (row->mount_fields[0]) {

@@ -71,6 +71,7 @@ struct reader {
         sd_bus_message *m;
         const char *fields;
         struct bus_json_fds *fds;
+        bool as_is; /* the keys */
 };
 
 static int read_value(struct reader *reader, struct json_object **ret);
@@ -197,7 +198,7 @@ static int read_entry(struct reader *reader, struct json_object *object) {
                 r = sd_bus_message_read_basic(reader->m, contents[0], &key);
         if (r < 0)
                 return r;
-        name = strcmp(contents, "sv") == 0 ? bus_json_key(key, true) : strdup(key);
+        name = strcmp(contents, "sv") == 0 && !reader->as_is ? bus_json_key(key, true) : strdup(key);
         if (!name)
                 return -ENOMEM;
         r = read_value(reader, &member);
@@ -264,6 +265,12 @@ static int read_value(struct reader *reader, struct json_object **ret) {
 
 int bus_json_read(sd_bus_message *m, const char *fields, struct bus_json_fds *fds, struct json_object **ret) {
         struct reader reader = {.m = m, .fields = fields, .fds = fds};
+
+        return read_value(&reader, ret);
+}
+
+int bus_json_read_as_is(sd_bus_message *m, struct json_object **ret) {
+        struct reader reader = {.m = m, .as_is = true};
 
         return read_value(&reader, ret);
 }

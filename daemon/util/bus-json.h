@@ -27,6 +27,9 @@ void bus_json_fds_done(struct bus_json_fds *fds);
  * message's end and for what has no JSON form, -ENOMEM, or what sd-bus says. */
 int bus_json_read(sd_bus_message *m, const char *fields, struct bus_json_fds *fds, struct json_object **ret);
 
+/* The same with structures as arrays, fds as JSON's null, and keys as they are. */
+int bus_json_read_as_is(sd_bus_message *m, struct json_object **ret);
+
 /* Appends a value as one of D-Bus type `type`. What a variant in it holds, its JSON tells: true b, 1 t, -1 x, "" s, ["",] as, [{},] aa{sv},
  * {} a{sv}. -EBADMSG for a value of another type or out of its range, else a negative errno. */
 int bus_json_append(sd_bus_message *m, const char *type, const char *fields, struct json_object *value, const struct bus_json_fds *fds);

@@ -41,7 +41,7 @@ static void assert_reads(struct fixture *fixture, const char *expected) {
 
         ck_assert_int_ge(sd_bus_message_seal(fixture->m, 1, 0), 0);
         ck_assert_int_ge(sd_bus_message_rewind(fixture->m, true), 0);
-        ck_assert_int_eq(value_read(fixture->m, &value), 0);
+        ck_assert_int_eq(bus_json_read_as_is(fixture->m, &value), 0);
         ck_assert_str_eq(json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
                 expected);
 }
@@ -87,7 +87,7 @@ START_TEST(test_named_structures) {
                 0);
         ck_assert_int_ge(sd_bus_message_seal(fixture.m, 1, 0), 0);
         ck_assert_int_ge(sd_bus_message_rewind(fixture.m, true), 0);
-        ck_assert_int_eq(value_read(fixture.m, &structures), 0);
+        ck_assert_int_eq(bus_json_read_as_is(fixture.m, &structures), 0);
         ck_assert_int_eq(value_name_fields(structures, names, &named), 0);
         ck_assert_str_eq(json_object_to_json_string_ext(named, JSON_C_TO_STRING_PLAIN),
                          "[{\"UUID\":\"u1\",\"Outcome\":\"removed\",\"Details\":{}},"
@@ -104,7 +104,7 @@ START_TEST(test_refused) {
         ck_assert_int_ge(sd_bus_message_append(fixture.m, "a{us}", 1, 7, "number as a key"), 0);
         ck_assert_int_ge(sd_bus_message_seal(fixture.m, 1, 0), 0);
         ck_assert_int_ge(sd_bus_message_rewind(fixture.m, true), 0);
-        ck_assert_int_eq(value_read(fixture.m, &value), -EBADMSG);
+        ck_assert_int_eq(bus_json_read_as_is(fixture.m, &value), -EBADMSG);
         fixture_done(&fixture);
 }
 END_TEST
@@ -115,7 +115,7 @@ START_TEST(test_end) {
 
         ck_assert_int_ge(sd_bus_message_seal(fixture.m, 1, 0), 0);
         ck_assert_int_ge(sd_bus_message_rewind(fixture.m, true), 0);
-        ck_assert_int_eq(value_read(fixture.m, &value), -EBADMSG);
+        ck_assert_int_eq(bus_json_read_as_is(fixture.m, &value), -EBADMSG);
         fixture_done(&fixture);
 }
 END_TEST
