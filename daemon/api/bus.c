@@ -10,6 +10,7 @@
 #include "api/call.h"
 #include "api/peer.h"
 #include "dbus/names.h"
+#include "pod/lease.h"
 #include "util/log.h"
 
 #define DEFAULT_ADDRESS "unix:path=/run/dbus/system_bus_socket"
@@ -118,6 +119,7 @@ static void forget_peers(struct bus *bus) {
 
                 if (!peer)
                         return;
+                leases_outlive(bus->api->pods, peer->number); /* it is we who have gone */
                 peer_disconnect(peer);
         }
 }

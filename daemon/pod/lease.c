@@ -220,6 +220,8 @@ static void collect(struct lease *lease) {
         lease->tries++;
         pause = pause < RETRY_MIN_US ? RETRY_MIN_US : pause > RETRY_MAX_US ? RETRY_MAX_US : pause;
         (void) arm(lease, now_us() + pause); /* logged */
+        if (lease->pod->running) /* perhaps the last such collection */
+                return;
         if (operation_new_collect(lease->pods, &caller_house, lease->pod, &arguments, &operation, &f) == 0)
                 operation_run_internal(operation);
 }
@@ -276,18 +278,30 @@ struct lease *lease_free(struct lease *lease) {
         return NULL;
 }
 
+static void hang_on_process(struct lease *lease, int pidfd, const char *why) {
+        int r = watch_process(lease, pidfd);
+
+        if (r < 0 && r != -ESRCH && r != -ENOENT) {
+                (void) log_errno(LOG_ERR, r, "watch the process of the lease of pod %s", lease->pod->record->uuid);
+                why = "its process could not be watched.";
+        }
+        if (r < 0)
+                end(lease, why);
+}
+
 /* What hangs on a connection has it, or its process. */
 static void hang(struct lease *lease, uint64_t connection, int pidfd) {
         switch (lease->kind) {
         case LEASE_CALLER:
                 lease->connection = connection;
                 lease->pods->n_bound_leases += connection != 0;
-                if (connection == 0 && (lease->pod->record->lease_on.pid == 0 || watch_process(lease, -1) < 0))
+                if (connection == 0 && lease->pod->record->lease_on.pid == 0)
                         end(lease, "its connection has ended.");
+                else if (connection == 0)
+                        hang_on_process(lease, -1, "its connection has ended.");
                 return;
         case LEASE_PID:
-                if (watch_process(lease, pidfd) < 0)
-                        end(lease, "its process has ended.");
+                hang_on_process(lease, pidfd, "its process has ended.");
                 return;
         case LEASE_TTL:
                 if (arm(lease, lease->pod->record->lease_on.until_us) < 0)
@@ -338,6 +352,18 @@ void leases_disconnect(struct pods *pods, uint64_t connection) {
         MAP_FOREACH(pod, pods->by_uuid)
                 if (pod->lease && pod->lease->connection == connection)
                         end(pod->lease, "its connection has ended.");
+}
+
+void leases_outlive(struct pods *pods, uint64_t connection) {
+        struct pod *pod;
+
+        if (pods->n_bound_leases == 0)
+                return;
+        MAP_FOREACH(pod, pods->by_uuid)
+                if (pod->lease && pod->lease->connection == connection) {
+                        let_go(pod->lease);
+                        hang(pod->lease, 0, -1);
+                }
 }
 
 int lease_renew(struct pods *pods, struct pod *pod, uint64_t connection, pid_t pid, uint64_t *ret_until_us, struct failure *f) {

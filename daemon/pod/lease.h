@@ -44,6 +44,9 @@ void lease_resume(struct pods *pods, struct pod *pod);
 /* A connection has ended, and so do the leases that hang on it; not when it is podmountd that ends. */
 void leases_disconnect(struct pods *pods, uint64_t connection);
 
+/* A connection goes because podmountd's own to the bus does: the processes that had them take their place, as at a restart. */
+void leases_outlive(struct pods *pods, uint64_t connection);
+
 /* Begins anew: `ttl:` from now; `caller` with this connection, whose process has `pid`. One that has ended lives again until
  * the pod is being collected. `ret_until_us`: CLOCK_BOOTTIME, 0 if it has no such end. */
 int lease_renew(struct pods *pods, struct pod *pod, uint64_t connection, pid_t pid, uint64_t *ret_until_us, struct failure *f);

@@ -64,10 +64,23 @@ static bool same_text(const char *a, const char *b) {
         return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
+/* Whoever asks again may have another connection, and the one before may be gone. */
+static int meet_lease(const struct create *create, struct pod *pod, struct failure *f) {
+        const struct record_lease *on = &pod->record->lease_on;
+        uint64_t until;
+
+        if (create->lease_kind == LEASE_PID && (create->lease_on.pid != on->pid || create->lease_on.start != on->start))
+                return failure_set(f, FAILURE_POD_EXISTS, "Pod %s exists with a lease of another process; choose another id.", pod->record->uuid);
+        if (create->lease_kind != LEASE_CALLER && create->lease_kind != LEASE_TTL)
+                return 0;
+        return lease_renew(create->operation.pods, pod, create->connection, create->operation.caller.pid, &until, f);
+}
+
 /* The pod of this UUID is there already: a retry, or somebody's else. */
 static int meet(struct create *create, struct pod *pod, struct failure *f) {
         struct operation *operation = &create->operation;
         const struct record_pod *record = pod->record;
+        int r;
 
         if (record->owner != operation->caller.uid || !pods_may_see(pod, &operation->caller))
                 return failure_set(f, FAILURE_POD_EXISTS, "The id %s is taken; leave it out to get a new one.",
@@ -79,6 +92,9 @@ static int meet(struct create *create, struct pod *pod, struct failure *f) {
                                    "collect it with podmountctl gc %s.", operation->uuid, operation->uuid);
         switch (record->state) {
         case RECORD_READY:
+                r = meet_lease(create, pod, f);
+                if (r != 0)
+                        return r;
                 operation->pod = pod;
                 return OPERATION_FINISHED;
         case RECORD_CREATING:

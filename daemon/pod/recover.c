@@ -489,9 +489,10 @@ int pods_recover(struct pods *pods, const int *intent_fds, size_t n_intent_fds) 
         if (r >= 0) {
                 MAP_FOREACH(pod, pods->by_uuid) {
                         layer_roots_compare(pods, pod, intents, n_intents);
-                        settle_state(pods, pod, intents, n_intents);
-                        if (pod->record->state == RECORD_READY)
+                        /* Also of one that comes back because it is busy. */
+                        if (pod->record->state == RECORD_READY || pod->record->state == RECORD_STOPPING)
                                 lease_resume(pods, pod);
+                        settle_state(pods, pod, intents, n_intents);
                 }
                 for (size_t i = 0; i < n_intents; i++)
                         settle(pods, &intents[i]);

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import time
+import uuid
 
 import dbus
 
@@ -110,6 +111,25 @@ def of_caller(daemon):
     equal(alive(daemon, other), True, 'what hangs on the other connection')
     second.close()
     gone(daemon, other)
+
+
+@case('a creation that is repeated on another connection hangs on that; of a process it has to be the same one')
+def repeated(daemon):
+    configure(daemon, GRACE)
+    ident = str(uuid.uuid4())
+    first, second = daemon.connection(), daemon.connection()
+    for connection in (first, second):
+        equal(str(lease(daemon, 'caller', connection=connection, id=ident)[0]), ident, 'the pod')
+    first.close()
+    time.sleep(1)
+    equal(alive(daemon, ident), True, 'the pod of the second connection')
+    second.close()
+    gone(daemon, ident)
+    with process() as one, process() as other:
+        ident = str(uuid.uuid4())
+        for _ in range(2):
+            daemon.create(spec(), '--id', ident, '--lease', f'pid:{one.pid}')
+        contains(daemon.refused('create', '--id', ident, '--lease', f'pid:{other.pid}', '-', input=json.dumps(spec())), 'another process')
 
 
 @case('a caller that is gone before its pod is made leaves none')
