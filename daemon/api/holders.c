@@ -53,10 +53,23 @@ int encode_holders(struct request *request, sd_bus_message *m) {
         return append_rows(m, request->works[0]->operation);
 }
 
+/* Whether the answer, of which a bus takes so much, has room for these as well. */
+static bool has_room(struct request *request, const struct operation *operation) {
+        size_t n, size = 0;
+        const struct mount_holder *holders = operation_holders(operation, &n);
+
+        for (size_t i = 0; i < n; i++)
+                size += holder_size(&holders[i]);
+        if (size > HOLDER_BYTES_MAX - request->n_holder_bytes)
+                return false;
+        request->n_holder_bytes += size;
+        return true;
+}
+
 int holders_append(sd_bus_message *m, const struct work *work) {
         int r;
 
-        if (!work->holders || work->state != WORK_DONE)
+        if (!work->holders || work->state != WORK_DONE || !has_room(work->request, work->holders))
                 return 0;
         r = sd_bus_message_open_container(m, 'e', "sv");
         if (r >= 0)
@@ -149,13 +162,14 @@ static void run(struct operation *operation, void *userdata) {
 static bool arguments_of(const struct work *work, struct holders_arguments *ret) {
         const struct arguments *arguments = &work->request->arguments;
 
-        *ret = (struct holders_arguments) {};
+        *ret = (struct holders_arguments) {.brief = true};
         switch ((unsigned) operation_verb(work->operation)) {
         case OPERATION_COLLECT:
                 return true;
         case OPERATION_UNMOUNT:
-                *ret = (struct holders_arguments) {
-                        .container = arguments->container, .target = arguments->target, .mount_id = arguments->mount_id};
+                ret->container = arguments->container;
+                ret->target = arguments->target;
+                ret->mount_id = arguments->mount_id;
                 return true;
         case OPERATION_REMOVE_CONTAINER:
                 ret->container = arguments->container;

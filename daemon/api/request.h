@@ -69,6 +69,7 @@ struct request {
         const char *dbus_error;   /* a standard name that no failure kind has, or NULL */
         char *text;               /* an answer in words: Introspect() */
         uint64_t number;          /* an answer in a number: Rescan() */
+        size_t n_holder_bytes;    /* GC: of the holders that are in the answer already */
         sd_event_source *timeout;
         struct request *next, **link; /* in api->requests */
 };

@@ -49,7 +49,8 @@ static int look_at_loop(struct holders *holders, int block, const char *name) {
         if (n <= 0)
                 return 0; /* it is free */
         file[n] = 0;
-        file[strcspn(file, "\n")] = 0;
+        if (file[n - 1] == '\n') /* one of the name's own stays */
+                file[n - 1] = 0;
         if (!holders_has_path(holders, holders->root, file))
                 return 0;
         detail = text_format("/dev/%s, of %s", name, file);

@@ -13,6 +13,8 @@
 #include "util/array.h"
 #include "util/text.h"
 
+enum { OVERLAYS_SIZE = 64 * 1024 * 1024 /* bytes of where they are and what they are made of */ };
+
 struct holders_mount {
         uint64_t id, peer_group, master_group;
         uint32_t mount_id, parent_mount_id;
@@ -39,9 +41,17 @@ static void mounts_free(struct holders_mount *mounts, size_t n) {
         free(mounts);
 }
 
+/* Whoever makes many, or long ones, keeps nobody from hearing of the rest. */
 static int keep_overlay(const struct listing *listing, const struct elsewhere_mount *mount) {
-        struct holders_overlay *overlay = array_append(&listing->holders->overlays, &listing->holders->n_overlays);
+        struct holders *holders = listing->holders;
+        size_t size = strlen(mount->point) + strlen(mount->options);
+        struct holders_overlay *overlay;
+        int r = map_put_u64(holders->overlay_devices, mount->device, holders);
 
+        if (r < 0 || size > OVERLAYS_SIZE - holders->overlay_bytes)
+                return r == -ENOMEM ? r : 0;
+        holders->overlay_bytes += size;
+        overlay = array_append(&holders->overlays, &holders->n_overlays);
         if (!overlay)
                 return -ENOMEM;
         *overlay = (struct holders_overlay) {
@@ -52,9 +62,10 @@ static int keep_overlay(const struct listing *listing, const struct elsewhere_mo
 static int take(const struct elsewhere_mount *mount, void *userdata) {
         struct listing *listing = userdata;
         struct holders_mount *slot = array_append(&listing->mounts, &listing->n_mounts);
+        int r = slot ? holders_pulse(listing->holders) : -ENOMEM;
 
-        if (!slot)
-                return -ENOMEM;
+        if (r < 0)
+                return r;
         *slot = (struct holders_mount) {
                 .id = mount->id,
                 .peer_group = mount->peer_group,
@@ -101,8 +112,11 @@ static struct holders_mount *parent_of(const struct map *by_id, const struct hol
         return mount->parent_mount_id == mount->mount_id ? NULL : map_get_u64(by_id, mount->parent_mount_id);
 }
 
+/* A recycled id may be another mount's by now. */
 static const struct step *step_of(const struct holders *holders, const struct holders_mount *mount) {
-        return map_get_u64(holders->named, mount->id != 0 && holders->unique ? mount->id : mount->mount_id);
+        const struct step *step = map_get_u64(holders->named, mount->id != 0 && holders->unique ? mount->id : mount->mount_id);
+
+        return step && (holders->unique || step->device == 0 || step->device == mount->device) ? step : NULL;
 }
 
 /* Where the mounts have unique ids here, steps are named by them. */
@@ -112,14 +126,12 @@ static int index_steps(struct holders *holders) {
         for (size_t i = 0; i < holders->job->n_steps && r == 0; i++) {
                 const struct step *step = &holders->job->steps[i];
 
-                r = map_put_u64(holders->named, holders->unique && step->id != 0 ? step->id : step->mount_id, &holders->job->steps[i]);
-                if (r == -EEXIST)
-                        r = 0;
+                r = holders_put_once(holders->named, holders->unique && step->id != 0 ? step->id : step->mount_id, &holders->job->steps[i]);
         }
         return r;
 }
 
-/* Whether it is named, or hangs below one that is named with all below it. No deeper than the kernel nests mounts. */
+/* Whether it is named, or hangs below one that is named with all below it. */
 static bool is_meant(const struct holders *holders, const struct map *by_id, struct holders_mount *mount) {
         const struct holders_mount *at = mount;
 
@@ -138,16 +150,10 @@ static char *key_of(dev_t device, const char *root) {
         return text_format("%ju:%s", (uintmax_t) device, root);
 }
 
-static int put_once(struct map *map, uint64_t key, void *value) {
-        int r = map_put_u64(map, key, value);
-
-        return r == -EEXIST ? 0 : r;
-}
-
 static int keep(struct holders *holders, struct holders_mount *mount) {
-        int r = put_once(holders->recycled, mount->mount_id, holders);
+        int r = holders_put_once(holders->recycled, mount->mount_id, holders);
 
-        return r == 0 && mount->id != 0 ? put_once(holders->kept, mount->id, holders) : r;
+        return r == 0 && mount->id != 0 ? holders_put_once(holders->kept, mount->id, holders) : r;
 }
 
 /* The strings that the map has as its keys stay: the process ends with them. */
@@ -176,7 +182,7 @@ static int keep_tree(struct holders *holders, const struct map *by_id, struct ho
 
         for (size_t depth = 0; at && holders->pods_mount != 0 && depth < holders->n_mounts; depth++, at = parent_of(by_id, at))
                 if (at->parent_mount_id == holders->pods_mount)
-                        return put_once(holders->trees, at->device, holders);
+                        return holders_put_once(holders->trees, at->device, holders);
         return 0;
 }
 
@@ -204,18 +210,23 @@ int holders_find_mounts(struct holders *holders) {
                 if (r == 0)
                         r = keep_root(holders, mount);
                 if (r == 0)
-                        r = put_once(holders->devices, mount->device, holders);
+                        r = holders_put_once(holders->devices, mount->device, holders);
                 if (r == 0)
                         r = keep_tree(holders, by_id, mount);
         }
         return r;
 }
 
-static bool below_tree(const struct holders *holders, const struct map *by_id, const struct holders_mount *mount, size_t n) {
-        for (size_t depth = 0; mount && depth < n; depth++, mount = parent_of(by_id, mount))
+/* Mounts that lie on one place are each the next one's parent: there may be as many as there are. */
+static int below_tree(struct holders *holders, const struct map *by_id, const struct holders_mount *mount, size_t n) {
+        int r = 0;
+
+        for (size_t depth = 0; mount && depth < n && r == 0; depth++, mount = parent_of(by_id, mount)) {
                 if (map_get_u64(holders->trees, mount->device))
-                        return true;
-        return false;
+                        return 1;
+                r = holders_pulse(holders);
+        }
+        return r;
 }
 
 static bool are_peers(const struct holders_mount *ours, const struct holders_mount *theirs) {
@@ -237,7 +248,7 @@ static int is_copy(const struct listing *listing, const struct map *by_id, const
         for (const struct holders_mount *at = ours; at; at = at->same)
                 if (are_peers(at, mount))
                         return 1;
-        return ours && below_tree(listing->holders, by_id, mount, listing->n_mounts);
+        return ours ? below_tree(listing->holders, by_id, mount, listing->n_mounts) : 0;
 }
 
 /* *ret: one of them, that nearest to the root. */
@@ -276,14 +287,14 @@ int holders_find_copies(struct holders *holders) {
                 const struct holders_mount *copy = NULL;
 
                 r = list(&listing);
-                if (r == -ENOMEM || r == -EPIPE)
-                        return r;
+                if (r == -EPIPE || r == -ETIME)
+                        return r; /* the process ends: it frees nothing */
                 r = keep_copies(&listing, &copy); /* of as many as could be listed */
                 if (r == 0 && copy)
                         r = tell_space(holders, &holders->spaces[i], copy->point);
                 mounts_free(listing.mounts, listing.n_mounts);
-                if (r == 0)
-                        r = worker_progress(holders->worker);
+                if (r == -ENOMEM) /* what others have in theirs may be too much */
+                        r = 0;
         }
         return r;
 }

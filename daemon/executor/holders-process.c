@@ -207,14 +207,17 @@ static int count_fd(const char *number, void *userdata) {
 
         fds->hash = fds->hash * 1099511628211U + strtoull(number, NULL, 10) + 1;
         fds->n++;
-        return 0;
+        return holders_pulse(fds->subject->holders);
 }
 
 static int look_at_fd(const char *number, void *userdata) {
         struct fds *fds = userdata;
         char name[64];
 
-        (void) count_fd(number, fds);
+        int r = count_fd(number, fds);
+
+        if (r < 0)
+                return r;
         (void) snprintf(name, sizeof(name), "%s/%s", fds->where, number); /* both are short */
         return look(fds->subject, HOLDER_FD, name);
 }
@@ -250,7 +253,7 @@ static int look_at_maps(struct subject *subject) {
                 return 0;
         }
         while (r == 0 && getline(&line, &size, maps) >= 0)
-                r = look_at_line(subject, line, &inode, &device);
+                r = look_at_line(subject, line, &inode, &device) ?: holders_pulse(subject->holders);
         return r;
 }
 
@@ -322,7 +325,7 @@ static int look_at_process(struct holders *holders, pid_t pid, int directory) {
         if (r == 0)
                 r = tell_rest(&subject);
         subject_done(&subject);
-        return r == 0 ? worker_progress(holders->worker) : r;
+        return r;
 }
 
 struct walk {
@@ -335,7 +338,7 @@ static int on_process(const char *number, void *userdata) {
         pid_t pid = (pid_t) strtol(number, NULL, 10);
         _cleanup_close_ int directory = open_process(walk->holders, pid);
 
-        return directory < 0 ? 0 : walk->fn(walk->holders, pid, directory);
+        return directory < 0 ? 0 : walk->fn(walk->holders, pid, directory) ?: holders_pulse(walk->holders);
 }
 
 int holders_each_process(struct holders *holders, int (*fn)(struct holders *holders, pid_t pid, int directory)) {
@@ -394,8 +397,8 @@ int holders_find_spaces(struct holders *holders) {
         int r = 0;
 
         for (size_t i = 0; i < holders->n_spaces && r == 0; i++)
-                r = map_put_u64(holders->by_inode, holders->spaces[i].inode, (void *) (uintptr_t) (i + 1));
-        return r == 0 || r == -EEXIST ? holders_each_process(holders, note_process) : r;
+                r = holders_put_once(holders->by_inode, holders->spaces[i].inode, (void *) (uintptr_t) (i + 1));
+        return r == 0 ? holders_each_process(holders, note_process) : r;
 }
 
 int holders_find_processes(struct holders *holders) {

@@ -4,11 +4,13 @@
 
 #include "executor/holders.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "executor/run.h"
 #include "kernel/identity.h"
@@ -17,6 +19,8 @@
 #include "util/log.h"
 
 #define CAPABILITY(name) (UINT64_C(1) << (name))
+#define SEARCH_MS (INT64_C(20) * 1000) /* whoever waits for it waits to hear what is busy */
+#define STEPS_MAX 256                  /* between two looks at the clock */
 #define MEMORY_MAX (UINT64_C(1) << 30) /* of the worker: a machine has up to 100,000 mounts a namespace */
 
 enum { FD_PROC, FD_ROOT, FD_SYS, _FD_MAX };
@@ -42,18 +46,15 @@ bool holders_has_path(const struct holders *holders, int root, const char *path)
 
         if (!parent)
                 return false;
-        fd = resolve_in_root(root, path);
+        fd = resolve_in_root(root, path); /* a name may end so by itself */
         if (fd < 0 && size > strlen(deleted) && strcmp(path + size - strlen(deleted), deleted) == 0) {
                 slash = strrchr(parent, '/');
                 if (slash)
                         slash[slash == parent] = 0;
                 fd = slash ? resolve_in_root(root, parent) : -1;
         }
-        if (fd < 0 || identity_read(fd, "", holders->unique, &identity) < 0) {
-                if (fd < 0)
-                        fd = -1;
+        if (fd < 0 || identity_read(fd, "", holders->unique, &identity) < 0)
                 return false;
-        }
         return holders_has(holders, identity.key, holders->unique);
 }
 
@@ -64,6 +65,19 @@ int holders_flush(struct holders *holders) {
         return r;
 }
 
+int holders_put_once(struct map *map, uint64_t key, void *value) {
+        int r = map_put_u64(map, key, value);
+
+        return r == -EEXIST ? 0 : r;
+}
+
+static int64_t now_ms(void) {
+        struct timespec now;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+        return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static int put(struct holders *holders, const struct mount_holder *row) {
         int r = holders->portion_size + HOLDER_ROW_MAX > sizeof(holders->portion) ? holders_flush(holders) : 0;
 
@@ -72,14 +86,36 @@ static int put(struct holders *holders, const struct mount_holder *row) {
         return r;
 }
 
+static int tell_end(struct holders *holders, char *why) {
+        const struct mount_holder more = {.kind = HOLDER_MORE, .uid = UINT32_MAX, .detail = why};
+
+        holders->full = true;
+        return put(holders, &more);
+}
+
 int holders_tell(struct holders *holders, const struct mount_holder *row) {
-        char *detail = (char[]) {"There are more than 20000 holders: the others are left out"};
-        const struct mount_holder more = {.kind = HOLDER_MORE, .uid = UINT32_MAX, .detail = detail};
+        static char why[] = "There are more holders than an answer has room for: the others are left out";
 
         if (holders->full)
                 return 0;
-        holders->full = ++holders->n_rows >= HOLDER_ROWS_MAX;
-        return put(holders, holders->full ? &more : row);
+        holders->n_bytes += holder_size(row);
+        if (++holders->n_rows >= HOLDER_ROWS_MAX || holders->n_bytes > HOLDER_BYTES_MAX - sizeof(why))
+                return tell_end(holders, why);
+        return put(holders, row);
+}
+
+int holders_pulse(struct holders *holders) {
+        static char why[] = "Looking for holders took too long: what is left out is not known";
+        int r;
+
+        if (++holders->steps < STEPS_MAX)
+                return 0;
+        holders->steps = 0;
+        r = worker_progress(holders->worker);
+        if (r < 0 || now_ms() < holders->until_ms)
+                return r;
+        r = holders->full ? 0 : tell_end(holders, why);
+        return r < 0 ? r : -ETIME;
 }
 
 static int work(struct worker *worker, const int *fds, void *userdata) {
@@ -87,6 +123,7 @@ static int work(struct worker *worker, const int *fds, void *userdata) {
         int r;
 
         holders->worker = worker;
+        holders->until_ms = now_ms() + SEARCH_MS;
         holders->proc = fds[FD_PROC];
         holders->root = fds[FD_ROOT];
         holders->sys = fds[FD_SYS];
@@ -97,7 +134,9 @@ static int work(struct worker *worker, const int *fds, void *userdata) {
         holders->trees = map_new(MAP_KEY_U64);
         holders->by_inode = map_new(MAP_KEY_U64);
         holders->by_root = map_new(MAP_KEY_STRING);
-        if (!holders->named || !holders->kept || !holders->recycled || !holders->devices || !holders->trees || !holders->by_inode || !holders->by_root)
+        holders->overlay_devices = map_new(MAP_KEY_U64);
+        if (!holders->named || !holders->kept || !holders->recycled || !holders->devices || !holders->trees || !holders->by_inode || !holders->by_root ||
+            !holders->overlay_devices)
                 return -ENOMEM;
         r = holders_find_mounts(holders);
         if (r == 0)
@@ -108,7 +147,7 @@ static int work(struct worker *worker, const int *fds, void *userdata) {
                 r = holders_find_processes(holders);
         if (r == 0)
                 r = holders_find_devices(holders);
-        return r == 0 ? holders_flush(holders) : r; /* the process ends: it frees nothing */
+        return r == 0 || r == -ETIME ? holders_flush(holders) : r; /* the process ends: it frees nothing */
 }
 
 /* The host's first, if the kernel tells; else there is one for each process that is seen in another. */

@@ -9,7 +9,7 @@
  *     holders-process.c   what each process has there
  *     holders-devices.c   loop devices, swap files and overlays
  *
- * Functions return 0 or a negative errno, which ends the search: the front is gone, or memory is short. What goes meanwhile, and what may not be
+ * Functions return 0 or a negative errno, which ends the search: the front is gone, memory is short, or time is over. What goes meanwhile, and what may not be
  * looked at, is left out.
  */
 
@@ -61,13 +61,20 @@ struct holders {
         bool stacked;         /* one of them is an overlay: what is mapped may seem to be of another device */
 
         struct holders_overlay *overlays;
-        size_t n_overlays;
+        size_t n_overlays, overlay_bytes;
+        struct map *overlay_devices; /* of what is in them: all mounts of one have its layers */
 
         uint8_t portion[STREAM_BYTES_MAX];
         size_t portion_size;
-        size_t n_rows;
-        bool full;
+        size_t n_rows, n_bytes;
+        bool full;            /* the answer is, or the time is over: nothing more is told */
+        int64_t until_ms;     /* CLOCK_MONOTONIC */
+        unsigned steps;       /* since the clock was asked */
 };
+
+/* To be called at each step of something long: says that the search goes on, now and then. -ETIME when it has taken so long that it had better end,
+ * which is told by then. */
+int holders_pulse(struct holders *holders);
 
 /* Whether something lies on one of the mounts. */
 bool holders_has(const struct holders *holders, uint64_t id, bool unique);
@@ -80,6 +87,9 @@ bool holders_has_path(const struct holders *holders, int root, const char *path)
 int holders_tell(struct holders *holders, const struct mount_holder *row);
 int holders_tell_process(struct holders *holders, enum holder_kind kind, pid_t pid, const char *detail);
 int holders_flush(struct holders *holders);
+
+/* As map_put_u64(), and what is there stays. */
+int holders_put_once(struct map *map, uint64_t key, void *value);
 
 /* In this order. */
 int holders_find_mounts(struct holders *holders);

@@ -126,8 +126,8 @@ static int show(uint64_t namespace, uint64_t id, struct buffer *buffer, elsewher
 
         if (r == 0 && strcmp(text(buffer, MOUNT_STATUS_TYPE, buffer->status->type), "overlay") == 0)
                 r = look(namespace, id, most | MOUNT_STATUS_OPTIONS, buffer);
-        if (r < 0)
-                return r == -ENOENT ? 0 : r;
+        if (r < 0) /* gone, or of more text than is worth having */
+                return r == -ENOENT || (r == -ENOMEM && buffer->size >= STATUS_MOST) ? 0 : r;
         status = buffer->status;
         mount = (struct elsewhere_mount) {
                 .id = status->id,

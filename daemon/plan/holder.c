@@ -92,12 +92,28 @@ int holders_read(const uint8_t *data, size_t size, struct mount_holder **holders
         return r;
 }
 
-void holders_free(struct mount_holder *holders, size_t n) {
-        for (size_t i = 0; i < n; i++) {
+enum { HOLDER_OWN_SIZE = 64 };
+
+size_t holder_size(const struct mount_holder *holder) {
+        const char *const texts[] = {holder->command, holder->unit, holder->detail};
+        size_t size = HOLDER_OWN_SIZE;
+
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+                size += texts[i] ? strlen(texts[i]) : 0;
+        return size;
+}
+
+void holders_cut(struct mount_holder *holders, size_t from, size_t *n) {
+        for (size_t i = from; i < *n; i++) {
                 free(holders[i].command);
                 free(holders[i].unit);
                 free(holders[i].detail);
         }
+        *n = from;
+}
+
+void holders_free(struct mount_holder *holders, size_t n) {
+        holders_cut(holders, 0, &n);
         free(holders);
 }
 

@@ -28,7 +28,8 @@ enum holder_kind {
 const char *holder_kind_name(enum holder_kind kind);
 
 enum {
-        HOLDER_ROWS_MAX = 20000,       /* rows of one answer */
+        HOLDER_ROWS_MAX = 20000,       /* rows of one answer, … */
+        HOLDER_BYTES_MAX = 4 * 1024 * 1024, /* …and their bytes, by holder_size(): a bus takes messages of 32 MiB, and what is no UTF-8 grows to four times that */
         HOLDER_TEXT_MAX = 8192,    /* bytes of each text, with its NUL: a path, and " (deleted)" */
         HOLDER_ROW_MAX = 3 * sizeof(uint32_t) + 3 * HOLDER_TEXT_MAX,
 };
@@ -42,10 +43,14 @@ struct mount_holder {
         char *detail;  /* the path */
 };
 
+/* What it counts for HOLDER_BYTES_MAX: its texts, and something for itself. */
+size_t holder_size(const struct mount_holder *holder);
 /* Writes a row; a text that is too long is cut. `at` has HOLDER_ROW_MAX bytes. How many it takes. */
 size_t holder_write(const struct mount_holder *holder, uint8_t *at);
 /* Appends the rows of a portion. -EBADMSG for one that holder_write() would not have made, or past HOLDER_ROWS_MAX rows; -ENOMEM. */
 int holders_read(const uint8_t *data, size_t size, struct mount_holder **holders, size_t *n);
+/* Forgets the rows from `from` on. */
+void holders_cut(struct mount_holder *holders, size_t from, size_t *n);
 void holders_free(struct mount_holder *holders, size_t n);
 /* Who it is, in a few words: "sleep (pid 12, ssh.service, cwd /srv)"; NULL when memory is short. */
 char *holder_describe(const struct mount_holder *holder);

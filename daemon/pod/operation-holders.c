@@ -11,7 +11,12 @@
 #include "util/array.h"
 #include "util/log.h"
 
-enum { SEARCHES_MAX = 2, SEARCHES_WAITING_MAX = 1024 };
+enum {
+        SEARCHES_MAX = 2,
+        SEARCHES_WAITING_MAX = 1024, /* of all users… */
+        SEARCHES_WAITING_OF_USER = 64,
+        BRIEF_MAX = 64 * 1024,       /* bytes of a brief answer: a request may have one for each of many pods */
+};
 
 struct search {
         struct operation operation; /* without a pod, which may go while it searches */
@@ -20,7 +25,8 @@ struct search {
         bool searching; /* counted in pods->n_searches */
         struct stream *stream;
         struct mount_holder *holders;
-        size_t n_holders;
+        size_t n_holders, n_bytes, most; /* bytes of their texts, and how many are kept */
+        bool cut;
 };
 
 static struct search *search_of(struct operation *operation) {
@@ -63,11 +69,13 @@ static void release(struct operation *operation) {
 static int wait_for_turn(struct operation *operation, struct failure *f) {
         struct pods *pods = operation->pods;
         struct operation **end = &pods->searches_waiting;
+        unsigned own = 0;
 
-        if (pods->n_searches_waiting >= SEARCHES_WAITING_MAX)
-                return failure_set(f, FAILURE_QUOTA_EXCEEDED, "%d searches for holders wait already; try again.", SEARCHES_WAITING_MAX);
-        while (*end)
-                end = &(*end)->next;
+        for (; *end; end = &(*end)->next)
+                own += (*end)->caller.uid == operation->caller.uid;
+        if (pods->n_searches_waiting >= SEARCHES_WAITING_MAX || (own >= SEARCHES_WAITING_OF_USER && operation->caller.uid != 0))
+                return failure_set(f, FAILURE_QUOTA_EXCEEDED, "%u searches for holders wait already, %u of them yours; try again.",
+                                   (unsigned) pods->n_searches_waiting, own);
         operation->next = NULL;
         *end = operation;
         pods->n_searches_waiting++;
@@ -87,16 +95,19 @@ static int validate(struct operation *operation, struct failure *f) {
         return 0;
 }
 
-static int add(struct job *job, const struct record_mount *mount, bool recursive) {
+static int add(struct job *job, const struct record_mount *mount, bool recursive, struct failure *f) {
         struct step *step;
 
-        if (mount->id == 0 || mount->namespace != 0 || job->n_steps >= HOLDERS_MOUNTS_MAX)
+        if (mount->id == 0 || mount->namespace != 0)
                 return 0; /* not mounted, or not where this looks */
+        if (job->n_steps >= HOLDERS_MOUNTS_MAX)
+                return failure_set(f, FAILURE_QUOTA_EXCEEDED, "These are more than %d mounts that lie on none of each other; name a target.", HOLDERS_MOUNTS_MAX);
         step = job_add(job, STEP_HOLDERS);
         if (!step)
                 return log_oom();
         step->id = mount->id == mount->mount_id ? 0 : mount->id;
         step->mount_id = mount->mount_id;
+        step->device = mount->device;
         step->flags = recursive ? STEP_RECURSIVE : 0;
         return 0;
 }
@@ -115,7 +126,7 @@ static int add_target(const struct search *search, const struct pod *pod, struct
         if (!mount)
                 return failure_set(f, FAILURE_NO_SUCH_MOUNT, "Pod %s has no mount at %s; podmountctl show %s lists them.", pod->record->uuid, search->target,
                                    pod->record->uuid);
-        return add(job, mount, false);
+        return add(job, mount, false, f);
 }
 
 static int add_container(const struct search *search, const struct pod *pod, struct job *job, struct failure *f) {
@@ -127,19 +138,19 @@ static int add_container(const struct search *search, const struct pod *pod, str
                 return r;
         root = pod_find_mount(pod, container, "/");
         if (root)
-                return add(job, root, true);
+                return add(job, root, true, f);
         for (size_t i = 0; i < pod->record->n_mounts && r == 0; i++)
                 if (strcmp(pod->record->mounts[i].container, container) == 0)
-                        r = add(job, &pod->record->mounts[i], true);
+                        r = add(job, &pod->record->mounts[i], true, f);
         return r;
 }
 
-static int add_all(const struct pod *pod, struct job *job) {
+static int add_all(const struct pod *pod, struct job *job, struct failure *f) {
         const struct record_mount *tree = pod_tree_mount(pod);
-        int r = tree ? add(job, tree, true) : 0;
+        int r = tree ? add(job, tree, true, f) : 0;
 
         for (size_t i = 0; i < pod->record->n_host && r == 0; i++)
-                r = add(job, &pod->record->host[i], true);
+                r = add(job, &pod->record->host[i], true, f);
         return r;
 }
 
@@ -165,7 +176,7 @@ static int plan(struct operation *operation, struct failure *f) {
         else if (*search->container)
                 r = add_container(search, pod, job, f);
         else
-                r = add_all(pod, job);
+                r = add_all(pod, job, f);
         if (r == 0)
                 operation->job = TAKE_PTR(job);
         return r;
@@ -185,6 +196,33 @@ static void finish(struct search *search, struct failure *f) {
         operation_end(&search->operation, f);
 }
 
+/* Takes in what there is room for. */
+static int take(struct search *search, const struct stream_report *report) {
+        size_t from = search->n_holders;
+        int r = holders_read(report->data, report->size, &search->holders, &search->n_holders);
+
+        for (size_t i = from; r == 0 && i < search->n_holders; i++) {
+                size_t size = holder_size(&search->holders[i]);
+
+                if (search->cut || size > search->most - search->n_bytes) {
+                        search->cut = true;
+                        holders_cut(search->holders, i, &search->n_holders);
+                } else
+                        search->n_bytes += size;
+        }
+        return r;
+}
+
+static int add_rest(struct search *search) {
+        struct mount_holder *row = array_append(&search->holders, &search->n_holders);
+
+        if (!row)
+                return log_oom();
+        *row = (struct mount_holder) {.kind = HOLDER_MORE, .uid = UINT32_MAX, .command = strdup(""), .unit = strdup(""),
+                                      .detail = strdup("There are more: the others are left out, Holders has them")};
+        return row->command && row->unit && row->detail ? 0 : log_oom();
+}
+
 static void told(const struct stream_report *report, void *userdata) {
         struct search *search = userdata;
         struct failure f = FAILURE_INIT;
@@ -194,10 +232,12 @@ static void told(const struct stream_report *report, void *userdata) {
         case _STREAM_KIND_MAX:
                 return;
         case STREAM_PORTION:
-                if (holders_read(report->data, report->size, &search->holders, &search->n_holders) < 0)
+                if (take(search, report) < 0)
                         stream_break(search->stream, FAILURE_MOUNT_FAILED, "the process that looked for holders says what makes no sense; try again");
                 return;
         case STREAM_DONE:
+                if (search->cut && add_rest(search) < 0)
+                        (void) failure_from_errno(&f, -ENOMEM);
                 break;
         case STREAM_FAILED:
                 (void) failure_set(&f, report->failure, "%s", report->text ?: "");
@@ -251,6 +291,7 @@ int operation_new_holders(struct pods *pods, const struct caller *caller, const 
         search->container = strdup(arguments->container ?: "");
         search->target = strdup(arguments->target ?: "");
         search->mount_id = arguments->mount_id;
+        search->most = arguments->brief ? BRIEF_MAX : HOLDER_BYTES_MAX;
         if (!search->pod || !search->container || !search->target)
                 return log_oom();
         *ret = TAKE_PTR(operation);

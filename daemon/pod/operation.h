@@ -118,6 +118,7 @@ struct holders_arguments {
         const char *container; /* NULL or "": the only one, or, without a target, all of them */
         const char *target;    /* NULL or "": all mounts */
         uint64_t mount_id;     /* or by id; 0: not */
+        bool brief;            /* some of them do */
 };
 
 struct operation;
