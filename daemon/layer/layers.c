@@ -195,9 +195,10 @@ static int sweep(struct loading *loading) {
                         r = prefer_held(layers, layer);
                         continue;
                 }
-                r = layer_store_delete(layers->store, layer->key);
+                if (layer_store_delete(layers->store, layer->key) < 0)
+                        continue; /* it is on record until another start */
                 layer->key = 0;
-                if (r == 0 && layer->missing && take_out(layers, layer))
+                if (layer->missing && take_out(layers, layer))
                         loading->loaded[i] = layer_free(layer);
         }
         return r;
@@ -435,10 +436,34 @@ char *layers_new_id(const struct layers *layers) {
         }
 }
 
+static bool is_in_the_way(const struct layer *left, const struct record_layer *record) {
+        const struct record_layer *is = left->record;
+
+        return is->state == RECORD_LAYER_CREATING && !left->store &&
+               (strcmp(is->id, record->id) == 0 ||
+                (is->chain && record->chain && is->owner == record->owner && strcmp(is->chain, record->chain) == 0));
+}
+
+/* What was never whole, and of which a full disk has kept the record, gives up its id and its chain: its record says now that it goes. */
+static int make_way(struct layers *layers, const struct record_layer *record) {
+        struct layer *left;
+        int r = 0;
+
+        for (size_t i = 0; i < layers->n_removing && r == 0; i++)
+                if (is_in_the_way(layers->removing[i], record))
+                        r = layers_retire(layers, layers->removing[i]);
+        MAP_FOREACH(left, layers->by_id)
+                if (r == 0 && !left->busy && is_in_the_way(left, record))
+                        r = layers_retire(layers, left);
+        return r;
+}
+
 int layers_add(struct layers *layers, struct record_layer *record, struct layer *parent, struct layer **ret) {
         struct layer *layer = calloc(1, sizeof(*layer)), *hidden = map_get(layers->by_id, record->id);
         int r = layer ? 0 : log_oom();
 
+        if (r == 0)
+                r = make_way(layers, record);
         if (r == 0 && parent)
                 r = layers_stand_in(layers, parent);
         if (r == 0 && hidden && hidden->store) {

@@ -168,8 +168,9 @@ static int set_work(struct apply *apply, enum record_layer_work work, uint64_t b
         return layers_set_work(apply->operation.pods->layers, apply->layer, work, bytes, inodes);
 }
 
-static int intend(struct operation *operation, struct failure *f _unused_) {
+static int intend(struct operation *operation, struct failure *f) {
         struct apply *apply = apply_of(operation);
+        int r;
 
         if (!apply->stream.begun) {
                 apply->old_bytes = apply->layer->record->bytes;
@@ -177,7 +178,8 @@ static int intend(struct operation *operation, struct failure *f _unused_) {
                 layer_stream_begin(&apply->stream, operation, "ApplyDiff", true);
                 layer_stream_hold(&apply->stream, apply->layer);
         }
-        return apply->phase == PHASE_APPLY ? set_work(apply, RECORD_LAYER_APPLYING, apply->old_bytes, apply->old_inodes) : 0;
+        r = apply->phase == PHASE_APPLY ? set_work(apply, RECORD_LAYER_APPLYING, apply->old_bytes, apply->old_inodes) : 0;
+        return r < 0 ? layer_not_recorded(r, apply->id, f) : 0;
 }
 
 static void take_back(struct operation *operation) {
@@ -242,7 +244,7 @@ static void told_done(struct operation *operation, const struct stream_report *r
         if (r == 0 && !merge)
                 r = set_work(apply, RECORD_LAYER_ADOPTING, bytes, inodes);
         if (r < 0)
-                (void) failure_from_errno(&f, r);
+                (void) layer_not_recorded(r, apply->id, &f);
         if (r != 0)
                 give_up(operation, &f);
         else

@@ -171,7 +171,7 @@ static void fail(struct import *import, struct failure *f) {
 static void fail_errno(struct import *import, int r) {
         struct failure f = FAILURE_INIT;
 
-        (void) failure_from_errno(&f, r);
+        (void) layer_not_recorded(r, import->made ? import->made->record->id : "of the image", &f);
         fail(import, &f);
 }
 
@@ -272,7 +272,7 @@ static void make_layer(struct import *import, struct layer *parent) {
                 r = layers_add(layers, record, parent, &import->made);
         if (r != 0) {
                 if (r < 0)
-                        (void) failure_from_errno(&f, r);
+                        (void) layer_not_recorded(r, record ? record->id : "of the image", &f);
                 fail(import, &f);
                 return;
         }

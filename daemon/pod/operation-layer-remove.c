@@ -6,6 +6,7 @@
  * by the next daemon.
  */
 
+#include <errno.h>
 #include <string.h>
 
 #include "layer/holders.h"
@@ -90,6 +91,9 @@ static int intend(struct operation *operation, struct failure *f) {
                 r = layer_check_idle(removal->layer, f);
         if (r == 0 && !removal->unmounting) {
                 r = layers_retire(layers, removal->layer);
+                /* What was never made is removed by the next start, too: on a full disk this makes the room that the record needs. */
+                if (r == -ENOSPC && removal->finish)
+                        r = 0;
                 r = r < 0 ? layer_not_recorded(r, removal->id, f) : 0;
         }
         if (r != 0)
