@@ -11,6 +11,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "content/node.h"
 #include "executor/merge.h"
 #include "util/array.h"
 
@@ -246,8 +247,11 @@ static int link_later(struct extract *extract, int directory, const char *name) 
 }
 
 static int link_now(struct extract *extract, int from, const char *base, int directory, const char *name) {
+        struct stat is;
         int r;
 
+        if (fstatat(from, base, &is, AT_SYMLINK_NOFOLLOW) == 0 && node_is_whiteout(&is))
+                return link_later(extract, directory, name);
         if (linkat(from, base, directory, name, 0) == 0)
                 return 0;
         if (errno == EEXIST) {

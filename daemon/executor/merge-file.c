@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "executor/extract-private.h"
+
 enum { LIST_MAX = 64 * 1024, COPY_MAX = 64 * 1024 * 1024 /* bytes between two signs of life */ };
 
 static bool begins_with(const char *text, const char *with) {
@@ -129,23 +131,45 @@ static int copy(struct merge *merge, int old, int new, const char *name, const s
         return merge->copy < 0 ? merge_failed(merge, name, errno, "opening it") : 0;
 }
 
-/* A file's bytes count once, whatever names it has. */
-static int charge_file(struct merge *merge, const char *name, const struct stat *is) {
-        uint64_t bytes = S_ISREG(is->st_mode) ? (uint64_t) is->st_size : 0, used = (uint64_t) is->st_blocks * 512;
+/* As the extraction has counted them. */
+static int sum_attributes(struct merge *merge, int directory, const char *name, uint64_t *ret) {
+        static char list[LIST_MAX];
+        ssize_t size;
+
+        if (fchdir(directory) < 0) /* there is no llistxattrat(2) before Linux 6.13 */
+                return merge_failed(merge, name, errno, "entering its directory");
+        size = llistxattr(name, list, sizeof(list));
+        if (size < 0 && errno != EOPNOTSUPP)
+                return merge_failed(merge, name, errno, "reading its attributes");
+        for (const char *key = list; key < list + size; key += strlen(key) + 1) {
+                ssize_t n = extract_keeps(key, true) ? lgetxattr(name, key, NULL, 0) : 0;
+
+                *ret += n > 0 ? (uint64_t) n : 0;
+        }
+        return 0;
+}
+
+int merge_charge_file(struct merge *merge, int directory, const char *name, uint64_t inodes, const struct stat *is) {
+        uint64_t used = (uint64_t) is->st_blocks * 512, bytes = 0;
         int r = 0;
 
-        if (bytes > 0 && is->st_nlink > 1) {
+        if (is->st_nlink > 1) {
                 if (!merge->charged)
                         merge->charged = map_new(MAP_KEY_U64);
                 r = merge->charged ? map_put_u64(merge->charged, is->st_ino, merge) : -ENOMEM;
         }
         if (r < 0 && r != -EEXIST)
                 return r;
-        return merge_charge(merge, name, 1, r == -EEXIST ? 0 : bytes < used ? bytes : used); /* holes are nothing */
+        if (r == 0) {
+                bytes = !S_ISREG(is->st_mode) ? 0 : (uint64_t) is->st_size < used ? (uint64_t) is->st_size : used; /* holes are nothing */
+                r = sum_attributes(merge, directory, name, &bytes);
+        } else
+                r = 0;
+        return r == 0 ? merge_charge(merge, name, inodes, bytes) : r;
 }
 
 int merge_link(struct merge *merge, int old, int new, const char *name, const struct stat *is) {
-        int r = charge_file(merge, name, is);
+        int r = merge_charge_file(merge, old, name, 1, is);
 
         if (r != 0)
                 return r;

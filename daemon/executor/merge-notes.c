@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "content/node.h"
 #include "executor/layer.h"
 
 /* The directory that the last component of a name is in: 0; 1: there is none. */
@@ -62,24 +63,36 @@ void merge_notes_done(struct merge *merge) {
 static int link_from(struct merge *merge, int root, char *target, int directory, const char *base) {
         _cleanup_close_ int from = -1;
         const char *name;
+        struct stat is;
         int r = open_parent(root, target, &from, &name);
 
         if (r != 0)
                 return r < 0 ? merge_failed(merge, target, -r, "opening a directory on the way") : r;
+        if (fstatat(from, name, &is, AT_SYMLINK_NOFOLLOW) == 0 && node_is_whiteout(&is))
+                return 1;
         if (linkat(from, name, directory, base, 0) == 0)
                 return 0;
         return errno == ENOENT || errno == EPERM ? 1 : merge_failed(merge, target, errno, "making a hard link to it");
 }
 
 static int link_in(struct merge *merge, char *name, char *target, int directory, const char *base) {
-        int r = link_from(merge, merge->setup->old, target, directory, base);
+        const bool made = merge->linked && map_get(merge->linked, target); /* by a note before: that is what the tar means */
+        const int first = made ? merge->setup->new : merge->setup->old, second = made ? merge->setup->old : merge->setup->new;
+        int from = first, r = link_from(merge, from, target, directory, base);
+        struct stat is;
 
+        if (r == 1) {
+                from = second;
+                r = link_from(merge, from, target, directory, base);
+        }
         if (r == 1)
-                r = link_from(merge, merge->setup->new, target, directory, base);
-        if (r == 1)
-                r = worker_fail(merge->worker, FAILURE_INVALID_ARGS, 0, "%s: it is a hard link to %s, which neither the tar has before it nor the layer, or which is a directory",
+                return worker_fail(merge->worker, FAILURE_INVALID_ARGS, 0, "%s: it is a hard link to %s, which neither the tar has before it nor the layer, or which is a directory",
                                 name, target);
-        return r;
+        if (r != 0 || from == merge->setup->new) /* what the tar has is counted */
+                return r;
+        if (fstatat(directory, base, &is, AT_SYMLINK_NOFOLLOW) < 0)
+                return merge_failed(merge, name, errno, "looking at it");
+        return merge_charge_file(merge, directory, base, 0, &is);
 }
 
 static int make_link(struct merge *merge, char *name, char *target) {
@@ -93,7 +106,7 @@ static int make_link(struct merge *merge, char *name, char *target) {
         if (fstat(directory, &were) < 0)
                 return merge_failed(merge, name, errno, "looking at the directory");
         r = fstatat(directory, base, &st, AT_SYMLINK_NOFOLLOW) == 0;
-        if (r && !(merge->linked && map_get(merge->linked, name)))
+        if (r && !node_is_whiteout(&st) && !(merge->linked && map_get(merge->linked, name)))
                 return 0; /* an entry of this name came later */
         if (r && unlinkat(directory, base, 0) < 0)
                 return merge_failed(merge, name, errno, "removing what it replaces");
@@ -112,7 +125,7 @@ static int drop_whiteout(struct merge *merge, char *name) {
 
         if (r != 0)
                 return r < 0 ? merge_failed(merge, name, -r, "opening a directory on the way") : 0;
-        if (fstatat(directory, base, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != 0)
+        if (fstatat(directory, base, &st, AT_SYMLINK_NOFOLLOW) < 0 || !node_is_whiteout(&st))
                 return 0; /* it was replaced later */
         if (fstat(directory, &were) < 0 || unlinkat(directory, base, 0) < 0)
                 return merge_failed(merge, name, errno, "removing a whiteout");

@@ -28,6 +28,8 @@ int merge_failed(struct merge *merge, const char *name, int error, const char *w
 /* FAILURE_QUOTA_EXCEEDED. */
 int merge_charge(struct merge *merge, const char *name, uint64_t inodes, uint64_t bytes);
 
+/* What a file of the old tree counts: its bytes and those of the attributes that tars have, once, whatever names it has. `directory` is what it is in. */
+int merge_charge_file(struct merge *merge, int directory, const char *name, uint64_t inodes, const struct stat *is);
 /* Gives a file of the old tree its name in the new one. */
 int merge_link(struct merge *merge, int old, int new, const char *name, const struct stat *is);
 /* Extended attributes and ACLs: all of them for what is made like the other, else those that no tar has, as far as they are missing. */

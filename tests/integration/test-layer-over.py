@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """ApplyDiff into a layer that has content: the same as the tars extracted one after the other, or nothing of it."""
 
+import contextlib
 import os
 import shutil
+import sqlite3
 import stat
 import subprocess
 import tarfile
+import tempfile
 
 from frame import host, tap
 from frame.daemon import LAYERS, Stage
@@ -262,6 +265,55 @@ def written(daemon):
     with open(f'{where}/private/file', 'a') as file:
         file.write(', and more')
     daemon.ok('layer', 'put', 'own')
+
+
+def put(daemon, ident, *members):
+    path = make_tar(f'{daemon.directory}/{ident}.tar', *members)
+    with open(path, 'rb') as tar:
+        return apply(daemon, ident, tar.fileno())
+
+
+def figure(daemon, ident):
+    """What is charged of it, by a copy of the records: podmountd has them locked."""
+    copy = tempfile.mkdtemp(dir=daemon.directory)
+    for name in ('layers.db', 'layers.db-wal'):
+        shutil.copy(f'{daemon.directory}/state/records/{name}', copy)
+    with contextlib.closing(sqlite3.connect(f'{copy}/layers.db')) as db:
+        return db.execute('SELECT bytes FROM layer WHERE id = ?', (ident,)).fetchone()[0]
+
+
+@case('a file counts once, whatever name a tar has left it, and so do its attributes')
+def counted(daemon):
+    daemon.ok('layer', 'create', '--id', 'base')
+    put(daemon, 'base', (entry('a'), b'x' * 1000000), (entry('attributes', pax_headers={'SCHILY.xattr.user.x': 'y' * 2000}), b''))
+    before = figure(daemon, 'base')
+    equal(before >= 1002000, True, f'bytes: {before}')
+    put(daemon, 'base', (entry('b', tarfile.LNKTYPE, linkname='a'), None), (entry('.wh.a'), b''))
+    equal(1002000 <= figure(daemon, 'base') < before + 10000, True, f'bytes: {figure(daemon, "base")}, before {before}')
+    put(daemon, 'base', (entry('c', tarfile.LNKTYPE, linkname='b'), None))
+    equal(1002000 <= figure(daemon, 'base') < before + 10000, True, f'bytes: {figure(daemon, "base")}, before {before}')
+    equal(os.stat(f'{directory_of(daemon, "base")}/c').st_nlink, 2, 'names')
+
+
+@case('a hard link is to what the tar means by its name, and to no whiteout')
+def meant(daemon):
+    daemon.ok('layer', 'create', '--id', 'base')
+    put(daemon, 'base', (entry('x'), b'old x'), (entry('t'), b't'), (entry('gone'), b'gone'))
+    put(daemon, 'base', (entry('x', tarfile.LNKTYPE, linkname='t'), None), (entry('z', tarfile.LNKTYPE, linkname='x'), None))
+    with open(f'{directory_of(daemon, "base")}/z', 'rb') as file:
+        equal(file.read(), b't', 'z')
+    put(daemon, 'base', (entry('.wh.gone'), b''), (entry('again', tarfile.LNKTYPE, linkname='gone'), None))
+    with open(f'{directory_of(daemon, "base")}/again', 'rb') as file:
+        equal(file.read(), b'gone', 'the link to what the layer had')
+    daemon.ok('layer', 'create', '--id', 'top', '--parent', 'base')
+    put(daemon, 'top', (entry('.wh.t'), b''), (entry('own'), b'own'))
+    path = make_tar(f'{daemon.directory}/wrong.tar', (entry('x', tarfile.LNKTYPE, linkname='t'), None))
+    with open(path, 'rb') as tar:
+        name, text = apply_error(daemon, 'top', tar.fileno())
+    equal(name, INVALID, text)
+    put(daemon, 'top', (entry('x', tarfile.LNKTYPE, linkname='own'), None), (entry('.wh.x'), b''))
+    with open(f'{directory_of(daemon, "top")}/x', 'rb') as file:
+        equal(file.read(), b'own', 'what the tar has under a name stays, whatever whiteout comes')
 
 
 if __name__ == '__main__':
