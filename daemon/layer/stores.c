@@ -12,12 +12,26 @@
 #include "store/store.h"
 #include "util/array.h"
 #include "util/log.h"
+#include "util/text.h"
 #include "util/path.h"
 
 enum { NUMBER_MAX_BITS = 48 /* of a number in a store, so that it can be told from those in others: layer_list_number() */ };
 
+static bool is_text(const char *text) {
+        return !text || text_is_utf8(text, strlen(text));
+}
+
+/* What another daemon's front has written, messages could not carry. */
+static bool has_text(const struct record_layer *record) {
+        bool is = is_text(record->label) && is_text(record->uid_map) && is_text(record->gid_map) && is_text(record->chain);
+
+        for (char **word = record->metadata; is && word && *word; word++)
+                is = is_text(*word);
+        return is;
+}
+
 static bool is_offered(const struct record_layer *record) {
-        return record->state == RECORD_LAYER_READY && record->work == RECORD_LAYER_IDLE && !record->read_write && !record->store &&
+        return has_text(record) && record->state == RECORD_LAYER_READY && record->work == RECORD_LAYER_IDLE && !record->read_write && !record->store &&
                layer_id_is_valid(record->id) && record->number > 0 && record->number >> NUMBER_MAX_BITS == 0;
 }
 
