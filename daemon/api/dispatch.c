@@ -227,8 +227,9 @@ static void on_executed(struct operation *operation _unused_, struct failure *f,
 
         failure_move(&work->failure, f);
         work->state = WORK_DONE; /* the operation has ended: nothing is left to abandon */
-        if (will_try_again(work) || !holders_explain(work, on_explained))
-                work_ended(work);
+        if (!will_try_again(work) && holders_explain(work, on_explained))
+                return; /* on_explained() goes on, if it has not yet: the request may be gone */
+        work_ended(work);
         if (request->waiting && request->n_done == request->n_works)
                 dispatch_continue(request);
 }
@@ -362,7 +363,7 @@ void dispatch_identified(struct peer *peer, bool known) {
 
 static bool executes(const struct request *request) {
         for (size_t i = 0; i < request->n_works; i++)
-                if (request->works[i]->state == WORK_EXECUTING)
+                if (request->works[i]->state == WORK_EXECUTING || request->works[i]->state == WORK_EXPLAINING)
                         return true;
         return false;
 }

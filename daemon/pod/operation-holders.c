@@ -2,6 +2,7 @@
 /* Who keeps mounts of a pod alive. It changes nothing and waits for no turn: it is asked when something else is stuck. Few search at a time, for
  * each looks at every process of the machine; the others wait, and each has a search of its own when its turn has come. */
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "pod/turn.h"
 #include "util/array.h"
 #include "util/log.h"
+#include "util/path.h"
 
 enum {
         SEARCHES_MAX = 2,
@@ -289,7 +291,11 @@ int operation_new_holders(struct pods *pods, const struct caller *caller, const 
         search = search_of(operation);
         search->pod = strdup(pod->record->uuid);
         search->container = strdup(arguments->container ?: "");
-        search->target = strdup(arguments->target ?: "");
+        r = arguments->target && *arguments->target ? path_normalize(arguments->target, &search->target) : 0;
+        if (r == -EXDEV || r == -ENAMETOOLONG || r == -EINVAL)
+                return failure_set(f, FAILURE_INVALID_TARGET, "The target \"%.256s\" is no absolute path without \"..\".", arguments->target);
+        if (r == 0 && !search->target)
+                search->target = strdup("");
         search->mount_id = arguments->mount_id;
         search->most = arguments->brief ? BRIEF_MAX : HOLDER_BYTES_MAX;
         if (!search->pod || !search->container || !search->target)

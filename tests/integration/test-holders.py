@@ -120,6 +120,8 @@ def busy(daemon):
         name, text = daemon.error_of('Unmount', 'ssa{sv}', pod, '/data', {})
         equal(name, ERROR + 'Busy', 'Unmount')
         contains(text, f'pid {holder.pid}', 'Unmount names it')
+        contains(daemon.error_of('Unmount', 'ssa{sv}', pod, '/data//', {})[1], f'pid {holder.pid}', 'by another spelling, too')
+        equal(of(rows(daemon, pod, '/data/.'), holder.pid), [('cwd', f'{inside}/data')], 'Holders of another spelling')
         done = daemon.ctl('--json=short', 'gc', pod)
         equal(done.status, 1, 'gc')
         answer = json.loads(done.out)[0]
