@@ -11,6 +11,9 @@
 #include "dbus/names.h"
 #include "util/log.h"
 
+/* Of a call: GC names the most pods, and an object takes hundreds of bytes. */
+enum { VALUES_MAX = 128 * 1024, CONTAINERS_MAX = 256 };
+
 static struct varlink_connection *connection_of(const struct request *request) {
         return request->peer->adapter; /* NULL once it is gone */
 }
@@ -276,7 +279,7 @@ int varlink_call_arrived(struct varlink_connection *connection, const char *text
 
         if (!call)
                 return log_oom();
-        r = json_parse(text, size, &object, &f);
+        r = json_parse_few(text, size, VALUES_MAX, CONTAINERS_MAX, &object, &f);
         if (r > 0)
                 log_info("User %u sent what is no varlink message: %s", (unsigned) connection->peer->caller.uid, f.text);
         if (r == 0)

@@ -259,6 +259,8 @@ static int scan_value(struct scanner *s) {
 
         skip_space(s);
         c = peek(s);
+        s->result->n_values++;
+        s->result->n_containers += c == '{' || c == '[';
         if (c == '{')
                 return scan_items(s, '}');
         if (c == '[')

@@ -16,6 +16,8 @@ struct json_scan {
         size_t offset;      /* of the first bad byte */
         const char *reason; /* static; what is wrong there */
         size_t n_members;   /* of all objects together */
+        size_t n_values;    /* of any type */
+        size_t n_containers; /* arrays and objects among them */
 };
 
 /* 0 when `text` is one JSON value nested at most `depth_max` deep; -EBADMSG with offset and reason; -ENOMEM. With

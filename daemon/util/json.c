@@ -82,6 +82,10 @@ static int build(const char *text, size_t size, struct json_object **ret) {
 }
 
 int json_parse(const char *text, size_t size, struct json_object **ret, struct failure *f) {
+        return json_parse_few(text, size, SIZE_MAX, SIZE_MAX, ret, f);
+}
+
+int json_parse_few(const char *text, size_t size, size_t values_max, size_t containers_max, struct json_object **ret, struct failure *f) {
         _cleanup_json_ struct json_object *object = NULL;
         struct json_scan scan;
         int r;
@@ -94,6 +98,9 @@ int json_parse(const char *text, size_t size, struct json_object **ret, struct f
                 return tell_place(text, &scan, f);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "scan JSON");
+        if (scan.n_values > values_max || scan.n_containers > containers_max)
+                return failure_set(f, FAILURE_INVALID_SPEC, "The JSON text has more than %zu values, or more than %zu arrays and objects", values_max,
+                                   containers_max);
         /* What the scan lets through is valid for json-c; only memory can be missing now. */
         r = build(text, size, &object);
         if (r < 0)

@@ -20,6 +20,10 @@ static inline void json_putp(struct json_object **object) {
  * nesting past JSON_DEPTH_MAX, for bytes that are not UTF-8, NUL bytes, and for trailing text. */
 int json_parse(const char *text, size_t size, struct json_object **ret, struct failure *f);
 
+/* The same for a text that has up to so many values, and arrays and objects among them: each takes much more memory than its text. More of them
+ * are FAILURE_INVALID_SPEC, found before anything is built. */
+int json_parse_few(const char *text, size_t size, size_t values_max, size_t containers_max, struct json_object **ret, struct failure *f);
+
 /* The canonical form: keys sorted, no white space; equal documents give equal text. The caller frees it; NULL when
  * memory is short. */
 char *json_canonical(struct json_object *object);
