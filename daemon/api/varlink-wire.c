@@ -96,6 +96,10 @@ size_t varlink_wire_unwritten(const struct varlink_wire *wire) {
         return wire->unwritten;
 }
 
+size_t varlink_wire_fds(const struct varlink_wire *wire) {
+        return wire->n_arrivals;
+}
+
 size_t varlink_wire_room(const struct varlink_wire *wire) {
         return wire->room;
 }
@@ -217,21 +221,35 @@ static int make_room(struct varlink_wire *wire) {
         return 0;
 }
 
+/* Those of the last message that has begun: a message before it may be whole, with its own. */
+static size_t count_fds(const struct varlink_wire *wire) {
+        const char *end = wire->size > 1 ? memrchr(wire->buffer, '\0', wire->size - 1) : NULL;
+        uint64_t begin = wire->position + (end ? (uint64_t) (end - wire->buffer) + 1 : 0);
+        size_t n = 0;
+
+        while (n < wire->n_arrivals && wire->arrivals[wire->n_arrivals - 1 - n].position >= begin)
+                n++;
+        return n;
+}
+
 /* Keeps what came with the last byte that was read. */
 static int take_fds(struct varlink_wire *wire, struct msghdr *message) {
         int r = message->msg_flags & MSG_CTRUNC ? -EMFILE : 0;
 
         for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header; header = CMSG_NXTHDR(message, header)) {
-                size_t n = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+                size_t n = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int), n_before;
 
                 if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
                         continue;
+                n_before = count_fds(wire);
                 for (size_t i = 0; i < n; i++) {
                         struct arrival *arrival = NULL;
                         int fd;
 
                         memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(fd));
-                        if (r == 0 && wire->n_arrivals >= VARLINK_FDS_MAX)
+                        if (!wire->handlers->take_fd(fd, wire->n_arrivals, wire->userdata))
+                                fd = -1;
+                        if (r == 0 && n_before + i >= VARLINK_FDS_MAX)
                                 r = -E2BIG;
                         if (r == 0)
                                 arrival = array_append(&wire->arrivals, &wire->n_arrivals);

@@ -27,6 +27,9 @@ struct varlink_wire_handlers {
         int (*message)(const char *text, size_t size, struct bus_json_fds *fds, void *userdata);
         /* Whether the room for what is read, but is no whole message yet, may become this large. */
         bool (*may_grow)(size_t size, void *userdata);
+        /* Whether an fd that has come may be kept, besides so many that no message has taken yet; else it is the handler's, and the message that
+         * it came with has none in its place. */
+        bool (*take_fd)(int fd, size_t n_others, void *userdata);
         /* The other side is gone, or was cut off: to be freed now. */
         void (*closed)(void *userdata);
 };
@@ -50,3 +53,5 @@ void varlink_wire_cut(struct varlink_wire *wire);
 /* Bytes that the other side has not read yet, and the room that what was read takes. */
 size_t varlink_wire_unwritten(const struct varlink_wire *wire);
 size_t varlink_wire_room(const struct varlink_wire *wire);
+/* fds that have come and no message has taken yet. */
+size_t varlink_wire_fds(const struct varlink_wire *wire);

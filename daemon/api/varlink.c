@@ -8,12 +8,14 @@
 
 #include "api/acceptor.h"
 #include "api/credentials.h"
+#include "api/foreign-fd.h"
 #include "api/varlink-connection.h"
 #include "util/log.h"
 
 enum {
         ROOM_MAX = 64 * 1024 * 1024,      /* bytes of messages that are not whole yet, of all connections of one user */
         ROOM_SMALL = 64 * 1024,           /* what every connection may have */
+        FDS_MAX = 1024,                   /* that came and are in no call that is carried out, of all connections of one user */
 };
 
 struct varlink {
@@ -38,7 +40,7 @@ static bool may_grow(size_t size, void *userdata) {
         const struct varlink_connection *connection = userdata;
         size_t sum = size;
 
-        if (size <= ROOM_SMALL || connection->peer->caller.uid == 0)
+        if (size <= ROOM_SMALL)
                 return true;
         for (const struct varlink_connection *other = connection->server->connections; other; other = other->next)
                 if (other != connection && other->wire && other->peer->caller.uid == connection->peer->caller.uid)
@@ -46,7 +48,28 @@ static bool may_grow(size_t size, void *userdata) {
         return sum <= ROOM_MAX;
 }
 
-static const struct varlink_wire_handlers handlers = {.message = on_message, .may_grow = may_grow, .closed = on_closed};
+static bool take_fd(int fd, size_t n_others, void *userdata) {
+        const struct varlink_connection *connection = userdata;
+        size_t n = n_others;
+
+        for (const struct varlink_connection *other = connection->server->connections; other; other = other->next) {
+                if (other->peer->caller.uid != connection->peer->caller.uid)
+                        continue;
+                if (other != connection && other->wire)
+                        n += varlink_wire_fds(other->wire);
+                if (other->call)
+                        n += other->call->fds.n_fds;
+        }
+        if (foreign_fd_is_harmless(connection->server->api->pods->table, fd)) {
+                if (n < FDS_MAX)
+                        return true;
+                (void) close_fd(fd);
+        } else
+                foreign_fd_abandon(fd);
+        return false;
+}
+
+static const struct varlink_wire_handlers handlers = {.message = on_message, .may_grow = may_grow, .take_fd = take_fd, .closed = on_closed};
 
 static void on_disconnect(struct peer *peer) {
         struct varlink_connection *connection = peer->adapter;

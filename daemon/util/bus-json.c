@@ -310,6 +310,8 @@ static int append_fd(const struct writer *writer, struct json_object *value) {
                 return -EBADMSG;
         if (writer->fds->used)
                 writer->fds->used[place] = true;
+        if (writer->fds->fds[place] < 0) /* one that was not taken */
+                return -EBADMSG;
         return sd_bus_message_append_basic(writer->m, 'h', &writer->fds->fds[place]);
 }
 

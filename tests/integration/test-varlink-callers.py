@@ -2,19 +2,22 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Who calls over varlink: what they may, what they may take of the daemon, and where they find it."""
 
+import contextlib
 import json
 import os
 import socket
 import subprocess
+import threading
 import time
 
 from frame import host, specs, tap
 from frame.bus import Bus
+from frame.fuse import Hanging
 from frame.host import ALICE, BOB, as_user
 from frame.layers import make_tar
 from frame.layouts import Layout, tar_of
 from frame.situation import WithPolkit
-from frame.tap import case, contains, equal
+from frame.tap import case, contains, equal, eventually
 from frame.varlink import Closed, Connection, Refused, Varlink, closed, spec
 
 ERROR = 'org.podmount1.'
@@ -263,6 +266,53 @@ def client_watch(daemon):
     equal(until('PodRemoved')['Reason'], 'collected', 'the reason')
     daemon.stop()
     equal(watch.wait(10 * tap.PATIENCE), 1, 'status of the watch')
+
+
+@case('an fd whose closing never ends is in nobody\'s way, and is taken for no call')
+def hanging(daemon):
+    where = f'{daemon.directory}/fuse'
+    os.mkdir(where)
+    with daemon.connect() as c, daemon.connect() as other, Hanging(where) as fuse:
+        fd = os.open(f'{where}/file', os.O_RDONLY)
+        try:
+            equal(c.error_of('org.varlink.service.GetInfo', fds=[fd]), ('org.varlink.service.InvalidParameter', {'parameter': 'fds'}), 'an answer')
+            equal(fuse.flushing.wait(10), True, 'somebody closes it')
+            equal(other.call('ListPods'), {'pods': []}, 'others are answered')
+            other.call('CreateLayer', {'id': 'one', 'parent': ''})
+            equal(c.error_of('ApplyDiff', {'id': 'one', 'tar': 0}, fds=[fd]), ('org.varlink.service.InvalidParameter', {'parameter': 'tar'}), 'the call')
+            memory = os.memfd_create('tar')
+            with open(make_tar(f'{daemon.directory}/tar', ('file', b'x')), 'rb') as tar:
+                os.write(memory, tar.read())
+            os.lseek(memory, 0, os.SEEK_SET)
+            equal(c.call('ApplyDiff', {'id': 'one', 'tar': 0}, fds=[memory]), {'bytes': 1}, 'memory')
+            os.close(memory)
+        finally:
+            threading.Timer(1, lambda: fuse.libc.umount2(where.encode(), 1)).start()  # until then we wait ourselves
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+
+@case('a message of many values is refused before it takes memory, and fds that no call takes are few')
+def greedy(daemon):
+    with daemon.connect() as other:
+        for filler in ('{}', '0'):
+            with daemon.connect() as c:
+                c.send_bytes(b'{"method":"org.podmount1.ListPods","parameters":{"x":[' + ','.join([filler] * 4000000).encode() + b']}}\0')
+                began = time.monotonic()
+                equal(other.call('ListPods'), {'pods': []}, 'others are answered')
+                equal(time.monotonic() - began < 2 * tap.PATIENCE, True, f'after {time.monotonic() - began} s')
+                equal(closed(c), True, 'the connection')
+    null = os.open('/dev/null', os.O_RDONLY)
+    connections = [daemon.connect() for _ in range(8)]
+    for c in connections:
+        c.send_bytes(b' ', [null] * 250)
+    with daemon.connect() as c:
+        eventually(lambda: len(os.listdir(f'/proc/{daemon.front()}/fd')) > 1000, 'they are there')
+        equal(c.call('ListPods'), {'pods': []}, 'an answer')
+        equal(len(os.listdir(f'/proc/{daemon.front()}/fd')) < 1200, True, 'fds of the front')
+    for c in connections:
+        c.close()
+    os.close(null)
 
 
 if __name__ == '__main__':

@@ -29,6 +29,10 @@ static int on_message(const char *text, size_t size, struct bus_json_fds *fds, v
         return refusing ? -EBADMSG : 0;
 }
 
+static bool take_fd(int fd _unused_, size_t n_others _unused_, void *userdata _unused_) {
+        return true;
+}
+
 static bool may_grow(size_t size, void *userdata _unused_) {
         return size <= room_max;
 }
@@ -38,7 +42,7 @@ static void on_closed(void *userdata _unused_) {
         wire = varlink_wire_free(wire);
 }
 
-static const struct varlink_wire_handlers handlers = {.message = on_message, .may_grow = may_grow, .closed = on_closed};
+static const struct varlink_wire_handlers handlers = {.message = on_message, .may_grow = may_grow, .take_fd = take_fd, .closed = on_closed};
 
 static void begin(void) {
         int pair[2];
