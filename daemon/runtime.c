@@ -128,6 +128,26 @@ static int adopt_socket(const char *name, int *ret) {
         return r;
 }
 
+/*
+ * An executor of an earlier keeper that was killed in the middle of a system call makes its mount before it ends. As long as
+ * it is there, so is its open file description with this lock, flock(2): recovery begins when all are gone. Whoever hangs in
+ * a dead file system may never end; a start does not hang with it.
+ */
+static void await_executor(int fd, unsigned slot) {
+        enum { TURNS = 1000, TURN_US = 10000 };
+
+        for (int turn = 0; turn < TURNS; turn++) {
+                if (flock(fd, LOCK_EX | LOCK_NB) >= 0)
+                        return;
+                if (errno != EWOULDBLOCK && errno != EINTR)
+                        return (void) log_errno(LOG_WARNING, errno, "lock intent/%u in the runtime directory", slot);
+                if (turn == 0)
+                        log_notice("Waiting for executor %u of an earlier podmountd, which has not ended yet", slot);
+                (void) usleep(TURN_US); /* a signal makes it shorter */
+        }
+        log_warning("Executor %u of an earlier podmountd does not end: what it still does may depart from the records", slot);
+}
+
 static int open_intents(int directory, unsigned n_slots, int *fds) {
         for (unsigned slot = 0; slot < RUNTIME_SLOTS_MAX; slot++) {
                 char name[sizeof("4294967295")];
@@ -136,6 +156,8 @@ static int open_intents(int directory, unsigned n_slots, int *fds) {
                 fds[slot] = openat(directory, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | (slot < n_slots ? O_CREAT : 0), 0600);
                 if (fds[slot] < 0 && (slot < n_slots || errno != ENOENT))
                         return log_errno(LOG_ERR, errno, "cannot open intent/%s in the runtime directory", name);
+                if (fds[slot] >= 0)
+                        await_executor(fds[slot], slot);
         }
         return 0;
 }

@@ -8,7 +8,7 @@
  *       lock                0600 root, fcntl(2) lock of the keeper
  *       pods/               0711 root, below it the pods
  *       layers/             0711 root, below it layers that are mounted
- *       intent/             0700 root, one file for each executor slot
+ *       intent/             0700 root, one file for each executor slot, flock(2)ed as long as one of the slot's executors lives
  *       state/              0700 of the front's user: state.db
  *       state.db            symbolic link to state/state.db
  *       socket              0666, D-Bus without a broker
@@ -33,8 +33,8 @@ struct runtime {
         ((struct runtime) {.fd = -1, .lock_fd = -1, .listen_fd = -1, .varlink_fd = -1, .intent_fds = {[0 ... RUNTIME_SLOTS_MAX - 1] = -1}})
 
 /* Prepares the directory for a front that runs as `uid` and `gid` and makes intent files for `n_slots` executors; files of
- * an earlier daemon's further slots are opened, too. A negative errno, logged with what to do about it; -EBUSY when another
- * daemon holds the lock. */
+ * an earlier daemon's further slots are opened, too. Waits for executors of an earlier daemon that have not ended yet, at most
+ * 10 s a slot. A negative errno, logged with what to do about it; -EBUSY when another daemon holds the lock. */
 int runtime_prepare(const char *path, uid_t uid, gid_t gid, unsigned n_slots, struct runtime *ret);
 void runtime_done(struct runtime *runtime);
 #define _cleanup_runtime_ _cleanup_(runtime_done)

@@ -53,6 +53,7 @@ static const char *detail(const struct pod *pod) {
         case RECORD_READY:
                 return lease_ended(pod);
         case RECORD_STOPPING:
+                return "Its collection was interrupted.";
         case _RECORD_STATE_MAX:
                 break;
         }

@@ -167,6 +167,11 @@ static void removed(struct collect *collect, struct failure *f) {
         pods_remove(operation->pods, operation->pod);
 }
 
+/* Nobody is in the way, and something may be gone: it stays a collection, which the next GC or the next start completes. */
+static bool is_begun(const struct job_result *answer) {
+        return answer->lost && answer->failure != FAILURE_TIMED_OUT;
+}
+
 static void result(struct operation *operation, const struct job_result *answer) {
         struct collect *collect = collect_of(operation);
         struct failure f = FAILURE_INIT;
@@ -177,7 +182,8 @@ static void result(struct operation *operation, const struct job_result *answer)
                 if (operation_retry(operation, answer))
                         return;
                 (void) operation_failure(operation, answer, NULL, &f);
-                take_back(operation);
+                if (!is_begun(answer))
+                        take_back(operation);
         } else
                 removed(collect, &f);
         operation_end(operation, &f);

@@ -13,6 +13,11 @@
 #include "util/array.h"
 #include "util/log.h"
 
+enum {
+        DEATHS_MAX = 5, /* executors that one operation, or its undo, may cost: whoever kills them at random hits one twice */
+        HANGS_MAX = 2,  /* and those among them that had to be ended, each of which had JobTimeoutSec= */
+};
+
 const struct caller caller_house = {
         .transport = CALLER_SOCKET,
         .host_mount_namespace = true,
@@ -178,7 +183,7 @@ int operation_failure(const struct operation *operation, const struct job_result
         const char *pointer = "";
 
         if (result->lost && result->failure != FAILURE_TIMED_OUT && leaves_what_it_did(operation))
-                return failure_set(f, FAILURE_MOUNT_FAILED, "The executor died while it took mounts of pod %s away, and so did the one "
+                return failure_set(f, FAILURE_MOUNT_FAILED, "The executor died while it took mounts of pod %s away, and so did those "
                                                             "after it; what is unmounted stays so. Try again.",
                                    operation->uuid);
         if (result->lost && result->failure != FAILURE_TIMED_OUT)
@@ -293,10 +298,10 @@ static int on_retry(sd_event_source *source _unused_, uint64_t usec _unused_, vo
 }
 
 static bool may_retry(struct operation *operation, const struct job_result *result) {
-        enum { LOST_MAX = 2 /* executors that one operation may cost */ };
+        const unsigned lost_max = result->failure == FAILURE_TIMED_OUT ? HANGS_MAX : DEATHS_MAX;
 
         if (result->lost)
-                return ++operation->n_lost < LOST_MAX;
+                return ++operation->n_lost < lost_max;
         return result->failure == FAILURE_BUSY && operation->tries < operation->pods->settings->busy_retries;
 }
 
@@ -384,11 +389,9 @@ void operation_undo(struct operation *operation, struct failure *cause) {
 }
 
 static void undo_result(struct operation *operation, const struct job_result *result) {
-        enum { UNDOES_MAX = 3 };
-
         if (!result || (result->failure == FAILURE_NONE && !result->lost))
                 end_undone(operation);
-        else if (result->lost && ++operation->tries < UNDOES_MAX)
+        else if (result->lost && ++operation->tries < DEATHS_MAX)
                 operation_undo(operation, &operation->cause);
         else
                 end_not_undone(operation, result->text ?: "the executor died.");

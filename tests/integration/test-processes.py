@@ -6,10 +6,11 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 
 from frame import host, specs, tap
-from frame.daemon import Stage
+from frame.daemon import MANAGER, PATH, Stage
 from frame.tap import case, contains, equal, eventually
 
 
@@ -62,6 +63,40 @@ def executor_lost(daemon):
     equal(host.mount_table(), before, 'mount table')
     equal(daemon.state(pod), 'ready', f'state ({out}{err})')
     equal(daemon.json('gc', pod)[0]['Outcome'], 'removed', 'collection')
+
+
+def collect_while_executors_die(daemon, pod, deaths):
+    """The outcome of a collection of which so many executors die, one after the other: there is one alone at a time."""
+    connection, answers = daemon.connection(), []
+    connection.call_blocking(None, PATH, MANAGER, 'GetPod', 's', (pod,))  # an executor says who calls, once
+    call = threading.Thread(target=lambda: answers.append(connection.call_blocking(None, PATH, MANAGER, 'GC', 'asa{sv}', ([pod], {}))))
+    victim, before = daemon.executors()[0], daemon.log().count('is tried again: ')
+    os.kill(victim, signal.SIGSTOP)
+    call.start()
+    for number in range(1, deaths + 1):
+        time.sleep(0.7 * tap.PATIENCE)  # by now it has the job
+        os.kill(victim, signal.SIGKILL)
+        victim = eventually(lambda gone=victim: [pid for pid in daemon.executors() if pid != gone], 'another executor')[0]
+        if number < deaths:
+            eventually(lambda seen=before + number: daemon.log().count('is tried again: ') == seen, f'try {number + 1}')
+            os.kill(victim, signal.SIGSTOP)
+    call.join(30 * tap.PATIENCE)
+    return answers[0][0][1]
+
+
+@case('a collection outlives three executors that die of it; after five it stays begun, and the next or a start completes it')
+def executors_lost(daemon):
+    daemon.write_config('[Daemon]\nExecutors=1\n[Mounts]\nBusyIntervalMSec=500\n')
+    daemon.restart()
+    pods = [daemon.create(specs.oci(mounts=[specs.mount('/tmp')])) for _ in range(3)]
+    equal(collect_while_executors_die(daemon, pods[0], 3), 'removed', 'outcome after three')
+    for pod in pods[1:]:
+        equal(collect_while_executors_die(daemon, pod, 5), 'failed', 'outcome after five')
+        equal(daemon.state(pod), 'stopping', 'state')
+    contains(daemon.refused('bind', pods[1], '/etc', '/mnt'), 'is being collected', 'a bind')
+    equal([item['Outcome'] for item in daemon.json('gc', pods[1])], ['removed'], 'collected again')
+    daemon.restart()
+    eventually(lambda: daemon.pods() == [], 'the start collects it')
 
 
 @case('an executor that hangs is replaced when the job has had its time')

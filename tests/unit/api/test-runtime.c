@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "runtime.h"
@@ -104,6 +105,31 @@ START_TEST(test_again) {
 }
 END_TEST
 
+/* An executor of an earlier keeper ends later than that one: what it still mounts is there before anything is read. */
+START_TEST(test_executor_that_ends) {
+        _cleanup_runtime_ struct runtime first = RUNTIME_INIT, second = RUNTIME_INIT;
+        const useconds_t life = 300000;
+        struct timespec before, after;
+        pid_t pid;
+
+        if (!begin())
+                return;
+        ck_assert_int_eq(runtime_prepare(path, SOMEBODY, SOMEBODY, 2, &first), 0);
+        pid = fork();
+        if (pid == 0) {
+                (void) usleep(life);
+                _exit(0);
+        }
+        ck_assert_int_gt(pid, 0);
+        ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &before), 0);
+        runtime_done(&first);
+        ck_assert_int_eq(runtime_prepare(path, SOMEBODY, SOMEBODY, 1, &second), 0);
+        ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &after), 0);
+        ck_assert_int_ge((after.tv_sec - before.tv_sec) * 1000000 + (after.tv_nsec - before.tv_nsec) / 1000, life / 2);
+        ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+END_TEST
+
 START_TEST(test_traps) {
         struct runtime runtime = RUNTIME_INIT;
         _cleanup_free_ char *pods = NULL, *elsewhere = NULL;
@@ -127,4 +153,4 @@ START_TEST(test_traps) {
 }
 END_TEST
 
-UNIT_MAIN("runtime", test_made, test_lock, test_again, test_traps)
+UNIT_MAIN("runtime", test_made, test_lock, test_again, test_executor_that_ends, test_traps)

@@ -142,7 +142,7 @@ START_TEST(test_executors_die) {
                 return;
         world.settings.busy_interval_us = 0;
         world_task_start(&world, world_new_collect(&world, UUID_A, false), &task);
-        for (unsigned i = 0; i < 2; i++) {
+        for (unsigned i = 0; i < 5; i++) {
                 world_steal_answers(&world);
                 world_restart_executors(&world);
         }
@@ -150,7 +150,7 @@ START_TEST(test_executors_die) {
         ck_assert_int_eq(task.result, FAILURE_MOUNT_FAILED);
         ck_assert_msg(strstr(task.failure.text, "what is unmounted stays so") != NULL, "%s", task.failure.text);
         ck_assert_uint_eq(world_count(POD_A), 0);
-        ck_assert_int_eq(world_pod(&world, UUID_A)->record->state, RECORD_READY);
+        ck_assert_int_eq(world_pod(&world, UUID_A)->record->state, RECORD_STOPPING);
         world_task_done(&task);
         ck_assert_msg(world_collect(&world, UUID_A, false, &f) == 0, "%s", f.text);
         world_unchanged(before);
