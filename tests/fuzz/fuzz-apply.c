@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Any bytes as a tar that is applied to a throw-away directory, and the record of it read back: executor/apply, extract, recorder, layer-split. */
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "executor/apply.h"
+#include "executor/layer-split.h"
+#include "executor/worker.h"
+#include "util/cleanup.h"
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* In place of executor/worker.c: nobody is told anything, and there is no other process. */
+struct worker {
+        uint64_t figures[16];
+};
+
+uint64_t *worker_figures(struct worker *worker) {
+        return worker->figures;
+}
+
+int worker_progress(struct worker *worker _unused_) {
+        return 0;
+}
+
+int worker_fail(struct worker *worker _unused_, enum failure_kind kind, int error _unused_, const char *format, ...) {
+        char text[8192];
+        va_list arguments;
+
+        va_start(arguments, format);
+        (void) vsnprintf(text, sizeof(text), format, arguments);
+        va_end(arguments);
+        return (int) kind;
+}
+
+static char directory[] = "/dev/shm/podmount-fuzz-XXXXXX";
+
+static int remove_one(const char *path, const struct stat *status _unused_, int type _unused_, struct FTW *where) {
+        return where->level == 0 ? 0 : remove(path);
+}
+
+static void clear(void) {
+        (void) nftw(directory, remove_one, 32, FTW_PHYS | FTW_DEPTH);
+}
+
+static void finish(void) {
+        clear();
+        (void) rmdir(directory);
+}
+
+int LLVMFuzzerInitialize(int *argc _unused_, char ***argv _unused_) {
+        if (!mkdtemp(directory))
+                abort();
+        (void) atexit(finish);
+        return 0;
+}
+
+static int file_of(const void *data, size_t size) {
+        int fd = memfd_create("input", MFD_CLOEXEC);
+
+        if (fd < 0 || write(fd, data, size) != (ssize_t) size || lseek(fd, 0, SEEK_SET) < 0)
+                abort();
+        return fd;
+}
+
+static void read_record(int fd) {
+        _cleanup_(split_reader_freep) struct split_reader *reader = NULL;
+        struct split_record record;
+
+        if (lseek(fd, 0, SEEK_SET) == 0 && split_reader_new(fd, &reader) == 0)
+                while (split_reader_next(reader, &record) > 0)
+                        ;
+}
+
+/* The first byte says how: as a base or not, with devices or not, or as a record. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+        _cleanup_close_ int tar = -1, split = memfd_create("split", MFD_CLOEXEC), opaque = memfd_create("opaque", MFD_CLOEXEC), root = -1;
+        struct apply_setup setup = {.source = {.figure = 0}, .content_figure = 1};
+        struct worker worker = {};
+
+        if (size < 1 || split < 0 || opaque < 0)
+                return 0;
+        tar = file_of(data + 1, size - 1);
+        if (data[0] & 4) {
+                read_record(tar);
+                return 0;
+        }
+        root = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (root < 0)
+                abort();
+        setup.source.fd = tar;
+        setup.split = split;
+        setup.into = (struct extract_setup) {.root = root, .opaque = opaque, .below = -1, .base = data[0] & 1, .devices = false, .bytes_max = 1024 * 1024,
+                .inodes_max = 200, .bytes_figure = 5, .inodes_figure = 6};
+        if (apply_tar(&worker, &setup) == 0)
+                read_record(split);
+        clear();
+        return 0;
+}
