@@ -115,7 +115,9 @@ static int look(uint64_t namespace, uint64_t id, uint64_t mask, struct buffer *b
 }
 
 static const char *text(const struct buffer *buffer, uint64_t bit, uint32_t offset) {
-        return buffer->status->mask & bit && offset < buffer->size - sizeof(*buffer->status) ? buffer->status->text + offset : "";
+        const char *found = buffer->status->mask & bit ? mount_status_text(buffer->status, buffer->size, offset) : NULL;
+
+        return found ? found : "";
 }
 
 static int show(uint64_t namespace, uint64_t id, struct buffer *buffer, elsewhere_mount_fn fn, void *userdata) {

@@ -59,11 +59,7 @@ static int grow(struct statmount *statmount) {
 
 /* A text that the kernel says it has written. */
 static const char *text(const struct statmount *statmount, uint64_t bit, uint32_t offset) {
-        const struct mount_status *status = statmount->buffer;
-
-        if (!(status->mask & bit) || offset >= statmount->size - sizeof(*status))
-                return NULL;
-        return status->text + offset;
+        return statmount->buffer->mask & bit ? mount_status_text(statmount->buffer, statmount->size, offset) : NULL;
 }
 
 int statmount_read(struct statmount *statmount, uint64_t id, struct statmount_line *ret) {

@@ -40,9 +40,12 @@ static void scan_take(struct scan *scan, uint64_t key, uint64_t parent, const ch
                 scan->found.unbindable = true;
 }
 
+/* -EOVERFLOW also for a mount point that does not end in the buffer. */
 static int status_of(uint64_t id, struct mount_status *status) {
-        memset(status, 0, sizeof(*status));
-        return sys_statmount(id, MOUNT_STATUS_BASIC | MOUNT_STATUS_POINT, status, STATUS_SIZE) < 0 ? -errno : 0;
+        memset(status, 0, sizeof(*status) + 1); /* the text is "" where the kernel writes none */
+        if (sys_statmount(id, MOUNT_STATUS_BASIC | MOUNT_STATUS_POINT, status, STATUS_SIZE) < 0)
+                return -errno;
+        return mount_status_text(status, STATUS_SIZE, status->point) ? 0 : -EOVERFLOW;
 }
 
 static int scan_list(struct scan *scan) {

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -83,6 +84,13 @@ struct mount_status {
         char text[];
 };
 _Static_assert(sizeof(struct mount_status) == 512, "the kernel's struct statmount");
+
+/* The text at an offset of a status that has `size` bytes in all; NULL for one that does not end there, whatever the kernel says. */
+static inline const char *mount_status_text(const struct mount_status *status, size_t size, uint32_t offset) {
+        const size_t room = size - sizeof(*status);
+
+        return offset < room && memchr(status->text + offset, 0, room - offset) ? status->text + offset : NULL;
+}
 
 /* fanotify_init(2), fanotify_mark(2) */
 #ifndef FAN_REPORT_MNT
