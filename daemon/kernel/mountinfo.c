@@ -7,7 +7,7 @@
  * - it guesses the format of the whole file from the first line;
  * - it replaces the source "/dev/root" by what it finds for it in sysfs or on the kernel's command line;
  * - it takes lines for good that no kernel writes: a number that no int holds becomes another, a mount point may be
- *   relative, and the second word of a source passes for the options.
+ *   relative, the second word of a source passes for the options, and a tab, which the kernel escapes, is a space.
  *
  * So a line that is not as proc_pid_mountinfo(5) says is left out here, and the source gets one more character at its
  * end, which is taken off again afterwards.
@@ -97,6 +97,8 @@ static bool check_line(const char *line, size_t *ret_source_end) {
         if (!take_field(&position, &field, &size))
                 return false;
         *ret_source_end = (size_t) (field - line) + size;
+        if (memchr(line, '\t', *ret_source_end))
+                return false;
         return *position != '\0' && !strchr(position, ' '); /* the file system's options */
 }
 
