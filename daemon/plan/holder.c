@@ -87,7 +87,11 @@ int holders_read(const uint8_t *data, size_t size, struct mount_holder **holders
                 if (*n >= HOLDER_ROWS_MAX)
                         return -EBADMSG;
                 row = array_append(holders, n);
-                r = row ? read_row(data, size, &at, row) : -ENOMEM;
+                if (!row)
+                        return -ENOMEM;
+                r = read_row(data, size, &at, row);
+                if (r < 0)
+                        holders_cut(*holders, *n - 1, n); /* the half of it that was read */
         }
         return r;
 }
