@@ -392,7 +392,7 @@ static int read_layer(struct statement *statement, struct record_layer ***layers
         if (!layer)
                 return log_oom();
         layer->number = statement_u64(statement);
-        if (statement_text(statement, &layer->id) < 0)
+        if (statement_name(statement, &layer->id) < 0)
                 return -ENOMEM;
         layer->parent = statement_u64(statement);
         layer->owner = statement_u32(statement);
@@ -517,7 +517,7 @@ static int read_holder(struct statement *statement, struct record_holder **holde
                 return log_oom();
         holder->layer = statement_u64(statement);
         holder->owner = statement_u32(statement);
-        if (statement_text(statement, &holder->name) < 0)
+        if (statement_name(statement, &holder->name) < 0)
                 return -ENOMEM;
         holder->count = statement_u32(statement);
         return 0;

@@ -39,7 +39,7 @@ static int read_pod(struct statement *statement, struct loading *loading) {
         if (!pod || !number)
                 return log_oom();
         *number = statement_int(statement);
-        if (statement_text(statement, &pod->uuid) < 0 || statement_text(statement, &pod->name) < 0)
+        if (statement_name(statement, &pod->uuid) < 0 || statement_text(statement, &pod->name) < 0)
                 return -ENOMEM;
         pod->owner = statement_u32(statement);
         pod->owner_group = statement_u32(statement);
@@ -62,7 +62,7 @@ static int read_mount(struct statement *statement, struct record_mount *mount) {
         mount->row = statement_int(statement);
         mount->id = statement_u64(statement);
         mount->mount_id = statement_u32(statement);
-        if (statement_text(statement, &mount->container) < 0 || statement_text(statement, &mount->target) < 0 ||
+        if (statement_name(statement, &mount->container) < 0 || statement_name(statement, &mount->target) < 0 ||
                 statement_text(statement, &mount->source) < 0 || statement_text(statement, &mount->type) < 0 ||
                 statement_strv(statement, &mount->options) < 0 || statement_text(statement, &mount->request) < 0 ||
                 statement_text(statement, &mount->source_key) < 0 || statement_text(statement, &mount->root) < 0 ||
@@ -110,7 +110,7 @@ static int read_intent(struct statement *statement, struct loading *loading) {
         if (!intent)
                 return log_oom();
         intent->job = statement_u64(statement);
-        if (statement_text(statement, &intent->uuid) < 0)
+        if (statement_name(statement, &intent->uuid) < 0)
                 return -ENOMEM;
         intent->verb = (enum record_verb) statement_enum(statement, _RECORD_VERB_MAX);
         intent->lazy = statement_bool(statement);

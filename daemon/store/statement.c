@@ -237,6 +237,20 @@ int statement_text(struct statement *statement, char **ret) {
         return 0;
 }
 
+int statement_name(struct statement *statement, char **ret) {
+        char *text = NULL;
+        int r = statement_text(statement, &text);
+
+        if (r == 0 && !text) {
+                statement->error = -EBADMSG;
+                text = strdup("");
+                r = text ? 0 : log_oom();
+        }
+        if (r == 0)
+                *ret = text;
+        return r;
+}
+
 int statement_strv(struct statement *statement, char ***ret) {
         int column = statement->index++;
         _cleanup_strv_ char **strv = NULL;

@@ -90,6 +90,7 @@ uint32_t statement_u32(struct statement *statement);
 bool statement_bool(struct statement *statement);
 unsigned statement_enum(struct statement *statement, unsigned max);
 int statement_text(struct statement *statement, char **ret); /* owned by the caller; NULL for NULL; -ENOMEM */
+int statement_name(struct statement *statement, char **ret); /* the same of one that has to be there: "" for NULL, and -EBADMSG in the end */
 int statement_strv(struct statement *statement, char ***ret); /* likewise */
 
 /* What an SQLite result code is as a negative errno: -ENOSPC for a full disk, -ENOMEM, -EBUSY, -EIO else. */

@@ -234,5 +234,32 @@ START_TEST(test_values_out_of_range) {
 }
 END_TEST
 
+/* Tables of the same columns that promise less: what has to be called something, and is not, is no record. */
+START_TEST(test_no_names) {
+        static const char *const rows[][3] = {
+                {"pod", "uuid TEXT NOT NULL UNIQUE", "uuid"}, {"mount", "container TEXT NOT NULL", "container"},
+                {"mount", "target TEXT NOT NULL", "target"}, {"intent", "uuid TEXT NOT NULL", "uuid"},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_store_dir_ char *directory = store_dir_new();
+                _cleanup_(store_freep) struct store *store = NULL;
+                _cleanup_free_ char *promise = NULL, *update = NULL;
+                struct store_dir_loaded loaded = {};
+                int version;
+
+                store_dir_sql(directory, version_1);
+                store_free(store_dir_open(directory));
+                ck_assert_int_gt(asprintf(&promise, "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, '%s', '%s TEXT%s') WHERE name = '%s';",
+                                         rows[i][1], rows[i][2], i == 0 ? " UNIQUE" : "", rows[i][0]), 0);
+                store_dir_sql(directory, promise);
+                ck_assert_int_gt(asprintf(&update, "UPDATE %s SET %s = NULL;", rows[i][0], rows[i][2]), 0);
+                store_dir_sql(directory, update);
+                ck_assert_int_eq(store_open(directory, &store, &version), STORE_OPENED);
+                ck_assert_msg(store_load(store, &loaded.pods, &loaded.n_pods, &loaded.intents, &loaded.n_intents) == -EBADMSG, "%s of %s", rows[i][2], rows[i][0]);
+        }
+}
+END_TEST
+
 UNIT_MAIN("schema", test_migration, test_new_and_migrated_are_the_same, test_made_and_not_filled, test_newer,
-        test_foreign, test_damaged, test_values_out_of_range)
+        test_foreign, test_damaged, test_values_out_of_range, test_no_names)
