@@ -293,4 +293,75 @@ START_TEST(test_merge) {
 }
 END_TEST
 
-UNIT_MAIN("door-layers", test_merge, test_apply, test_layers, test_root, test_mount, test_options, test_unmount)
+static struct job *good_stored(void) {
+        struct job *job = good_mount();
+
+        set(&job->steps[0].target, "1:7:top");
+        set(&job->steps[0].stubs[0], "2:9:below");
+        set(&job->steps[0].stubs[1], "1:3:top");
+        return job;
+}
+
+static struct job *good_read(void) {
+        struct job *job = good_layer();
+
+        job->steps[0].kind = STEP_LAYER_SIZE;
+        set(&job->steps[0].target, "16:7:top");
+        return job;
+}
+
+static struct job *good_open_stored(void) {
+        struct job *job = good_read();
+
+        job->steps[0].kind = STEP_LAYER_OPEN;
+        return job;
+}
+
+static struct job *good_stored_root(void) {
+        struct job *job = good_root();
+
+        set(&job->steps[1].source.path, "1:7:top");
+        set(&job->steps[1].layers[0].path, "2:3:top");
+        return job;
+}
+
+/* A layer of an additional store is mounted and read, by the one text that names it, and is never written to. */
+START_TEST(test_stores) {
+        static const enum step_kind changing[] = {STEP_LAYER_MAKE, STEP_LAYER_RETIRE, STEP_LAYER_PURGE, STEP_LAYER_APPLY, STEP_LAYER_MERGE, STEP_LAYER_ADOPT,
+                                                  STEP_LAYER_CLEAR, STEP_LAYER_UNMOUNT};
+        static const char *const bad[] = {"1:7", "1:7:", ":7:top", "1::top", "0:7:top", "01:7:top", "1:07:top", "+1:7:top", "1:7:../x", "1:7:2:8:top",
+                                          "4294967296:7:top", "1:18446744073709551616:top", "-1:7:top", "1: 7:top", "x:7:top"};
+        struct job *(*const good_ones[])(void) = {good_stored, good_read, good_open_stored, good_stored_root};
+
+        for (size_t i = 0; i < ELEMENTSOF(good_ones); i++) {
+                _cleanup_failure_ struct failure f = FAILURE_INIT;
+                _cleanup_(job_freep) struct job *job = good_ones[i]();
+                uint32_t step;
+
+                ck_assert_msg(door_check(job, &step, &f) == 0, "%zu: %s", i, f.text);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                REFUSE(good_stored, "a layer's id is none", set(&job->steps[0].target, bad[i]));
+                REFUSE(good_stored, "on what is no layer", set(&job->steps[0].stubs[0], bad[i]));
+                REFUSE(good_read, "a layer's id is none", set(&job->steps[0].target, bad[i]));
+                REFUSE(good_stored_root, "a layer's id is none", set(&job->steps[1].source.path, bad[i]));
+                REFUSE(good_stored_root, "what is no layer", set(&job->steps[1].layers[0].path, bad[i]));
+                REFUSE(good_apply_high, "what is none", set(&job->steps[0].layers[0].path, bad[i]));
+        }
+        for (size_t i = 0; i < ELEMENTSOF(changing); i++) {
+                REFUSE(good_layer, "a layer's id is none", job->steps[0].kind = changing[i]; set(&job->steps[0].target, "1:7:top");
+                       job->n_fds = changing[i] == STEP_LAYER_APPLY);
+        }
+        REFUSE(good_stored, "two numbers", job->steps[0].serial = 8);
+        REFUSE(good_read, "two numbers", job->steps[0].serial = 8);
+        REFUSE(good_open_stored, "two numbers", job->steps[0].serial = 8);
+        REFUSE(good_stored_root, "two numbers", job->steps[1].source.id = 8);
+        REFUSE(good_stored, "a layer's id is none", job->steps[0].serial = 0; set(&job->steps[0].target, "1:0:top"));
+        REFUSE(good_stored, "without a number", job->steps[0].serial = 0);
+        REFUSE(good_stored, "written to", make_writable(job));
+        REFUSE(good_stored_root, "written to", job->steps[1].flags = STEP_LAYER_WRITABLE; job->steps[1].attr_set = 0);
+        REFUSE(good_stored, "on what is no layer", set(&job->steps[0].stubs[1], "1:7:top"));
+}
+END_TEST
+
+UNIT_MAIN("door-layers", test_stores, test_merge, test_apply, test_layers, test_root, test_mount, test_options, test_unmount)

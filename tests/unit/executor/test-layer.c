@@ -336,4 +336,33 @@ START_TEST(test_none) {
 }
 END_TEST
 
-UNIT_MAIN("layer", test_made, test_half_made, test_retired, test_links, test_portions, test_more, test_mount_point, test_bind, test_overlay, test_no_mount, test_other_mount, test_none)
+/* Of a store that the keeper has not opened, or that is none, the door knows nothing: the hand refuses it; and a layer whose directory says another number
+ * than the store's records. */
+START_TEST(test_in_stores) {
+        _cleanup_job_result_ struct job_result made = {};
+
+        if (!begin())
+                return;
+        make_directory("/tmp/store");
+        make_directory("/tmp/store/base");
+        make_directory("/tmp/store/base/diff");
+        make_file("/tmp/store/base/meta", "number=7\n");
+        executor.n_stores = 2;
+        executor.stores[0] = -1;
+        executor.stores[1] = open("/tmp/store", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        made = layer_step(STEP_LAYER_OPEN, "2:7:base", 7);
+        ck_assert_done(made);
+        for (const char *const *id = (const char *const[]) {"1:7:base", "3:7:base", "16:7:base", "17:7:base", "4294967295:7:base", NULL}; *id; id++) {
+                _cleanup_job_result_ struct job_result result = layer_step(STEP_LAYER_OPEN, *id, 7);
+
+                ck_assert_failed(result, FAILURE_INVALID_ARGS, "a layer in a store that is none");
+                ck_assert_ptr_null(result.fd);
+        }
+        ck_assert_int_eq(fails(STEP_LAYER_OPEN, "2:8:base", 8), FAILURE_NO_SUCH_LAYER);
+        ck_assert_int_eq(fails(STEP_LAYER_OPEN, "2:7:other", 7), FAILURE_NO_SUCH_LAYER);
+        (void) close_fd(executor.stores[1]);
+        executor.n_stores = 0;
+}
+END_TEST
+
+UNIT_MAIN("layer", test_made, test_half_made, test_retired, test_links, test_portions, test_more, test_mount_point, test_bind, test_overlay, test_no_mount, test_other_mount, test_none, test_in_stores)

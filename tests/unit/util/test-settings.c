@@ -211,5 +211,35 @@ START_TEST(test_host_targets) {
 }
 END_TEST
 
+/* The same, of places that may be anywhere, each once and at most so many. */
+START_TEST(test_additional_stores) {
+        _cleanup_free_ char *text = NULL, *many = strdup("[Layers]\n");
+        struct settings settings, back;
+
+        ck_assert_int_eq(settings_from_text("[Layers]\nAdditionalStores=/never\nAdditionalStores=\nAdditionalStores=/srv/b /srv/a\nAdditionalStores=/run/x\n", &settings), 0);
+        ck_assert_str_eq(settings.additional_stores, "/srv/b /srv/a /run/x");
+        ck_assert_int_eq(settings_to_text(&settings, &text), 0);
+        ck_assert_int_eq(settings_from_text(text, &back), 0);
+        check_same(&settings, &back);
+        ck_assert_str_eq(back.additional_stores, "/srv/b /srv/a /run/x");
+        check_refused("[Layers]\nAdditionalStores=/srv/a /srv/b /srv/a\n", "one is there twice");
+        check_refused("[Layers]\nAdditionalStores=/srv/a\nAdditionalStores=/srv/a\n", "the configuration:3: ");
+        check_refused("[Layers]\nAdditionalStores=srv\n", "is not a list of absolute paths");
+        check_refused("[Layers]\nAdditionalStores=/srv/../x\n", "is not a list of absolute paths");
+        check_refused("[Layers]\nAdditionalStores=/srv/\n", "is not a list of absolute paths");
+        check_refused("[Layers]\nAdditionalStores=/\n", "is not a list of absolute paths");
+        for (int i = 0; i <= SETTINGS_STORES_MAX; i++) {
+                char *longer = NULL;
+
+                if (i == SETTINGS_STORES_MAX)
+                        ck_assert_int_eq(settings_from_text(many, &settings), 0);
+                ck_assert_int_gt(asprintf(&longer, "%sAdditionalStores=/srv/%d\n", many, i), 0);
+                free(many);
+                many = longer;
+        }
+        check_refused(many, "out of range");
+}
+END_TEST
+
 UNIT_MAIN("settings", test_defaults, test_or_zero, test_file_and_drop_ins, test_refused, test_long_comment, test_round_trip,
-        test_host_targets)
+        test_host_targets, test_additional_stores)
