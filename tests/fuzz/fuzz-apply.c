@@ -5,9 +5,6 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,25 +12,26 @@
 #include "executor/apply.h"
 #include "executor/layer-split.h"
 #include "executor/worker.h"
-#include "util/cleanup.h"
+#include "tests/fuzz/fuzz.h"
 
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* In place of executor/worker.c: nobody is told anything, and there is no other process. */
+/* In place of executor/worker.c, by the linker (--wrap): nobody is told anything, and there is no other process. */
 struct worker {
         uint64_t figures[16];
 };
 
-uint64_t *worker_figures(struct worker *worker) {
+uint64_t *__wrap_worker_figures(struct worker *worker);
+int __wrap_worker_progress(struct worker *worker);
+int __wrap_worker_fail(struct worker *worker, enum failure_kind kind, int error, const char *format, ...) _printf_(4, 5);
+
+uint64_t *__wrap_worker_figures(struct worker *worker) {
         return worker->figures;
 }
 
-int worker_progress(struct worker *worker _unused_) {
+int __wrap_worker_progress(struct worker *worker _unused_) {
         return 0;
 }
 
-int worker_fail(struct worker *worker _unused_, enum failure_kind kind, int error _unused_, const char *format, ...) {
+int __wrap_worker_fail(struct worker *worker _unused_, enum failure_kind kind, int error _unused_, const char *format, ...) {
         char text[8192];
         va_list arguments;
 
@@ -59,8 +57,8 @@ static void finish(void) {
 }
 
 int LLVMFuzzerInitialize(int *argc _unused_, char ***argv _unused_) {
-        if (!mkdtemp(directory))
-                abort();
+        fuzz_quiet();
+        fuzz_check(mkdtemp(directory));
         (void) atexit(finish);
         return 0;
 }
@@ -68,8 +66,7 @@ int LLVMFuzzerInitialize(int *argc _unused_, char ***argv _unused_) {
 static int file_of(const void *data, size_t size) {
         int fd = memfd_create("input", MFD_CLOEXEC);
 
-        if (fd < 0 || write(fd, data, size) != (ssize_t) size || lseek(fd, 0, SEEK_SET) < 0)
-                abort();
+        fuzz_check(fd >= 0 && write(fd, data, size) == (ssize_t) size && lseek(fd, 0, SEEK_SET) == 0);
         return fd;
 }
 
@@ -96,8 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 return 0;
         }
         root = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (root < 0)
-                abort();
+        fuzz_check(root >= 0);
         setup.source.fd = tar;
         setup.split = split;
         setup.into = (struct extract_setup) {.root = root, .opaque = opaque, .below = -1, .base = data[0] & 1, .devices = false, .bytes_max = 1024 * 1024,
