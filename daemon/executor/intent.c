@@ -5,6 +5,7 @@
 #include "executor/intent.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
@@ -25,14 +26,34 @@ struct layout {
 };
 
 struct intent {
+        int fd;
         struct layout *layout;
+        uint32_t reserved; /* entries that the file system has room for */
 };
+
+enum { PORTION = 1024 /* entries that room is made for at a time */ };
+
+/* Where there is no room, a write through the mapping would end the process, SIGBUS in mmap(2): so room is made before. */
+static int reserve(struct intent *intent, uint32_t entries) {
+        if (entries > JOB_STEPS_MAX)
+                entries = JOB_STEPS_MAX;
+        if (fallocate(intent->fd, 0, 0, (off_t) (offsetof(struct layout, mounts) + entries * sizeof(struct intent_mount))) < 0 &&
+            errno != EOPNOTSUPP) /* then the file system cannot say */
+                return log_errno(LOG_ERR, errno, "make room in the intent file, in the runtime directory");
+        intent->reserved = entries;
+        return 0;
+}
 
 int intent_map(int fd, struct intent **ret) {
         _cleanup_(intent_freep) struct intent *intent = calloc(1, sizeof(*intent));
 
+        int r;
+
         if (!intent)
                 return log_oom();
+        intent->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (intent->fd < 0)
+                return log_errno(LOG_ERR, errno, "keep the intent file");
         if (ftruncate(fd, sizeof(struct layout)) < 0)
                 return log_errno(LOG_ERR, errno, "size the intent file");
         intent->layout = mmap(NULL, sizeof(struct layout), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -43,6 +64,9 @@ int intent_map(int fd, struct intent **ret) {
         /* Openers are no place for it. */
         if (madvise(intent->layout, sizeof(struct layout), MADV_DONTFORK) < 0)
                 return log_errno(LOG_ERR, errno, "keep the intent file from children");
+        r = reserve(intent, 1); /* a page of it: a job that only takes away needs no more */
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(intent);
         return 0;
 }
@@ -52,6 +76,7 @@ struct intent *intent_free(struct intent *intent) {
                 return NULL;
         if (intent->layout)
                 (void) munmap(intent->layout, sizeof(struct layout)); /* fails for a bad address only */
+        (void) close_fd(intent->fd);
         free(intent);
         return NULL;
 }
@@ -71,6 +96,12 @@ int intent_add(struct intent *intent, uint32_t step, uint64_t id, uint32_t mount
 
         if (n >= JOB_STEPS_MAX)
                 return -E2BIG;
+        if (n >= intent->reserved) {
+                int r = reserve(intent, n + PORTION);
+
+                if (r < 0)
+                        return r;
+        }
         layout->mounts[n] = (struct intent_mount){.step = step, .mount_id = mount_id, .id = id};
         atomic_store(&layout->count, n + 1);
         return 0;

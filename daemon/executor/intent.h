@@ -30,12 +30,13 @@ enum intent_directory {
         INTENT_POINT_FILE, /* …or the last of it an empty file */
 };
 
-/* Maps the file (grown to its full, sparse size). The fd stays the caller's. */
+/* Maps the file (grown to its full, sparse size). The fd stays the caller's. -ENOSPC when the file system has not even a page. */
 int intent_map(int fd, struct intent **ret);
 struct intent *intent_free(struct intent *intent);
 DEFINE_CLEANUP(struct intent *, intent_free)
 
-/* Executor: a job begins; a mount is about to be attached; the job is over. -E2BIG when the file is full. */
+/* Executor: a job begins; a mount is about to be attached; the job is over. -E2BIG when the file is full, -ENOSPC
+ * when the file system is; what was noted before stays. */
 void intent_begin(struct intent *intent, uint64_t job);
 int intent_add(struct intent *intent, uint32_t step, uint64_t id, uint32_t mount_id);
 /* `made` trailing components of the step's target, or of one of its overlay directories. */

@@ -7,7 +7,7 @@
 
 #include "executor/intent.h"
 #include "plan/step.h"
-#include "tests/unit/unit.h"
+#include "tests/unit/namespace.h"
 
 static int new_file(void) {
         int fd = memfd_create("intent", MFD_CLOEXEC);
@@ -76,6 +76,34 @@ START_TEST(test_full) {
 }
 END_TEST
 
+/* A full file system is an error code, and no signal. */
+START_TEST(test_no_room) {
+        _cleanup_(intent_freep) struct intent *intent = NULL, *second = NULL;
+        _cleanup_close_ int fd = -1, other = -1, filler = -1;
+        uint32_t n = 0;
+        int r = 0;
+
+        if (!namespace_enter())
+                return;
+        ck_assert_int_eq(mount("scratch", "/tmp", "tmpfs", 0, "size=64k"), 0);
+        fd = open("/tmp/0", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        other = open("/tmp/1", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        filler = open("/tmp/filler", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        ck_assert_int_eq(intent_map(fd, &intent), 0);
+        intent_begin(intent, 1);
+        while (r == 0 && n < JOB_STEPS_MAX)
+                r = intent_add(intent, n++, 1, 1);
+        ck_assert_int_eq(r, -ENOSPC);
+        ck_assert_uint_gt(n, 1000);
+        intent_end(intent);
+        intent_begin(intent, 2); /* the next one works */
+        ck_assert_int_eq(intent_add(intent, 0, 1, 1), 0);
+        for (off_t end = 0; fallocate(filler, 0, end, 4096) == 0; end += 4096)
+                ;
+        ck_assert_int_eq(intent_map(other, &second), -ENOSPC);
+}
+END_TEST
+
 START_TEST(test_damaged) {
         _cleanup_close_ int fd = new_file();
         struct intent_mount *mounts;
@@ -98,4 +126,4 @@ START_TEST(test_damaged) {
 }
 END_TEST
 
-UNIT_MAIN("intent", test_empty, test_killed, test_full, test_damaged)
+UNIT_MAIN("intent", test_empty, test_killed, test_full, test_no_room, test_damaged)
