@@ -86,7 +86,7 @@ def collect_while_executors_die(daemon, pod, deaths):
 
 @case('a collection outlives three executors that die of it; after five it stays begun, and the next or a start completes it')
 def executors_lost(daemon):
-    daemon.write_config('[Daemon]\nExecutors=1\n[Mounts]\nBusyIntervalMSec=500\n')
+    daemon.write_config(f'[Daemon]\nExecutors=1\n[Mounts]\nBusyIntervalMSec={int(500 * tap.PATIENCE)}\n')
     daemon.restart()
     pods = [daemon.create(specs.oci(mounts=[specs.mount('/tmp')])) for _ in range(3)]
     equal(collect_while_executors_die(daemon, pods[0], 3), 'removed', 'outcome after three')
