@@ -9,6 +9,7 @@
 
 #include "api/call.h"
 #include "api/peer.h"
+#include "api/units.h"
 #include "dbus/names.h"
 #include "pod/lease.h"
 #include "util/log.h"
@@ -26,6 +27,7 @@ struct bus {
         struct api *api;
         sd_bus *bus;       /* NULL between two tries */
         struct map *peers; /* by unique name */
+        struct units *units;
         sd_event_source *retry;
         uint64_t retry_us;
         bool stopping;
@@ -140,6 +142,7 @@ static int retry_later(struct bus *bus) {
 
 static void drop(struct bus *bus) {
         forget_peers(bus);
+        units_disconnected(bus->units);
         if (!bus->bus)
                 return;
         (void) sd_bus_detach_event(bus->bus);
@@ -180,6 +183,7 @@ static int on_connected(sd_bus_message *m _unused_, void *userdata, sd_bus_error
         r = sd_bus_request_name_async(bus->bus, NULL, PODMOUNT_BUS_NAME, SD_BUS_NAME_QUEUE, on_name, bus);
         if (r < 0)
                 (void) log_errno(LOG_ERR, r, "cannot ask for the name " PODMOUNT_BUS_NAME);
+        units_connected(bus->units);
         return 1;
 }
 
@@ -232,7 +236,10 @@ int bus_new(struct api *api, struct bus **ret) {
         bus->api = api;
         bus->retry_us = RETRY_MIN_US;
         bus->peers = map_new(MAP_KEY_STRING);
-        if (!bus->peers) {
+        bus->units = units_new(api);
+        if (!bus->peers || !bus->units) {
+                (void) units_free(bus->units);
+                (void) map_free(bus->peers);
                 free(bus);
                 return log_oom();
         }
@@ -244,6 +251,7 @@ struct bus *bus_free(struct bus *bus) {
         if (!bus)
                 return NULL;
         drop(bus);
+        (void) units_free(bus->units);
         (void) sd_event_source_disable_unref(bus->retry);
         (void) map_free(bus->peers);
         free(bus);

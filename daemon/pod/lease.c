@@ -25,8 +25,10 @@ enum {
         STAT_MAX = 4096,
         STAT_START = 22,                                   /* the field of proc_pid_stat(5) that says when it began… */
         STAT_AFTER_NAME = 3,                               /* …and the first one after the name */
+        UNIT_NAME_MAX = 255,
         RETRY_DOUBLINGS = 8,                               /* of the pause between two collections */
 };
+#define UNIT_PREFIX "unit:"
 #define RETRY_MAX_US (UINT64_C(5) * 60 * 1000 * 1000)
 #define RETRY_MIN_US (UINT64_C(1000) * 1000)
 
@@ -63,6 +65,21 @@ static int parse_ttl(const char *text, uint64_t *ret_us, struct failure *f) {
         return 0;
 }
 
+/* NULL: a lease of another kind. */
+static const char *unit_of(const char *lease) {
+        return lease && strncmp(lease, UNIT_PREFIX, strlen(UNIT_PREFIX)) == 0 ? lease + strlen(UNIT_PREFIX) : NULL;
+}
+
+/* As systemd.unit(5) has names; a template without an instance is no unit. */
+static int check_unit(const char *name, struct failure *f) {
+        static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@";
+        const char *dot = strrchr(name, '.');
+
+        if (strlen(name) > UNIT_NAME_MAX || strspn(name, letters) != strlen(name) || !dot || dot == name || !dot[1] || dot[-1] == '@')
+                return failure_set(f, FAILURE_INVALID_ARGS, "The lease \"unit:%.128s\" does not name a unit with its type, such as \"x.service\".", name);
+        return 0;
+}
+
 int lease_parse(const char *text, enum lease_kind *ret_kind, uint64_t *ret_ttl_us, struct failure *f) {
         *ret_ttl_us = 0;
         if (!text || strcmp(text, "none") == 0)
@@ -74,10 +91,11 @@ int lease_parse(const char *text, enum lease_kind *ret_kind, uint64_t *ret_ttl_u
         else if (strncmp(text, "ttl:", strlen("ttl:")) == 0) {
                 *ret_kind = LEASE_TTL;
                 return parse_ttl(text + strlen("ttl:"), ret_ttl_us, f);
-        } else if (strncmp(text, "unit:", strlen("unit:")) == 0)
-                return failure_set(f, FAILURE_NOT_SUPPORTED, "Leases of units are not supported; use one of a process of it (\"pid\").");
-        else
-                return failure_set(f, FAILURE_INVALID_ARGS, "The lease \"%.128s\" is none of none, caller, pid and ttl:SECONDS.", text);
+        } else if (unit_of(text)) {
+                *ret_kind = LEASE_UNIT;
+                return check_unit(unit_of(text), f);
+        } else
+                return failure_set(f, FAILURE_INVALID_ARGS, "The lease \"%.128s\" is none of none, caller, pid, ttl:SECONDS and unit:NAME.", text);
         return 0;
 }
 
@@ -289,6 +307,16 @@ static void hang_on_process(struct lease *lease, int pidfd, const char *why) {
                 end(lease, why);
 }
 
+static void hang_on_unit(struct lease *lease) {
+        const struct pods *pods = lease->pods;
+        const char *unit = unit_of(lease->pod->record->lease);
+
+        if (!pods->watch_unit)
+                log_warning("The lease of pod %s hangs on the unit %s, of which nobody tells without the bus: it stays", lease->pod->record->uuid, unit);
+        else if (pods->watch_unit(unit, pods->watch_unit_userdata) < 0)
+                end(lease, "its unit could not be watched.");
+}
+
 /* What hangs on a connection has it, or its process. */
 static void hang(struct lease *lease, uint64_t connection, int pidfd) {
         switch (lease->kind) {
@@ -306,6 +334,9 @@ static void hang(struct lease *lease, uint64_t connection, int pidfd) {
         case LEASE_TTL:
                 if (arm(lease, lease->pod->record->lease_on.until_us) < 0)
                         end(lease, "its timer could not be set.");
+                return;
+        case LEASE_UNIT:
+                hang_on_unit(lease);
                 return;
         case LEASE_NONE:
                 return;
@@ -366,6 +397,29 @@ void leases_outlive(struct pods *pods, uint64_t connection) {
                 }
 }
 
+static bool is_on_unit(const struct pod *pod, const char *unit) {
+        return pod->lease && pod->lease->kind == LEASE_UNIT && !pod->record->lease_on.ended && strcmp(unit_of(pod->record->lease), unit) == 0;
+}
+
+void leases_unit_ended(struct pods *pods, const char *unit, const char *why) {
+        struct pod *pod;
+
+        if (pods->stopping)
+                return;
+        MAP_FOREACH(pod, pods->by_uuid)
+                if (is_on_unit(pod, unit))
+                        end(pod->lease, why);
+}
+
+bool leases_are_on_unit(const struct pods *pods, const char *unit) {
+        const struct pod *pod;
+
+        MAP_FOREACH(pod, pods->by_uuid)
+                if (is_on_unit(pod, unit))
+                        return true;
+        return false;
+}
+
 int lease_renew(struct pods *pods, struct pod *pod, uint64_t connection, pid_t pid, uint64_t *ret_until_us, struct failure *f) {
         struct lease *lease = pod->lease;
         struct record_lease on = {};
@@ -373,8 +427,9 @@ int lease_renew(struct pods *pods, struct pod *pod, uint64_t connection, pid_t p
 
         if (!lease)
                 return failure_set(f, FAILURE_INVALID_ARGS, "Pod %s has no lease that could be renewed.", pod->record->uuid);
-        if (lease->kind == LEASE_PID)
-                return failure_set(f, FAILURE_INVALID_ARGS, "The lease of pod %s hangs on a process and cannot be renewed.", pod->record->uuid);
+        if (lease->kind == LEASE_PID || lease->kind == LEASE_UNIT)
+                return failure_set(f, FAILURE_INVALID_ARGS, "The lease of pod %s hangs on a %s and cannot be renewed.", pod->record->uuid,
+                                   lease->kind == LEASE_PID ? "process" : "unit");
         if (pod->record->state != RECORD_READY)
                 return failure_set(f, FAILURE_BUSY, "Pod %s is being collected.", pod->record->uuid);
         if (lease->kind == LEASE_CALLER)

@@ -3,7 +3,8 @@
 
 /*
  * What keeps a pod from being garbage, podmount-spec(5) and org.podmount1(5): nothing (`none`: it stays until it is
- * collected), the connection that created it (`caller`), a process (`pid`), or a time that can be renewed (`ttl:SECONDS`).
+ * collected), the connection that created it (`caller`), a process (`pid`), a time that can be renewed (`ttl:SECONDS`), or a unit of the service
+ * manager (`unit:NAME`).
  * When that is gone the pod is garbage; it is collected LeaseGraceSec= later, again and again while it is busy.
  *
  * It hangs on the record (struct record_lease), so that it lasts over a restart; a connection does not, and the process
@@ -19,12 +20,11 @@
 
 #define LEASE_FD "lease" /* the name of the pidfd among the fds of the call */
 
-enum lease_kind { LEASE_NONE, LEASE_CALLER, LEASE_PID, LEASE_TTL };
+enum lease_kind { LEASE_NONE, LEASE_CALLER, LEASE_PID, LEASE_TTL, LEASE_UNIT };
 
 struct lease;
 
-/* Reads a lease's text; NULL is "none". `ret_ttl_us` is 0 but for LEASE_TTL. 0, or a failure: FAILURE_INVALID_ARGS, or
- * FAILURE_NOT_SUPPORTED for `unit:`. */
+/* Reads a lease's text; NULL is "none". `ret_ttl_us` is 0 but for LEASE_TTL. 0, or FAILURE_INVALID_ARGS. */
 int lease_parse(const char *text, enum lease_kind *ret_kind, uint64_t *ret_ttl_us, struct failure *f);
 
 /* Finds what process a pidfd is of; it must live. The record gets its pid and when it began. FAILURE_INVALID_ARGS for
@@ -46,6 +46,11 @@ void leases_disconnect(struct pods *pods, uint64_t connection);
 
 /* A connection goes because podmountd's own to the bus does: the processes that had them take their place, as at a restart. */
 void leases_outlive(struct pods *pods, uint64_t connection);
+
+/* The unit is not active, for this reason, a sentence: so end the leases that hang on it. */
+void leases_unit_ended(struct pods *pods, const char *unit, const char *why);
+/* Whether any lease hangs on it still. */
+bool leases_are_on_unit(const struct pods *pods, const char *unit);
 
 /* Begins anew: `ttl:` from now; `caller` with this connection, whose process has `pid`. One that has ended lives again until
  * the pod is being collected. `ret_until_us`: CLOCK_BOOTTIME, 0 if it has no such end. */

@@ -431,6 +431,8 @@ static int take_lease(struct create *create, const struct create_arguments *argu
                 if (r != 0)
                         return r;
         }
+        if (create->lease_kind == LEASE_UNIT && !operation->pods->watch_unit)
+                return failure_set(f, FAILURE_NOT_SUPPORTED, "Leases of units need the system bus, on which this podmountd does not serve.");
         create->lease = strdup(arguments->lease);
         return create->lease ? 0 : log_oom();
 }

@@ -48,6 +48,10 @@ struct pods {
         /* Looks again at these mounts alone, by unique id, and has what changed marked (pods_mark_drift()). */
         int (*look_at)(const uint64_t *ids, size_t n, void *userdata);
         void *sync_userdata;
+        /* Tells leases_unit_ended() when this unit of the service manager is not active, now or later; asked again, it is one
+         * watch. NULL: there is nobody who could. -ENOMEM. */
+        int (*watch_unit)(const char *name, void *userdata);
+        void *watch_unit_userdata;
         const char *runtime_directory;
         int runtime_fd;
         uint64_t runtime_mount_id;   /* of the mount that the runtime directory lay on at start, set by pods_init():

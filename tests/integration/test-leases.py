@@ -197,10 +197,11 @@ def ended(daemon):
 
 @case('what is no lease is refused, and leaves nothing')
 def hostile(daemon):
-    for text in ('', 'ttl:', 'ttl:0', 'ttl:-1', 'ttl:1x', 'ttl:99999999999999999999', 'ttl:400000000', 'pid:1', 'callers', 'x' * 100000):
+    for text in ('', 'ttl:', 'ttl:0', 'ttl:-1', 'ttl:1x', 'ttl:99999999999999999999', 'ttl:400000000', 'pid:1', 'callers', 'x' * 100000,
+                 'unit:', 'unit:x', 'unit:.service', 'unit:x.', 'unit:x@.service', 'unit:a/b.service', 'unit:a b.service', 'unit:' + 'x' * 250 + '.service'):
         name, said = refused(daemon, text)
         equal(name, 'org.freedesktop.DBus.Error.InvalidArgs', f'{text[:30]}: {said}')
-    equal(refused(daemon, 'unit:x.service')[0], ERROR + 'NotSupported', 'a unit')
+    equal(refused(daemon, 'unit:x.service')[0], ERROR + 'NotSupported', 'a unit without the bus')
     contains(refused(daemon, 'pid')[1], 'needs the fd')
     null, pidfd = os.open('/dev/null', os.O_RDONLY), None
     try:
