@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 
-from frame import debian, host, tap
+from frame import backing, debian, host, tap
 from frame.daemon import Stage
 from frame.layouts import Layout, import_image, tar_of, umoci, unpack
 from frame.layers import content, differences
@@ -99,5 +99,5 @@ def flat(daemon):
 
 
 if __name__ == '__main__':
-    host.prepare()
+    backing.prepare()
     tap.run(Stage)

@@ -13,7 +13,7 @@ import tarfile
 import threading
 import time
 
-from frame import host, tap
+from frame import backing, tap
 from frame.daemon import ERROR, LAYERS, Stage
 from frame.layers import apply, apply_error, content, differences, directory_of, entry, make_tar
 from frame.tap import case, contains, equal, eventually
@@ -353,5 +353,5 @@ def in_use(daemon):
 
 
 if __name__ == '__main__':
-    host.prepare()
+    backing.prepare()
     tap.run(Stage)

@@ -12,7 +12,7 @@ import subprocess
 
 import dbus
 
-from frame import host, tap
+from frame import backing, host, tap
 from frame.bus import Bus
 from frame.daemon import LAYERS, Stage
 from frame.host import ALICE, as_user
@@ -369,6 +369,6 @@ def special(daemon):
 
 
 if __name__ == '__main__':
-    host.prepare()
+    backing.prepare()
     bus = Bus()
     tap.run(Stage)

@@ -5,7 +5,7 @@ that changed applied to a second layer, in which the same is installed."""
 
 import subprocess
 
-from frame import debian, host, tap
+from frame import backing, debian, tap
 from frame.daemon import Stage
 from frame.layers import apply_file, changes, content, create, differences, get, put, tar_of, write_bytes
 from frame.tap import case, contains, equal
@@ -67,5 +67,5 @@ def installed(daemon):
 
 
 if __name__ == '__main__':
-    host.prepare()
+    backing.prepare()
     tap.run(Stage)

@@ -10,7 +10,7 @@ import stat
 import subprocess
 import tarfile
 
-from frame import host, tap
+from frame import backing, tap
 from frame.daemon import ERROR, Stage
 from frame.layers import apply, call, changes, content, create, directory_of, error_of, fill, open_tar, read_all, size, tar_of
 from frame.tap import case, contains, equal, eventually
@@ -210,5 +210,5 @@ def client(daemon):
 
 
 if __name__ == '__main__':
-    host.prepare()
+    backing.prepare()
     tap.run(Stage)

@@ -8,7 +8,7 @@ import subprocess
 
 import dbus
 
-from frame import host, tap
+from frame import backing, tap
 from frame.daemon import Stage
 from frame.faults import SEED, failing, faults
 from frame.kills import check_log
@@ -263,5 +263,5 @@ def importing(daemon):
 
 
 if __name__ == '__main__':
-    host.prepare()
+    backing.prepare()
     tap.run(Stage)

@@ -11,7 +11,7 @@ import subprocess
 
 import dbus
 
-from frame import host, tap
+from frame import backing, host, tap
 from frame.daemon import Stage
 from frame.layers import apply_file, call, content, create, differences, directory_of, entry, make_tar
 from frame.layouts import Layout, import_image, tar_of
@@ -181,5 +181,5 @@ def importing(daemon):
 
 
 if __name__ == '__main__':
-    host.prepare()
+    backing.prepare()
     tap.run(Small)

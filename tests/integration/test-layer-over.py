@@ -11,7 +11,7 @@ import subprocess
 import tarfile
 import tempfile
 
-from frame import host, tap
+from frame import backing, tap
 from frame.daemon import LAYERS, Stage
 from frame.layers import apply, apply_error, content, differences, directory_of, entry, make_tar
 from frame.tap import case, contains, equal
@@ -317,5 +317,5 @@ def meant(daemon):
 
 
 if __name__ == '__main__':
-    host.prepare()
+    backing.prepare()
     tap.run(Stage)

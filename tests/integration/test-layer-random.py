@@ -14,7 +14,7 @@ import struct
 import subprocess
 import time
 
-from frame import host, tap
+from frame import backing, tap
 from frame.daemon import Stage
 from frame.layers import apply_file, changes, content, create, differences, get, put, size, tar_of, write_bytes
 from frame.tap import case, equal
@@ -262,5 +262,5 @@ def changed(daemon):
 
 
 if __name__ == '__main__':
-    host.prepare()
+    backing.prepare()
     tap.run(Stage)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A directory for cases whose file system knows id mappings: tmpfs has them since Linux 6.3 alone, ext4 since 5.12."""
+"""A directory for cases whose file system knows id mappings and user attributes: tmpfs has them since Linux 6.3 and 6.6 alone."""
 
 import os
 import shutil
@@ -43,11 +43,21 @@ def knows_mappings(path):
     return True
 
 
+def knows_attributes(path):
+    """Whether files there can have user.* attributes."""
+    try:
+        os.setxattr(path, 'user.probe', b'')
+    except OSError:
+        return False
+    os.removexattr(path, 'user.probe')
+    return True
+
+
 def prepare():
-    """host.prepare(), with an image of ext4 over the tmpfs where that knows no mappings; both are gone with this mount
+    """host.prepare(), with an image of ext4 over the tmpfs where that knows no mappings or user attributes; both are gone with this mount
     namespace, and the loop device with them. What stands in the way, or None."""
     host.prepare()
-    if knows_mappings(host.DIRECTORY):
+    if knows_mappings(host.DIRECTORY) and knows_attributes(host.DIRECTORY):
         return None
     if not shutil.which('mkfs.ext4'):
         return "this kernel's tmpfs knows no id mappings, and mkfs.ext4 is not installed"
