@@ -19,6 +19,7 @@
 #include "manager.h"
 #include "process.h"
 #include "util/channel.h"
+#include "util/event.h"
 #include "util/log.h"
 
 enum { STOP_LIMIT_US = 12 * 1000 * 1000 /* for what runs to end and be answered; the unit allows the whole service 20 s */ };
@@ -56,7 +57,7 @@ static void take_settings(struct front *front, const char *text) {
         else {
                 log_set_level(settings.log_level);
                 manager_set_settings(front->manager, &settings);
-                log_info("Configuration re-read");
+                event_log(EVENT_CONFIGURATION_READ, NULL, "Configuration re-read");
         }
         notify_ready(front);
 }

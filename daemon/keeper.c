@@ -28,6 +28,7 @@
 #include "stores.h"
 #include "util/array.h"
 #include "util/channel.h"
+#include "util/event.h"
 #include "util/log.h"
 #include "util/settings.h"
 
@@ -210,7 +211,7 @@ static int start_due(struct keeper *keeper) {
 static void kill_executor(struct keeper *keeper, unsigned slot) {
         if (slot >= keeper->n_executors || keeper->executors[slot].pid <= 0)
                 return;
-        log_warning("executor %u (process %d) hangs: it is replaced", slot, (int) keeper->executors[slot].pid);
+        event_log(EVENT_EXECUTOR_HUNG, NULL, "executor %u (process %d) hangs: it is replaced", slot, (int) keeper->executors[slot].pid);
         (void) kill(keeper->executors[slot].pid, SIGKILL);
         /* One that is stuck in the kernel dies when that lets it go: nobody waits for that. */
         keeper->executors[slot] = (struct keeper_executor) {.pid = 0, .start_ms = now_ms()};
@@ -229,7 +230,7 @@ static void on_exit_of(struct keeper *keeper, pid_t pid, int status) {
                 if (executor->pid != pid)
                         continue;
                 if (!keeper->stopping && keeper->front > 0)
-                        log_warning("executor %u (process %d) ended (%s %d): it is replaced", slot, (int) pid,
+                        event_log(EVENT_EXECUTOR_ENDED, NULL, "executor %u (process %d) ended (%s %d): it is replaced", slot, (int) pid,
                                     WIFSIGNALED(status) ? "signal" : "status",
                                     WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
                 executor->pid = 0;
@@ -244,7 +245,7 @@ static void reload(struct keeper *keeper) {
 
         memcpy(stores, keeper->settings.additional_stores, sizeof(stores));
         if (read_settings(keeper->options, &keeper->settings) < 0) {
-                log_error("the configuration was not re-read: the one before stays in force");
+                event_log(EVENT_CONFIGURATION_REFUSED, NULL, "the configuration was not re-read: the one before stays in force");
                 return;
         }
         set_grants(keeper);
@@ -475,9 +476,9 @@ static int exit_status(const struct keeper *keeper) {
         if (keeper->stopping && WIFEXITED(keeper->front_status) && WEXITSTATUS(keeper->front_status) == EXIT_SUCCESS)
                 return EXIT_SUCCESS;
         if (!WIFSIGNALED(keeper->front_status))
-                log_error("the front ended with status %d", WEXITSTATUS(keeper->front_status));
+                event_log(EVENT_FRONT_FAILED, NULL, "the front ended with status %d", WEXITSTATUS(keeper->front_status));
         else if (!keeper->stopping)
-                log_error("the front was killed by signal %d: pods stay mounted, start podmountd again", WTERMSIG(keeper->front_status));
+                event_log(EVENT_FRONT_FAILED, NULL, "the front was killed by signal %d: pods stay mounted, start podmountd again", WTERMSIG(keeper->front_status));
         return EXIT_FAILURE;
 }
 

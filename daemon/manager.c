@@ -22,6 +22,7 @@
 #include "tracker.h"
 #include "trim.h"
 #include "util/array.h"
+#include "util/event.h"
 #include "util/log.h"
 #include "util/path.h"
 
@@ -146,12 +147,12 @@ static int open_store(struct manager *manager) {
         case STORE_OPENED:
                 return 0;
         case STORE_NEWER:
-                log_error("%s/state.db has version %d, written by a newer podmountd: start that one again, or collect every pod with "
+                event_log(EVENT_STORE_REFUSED, NULL, "%s/state.db has version %d, written by a newer podmountd: start that one again, or collect every pod with "
                           "it before going back",
                           directory, version);
                 return -EPROTONOSUPPORT;
         case STORE_DAMAGED:
-                log_error("%s/state.db is damaged or no database of podmount: unmount what lies below %s/pods by hand, then remove it",
+                event_log(EVENT_STORE_REFUSED, NULL, "%s/state.db is damaged or no database of podmount: unmount what lies below %s/pods by hand, then remove it",
                           directory, manager->runtime->path);
                 return -EBADMSG;
         }

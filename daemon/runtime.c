@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
 
+#include "util/event.h"
 #include "util/log.h"
 
 enum { LISTEN_BACKLOG = 128 };
@@ -69,10 +70,10 @@ static int take_lock(int fd, const char *path) {
 
         lock = (struct flock) {.l_type = F_WRLCK, .l_whence = SEEK_SET};
         if (fcntl(lock_fd, F_GETLK, &lock) >= 0 && lock.l_type != F_UNLCK && lock.l_pid > 0)
-                log_error("podmountd runs on %s already, as process %d: stop that one or choose another --runtime-dir", path,
+                event_log(EVENT_ALREADY_RUNNING, NULL, "podmountd runs on %s already, as process %d: stop that one or choose another --runtime-dir", path,
                           (int) lock.l_pid);
         else
-                log_error("podmountd runs on %s already: stop that one or choose another --runtime-dir", path);
+                event_log(EVENT_ALREADY_RUNNING, NULL, "podmountd runs on %s already: stop that one or choose another --runtime-dir", path);
         return -EBUSY;
 }
 

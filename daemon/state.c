@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "kernel/tree.h"
+#include "util/event.h"
 #include "util/log.h"
 #include "util/text.h"
 
@@ -21,7 +22,7 @@ static int give_up(struct state *state, int error, const char *what) {
         state->reason = error ? text_format("%s (%s)", what, strerror(error)) : strdup(what);
         if (!state->reason)
                 return log_oom();
-        log_warning("there are no layers, for %s: %s", state->path, state->reason);
+        event_log(EVENT_LAYERS_UNAVAILABLE, NULL, "there are no layers, for %s: %s", state->path, state->reason);
         return 1;
 }
 

@@ -10,6 +10,7 @@
 
 #include "kernel/resolve.h"
 #include "state.h"
+#include "util/event.h"
 #include "util/log.h"
 #include "util/text.h"
 
@@ -26,7 +27,7 @@ static int give_up(struct additional_store *store, int error, const char *what) 
         store->reason = error ? text_format("%s (%s)", what, strerror(error)) : strdup(what);
         if (!store->reason)
                 return log_oom();
-        log_warning("the additional store %s cannot be used: %s", store->path, store->reason);
+        event_log(EVENT_LAYERS_UNAVAILABLE, NULL, "the additional store %s cannot be used: %s", store->path, store->reason);
         return 1;
 }
 

@@ -26,6 +26,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "util/event.h"
 #include "util/log.h"
 
 enum {
@@ -248,7 +249,7 @@ static int take_events(struct tracker *tracker, bool all) {
         tell(tracker, &changes, r == 0);
         if (r < 0) {
                 if (r == -ENOBUFS)
-                        log_info("The kernel dropped notifications of mounts: the whole mount table is read");
+                        event_log(EVENT_TABLE_OVERFLOW, NULL, "The kernel dropped notifications of mounts: the whole mount table is read");
                 tracker->lost = true;
                 return read_all(tracker);
         }

@@ -27,12 +27,11 @@ int caller_copy(const struct caller *from, struct caller *ret) {
                         return -ENOMEM;
                 memcpy(copy.groups, from->groups, from->n_groups * sizeof(*copy.groups));
         }
-        if (from->bus_name) {
-                copy.bus_name = strdup(from->bus_name);
-                if (!copy.bus_name) {
-                        free(copy.groups);
-                        return -ENOMEM;
-                }
+        copy.bus_name = from->bus_name ? strdup(from->bus_name) : NULL;
+        copy.unit = from->unit ? strdup(from->unit) : NULL;
+        if ((from->bus_name && !copy.bus_name) || (from->unit && !copy.unit)) {
+                caller_done(&copy);
+                return -ENOMEM;
         }
         *ret = copy;
         return 0;
@@ -43,5 +42,6 @@ void caller_done(struct caller *caller) {
                 return;
         free(caller->groups);
         free(caller->bus_name);
+        free(caller->unit);
         *caller = (struct caller) {.uid = (uid_t) -1, .gid = (gid_t) -1};
 }

@@ -18,6 +18,7 @@ struct caller {
         size_t n_groups;
         pid_t pid;
         char *bus_name; /* CALLER_BUS: the unique name; NULL else */
+        char *unit;     /* of systemd, that its process runs in; NULL where that is not known */
         bool host_mount_namespace, host_user_namespace, host_root_directory;
 };
 

@@ -3,19 +3,26 @@
 
 #include "api/audit.h"
 
-#include <stdio.h>
 #include <string.h>
 
+#include "api/authorise.h"
 #include "api/errors.h"
 #include "dbus/names.h"
-#include "util/log.h"
+#include "util/event.h"
+#include "util/text.h"
 
-static const char *verdict_of(const struct failure *f) {
+enum { MOUNT_IDS_MAX = 16 /* of one request: the pod's record has them all */ };
+
+static enum event event_of(const struct failure *f) {
         if (!f || f->kind == FAILURE_NONE)
-                return "done";
+                return EVENT_REQUEST_DONE;
         if (f->kind == FAILURE_ACCESS_DENIED || f->kind == FAILURE_INTERACTIVE_AUTHORIZATION_REQUIRED)
-                return "denied";
-        return "failed";
+                return EVENT_REQUEST_DENIED;
+        return EVENT_REQUEST_FAILED;
+}
+
+static const char *verdict_of(enum event event) {
+        return event == EVENT_REQUEST_DONE ? "done" : event == EVENT_REQUEST_DENIED ? "denied" : "failed";
 }
 
 /* What it is about: a pod, or, of the layer store, a layer. */
@@ -30,23 +37,55 @@ static const char *object_of(const struct request *request, bool *ret_layer) {
         return request->n_works > 0 ? request->works[0]->id : request->arguments.id;
 }
 
+/* The mounts that it made, took away or was about; how many texts. */
+static size_t list_ids(const struct request *request, char texts[static MOUNT_IDS_MAX][EVENT_NUMBER_MAX]) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < request->n_works; i++) {
+                const struct operation *operation = request->works[i]->operation;
+                size_t n_ids = 0;
+                const uint64_t *ids = operation ? operation_ids(operation, &n_ids) : NULL;
+
+                for (size_t j = 0; j < n_ids && n < MOUNT_IDS_MAX; j++)
+                        if (event_id(ids[j], texts[n]))
+                                n++;
+        }
+        return n;
+}
+
 void audit_request(const struct request *request, const struct failure *f) {
         const struct caller *caller = &request->peer->caller;
+        const enum event event = event_of(f);
+        char uid[EVENT_NUMBER_MAX], pid[EVENT_NUMBER_MAX], ids[MOUNT_IDS_MAX][EVENT_NUMBER_MAX];
+        const char *method = request->method->member, *name, *shown;
+        _cleanup_free_ char *actions = NULL;
+        const char *fields[18 + 2 * MOUNT_IDS_MAX + 1];
+        size_t n = 0, n_ids;
         bool layer;
-        const char *verdict = verdict_of(f), *name = object_of(request, &layer);
-        char uid[sizeof("4294967295")], pid[sizeof("-2147483648")];
-        const char *const fields[] = {
-                "CALLER_UID=", uid, "CALLER_PID=", pid, "METHOD=", request->method->member, "POD=", layer ? NULL : name, "LAYER=", layer ? name : NULL, "VERDICT=", verdict, NULL,
-        };
-        bool done = !f || f->kind == FAILURE_NONE;
 
-        if (done && (!request->method->changes || request->arguments.dry_run))
+        if (event == EVENT_REQUEST_DONE && (!request->method->changes || request->arguments.dry_run))
                 return;
-        (void) snprintf(uid, sizeof(uid), "%u", (unsigned) caller->uid); /* always fits */
-        (void) snprintf(pid, sizeof(pid), "%d", (int) caller->pid);      /* always fits */
-        if (done)
-                log_fields(LOG_INFO, AUDIT_MESSAGE_ID, fields, "%s %s by uid %s: done", request->method->member, name ? name : "", uid);
+        if (event_priority(event) > log_level())
+                return;
+        name = object_of(request, &layer);
+        shown = name ?: "";
+        actions = authorise_actions(request);
+        n_ids = list_ids(request, ids);
+        const char *const common[] = {
+                "CALLER_UID=", event_number(caller->uid, uid), "CALLER_PID=", event_id((uint64_t) caller->pid, pid),
+                "CALLER_UNIT=", caller->unit, "METHOD=", method, "POD=", layer ? NULL : name, "LAYER=", layer ? name : NULL,
+                "TARGET=", request->arguments.target, "POLKIT_ACTION=", actions, "VERDICT=", verdict_of(event),
+        };
+
+        memcpy(fields, common, sizeof(common));
+        n = ELEMENTSOF(common);
+        for (size_t i = 0; i < n_ids; i++) {
+                fields[n++] = "MOUNT_ID=";
+                fields[n++] = ids[i];
+        }
+        fields[n] = NULL;
+        if (event == EVENT_REQUEST_DONE)
+                event_log(event, fields, "%s %s by uid %s: done", method, shown, uid);
         else
-                log_fields(LOG_NOTICE, AUDIT_MESSAGE_ID, fields, "%s %s by uid %s: %s, %s", request->method->member, name ? name : "", uid,
-                           verdict, f->text ? f->text : error_name(f->kind));
+                event_log(event, fields, "%s %s by uid %s: %s, %s", method, shown, uid, verdict_of(event), f->text ?: error_name(f->kind));
 }

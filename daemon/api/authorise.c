@@ -36,6 +36,15 @@ struct authorisation *authorisation_free(struct authorisation *authorisation) {
         return NULL;
 }
 
+char *authorise_actions(const struct request *request) {
+        _cleanup_strv_ char **actions = NULL;
+
+        for (const struct authorisation *one = request->authorisation; one; one = one->next)
+                if (strv_append(&actions, one->action) < 0)
+                        return NULL;
+        return actions ? strv_join(actions, " ") : NULL;
+}
+
 static enum relation relation_to(const struct pod *pod, const struct caller *caller) {
         if (!pod)
                 return RELATION_NONE;

@@ -19,3 +19,6 @@ struct authorisation *authorisation_free(struct authorisation *authorisation);
 
 /* Whether the caller of this request may read the property, org.freedesktop.DBus.Properties. */
 bool authorise_property(const struct request *request, const char *interface, const char *property);
+
+/* The polkit actions that the request was asked about so far, with a space between them; NULL for none. */
+char *authorise_actions(const struct request *request);

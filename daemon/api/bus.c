@@ -12,6 +12,7 @@
 #include "api/units.h"
 #include "dbus/names.h"
 #include "pod/lease.h"
+#include "util/event.h"
 #include "util/log.h"
 
 #define DEFAULT_ADDRESS "unix:path=/run/dbus/system_bus_socket"
@@ -154,7 +155,7 @@ static int on_lost(sd_bus_message *m _unused_, void *userdata, sd_bus_error *err
         struct bus *bus = userdata;
         int r;
 
-        log_notice("The connection to the bus ended%s", bus->stopping ? "" : ": podmountd goes on and waits for it");
+        event_log(EVENT_BUS_LOST, NULL, "The connection to the bus ended%s", bus->stopping ? "" : ": podmountd goes on and waits for it");
         drop(bus);
         r = bus->stopping ? 0 : retry_later(bus);
         if (r < 0)
@@ -166,12 +167,12 @@ static int on_name(sd_bus_message *m, void *userdata _unused_, sd_bus_error *err
         uint32_t answer = 0;
 
         if (sd_bus_message_is_method_error(m, NULL))
-                log_error("the bus does not give us the name " PODMOUNT_BUS_NAME " (%s): is its policy file installed, and may this user own it?",
+                event_log(EVENT_BUS_REFUSED, NULL, "the bus does not give us the name " PODMOUNT_BUS_NAME " (%s): is its policy file installed, and may this user own it?",
                           sd_bus_message_get_error(m)->message);
         else if (sd_bus_message_read(m, "u", &answer) >= 0 && answer == NAME_IN_QUEUE)
                 log_warning("another process owns the name " PODMOUNT_BUS_NAME ": it is ours when that one gives it up");
         else if (answer == NAME_PRIMARY_OWNER)
-                log_info("Serving " PODMOUNT_BUS_NAME " on the bus");
+                event_log(EVENT_BUS_SERVED, NULL, "Serving " PODMOUNT_BUS_NAME " on the bus");
         return 1;
 }
 

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <systemd/sd-login.h>
 #include <unistd.h>
 
 #include "api/dispatch.h"
@@ -56,9 +57,28 @@ static void set_flags(struct peer *peer, uint64_t flags) {
         peer->caller.host_root_directory = flags & IDENTIFY_HOST_ROOT_DIRECTORY;
 }
 
+/* The unit that it runs in, by its cgroup. Its number is its own as long as it lives: one that lives afterwards was meant. Where
+ * the kernel does not say which process connected, a later one may have its number, and no unit is better than another's. */
+static void learn_unit(struct peer *peer) {
+        struct caller *caller = &peer->caller;
+        char *unit = NULL;
+
+        if (caller->transport != CALLER_BUS && !peer->pidfd_of_kernel)
+                return;
+        if (sd_pid_get_unit(caller->pid, &unit) < 0) /* it is in none, or systemd does not run here */
+                return;
+        if (process_lives(peer->pidfd)) {
+                free(caller->unit);
+                caller->unit = TAKE_PTR(unit);
+        }
+        free(unit);
+}
+
 static void conclude(struct peer *peer, pid_t pid) {
         if (peer->pidfd < 0 || pid != peer->caller.pid || !process_lives(peer->pidfd))
                 set_flags(peer, 0);
+        else
+                learn_unit(peer);
         if (peer->caller.transport != CALLER_VARLINK || !peer->pidfd_of_kernel)
                 peer->pidfd = close_fd(peer->pidfd);
         finish(peer, true);

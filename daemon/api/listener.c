@@ -10,6 +10,7 @@
 #include "api/acceptor.h"
 #include "api/call.h"
 #include "api/credentials.h"
+#include "util/event.h"
 #include "util/log.h"
 
 enum {
@@ -150,7 +151,8 @@ static int welcome(int client, void *userdata) {
 
         r = credentials_read(fd, peer);
         if (r >= 0 && count_connections(listener, peer->caller.uid) >= listener->api->settings->connections_per_user && peer->caller.uid != 0) {
-                log_notice("User %u has %u connections, the limit (ConnectionsPerUser=): another one is refused", (unsigned) peer->caller.uid,
+                event_log(EVENT_CONNECTION_REFUSED, EVENT_OF_USER(peer->caller.uid),
+                           "User %u has %u connections, the limit (ConnectionsPerUser=): another one is refused", (unsigned) peer->caller.uid,
                            listener->api->settings->connections_per_user);
                 r = -EUSERS;
         }
@@ -205,7 +207,7 @@ void listener_check_queue(struct peer *peer) {
 
         if (peer->gone || sd_bus_get_n_queued_write(peer->bus, &n) < 0 || n <= QUEUE_MAX)
                 return;
-        log_notice("A connection of user %u does not read: it is cut off", (unsigned) peer->caller.uid);
+        event_log(EVENT_CONNECTION_CUT, EVENT_OF_USER(peer->caller.uid), "A connection of user %u does not read: it is cut off", (unsigned) peer->caller.uid);
         fd = sd_bus_get_fd(peer->bus);
         if (fd >= 0)
                 (void) shutdown(fd, SHUT_RDWR); /* the loop hears of the end, when nobody is in the middle of it */

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "util/event.h"
 #include "util/log.h"
 
 #define POLKIT_NAME "org.freedesktop.PolicyKit1"
@@ -33,7 +34,7 @@ static enum polkit_answer read_answer(sd_bus_message *m) {
         int authorized, challenge;
 
         if (sd_bus_message_is_method_error(m, NULL)) {
-                log_warning("polkit does not answer (%s): the request is denied", sd_bus_message_get_error(m)->name);
+                event_log(EVENT_POLKIT_SILENT, NULL, "polkit does not answer (%s): the request is denied", sd_bus_message_get_error(m)->name);
                 return POLKIT_ABSENT;
         }
         if (sd_bus_message_enter_container(m, 'r', "bba{ss}") < 0 || sd_bus_message_read(m, "bb", &authorized, &challenge) < 0) {

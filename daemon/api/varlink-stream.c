@@ -7,6 +7,7 @@
 #include "api/varlink-connection.h"
 #include "dbus/names.h"
 #include "util/array.h"
+#include "util/event.h"
 #include "util/log.h"
 
 enum { UNREAD_MAX = 16 * 1024 * 1024 /* bytes of changes that somebody who monitors may leave unread */ };
@@ -158,7 +159,8 @@ static void tell(struct varlink_connection *connection, sd_bus_message *m, const
                 (void) log_errno(LOG_ERR, r, "cannot tell %s over varlink: the connection is cut off", row->signal);
                 varlink_wire_cut(connection->wire); /* who misses a change has to read the state again */
         } else if (varlink_wire_unwritten(connection->wire) > UNREAD_MAX) {
-                log_notice("A varlink connection of user %u does not read: it is cut off", (unsigned) connection->peer->caller.uid);
+                event_log(EVENT_CONNECTION_CUT, EVENT_OF_USER(connection->peer->caller.uid),
+                          "A varlink connection of user %u does not read: it is cut off", (unsigned) connection->peer->caller.uid);
                 varlink_wire_cut(connection->wire);
         }
 }

@@ -10,6 +10,7 @@
 #include "api/credentials.h"
 #include "api/foreign-fd.h"
 #include "api/varlink-connection.h"
+#include "util/event.h"
 #include "util/log.h"
 
 enum {
@@ -96,7 +97,8 @@ static int check_limit(const struct varlink *varlink, const struct caller *calle
 
         if (caller->uid == 0 || count_connections(varlink, caller->uid) <= limit)
                 return 0;
-        log_notice("User %u has %u varlink connections, the limit (ConnectionsPerUser=): another one is refused", (unsigned) caller->uid, limit);
+        event_log(EVENT_CONNECTION_REFUSED, EVENT_OF_USER(caller->uid),
+                  "User %u has %u varlink connections, the limit (ConnectionsPerUser=): another one is refused", (unsigned) caller->uid, limit);
         return -EUSERS;
 }
 

@@ -15,6 +15,7 @@
 #include "executor/intent.h"
 #include "executor/pool-queue.h"
 #include "util/channel.h"
+#include "util/event.h"
 #include "util/log.h"
 
 struct worker {
@@ -171,7 +172,7 @@ static void worker_lose(struct worker *worker, enum failure_kind kind, const cha
 }
 
 static void worker_condemn(struct worker *worker, const char *why) {
-        log_warning("Replacing executor %u: %s", worker->slot, why);
+        event_log(EVENT_EXECUTOR_HUNG, NULL, "Replacing executor %u: %s", worker->slot, why);
         worker->condemned = true;
         worker->deadline = now_us() + POOL_GRACE_US;
         if (sd_event_source_set_time(worker->timer, worker->deadline) < 0 ||

@@ -11,6 +11,7 @@
 #include "plan/layer.h"
 #include "store/store.h"
 #include "util/array.h"
+#include "util/event.h"
 #include "util/log.h"
 #include "util/text.h"
 #include "util/path.h"
@@ -111,7 +112,7 @@ static int load(struct layers *layers, size_t i) {
                 r = layer_store_load(copy, &records, &n);
         store->reason = reason_of(r);
         if (store->reason && r != -ENOMEM)
-                log_warning("the additional store %s cannot be used: %s", store->path, store->reason);
+                event_log(EVENT_LAYERS_UNAVAILABLE, NULL, "the additional store %s cannot be used: %s", store->path, store->reason);
         if (r == 0)
                 r = enter_all(layers, i, records, n);
         for (size_t j = 0; j < n; j++)

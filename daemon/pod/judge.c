@@ -11,6 +11,7 @@
 #include "pod/drift.h"
 #include "pod/host.h"
 #include "pod/registry.h"
+#include "util/event.h"
 #include "util/log.h"
 #include "util/path.h"
 
@@ -35,10 +36,11 @@ static bool is_known(const struct drift *drift, const struct drift *known, size_
 }
 
 static void log_drift(const struct pod *pod, const struct drift *drift) {
-        const char *const fields[] = {"POD=", pod->record->uuid, "CONTAINER=", drift->container,
-                                      "TARGET=", drift->target, NULL};
+        char id[EVENT_NUMBER_MAX];
+        const char *const fields[] = {"POD=", pod->record->uuid, "CONTAINER=", drift->container, "TARGET=", drift->target,
+                                      "MOUNT_ID=", event_id(drift->id, id), NULL};
 
-        log_fields(LOG_WARNING, NULL, fields, "Pod %s departs from its record at %s:%s (%s): %s", pod->record->uuid,
+        event_log(EVENT_DRIFT_DETECTED, fields, "Pod %s departs from its record at %s:%s (%s): %s", pod->record->uuid,
                    drift->container, drift->target, drift_kind_name(drift->kind), drift->detail);
 }
 
@@ -57,7 +59,7 @@ static size_t tell_news(struct pods *pods, struct pod *pod, const struct drift *
                         pods->observer.drift(pod, drift, pods->observer.userdata);
         }
         if (news > DRIFTS_LOGGED_MAX)
-                log_warning("Pod %s departs from its record in %zu more places; podmountctl show %s lists them",
+                event_log(EVENT_DRIFT_DETECTED, EVENT_OF_POD(pod->record->uuid), "Pod %s departs from its record in %zu more places; podmountctl show %s lists them",
                             pod->record->uuid, news - DRIFTS_LOGGED_MAX, pod->record->uuid);
         return news;
 }
@@ -90,7 +92,7 @@ void judge_now(struct pods *pods, struct pod *pod) {
         pod->n_drifts = n_drifts;
         news = tell_news(pods, pod, before, n_before) > 0 || n_drifts != n_before;
         if (n_drifts == 0)
-                log_notice("Pod %s is as recorded again", pod->record->uuid);
+                event_log(EVENT_DRIFT_ENDED, EVENT_OF_POD(pod->record->uuid), "Pod %s is as recorded again", pod->record->uuid);
         drifts_free(before, n_before);
         if (news)
                 tell_changed(pods, pod);

@@ -17,6 +17,7 @@
 
 #include "pod/operation-private.h"
 #include "pod/registry.h"
+#include "util/event.h"
 #include "util/log.h"
 #include "util/text.h"
 
@@ -221,7 +222,7 @@ static void end(struct lease *lease, const char *why) {
         if (!record->lease_on.ended)
                 (void) log_oom(); /* the collection comes all the same */
         (void) save(lease); /* logged; the next start finds out by itself */
-        log_fields(LOG_NOTICE, NULL, (const char *const[]) {"POD=", record->uuid, NULL}, "The lease of pod %s has ended: %s It is collected in %" PRIu64 " s",
+        event_log(EVENT_LEASE_ENDED, EVENT_OF_POD(record->uuid), "The lease of pod %s has ended: %s It is collected in %" PRIu64 " s",
                    record->uuid, why, grace / 1000000);
         lease->tries = 0;
         (void) arm(lease, now_us() + grace); /* logged; gc without a pod takes it, too */

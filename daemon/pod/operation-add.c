@@ -18,6 +18,7 @@
 #include "pod/source.h"
 #include "pod/volume.h"
 #include "util/array.h"
+#include "util/event.h"
 #include "util/log.h"
 #include "util/path.h"
 
@@ -278,7 +279,7 @@ static void result(struct operation *operation, const struct job_result *answer)
         }
         operation->new_mounts = 0;
         if (f.kind == FAILURE_NONE) {
-                log_info("Added container %s to pod %s", add->name, operation->uuid);
+                event_log(EVENT_CONTAINER_ADDED, EVENT_OF_POD(operation->uuid), "Added container %s to pod %s", add->name, operation->uuid);
                 tell_added(operation->pods, operation->pod, from);
                 tell_changed(operation->pods, operation->pod);
         } else
@@ -321,7 +322,7 @@ static int undo_job(struct operation *operation, struct job **ret, struct failur
 
 /* What could not be detached shows as drift; its intent stays, so that the next start tries once more. */
 static void undo_failed(struct operation *operation, const char *reason) {
-        log_error("Mounts of a container that failed stay in pod %s: %s", operation->uuid, reason);
+        event_log(EVENT_MOUNTS_LEFT, EVENT_OF_POD(operation->uuid), "Mounts of a container that failed stay in pod %s: %s", operation->uuid, reason);
 }
 
 static const struct operation_class class = {

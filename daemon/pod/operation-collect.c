@@ -18,6 +18,7 @@
 #include "pod/sharing.h"
 #include "pod/turn.h"
 #include "pod/within.h"
+#include "util/event.h"
 #include "util/log.h"
 
 struct collect {
@@ -152,7 +153,7 @@ static void removed(struct collect *collect, struct failure *f) {
         struct operation *operation = &collect->operation;
 
         if (collect->orphan) {
-                log_info("Collected what was left of pod %s", operation->uuid);
+                event_log(EVENT_POD_COLLECTED, EVENT_OF_POD(operation->uuid), "Collected what was left of pod %s", operation->uuid);
                 return;
         }
         if (recording_forget(operation->pods, operation->uuid, operation->job_id) < 0) {
@@ -161,7 +162,7 @@ static void removed(struct collect *collect, struct failure *f) {
         }
         layer_roots_release(operation->pods, operation->pod);
         pods_purge_later(operation->pods);
-        log_fields(LOG_INFO, NULL, (const char *const[]) {"POD=", operation->uuid, "REASON=", collect->reason, NULL},
+        event_log(EVENT_POD_REMOVED, ((const char *const[]) {"POD=", operation->uuid, "REASON=", collect->reason, NULL}),
                    "Removed pod %s (%s)", operation->uuid, collect->reason);
         tell_removed(operation->pods, operation->pod, collect->reason);
         pods_remove(operation->pods, operation->pod);

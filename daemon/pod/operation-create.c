@@ -23,6 +23,7 @@
 #include "pod/source.h"
 #include "pod/turn.h"
 #include "util/array.h"
+#include "util/event.h"
 #include "util/log.h"
 #include "util/path.h"
 
@@ -334,8 +335,7 @@ static void result(struct operation *operation, const struct job_result *answer)
         }
         if (f.kind == FAILURE_NONE) {
                 (void) snprintf(uid, sizeof(uid), "%u", operation->caller.uid);
-                log_fields(LOG_INFO, NULL,
-                           (const char *const[]) {"POD=", operation->uuid, "CALLER_UID=", uid, NULL},
+                event_log(EVENT_POD_CREATED, ((const char *const[]) {"POD=", operation->uuid, "CALLER_UID=", uid, NULL}),
                            "Created pod %s (%zu mounts)", operation->uuid, operation->pod->record->n_mounts);
                 operation->new_mounts = 0;
                 tell_new(operation->pods, operation->pod);

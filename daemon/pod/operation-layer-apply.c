@@ -14,6 +14,7 @@
 #include "pod/layer-stream.h"
 #include "pod/layer-turn.h"
 #include "pod/operation-layer-private.h"
+#include "util/event.h"
 #include "util/log.h"
 
 enum phase {
@@ -197,7 +198,7 @@ static void finish(struct operation *operation) {
         failure_move(&f, &apply->failure);
         layer_stream_end(&apply->stream);
         if (f.kind == FAILURE_NONE)
-                log_info("Applied %" PRIu64 " bytes to layer %s", apply->content, apply->id);
+                event_log(EVENT_LAYER_CHANGED, EVENT_OF_LAYER(apply->id), "Applied %" PRIu64 " bytes to layer %s", apply->content, apply->id);
         else if (operation->internal) {
                 log_warning("A tar was not applied to layer %s: %s", apply->id, f.text);
                 failure_clear(&f);

@@ -10,6 +10,7 @@
 #include "pod/operation-layer-private.h"
 #include "plan/layer.h"
 #include "util/array.h"
+#include "util/event.h"
 #include "util/log.h"
 #include "util/text.h"
 
@@ -214,7 +215,7 @@ static void result(struct operation *operation, const struct job_result *answer)
         if (f.kind != FAILURE_NONE)
                 layer_abolish(operation->pods, layer);
         else {
-                log_info("Created layer %s of user %u", create->id, (unsigned) layer->record->owner);
+                event_log(EVENT_LAYER_CHANGED, EVENT_OF_LAYER(create->id), "Created layer %s of user %u", create->id, (unsigned) layer->record->owner);
                 layer_turn_end(operation->pods, layer);
         }
         operation_end(operation, &f);

@@ -17,6 +17,7 @@
 #include "pod/layer-turn.h"
 #include "pod/operation-layer-private.h"
 #include "util/array.h"
+#include "util/event.h"
 #include "util/log.h"
 #include "util/text.h"
 
@@ -312,7 +313,7 @@ static void finish(struct import *import, struct layer *top) {
                 return;
         }
         layer_stream_end(&import->stream);
-        log_info("Imported an image of %zu layers as layer %s of user %u", import->image.n_layers, import->id, (unsigned) operation->caller.uid);
+        event_log(EVENT_LAYER_CHANGED, EVENT_OF_LAYER(import->id), "Imported an image of %zu layers as layer %s of user %u", import->image.n_layers, import->id, (unsigned) operation->caller.uid);
         operation_end(operation, &f);
 }
 

@@ -14,6 +14,7 @@
 #include "pod/layer-mount.h"
 #include "pod/layer-turn.h"
 #include "pod/operation-layer-private.h"
+#include "util/event.h"
 #include "util/log.h"
 
 struct removal {
@@ -160,7 +161,7 @@ static void result(struct operation *operation, const struct job_result *answer)
                 (void) failure_from_errno(&f, -ENOMEM);
                 layer_turn_end(pods, layer);
         } else {
-                log_info("Removed layer %s of user %u", removal->id, (unsigned) layer->record->owner);
+                event_log(EVENT_LAYER_CHANGED, EVENT_OF_LAYER(removal->id), "Removed layer %s of user %u", removal->id, (unsigned) layer->record->owner);
                 layer_turn_end(pods, layer);
                 purge(pods, layer);
         }

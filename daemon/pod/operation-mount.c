@@ -18,6 +18,7 @@
 #include "pod/source.h"
 #include "pod/volume.h"
 #include "util/array.h"
+#include "util/event.h"
 #include "util/log.h"
 
 struct mount {
@@ -299,7 +300,7 @@ static int undo_job(struct operation *operation, struct job **ret, struct failur
 
 /* What could not be detached shows as drift; its intent stays, so that the next start tries once more. */
 static void undo_failed(struct operation *operation, const char *reason) {
-        log_error("Mounts of a failed call stay in pod %s: %s", operation->uuid, reason);
+        event_log(EVENT_MOUNTS_LEFT, EVENT_OF_POD(operation->uuid), "Mounts of a failed call stay in pod %s: %s", operation->uuid, reason);
 }
 
 static const struct operation_class class = {

@@ -18,6 +18,7 @@
 #include "pod/sharing.h"
 #include "pod/within.h"
 #include "util/array.h"
+#include "util/event.h"
 #include "util/log.h"
 #include "util/path.h"
 
@@ -190,7 +191,7 @@ static void result(struct operation *operation, const struct job_result *answer)
                 (void) failure_from_errno(&f, -EIO);
         else {
                 layer_roots_settle(operation->pods, operation->pod);
-                log_info("Removed container %s from pod %s", remove->name, operation->uuid);
+                event_log(EVENT_CONTAINER_REMOVED, EVENT_OF_POD(operation->uuid), "Removed container %s from pod %s", remove->name, operation->uuid);
                 tell_changed(operation->pods, operation->pod);
         }
         operation_end(operation, &f);

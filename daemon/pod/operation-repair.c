@@ -24,6 +24,7 @@
 #include "pod/turn.h"
 #include "pod/volume.h"
 #include "util/array.h"
+#include "util/event.h"
 #include "util/log.h"
 
 struct repair {
@@ -455,7 +456,7 @@ static void undone(struct operation *operation, struct failure *cause) {
 
 /* What could not be detached shows as drift; its intent stays, so that the next start tries once more. */
 static void undo_failed(struct operation *operation, const char *reason) {
-        log_error("A mount of a failed repair stays in pod %s: %s", operation->uuid, reason);
+        event_log(EVENT_MOUNTS_LEFT, EVENT_OF_POD(operation->uuid), "A mount of a failed repair stays in pod %s: %s", operation->uuid, reason);
 }
 
 static const struct operation_class class = {

@@ -21,6 +21,7 @@
 #include "pod/volume.h"
 #include "pod/within.h"
 #include "util/array.h"
+#include "util/event.h"
 #include "util/log.h"
 
 struct replace {
@@ -373,7 +374,7 @@ static void undone(struct operation *operation, struct failure *cause) {
 
 /* Both are there, the new one beneath, and the old one is on record; the intent stays, so that the next start ends it. */
 static void undo_failed(struct operation *operation, const char *reason) {
-        log_error("A replaced mount stays in pod %s: %s", operation->uuid, reason);
+        event_log(EVENT_MOUNTS_LEFT, EVENT_OF_POD(operation->uuid), "A replaced mount stays in pod %s: %s", operation->uuid, reason);
 }
 
 static const struct operation_class class = {

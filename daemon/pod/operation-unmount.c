@@ -107,7 +107,13 @@ static int validate(struct operation *operation, struct failure *f) {
         r = find(unmount, &mount, f);
         if (r != 0)
                 return r;
+        free(operation->ids); /* of a try before */
         unmount->row = mount->row;
+        operation->ids = calloc(1, sizeof(*operation->ids));
+        if (!operation->ids)
+                return log_oom();
+        operation->ids[0] = mount->id;
+        operation->n_ids = 1;
         return 0;
 }
 

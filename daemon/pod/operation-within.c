@@ -16,6 +16,7 @@
 #include "pod/volume.h"
 #include "pod/within.h"
 #include "util/array.h"
+#include "util/event.h"
 #include "util/log.h"
 
 struct within {
@@ -280,7 +281,7 @@ static int undo_job(struct operation *operation, struct job **ret, struct failur
 }
 
 static void undo_failed(struct operation *operation, const char *reason) {
-        log_error("Mounts of a failed call stay in a container of pod %s: %s", operation->uuid, reason);
+        event_log(EVENT_MOUNTS_LEFT, EVENT_OF_POD(operation->uuid), "Mounts of a failed call stay in a container of pod %s: %s", operation->uuid, reason);
 }
 
 /* The first job is over. */

@@ -11,6 +11,7 @@
 #include "pod/registry.h"
 #include "pod/turn.h"
 #include "util/array.h"
+#include "util/event.h"
 #include "util/log.h"
 
 enum {
@@ -262,7 +263,7 @@ void operation_end(struct operation *operation, struct failure *f) {
         turn_release(operation);
         if (operation->internal) {
                 if (f->kind != FAILURE_NONE)
-                        log_warning("An operation on pod %s that nobody waits for failed: %s", operation->uuid,
+                        event_log(EVENT_OPERATION_FAILED, EVENT_OF_POD(operation->uuid), "An operation on pod %s that nobody waits for failed: %s", operation->uuid,
                                     f->text);
                 operation_forget(operation);
         } else if (operation->done) /* else it has answered, and whoever heard that frees it */
@@ -424,7 +425,7 @@ static void run(struct operation *operation, void *userdata _unused_) {
                 return;
         if (r != OPERATION_FINISHED) {
                 (void) failure_from_errno(&f, r);
-                log_warning("An operation on pod %s that nobody waits for failed: %s", operation->uuid, f.text);
+                event_log(EVENT_OPERATION_FAILED, EVENT_OF_POD(operation->uuid), "An operation on pod %s that nobody waits for failed: %s", operation->uuid, f.text);
         }
         operation_free(operation);
 }

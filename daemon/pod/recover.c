@@ -18,6 +18,7 @@
 #include "pod/registry.h"
 #include "pod/within.h"
 #include "util/array.h"
+#include "util/event.h"
 #include "util/log.h"
 
 static void collect(struct pods *pods, struct pod *pod, bool lazy, const char *reason) {
@@ -29,7 +30,7 @@ static void collect(struct pods *pods, struct pod *pod, bool lazy, const char *r
         if (r == 0)
                 operation_run_internal(operation);
         else
-                log_error("Pod %s could not be collected at the start; podmountctl gc %s tries again",
+                event_log(EVENT_RECOVERY_FAILED, EVENT_OF_POD(pod->record->uuid), "Pod %s could not be collected at the start; podmountctl gc %s tries again",
                           pod->record->uuid, pod->record->uuid);
 }
 
@@ -237,21 +238,21 @@ static void undo_mount(struct pods *pods, struct pod *pod, const struct record_i
         size_t n = 0;
         int r;
 
-        log_notice("Undoing a Mount() of pod %s that was interrupted", pod->record->uuid);
+        event_log(EVENT_RECOVERY, EVENT_OF_POD(pod->record->uuid), "Undoing a Mount() of pod %s that was interrupted", pod->record->uuid);
         r = intent_detail_read_mounts(intent->detail, &made, &n);
         if (r == 0)
                 r = operation_new_undo(pods, pod, intent->job, made, n, &operation, &f);
         if (r == 0)
                 operation_run_internal(operation);
         else
-                log_error("Mounts of an interrupted call may stay in pod %s and then show as drift", pod->record->uuid);
+                event_log(EVENT_RECOVERY_FAILED, EVENT_OF_POD(pod->record->uuid), "Mounts of an interrupted call may stay in pod %s and then show as drift", pod->record->uuid);
 }
 
 static void run_or_log(const struct pod *pod, int r, struct operation *operation) {
         if (r == 0)
                 operation_run_internal(operation);
         else
-                log_error("What an interrupted call did to a container of pod %s stays and shows as drift",
+                event_log(EVENT_RECOVERY_FAILED, EVENT_OF_POD(pod->record->uuid), "What an interrupted call did to a container of pod %s stays and shows as drift",
                           pod->record->uuid);
 }
 
@@ -260,7 +261,7 @@ static void undo_add(struct pods *pods, struct pod *pod, const struct record_int
         struct operation *operation = NULL;
         int r;
 
-        log_notice("Undoing an AddContainer() of pod %s that was interrupted", pod->record->uuid);
+        event_log(EVENT_RECOVERY, EVENT_OF_POD(pod->record->uuid), "Undoing an AddContainer() of pod %s that was interrupted", pod->record->uuid);
         r = operation_new_undo_add(pods, pod, intent->job, intent->detail, &operation, &f);
         run_or_log(pod, r, operation);
 }
@@ -272,7 +273,7 @@ static void finish_remove(struct pods *pods, struct pod *pod, const struct recor
         struct intent_mount none;
         int r;
 
-        log_notice("Finishing a RemoveContainer() of pod %s that was interrupted", pod->record->uuid);
+        event_log(EVENT_RECOVERY, EVENT_OF_POD(pod->record->uuid), "Finishing a RemoveContainer() of pod %s that was interrupted", pod->record->uuid);
         r = intent_detail_read_container(intent->detail, &name, &none);
         if (r == 0)
                 r = operation_new_finish_remove(pods, pod, intent->job, name, &operation, &f);
@@ -326,7 +327,7 @@ static void finish_replace(struct pods *pods, struct pod *pod, const struct reco
         struct operation *operation;
         int r = intent_replace_read(intent->detail, &replace);
 
-        log_notice("Ending a Replace() of pod %s that was interrupted", pod->record->uuid);
+        event_log(EVENT_RECOVERY, EVENT_OF_POD(pod->record->uuid), "Ending a Replace() of pod %s that was interrupted", pod->record->uuid);
         if (r == 0 && replace.namespace != 0)
                 r = operation_new_exchange_resumed(pods, pod, intent->job, intent->detail, &operation, &f);
         else if (r == 0)
@@ -334,29 +335,29 @@ static void finish_replace(struct pods *pods, struct pod *pod, const struct reco
         if (r == 0)
                 operation_run_internal(operation);
         else
-                log_error("Mounts of an interrupted call may stay in pod %s and then show as drift", pod->record->uuid);
+                event_log(EVENT_RECOVERY_FAILED, EVENT_OF_POD(pod->record->uuid), "Mounts of an interrupted call may stay in pod %s and then show as drift", pod->record->uuid);
 }
 
 static void finish_remount(struct pods *pods, struct pod *pod, const struct record_intent *intent) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         struct operation *operation;
 
-        log_notice("Finishing a remount of pod %s that was interrupted", pod->record->uuid);
+        event_log(EVENT_RECOVERY, EVENT_OF_POD(pod->record->uuid), "Finishing a remount of pod %s that was interrupted", pod->record->uuid);
         if (operation_new_remount_again(pods, pod, intent, &operation, &f) == 0)
                 operation_run_internal(operation);
         else
-                log_error("A remount of pod %s cannot be finished; what it changed shows as drift", pod->record->uuid);
+                event_log(EVENT_RECOVERY_FAILED, EVENT_OF_POD(pod->record->uuid), "A remount of pod %s cannot be finished; what it changed shows as drift", pod->record->uuid);
 }
 
 static void undo_inside(struct pods *pods, struct pod *pod, const struct record_intent *intent) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         struct operation *operation;
 
-        log_notice("Undoing a Mount() in a container of pod %s that was interrupted", pod->record->uuid);
+        event_log(EVENT_RECOVERY, EVENT_OF_POD(pod->record->uuid), "Undoing a Mount() in a container of pod %s that was interrupted", pod->record->uuid);
         if (operation_new_undo_within(pods, pod, intent->job, intent->detail, &operation, &f) == 0)
                 operation_run_internal(operation);
         else
-                log_error("Mounts of an interrupted call may stay in a container of pod %s", pod->record->uuid);
+                event_log(EVENT_RECOVERY_FAILED, EVENT_OF_POD(pod->record->uuid), "Mounts of an interrupted call may stay in a container of pod %s", pod->record->uuid);
 }
 
 static void finish_withdraw(struct pods *pods, struct pod *pod, const struct record_intent *intent) {
@@ -366,7 +367,7 @@ static void finish_withdraw(struct pods *pods, struct pod *pod, const struct rec
         if (operation_new_finish_withdraw(pods, pod, intent, &operation, &f) == 0)
                 operation_run_internal(operation);
         else
-                log_error("An unmount in a container of pod %s cannot be finished", pod->record->uuid);
+                event_log(EVENT_RECOVERY_FAILED, EVENT_OF_POD(pod->record->uuid), "An unmount in a container of pod %s cannot be finished", pod->record->uuid);
 }
 
 static void settle(struct pods *pods, const struct record_intent *intent) {
@@ -418,11 +419,11 @@ static bool was_lazy(const struct record_intent *intents, size_t n, const struct
 static void settle_state(struct pods *pods, struct pod *pod, const struct record_intent *intents, size_t n_intents) {
         switch (pod->record->state) {
         case RECORD_CREATING:
-                log_notice("Collecting pod %s, whose creation was interrupted", pod->record->uuid);
+                event_log(EVENT_RECOVERY, EVENT_OF_POD(pod->record->uuid), "Collecting pod %s, whose creation was interrupted", pod->record->uuid);
                 collect(pods, pod, true, "failed");
                 return;
         case RECORD_STOPPING:
-                log_notice("Collecting pod %s, as was begun before", pod->record->uuid);
+                event_log(EVENT_RECOVERY, EVENT_OF_POD(pod->record->uuid), "Collecting pod %s, as was begun before", pod->record->uuid);
                 collect(pods, pod, was_lazy(intents, n_intents, pod), "collected");
                 return;
         case RECORD_READY:
