@@ -64,6 +64,7 @@ static const struct verb {
         {"which", verb_which, 2, 2, ARGUMENT_PATH | ARGUMENT_CWD, false, "POD[:CONTAINER] PROGRAM [--path PATH] [--cwd DIRECTORY]",
                 "Print which file a program's name means in a container"},
         {"holders", verb_holders, 1, 2, ARGUMENT_CONTAINER, false, "POD [TARGET] [--container NAME]", "Show who keeps a pod's mounts alive"},
+        {"history", verb_history, 1, 1, 0, false, "POD", "Show what was done to a pod, also to one that is gone"},
         {"path-info", verb_path_info, 1, 2, 0, false, "[POD[:CONTAINER]] PATH", "Show what a path in a container, or of the host, lies on"},
         {"layer", verb_layer, 1, WORDS_ANY,
                 ARGUMENT_ID | ARGUMENT_PARENT | ARGUMENT_READ_WRITE | ARGUMENT_LABEL | ARGUMENT_UID_MAP | ARGUMENT_GID_MAP |
@@ -72,6 +73,7 @@ static const struct verb {
                 "[--metadata KEY=VALUE]… | remove LAYER… | get LAYER [--holder NAME] | put LAYER [--holder NAME] [--all] | cleanup | list | info LAYER | exists LAYER | status",
                 "Keep layers of file systems"},
         {"status", verb_status, 0, 0, 0, false, "", "Show the daemon's version, features and counts"},
+        {"metrics", verb_metrics, 0, 0, 0, false, "", "Print the daemon's counters as OpenMetrics text"},
         {"check", verb_check, 1, 1, 0, true, "SPEC|BUNDLE|-", "Check a spec without a daemon"},
         {"options", verb_options, 0, 1, 0, true, "[TYPE]", "List the mount options that there are"},
         {"rescan", verb_rescan, 0, 0, 0, false, "", "Make the daemon read the kernel's mount table again"},

@@ -28,6 +28,8 @@ int verb_list(struct client *client, const struct arguments *arguments);
 int verb_show(struct client *client, const struct arguments *arguments);
 int verb_tree(struct client *client, const struct arguments *arguments);
 int verb_watch(struct client *client, const struct arguments *arguments);
+int verb_history(struct client *client, const struct arguments *arguments);
+int verb_metrics(struct client *client, const struct arguments *arguments);
 int verb_holders(struct client *client, const struct arguments *arguments);
 int verb_path_info(struct client *client, const struct arguments *arguments);
 int verb_which(struct client *client, const struct arguments *arguments);

@@ -56,6 +56,8 @@ static const struct verdict_row rows[] = {
         MANAGER_READS_POD("ResolveExecutable"),
         MANAGER_READS_POD("PathInfo"), /* of the host, without a pod: what the caller can open itself */
         MANAGER_READS_POD("Holders"), /* of others' processes little is said: executor/holders-process.c */
+        MANAGER_READS_POD("History"),
+        MANAGER_ANYBODY("Metrics"), /* counts, and nobody's names */
         MANAGER_ASKS("Rescan", PODMOUNT_ACTION_RESCAN),
         MANAGER_ANYBODY("Subscribe"),
         MANAGER_ANYBODY("Unsubscribe"),

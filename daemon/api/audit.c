@@ -27,13 +27,16 @@ static const char *verdict_of(enum event event) {
 
 /* What it is about: a pod, or, of the layer store, a layer. */
 static const char *object_of(const struct request *request, bool *ret_layer) {
-        const struct pod *pod = request_answer_pod(request);
+        const struct operation *operation = request->n_works > 0 ? request->works[0]->operation : NULL;
+        const struct pod *pod = operation ? operation_pod(operation) : NULL;
 
         *ret_layer = strcmp(request->method->interface, PODMOUNT_LAYER_STORE_INTERFACE) == 0;
         if (pod)
                 return pod->record->uuid;
         if (request->arguments.layer)
                 return request->arguments.layer;
+        if (request->uuid)
+                return request->uuid;
         return request->n_works > 0 ? request->works[0]->id : request->arguments.id;
 }
 
@@ -53,6 +56,17 @@ static size_t list_ids(const struct request *request, char texts[static MOUNT_ID
         return n;
 }
 
+static void count(struct counters *counters, enum event event, const struct failure *f) {
+        if (event == EVENT_REQUEST_DONE)
+                counters->requests_done++;
+        else if (event == EVENT_REQUEST_DENIED)
+                counters->requests_denied++;
+        else {
+                counters->requests_failed++;
+                counters->quota_refusals += f->kind == FAILURE_QUOTA_EXCEEDED;
+        }
+}
+
 void audit_request(const struct request *request, const struct failure *f) {
         const struct caller *caller = &request->peer->caller;
         const enum event event = event_of(f);
@@ -65,6 +79,7 @@ void audit_request(const struct request *request, const struct failure *f) {
 
         if (event == EVENT_REQUEST_DONE && (!request->method->changes || request->arguments.dry_run))
                 return;
+        count(&request->api->pods->counters, event, f);
         if (event_priority(event) > log_level())
                 return;
         name = object_of(request, &layer);

@@ -12,6 +12,7 @@
 #include "api/mappings.h"
 #include "api/polkit.h"
 #include "dbus/names.h"
+#include "pod/history.h"
 #include "util/log.h"
 
 struct authorisation {
@@ -79,10 +80,21 @@ static struct pod *pod_of_path(struct api *api, const char *path) {
         return pod && strcmp(pod->object_path, path) == 0 ? pod : NULL;
 }
 
+/* A pod that is gone, for a method that may be asked about one. */
+static int find_gone(struct request *request, struct failure *f) {
+        int r = history_find_gone(request->api->pods, request->arguments.id, &request->peer->caller, &request->uuid);
+
+        if (r > 0)
+                failure_clear(f);
+        return r > 0 ? 0 : r < 0 ? r : (int) f->kind;
+}
+
 /* Finds what the request names: by its path, or by its argument "id", which over varlink stands for the path, too. */
 static int find_pod(struct request *request, struct failure *f) {
         const struct caller *caller = &request->peer->caller;
 
+        free(request->uuid);
+        request->uuid = NULL;
         if (request->object == OBJECT_POD && !request->arguments.id) {
                 struct pod *pod = pod_of_path(request->api, request->path);
 
@@ -95,10 +107,13 @@ static int find_pod(struct request *request, struct failure *f) {
                 if (request->method->host && !*request->arguments.id)
                         return 0;
                 request->pod = pods_find(request->api->pods, request->arguments.id, caller, request->method->prefix, f);
+                if (!request->pod && request->method->past && f->kind == FAILURE_NO_SUCH_POD)
+                        return find_gone(request, f);
                 if (!request->pod)
                         return f->kind != FAILURE_NONE ? (int) f->kind : -ENOMEM;
         }
-        return 0;
+        request->uuid = request->pod ? strdup(request->pod->record->uuid) : NULL;
+        return request->pod && !request->uuid ? log_oom() : 0;
 }
 
 /* The verdict on the whole request. One that names several pods is judged by the strictest of those that exist for the

@@ -11,6 +11,7 @@
 
 #include "api/audit.h"
 #include "api/authorise.h"
+#include "api/history.h"
 #include "api/holders.h"
 #include "api/identify.h"
 #include "spec/spec.h"
@@ -291,6 +292,7 @@ static int station_work(struct request *request, struct failure *f) {
 /* 10 announce: the signals have been queued by the observer (signals.c), the reply is the last. */
 static int station_announce(struct request *request, struct failure *f _unused_) {
         audit_request(request, NULL);
+        history_of_request(request, NULL);
         request->transport->reply(request);
         return 0;
 }
@@ -337,6 +339,7 @@ void dispatch_restart(struct request *request) {
 
 void dispatch_fail(struct request *request, struct failure *f) {
         audit_request(request, f);
+        history_of_request(request, f);
         request->transport->fail(request, f);
         (void) request_free(request);
 }

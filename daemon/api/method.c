@@ -42,6 +42,7 @@
 #define REPAIR_KEYS KEYS(KEY("container", "s", container), KEY("dry-run", "b", dry_run))
 #define LIST_MOUNTS_KEYS KEYS(KEY("after", "t", after), KEY("limit", "u", limit))
 #define LIST_LAYERS_KEYS LIST_MOUNTS_KEYS
+#define HISTORY_KEYS KEYS(KEY("limit", "u", limit))
 #define HOLDERS_KEYS KEYS(KEY("container", "s", container), KEY("mount-id", "t", mount_id))
 
 #define CREATE_LAYER_KEYS                                                                                                    \
@@ -115,6 +116,10 @@ const struct method method_table[] = {
         {.interface = MANAGER, .member = "Holders", .objects = OBJECT_MANAGER, .keys = HOLDERS_KEYS,
          .in = ARGUMENTS(IN_ID, IN_STRING("target", target), IN_OPTIONS), .out = ARGUMENTS(OUT("holders", "aa{sv}")),
          .prepare = prepare_holders, .encode = encode_holders},
+        {.interface = MANAGER, .member = "History", .objects = OBJECT_MANAGER, .past = true, .keys = HISTORY_KEYS, .in = ARGUMENTS(IN_ID, IN_OPTIONS),
+         .out = ARGUMENTS(OUT("history", "aa{sv}")), .encode = encode_history},
+        {.interface = MANAGER, .member = "Metrics", .objects = OBJECT_MANAGER, .in = ARGUMENTS(), .out = ARGUMENTS(OUT("metrics", "s")),
+         .query = query_metrics, .encode = encode_metrics},
         {.interface = MANAGER, .member = "Rescan", .objects = OBJECT_MANAGER, .in = ARGUMENTS(), .out = ARGUMENTS(OUT("generation", "t")),
          .query = query_rescan, .encode = encode_rescan},
         {.interface = MANAGER, .member = "Subscribe", .objects = OBJECT_MANAGER, .in = ARGUMENTS(), .out = ARGUMENTS(),

@@ -27,6 +27,7 @@ struct method {
         const struct option_key *keys;      /* of its options, or NULL */
         bool changes;                       /* leaves an audit line also when it is allowed */
         bool host;                          /* an empty id means the host instead of a pod */
+        bool past;                          /* its pod may be gone: then only request->uuid is set */
         bool prefix;                        /* its pod may be named by the start of its UUID */
 
         /* Station 5 for a method that changes pods: adds its works to the request (work.h). */

@@ -133,6 +133,7 @@ struct request *request_free(struct request *request) {
         arguments_done(&request->arguments);
         failure_clear(&request->failure);
         free(request->text);
+        free(request->uuid);
         if (request->message)
                 request->transport->release(request);
         *request->link = request->next;

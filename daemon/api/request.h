@@ -62,6 +62,7 @@ struct request {
         bool charged;             /* counted in api->users */
         struct arguments arguments;
         struct pod *pod;          /* the one that it names; valid within the turn that found it */
+        char *uuid;               /* its UUID; of a method for the past, that of one that is gone, maybe */
         struct work **works;
         size_t n_works, n_done;
         struct authorisation *authorisation; /* asked for or granted, NULL else */

@@ -92,6 +92,13 @@ int query_layer_info(struct request *request, struct failure *f);
 int encode_layer_info(struct request *request, sd_bus_message *m);
 int encode_layer_status(struct request *request, sd_bus_message *m);
 
+/* history.c */
+int encode_history(struct request *request, sd_bus_message *m);
+
+/* metrics.c */
+int query_metrics(struct request *request, struct failure *f);
+int encode_metrics(struct request *request, sd_bus_message *m);
+
 /* query.c */
 int encode_get_pod(struct request *request, sd_bus_message *m);
 int encode_list_pods(struct request *request, sd_bus_message *m);

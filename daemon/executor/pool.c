@@ -36,6 +36,7 @@ struct executor_pool {
         void *userdata;
         struct worker *workers[POOL_SLOTS_MAX];
         struct pool_queue queue;
+        uint64_t n_hung, n_lost; /* executors */
 };
 
 static void dispatch(struct executor_pool *pool);
@@ -161,8 +162,10 @@ static void worker_lose(struct worker *worker, enum failure_kind kind, const cha
         struct executor_pool *pool = worker->pool;
         struct pool_job *job = TAKE_PTR(worker->job);
 
+        pool->n_lost++;
         /* It gets no job while its last one is told: whoever hears that may submit another. */
         worker->condemned = true;
+        worker->pool->n_hung++;
         if (job && worker->unsent)
                 pool_queue_put_back(&pool->queue, job);
         else if (job)
@@ -402,4 +405,9 @@ void executor_pool_counts(
         *ret_executors = executors;
         *ret_running = running;
         *ret_waiting = pool->queue.waiting;
+}
+
+void executor_pool_losses(const struct executor_pool *pool, uint64_t *ret_hung, uint64_t *ret_lost) {
+        *ret_hung = pool->n_hung;
+        *ret_lost = pool->n_lost;
 }

@@ -51,3 +51,5 @@ bool executor_pool_started(const struct pool_job *job);
 /* How many executors live, how many jobs run and wait: for status. */
 void executor_pool_counts(
         const struct executor_pool *pool, unsigned *ret_executors, unsigned *ret_running, unsigned *ret_waiting);
+/* How many of them hung, and how many died, since the pool was made. */
+void executor_pool_losses(const struct executor_pool *pool, uint64_t *ret_hung, uint64_t *ret_lost);

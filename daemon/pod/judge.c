@@ -9,11 +9,13 @@
 #include <string.h>
 
 #include "pod/drift.h"
+#include "pod/history.h"
 #include "pod/host.h"
 #include "pod/registry.h"
 #include "util/event.h"
 #include "util/log.h"
 #include "util/path.h"
+#include "util/text.h"
 
 enum { DRIFTS_LOGGED_MAX = 16 /* of one pod, of one change: thousands of mounts may go at once */ };
 
@@ -35,13 +37,16 @@ static bool is_known(const struct drift *drift, const struct drift *known, size_
         return false;
 }
 
-static void log_drift(const struct pod *pod, const struct drift *drift) {
+static void log_drift(struct pods *pods, const struct pod *pod, const struct drift *drift) {
+        _cleanup_free_ char *place = text_format("%s:%s", drift->container, drift->target),
+                            *detail = text_format("%s: %s", drift_kind_name(drift->kind), drift->detail);
         char id[EVENT_NUMBER_MAX];
         const char *const fields[] = {"POD=", pod->record->uuid, "CONTAINER=", drift->container, "TARGET=", drift->target,
                                       "MOUNT_ID=", event_id(drift->id, id), NULL};
 
         event_log(EVENT_DRIFT_DETECTED, fields, "Pod %s departs from its record at %s:%s (%s): %s", pod->record->uuid,
                    drift->container, drift->target, drift_kind_name(drift->kind), drift->detail);
+        history_add_event(pods, pod->record->uuid, EVENT_DRIFT_DETECTED, drift->id, place, detail);
 }
 
 /* What of `pod`'s drift was not there before; how many. */
@@ -53,8 +58,9 @@ static size_t tell_news(struct pods *pods, struct pod *pod, const struct drift *
 
                 if (is_known(drift, before, n_before, &cursor))
                         continue;
+                pods->counters.drifts[drift->kind]++;
                 if (++news <= DRIFTS_LOGGED_MAX)
-                        log_drift(pod, drift);
+                        log_drift(pods, pod, drift);
                 if (pod->announced && pods->observer.drift)
                         pods->observer.drift(pod, drift, pods->observer.userdata);
         }
@@ -91,8 +97,10 @@ void judge_now(struct pods *pods, struct pod *pod) {
         pod->drifts = drifts;
         pod->n_drifts = n_drifts;
         news = tell_news(pods, pod, before, n_before) > 0 || n_drifts != n_before;
-        if (n_drifts == 0)
+        if (n_drifts == 0) {
                 event_log(EVENT_DRIFT_ENDED, EVENT_OF_POD(pod->record->uuid), "Pod %s is as recorded again", pod->record->uuid);
+                history_add_event(pods, pod->record->uuid, EVENT_DRIFT_ENDED, 0, NULL, NULL);
+        }
         drifts_free(before, n_before);
         if (news)
                 tell_changed(pods, pod);

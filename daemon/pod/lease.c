@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "pod/history.h"
 #include "pod/operation-private.h"
 #include "pod/registry.h"
 #include "util/event.h"
@@ -224,6 +225,8 @@ static void end(struct lease *lease, const char *why) {
         (void) save(lease); /* logged; the next start finds out by itself */
         event_log(EVENT_LEASE_ENDED, EVENT_OF_POD(record->uuid), "The lease of pod %s has ended: %s It is collected in %" PRIu64 " s",
                    record->uuid, why, grace / 1000000);
+        history_add_event(lease->pods, record->uuid, EVENT_LEASE_ENDED, 0, NULL, why);
+        lease->pods->counters.leases_ended++;
         lease->tries = 0;
         (void) arm(lease, now_us() + grace); /* logged; gc without a pod takes it, too */
         tell_changed(lease->pods, lease->pod);

@@ -156,7 +156,7 @@ static void removed(struct collect *collect, struct failure *f) {
                 event_log(EVENT_POD_COLLECTED, EVENT_OF_POD(operation->uuid), "Collected what was left of pod %s", operation->uuid);
                 return;
         }
-        if (recording_forget(operation->pods, operation->uuid, operation->job_id) < 0) {
+        if (recording_forget(operation->pods, operation->uuid, collect->reason, operation->job_id) < 0) {
                 (void) failure_from_errno(f, -EIO);
                 return;
         }

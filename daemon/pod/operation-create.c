@@ -282,7 +282,7 @@ static int intend(struct operation *operation, struct failure *f) {
 }
 
 static void take_back(struct operation *operation) {
-        (void) recording_forget(operation->pods, operation->uuid, operation->job_id); /* the next start collects it */
+        (void) recording_forget(operation->pods, operation->uuid, NULL, operation->job_id); /* the next start collects it */
         if (!operation->pod)
                 return;
         layer_roots_release(operation->pods, operation->pod);

@@ -47,6 +47,8 @@ struct operation {
         struct pod *pod;
         char *uuid;
         struct caller caller;
+        uint64_t begun_us;     /* CLOCK_MONOTONIC: when it was executed */
+        bool abandoned;        /* its maker has gone, and it goes on */
         bool internal;         /* nobody waits for it: freed when it ended */
         bool queued;           /* it has the pod's turn or a place in its queue */
 

@@ -7,7 +7,9 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 
+#include "pod/history.h"
 #include "pod/registry.h"
 #include "pod/turn.h"
 #include "util/array.h"
@@ -219,6 +221,13 @@ static int submit(struct operation *operation) {
         return r < 0 ? log_errno(LOG_ERR, r, "add the source that ends an operation") : 0;
 }
 
+static uint64_t now_us(void) {
+        struct timespec now;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
+}
+
 int operation_execute(struct operation *operation, operation_done_fn done, void *userdata, struct failure *f _unused_) {
         int r = map_put_u64(operation->pods->operations, operation->job_id, operation);
 
@@ -235,6 +244,7 @@ int operation_execute(struct operation *operation, operation_done_fn done, void 
         }
         operation->done = done;
         operation->done_userdata = userdata;
+        operation->begun_us = now_us();
         operation->stage = OPERATION_EXECUTING;
         return 0;
 }
@@ -245,7 +255,7 @@ bool operation_abandon(struct operation *operation) {
                                  executor_pool_cancel(operation->pods->executors, operation->pool_job);
 
                 if (!untouched) {
-                        operation->internal = true;
+                        operation->internal = operation->abandoned = true;
                         operation->done = NULL;
                         return false;
                 }
@@ -256,11 +266,63 @@ bool operation_abandon(struct operation *operation) {
         return true;
 }
 
+static const char *const verb_names[_OPERATION_VERB_MAX] = {
+        [OPERATION_CREATE] = "create",
+        [OPERATION_MOUNT] = "mount",
+        [OPERATION_UNMOUNT] = "unmount",
+        [OPERATION_COLLECT] = "collect",
+        [OPERATION_ADD_CONTAINER] = "add-container",
+        [OPERATION_REMOVE_CONTAINER] = "remove-container",
+        [OPERATION_REPAIR] = "repair",
+        [OPERATION_OPEN_TREE] = "open-tree",
+        [OPERATION_REPLACE] = "replace",
+        [OPERATION_SET_NAMESPACES] = "set-namespaces",
+        [OPERATION_FIND] = "find",
+        [OPERATION_EXAMINE] = "examine",
+        [OPERATION_SEEK] = "seek",
+        [OPERATION_LAYER_CREATE] = "layer-create",
+        [OPERATION_LAYER_REMOVE] = "layer-remove",
+        [OPERATION_LAYER_PURGE] = "layer-purge",
+        [OPERATION_LAYER_GET] = "layer-get",
+        [OPERATION_LAYER_PUT] = "layer-put",
+        [OPERATION_LAYER_APPLY] = "layer-apply",
+        [OPERATION_LAYER_IMPORT] = "layer-import",
+        [OPERATION_LAYER_READ] = "layer-read",
+        [OPERATION_HOLDERS] = "holders",
+};
+_Static_assert((int) _OPERATION_VERB_MAX <= (int) COUNTER_VERBS_MAX, "there is a counter for each verb");
+
+const char *operation_verb_name(enum operation_verb verb) {
+        return verb_names[verb];
+}
+
+static void count(const struct operation *operation, const struct failure *f) {
+        enum counter_outcome outcome = f->kind == FAILURE_NONE ? COUNTER_DONE : f->kind == FAILURE_BUSY ? COUNTER_BUSY : COUNTER_FAILED;
+
+        counters_operation(&operation->pods->counters, operation->class->verb, outcome, now_us() - operation->begun_us);
+}
+
+/* Whoever asked for it heard nothing of how it ended: the history of the pod does. */
+static void tell_history(const struct operation *operation, const struct failure *f) {
+        const struct history_request row = {
+                .method = verb_names[operation->class->verb],
+                .caller = &operation->caller,
+                .mount_id = operation->n_ids > 0 && f->kind == FAILURE_NONE ? operation->ids[0] : 0,
+                .outcome = f->kind == FAILURE_NONE ? "done" : "failed",
+                .detail = f->kind == FAILURE_NONE ? "after its caller had gone" : f->text,
+        };
+
+        history_add_request(operation->pods, operation->uuid, &row);
+}
+
 void operation_end(struct operation *operation, struct failure *f) {
         (void) map_remove_u64(operation->pods->operations, operation->job_id);
         operation->stage = OPERATION_ENDED;
         operation->timer = sd_event_source_disable_unref(operation->timer);
         turn_release(operation);
+        count(operation, f);
+        if (operation->abandoned && operation->class->verb < OPERATION_LAYER_CREATE)
+                tell_history(operation, f);
         if (operation->internal) {
                 if (f->kind != FAILURE_NONE)
                         event_log(EVENT_OPERATION_FAILED, EVENT_OF_POD(operation->uuid), "An operation on pod %s that nobody waits for failed: %s", operation->uuid,
@@ -312,6 +374,7 @@ bool operation_retry(struct operation *operation, const struct job_result *resul
         if (!may_retry(operation, result))
                 return false;
         operation->tries++;
+        operation->pods->counters.retries++;
         log_debug("A job of pod %s is tried again: %s", operation->uuid, result->text ?: "its executor died");
         r = sd_event_add_time_relative(operation->pods->event, &operation->timer, CLOCK_MONOTONIC,
                                        operation->pods->settings->busy_interval_us, 0, on_retry, operation);
@@ -374,6 +437,8 @@ void operation_undo(struct operation *operation, struct failure *cause) {
 
         if (operation->cause.kind == FAILURE_NONE)
                 failure_move(&operation->cause, cause);
+        if (!operation->undoing)
+                operation->pods->counters.undone++;
         operation->undoing = true;
         operation->job = job_free(operation->job);
         r = operation->class->undo_job(operation, &operation->job, &f);
@@ -438,6 +503,10 @@ void operation_run_internal(struct operation *operation) {
 
 struct pod *operation_pod(const struct operation *operation) {
         return operation->pod;
+}
+
+const char *operation_uuid(const struct operation *operation) {
+        return operation->uuid;
 }
 
 enum operation_verb operation_verb(const struct operation *operation) {

@@ -40,7 +40,10 @@ enum operation_verb {
         OPERATION_LAYER_IMPORT,
         OPERATION_LAYER_READ,
         OPERATION_HOLDERS,
+        _OPERATION_VERB_MAX,
 };
+/* "create", "layer-create"… */
+const char *operation_verb_name(enum operation_verb verb);
 
 /* fds that came with the call; duplicated by the operation. */
 struct operation_fds {
@@ -207,6 +210,8 @@ bool operation_abandon(struct operation *operation);
 
 /* What came out. NULL for a pod that is not there (any more): before a creation is executed, after a collection. */
 struct pod *operation_pod(const struct operation *operation);
+/* Of the pod, also of one that is not there. */
+const char *operation_uuid(const struct operation *operation);
 enum operation_verb operation_verb(const struct operation *operation);
 /* Ids of the mounts, in the order of the arguments (0 for a deferred one). */
 const uint64_t *operation_ids(const struct operation *operation, size_t *ret_n);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "pod/history.h"
 #include "pod/operation-private.h"
 #include "pod/registry.h"
 #include "pod/turn.h"
@@ -189,6 +190,8 @@ static void forget_all(struct pods *pods) {
 void pods_done(struct pods *pods) {
         while (pods->remember && sd_event_source_get_enabled(pods->remember, NULL) > 0 && remember_some(pods))
                 ;
+        (void) history_write(pods); /* logged */
+        pods->history = history_free(pods->history);
         if (pods->by_uuid && pods->operations)
                 forget_all(pods);
         pods->by_uuid = map_free(pods->by_uuid);

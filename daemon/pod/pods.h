@@ -11,6 +11,7 @@
 #include "admit/caller.h"
 #include "executor/pool.h"
 #include "layer/layers.h"
+#include "pod/counters.h"
 #include "pod/pod.h"
 #include "spec/wanted.h"
 #include "store/store.h"
@@ -71,6 +72,8 @@ struct pods {
         struct layer_stream *layer_streams; /* those that have, or are about to have, a worker (pod/layer-stream.h) */
         struct operation *searches_waiting; /* for holders (pod/operation-holders.c)… */
         unsigned n_searches, n_searches_waiting; /* …and how many search */
+        struct counters counters;
+        struct history *history;     /* what is to be written down of what was done (pod/history.h); NULL: nothing yet */
         bool stopping;               /* what can be finished at the next start is not gone on with */
         sd_event_source *wake;
         sd_event_source *purge;      /* on while the store has something to purge */

@@ -14,6 +14,7 @@
 #include "pod/directories.h"
 #include "pod/doom.h"
 #include "pod/drift.h"
+#include "pod/history.h"
 #include "pod/host.h"
 #include "pod/registry.h"
 #include "pod/within.h"
@@ -314,14 +315,18 @@ int recording_commit(struct pods *pods, struct pod *pod, size_t from, bool state
         return 0;
 }
 
-int recording_forget(struct pods *pods, const char *uuid, uint64_t job) {
+int recording_forget(struct pods *pods, const char *uuid, const char *reason, uint64_t job) {
         int r = store_begin(pods->store);
 
         if (r == 0)
                 r = store_delete_pod(pods->store, uuid);
         if (r == 0)
                 r = store_delete_intent(pods->store, job);
+        if (r == 0 && reason)
+                r = history_put_removal(pods, uuid, reason);
         r = store_end(pods->store, r);
+        if (reason)
+                history_settle(pods, r == 0);
         return r < 0 ? log_errno(LOG_ERR, r, "forget pod %s", uuid) : 0;
 }
 

@@ -46,8 +46,8 @@ int recording_replace(struct pods *pods, struct pod *pod, int64_t row, size_t fr
 int recording_settle(struct pods *pods, struct pod *pod, const int64_t *rows, size_t n_rows, size_t from,
                      char ***warnings, uint64_t job);
 
-/* One transaction: no pod of this UUID, and no intent of this job. */
-int recording_forget(struct pods *pods, const char *uuid, uint64_t job);
+/* One transaction: no pod of this UUID, and no intent of this job. Its history says why it is gone; `reason` NULL: it never was. */
+int recording_forget(struct pods *pods, const char *uuid, const char *reason, uint64_t job);
 
 /* Drops the records at these rows from store and memory, with the intent of `job`; tells the observer. */
 int recording_drop(struct pods *pods, struct pod *pod, const int64_t *rows, size_t n_rows, uint64_t job);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pod/directories.h"
+#include "pod/history.h"
 #include "pod/host.h"
 #include "pod/intent-detail.h"
 #include "pod/intent-replace.h"
@@ -239,6 +240,7 @@ static void undo_mount(struct pods *pods, struct pod *pod, const struct record_i
         int r;
 
         event_log(EVENT_RECOVERY, EVENT_OF_POD(pod->record->uuid), "Undoing a Mount() of pod %s that was interrupted", pod->record->uuid);
+        history_add_event(pods, pod->record->uuid, EVENT_RECOVERY, 0, NULL, NULL);
         r = intent_detail_read_mounts(intent->detail, &made, &n);
         if (r == 0)
                 r = operation_new_undo(pods, pod, intent->job, made, n, &operation, &f);
@@ -262,6 +264,7 @@ static void undo_add(struct pods *pods, struct pod *pod, const struct record_int
         int r;
 
         event_log(EVENT_RECOVERY, EVENT_OF_POD(pod->record->uuid), "Undoing an AddContainer() of pod %s that was interrupted", pod->record->uuid);
+        history_add_event(pods, pod->record->uuid, EVENT_RECOVERY, 0, NULL, NULL);
         r = operation_new_undo_add(pods, pod, intent->job, intent->detail, &operation, &f);
         run_or_log(pod, r, operation);
 }
@@ -274,6 +277,7 @@ static void finish_remove(struct pods *pods, struct pod *pod, const struct recor
         int r;
 
         event_log(EVENT_RECOVERY, EVENT_OF_POD(pod->record->uuid), "Finishing a RemoveContainer() of pod %s that was interrupted", pod->record->uuid);
+        history_add_event(pods, pod->record->uuid, EVENT_RECOVERY, 0, NULL, NULL);
         r = intent_detail_read_container(intent->detail, &name, &none);
         if (r == 0)
                 r = operation_new_finish_remove(pods, pod, intent->job, name, &operation, &f);
@@ -328,6 +332,7 @@ static void finish_replace(struct pods *pods, struct pod *pod, const struct reco
         int r = intent_replace_read(intent->detail, &replace);
 
         event_log(EVENT_RECOVERY, EVENT_OF_POD(pod->record->uuid), "Ending a Replace() of pod %s that was interrupted", pod->record->uuid);
+        history_add_event(pods, pod->record->uuid, EVENT_RECOVERY, 0, NULL, NULL);
         if (r == 0 && replace.namespace != 0)
                 r = operation_new_exchange_resumed(pods, pod, intent->job, intent->detail, &operation, &f);
         else if (r == 0)
@@ -343,6 +348,7 @@ static void finish_remount(struct pods *pods, struct pod *pod, const struct reco
         struct operation *operation;
 
         event_log(EVENT_RECOVERY, EVENT_OF_POD(pod->record->uuid), "Finishing a remount of pod %s that was interrupted", pod->record->uuid);
+        history_add_event(pods, pod->record->uuid, EVENT_RECOVERY, 0, NULL, NULL);
         if (operation_new_remount_again(pods, pod, intent, &operation, &f) == 0)
                 operation_run_internal(operation);
         else
@@ -354,6 +360,7 @@ static void undo_inside(struct pods *pods, struct pod *pod, const struct record_
         struct operation *operation;
 
         event_log(EVENT_RECOVERY, EVENT_OF_POD(pod->record->uuid), "Undoing a Mount() in a container of pod %s that was interrupted", pod->record->uuid);
+        history_add_event(pods, pod->record->uuid, EVENT_RECOVERY, 0, NULL, NULL);
         if (operation_new_undo_within(pods, pod, intent->job, intent->detail, &operation, &f) == 0)
                 operation_run_internal(operation);
         else
@@ -420,10 +427,12 @@ static void settle_state(struct pods *pods, struct pod *pod, const struct record
         switch (pod->record->state) {
         case RECORD_CREATING:
                 event_log(EVENT_RECOVERY, EVENT_OF_POD(pod->record->uuid), "Collecting pod %s, whose creation was interrupted", pod->record->uuid);
+                history_add_event(pods, pod->record->uuid, EVENT_RECOVERY, 0, NULL, NULL);
                 collect(pods, pod, true, "failed");
                 return;
         case RECORD_STOPPING:
                 event_log(EVENT_RECOVERY, EVENT_OF_POD(pod->record->uuid), "Collecting pod %s, as was begun before", pod->record->uuid);
+                history_add_event(pods, pod->record->uuid, EVENT_RECOVERY, 0, NULL, NULL);
                 collect(pods, pod, was_lazy(intents, n_intents, pod), "collected");
                 return;
         case RECORD_READY:

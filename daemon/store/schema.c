@@ -8,6 +8,9 @@
  *              number: the pod is deleted, its mounts are about to be
  *     mount    a row a mount that podmount made or keeps an eye on, in the order of making (row)
  *     intent   a row a job that was begun and whose end is not recorded yet
+ *     history_pod  a row a pod, that lives or is gone (gone_us, 0 else), of which there is history; n_rows: how many rows there
+ *              ever were
+ *     history  what was done to it: a ring of 128 rows, by slot; row: the how manieth it was
  *
  * Numbers without sign (ids, devices, attributes) are kept as the signed ones of the same bits. Lists of strings are
  * blobs, each string with a NUL behind it; NULL where there is no list. Booleans are 0 or 1, state and verb the values
@@ -16,7 +19,7 @@
  * Version 1 was the first. Version 2 added pod.lease, and mount.source_key, made_file, ground_free and ground_caller.
  * Version 3 added mount.root and mount.point, version 4 mount.job, version 5 mount.namespace,
  * version 6 pod.directories (record-directory.c), version 7 mount.fs_options,
- * version 8 the container of each of pod.directories, version 9 what pod.lease hangs on.
+ * version 8 the container of each of pod.directories, version 9 what pod.lease hangs on, version 10 the history.
  * A file is always made as version 1 and brought forward, so that a new one and a migrated one are the same. A step
  * that is part of a release is never changed; what comes later is a step of its own.
  */
@@ -131,8 +134,36 @@ static const char step_9[] =
         "PRAGMA user_version = 9;"
         "COMMIT;";
 
+/* Nothing was written down of what had been done. */
+static const char step_10[] =
+        "BEGIN IMMEDIATE;"
+        "CREATE TABLE history_pod ("
+        " number INTEGER PRIMARY KEY,"
+        " uuid TEXT NOT NULL UNIQUE,"
+        " name TEXT,"
+        " owner INTEGER NOT NULL,"
+        " n_rows INTEGER NOT NULL,"
+        " gone_us INTEGER NOT NULL);"
+        "CREATE INDEX history_gone ON history_pod (owner, gone_us);"
+        "CREATE TABLE history ("
+        " pod INTEGER NOT NULL REFERENCES history_pod (number) ON DELETE CASCADE,"
+        " slot INTEGER NOT NULL,"
+        " row INTEGER NOT NULL,"
+        " time_us INTEGER NOT NULL,"
+        " event TEXT NOT NULL,"
+        " uid INTEGER NOT NULL,"
+        " unit TEXT,"
+        " mount INTEGER NOT NULL,"
+        " target TEXT,"
+        " action TEXT,"
+        " outcome TEXT,"
+        " detail TEXT,"
+        " PRIMARY KEY (pod, slot)) WITHOUT ROWID;"
+        "PRAGMA user_version = 10;"
+        "COMMIT;";
+
 /* From the version of its index to the next. */
-static const char *const steps[SCHEMA_VERSION] = {step_1, step_2, step_3, step_4, step_5, step_6, step_7, step_8, step_9};
+static const char *const steps[SCHEMA_VERSION] = {step_1, step_2, step_3, step_4, step_5, step_6, step_7, step_8, step_9, step_10};
 
 int schema_get_int(sqlite3 *db, const char *sql, int *ret) {
         sqlite3_stmt *statement = NULL;

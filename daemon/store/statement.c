@@ -57,6 +57,23 @@ static const char *const statement_sql[_STATEMENT_MAX] = {
                                   " nested, deferred, ground_free, ground_caller, namespace FROM mount"
                                   " WHERE pod NOT IN (SELECT number FROM pod WHERE uuid >= '~') ORDER BY pod, row",
         [STATEMENT_LOAD_INTENTS] = "SELECT job, uuid, verb, lazy, detail FROM intent ORDER BY job",
+        [STATEMENT_HISTORY_OTHERS] = "DELETE FROM history_pod WHERE uuid = ? AND owner <> ?",
+        [STATEMENT_HISTORY_COUNT] = "INSERT INTO history_pod (uuid, name, owner, n_rows, gone_us) VALUES (?, ?, ?, 1, 0)"
+                                    " ON CONFLICT (uuid) DO UPDATE SET n_rows = n_rows + 1, name = excluded.name, gone_us = 0"
+                                    " RETURNING number, n_rows",
+        [STATEMENT_HISTORY_COUNT_GONE] = "UPDATE history_pod SET n_rows = n_rows + 1 WHERE uuid = ? RETURNING number, n_rows",
+        [STATEMENT_HISTORY_PUT] = "INSERT OR REPLACE INTO history (pod, slot, row, time_us, event, uid, unit, mount, target, action,"
+                                  " outcome, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [STATEMENT_HISTORY_END] = "UPDATE history_pod SET gone_us = ? WHERE uuid = ?",
+        [STATEMENT_HISTORY_PRUNE] = "DELETE FROM history_pod WHERE gone_us > 0"
+                                    " AND owner = (SELECT owner FROM history_pod WHERE uuid = ?1)"
+                                    " AND number NOT IN (SELECT number FROM history_pod WHERE gone_us > 0"
+                                    " AND owner = (SELECT owner FROM history_pod WHERE uuid = ?1)"
+                                    " ORDER BY gone_us DESC, number DESC LIMIT ?2)",
+        [STATEMENT_HISTORY_FIND] = "SELECT uuid FROM history_pod WHERE gone_us > 0 AND (uuid = ?1 OR name = ?1) AND (?2 OR owner = ?3)"
+                                   " ORDER BY gone_us DESC, number DESC LIMIT 1",
+        [STATEMENT_HISTORY_LOAD] = "SELECT time_us, event, uid, unit, mount, target, action, outcome, detail FROM history"
+                                   " WHERE pod = (SELECT number FROM history_pod WHERE uuid = ?) ORDER BY row DESC LIMIT ?",
 };
 
 int statement_errno(sqlite3 *db, int rc) {

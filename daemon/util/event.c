@@ -43,6 +43,10 @@ static const struct {
         [EVENT_LAYER_CHANGED] = {"layer-changed", "d8f56e6efcab4e7a9b31b262f2844690", LOG_INFO},
 };
 
+const char *event_name(enum event event) {
+        return events[event].name;
+}
+
 const char *event_message_id(enum event event) {
         return events[event].message_id;
 }

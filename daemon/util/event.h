@@ -60,6 +60,8 @@ const char *event_id(uint64_t id, char buffer[static EVENT_NUMBER_MAX]);
 #define EVENT_OF_LAYER(id) ((const char *const[]) {"LAYER=", (id), NULL})
 #define EVENT_OF_USER(uid) ((const char *const[]) {"CALLER_UID=", event_number((uid), (char[EVENT_NUMBER_MAX]) {}), NULL})
 
+/* "drift-detected"… */
+const char *event_name(enum event event);
 /* 32 hexadecimal digits. */
 const char *event_message_id(enum event event);
 /* LOG_ERR to LOG_INFO. */

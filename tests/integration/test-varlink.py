@@ -67,6 +67,8 @@ def each_call(daemon, data):
     held = os.open(daemon.rootfs(daemon.pods()[0]['UUID']), os.O_RDONLY)
     yield 'Holders', {**named, 'target': '/', 'options': {'container': 'main'}}, []
     os.close(held)
+    yield 'History', {**named, 'options': {'limit': 100}}, []
+    yield 'Metrics', {}, []
     yield 'Export', named, []
     yield 'OpenTree', {**named, 'container': '', 'path': '/tmp'}, []
     yield 'ResolveExecutable', {**named, 'container': '', 'argv0': 'sh', 'path': '', 'cwd': ''}, []
