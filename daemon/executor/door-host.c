@@ -67,8 +67,6 @@ int door_check_off_host(const struct step *step, struct failure *f) {
                 return refuse(f, "what is to be unmounted on the host has no normalised absolute path");
         if (step->id == 0 && step->mount_id == 0)
                 return refuse(f, "what is to be unmounted has no id");
-        if ((step->flags & STEP_RESTORE) && (step->kind != STEP_UNMOUNT || (step->flags & STEP_LAZY_BELOW)))
-                return refuse(f, "what goes lazily is not mounted again");
         if (step->made != 0 || step->made_file || (step->flags & ~(uint32_t) (STEP_HOST | STEP_LAZY_BELOW | STEP_RESTORE)))
                 return refuse(f, "nothing is made on the host that could be removed");
         return 0;

@@ -426,29 +426,6 @@ static int check_remount(const struct job *job, const struct step *step, struct 
         return r != 0 ? r : check_flags(step, STEP_ATTR_RECURSIVE, f);
 }
 
-/* Physical and relative: only plain components, joined by single slashes. */
-static int check_unmount(const struct step *step, struct failure *f) {
-        const char *path = step->target;
-
-        if (step->flags & STEP_HOST)
-                return door_check_off_host(step, f);
-        if (!path || strlen(path) >= PATH_MAX)
-                return refuse(f, "what is to be unmounted has no path");
-        while (*path) {
-                size_t size = strcspn(path, "/");
-                _cleanup_free_ char *component = strndup(path, size);
-
-                if (!component || !path_is_component(component) || (path[size] == '/' && !path[size + 1]))
-                        return refuse(f, "what is to be unmounted has no plain path");
-                path += size + (path[size] == '/');
-        }
-        if (step->id == 0 && step->mount_id == 0)
-                return refuse(f, "what is to be unmounted has no id");
-        if ((step->flags & STEP_RESTORE) && (step->kind != STEP_UNMOUNT || (step->flags & STEP_LAZY_BELOW)))
-                return refuse(f, "what goes lazily is not mounted again");
-        return check_flags(step, STEP_LAZY_BELOW | STEP_RESTORE, f);
-}
-
 static int check_step(const struct job *job, size_t i, struct failure *f) {
         const struct step *step = &job->steps[i];
 
@@ -484,7 +461,7 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
                                                             : refuse(f, "a tree is published last");
         case STEP_UNMOUNT:
         case STEP_DETACH:
-                return check_unmount(step, f);
+                return door_check_unmount(step, f);
         case STEP_REMOVE_POD:
                 return i == job->n_steps - 1 ? check_flags(step, 0, f) : refuse(f, "a pod is removed last");
         case STEP_FIND:

@@ -50,4 +50,6 @@ int door_check_identify(const struct job *job, const struct step *step, struct f
 int door_check_open_tree(const struct job *job, const struct step *step, struct failure *f);
 int door_check_server(const struct step *step, struct failure *f);
 int door_check_mkdir(const struct job *job, size_t step, struct failure *f);
+/* STEP_UNMOUNT and STEP_DETACH. */
+int door_check_unmount(const struct step *step, struct failure *f);
 int door_check_unmake(const struct job *job, const struct step *step, struct failure *f);

@@ -2,15 +2,18 @@
 #pragma once
 
 /*
- * Unmounting all or nothing: a detached clone of each mount is kept before it goes. Such a clone makes nothing busy and
- * keeps the file system alive, so that it can be mounted again, under a new id, when a later step fails.
+ * Unmounting all or nothing: a detached clone of each mount, or of the pod's whole tree (STEP_OF_TREE), is kept before it goes.
+ * Such a clone makes nothing busy and keeps the file system alive, so that it can be mounted again, under a new id, when a
+ * later step fails.
  */
 
 #include "executor/run.h"
 
-/* For a STEP_RESTORE, before its mount, `name` in the working directory, is unmounted. 0 or a negative errno, logged. */
-int restore_keep(struct run *run, size_t step, const char *name);
+/* For a STEP_RESTORE, before its mount, `name` in the working directory, is unmounted; `device`: st_dev of its root. 0 or a
+ * negative errno, logged. */
+int restore_keep(struct run *run, size_t step, const char *name, uint64_t device);
 
 /* The end of a job: after a failure everything is mounted again where it was, the last first, and the results have the
- * new ids; after success the mount points that had been made are removed. */
+ * new ids, while the failure tells what could not be; after success the clones are let go of, and the mount points that had
+ * been made are removed. */
 void restore_end(struct run *run, bool success);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Runs the steps of a job in order. A job that builds or mounts is all or nothing: when a step fails, what was made is
- * taken back in reverse. A job that unmounts stops at the failure and keeps what is done. */
+ * taken back in reverse. A job that unmounts stops at the failure and keeps what is done, but for what its steps have mounted
+ * again then (restore.h). */
 
 #include "executor/enter.h"
 #include "executor/mapping.h"
@@ -161,6 +162,7 @@ static void run_end(struct run *run) {
         mapping_end(run);
         prepare_end(run);
         run->tree = close_fd(run->tree);
+        run->kept = close_fd(run->kept);
         run->namespace = close_fd(run->namespace);
         run->namespace_root = close_fd(run->namespace_root);
         for (size_t i = 0; run->hands && i < run->job->n_steps; i++) {
@@ -187,7 +189,7 @@ static int fail_lost(struct run *run) {
 }
 
 void run_job(struct executor *executor, const struct job *job, const int *fds, struct job_result *result) {
-        struct run run = {.executor = executor, .job = job, .fds = fds, .result = result, .tree = -1,
+        struct run run = {.executor = executor, .job = job, .fds = fds, .result = result, .tree = -1, .kept = -1,
                 .namespace = -1, .namespace_root = -1, .root_fd = -1};
         int r = run_begin(&run);
 

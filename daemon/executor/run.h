@@ -45,6 +45,7 @@ struct hand {
         char *rest;    /* …and which */
         bool file;     /* …the last of them a file */
         uint32_t below; /* mounts that its clone brought along, unless root's; UINT32_MAX: not known */
+        bool kept;     /* STEP_RESTORE: it was there, and has been taken off */
         bool left;     /* STEP_DETACH: it could not be reached, and is to go with what it hangs below */
 };
 
@@ -66,6 +67,8 @@ struct run {
         bool brought_unknown; /* …and more with a detached mount, which tells of none until it is attached */
         size_t told;        /* bytes of what is in other mount namespaces, in the result */
         unsigned waited_ms; /* for what a dead executor has left */
+        int kept;           /* restore.h: the clone of the pod's tree that mounts come back from, -1 while there is none… */
+        bool kept_none;     /* …and none can be had */
         bool making;     /* the last target was missing and was made */
         uint64_t plain;  /* the last mount found to be neither proc nor sysfs; 0: none yet */
         struct mapping *mappings; /* mapping.h */

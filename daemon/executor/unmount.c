@@ -166,7 +166,7 @@ static int unmount_at(struct run *run, size_t i, const char *name) {
                 return 0;
         if (identity.key != (unique ? step->id : step->mount_id) || !identity.mount_root)
                 return elsewhere(run, step, identity.mount_root);
-        r = step->flags & STEP_RESTORE ? restore_keep(run, i, name) : 0;
+        r = step->flags & STEP_RESTORE ? restore_keep(run, i, name, identity.device) : 0;
         if (r < 0)
                 return r;
         r = detach_name(name, lazy);

@@ -27,6 +27,7 @@ static const struct {
         {"mount-events", offsetof(struct features, mount_events)},
         {"unlimited-queue", offsetof(struct features, unlimited_queue)},
         {"detached-attach", offsetof(struct features, detached_attach)},
+        {"detached-clone", offsetof(struct features, detached_clone)},
         {"detached-layers", offsetof(struct features, detached_layers)},
         {"beneath", offsetof(struct features, beneath)},
         {"lowerdir-plus", offsetof(struct features, lowerdir_plus)},
@@ -63,6 +64,17 @@ static bool probe_detached_attach(void) {
         _cleanup_close_ int below = probe_tmpfs(), above = probe_tmpfs();
 
         return below >= 0 && above >= 0 && mkdirat(below, "d", 0700) == 0 && tree_attach(above, below, "d") == 0;
+}
+
+/* One that lies in the tree, not its root: that is the harder one to have. */
+static bool probe_detached_clone(void) {
+        _cleanup_close_ int below = probe_tmpfs(), above = probe_tmpfs(), inside = -1, clone = -1;
+
+        if (below < 0 || above < 0 || mkdirat(below, "d", 0700) < 0 || tree_attach(above, below, "d") < 0)
+                return false;
+        inside = openat(below, "d", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        clone = inside >= 0 ? tree_clone(inside, false) : -1;
+        return clone >= 0;
 }
 
 /* A file system of the older kind (overlay before 6.5) takes whatever option it is given, to judge it when it is mounted:
@@ -123,6 +135,7 @@ int features_probe(const char *without, struct features *ret) {
         found.mount_events = !taken.mount_events && found.statmount && watch_probe(false);
         found.unlimited_queue = !taken.unlimited_queue && found.mount_events && watch_probe(true);
         found.detached_attach = !taken.detached_attach && probe_detached_attach();
+        found.detached_clone = !taken.detached_clone && found.detached_attach && probe_detached_clone();
         found.beneath = !taken.beneath && tree_has_beneath();
         found.lowerdir_plus = !taken.lowerdir_plus && probe_lowerdir_plus(false);
         found.layer_fd = !taken.layer_fd && found.lowerdir_plus && probe_lowerdir_plus(true);

@@ -16,6 +16,7 @@ struct features {
         bool mount_events;    /* "mount-events": fanotify(7) tells of mounts, about 6.15; needs statmount */
         bool unlimited_queue; /* "unlimited-queue": …in a queue of any length; needs mount-events */
         bool detached_attach; /* "detached-attach": mounts can be attached to a detached tree, about 6.15 */
+        bool detached_clone;  /* "detached-clone": …and cloned from there; needs detached-attach */
         bool detached_layers; /* "detached-layers": an overlay layer may be a detached mount, about 6.15 */
         bool lowerdir_plus;   /* "lowerdir-plus": overlay takes its layers one by one, about 6.7 */
         bool beneath;         /* "beneath": a mount can be put beneath another one, 6.5 */

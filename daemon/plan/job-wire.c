@@ -45,6 +45,7 @@ enum step_field {
         FIELD_IDMAP = 1 << 13, /* idmap, userns */
         FIELD_NAMESPACE = 1 << 14,
         FIELD_SERIAL = 1 << 15,
+        FIELD_PROPAGATION = 1 << 16, /* …which FIELD_ATTRIBUTES has, too */
         FIELDS_PLACED = FIELD_CONTAINER | FIELD_TARGET | FIELD_SOURCE | FIELD_ATTRIBUTES | FIELD_CREATE,
         FLAGS_PLACED = STEP_ATTR_RECURSIVE | STEP_PROPAGATION_RECURSIVE | STEP_STACK | STEP_TARGET_NOFOLLOW,
 };
@@ -72,7 +73,7 @@ static const struct kind_row {
         [STEP_PUBLISH] = {0, 0},
         [STEP_CONTAINER] = {FIELD_CONTAINER | FIELD_ATTRIBUTES | FIELD_SIZE, 0},
         [STEP_JOIN] = {FIELD_CONTAINER, 0},
-        [STEP_UNMOUNT] = {FIELD_TARGET | FIELD_ID | FIELD_MADE, STEP_LAZY_BELOW | STEP_RESTORE | STEP_HOST},
+        [STEP_UNMOUNT] = {FIELD_TARGET | FIELD_ID | FIELD_MADE | FIELD_PROPAGATION, STEP_LAZY_BELOW | STEP_RESTORE | STEP_HOST | STEP_OF_TREE},
         [STEP_DETACH] = {FIELD_TARGET | FIELD_ID | FIELD_MADE, STEP_HOST},
         [STEP_UNMAKE] = {FIELD_TARGET | FIELD_SOURCE | FIELD_MADE, 0},
         [STEP_REMOVE_POD] = {0, 0},
@@ -157,7 +158,8 @@ static bool others_are_empty(const struct step *step, uint32_t fields) {
                 (step->n_layers == 0 && source_is_empty(&step->upper) && source_is_empty(&step->work))) &&
                (!(not & FIELD_OPTIONS) || step->n_options == 0) &&
                (!(not & FIELD_STUBS) || !step->stubs || !step->stubs[0]) &&
-               (!(not & FIELD_ATTRIBUTES) || (step->attr_set | step->attr_clear | step->propagation) == 0) &&
+               (!(not & FIELD_ATTRIBUTES) || (step->attr_set | step->attr_clear) == 0) &&
+               ((fields & (FIELD_ATTRIBUTES | FIELD_PROPAGATION)) || step->propagation == 0) &&
                ((step->flags & STEP_ATTR_RECURSIVE) || (step->attr_set_below | step->attr_clear_below) == 0) &&
                (!(not & FIELD_SIZE) || step->size == 0) &&
                (!(not & FIELD_CREATE) || (step->create == STEP_CREATE_NEVER && step->cover_step == STEP_NO_COVER &&
@@ -319,6 +321,8 @@ static void put_step(struct wire_writer *writer, const struct step *step) {
         }
         if (fields & FIELD_SERIAL)
                 wire_put_u64(writer, step->serial);
+        if (fields & FIELD_PROPAGATION)
+                wire_put_u64(writer, step->propagation);
 }
 
 int job_encode(const struct job *job, uint8_t **ret, size_t *ret_size) {
@@ -509,6 +513,8 @@ static void take_step(struct wire_reader *reader, struct job *job) {
         }
         if (fields & FIELD_SERIAL)
                 step->serial = wire_take_u64(reader);
+        if (fields & FIELD_PROPAGATION)
+                step->propagation = wire_take_u64(reader);
         if (reader->error == 0 && !step_is_valid(job, job->n_steps - 1))
                 wire_fail(reader, -EBADMSG);
 }

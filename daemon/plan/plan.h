@@ -63,7 +63,9 @@ struct plan_doomed {
         uint64_t device;  /* st_dev of its root, which has to be this; 0: any */
         const char *path; /* physical, relative to pods/<uuid>; "" is the pod's own tmpfs */
         bool host;        /* …or absolute: it is on the host… */
-        bool kept;        /* …and plan_collect(), strictly, has it mounted again (STEP_RESTORE) when something else is busy */
+        bool kept;        /* plan_collect(), strictly, has it mounted again (STEP_RESTORE) when something else is busy… */
+        bool of_tree;     /* …from a clone of the whole tree (STEP_OF_TREE)… */
+        uint64_t propagation; /* …with this; 0: as it comes */
         uint32_t made;
         bool made_file;
 };

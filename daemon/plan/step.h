@@ -132,7 +132,9 @@ enum step_flags {
         STEP_LAYER_BASE = 1 << 16,           /* STEP_LAYER_APPLY, _MERGE: it stands on none, so that there is nothing to white out */
         STEP_LAYER_OWN = 1 << 17,            /* STEP_LAYER_DIFF, _CHANGES, _SIZE: beside what the layer stands on; else beside `layers`, if
                                               * there are any, or beside nothing */
-        _STEP_FLAGS_ALL = (1 << 18) - 1,
+        STEP_OF_TREE = 1 << 18,              /* STEP_UNMOUNT with STEP_RESTORE: nothing hides it, so that it may come from a clone of the
+                                              * pod's whole tree, which is cheaper than one for each */
+        _STEP_FLAGS_ALL = (1 << 19) - 1,
 };
 
 #define STEP_NO_COVER UINT32_MAX
@@ -160,7 +162,8 @@ struct step {
                             * NULL-terminated; never NULL when decoded */
         uint64_t attr_set, attr_clear; /* MOUNT_ATTR_* */
         uint64_t attr_set_below, attr_clear_below; /* STEP_ATTR_RECURSIVE: for the mounts below; 0 without it */
-        uint64_t propagation;          /* MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE */
+        uint64_t propagation;          /* MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE; STEP_UNMOUNT with STEP_RESTORE: what the mount
+                                        * has, and is to have again, never MS_SLAVE; 0: whatever comes of it */
         uint64_t size;     /* STEP_TREE, STEP_CONTAINER, STEP_OVERLAY_TMPFS: bytes; STEP_LAYER_APPLY, _MERGE: at most so many are written… */
         enum step_create create;
         uint32_t cover_step; /* the step of this job whose mount the target must lie on to be created, or none… */

@@ -24,6 +24,14 @@ static int add_doomed(struct job *job, const struct plan_doomed *doomed, enum st
         return step->target ? 0 : log_oom();
 }
 
+/* Mounted again when a later step fails. */
+static void restore(struct job *job, const struct plan_doomed *doomed) {
+        struct step *step = &job->steps[job->n_steps - 1];
+
+        step->flags |= STEP_RESTORE;
+        step->propagation = doomed->propagation;
+}
+
 int plan_unmount(const struct plan_pod *pod, const struct plan_doomed *doomed, size_t n, bool lazy, struct job **ret,
         struct failure *f _unused_) {
         _cleanup_(job_freep) struct job *job = NULL;
@@ -47,7 +55,7 @@ int plan_remove_container(const struct plan_pod *pod, const struct plan_doomed *
                         continue;
                 r = add_doomed(job, &doomed[i], lazy ? STEP_DETACH : STEP_UNMOUNT);
                 if (r == 0 && !lazy)
-                        job->steps[job->n_steps - 1].flags |= STEP_RESTORE;
+                        restore(job, &doomed[i]);
         }
         if (r < 0)
                 return r;
@@ -117,7 +125,9 @@ int plan_collect(const struct plan_pod *pod, const struct plan_doomed *doomed, s
                         continue;
                 r = add_doomed(job, &doomed[i], lazy ? STEP_DETACH : STEP_UNMOUNT);
                 if (r == 0 && !lazy && doomed[i].kept)
-                        job->steps[job->n_steps - 1].flags |= STEP_RESTORE;
+                        restore(job, &doomed[i]);
+                if (r == 0 && !lazy && doomed[i].of_tree)
+                        job->steps[job->n_steps - 1].flags |= STEP_OF_TREE;
         }
         if (r == 0)
                 r = plan_unmake(pod, directories, n_directories, &job);

@@ -7,6 +7,7 @@
 #include "pod/doom.h"
 
 #include <string.h>
+#include <sys/mount.h>
 
 #include "pod/drift.h"
 #include "pod/host.h"
@@ -78,6 +79,73 @@ static bool lies_on_what_stays(const struct record_pod *record, const struct ent
         return ground && (ground->ground_caller || (!whole && volume_of(record, ground)));
 }
 
+/* Whether a path walk in a clone of the whole tree ends on it: nothing hides it there, and nothing above it is left out
+ * of such a clone. */
+static bool is_in_clone(const struct pods *pods, const struct entry *entry) {
+        for (const struct entry *above = entry; above; above = above->parent)
+                if (above->propagation & ENTRY_UNBINDABLE)
+                        return false;
+        return table_at(pods->table, entry->point) == entry;
+}
+
+/* How it comes back when something else is busy. A clone of its own alone stays the slave of a peer group. */
+static void keep(const struct pods *pods, const struct entry *entry, struct plan_doomed *doomed) {
+        const bool slave = entry->propagation & ENTRY_SLAVE;
+
+        doomed->kept = true;
+        doomed->of_tree = !slave && is_in_clone(pods, entry);
+        if (!slave)
+                doomed->propagation = entry->propagation & ENTRY_SHARED       ? MS_SHARED
+                                      : entry->propagation & ENTRY_UNBINDABLE ? MS_UNBINDABLE
+                                                                              : MS_PRIVATE;
+}
+
+static bool hangs_on(const struct entry *entry, const struct entry *top) {
+        while (entry && entry != top)
+                entry = entry->parent;
+        return entry != NULL;
+}
+
+/* What hides it as a mount on the same one, at a directory above, and so has to go first; NULL: nothing does. */
+static const struct entry *hider_of(const struct pods *pods, const struct entry *entry) {
+        _cleanup_free_ char *path = entry->parent ? strdup(entry->point) : NULL;
+
+        while (path && strrchr(path, '/') && strlen(path) > strlen(entry->parent->point)) {
+                const struct entry *above;
+
+                *strrchr(path, '/') = '\0';
+                above = table_at(pods->table, path);
+                while (above && above->parent != entry->parent)
+                        above = above->parent;
+                if (above && above != entry)
+                        return above;
+        }
+        return NULL;
+}
+
+/* Mostly what hides others was mounted after them. Not so by the ids of mounts that have been taken off and mounted again, by
+ * which a restart has them in order: each that is hidden goes, with what hangs on it, behind what hides it. `entries` has
+ * parents first, and is unmounted from its end. */
+static void put_in_order(const struct pods *pods, struct entry **entries, size_t n) {
+        for (size_t i = n; i-- > 0;) {
+                struct entry *hidden = entries[i];
+                const struct entry *hider = table_at(pods->table, hidden->point) == hidden ? NULL : hider_of(pods, hidden);
+                size_t size = 1, at = 0;
+
+                while (at < i && entries[at] != hider)
+                        at++;
+                while (i + size < n && hangs_on(entries[i + size], hidden))
+                        size++;
+                for (size_t j = 0; at < i && j < size; j++) {
+                        struct entry *moved = entries[i + j];
+
+                        memmove(&entries[at + j + 1], &entries[at + j], (i - at) * sizeof(struct entry *));
+                        entries[at + j] = moved;
+                }
+                i += at < i; /* another one is here now */
+        }
+}
+
 /* All mounts at or below `point`, descendants first, with their paths in `directory`. `whole`: that is the whole pod. */
 static int doom_below(const struct pods *pods, const struct record_pod *record, const char *directory, const char *point,
                       bool whole, struct plan_doomed **ret, size_t *ret_n) {
@@ -93,6 +161,7 @@ static int doom_below(const struct pods *pods, const struct record_pod *record, 
         r = table_below(pods->table, point, &entries, &n_entries);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "list the mounts below %s", point);
+        put_in_order(pods, entries, n_entries);
         for (size_t i = n_entries; i > 0; i--) {
                 const struct entry *entry = entries[i - 1];
                 size_t before = n;
@@ -104,6 +173,7 @@ static int doom_below(const struct pods *pods, const struct record_pod *record, 
                 if (n > before) {
                         list[n - 1].id = entry->unique_id;
                         list[n - 1].device = 0;
+                        keep(pods, entry, &list[n - 1]);
                 }
                 /* Mount points on the pod's own file systems go with these. */
                 if (n > before && list[n - 1].made > 0 && !lies_on_what_stays(record, entry, records, whole))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Collecting a pod, or the leftovers of one that nobody knows. Strictly, whatever is busy keeps the whole pod on
- * record; lazily, one detach of its tree takes all.
+ * Collecting a pod, or the leftovers of one that nobody knows. Strictly it is all or nothing: whatever is busy keeps the whole
+ * pod, for what was unmounted before is mounted again, under new ids. Lazily, one detach of its tree takes all.
  */
 
 #include <string.h>
@@ -9,12 +9,12 @@
 #include "pod/directories.h"
 #include "pod/doom.h"
 #include "pod/footing.h"
-#include "pod/host.h"
 #include "pod/layer-root.h"
 #include "pod/operation-private.h"
 #include "pod/points.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
+#include "pod/renewing.h"
 #include "pod/sharing.h"
 #include "pod/turn.h"
 #include "pod/within.h"
@@ -139,7 +139,7 @@ static int intend(struct operation *operation, struct failure *f _unused_) {
         return set_state(operation, RECORD_STOPPING, &intent);
 }
 
-/* Puts the pod back where it was. Its record stays whole: what was unmounted before the busy mount shows as missing. */
+/* Puts the pod back where it was. Its record is as whole as it is itself: what was unmounted before the busy mount is there again. */
 static void take_back(struct operation *operation) {
         struct collect *collect = collect_of(operation);
 
@@ -178,8 +178,8 @@ static void result(struct operation *operation, const struct job_result *answer)
         struct failure f = FAILURE_INIT;
 
         if (answer && (answer->lost || answer->failure != FAILURE_NONE)) {
-                if (operation->pod && host_take_restored(operation->pods->store, operation->pod->record, operation->job, answer) < 0)
-                        log_error("Mounts of pod %s on the host have other ids than its record says", operation->uuid);
+                if (operation->pod)
+                        (void) renewing_take(operation->pods, operation->pod, operation->job, answer, 0); /* logged; drift shows it */
                 if (operation_retry(operation, answer))
                         return;
                 (void) operation_failure(operation, answer, NULL, &f);

@@ -15,6 +15,7 @@
 #include "pod/points.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
+#include "pod/renewing.h"
 #include "pod/sharing.h"
 #include "pod/within.h"
 #include "util/array.h"
@@ -146,33 +147,6 @@ static int drop(struct remove *remove) {
         return r < 0 ? r : recording_drop_container(operation->pods, operation->pod, remove->name, rows, n, operation->job_id);
 }
 
-/* What was mounted again has other ids. */
-static int renew(struct operation *operation, const struct job_result *answer) {
-        struct record_pod *record = operation->pod->record;
-        struct store *store = operation->pods->store;
-        int r = store_begin(store);
-
-        for (size_t i = 0; i < answer->n_steps && r == 0; i++) {
-                const struct step_result *made = &answer->steps[i];
-
-                if (made->mount_id == 0 || made->done)
-                        continue;
-                for (size_t j = record->n_mounts; j > 0 && r == 0; j--) {
-                        struct record_mount *mount = &record->mounts[j - 1];
-
-                        if (mount->deferred || mount->mount_id != operation->job->steps[i].mount_id)
-                                continue;
-                        mount->id = made->id ?: made->mount_id;
-                        mount->mount_id = made->mount_id;
-                        r = store_put_mount(store, record->uuid, mount);
-                        break;
-                }
-        }
-        if (r == 0)
-                r = store_delete_intent(store, operation->job_id);
-        return store_end(store, r);
-}
-
 static void result(struct operation *operation, const struct job_result *answer) {
         struct remove *remove = remove_of(operation);
         struct failure f = FAILURE_INIT;
@@ -184,9 +158,7 @@ static void result(struct operation *operation, const struct job_result *answer)
         }
         if (answer && (answer->lost || answer->failure != FAILURE_NONE)) {
                 (void) operation_failure(operation, answer, NULL, &f);
-                if (renew(operation, answer) < 0)
-                        log_error("The record of pod %s has ids that are no more; it shows as drift", operation->uuid);
-                operation->pod->judge_again = true;
+                (void) renewing_take(operation->pods, operation->pod, operation->job, answer, operation->job_id); /* logged; drift shows it */
         } else if (drop(remove) < 0)
                 (void) failure_from_errno(&f, -EIO);
         else {

@@ -17,6 +17,7 @@
 #include "pod/operation-private.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
+#include "pod/renewing.h"
 #include "pod/within.h"
 #include "util/array.h"
 #include "util/event.h"
@@ -170,25 +171,30 @@ static int keep_created(const struct pods *pods, const int *fds, size_t n_fds, c
         return r < 0 ? r : keep_host(pods, intent, made, n);
 }
 
-/* What an interrupted collection had mounted on the host again. */
-static int keep_restored(const struct pods *pods, const int *fds, size_t n_fds, const struct record_intent *intent) {
+/* What an interrupted collection had mounted again. */
+static int keep_restored(struct pods *pods, const int *fds, size_t n_fds, const struct record_intent *intent) {
         struct pod *pod = map_get(pods->by_uuid, intent->uuid);
-        _cleanup_free_ struct intent_mount *made = NULL;
-        size_t n = 0;
-        int r;
+        int r = 0;
 
-        if (!pod || pod->record->n_host == 0)
-                return 0;
-        r = read_intents(fds, n_fds, intent->job, &made, &n);
-        if (r < 0 || n == 0)
-                return r;
-        host_find_restored(pods->table, pod->record, made, n);
-        return host_put(pods->store, pod->record);
+        /* It may have been tried by several executors: what each of them had mounted again is there still, or no more. */
+        for (size_t i = 0; pod && i < n_fds && r == 0; i++) {
+                _cleanup_free_ struct intent_mount *made = NULL;
+                size_t n = 0;
+
+                r = read_intents(&fds[i], 1, intent->job, &made, &n);
+                if (r < 0 || n == 0)
+                        continue;
+                host_find_restored(pods->table, pod->record, made, n);
+                r = host_put(pods->store, pod->record);
+                if (r == 0)
+                        r = renewing_find(pods, pod, made, n);
+        }
+        return r;
 }
 
 /* Before any job runs, what the intent files say of an interrupted Mount() goes into the store: they serve the jobs of
  * this start next. */
-static int keep_made(const struct pods *pods, const int *fds, size_t n_fds, struct record_intent *intent) {
+static int keep_made(struct pods *pods, const int *fds, size_t n_fds, struct record_intent *intent) {
         _cleanup_free_ struct intent_mount *made = NULL;
         size_t n = 0;
         int r;
@@ -211,7 +217,7 @@ static int keep_made(const struct pods *pods, const int *fds, size_t n_fds, stru
         return r < 0 ? r : store_put_intent(pods->store, intent);
 }
 
-static int keep_all_made(const struct pods *pods, const int *fds, size_t n_fds, struct record_intent *intents,
+static int keep_all_made(struct pods *pods, const int *fds, size_t n_fds, struct record_intent *intents,
                          size_t n) {
         int r = store_begin(pods->store);
 

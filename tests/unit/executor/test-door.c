@@ -369,6 +369,32 @@ START_TEST(test_unmounts) {
 }
 END_TEST
 
+static struct job *good_restore(void) {
+        struct job *job = good_unmount();
+
+        job->steps[0].flags = STEP_RESTORE | STEP_OF_TREE;
+        job->steps[0].propagation = MS_UNBINDABLE;
+        return job;
+}
+
+START_TEST(test_restored) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_(job_freep) struct job *good_one = good_restore();
+        uint32_t step;
+
+        ck_assert_msg(door_check(good_one, &step, &f) == 0, "%s", f.text);
+        REFUSE_AT(good_restore, 0, "goes lazily", job->steps[0].kind = STEP_DETACH);
+        REFUSE_AT(good_restore, 0, "goes lazily", job->steps[0].flags |= STEP_LAZY_BELOW);
+        REFUSE_AT(good_restore, 0, "pod's tree", job->steps[0].flags = STEP_OF_TREE);
+        REFUSE_AT(good_restore, 0, "pod's tree", job->steps[0].flags |= STEP_HOST; set(&job->steps[0].target, "/srv/x"));
+        REFUSE_AT(good_restore, 0, "a propagation for", job->steps[0].flags = 0);
+        REFUSE_AT(good_restore, 0, "a propagation for", job->steps[0].flags = STEP_RESTORE | STEP_HOST; set(&job->steps[0].target, "/srv/x"));
+        REFUSE_AT(good_restore, 0, "nothing is mounted with", job->steps[0].propagation = MS_SLAVE);
+        REFUSE_AT(good_restore, 0, "nothing is mounted with", job->steps[0].propagation = MS_SHARED | MS_PRIVATE);
+        REFUSE_AT(good_restore, 0, "nothing is mounted with", job->steps[0].propagation = MS_REC | MS_PRIVATE);
+}
+END_TEST
+
 START_TEST(test_identify) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         struct job *job = new_job(true);
@@ -518,4 +544,4 @@ START_TEST(test_open_tree) {
 }
 END_TEST
 
-UNIT_MAIN("door", test_directories, test_open_tree, test_good, test_find, test_examine, test_kinds, test_remount, test_replace, test_jobs, test_mounts, test_mappings, test_callers, test_unmounts, test_identify, test_volumes)
+UNIT_MAIN("door", test_directories, test_open_tree, test_good, test_find, test_examine, test_kinds, test_remount, test_replace, test_jobs, test_mounts, test_mappings, test_callers, test_unmounts, test_restored, test_identify, test_volumes)

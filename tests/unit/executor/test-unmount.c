@@ -3,6 +3,7 @@
 
 #include <sys/wait.h>
 
+#include "kernel/identity.h"
 #include "tests/unit/executor/hands.h"
 
 static struct job_result pod, bound;
@@ -165,6 +166,99 @@ START_TEST(test_busy) {
 }
 END_TEST
 
+static struct step *add_restored(struct job *job, const struct step_result *made, const char *path) {
+        struct step *step = add_unmount(job, made, path, false);
+
+        step->flags = STEP_RESTORE | STEP_OF_TREE;
+        step->propagation = MS_SHARED;
+        return step;
+}
+
+/* What went before comes back from the clone of the tree, with new ids; a mount point that had been made stays for it. */
+static void restored(const char *without) {
+        _cleanup_job_result_ struct job_result result = {}, after = {};
+        struct job *job;
+        int fd;
+
+        if (!begin(without))
+                return;
+        job = new_job(true);
+        fd = open(ROOTFS "/data/hello", O_RDONLY | O_CLOEXEC);
+        add_restored(job, &bound.steps[1], "main/rootfs/made/here");
+        add_restored(job, &bound.steps[0], "main/rootfs/data");
+        result = run(job);
+        ck_assert_failed(result, FAILURE_BUSY, "EBUSY");
+        ck_assert(strstr(result.text, "could not be") == NULL);
+        ck_assert(!result.steps[0].done && result.steps[0].mount_id != 0 && result.steps[1].mount_id == 0);
+        ck_assert(executor.features.unique_id ? result.steps[0].id != bound.steps[1].id : result.steps[0].id == 0);
+        ck_assert(exists(ROOTFS "/made/here/hello"));
+        ck_assert_uint_eq(namespace_count(ROOTFS "/made/here "), 1);
+        {
+                _cleanup_free_ char *line = namespace_line(ROOTFS "/made/here");
+
+                ck_assert_ptr_nonnull(strstr(line, "shared:"));
+        }
+        (void) close_fd(fd);
+        result.steps[0].device = bound.steps[1].device;
+        job = new_job(true);
+        add_restored(job, &result.steps[0], "main/rootfs/made/here")->made = bound.steps[1].made;
+        add_restored(job, &bound.steps[0], "main/rootfs/data");
+        after = run(job);
+        ck_assert_done(after);
+        ck_assert(!exists("/tmp/root/made"));
+}
+
+START_TEST(test_restored) {
+        restored(NULL);
+}
+END_TEST
+
+START_TEST(test_restored_alone) {
+        restored("detached-clone");
+}
+END_TEST
+
+/* There is no place to go back to: that is told, with what is busy. */
+START_TEST(test_not_restored) {
+        _cleanup_job_result_ struct job_result result = {};
+        struct step_result above = {};
+        struct job *job;
+        int fd;
+
+        if (!begin(NULL))
+                return;
+        job = new_job(true);
+        add_option(add_fs(job, "tmpfs", "/data"), "size", "65536");
+        job->steps[0].flags = STEP_STACK;
+        {
+                _cleanup_job_result_ struct job_result stacked = run(job);
+
+                ck_assert_done(stacked);
+                above = stacked.steps[0];
+        }
+        make_directory(ROOTFS "/data/deep");
+        ck_assert_int_eq(mount("deep", ROOTFS "/data/deep", "tmpfs", 0, NULL), 0);
+        fd = open(ROOTFS "/made/here/hello", O_RDONLY | O_CLOEXEC);
+        job = new_job(true);
+        {
+                struct step_result deep = {};
+                struct identity identity;
+
+                ck_assert_int_eq(identity_read(AT_FDCWD, ROOTFS "/data/deep", executor.features.unique_id, &identity), 0);
+                deep.id = executor.features.unique_id ? identity.key : 0;
+                deep.mount_id = executor.features.unique_id ? 1 : (uint32_t) identity.key;
+                add_restored(job, &deep, "main/rootfs/data/deep");
+        }
+        add_unmount(job, &above, "main/rootfs/data", false); /* not to come back */
+        add_unmount(job, &bound.steps[1], "main/rootfs/made/here", false);
+        result = run(job);
+        ck_assert_failed(result, FAILURE_BUSY, "could not be mounted again, the first of them at main/rootfs/data/deep");
+        ck_assert_ptr_nonnull(strstr(result.text, "made/here is in use"));
+        ck_assert_uint_eq(result.steps[0].mount_id, 0);
+        (void) close_fd(fd);
+}
+END_TEST
+
 START_TEST(test_covered) {
         _cleanup_job_result_ struct job_result result = {};
 
@@ -250,4 +344,4 @@ START_TEST(test_copies) {
 END_TEST
 
 UNIT_MAIN("unmount", test_collect, test_collect_lazily, test_collect_old_kernel, test_gone, test_gone_mountinfo,
-        test_recycled, test_busy, test_covered, test_renamed, test_not_empty, test_remove_pod, test_copies)
+        test_recycled, test_busy, test_restored, test_restored_alone, test_not_restored, test_covered, test_renamed, test_not_empty, test_remove_pod, test_copies)

@@ -211,7 +211,7 @@ START_TEST(test_features) {
                         ck_assert_str_ne(names[j], all[i]);
         }
         ck_assert_int_eq(
-                features_probe("unique-id,statmount,detached-attach,detached-layers,beneath,lowerdir-plus,layer-fd,proc-pidns,namespace-ids",
+                features_probe("unique-id,statmount,detached-attach,detached-clone,detached-layers,beneath,lowerdir-plus,layer-fd,proc-pidns,namespace-ids",
                         &features),
                 0);
         ck_assert_int_eq(features_names(&features, &none), 0);

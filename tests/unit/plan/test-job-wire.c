@@ -110,6 +110,20 @@ static void add_paths(struct job *job) {
         add_layer_root(job);
 }
 
+static void add_unmounts(struct job *job) {
+        struct step *step = add(job, STEP_UNMOUNT, NULL, "main/rootfs/data");
+
+        step->flags = STEP_LAZY_BELOW | STEP_RESTORE | STEP_OF_TREE;
+        step->propagation = UINT64_MAX - 9;
+        step->id = UINT64_MAX;
+        step->mount_id = 77;
+        step->device = UINT64_MAX - 1;
+        step->made = 2;
+        step->made_file = true;
+        step = add(job, STEP_DETACH, NULL, "");
+        step->id = 1;
+}
+
 static struct job *example(void) {
         struct job *job = job_new();
         struct step *step;
@@ -153,15 +167,7 @@ static struct job *example(void) {
         add_option(step, "size", "64m");
         add_overlay(job);
         (void) add(job, STEP_PUBLISH, NULL, NULL);
-        step = add(job, STEP_UNMOUNT, NULL, "main/rootfs/data");
-        step->flags = STEP_LAZY_BELOW | STEP_RESTORE;
-        step->id = UINT64_MAX;
-        step->mount_id = 77;
-        step->device = UINT64_MAX - 1;
-        step->made = 2;
-        step->made_file = true;
-        step = add(job, STEP_DETACH, NULL, "");
-        step->id = 1;
+        add_unmounts(job);
         (void) add(job, STEP_REMOVE_POD, NULL, NULL);
         step = add(job, STEP_IDENTIFY, NULL, NULL);
         step->source = (struct step_source) {.kind = STEP_SOURCE_FD, .fd = 0};

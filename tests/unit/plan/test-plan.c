@@ -412,7 +412,7 @@ END_TEST
 
 static const struct plan_doomed doomed[] = {
         {.id = 5, .mount_id = 15, .device = 25, .path = "main/rootfs/a b", .made = 2, .made_file = true},
-        {.id = 4, .mount_id = 14, .path = "main/rootfs"},
+        {.id = 4, .mount_id = 14, .path = "main/rootfs", .kept = true, .of_tree = true, .propagation = MS_SHARED},
         {.id = 3, .mount_id = 13, .path = ""},
 };
 
@@ -442,6 +442,9 @@ START_TEST(test_collect) {
         ck_assert_uint_eq(strict->n_steps, 4);
         ck_assert_int_eq(strict->steps[2].kind, STEP_UNMOUNT);
         ck_assert_str_eq(strict->steps[2].target, "");
+        ck_assert_uint_eq(strict->steps[0].flags, 0);
+        ck_assert_uint_eq(strict->steps[1].flags, STEP_RESTORE | STEP_OF_TREE);
+        ck_assert_uint_eq(strict->steps[1].propagation, MS_SHARED);
         ck_assert_int_eq(strict->steps[3].kind, STEP_REMOVE_POD);
 
         ck_assert_int_eq(plan_collect(pod(NULL), doomed, 3, NULL, 0, true, &lazy, &f), 0);
@@ -450,6 +453,8 @@ START_TEST(test_collect) {
         ck_assert_str_eq(lazy->steps[0].target, "main/rootfs/a b"); /* leaves a mount point behind */
         ck_assert_str_eq(lazy->steps[1].target, "");
         ck_assert_int_eq(lazy->steps[2].kind, STEP_REMOVE_POD);
+        for (size_t i = 0; i < lazy->n_steps; i++)
+                ck_assert_uint_eq(lazy->steps[i].flags | lazy->steps[i].propagation, 0);
 
         ck_assert_int_eq(plan_collect(pod(NULL), NULL, 0, NULL, 0, false, &empty, &f), 0);
         ck_assert_uint_eq(empty->n_steps, 1);
