@@ -88,16 +88,24 @@ static bool is_in_clone(const struct pods *pods, const struct entry *entry) {
         return table_at(pods->table, entry->point) == entry;
 }
 
+/* As the record has it, where it asks for something: whoever died after mounting it again, and before cutting it from what it
+ * lies on, left it shared. */
+static uint64_t propagation_of(const struct entry *entry, const struct record_mount *mount) {
+        const uint64_t wanted = mount ? mount->propagation & (MS_PRIVATE | MS_UNBINDABLE) : 0;
+
+        if (wanted)
+                return wanted;
+        return entry->propagation & ENTRY_SHARED ? MS_SHARED : entry->propagation & ENTRY_UNBINDABLE ? MS_UNBINDABLE : MS_PRIVATE;
+}
+
 /* How it comes back when something else is busy. A clone of its own alone stays the slave of a peer group. */
-static void keep(const struct pods *pods, const struct entry *entry, struct plan_doomed *doomed) {
+static void keep(const struct pods *pods, const struct entry *entry, const struct record_mount *mount, struct plan_doomed *doomed) {
         const bool slave = entry->propagation & ENTRY_SLAVE;
 
         doomed->kept = true;
         doomed->of_tree = !slave && is_in_clone(pods, entry);
         if (!slave)
-                doomed->propagation = entry->propagation & ENTRY_SHARED       ? MS_SHARED
-                                      : entry->propagation & ENTRY_UNBINDABLE ? MS_UNBINDABLE
-                                                                              : MS_PRIVATE;
+                doomed->propagation = propagation_of(entry, mount);
 }
 
 static bool hangs_on(const struct entry *entry, const struct entry *top) {
@@ -164,16 +172,17 @@ static int doom_below(const struct pods *pods, const struct record_pod *record, 
         put_in_order(pods, entries, n_entries);
         for (size_t i = n_entries; i > 0; i--) {
                 const struct entry *entry = entries[i - 1];
+                const struct record_mount *mount = map_get_u64(records, entry->id);
                 size_t before = n;
 
-                r = doom_append(&list, &n, entry, map_get_u64(records, entry->id), directory);
+                r = doom_append(&list, &n, entry, mount, directory);
                 if (r < 0)
                         return r;
                 /* All that hangs here goes, also a foreign mount that took the place and the recycled id of one of ours. */
                 if (n > before) {
                         list[n - 1].id = entry->unique_id;
                         list[n - 1].device = 0;
-                        keep(pods, entry, &list[n - 1]);
+                        keep(pods, entry, mount, &list[n - 1]);
                 }
                 /* Mount points on the pod's own file systems go with these. */
                 if (n > before && list[n - 1].made > 0 && !lies_on_what_stays(record, entry, records, whole))

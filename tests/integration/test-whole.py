@@ -102,6 +102,18 @@ def whole(daemon):
         check_whole(daemon, pod, as_it_was)
 
 
+@case('what a crash between mounting again and cutting off left shared comes back as its record has it')
+def cut_off(daemon):
+    with make(daemon) as (pod, as_it_was):
+        for place in ['/private', '/unbindable']:
+            subprocess.run(['mount', '--make-shared', daemon.rootfs(pod) + place], check=True)
+        daemon.ok('rescan')
+        eventually(lambda: daemon.state(pod) == 'degraded', 'drift')
+        with holder(cwd=daemon.rootfs(pod)):
+            busy(daemon, pod)
+            check_whole(daemon, pod, as_it_was)
+
+
 @case('what was never taken off keeps its id, what was has another one, and ListMounts knows it')
 def known(daemon):
     with make(daemon) as (pod, _):
