@@ -28,11 +28,12 @@ def front(daemon):
 
 @case('nothing is written to stdout, and no fd of the keeper leaks into the others')
 def descriptors(daemon):
-    for pid in [daemon.front()] + daemon.executors():
-        for number in os.listdir(f'/proc/{pid}/fd'):
-            where = os.readlink(f'/proc/{pid}/fd/{number}')
-            if where.endswith('/lock'):
-                raise AssertionError(f'process {pid} holds {where}')
+    def leaked():
+        found = subprocess.run(['readlink'] + [f'/proc/{pid}/fd/{number}' for pid in [daemon.front()] + daemon.executors()
+                                               for number in os.listdir(f'/proc/{pid}/fd')], stdout=subprocess.PIPE, text=True, check=False)
+        return [where for where in found.stdout.splitlines() if where.endswith('/lock')]
+
+    eventually(lambda: not leaked(), 'no process but the keeper holds the lock', 2)  # an executor that has just begun has not closed it yet
 
 
 @case('the loss of an executor is repaired, at rest and in the middle of a job, with nothing lost')
