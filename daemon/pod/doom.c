@@ -79,13 +79,12 @@ static bool lies_on_what_stays(const struct record_pod *record, const struct ent
         return ground && (ground->ground_caller || (!whole && volume_of(record, ground)));
 }
 
-/* Whether a path walk in a clone of the whole tree ends on it: nothing hides it there, and nothing above it is left out
- * of such a clone. */
-static bool is_in_clone(const struct pods *pods, const struct entry *entry) {
+/* Whether it is in a clone of the whole tree: nothing above it is left out of such a one. */
+static bool is_in_clone(const struct entry *entry) {
         for (const struct entry *above = entry; above; above = above->parent)
                 if (above->propagation & ENTRY_UNBINDABLE)
                         return false;
-        return table_at(pods->table, entry->point) == entry;
+        return true;
 }
 
 /* As the record has it, where it asks for something: whoever died after mounting it again, and before cutting it from what it
@@ -98,12 +97,13 @@ static uint64_t propagation_of(const struct entry *entry, const struct record_mo
         return entry->propagation & ENTRY_SHARED ? MS_SHARED : entry->propagation & ENTRY_UNBINDABLE ? MS_UNBINDABLE : MS_PRIVATE;
 }
 
-/* How it comes back when something else is busy. A clone of its own alone stays the slave of a peer group. */
-static void keep(const struct pods *pods, const struct entry *entry, const struct record_mount *mount, struct plan_doomed *doomed) {
+/* How it comes back when something else is busy. A clone of its own alone stays the slave of a peer group, and is of a mount that
+ * a path does not lead to. */
+static void keep(const struct entry *entry, const struct record_mount *mount, bool hidden, struct plan_doomed *doomed) {
         const bool slave = entry->propagation & ENTRY_SLAVE;
 
         doomed->kept = true;
-        doomed->of_tree = !slave && is_in_clone(pods, entry);
+        doomed->of_tree = !slave && !hidden && is_in_clone(entry);
         if (!slave)
                 doomed->propagation = propagation_of(entry, mount);
 }
@@ -133,33 +133,48 @@ static const struct entry *hider_of(const struct pods *pods, const struct entry 
 
 /* Mostly what hides others was mounted after them. Not so by the ids of mounts that have been taken off and mounted again, by
  * which a restart has them in order: each that is hidden goes, with what hangs on it, behind what hides it. `entries` has
- * parents first, and is unmounted from its end. */
-static void put_in_order(const struct pods *pods, struct entry **entries, size_t n) {
+ * parents first, and is unmounted from its end. `ret` says of each whether a path leads to another mount. */
+static int put_in_order(const struct pods *pods, struct entry **entries, size_t n, bool **ret) {
+        bool *are_hidden = calloc(n + 1, sizeof(*are_hidden));
+
+        if (!are_hidden)
+                return log_oom();
+        for (size_t i = 0; i < n; i++)
+                are_hidden[i] = table_at(pods->table, entries[i]->point) != entries[i];
         for (size_t i = n; i-- > 0;) {
                 struct entry *hidden = entries[i];
-                const struct entry *hider = table_at(pods->table, hidden->point) == hidden ? NULL : hider_of(pods, hidden);
+                const struct entry *hider = are_hidden[i] ? hider_of(pods, hidden) : NULL;
                 size_t size = 1, at = 0;
 
+                if (!hider)
+                        continue;
                 while (at < i && entries[at] != hider)
                         at++;
                 while (i + size < n && hangs_on(entries[i + size], hidden))
                         size++;
                 for (size_t j = 0; at < i && j < size; j++) {
                         struct entry *moved = entries[i + j];
+                        const bool is_hidden = are_hidden[i + j];
 
                         memmove(&entries[at + j + 1], &entries[at + j], (i - at) * sizeof(struct entry *));
+                        memmove(&are_hidden[at + j + 1], &are_hidden[at + j], (i - at) * sizeof(bool));
                         entries[at + j] = moved;
+                        are_hidden[at + j] = is_hidden;
                 }
                 i += at < i; /* another one is here now */
         }
+        *ret = are_hidden;
+        return 0;
 }
 
-/* All mounts at or below `point`, descendants first, with their paths in `directory`. `whole`: that is the whole pod. */
+/* All mounts at or below `point`, descendants first, with their paths in `directory`. `whole`: that is the whole pod. `lazy`: they
+ * go at once, so that none comes back, and none has to go before another. */
 static int doom_below(const struct pods *pods, const struct record_pod *record, const char *directory, const char *point,
-                      bool whole, struct plan_doomed **ret, size_t *ret_n) {
+                      bool whole, bool lazy, struct plan_doomed **ret, size_t *ret_n) {
         _cleanup_(map_freep) struct map *records = NULL;
         _cleanup_free_ struct plan_doomed *list = NULL;
         _cleanup_free_ struct entry **entries = NULL;
+        _cleanup_free_ bool *hidden = NULL;
         size_t n_entries = 0, n = 0;
         int r;
 
@@ -169,7 +184,9 @@ static int doom_below(const struct pods *pods, const struct record_pod *record, 
         r = table_below(pods->table, point, &entries, &n_entries);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "list the mounts below %s", point);
-        put_in_order(pods, entries, n_entries);
+        r = lazy ? 0 : put_in_order(pods, entries, n_entries, &hidden);
+        if (r < 0)
+                return r;
         for (size_t i = n_entries; i > 0; i--) {
                 const struct entry *entry = entries[i - 1];
                 const struct record_mount *mount = map_get_u64(records, entry->id);
@@ -182,7 +199,8 @@ static int doom_below(const struct pods *pods, const struct record_pod *record, 
                 if (n > before) {
                         list[n - 1].id = entry->unique_id;
                         list[n - 1].device = 0;
-                        keep(pods, entry, mount, &list[n - 1]);
+                        if (!lazy)
+                                keep(entry, mount, hidden[i - 1], &list[n - 1]);
                 }
                 /* Mount points on the pod's own file systems go with these. */
                 if (n > before && list[n - 1].made > 0 && !lies_on_what_stays(record, entry, records, whole))
@@ -193,12 +211,12 @@ static int doom_below(const struct pods *pods, const struct record_pod *record, 
         return 0;
 }
 
-int doom_pod(const struct pods *pods, const char *uuid, const struct record_pod *record, struct plan_doomed **ret,
+int doom_pod(const struct pods *pods, const char *uuid, const struct record_pod *record, bool lazy, struct plan_doomed **ret,
              size_t *ret_n) {
         _cleanup_free_ char *directory = pods_directory(pods, uuid);
         _cleanup_free_ struct plan_doomed *list = NULL, *below = NULL;
         size_t n = 0, n_below = 0;
-        int r = directory ? doom_below(pods, record, directory, directory, true, &below, &n_below) : log_oom();
+        int r = directory ? doom_below(pods, record, directory, directory, true, lazy, &below, &n_below) : log_oom();
 
         if (r == 0 && (!record || record->n_host == 0)) {
                 *ret = TAKE_PTR(below);
@@ -231,7 +249,7 @@ int doom_container(const struct pods *pods, const struct record_pod *record, con
 
         if (!point)
                 return log_oom();
-        r = doom_below(pods, record, directory, point, false, &list, &n);
+        r = doom_below(pods, record, directory, point, false, false, &list, &n);
         if (r < 0)
                 return r;
         /* The directories on the pod's tmpfs, "<container>" or "<container>/rootfs", go with the last. */

@@ -23,7 +23,7 @@ int doom_append(struct plan_doomed **list, size_t *n, const struct entry *entry,
                 const char *directory);
 
 /* All mounts below pods/<uuid>, descendants first; `record` may be NULL. */
-int doom_pod(const struct pods *pods, const char *uuid, const struct record_pod *record, struct plan_doomed **ret,
+int doom_pod(const struct pods *pods, const char *uuid, const struct record_pod *record, bool lazy, struct plan_doomed **ret,
              size_t *ret_n);
 
 /* The same for one container: all at or below its own tmpfs or, if it came with the pod, its root. */

@@ -86,7 +86,7 @@ static int plan(struct operation *operation, struct failure *f) {
         r = operation->pod ? footing_look_host(operation->pods, operation->pod) : 0;
         if (r < 0)
                 return r;
-        r = doom_pod(operation->pods, operation->uuid, record, &doomed, &n);
+        r = doom_pod(operation->pods, operation->uuid, record, collect->lazy, &doomed, &n);
         if (r == 0)
                 r = points_doom(operation->pods, record, (struct points_which) {}, &directories, &n_directories);
         n_points = n_directories;

@@ -356,7 +356,7 @@ static int undo_job(struct operation *operation, struct job **ret, struct failur
 
         r = pods_sync(operation->pods);
         if (r >= 0)
-                r = doom_pod(operation->pods, operation->uuid, operation->pod->record, &doomed, &n);
+                r = doom_pod(operation->pods, operation->uuid, operation->pod->record, true, &doomed, &n);
         if (r >= 0)
                 r = directories_doom(operation->pod->record, (struct directories_which) {}, &directories, &n_directories);
         if (r < 0)

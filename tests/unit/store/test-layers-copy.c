@@ -145,6 +145,7 @@ START_TEST(test_own) {
                 _cleanup_free_ char *file = file_of_version(directory, version);
                 _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+                ck_assert_ptr_nonnull(file);
                 for (int again = 0; again < 2; again++) {
                         _cleanup_(layer_store_freep) struct layer_store *store = NULL;
                         struct record_layer **layers = NULL;
