@@ -78,6 +78,8 @@ static int collect(const struct pods *pods, struct record_pod *record, const str
                 mount = step->id != 0 ? map_get_u64(by_id, step->id) : NULL;
                 if (!mount)
                         mount = map_get_u64(by_mount_id, step->mount_id);
+                if (mount && step->id != 0 && mount->id != mount->mount_id && mount->id != step->id)
+                        mount = NULL; /* a stranger has the recycled id of one that is gone */
                 if (mount) /* else it is somebody else's, and on no record */
                         ret->renewals[ret->n++] = (struct renewal) {mount, result->id, result->mount_id};
         }
