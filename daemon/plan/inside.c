@@ -7,8 +7,8 @@
 #include "plan/make.h"
 #include "util/log.h"
 
-/* Makes room for `n` steps of a kind before all others. */
-static int prepend(struct job *job, enum step_kind kind, size_t n) {
+/* Makes room for `n` steps of a kind before the one at `at`. */
+static int insert(struct job *job, size_t at, enum step_kind kind, size_t n) {
         size_t before = job->n_steps;
         _cleanup_free_ struct step *added = calloc(n + 1, sizeof(*added));
 
@@ -20,12 +20,21 @@ static int prepend(struct job *job, enum step_kind kind, size_t n) {
         if (n == 0)
                 return 0;
         memcpy(added, job->steps + before, n * sizeof(*added));
-        memmove(job->steps + n, job->steps, before * sizeof(*added));
-        memcpy(job->steps, added, n * sizeof(*added));
-        for (size_t i = n; i < job->n_steps; i++)
-                if (job->steps[i].cover_step != STEP_NO_COVER)
+        memmove(job->steps + at + n, job->steps + at, (before - at) * sizeof(*added));
+        memcpy(job->steps + at, added, n * sizeof(*added));
+        for (size_t i = 0; i < job->n_steps; i++)
+                if (job->steps[i].cover_step != STEP_NO_COVER && job->steps[i].cover_step >= at)
                         job->steps[i].cover_step += (uint32_t) n;
         return 0;
+}
+
+/* Behind the last strict unmount. */
+static size_t past_unmounts(const struct job *job) {
+        size_t n = job->n_steps;
+
+        while (n > 0 && job->steps[n - 1].kind != STEP_UNMOUNT)
+                n--;
+        return n;
 }
 
 static int find_fd(const struct plan_pod *pod, const char *name, uint32_t *ret) {
@@ -48,7 +57,7 @@ int plan_enter(const struct plan_pod *pod, const char *container, const char *fd
                         fd_name);
         r = *job ? 0 : make_job(pod, job);
         if (r == 0)
-                r = prepend(*job, STEP_ENTER, 1);
+                r = insert(*job, 0, STEP_ENTER, 1);
         if (r < 0)
                 return r;
         step = &(*job)->steps[0];
@@ -75,11 +84,12 @@ int plan_seek(const struct plan_pod *pod, const struct plan_inside *mounts, size
 
 int plan_withdraw(const struct plan_pod *pod, const struct plan_inside *mounts, size_t n, bool lazy, struct job **job) {
         int r = *job ? 0 : make_job(pod, job);
+        const size_t at = r < 0 ? 0 : past_unmounts(*job);
 
         if (r == 0)
-                r = prepend(*job, STEP_WITHDRAW, n);
+                r = insert(*job, at, STEP_WITHDRAW, n);
         for (size_t i = 0; i < n && r == 0; i++) {
-                struct step *step = &(*job)->steps[i];
+                struct step *step = &(*job)->steps[at + i];
 
                 step->id = mounts[n - 1 - i].id;
                 step->namespace = mounts[n - 1 - i].namespace;

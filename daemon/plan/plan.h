@@ -114,7 +114,8 @@ int plan_enter(const struct plan_pod *pod, const char *container, const char *fd
         struct failure *f);
 /* A STEP_SEEK for each, at the end; `deep`: which tells of it and of what is below it. */
 int plan_seek(const struct plan_pod *pod, const struct plan_inside *mounts, size_t n, bool deep, struct job **job);
-/* A STEP_WITHDRAW for each, the last first, before all other steps. */
+/* A STEP_WITHDRAW for each, the last first: before all other steps, but behind those that unmount strictly. These can be taken back,
+ * so that a busy one costs no container its mounts. */
 int plan_withdraw(const struct plan_pod *pod, const struct plan_inside *mounts, size_t n, bool lazy, struct job **job);
 
 /* One STEP_OPEN_TREE: what `path` shows in a container. */

@@ -183,6 +183,8 @@ static void result(struct operation *operation, const struct job_result *answer)
                 if (operation_retry(operation, answer))
                         return;
                 (void) operation_failure(operation, answer, NULL, &f);
+                if (operation->pod)
+                        (void) within_drop_gone(operation->pods, operation->pod, operation->job, answer, 0, &f); /* logged; a look tells, too */
                 if (!is_begun(answer))
                         take_back(operation);
         } else

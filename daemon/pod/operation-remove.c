@@ -158,6 +158,7 @@ static void result(struct operation *operation, const struct job_result *answer)
         }
         if (answer && (answer->lost || answer->failure != FAILURE_NONE)) {
                 (void) operation_failure(operation, answer, NULL, &f);
+                (void) within_drop_gone(operation->pods, operation->pod, operation->job, answer, 0, &f); /* logged; a look tells, too */
                 (void) renewing_take(operation->pods, operation->pod, operation->job, answer, operation->job_id); /* logged; drift shows it */
         } else if (drop(remove) < 0)
                 (void) failure_from_errno(&f, -EIO);

@@ -165,16 +165,8 @@ static void take_back(struct operation *operation) {
 /* What is gone leaves the record, whatever keeps the rest. True: the intent has gone with it. */
 static bool drop_gone(struct withdraw *withdraw, const struct job_result *answer) {
         const struct operation *operation = &withdraw->operation;
-        _cleanup_free_ int64_t *rows = calloc(withdraw->n_made + 1, sizeof(*rows));
-        size_t n = 0;
 
-        for (size_t i = 0; rows && i < withdraw->n_made && i < answer->n_steps && withdraw->old_job == 0; i++) {
-                const struct record_mount *mount = within_find_id(operation->pod, withdraw->made[withdraw->n_made - 1 - i].id);
-
-                if (mount && answer->steps[i].done && answer->steps[i].attributes != SEEK_THERE)
-                        rows[n++] = mount->row;
-        }
-        return n > 0 && within_drop(operation->pods, operation->pod, rows, n, operation->job_id) == 0;
+        return withdraw->old_job == 0 && within_drop_gone(operation->pods, operation->pod, operation->job, answer, operation->job_id, NULL) > 0;
 }
 
 static void result(struct operation *operation, const struct job_result *answer) {

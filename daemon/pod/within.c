@@ -245,6 +245,38 @@ int within_drop(struct pods *pods, struct pod *pod, const int64_t *rows, size_t 
         return 0;
 }
 
+static void tell_gone(struct failure *f, int n) {
+        _cleanup_free_ char *text = TAKE_PTR(f->text);
+        const enum failure_kind kind = f->kind;
+
+        failure_clear(f);
+        (void) failure_set(f, kind, "%s; %d of the pod's mounts in running containers had gone by then, and are on record no more", text ?: "", n);
+}
+
+int within_drop_gone(struct pods *pods, struct pod *pod, const struct job *job, const struct job_result *answer, uint64_t intent,
+                     struct failure *f) {
+        _cleanup_free_ int64_t *rows = calloc(pod->record->n_inside + 1, sizeof(*rows));
+        size_t n = 0;
+
+        if (!rows) {
+                (void) log_oom();
+                return -1;
+        }
+        for (size_t i = 0; i < job->n_steps && i < answer->n_steps; i++) {
+                const struct record_mount *mount = job->steps[i].kind == STEP_WITHDRAW ? within_find_id(pod, job->steps[i].id) : NULL;
+
+                if (mount && answer->steps[i].done && answer->steps[i].attributes != SEEK_THERE)
+                        rows[n++] = mount->row;
+        }
+        if (n == 0)
+                return 0;
+        if (within_drop(pods, pod, rows, n, intent) < 0)
+                return -1;
+        if (f)
+                tell_gone(f, (int) n);
+        return (int) n;
+}
+
 /* The mount that was found, and those that came along with it. */
 static int append_found(struct pod *pod, uint64_t namespace, const struct wanted *wanted, const char *key,
                         const struct job_result *found) {

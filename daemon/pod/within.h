@@ -40,6 +40,10 @@ int within_replace(struct pods *pods, struct pod *pod, int64_t row, const struct
                    const struct job_result *found, uint64_t job);
 /* Drops the records at these rows from store and memory, with the intent of `job` (0: none); tells the observer. */
 int within_drop(struct pods *pods, struct pod *pod, const int64_t *rows, size_t n, uint64_t job);
+/* For a job that failed: drops the records of those that its STEP_WITHDRAWs took away by then, with the intent `intent` (0: none), and
+ * `f` (may be NULL) tells of them. How many; -1 when they could not be dropped, logged. */
+int within_drop_gone(struct pods *pods, struct pod *pod, const struct job *job, const struct job_result *answer, uint64_t intent,
+                     struct failure *f);
 /* Those of a container, in memory alone, for one that is removed; the rows are appended to the list, which is the caller's. */
 int within_rows(const struct pod *pod, const char *container, int64_t **rows, size_t *n);
 

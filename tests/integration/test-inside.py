@@ -14,6 +14,7 @@ import dbus
 from frame import host, specs, tap
 from frame.bus import Bus
 from frame.daemon import MANAGER, Daemon
+from frame.dweller import Dweller, RuntimeContainer
 from frame.host import ALICE, BOB, UserError, as_user
 from frame.situation import WithPolkit
 from frame.tap import Skip, case, contains, equal, eventually
@@ -33,70 +34,6 @@ class Situation(WithPolkit):
         if 'namespace-ids' not in self.daemon.json('status')['Features']:
             raise Skip('this kernel cannot find a mount namespace again')
         return self
-
-
-class Dweller:
-    """A process in a mount namespace of its own, with this root directory; a user's in a user namespace, too."""
-
-    def __init__(self, root, uid=0, propagation='private'):
-        words = ['unshare', '--mount', f'--propagation={propagation}', f'--root={root}', '/bin/busybox', 'sleep', '600']
-        if uid:
-            words = ['setpriv', f'--reuid={uid}', f'--regid={uid}', '--clear-groups', 'unshare', '--user', '--map-root-user'] + words[1:]
-        self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL)
-        self.pid = self.process.pid
-        eventually(lambda: b'sleep' in open(f'/proc/{self.pid}/cmdline', 'rb').read() and
-                self.namespace() != os.readlink('/proc/self/ns/mnt'), 'it lives')
-
-    def namespace(self):
-        return os.readlink(f'/proc/{self.pid}/ns/mnt')
-
-    def sees(self, path):
-        return os.path.lexists(f'/proc/{self.pid}/root{path}')
-
-    def table(self):
-        return open(f'/proc/{self.pid}/mountinfo').read()
-
-    def end(self):
-        self.process.kill()
-        self.process.wait()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.end()
-
-
-class RuntimeContainer(Dweller):
-    """The same by runc or crun."""
-
-    def __init__(self, tool, root):
-        if not shutil.which(tool):
-            raise Skip(f'{tool} is not installed')
-        if tool == 'crun' and not os.path.exists('/sys/fs/cgroup/cgroup.controllers'):
-            subprocess.run(['umount', '-R', '/sys/fs/cgroup'], check=True)
-            subprocess.run(['mount', '-t', 'cgroup2', 'cgroup2', '/sys/fs/cgroup'], check=True)
-        bundle = specs.tree(f'{tool}-inside', {})
-        if not os.path.exists(f'{bundle}/config.json'):
-            subprocess.run([tool, 'spec'], cwd=bundle, check=True, stdout=subprocess.DEVNULL)
-        with open(f'{bundle}/config.json') as file:
-            config = json.load(file)
-        config['root'] = {'path': root, 'readonly': False}
-        config['process']['terminal'] = False
-        config['process']['args'] = ['/bin/busybox', 'sleep', '600']
-        config['linux'].pop('resources', None)
-        with open(f'{bundle}/config.json', 'w') as file:
-            json.dump(config, file)
-        self.tool, self.name = [tool, '--root', f'{host.DIRECTORY}/{tool}-state'], f'inside-{os.getpid()}'
-        pid_file = f'{bundle}/pid'
-        with open(f'{bundle}/said', 'w') as said:  # no pipe: the container keeps it open
-            done = subprocess.run(self.tool + ['run', '--detach', '--pid-file', pid_file, self.name], cwd=bundle,
-                    stdin=subprocess.DEVNULL, stdout=said, stderr=said)
-        equal(done.returncode, 0, open(f'{bundle}/said').read())
-        self.pid = int(open(pid_file).read())
-
-    def end(self):
-        subprocess.run(self.tool + ['delete', '--force', self.name], check=True, stderr=subprocess.DEVNULL)
 
 
 def inside(s, pod):
@@ -517,6 +454,35 @@ def collected(s):
                 equal(container.sees(path), False, path)
             equal([line for line in container.table().splitlines() if line.endswith('size=1024k')],
                     [line for line in before.splitlines() if line.endswith('size=1024k')], 'tmpfs left')
+
+
+@case('a pod that is busy costs its containers no mount; a mount that is busy in one costs the pod none')
+def busy(s):
+    pod = s.daemon.create(specs.podmount({'main': (specs.rootfs(), False, [specs.mount('/tmp')]), 'side': (specs.rootfs(), False, [])}))
+    with Dweller(s.daemon.rootfs(pod)) as container:
+        with open(f'{s.daemon.rootfs(pod)}/tmp/kept', 'w') as file:
+            file.write('kept')
+        there = ['--container', 'main', '--process', container.pid]
+        s.daemon.ok('bind', pod, s.data, '/data', *there)
+        s.daemon.ok('mount', pod, json.dumps([specs.mount('/srv', options=['size=1m'])]), *there)
+        table, rows = container.table(), inside(s, pod)
+        for command in (['gc', pod], ['remove-container', pod, 'main']):
+            with subprocess.Popen(['sleep', '600'], cwd=f'{s.daemon.rootfs(pod)}/tmp') as holder:
+                try:
+                    contains(str(s.daemon.ctl('--json=short', *command)), 'in use', command[0])
+                finally:
+                    holder.kill()
+            equal((container.table(), inside(s, pod)), (table, rows), f'the container after {command[0]}')
+            equal(s.daemon.state(pod), 'ready', f'state after {command[0]}')
+        held = os.open(f'/proc/{container.pid}/root/data/below', os.O_PATH)
+        outcome = json.loads(s.daemon.ctl('--json=short', 'gc', pod).out)[0]
+        os.close(held)
+        equal(outcome['Outcome'], 'busy', 'outcome while one in the container is used')
+        contains(str(outcome), '1 of the pod\'s mounts in running containers had gone', 'what is told')
+        equal(list(inside(s, pod)), ['/data'], 'on record')
+        equal(open(f'{s.daemon.rootfs(pod)}/tmp/kept').read(), 'kept', 'contents')
+        equal(s.daemon.state(pod), 'ready', 'state')
+        equal(s.daemon.json('gc', pod)[0]['Outcome'], 'removed', 'outcome')
 
 
 def kill_during(s, round, *words):

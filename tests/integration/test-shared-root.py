@@ -11,6 +11,7 @@ import time
 
 from frame import host, specs, tap
 from frame.daemon import Daemon
+from frame.dweller import Dweller
 from frame.tap import Skip, case, equal, eventually
 
 ROUNDS, TARGETS = 40, 50
@@ -95,29 +96,6 @@ def living(daemon):
     daemon.ok('gc', maker)
     check_whole(daemon, user)
     equal(daemon.state(user), 'ready', 'state')
-
-
-class Dweller:
-    """A process in a mount namespace of its own, with this root directory."""
-
-    def __init__(self, root):
-        self.process = subprocess.Popen(['unshare', '--mount', '--propagation=private', f'--root={root}', '/bin/busybox', 'sleep', '600'],
-                stdin=subprocess.DEVNULL)
-        eventually(lambda: b'sleep' in self.file('cmdline') and b'unshare' not in self.file('cmdline'), 'it lives')
-
-    def file(self, name):
-        with open(f'/proc/{self.process.pid}/{name}', 'rb') as file:
-            return file.read()
-
-    def sees(self, path):
-        return os.path.exists(f'/proc/{self.process.pid}/root{path}')
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
 
 
 @case('what is mounted in a running container stays when the pod, or the container, that made its mount point goes')

@@ -567,12 +567,13 @@ START_TEST(test_inside) {
         ck_assert_int_eq(plan_collect(pod(NULL), &own, 1, NULL, 0, false, &collect, &f), 0);
         ck_assert_int_eq(plan_withdraw(pod(NULL), there, 3, false, &collect), 0);
         ck_assert_uint_eq(collect->n_steps, 5);
-        ck_assert_uint_eq(collect->steps[0].id, 7);
-        ck_assert_uint_eq(collect->steps[0].flags, STEP_OPTIONAL);
-        ck_assert_uint_eq(collect->steps[1].id, 6);
-        ck_assert_uint_eq(collect->steps[1].flags, STEP_RECURSIVE);
-        ck_assert_uint_eq(collect->steps[2].id, 5);
-        ck_assert_uint_eq(collect->steps[2].flags, 0);
+        ck_assert_int_eq(collect->steps[0].kind, STEP_UNMOUNT); /* what can be taken back comes first */
+        ck_assert_uint_eq(collect->steps[1].id, 7);
+        ck_assert_uint_eq(collect->steps[1].flags, STEP_OPTIONAL);
+        ck_assert_uint_eq(collect->steps[2].id, 6);
+        ck_assert_uint_eq(collect->steps[2].flags, STEP_RECURSIVE);
+        ck_assert_uint_eq(collect->steps[3].id, 5);
+        ck_assert_uint_eq(collect->steps[3].flags, 0);
         ck_assert_int_eq(collect->steps[4].kind, STEP_REMOVE_POD);
         ck_assert_int_eq(plan_withdraw(pod(NULL), there, 3, true, &lazy), 0);
         ck_assert_uint_eq(lazy->steps[0].flags, STEP_LAZY_BELOW | STEP_OPTIONAL);
