@@ -31,14 +31,22 @@ struct intent {
         uint32_t reserved; /* entries that the file system has room for */
 };
 
-enum { PORTION = 1024 /* entries that room is made for at a time */ };
+enum {
+        FIRST = 128,    /* entries that are in the first page… */
+        PORTION = 1024, /* …and that room is made for at a time after that */
+};
+_Static_assert(offsetof(struct layout, mounts) + FIRST * sizeof(struct intent_mount) <= 4096, "the first page");
 
 /* Where there is no room, a write through the mapping would end the process, SIGBUS in mmap(2): so room is made before. */
 static int reserve(struct intent *intent, uint32_t entries) {
+        int r;
+
         if (entries > JOB_STEPS_MAX)
                 entries = JOB_STEPS_MAX;
-        if (fallocate(intent->fd, 0, 0, (off_t) (offsetof(struct layout, mounts) + entries * sizeof(struct intent_mount))) < 0 &&
-            errno != EOPNOTSUPP) /* then the file system cannot say */
+        do
+                r = fallocate(intent->fd, 0, 0, (off_t) (offsetof(struct layout, mounts) + entries * sizeof(struct intent_mount)));
+        while (r < 0 && errno == EINTR);
+        if (r < 0 && errno != EOPNOTSUPP) /* then the file system cannot say */
                 return log_errno(LOG_ERR, errno, "make room in the intent file, in the runtime directory");
         intent->reserved = entries;
         return 0;
@@ -64,7 +72,7 @@ int intent_map(int fd, struct intent **ret) {
         /* Openers are no place for it. */
         if (madvise(intent->layout, sizeof(struct layout), MADV_DONTFORK) < 0)
                 return log_errno(LOG_ERR, errno, "keep the intent file from children");
-        r = reserve(intent, 1); /* a page of it: a job that only takes away needs no more */
+        r = reserve(intent, FIRST);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(intent);

@@ -12,9 +12,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "executor/host.h"
 #include "kernel/detach.h"
@@ -78,31 +80,53 @@ static bool keep_tree(struct run *run) {
 }
 
 /* An unbindable mount is another one for as long as it is cloned. */
+static int clone_unbindable(int fd) {
+        int clone, r = tree_set(fd, false, 0, 0, MS_PRIVATE);
+
+        if (r < 0)
+                return r;
+        clone = tree_clone(fd, false);
+        r = tree_set(fd, false, 0, 0, MS_UNBINDABLE);
+        if (r < 0)
+                (void) log_errno(LOG_WARNING, r, "make a mount unbindable again");
+        return clone;
+}
+
+/* A mount namespace's file is never cloned, mount_namespaces(7): nor is anything lost with it that its maker could not bind again. */
+static bool is_namespace(int fd) {
+        struct statfs status;
+
+        return fstatfs(fd, &status) == 0 && status.f_type == NSFS_MAGIC;
+}
+
 static int keep_alone(struct run *run, size_t i, const char *name) {
-        const bool unbindable = run->job->steps[i].propagation == MS_UNBINDABLE;
+        const struct step *step = &run->job->steps[i];
         _cleanup_close_ int fd = openat(AT_FDCWD, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-        int clone, r;
+        int clone;
 
         if (fd < 0)
                 return log_errno(LOG_ERR, errno, "open a mount that is to be kept");
-        r = unbindable ? tree_set(fd, false, 0, 0, MS_PRIVATE) : 0;
-        clone = r < 0 ? r : tree_clone(fd, false);
-        if (unbindable && r == 0)
-                r = tree_set(fd, false, 0, 0, MS_UNBINDABLE);
-        if (clone < 0 || r < 0) /* then it cannot be brought back as it was */
-                (void) log_errno(LOG_WARNING, clone < 0 ? clone : r, "keep a mount of pod %s while it goes", run->job->uuid);
+        clone = tree_clone(fd, false);
+        if (clone == -EINVAL) /* the record may say something else of it than whoever made it so */
+                clone = clone_unbindable(fd);
+        if (clone < 0 && !is_namespace(fd))
+                return run_fail(run, FAILURE_MOUNT_FAILED, -clone,
+                        "%s cannot be kept while the rest goes, and would be lost if something is in use; collect lazily", step->target);
         run->hands[i].mount = clone < 0 ? -1 : clone;
         return 0;
 }
 
-int restore_keep(struct run *run, size_t i, const char *name, uint64_t device) {
+int restore_keep(struct run *run, size_t i, const char *name, const struct identity *identity) {
         int r = 0;
 
-        run->hands[i].kept = true;
-        run->result->steps[i].device = device;
+        run->hands[i].inode = identity->inode;
+        run->result->steps[i].device = identity->device;
         if (!(run->job->steps[i].flags & STEP_OF_TREE) || !keep_tree(run))
                 r = keep_alone(run, i, name);
-        return r < 0 ? r : keep_base(run, i);
+        if (r == 0)
+                r = keep_base(run, i);
+        run->hands[i].kept = r == 0;
+        return r;
 }
 
 static int open_in_pod(struct run *run, const struct step *step, int *ret_fd) {
@@ -147,7 +171,7 @@ static int clone_of_tree(struct run *run, size_t i) {
         if (r < 0)
                 return r;
         /* Something else was mounted or renamed there while the tree was cloned. */
-        if (!identity.mount_root || identity.device != run->result->steps[i].device)
+        if (!identity.mount_root || identity.device != run->result->steps[i].device || identity.inode != run->hands[i].inode)
                 return -ESTALE;
         return tree_clone(fd, false);
 }
@@ -166,7 +190,10 @@ static int note_again(struct run *run, size_t i, int mount) {
                 return r;
         result->id = unique ? identity.key : 0;
         result->mount_id = unique ? mount_id : (uint32_t) identity.key;
-        return intent_add(run->executor->intent, (uint32_t) i, result->id, result->mount_id);
+        r = intent_add(run->executor->intent, (uint32_t) i, result->id, result->mount_id);
+        if (r < 0) /* a crash meanwhile would leave drift: less than what is lost without it */
+                (void) log_errno(LOG_WARNING, r, "note what is mounted again");
+        return 0;
 }
 
 /* What it lies on may have made it shared, or have left it private. */

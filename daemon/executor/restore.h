@@ -8,10 +8,11 @@
  */
 
 #include "executor/run.h"
+#include "kernel/identity.h"
 
-/* For a STEP_RESTORE, before its mount, `name` in the working directory, is unmounted; `device`: st_dev of its root. 0 or a
- * negative errno, logged. */
-int restore_keep(struct run *run, size_t step, const char *name, uint64_t device);
+/* For a STEP_RESTORE, before its mount, `name` in the working directory, is unmounted. 0, a negative errno, logged, or a failure:
+ * what cannot be kept does not go. */
+int restore_keep(struct run *run, size_t step, const char *name, const struct identity *identity);
 
 /* The end of a job: after a failure everything is mounted again where it was, the last first, and the results have the
  * new ids, while the failure tells what could not be; after success the clones are let go of, and the mount points that had

@@ -45,7 +45,8 @@ struct hand {
         char *rest;    /* …and which */
         bool file;     /* …the last of them a file */
         uint32_t below; /* mounts that its clone brought along, unless root's; UINT32_MAX: not known */
-        bool kept;     /* STEP_RESTORE: it was there, and has been taken off */
+        bool kept;     /* STEP_RESTORE: it was there, and has been taken off… */
+        uint64_t inode; /* …with this root */
         bool left;     /* STEP_DETACH: it could not be reached, and is to go with what it hangs below */
 };
 

@@ -166,8 +166,8 @@ static int unmount_at(struct run *run, size_t i, const char *name) {
                 return 0;
         if (identity.key != (unique ? step->id : step->mount_id) || !identity.mount_root)
                 return elsewhere(run, step, identity.mount_root);
-        r = step->flags & STEP_RESTORE ? restore_keep(run, i, name, identity.device) : 0;
-        if (r < 0)
+        r = step->flags & STEP_RESTORE ? restore_keep(run, i, name, &identity) : 0;
+        if (r != 0)
                 return r;
         r = detach_name(name, lazy);
         return r < 0 ? unmount_failed(run, step, r) : 0;

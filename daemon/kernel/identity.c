@@ -53,7 +53,7 @@ static int unique_by_handle(int directory, const char *name, struct statx *statu
 int identity_read(int directory, const char *name, bool unique, struct identity *ret) {
         struct statx status;
         unsigned id = unique ? STATX_MNT_ID_UNIQUE : STATX_MNT_ID;
-        int r = status_read(directory, name, STATX_TYPE | id, &status);
+        int r = status_read(directory, name, STATX_TYPE | STATX_INO | id, &status);
 
         if (r == -EACCES) {
                 r = status_read_little(directory, name, &status);
@@ -65,6 +65,7 @@ int identity_read(int directory, const char *name, bool unique, struct identity 
         *ret = (struct identity){
                 .key = status.stx_mnt_id,
                 .device = makedev(status.stx_dev_major, status.stx_dev_minor),
+                .inode = status.stx_mask & STATX_INO ? status.stx_ino : 0,
                 .mode = status.stx_mode & S_IFMT,
                 .mount_root = status.stx_attributes & STATX_ATTR_MOUNT_ROOT,
         };

@@ -17,6 +17,7 @@
 struct identity {
         uint64_t key;
         uint64_t device; /* st_dev of the file */
+        uint64_t inode;  /* st_ino of the file; 0 where its file system does not tell */
         mode_t mode;     /* its type bits */
         bool mount_root; /* the file is the root of its mount */
 };

@@ -51,8 +51,13 @@ static int index_records(struct record_pod *record, struct map *by_id, struct ma
         return r < 0 ? log_oom() : 0;
 }
 
-static bool is_there(const struct pods *pods, const struct step_result *result) {
-        return result->id != 0 && table_get_unique(pods->table, result->id) ? true : table_get(pods->table, result->mount_id) != NULL;
+/* By the unique id if there is one: another mount may have the recycled one by now. */
+static struct entry *find_entry(const struct table *table, uint64_t id, uint32_t mount_id) {
+        struct entry *entry = id != 0 ? table_get_unique(table, id) : NULL;
+
+        if (!entry && mount_id != 0)
+                entry = table_get(table, mount_id);
+        return entry && id != 0 && entry->unique_id != 0 && entry->unique_id != id ? NULL : entry;
 }
 
 static int collect(const struct pods *pods, struct record_pod *record, const struct job *job, const struct job_result *answer,
@@ -73,7 +78,7 @@ static int collect(const struct pods *pods, struct record_pod *record, const str
                 struct record_mount *mount;
 
                 if (!(step->flags & STEP_RESTORE) || (step->flags & STEP_HOST) || result->mount_id == 0 || result->done ||
-                    (answer->lost && !is_there(pods, result)))
+                    (answer->lost && !find_entry(pods->table, result->id, result->mount_id)))
                         continue;
                 mount = step->id != 0 ? map_get_u64(by_id, step->id) : NULL;
                 if (!mount)
@@ -187,12 +192,6 @@ static struct record_mount *find_missing(struct search *search, const struct ent
         return NULL;
 }
 
-static struct entry *find_entry(const struct table *table, const struct intent_mount *noted) {
-        struct entry *entry = noted->id ? table_get_unique(table, noted->id) : NULL;
-
-        return entry || noted->mount_id == 0 ? entry : table_get(table, noted->mount_id);
-}
-
 int renewing_find(struct pods *pods, struct pod *pod, const struct intent_mount *entries, size_t n) {
         _cleanup_(search_done) struct search search = {
                 .table = pods->table,
@@ -204,14 +203,14 @@ int renewing_find(struct pods *pods, struct pod *pod, const struct intent_mount 
         int r = search.base && search.again && search.settled ? 0 : log_oom();
 
         for (size_t i = 0; i < n && r == 0; i++) {
-                struct entry *entry = find_entry(pods->table, &entries[i]);
+                struct entry *entry = find_entry(pods->table, entries[i].id, entries[i].mount_id);
 
                 r = entry ? map_put_u64(search.again, entry->id, entry) : 0;
                 if (r == -EEXIST)
                         r = 0;
         }
         for (size_t i = 0; i < n && r == 0; i++) {
-                const struct entry *entry = find_entry(pods->table, &entries[i]);
+                const struct entry *entry = find_entry(pods->table, entries[i].id, entries[i].mount_id);
                 struct record_mount *mount = entry ? find_missing(&search, entry) : NULL;
 
                 if (!mount)

@@ -98,8 +98,13 @@ START_TEST(test_no_room) {
         intent_end(intent);
         intent_begin(intent, 2); /* the next one works */
         ck_assert_int_eq(intent_add(intent, 0, 1, 1), 0);
+        ck_assert_int_eq(ftruncate(fd, 0), 0);
+        ck_assert_int_eq(intent_map(fd, &second), 0);
         for (off_t end = 0; fallocate(filler, 0, end, 4096) == 0; end += 4096)
                 ;
+        for (uint32_t i = 0; i < 100; i++) /* in the page that it began with */
+                ck_assert_int_eq(intent_add(second, i, 1, 1), 0);
+        second = intent_free(second);
         ck_assert_int_eq(intent_map(other, &second), -ENOSPC);
 }
 END_TEST

@@ -208,6 +208,59 @@ START_TEST(test_foreign) {
 }
 END_TEST
 
+/* What took the place of a mount that is gone, and its recycled id, is not taken for it. */
+START_TEST(test_stranger) {
+        _cleanup_free_ char *before = NULL;
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct world world;
+        uint64_t lost;
+        int fd;
+
+        if (!begin(&world, &before))
+                return;
+        lost = id_of(&world, "/data");
+        ck_assert_int_eq(umount2(ROOTFS_A "/data", 0), 0);
+        ck_assert_int_eq(mount("stranger", ROOTFS_A "/data", "tmpfs", 0, NULL), 0);
+        fd = world_hold(ROOTFS_A);
+        ck_assert_int_eq(world_collect(&world, UUID_A, false, &f), FAILURE_BUSY);
+        ck_assert_int_ge(world_sync(&world), 0);
+        world_idle(&world);
+        ck_assert_int_eq(pod_get_state(world_pod(&world, UUID_A)), POD_DEGRADED);
+        if (unit_features().unique_id)
+                ck_assert_uint_eq(id_of(&world, "/data"), lost);
+        (void) close_fd(fd);
+        failure_clear(&f);
+        ck_assert_msg(world_collect(&world, UUID_A, false, &f) == 0, "%s", f.text);
+        world_unchanged(before);
+        world_done(&world);
+}
+END_TEST
+
+/* …nor is anything lost that somebody made unbindable, which its record knows nothing of. */
+START_TEST(test_made_unbindable) {
+        _cleanup_free_ char *before = NULL;
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct world world;
+        int fd;
+
+        if (!begin(&world, &before))
+                return;
+        ck_assert_int_eq(umount2(ROOTFS_A "/private/shared", 0), 0);
+        ck_assert_int_eq(mount(NULL, ROOTFS_A "/private", NULL, MS_UNBINDABLE, NULL), 0);
+        ck_assert_int_eq(mount("tmpfs", ROOTFS_A "/private/shared", "tmpfs", MS_NODEV, NULL), 0);
+        make_file(ROOTFS_A "/private/shared/kept", "/private/shared");
+        fd = world_hold(ROOTFS_A);
+        ck_assert_int_eq(world_collect(&world, UUID_A, false, &f), FAILURE_BUSY);
+        ck_assert_msg(strstr(f.text, "could not be mounted again") == NULL, "%s", f.text);
+        check_contents();
+        (void) close_fd(fd);
+        failure_clear(&f);
+        ck_assert_msg(world_collect(&world, UUID_A, false, &f) == 0, "%s", f.text);
+        world_unchanged(before);
+        world_done(&world);
+}
+END_TEST
+
 /* All that was mounted again has ids which nobody was told of. */
 static void lose(bool crash) {
         _cleanup_free_ char *before = NULL, *as = NULL;
@@ -260,4 +313,4 @@ START_TEST(test_success_frees_all) {
 }
 END_TEST
 
-UNIT_MAIN("whole", test_whole, test_each_for_itself, test_foreign, test_executor_dies, test_daemon_dies, test_success_frees_all)
+UNIT_MAIN("whole", test_whole, test_each_for_itself, test_foreign, test_stranger, test_made_unbindable, test_executor_dies, test_daemon_dies, test_success_frees_all)
