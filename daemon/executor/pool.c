@@ -165,7 +165,6 @@ static void worker_lose(struct worker *worker, enum failure_kind kind, const cha
         pool->n_lost++;
         /* It gets no job while its last one is told: whoever hears that may submit another. */
         worker->condemned = true;
-        worker->pool->n_hung++;
         if (job && worker->unsent)
                 pool_queue_put_back(&pool->queue, job);
         else if (job)
@@ -196,6 +195,7 @@ static int on_timer(sd_event_source *source, uint64_t usec _unused_, void *userd
         if (!worker->job)
                 return 0; /* idle: the next job arms it again */
         if (now_us() >= worker->deadline) {
+                worker->pool->n_hung++;
                 worker_condemn(worker, "its job took too long");
                 return 0;
         }

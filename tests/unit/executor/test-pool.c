@@ -246,6 +246,14 @@ static void submit_to_hanging(struct answer *lost, struct answer *next) {
 }
 
 /* A dead executor's job is told as lost, with what its intent file says; the next one runs on its successor. */
+static void check_losses(uint64_t hung, uint64_t lost) {
+        uint64_t is_hung, is_lost;
+
+        executor_pool_losses(pool, &is_hung, &is_lost);
+        ck_assert_uint_eq(is_hung, hung);
+        ck_assert_uint_eq(is_lost, lost);
+}
+
 START_TEST(test_death) {
         struct answer lost = {}, next = {};
 
@@ -263,6 +271,7 @@ START_TEST(test_death) {
         until(&next.n, 1);
         ck_assert_int_eq(next.failure, FAILURE_NONE);
         ck_assert_uint_eq(replaced, 0);
+        check_losses(0, 1);
         end();
 }
 END_TEST
@@ -298,6 +307,7 @@ START_TEST(test_timeout) {
         ck_assert(lost.lost);
         ck_assert_int_eq(lost.failure, FAILURE_TIMED_OUT);
         ck_assert_int_eq(next.failure, FAILURE_NONE);
+        check_losses(1, 1);
         end();
 }
 END_TEST
