@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 
 #include "util/event.h"
 #include "util/log.h"
@@ -132,24 +133,29 @@ static int adopt_socket(const char *name, int *ret) {
 /*
  * An executor of an earlier keeper that was killed in the middle of a system call makes its mount before it ends. As long as
  * it is there, so is its open file description with this lock, flock(2): recovery begins when all are gone. Whoever hangs in
- * a dead file system may never end; a start does not hang with it.
+ * a dead file system may never end; a start does not hang with it. `turns`: what is left of the time for all of them.
  */
-static void await_executor(int fd, unsigned slot) {
-        enum { TURNS = 1000, TURN_US = 10000 };
+static void await_executor(int fd, unsigned slot, int *turns) {
+        for (bool told = false;; told = true) {
+                const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
 
-        for (int turn = 0; turn < TURNS; turn++) {
                 if (flock(fd, LOCK_EX | LOCK_NB) >= 0)
                         return;
                 if (errno != EWOULDBLOCK && errno != EINTR)
                         return (void) log_errno(LOG_WARNING, errno, "lock intent/%u in the runtime directory", slot);
-                if (turn == 0)
+                if (*turns == 0)
+                        break;
+                if (!told)
                         log_notice("Waiting for executor %u of an earlier podmountd, which has not ended yet", slot);
-                (void) usleep(TURN_US); /* a signal makes it shorter */
+                --*turns;
+                (void) nanosleep(&pause, NULL); /* a signal makes it shorter */
         }
         log_warning("Executor %u of an earlier podmountd does not end: what it still does may depart from the records", slot);
 }
 
 static int open_intents(int directory, unsigned n_slots, int *fds) {
+        int turns = 1000;
+
         for (unsigned slot = 0; slot < RUNTIME_SLOTS_MAX; slot++) {
                 char name[sizeof("4294967295")];
 
@@ -158,7 +164,7 @@ static int open_intents(int directory, unsigned n_slots, int *fds) {
                 if (fds[slot] < 0 && (slot < n_slots || errno != ENOENT))
                         return log_errno(LOG_ERR, errno, "cannot open intent/%s in the runtime directory", name);
                 if (fds[slot] >= 0)
-                        await_executor(fds[slot], slot);
+                        await_executor(fds[slot], slot, &turns);
         }
         return 0;
 }

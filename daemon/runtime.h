@@ -34,7 +34,7 @@ struct runtime {
 
 /* Prepares the directory for a front that runs as `uid` and `gid` and makes intent files for `n_slots` executors; files of
  * an earlier daemon's further slots are opened, too. Waits for executors of an earlier daemon that have not ended yet, at most
- * 10 s a slot. A negative errno, logged with what to do about it; -EBUSY when another daemon holds the lock. */
+ * 10 s for all of them. A negative errno, logged with what to do about it; -EBUSY when another daemon holds the lock. */
 int runtime_prepare(const char *path, uid_t uid, gid_t gid, unsigned n_slots, struct runtime *ret);
 void runtime_done(struct runtime *runtime);
 #define _cleanup_runtime_ _cleanup_(runtime_done)
