@@ -116,9 +116,12 @@ static int set_state(struct operation *operation, enum record_state state, const
                 r = store_set_state(store, operation->uuid, state, operation->pod->record->reason);
         if (r == 0)
                 r = intent ? store_put_intent(store, intent) : store_delete_intent(store, operation->job_id);
+        if (r == 0 && operation->pod->collection != 0) /* this one takes its place */
+                r = store_delete_intent(store, operation->pod->collection);
         r = store_end(store, r);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "set pod %s to %s", operation->uuid, record_state_name(state));
+        operation->pod->collection = 0;
         operation->pod->record->state = state;
         tell_changed(operation->pods, operation->pod);
         return 0;
@@ -187,6 +190,8 @@ static void result(struct operation *operation, const struct job_result *answer)
                         (void) within_drop_gone(operation->pods, operation->pod, operation->job, answer, 0, &f); /* logged; a look tells, too */
                 if (!is_begun(answer))
                         take_back(operation);
+                else if (operation->pod)
+                        operation->pod->collection = operation->job_id;
         } else
                 removed(collect, &f);
         operation_end(operation, &f);

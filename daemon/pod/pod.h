@@ -39,6 +39,7 @@ struct pod {
         struct operation *waiting; /* those whose turn comes after it, in order */
         char *name_key;            /* "<owner>:<name>", the key in the registry's names; NULL without a name */
         char **layers;             /* that its containers stand on, an id for each of them: they are held (pod/layer-root.h) */
+        uint64_t collection;       /* a collection that was begun and left so: the job of its intent, else 0 */
         struct lease *lease;       /* NULL: it stays until it is collected (pod/lease.h) */
         bool announced;            /* the observer was told of it: not so while it is created */
         bool judge_again;          /* the table changed while an operation ran */
