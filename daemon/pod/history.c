@@ -136,20 +136,28 @@ void history_add_request(struct pods *pods, const char *uuid, const struct histo
         keep(pods, r);
 }
 
+static int fill_event(struct pods *pods, const char *uuid, enum event event, uint64_t mount_id, const char *target, const char *detail,
+                      struct waiting *row) {
+        int r = fill(pods, uuid, row);
+
+        row->event.mount_id = mount_id;
+        return r < 0 || copy(event_name(event), &row->event.event) < 0 || copy(target, &row->event.target) < 0 ||
+                       copy(detail, &row->event.detail) < 0
+                       ? -ENOMEM
+                       : 0;
+}
+
 void history_add_event(struct pods *pods, const char *uuid, enum event event, uint64_t mount_id, const char *target, const char *detail) {
         struct waiting *row = next(pods);
-        int r;
 
-        if (!row) {
+        if (row)
+                keep(pods, fill_event(pods, uuid, event, mount_id, target, detail, row));
+        else
                 (void) log_oom();
-                return;
-        }
-        r = fill(pods, uuid, row);
-        row->event.mount_id = mount_id;
-        if (r == 0 && (copy(event_name(event), &row->event.event) < 0 || copy(target, &row->event.target) < 0 ||
-                       copy(detail, &row->event.detail) < 0))
-                r = -ENOMEM;
-        keep(pods, r);
+}
+
+static int put(struct pods *pods, const struct waiting *row) {
+        return store_put_event(pods->store, row->uuid, row->gone ? NULL : &row->owner, row->name, &row->event);
 }
 
 /* All that waits, inside a transaction. */
@@ -157,29 +165,29 @@ static int put_all(struct pods *pods) {
         struct history *history = pods->history;
         int r = 0;
 
-        for (size_t i = 0; history && r == 0 && i < history->n_rows; i++) {
-                const struct waiting *row = &history->rows[i];
-
-                r = store_put_event(pods->store, row->uuid, row->gone ? NULL : &row->owner, row->name, &row->event);
-        }
+        for (size_t i = 0; history && r == 0 && i < history->n_rows; i++)
+                r = put(pods, &history->rows[i]);
         return r;
 }
 
+/* Its own row does not wait: it is so only if the transaction comes to its end, and a full queue would begin another one. */
 int history_put_removal(struct pods *pods, const char *uuid, const char *reason) {
-        int r;
+        struct waiting row = {};
+        int r = fill_event(pods, uuid, EVENT_POD_REMOVED, 0, NULL, reason, &row);
 
-        history_add_event(pods, uuid, EVENT_POD_REMOVED, 0, NULL, reason);
-        r = put_all(pods);
-        return r < 0 ? r : store_end_history(pods->store, uuid, now_us());
+        if (r == 0)
+                r = put_all(pods);
+        if (r == 0)
+                r = put(pods, &row);
+        if (r == 0)
+                r = store_end_history(pods->store, uuid, row.event.time_us);
+        waiting_done(&row);
+        return r;
 }
 
 void history_settle(struct pods *pods, bool committed) {
-        if (!pods->history || pods->history->n_rows == 0)
-                return;
-        if (committed)
+        if (pods->history && committed)
                 forget_rows(pods->history);
-        else /* that it was removed is not so */
-                waiting_done(&pods->history->rows[--pods->history->n_rows]);
 }
 
 int history_write(struct pods *pods) {

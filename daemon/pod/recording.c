@@ -316,11 +316,8 @@ int recording_commit(struct pods *pods, struct pod *pod, size_t from, bool state
 }
 
 int recording_forget(struct pods *pods, const char *uuid, const char *reason, uint64_t job) {
-        int r;
+        int r = store_begin(pods->store);
 
-        if (reason)
-                (void) history_write(pods); /* a full queue would be written in the middle of the transaction */
-        r = store_begin(pods->store);
         if (r == 0)
                 r = store_delete_pod(pods->store, uuid);
         if (r == 0)

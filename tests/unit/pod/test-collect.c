@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Collections: whole, busy, lazy, of what nobody knows, and of what others put there. */
 
+#include "pod/history.h"
 #include "tests/unit/pod/world.h"
 
 #define FULL SPEC("{\"destination\":\"/mnt\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}," BIND("/tmp/src", "/data"))
@@ -130,6 +131,37 @@ START_TEST(test_executor_dies_meanwhile) {
 END_TEST
 
 /* And so does the one in its place: what is gone is gone, and the pod is there until somebody tries again. */
+/* However many rows of history wait for their transaction, that of the removal is one. */
+START_TEST(test_history_waits) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_free_ char *before = NULL;
+        struct world world;
+
+        if (!begin(&world, &before))
+                return;
+        for (unsigned n_rows = 254; n_rows < 259; n_rows++) {
+                struct record_event *events = NULL;
+                size_t n = 0;
+
+                ck_assert_int_ge(history_write(&world.pods), 0);
+                for (unsigned i = 0; i < n_rows; i++)
+                        history_add_event(&world.pods, UUID_A, EVENT_LEASE_ENDED, i, NULL, NULL);
+                ck_assert_msg(world_collect(&world, UUID_A, false, &f) == 0, "%u: %s", n_rows, f.text);
+                ck_assert_int_eq(history_load(&world.pods, UUID_A, 2, &events, &n), 0);
+                ck_assert_uint_eq(n, 2);
+                ck_assert_str_eq(events[0].event, "pod-removed");
+                ck_assert_uint_eq(events[1].mount_id, n_rows - 1);
+                for (size_t i = 0; i < n; i++)
+                        record_event_done(&events[i]);
+                free(events);
+                ck_assert_msg(world_create(&world, NULL, UUID_A, NULL, SPEC(""), &f) == 0, "%s", f.text);
+        }
+        ck_assert_msg(world_collect(&world, UUID_A, false, &f) == 0, "%s", f.text);
+        world_unchanged(before);
+        world_done(&world);
+}
+END_TEST
+
 START_TEST(test_executors_die) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         _cleanup_free_ char *before = NULL;
@@ -200,4 +232,4 @@ END_TEST
 
 UNIT_MAIN("collect", test_strict, test_busy_then_lazy, test_dry_run_and_gone_already,
           test_writable_root_is_left_as_it_was,
-          test_executor_dies_meanwhile, test_executors_die, test_garbage)
+          test_executor_dies_meanwhile, test_executors_die, test_history_waits, test_garbage)
