@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A unit's way: GetUnit says its object, a match is set on that, and then its state is asked for, so that no change is lost in
- * between. A change is a reason to ask again: what a signal says may be past. Units that no lease is on any more are forgotten
- * when next heard of.
+ * between. A change is a reason to ask again: what a signal says may be past. A service manager that comes to the bus, again or
+ * later than we do, knows of no subscription, and all is asked anew.
  */
 
 #include "api/units.h"
@@ -22,18 +22,24 @@
 #define UNIT_INTERFACE "org.freedesktop.systemd1.Unit"
 #define PROPERTIES_INTERFACE "org.freedesktop.DBus.Properties"
 
+#define OWNER_RULE                                                                                                             \
+        "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',interface='org.freedesktop.DBus',"           \
+        "member='NameOwnerChanged',arg0='" MANAGER_NAME "'"
+
 enum { ASK_AGAIN_US = 10 * 1000 * 1000 /* after a question that nobody answered */ };
 
 struct units {
         struct api *api;
         struct map *by_name; /* struct watch * */
         sd_bus *bus;         /* NULL without a connection */
+        sd_bus_slot *owner, *subscription;
         sd_event_source *again;
-        bool subscribed;     /* on this connection */
+        bool subscribed;     /* to this service manager, or it is asked */
 };
 
 struct watch {
         struct units *units;
+        unsigned n_leases;
         char *name, *path;
         sd_bus_slot *match, *question;
 };
@@ -52,33 +58,44 @@ static void watch_free(struct watch *watch) {
         free(watch);
 }
 
-/* The unit is over for all pods, or for good: the watch is gone afterwards. */
+static void ask_later(struct units *units);
+static void begin(struct watch *watch);
+
+/* The watch goes with the last of the leases that end. */
 static void over(struct watch *watch, const char *why) {
-        leases_unit_ended(watch->units->api->pods, watch->name, why);
-        watch_free(watch);
+        _cleanup_free_ char *name = strdup(watch->name);
+
+        if (name)
+                leases_unit_ended(watch->units->api->pods, name, why);
+        else
+                ask_later(watch->units);
 }
 
-static void begin(struct watch *watch);
+static void begin_all(struct units *units) {
+        struct watch *watch;
+
+        MAP_FOREACH(watch, units->by_name)
+                begin(watch);
+}
 
 static int on_again(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
         struct units *units = userdata;
-        struct watch *watch;
 
         units->again = sd_event_source_disable_unref(units->again);
-        MAP_FOREACH(watch, units->by_name)
-                if (!watch->match && !watch->question)
-                        begin(watch);
+        begin_all(units);
         return 0;
+}
+
+static void ask_later(struct units *units) {
+        if (!units->again && sd_event_add_time_relative(units->api->event, &units->again, CLOCK_MONOTONIC, ASK_AGAIN_US, 0, on_again, units) < 0)
+                log_error("No timer to ask again of units; the next connection to the bus does");
 }
 
 /* The lease stays: who is not answered does not know. */
 static void ask_again(struct watch *watch, const char *what, const char *why) {
-        struct units *units = watch->units;
-
         log_warning("Whether the unit %s is active is not known: %s (%s); its pods' leases stay, and it is asked again", watch->name, what, why);
         watch_rest(watch);
-        if (!units->again && sd_event_add_time_relative(units->api->event, &units->again, CLOCK_MONOTONIC, ASK_AGAIN_US, 0, on_again, units) < 0)
-                log_error("No timer to ask again; the next connection to the bus does");
+        ask_later(watch->units);
 }
 
 /* From inactive and failed alone a unit does not come back by itself: systemd(1), "Units". */
@@ -116,12 +133,7 @@ static void ask_state(struct watch *watch) {
 }
 
 static int on_change(sd_bus_message *m _unused_, void *userdata, sd_bus_error *error _unused_) {
-        struct watch *watch = userdata;
-
-        if (leases_are_on_unit(watch->units->api->pods, watch->name))
-                ask_state(watch);
-        else
-                watch_free(watch);
+        ask_state(userdata);
         return 0;
 }
 
@@ -166,12 +178,38 @@ static int on_unit(sd_bus_message *m, void *userdata, sd_bus_error *error _unuse
         return 1;
 }
 
+static int on_subscribed(sd_bus_message *m, void *userdata, sd_bus_error *error _unused_) {
+        const sd_bus_error *failure = sd_bus_message_get_error(m);
+        struct units *units = userdata;
+
+        units->subscription = sd_bus_slot_unref(units->subscription);
+        if (failure && !sd_bus_error_has_name(failure, "org.freedesktop.systemd1.AlreadySubscribed")) {
+                units->subscribed = false;
+                ask_later(units);
+        }
+        return 1;
+}
+
+static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *error _unused_) {
+        struct units *units = userdata;
+        const char *name, *old, *new;
+
+        if (sd_bus_message_read(m, "sss", &name, &old, &new) < 0 || !*new)
+                return 0;
+        units->subscribed = false;
+        begin_all(units);
+        return 0;
+}
+
 /* Without a subscriber systemd sends no changes. That it ends with the connection is the bus's doing. */
 static void subscribe(struct units *units) {
         if (units->subscribed)
                 return;
-        units->subscribed = sd_bus_call_method_async(units->bus, NULL, MANAGER_NAME, MANAGER_PATH, MANAGER_INTERFACE, "Subscribe", NULL, NULL,
-                                                     NULL) >= 0;
+        if (!units->owner && sd_bus_add_match_async(units->bus, &units->owner, OWNER_RULE, on_owner, NULL, units) < 0)
+                log_warning("It will not be known when the service manager comes to the bus again");
+        units->subscription = sd_bus_slot_unref(units->subscription);
+        units->subscribed = sd_bus_call_method_async(units->bus, &units->subscription, MANAGER_NAME, MANAGER_PATH, MANAGER_INTERFACE, "Subscribe",
+                                                     on_subscribed, units, NULL) >= 0;
 }
 
 static void begin(struct watch *watch) {
@@ -193,12 +231,15 @@ static int watch_unit(const char *name, void *userdata) {
         struct watch *watch = map_get(units->by_name, name);
         int r;
 
-        if (watch)
+        if (watch) {
+                watch->n_leases++;
+                begin(watch); /* a change on the way would come too late for this one */
                 return 0;
+        }
         watch = calloc(1, sizeof(*watch));
         if (!watch)
                 return -ENOMEM;
-        *watch = (struct watch) {.units = units, .name = strdup(name)};
+        *watch = (struct watch) {.units = units, .n_leases = 1, .name = strdup(name)};
         r = watch->name ? map_put(units->by_name, watch->name, watch) : -ENOMEM;
         if (r < 0) {
                 free(watch->name);
@@ -207,6 +248,14 @@ static int watch_unit(const char *name, void *userdata) {
         }
         begin(watch);
         return 0;
+}
+
+static void unwatch_unit(const char *name, void *userdata) {
+        struct units *units = userdata;
+        struct watch *watch = map_get(units->by_name, name);
+
+        if (watch && --watch->n_leases == 0)
+                watch_free(watch);
 }
 
 struct units *units_new(struct api *api) {
@@ -221,6 +270,7 @@ struct units *units_new(struct api *api) {
                 return NULL;
         }
         api->pods->watch_unit = watch_unit;
+        api->pods->unwatch_unit = unwatch_unit;
         api->pods->watch_unit_userdata = units;
         return units;
 }
@@ -229,6 +279,7 @@ struct units *units_free(struct units *units) {
         if (!units)
                 return NULL;
         units->api->pods->watch_unit = NULL;
+        units->api->pods->unwatch_unit = NULL;
         units_disconnected(units);
         for (;;) {
                 size_t position = 0;
@@ -244,17 +295,16 @@ struct units *units_free(struct units *units) {
 }
 
 void units_connected(struct units *units) {
-        struct watch *watch;
-
         units->bus = bus_connection(units->api->bus);
-        MAP_FOREACH(watch, units->by_name)
-                begin(watch);
+        begin_all(units);
 }
 
 void units_disconnected(struct units *units) {
         struct watch *watch;
 
         units->again = sd_event_source_disable_unref(units->again);
+        units->owner = sd_bus_slot_unref(units->owner);
+        units->subscription = sd_bus_slot_unref(units->subscription);
         units->bus = NULL;
         units->subscribed = false;
         MAP_FOREACH(watch, units->by_name)

@@ -12,7 +12,7 @@
 
 struct units;
 
-/* Sets pods->watch_unit. Nothing is asked before units_connected(). NULL without memory. */
+/* Sets pods->watch_unit and pods->unwatch_unit. Nothing is asked before units_connected(). NULL without memory. */
 struct units *units_new(struct api *api);
 struct units *units_free(struct units *units);
 DEFINE_CLEANUP(struct units *, units_free)

@@ -42,6 +42,7 @@ struct lease {
         uint64_t connection;      /* 0: it hangs on a process, or on nothing of the kind */
         int pidfd;
         sd_event_source *process; /* on while it hangs on a process */
+        bool unit_watched;        /* it hangs on a unit */
         sd_event_source *timer;
         unsigned tries;           /* collections begun */
 };
@@ -207,6 +208,9 @@ static void let_go(struct lease *lease) {
         lease->pods->n_bound_leases -= lease->connection != 0;
         lease->connection = 0;
         lease->process = sd_event_source_disable_unref(lease->process);
+        if (lease->unit_watched && lease->pods->unwatch_unit)
+                lease->pods->unwatch_unit(unit_of(lease->pod->record->lease), lease->pods->watch_unit_userdata);
+        lease->unit_watched = false;
         if (lease->pidfd >= 0)
                 lease->pidfd = close_fd(lease->pidfd);
 }
@@ -319,6 +323,8 @@ static void hang_on_unit(struct lease *lease) {
                 log_warning("The lease of pod %s hangs on the unit %s, of which nobody tells without the bus: it stays", lease->pod->record->uuid, unit);
         else if (pods->watch_unit(unit, pods->watch_unit_userdata) < 0)
                 end(lease, "its unit could not be watched.");
+        else
+                lease->unit_watched = true;
 }
 
 /* What hangs on a connection has it, or its process. */
@@ -413,15 +419,6 @@ void leases_unit_ended(struct pods *pods, const char *unit, const char *why) {
         MAP_FOREACH(pod, pods->by_uuid)
                 if (is_on_unit(pod, unit))
                         end(pod->lease, why);
-}
-
-bool leases_are_on_unit(const struct pods *pods, const char *unit) {
-        const struct pod *pod;
-
-        MAP_FOREACH(pod, pods->by_uuid)
-                if (is_on_unit(pod, unit))
-                        return true;
-        return false;
 }
 
 int lease_renew(struct pods *pods, struct pod *pod, uint64_t connection, pid_t pid, uint64_t *ret_until_us, struct failure *f) {

@@ -49,8 +49,6 @@ void leases_outlive(struct pods *pods, uint64_t connection);
 
 /* The unit is not active, for this reason, a sentence: so end the leases that hang on it. */
 void leases_unit_ended(struct pods *pods, const char *unit, const char *why);
-/* Whether any lease hangs on it still. */
-bool leases_are_on_unit(const struct pods *pods, const char *unit);
 
 /* Begins anew: `ttl:` from now; `caller` with this connection, whose process has `pid`. One that has ended lives again until
  * the pod is being collected. `ret_until_us`: CLOCK_BOOTTIME, 0 if it has no such end. */

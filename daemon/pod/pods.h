@@ -49,9 +49,11 @@ struct pods {
         /* Looks again at these mounts alone, by unique id, and has what changed marked (pods_mark_drift()). */
         int (*look_at)(const uint64_t *ids, size_t n, void *userdata);
         void *sync_userdata;
-        /* Tells leases_unit_ended() when this unit of the service manager is not active, now or later; asked again, it is one
-         * watch. NULL: there is nobody who could. -ENOMEM. */
+        /* Tells leases_unit_ended() when this unit of the service manager is not active, now or later, for one more lease. NULL: there
+         * is nobody who could. -ENOMEM. */
         int (*watch_unit)(const char *name, void *userdata);
+        /* One lease less. */
+        void (*unwatch_unit)(const char *name, void *userdata);
         void *watch_unit_userdata;
         const char *runtime_directory;
         int runtime_fd;
