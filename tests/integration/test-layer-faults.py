@@ -12,28 +12,11 @@ from frame import backing, tap
 from frame.daemon import Stage
 from frame.faults import SEED, failing, faults
 from frame.kills import check_log
-from frame.layers import apply_file, call, content, create, differences, directory_of, entry, make_tar
+from frame.layers import apply_file, call, content, create, differences, directory_of, entry, listed, make_tar, on_disk, tried
 from frame.layouts import Layout, chain_of, import_image, tar_of
 from frame.tap import case, equal, eventually
 
 BATCH = 6
-
-
-def on_disk(daemon):
-    return sorted(os.listdir(f'{daemon.directory}/state/layers'))
-
-
-def listed(daemon):
-    return sorted(layer['ID'] for layer in daemon.json('layer', 'list'))
-
-
-def tried(function, *arguments):
-    """None, or what it failed with; the daemon is there afterwards in any case."""
-    try:
-        function(*arguments)
-        return None
-    except dbus.exceptions.DBusException as error:
-        return f'{error.get_dbus_name()}: {error.get_dbus_message()}'
 
 
 def again(daemon, function, *arguments):

@@ -9,11 +9,9 @@ import contextlib
 import os
 import subprocess
 
-import dbus
-
 from frame import backing, host, tap
 from frame.daemon import Stage
-from frame.layers import apply_file, call, content, create, differences, directory_of, entry, make_tar
+from frame.layers import apply_file, call, content, create, differences, directory_of, entry, listed, make_tar, on_disk, tried
 from frame.layouts import Layout, import_image, tar_of
 from frame.tap import case, equal, eventually
 
@@ -48,22 +46,6 @@ class Small(Stage):
             yield
         finally:
             subprocess.run(['rm', '-r', path], check=True)
-
-
-def on_disk(daemon):
-    return sorted(os.listdir(f'{daemon.directory}/state/layers'))
-
-
-def listed(daemon):
-    return sorted(layer['ID'] for layer in daemon.json('layer', 'list'))
-
-
-def tried(function, *arguments):
-    try:
-        function(*arguments)
-        return None
-    except dbus.exceptions.DBusException as error:
-        return f'{error.get_dbus_name()}: {error.get_dbus_message()}'
 
 
 def works(function, *arguments):

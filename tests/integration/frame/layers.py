@@ -168,3 +168,21 @@ def content(directory):
 def differences(seen, wanted):
     """What two contents do not have in common."""
     return {name: (seen.get(name), wanted.get(name)) for name in seen.keys() | wanted.keys() if seen.get(name) != wanted.get(name)}
+
+
+def on_disk(daemon):
+    """The names in the directory of layers."""
+    return sorted(os.listdir(f'{daemon.directory}/state/layers'))
+
+
+def listed(daemon):
+    return sorted(layer['ID'] for layer in daemon.json('layer', 'list'))
+
+
+def tried(function, *arguments):
+    """None, or what it failed with; the daemon is there afterwards in any case."""
+    try:
+        function(*arguments)
+        return None
+    except dbus.exceptions.DBusException as error:
+        return f'{error.get_dbus_name()}: {error.get_dbus_message()}'
