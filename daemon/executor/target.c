@@ -292,13 +292,17 @@ static int look_for_directory(struct run *run, size_t i, int root, bool file _un
 /* As often as others get in between, up to a number. */
 static int insist(int (*look)(struct run *, size_t, int, bool, int *), struct run *run, size_t i, int root, bool file, int *ret_fd) {
         const struct step *step = &run->job->steps[i];
+        struct stat status;
         int r = -ENOENT;
 
         for (unsigned n = 0; n < RACES && (r == -ENOENT || r == -EEXIST); n++)
                 r = look(run, i, root, file, ret_fd);
-        if (r == -EEXIST)
-                return make_failed(run, step, r);
-        return r == -ENOENT ? target_failed(run, step, step->target, r) : r;
+        if (r != -ENOENT && r != -EEXIST)
+                return r;
+        if (fstat(root, &status) == 0 && status.st_nlink == 0) /* nothing is ever made in there again */
+                return target_failed(run, step, step->target, -ENOENT);
+        return run_fail(run, FAILURE_BUSY, -r, "target %s of container %s was removed meanwhile; try again", step->target,
+                        step->container);
 }
 
 int target_open(struct run *run, size_t i, bool file, int *ret_fd) {
