@@ -5,6 +5,7 @@
 #include "kernel/namespaces.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 
@@ -104,6 +105,21 @@ int namespaces_open(int pidfd, int *ret_mount, int *ret_root) {
         *ret_mount = TAKE_FD(mount);
         *ret_root = TAKE_FD(root);
         return 0;
+}
+
+int namespaces_open_one(int pidfd, const char *name) {
+        char path[sizeof("ns/") + NAME_MAX];
+        _cleanup_close_ int directory = -1, fd = -1;
+        int r = open_process(pidfd, &directory);
+
+        if (r < 0)
+                return r;
+        if (snprintf(path, sizeof(path), "ns/%s", name) >= (int) sizeof(path))
+                return -ENAMETOOLONG;
+        fd = openat(directory, path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return errno == ENOENT || errno == ESRCH ? -ESRCH : -errno;
+        return is_alive(pidfd) ? TAKE_FD(fd) : -ESRCH;
 }
 
 int namespaces_in_initial_user(void) {

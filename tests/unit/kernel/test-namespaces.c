@@ -120,4 +120,33 @@ START_TEST(test_below_mountinfo) {
 }
 END_TEST
 
-UNIT_MAIN("namespaces", test_compare, test_wrong_fd, test_below, test_below_mountinfo)
+/* That of each kind is the process's own, and of one that has ended there is none. */
+START_TEST(test_open_one) {
+        static const char *const names[] = {"cgroup", "ipc", "mnt", "net", "pid", "user", "uts"};
+        _cleanup_close_ int self = (int) syscall(SYS_pidfd_open, getpid(), 0), ended = -1;
+        pid_t child = fork();
+
+        ck_assert_int_ge(child, 0);
+        if (child == 0)
+                _exit(0);
+        ended = (int) syscall(SYS_pidfd_open, child, 0);
+        ck_assert_int_ge(ended, 0);
+        ck_assert_int_eq(waitpid(child, NULL, 0), child);
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                _cleanup_close_ int fd = namespaces_open_one(self, names[i]);
+                _cleanup_free_ char *path = NULL;
+                struct stat ours, found;
+
+                ck_assert_int_ge(fd, 0);
+                ck_assert_int_gt(asprintf(&path, "/proc/self/ns/%s", names[i]), 0);
+                ck_assert_int_eq(stat(path, &ours), 0);
+                ck_assert_int_eq(fstat(fd, &found), 0);
+                ck_assert_uint_eq(ours.st_ino, found.st_ino);
+                ck_assert_int_eq(namespaces_open_one(ended, names[i]), -ESRCH);
+        }
+        ck_assert_int_eq(namespaces_open_one(STDIN_FILENO, "net"), -EBADF);
+        ck_assert_int_eq(namespaces_open_one(self, "none"), -ESRCH);
+}
+END_TEST
+
+UNIT_MAIN("namespaces", test_open_one, test_compare, test_wrong_fd, test_below, test_below_mountinfo)
