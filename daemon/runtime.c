@@ -6,6 +6,7 @@
 
 #include "runtime.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
@@ -169,8 +170,27 @@ static int open_intents(int directory, unsigned n_slots, int *fds) {
         return 0;
 }
 
+/* Files that nothing is mounted on are left over from a bind or an unbind that was interrupted; what is mounted on says EBUSY. */
+static int clean_pins(int directory) {
+        _cleanup_closedir_ DIR *entries = NULL;
+        const struct dirent *entry;
+        int fd = fcntl(directory, F_DUPFD_CLOEXEC, 3);
+
+        entries = fd < 0 ? NULL : fdopendir(fd);
+        if (!entries) {
+                int error = errno;
+
+                (void) close_fd(fd);
+                return log_errno(LOG_ERR, error, "read ns/ in the runtime directory");
+        }
+        while ((entry = readdir(entries)))
+                if (entry->d_type == DT_REG && unlinkat(directory, entry->d_name, 0) < 0 && errno != EBUSY && errno != ENOENT)
+                        (void) log_errno(LOG_WARNING, errno, "remove what is left over of ns/%s", entry->d_name);
+        return 0;
+}
+
 static int fill_directory(struct runtime *runtime, uid_t uid, gid_t gid, unsigned n_slots) {
-        _cleanup_close_ int pods = -1, layers = -1, intent = -1, state = -1;
+        _cleanup_close_ int pods = -1, layers = -1, intent = -1, state = -1, pins = -1;
         int r;
 
         pods = own_directory(runtime->fd, "pods", 0, 0, 0711);
@@ -185,7 +205,12 @@ static int fill_directory(struct runtime *runtime, uid_t uid, gid_t gid, unsigne
         state = own_directory(runtime->fd, "state", uid, gid, 0700);
         if (state < 0)
                 return state;
+        pins = own_directory(runtime->fd, "ns", 0, 0, 0755);
+        if (pins < 0)
+                return pins;
         r = open_intents(intent, n_slots, runtime->intent_fds);
+        if (r == 0)
+                r = clean_pins(pins);
         if (r < 0)
                 return r;
         return link_database(runtime->fd);

@@ -8,6 +8,7 @@
  *       lock                0600 root, fcntl(2) lock of the keeper
  *       pods/               0711 root, below it the pods
  *       layers/             0711 root, below it layers that are mounted
+ *       ns/                 0755 root, in it files that namespaces are bound to
  *       intent/             0700 root, one file for each executor slot, flock(2)ed as long as one of the slot's executors lives
  *       state/              0700 of the front's user: state.db
  *       state.db            symbolic link to state/state.db

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* CreatePod, Plan, Bind, Mount, Unmount, AddContainer, RemoveContainer, SetNamespaces: from arguments to operations, and
+/* CreatePod, Plan, Bind, Mount, Unmount, AddContainer, RemoveContainer, SetNamespaces, PrepareProcess: from arguments to operations, and
  * from their results to replies. */
 
+#include <inttypes.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "api/verb.h"
 #include "pod/within.h"
@@ -197,6 +200,36 @@ int prepare_set_namespaces(struct request *request, struct failure *f) {
         int r = operation_new_set_namespaces(request->api->pods, &request->peer->caller, request->pod, &spaces, &fds,
                                              &operation, f);
 
+        return r != 0 ? r : add(request, operation);
+}
+
+/* By its number, which means the same process only to who shares the host's view. */
+static int open_process(const struct request *request, int *ret, struct failure *f) {
+        const struct arguments *arguments = &request->arguments;
+
+        if (arguments->n_fds > 0)
+                return failure_set(f, FAILURE_INVALID_ARGS, "Name one process: its pidfd, or the option \"pid\".");
+        if (!caller_sees_host_paths(&request->peer->caller))
+                return failure_set(f, FAILURE_INVALID_ARGS, "The option \"pid\" is for callers in the host's own namespaces; send a pidfd.");
+        *ret = arguments->pid > INT32_MAX ? -1 : (int) syscall(SYS_pidfd_open, (pid_t) arguments->pid, 0);
+        return *ret >= 0 ? 0 : failure_set(f, FAILURE_INVALID_ARGS, "There is no process %" PRIu32 ".", arguments->pid);
+}
+
+int prepare_prepare_process(struct request *request, struct failure *f) {
+        static char name[] = "process";
+        char *const names[] = {name, NULL};
+        const struct process_arguments process = {.container = request->arguments.container};
+        struct operation_fds fds = request_fds(request);
+        _cleanup_close_ int fd = -1;
+        struct operation *operation;
+        int r = 0;
+
+        if (request->arguments.pid != 0) {
+                r = open_process(request, &fd, f);
+                fds = (struct operation_fds) {.names = names, .fds = &fd};
+        }
+        if (r == 0)
+                r = operation_new_prepare_process(request->api->pods, &request->peer->caller, request->pod, &process, &fds, &operation, f);
         return r != 0 ? r : add(request, operation);
 }
 

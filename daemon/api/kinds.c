@@ -16,6 +16,7 @@ void kinds_done(struct kinds *kinds) {
         strv_free(kinds->images);
         strv_free(kinds->devices);
         strv_free(kinds->host);
+        strv_free(kinds->pins);
         *kinds = (struct kinds) {};
 }
 
@@ -74,20 +75,23 @@ static int judge_host(const struct spec_mount *mounts, size_t n, struct kinds *k
         int r = 0;
 
         for (size_t i = 0; i < n && r >= 0; i++) {
+                bool pin = mounts[i].type && strcmp(mounts[i].type, SPEC_PIN_TYPE) == 0 && spec_pin_kind(mounts[i].source);
                 bool bind = wanted_is_bind(&mounts[i]) || !mounts[i].type;
                 const char *type = bind ? "bind" : mounts[i].type;
+                char ***details = pin ? &kinds->pins : &kinds->host;
 
-                r = add(&kinds->host, "source", bind && mounts[i].source ? mounts[i].source : type);
+                r = add(details, "source", (bind || pin) && mounts[i].source ? mounts[i].source : type);
                 if (r >= 0)
-                        r = add(&kinds->host, "type", type);
+                        r = add(details, "type", type);
                 if (r >= 0)
-                        r = add(&kinds->host, "target", mounts[i].destination);
+                        r = add(details, "target", mounts[i].destination);
         }
         return r;
 }
 
 static bool may_need_more(const char *text) {
-        return strstr(text, "erofs") || strstr(text, "squashfs") || strstr(text, "ext4") || strstr(text, "hostMounts");
+        return strstr(text, "erofs") || strstr(text, "squashfs") || strstr(text, "ext4") || strstr(text, "hostMounts") ||
+               strstr(text, "bindNS");
 }
 
 static int judge_spec(const struct request *request, const char *text, struct kinds *kinds) {

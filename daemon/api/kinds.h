@@ -2,15 +2,15 @@
 #pragma once
 
 /* Which of the mounts that a request asks for need a right of their own: file systems in images and on block
- * devices, because the kernel reads them, and not everybody's bytes are fit for that; and mounts on the host, which everybody
- * there sees. */
+ * devices, because the kernel reads them, and not everybody's bytes are fit for that; mounts on the host, which everybody there
+ * sees; and namespaces that are bound to files there. */
 
 #include "api/request.h"
 
 /* The polkit details of each sort, pairs of key and value, NULL where there is none: "source", "type" and "target",
  * each with a word for every mount. */
 struct kinds {
-        char **images, **devices, **host;
+        char **images, **devices, **host, **pins;
 };
 void kinds_done(struct kinds *kinds);
 

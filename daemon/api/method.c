@@ -19,6 +19,7 @@
 #define IN_LAYER IN_STRING("id", layer)
 #define IN_FDS {"fds", "a{sh}", ARGUMENT_FDS, 0, NULL}
 #define IN_NAMESPACES {"namespaces", "a{sh}", ARGUMENT_FDS, 0, NULL}
+#define IN_PROCESS {"process", "a{sh}", ARGUMENT_FDS, 0, NULL}
 #define IN_OPTIONS {"options", "a{sv}", ARGUMENT_OPTIONS, 0, NULL}
 #define OUT(name, type) {name, type, ARGUMENT_ANY, 0, NULL}
 #define OUT_FIELDS(name, type, fields) {name, type, ARGUMENT_ANY, 0, fields}
@@ -38,6 +39,7 @@
         KEYS(KEY("container", "s", container), KEY("namespace", "s", namespace), KEY("mount-id", "t", mount_id))
 #define REMOVE_CONTAINER_KEYS KEYS(KEY("lazy", "b", lazy), KEY("missing-ok", "b", missing_ok))
 #define SPACES_KEYS KEYS(KEY("container", "s", container))
+#define PROCESS_KEYS KEYS(KEY("container", "s", container), KEY("pid", "u", pid))
 #define COLLECT_KEYS KEYS(KEY("lazy", "b", lazy), KEY("wait", "b", wait), KEY("dry-run", "b", dry_run))
 #define REPAIR_KEYS KEYS(KEY("container", "s", container), KEY("dry-run", "b", dry_run))
 #define LIST_MOUNTS_KEYS KEYS(KEY("after", "t", after), KEY("limit", "u", limit))
@@ -87,6 +89,9 @@ const struct method method_table[] = {
          .in = ARGUMENTS(IN_ID, IN_STRING("name", container), IN_OPTIONS), .out = ARGUMENTS(), .prepare = prepare_remove_container},
         {.interface = MANAGER, .member = "SetNamespaces", .objects = OBJECT_MANAGER, .changes = true, .keys = SPACES_KEYS,
          .in = ARGUMENTS(IN_ID, IN_NAMESPACES, IN_OPTIONS), .out = ARGUMENTS(), .prepare = prepare_set_namespaces},
+        {.interface = MANAGER, .member = "PrepareProcess", .objects = OBJECT_MANAGER, .changes = true, .keys = PROCESS_KEYS,
+         .in = ARGUMENTS(IN_ID, IN_PROCESS, IN_OPTIONS), .out = ARGUMENTS(OUT("mount_ids", "at")),
+         .prepare = prepare_prepare_process, .encode = encode_mount},
         {.interface = MANAGER, .member = "GC", .objects = OBJECT_MANAGER, .changes = true, .keys = COLLECT_KEYS,
          .in = ARGUMENTS({"ids", "as", ARGUMENT_STRINGS, AT(ids), NULL}, IN_OPTIONS), .out = ARGUMENTS(OUT_FIELDS("outcomes", "a(ssa{sv})", PODMOUNT_FIELDS_COLLECTED)),
          .prepare = prepare_gc, .encode = encode_gc},
@@ -145,6 +150,9 @@ const struct method method_table[] = {
          .in = ARGUMENTS(IN_STRING("name", container), IN_OPTIONS), .out = ARGUMENTS(), .prepare = prepare_remove_container},
         {.interface = POD, .member = "SetNamespaces", .objects = OBJECT_POD, .changes = true, .keys = SPACES_KEYS,
          .in = ARGUMENTS(IN_NAMESPACES, IN_OPTIONS), .out = ARGUMENTS(), .prepare = prepare_set_namespaces},
+        {.interface = POD, .member = "PrepareProcess", .objects = OBJECT_POD, .changes = true, .keys = PROCESS_KEYS,
+         .in = ARGUMENTS(IN_PROCESS, IN_OPTIONS), .out = ARGUMENTS(OUT("mount_ids", "at")), .prepare = prepare_prepare_process,
+         .encode = encode_mount},
         {.interface = POD, .member = "Collect", .objects = OBJECT_POD, .changes = true, .keys = COLLECT_KEYS, .in = ARGUMENTS(IN_OPTIONS),
          .out = ARGUMENTS(OUT("outcome", "s"), OUT("details", "a{sv}")), .prepare = prepare_collect, .encode = encode_collect},
         {.interface = POD, .member = "Repair", .objects = OBJECT_POD, .changes = true, .keys = REPAIR_KEYS,

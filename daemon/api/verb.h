@@ -18,6 +18,7 @@ int prepare_bind(struct request *request, struct failure *f);
 int prepare_mount(struct request *request, struct failure *f);
 int prepare_unmount(struct request *request, struct failure *f);
 int prepare_add_container(struct request *request, struct failure *f);
+int prepare_prepare_process(struct request *request, struct failure *f);
 int prepare_set_namespaces(struct request *request, struct failure *f);
 int prepare_remove_container(struct request *request, struct failure *f);
 int encode_create(struct request *request, sd_bus_message *m);

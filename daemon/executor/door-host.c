@@ -4,6 +4,7 @@
 
 #include <limits.h>
 #include <string.h>
+#include <sys/mount.h>
 
 #include "executor/door.h"
 #include "spec/spec.h"
@@ -62,6 +63,28 @@ int door_check_on_host(const struct job *job, size_t i, struct failure *f) {
         return 0;
 }
 
+/* All that a process has, in a job of their own. */
+int door_check_pin(const struct job *job, size_t i, struct failure *f) {
+        const struct step *step = &job->steps[i];
+        const uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+
+        for (size_t j = 0; j < job->n_steps; j++)
+                if (job->steps[j].kind != STEP_PIN)
+                        return refuse(f, "namespaces are bound to files in a job of their own");
+        if (!job->caller.root && job->caller.uid == 0)
+                return refuse(f, "the root of another place names no paths of the host");
+        if (step->flags != STEP_HOST || !step->container || strcmp(step->container, SPEC_HOST) != 0 || !is_place(step->target))
+                return refuse(f, "a namespace is bound to a file of the host");
+        if (step->source.kind != STEP_SOURCE_FD || step->source.fd >= job->n_fds || !step->type || !spec_pin_find(step->type))
+                return refuse(f, "a namespace is one of a process's");
+        if (step->create != STEP_CREATE_NEVER || step->cover_step != STEP_NO_COVER || step->cover_id != 0)
+                return refuse(f, "a namespace lies on no mount of the pod");
+        if (step->attr_set != attributes || step->attr_clear != 0 || step->attr_set_below != 0 || step->attr_clear_below != 0 ||
+                step->propagation != MS_PRIVATE)
+                return refuse(f, "a namespace that is bound has other attributes");
+        return 0;
+}
+
 int door_check_off_host(const struct step *step, struct failure *f) {
         if (!is_place(step->target))
                 return refuse(f, "what is to be unmounted on the host has no normalised absolute path");
@@ -79,13 +102,22 @@ bool door_is_about_host(const struct job *job) {
         return false;
 }
 
-int door_check_host(const struct job *job, const char *prefixes, uint32_t *ret_step, struct failure *f) {
+/* Directly in the directory for namespaces: nothing else is ever mounted there. */
+static bool is_pin(const struct step *step, const char *pins) {
+        const char *name = pins && step->kind != STEP_BIND && step->kind != STEP_FILESYSTEM && step->kind != STEP_OVERLAY
+                                   ? path_below(step->target, pins)
+                                   : NULL;
+
+        return name && path_is_component(name);
+}
+
+int door_check_host(const struct job *job, const char *prefixes, const char *pins, uint32_t *ret_step, struct failure *f) {
         for (size_t i = 0; i < job->n_steps; i++) {
                 const struct step *step = &job->steps[i];
                 const bool goes = step->kind == STEP_UNMOUNT || step->kind == STEP_DETACH;
                 size_t length;
 
-                if (!(step->flags & STEP_HOST) || prefixes_find(prefixes, step->target, &length))
+                if (!(step->flags & STEP_HOST) || is_pin(step, pins) || prefixes_find(prefixes, step->target, &length))
                         continue;
                 *ret_step = (uint32_t) i;
                 return failure_set(f, FAILURE_INVALID_TARGET,

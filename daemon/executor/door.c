@@ -493,6 +493,8 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
         case STEP_IMAGE_READ:
         case STEP_IMAGE_BLOB:
                 return door_check_image(job, step, f);
+        case STEP_PIN:
+                return door_check_pin(job, i, f);
         case STEP_HOLDERS:
                 return door_check_holders(job, step, f);
         case _STEP_KIND_MAX:
@@ -520,6 +522,7 @@ static enum sort step_sort(enum step_kind kind) {
         case STEP_CONTAINER:
         case STEP_JOIN:
         case STEP_ENTER:
+        case STEP_PIN:
                 return SORT_MAKE;
         case STEP_UNMOUNT:
         case STEP_DETACH:

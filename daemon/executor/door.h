@@ -29,12 +29,14 @@ int door_check_images(const struct job *job, uint32_t images, uint32_t devices, 
 bool door_names_pod(const struct job *job);
 
 /* Whether a step of the job is about the host (STEP_HOST); and whether each target of those is below one of the directories of
- * the configuration's list (util/prefixes.h): FAILURE_INVALID_TARGET, with the step's index as above. */
+ * the configuration's list (util/prefixes.h), or, of a namespace, in `pins` (NULL: nowhere): FAILURE_INVALID_TARGET, with the
+ * step's index as above. */
 bool door_is_about_host(const struct job *job);
-int door_check_host(const struct job *job, const char *prefixes, uint32_t *ret_step, struct failure *f);
+int door_check_host(const struct job *job, const char *prefixes, const char *pins, uint32_t *ret_step, struct failure *f);
 /* Of door_check(): the last step that is not about the host; a step that makes something there; one that takes it away. */
 size_t door_last(const struct job *job);
 int door_check_on_host(const struct job *job, size_t i, struct failure *f);
+int door_check_pin(const struct job *job, size_t i, struct failure *f);
 int door_check_off_host(const struct step *step, struct failure *f);
 
 /* Parts of door_check(). */

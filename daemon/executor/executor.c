@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "executor/door.h"
+#include "executor/host.h"
 #include "executor/run.h"
 #include "executor/staging.h"
 #include "kernel/resolve.h"
@@ -117,13 +118,15 @@ static void answer_failure(struct job_result *result, int r, struct failure *f) 
 /* What the configuration says of the job. */
 static int check_grants(const struct executor *executor, const struct job *job, uint32_t *ret_step, struct failure *f) {
         const struct executor_grants *grants = executor->grants;
+        _cleanup_free_ char *pins = NULL;
         char host[PREFIXES_SIZE];
         int r = door_check_images(job, grants ? grants->image_types : 0, grants ? grants->device_types : 0, ret_step, f);
 
         if (r != 0 || !door_is_about_host(job))
                 return r;
         grants_host_targets(grants, host);
-        return door_check_host(job, host, ret_step, f);
+        r = host_pins(executor, &pins);
+        return r < 0 ? r : door_check_host(job, host, pins, ret_step, f);
 }
 
 static int work(struct executor *executor, const struct job *job, const struct channel_message *message,

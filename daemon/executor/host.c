@@ -15,11 +15,77 @@
 #include "kernel/identity.h"
 #include "kernel/resolve.h"
 #include "util/log.h"
+#include "util/path.h"
 
 static int open_literally(const char *path) {
         _cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
         return root < 0 ? -errno : resolve_beneath(root, path + 1, false);
+}
+
+int host_pins(const struct executor *executor, char **ret) {
+        _cleanup_close_ int directory = resolve_beneath(executor->runtime_fd, "ns", true);
+
+        *ret = NULL;
+        if (directory == -ENOENT)
+                return 0;
+        return directory < 0 ? log_errno(LOG_ERR, directory, "open ns/ in the runtime directory") : resolve_where(directory, ret);
+}
+
+/* The directory for namespaces, which is root's, and the step's name in it; -1 for a step that is about another place. */
+static int open_pins(const struct run *run, const struct step *step, const char **ret_name) {
+        _cleanup_close_ int directory = resolve_beneath(run->executor->runtime_fd, "ns", true);
+        _cleanup_free_ char *where = NULL;
+        int r = directory < 0 ? directory : resolve_where(directory, &where);
+        const char *name = r < 0 ? NULL : path_below(step->target, where);
+
+        if (!name || !path_is_component(name))
+                return -1;
+        *ret_name = name;
+        return TAKE_FD(directory);
+}
+
+/* An empty file for a namespace to be bound to; a place elsewhere is not made: -ENOENT. */
+static int make_point(struct run *run, size_t i) {
+        struct hand *hand = &run->hands[i];
+        const char *name;
+        _cleanup_close_ int directory = open_pins(run, &run->job->steps[i], &name);
+        _cleanup_close_ int fd = -1;
+
+        if (directory < 0)
+                return -ENOENT;
+        fd = resolve_make(directory, name, true);
+        if (fd < 0)
+                return fd == -EEXIST ? 0 : fd;
+        if (hand->base >= 0)
+                return 0;
+        hand->rest = strdup(name);
+        if (!hand->rest) {
+                (void) resolve_unmake(directory, name, true);
+                return log_oom();
+        }
+        hand->base = TAKE_FD(directory);
+        hand->file = true;
+        return 0;
+}
+
+void host_leave_point(struct run *run, size_t i) {
+        const struct step *step = &run->job->steps[i];
+        struct hand *hand = &run->hands[i];
+        const char *name;
+        _cleanup_close_ int directory = open_pins(run, step, &name);
+
+        if (directory < 0 || hand->base >= 0)
+                return;
+        if (!(step->flags & STEP_RESTORE)) {
+                (void) resolve_unmake(directory, name, true);
+                return;
+        }
+        hand->rest = strdup(name);
+        if (!hand->rest)
+                return (void) log_oom(); /* the file stays until the next start */
+        hand->base = TAKE_FD(directory);
+        hand->file = true;
 }
 
 static int open_failed(struct run *run, const struct step *step, int r) {
@@ -75,8 +141,12 @@ static int check(struct run *run, const struct step *step, int fd, bool file) {
 int host_open_target(struct run *run, size_t i, bool file, int *ret_fd) {
         const struct step *step = &run->job->steps[i];
         _cleanup_close_ int fd = open_literally(step->target);
-        int r = fd < 0 ? open_failed(run, step, fd) : check(run, step, fd, file);
+        int r = fd == -ENOENT && file ? make_point(run, i) : 0;
 
+        if (r == 0 && fd == -ENOENT)
+                fd = open_literally(step->target);
+        if (r == 0 || r == -ENOENT)
+                r = fd < 0 ? open_failed(run, step, fd) : check(run, step, fd, file);
         if (r == 0)
                 r = host_check_place(run, i, fd);
         if (r == 0)

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <sched.h>
 
+#include "executor/target.h"
+#include "kernel/namespaces.h"
 #include "kernel/space.h"
 #include "kernel/tree.h"
 
@@ -38,9 +40,7 @@ static int check(struct run *run, const struct step *step, int fd) {
                 step->target);
 }
 
-int pin_clone(struct run *run, size_t i, int *ret_mount) {
-        const struct step *step = &run->job->steps[i];
-        int fd = run->fds[step->source.fd];
+static int clone_namespace(struct run *run, const struct step *step, int fd, int *ret_mount) {
         int r = check(run, step, fd);
 
         if (r != 0)
@@ -53,4 +53,45 @@ int pin_clone(struct run *run, size_t i, int *ret_mount) {
                 return run_fail(run, FAILURE_MOUNT_FAILED, -r, "the namespace for %s cannot be cloned", step->target);
         *ret_mount = r;
         return 0;
+}
+
+int pin_clone(struct run *run, size_t i, int *ret_mount) {
+        const struct step *step = &run->job->steps[i];
+
+        return clone_namespace(run, step, run->fds[step->source.fd], ret_mount);
+}
+
+/* That of the process. */
+static int open_namespace(struct run *run, const struct step *step, int *ret) {
+        int r = namespaces_open_one(run->fds[step->source.fd], step->type);
+
+        if (r >= 0) {
+                *ret = r;
+                return 0;
+        }
+        switch (-r) {
+        case EBADF:
+                return run_fail(run, FAILURE_INVALID_ARGS, 0, "the fd of the process is no pidfd; send one of pidfd_open(2)");
+        case ESRCH:
+                return run_fail(run, FAILURE_INVALID_ARGS, -r, "the process whose %s namespace is meant for %s has ended, or has none",
+                        step->type, step->target);
+        default:
+                return run_fail(run, FAILURE_ACCESS_DENIED, -r, "the %s namespace for %s cannot be opened", step->type, step->target);
+        }
+}
+
+int hand_pin(struct run *run, size_t i) {
+        const struct step *step = &run->job->steps[i];
+        _cleanup_close_ int fd = -1, mount = -1, target = -1;
+        int r = open_namespace(run, step, &fd);
+
+        if (r == 0)
+                r = clone_namespace(run, step, fd, &mount);
+        if (r == 0)
+                r = run_dress(run, i, mount, false);
+        if (r == 0)
+                r = run_note(run, i, mount, NULL);
+        if (r == 0)
+                r = target_open(run, i, true, &target);
+        return r == 0 ? run_attach(run, i, &mount, target) : r;
 }

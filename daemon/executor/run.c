@@ -64,6 +64,7 @@ static int run_step(struct run *run, size_t step) {
                 [STEP_LAYER_CHANGES] = hand_layer_read,
                 [STEP_LAYER_SIZE] = hand_layer_read,
                 [STEP_LAYER_OPEN] = hand_layer_open,
+                [STEP_PIN] = hand_pin,
                 [STEP_HOLDERS] = hand_holders,
         };
         enum step_kind kind = run->job->steps[step].kind;

@@ -233,6 +233,8 @@ int hand_unmount(struct run *run, size_t i) {
                 r = check_left(run, i);
         if (r == 0 && !(step->flags & STEP_RESTORE))
                 remove_made(run, step);
+        if (r == 0 && (step->flags & STEP_HOST))
+                host_leave_point(run, i);
         return r;
 }
 

@@ -162,6 +162,8 @@ static enum step_kind kind_of(enum wanted_kind kind) {
                 return STEP_MASK;
         case WANTED_READONLY:
                 return STEP_READONLY;
+        case WANTED_PIN:
+                return STEP_PIN;
         }
         return _STEP_KIND_MAX;
 }
@@ -206,6 +208,8 @@ int make_step(struct job *job, const struct plan_pod *pod, const struct wanted *
                 copy_text(mount->target, &step->target) < 0)
                 return -ENOMEM;
         if ((mount->kind == WANTED_FILESYSTEM || mount->kind == WANTED_IMAGE) && copy_text(mount->type, &step->type) < 0)
+                return -ENOMEM;
+        if (mount->kind == WANTED_PIN && copy_text(mount->pin, &step->type) < 0)
                 return -ENOMEM;
         if (has_tmpfs_upper(mount))
                 step->size = mount->overlay_size;

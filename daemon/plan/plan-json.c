@@ -37,6 +37,8 @@ static const char *undo_of_mount(const struct job *job, enum step_create create)
 
 /* It is never part of a tree. */
 static const char *undo_on_host(const struct step *step) {
+        if (step->kind == STEP_PIN)
+                return "detach, remove-mount-point";
         return step->flags & STEP_MAKE_LAYERS ? "detach, remove-directories" : "detach";
 }
 
@@ -92,6 +94,7 @@ const char *plan_undo(const struct job *job, const struct step *step) {
         case STEP_LAYER_CHANGES:
         case STEP_LAYER_SIZE:
         case STEP_LAYER_OPEN:
+        case STEP_PIN: /* on the host: above */
         case STEP_HOLDERS:
         case _STEP_KIND_MAX:
                 break;

@@ -121,6 +121,7 @@ static struct ground ground_of(const struct wanted_mount *mount, uint32_t step) 
         case WANTED_IMAGE:
         case WANTED_MASK:
         case WANTED_READONLY:
+        case WANTED_PIN:
                 break; /* somebody else's files */
         }
         return ground;
@@ -283,7 +284,7 @@ static int plan_host(struct planner *planner, struct failure *f) {
         struct step *step;
         int r = 0;
 
-        for (size_t i = n - wanted_count_host(planner->wanted); i < n && r == 0; i++)
+        for (size_t i = n - wanted_count_host(planner->wanted); i < n && r == 0 && !planner->wanted->mounts[i].deferred; i++)
                 r = make_step(planner->job, planner->pod, planner->wanted, (uint32_t) i, &step, f);
         return r;
 }

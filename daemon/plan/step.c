@@ -49,6 +49,7 @@ static const char *const kind_names[_STEP_KIND_MAX] = {
         [STEP_LAYER_CHANGES] = "layer-changes",
         [STEP_LAYER_SIZE] = "layer-size",
         [STEP_LAYER_OPEN] = "layer-open",
+        [STEP_PIN] = "pin",
         [STEP_HOLDERS] = "holders",
 };
 

@@ -68,6 +68,7 @@ enum step_kind {
         STEP_LAYER_CHANGES, /* …tell it, name by name */
         STEP_LAYER_SIZE,    /* …count its bytes */
         STEP_LAYER_OPEN,    /* clone the directory of a layer and send the fd back */
+        STEP_PIN,           /* bind a namespace of a process, by pidfd, to a file of the host; with a file below <runtime>/ns/ made for it */
         STEP_HOLDERS,       /* have a worker find who keeps mounts alive, one for each step of the job; answers with its channel */
         _STEP_KIND_MAX,
 };
@@ -125,7 +126,7 @@ enum step_flags {
                                               * STEP_WITHDRAW: where the kernel has locked it to one that it came along with, it is
                                               * left to go with that */
         STEP_MAKE_LAYERS = 1 << 13,          /* STEP_OVERLAY: upper and work are made, as the caller, where they are missing */
-        STEP_HOST = 1 << 14,                 /* STEP_BIND, STEP_FILESYSTEM, STEP_OVERLAY, STEP_UNMOUNT, STEP_DETACH: the target is the
+        STEP_HOST = 1 << 14,                 /* STEP_BIND, STEP_FILESYSTEM, STEP_OVERLAY, STEP_PIN, STEP_UNMOUNT, STEP_DETACH: the target is the
                                               * host's, absolute and without symlinks; the container is SPEC_HOST */
         STEP_LAYER_WRITABLE = 1 << 15,       /* STEP_LAYER_MOUNT, STEP_ROOT of a layer: what is written goes into the layer;
                                               * STEP_LAYER_APPLY: its ids are the host's */
@@ -147,7 +148,7 @@ struct step {
         char *container;   /* a name; NULL where the step has none; STEP_EXAMINE: "" for the host */
         char *target;      /* absolute within the container, "/" for STEP_ROOT; STEP_UNMOUNT, STEP_DETACH: relative to
                             * pods/<uuid>, physical ("" for the pod's own tmpfs); STEP_UNMAKE: absolute within the source */
-        char *type;        /* STEP_FILESYSTEM, STEP_IMAGE, STEP_REMOUNT */
+        char *type;        /* STEP_FILESYSTEM, STEP_IMAGE, STEP_REMOUNT; STEP_PIN: the kind of namespace, as /proc/PID/ns has it */
         struct step_source source;
         struct step_source space;   /* STEP_FILESYSTEM: the namespace that it shows, an fd, or none: the executor's */
         struct step_source *layers; /* STEP_OVERLAY: lower layers, topmost first. STEP_ROOT: what the layer stands on, likewise */

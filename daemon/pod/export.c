@@ -118,8 +118,10 @@ static int put_mounts(const struct export *export, struct json_object *object, c
         _cleanup_json_ struct json_object *mounts = json_object_new_array(), *prepared = json_object_new_array();
         int r = mounts && prepared ? 0 : log_oom();
 
-        if (prepare)
-                json_object_object_del(prepare, "hostMounts"); /* they are the pod's: see add_host() */
+        if (prepare) { /* they are the pod's: see add_host() */
+                json_object_object_del(prepare, "hostMounts");
+                json_object_object_del(prepare, "bindNS");
+        }
         for (size_t i = 0; r == 0 && i < export->record->n_mounts; i++) {
                 struct json_object *mount = NULL;
 

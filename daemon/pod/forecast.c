@@ -28,13 +28,15 @@ static int append(struct json_object *array, struct json_object *value) {
 static int add_actions(struct json_object *plan, const struct wanted *wanted, const struct caller *caller,
                        const struct settings *settings) {
         _cleanup_json_ struct json_object *actions = json_object_new_array();
-        bool images = false, devices = false, ids = false, host = wanted_count_host(wanted) > 0;
+        bool images = false, devices = false, ids = false, host = false, pins = false;
         int r = actions ? 0 : log_oom();
 
         for (size_t i = 0; i < wanted->n_mounts; i++) {
                 const struct wanted_mount *mount = &wanted->mounts[i];
 
                 images |= mount->kind == WANTED_IMAGE && !mount->device;
+                pins |= mount->kind == WANTED_PIN;
+                host |= mount->container == WANTED_HOST && mount->kind != WANTED_PIN;
                 devices |= mount->kind == WANTED_IMAGE && mount->device;
                 /* Without the setting nobody is asked: such a mapping is refused. */
                 ids = ids || (settings->foreign_ids && mount->idmap.n_uids > 0 && !caller_is_root(caller) &&
@@ -48,6 +50,8 @@ static int add_actions(struct json_object *plan, const struct wanted *wanted, co
                 r = append(actions, json_object_new_string(PODMOUNT_ACTION_MOUNT_DEVICE));
         if (r == 0 && !caller_is_root(caller) && host)
                 r = append(actions, json_object_new_string(PODMOUNT_ACTION_HOST_TARGET));
+        if (r == 0 && !caller_is_root(caller) && pins)
+                r = append(actions, json_object_new_string(PODMOUNT_ACTION_BIND_NAMESPACE));
         if (r == 0 && ids)
                 r = append(actions, json_object_new_string(PODMOUNT_ACTION_IDMAP));
         return r < 0 ? r : add(plan, "actions", TAKE_PTR(actions));

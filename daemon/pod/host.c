@@ -33,13 +33,26 @@ static const struct record_mount *find_other(const struct pods *pods, const char
         return NULL;
 }
 
+/* Directly in the directory for namespaces. */
+static bool is_pin(const struct pods *pods, const struct wanted_mount *mount) {
+        const char *name = mount->kind == WANTED_PIN ? path_below(mount->target, pods->runtime_directory) : NULL;
+
+        name = name ? path_below(name, "ns") : NULL;
+        return name && path_is_component(name);
+}
+
 static int check_one(const struct pods *pods, const char *uuid, const struct wanted_mount *mount, struct failure *f) {
         const char *pointer = mount->pointer ?: "";
         const struct record_mount *other;
         size_t length;
 
-        if (!prefixes_find(pods->settings->host_targets, mount->target, &length))
-                return failure_set(f, FAILURE_INVALID_TARGET,
+        if (!is_pin(pods, mount) && !prefixes_find(pods->settings->host_targets, mount->target, &length))
+                return mount->kind == WANTED_PIN
+                               ? failure_set(f, FAILURE_INVALID_TARGET,
+                                             "%s%s%s is no file directly in %s/ns, and HostTargets= of podmountd.conf(5) names no directory "
+                                             "above it; choose one there.",
+                                             pointer, *pointer ? ": " : "", mount->target, pods->runtime_directory)
+                               : failure_set(f, FAILURE_INVALID_TARGET,
                                    "%s%s%s is on the host, and HostTargets= of podmountd.conf(5) names no directory above it; "
                                    "choose another place, or have an administrator name one.", pointer, *pointer ? ": " : "",
                                    mount->target);
@@ -172,23 +185,29 @@ int host_append_ids(const struct pods *pods, uint64_t **ids, size_t *n) {
         return 0;
 }
 
+/* The file that a namespace was bound to is left of it, if whoever unmounted it has left that. */
+static bool leaves_file(const struct pods *pods, const struct record_mount *mount) {
+        return !mount->deferred && strcmp(mount->type, SPEC_PIN_TYPE) == 0 && mount->mount_id != 0 && !table_get(pods->table, mount->mount_id);
+}
+
 int host_doom(const struct pods *pods, const struct record_pod *record, struct plan_doomed **list, size_t *n) {
         for (size_t i = record->n_host; i > 0; i--) {
                 const struct record_mount *mount = &record->host[i - 1];
                 const struct entry *entry = drift_find_entry(pods->table, mount);
-                struct plan_doomed *doomed = entry ? array_append(list, n) : NULL;
+                const bool there = entry || leaves_file(pods, mount);
+                struct plan_doomed *doomed = there ? array_append(list, n) : NULL;
 
-                if (!entry)
+                if (!there)
                         continue;
                 if (!doomed)
                         return log_oom();
                 *doomed = (struct plan_doomed) {
-                        .id = mount->id != mount->mount_id ? mount->id : entry->unique_id,
-                        .mount_id = entry->id,
+                        .id = mount->id != mount->mount_id ? mount->id : entry ? entry->unique_id : 0,
+                        .mount_id = entry ? entry->id : mount->mount_id,
                         .device = mount->device,
-                        .path = *entry->point ? entry->point : mount->target, /* nothing leads there: it is named by what it was */
+                        .path = entry && *entry->point ? entry->point : mount->target, /* nothing leads there: it is named by what it was */
                         .host = true,
-                        .kept = !(mount->propagation & MS_SHARED), /* of a clone nothing else is known */
+                        .kept = entry && !(mount->propagation & MS_SHARED), /* of a clone nothing else is known */
                 };
         }
         return 0;

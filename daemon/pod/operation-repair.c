@@ -116,6 +116,9 @@ static int compile(const struct repair *repair, const struct record_mount *mount
                 r = failure_set(f, FAILURE_NOT_SUPPORTED, "Its source was the file descriptor %s of the call that made it, "
                                                           "which no name leads to; unmount it and mount it again with a "
                                                           "new one.", names[0]);
+        if (r == 0 && strcmp(mount->type, SPEC_PIN_TYPE) == 0)
+                r = failure_set(f, FAILURE_NOT_SUPPORTED, "It was a namespace of a process, which no record names; name the process "
+                                                          "again with podmountctl prepare-process.");
         facts.caller_is_root = caller_is_root(&operation->caller);
         if (r == 0 && n != 1)
                 r = log_errno(LOG_ERR, EBADMSG, "read the record of %s in pod %s", mount->target, operation->uuid);

@@ -277,6 +277,7 @@ static const char *const verb_names[_OPERATION_VERB_MAX] = {
         [OPERATION_OPEN_TREE] = "open-tree",
         [OPERATION_REPLACE] = "replace",
         [OPERATION_SET_NAMESPACES] = "set-namespaces",
+        [OPERATION_PREPARE_PROCESS] = "prepare-process",
         [OPERATION_FIND] = "find",
         [OPERATION_EXAMINE] = "examine",
         [OPERATION_SEEK] = "seek",

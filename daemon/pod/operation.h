@@ -28,6 +28,7 @@ enum operation_verb {
         OPERATION_OPEN_TREE,
         OPERATION_REPLACE,
         OPERATION_SET_NAMESPACES,
+        OPERATION_PREPARE_PROCESS,
         OPERATION_FIND,
         OPERATION_EXAMINE,
         OPERATION_SEEK,
@@ -104,6 +105,10 @@ struct spaces_arguments {
         const char *container; /* NULL: all of them */
 };
 
+struct process_arguments {
+        const char *container; /* NULL: the only one */
+};
+
 struct find_arguments {
         const char *container; /* "": the only one */
         const char *name, *path, *cwd; /* plan_find() */
@@ -166,6 +171,11 @@ int operation_new_open_tree(struct pods *pods, const struct caller *caller, stru
 int operation_new_set_namespaces(struct pods *pods, const struct caller *caller, struct pod *pod,
                                  const struct spaces_arguments *arguments, const struct operation_fds *fds,
                                  struct operation **ret, struct failure *f);
+/* Binds namespaces of the process that the one fd is of to the files that the spec names for its container, all or none:
+ * those that wait or are missing. With none that is, it is a retry. operation_ids() are all of them. */
+int operation_new_prepare_process(struct pods *pods, const struct caller *caller, struct pod *pod,
+                                  const struct process_arguments *arguments, const struct operation_fds *fds,
+                                  struct operation **ret, struct failure *f);
 /* Which file a program's name means in a container; operation_found() says it. */
 int operation_new_find(struct pods *pods, const struct caller *caller, struct pod *pod,
                        const struct find_arguments *arguments, struct operation **ret, struct failure *f);

@@ -60,6 +60,7 @@ static void set_ground(const struct wanted_mount *wanted, struct record_mount *m
         case WANTED_IMAGE:
         case WANTED_MASK:
         case WANTED_READONLY:
+        case WANTED_PIN:
                 break;
         }
 }

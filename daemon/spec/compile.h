@@ -35,6 +35,11 @@ bool compile_is_host(const struct compile *c, const struct wanted_mount *w);
 int compile_host(struct compile *c, size_t container, const struct spec_mount *mount);
 int compile_all_host(struct compile *c, const struct spec *spec);
 
+/* Whether the mount binds a namespace to a file; compiles such a one and appends it: deferred unless the facts name a process.
+ * FAILURE_INVALID_SPEC, FAILURE_INVALID_OPTION. */
+bool compile_is_pin(const struct spec_mount *mount);
+int compile_pin(struct compile *c, size_t container, const struct spec_mount *mount);
+
 /* Appends a WANTED_MASK or WANTED_READONLY. */
 int compile_path(struct compile *c, size_t container, enum wanted_kind kind, const char *pointer, const char *target);
 

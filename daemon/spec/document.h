@@ -42,6 +42,10 @@ int document_parse_path_list(
  * there, too, or refused if `strict`. To be called after the container's own mounts were read. */
 int document_parse_prepare(struct json_object *object, const char *pointer, bool strict, struct spec *spec,
         struct spec_container *container, struct failure *f);
+/* Member "bindNS" of the object at `pointer`, that of this container: namespaces of its process, appended to the spec's mounts on
+ * the host. */
+int document_parse_pins(struct json_object *object, const char *pointer, const char *container, struct spec *spec,
+        struct failure *f);
 /* Member "hostMounts" of the object at `pointer`, appended to the spec's; with `warnings` as document_parse_mounts(). */
 int document_parse_host(struct json_object *object, const char *pointer, char ***warnings, struct spec *spec,
         struct failure *f);

@@ -2,8 +2,9 @@
 
 /*
  * What has to be there before a container starts, in the words of linuxkit's runtime.json: mounts (whose overlays get
- * their upper and work directories made), then directories; and, in words of our own, mounts on the host. What else linuxkit prepares is checked for its shape and
- * told in the warnings, for a service that lacks its network must not look as if it had one.
+ * their upper and work directories made), then directories, and namespaces that are bound to files; and, in words of our own,
+ * mounts on the host. What else linuxkit prepares is checked for its shape and told in the warnings, for a service that lacks
+ * its network must not look as if it had one.
  */
 
 #include <string.h>
@@ -14,41 +15,25 @@
 #include "util/array.h"
 #include "util/json.h"
 
-/* The parts that are not applied, and of what their arrays or objects are. */
+/* The parts that are not applied: arrays, and of what. */
 static const struct {
         const char *name;
-        enum json_type type, of;
+        enum json_type of;
         const char *reason;
 } parts[] = {
-        {"cgroups", json_type_array, json_type_string, "podmount makes no cgroups"},
-        {"interfaces", json_type_array, json_type_object, "podmount makes and moves no network interfaces"},
-        {"bindNS", json_type_object, json_type_string, "podmount binds no namespaces to files"},
+        {"cgroups", json_type_string, "podmount makes no cgroups"},
+        {"interfaces", json_type_object, "podmount makes and moves no network interfaces"},
 };
 
 static int check_items(struct json_object *part, size_t row, const char *pointer, struct failure *f) {
-        for (size_t i = 0; parts[row].type == json_type_array && i < json_object_array_length(part); i++) {
+        for (size_t i = 0; i < json_object_array_length(part); i++) {
                 _cleanup_free_ char *place = json_pointer_join_index(pointer, i);
                 int r = place ? reader_check_type(json_object_array_get_idx(part, i), parts[row].of, place, f) : -ENOMEM;
 
                 if (r != 0)
                         return r;
         }
-        if (parts[row].type != json_type_object)
-                return 0;
-        json_object_object_foreach(part, key, value) {
-                _cleanup_free_ char *place = json_pointer_join(pointer, key);
-                int r = place ? reader_check_type(value, parts[row].of, place, f) : -ENOMEM;
-
-                if (r != 0)
-                        return r;
-        }
         return 0;
-}
-
-/* An empty one asks for nothing. */
-static bool is_empty(struct json_object *part) {
-        return json_object_is_type(part, json_type_array) ? json_object_array_length(part) == 0
-                                                          : json_object_object_length(part) == 0;
 }
 
 static int warn_parts(struct json_object *prepare, const char *pointer, char ***warnings, struct failure *f) {
@@ -59,13 +44,13 @@ static int warn_parts(struct json_object *prepare, const char *pointer, char ***
 
                 if (!place)
                         return -ENOMEM;
-                r = reader_get(prepare, pointer, parts[row].name, parts[row].type, &part, f);
+                r = reader_get(prepare, pointer, parts[row].name, json_type_array, &part, f);
                 if (r != 0)
                         return r;
                 if (!part)
                         continue;
                 r = check_items(part, row, place, f);
-                if (r == 0 && !is_empty(part))
+                if (r == 0 && json_object_array_length(part) > 0)
                         r = warning_add(warnings, "%s is not applied: %s", place, parts[row].reason);
                 if (r != 0)
                         return r;
@@ -180,6 +165,8 @@ int document_parse_prepare(struct json_object *object, const char *pointer, bool
                 r = parse_mounts(prepare, place, strict, container, warnings, f);
         if (r == 0)
                 r = document_parse_host(prepare, place, strict ? NULL : warnings, spec, f);
+        if (r == 0)
+                r = document_parse_pins(prepare, place, container->name, spec, f);
         if (r == 0)
                 r = document_parse_path_list(prepare, place, "mkdir", &container->mkdir, f);
         container->prepare_pointer = TAKE_PTR(place);

@@ -65,6 +65,16 @@ const char *spec_namespace_name(enum spec_namespace name_space);
 /* _SPEC_NAMESPACE_MAX for an unknown one; "network" is net, as the OCI specification has it. */
 enum spec_namespace spec_namespace_find(const char *name);
 
+/* Mounts on the host of this type bind a namespace to a file; their source is "CONTAINER:KIND", a container of the pod and what
+ * spec_pin_find() knows. They wait until a process of the container is named. */
+#define SPEC_PIN_TYPE "namespace"
+/* The kind, as /proc/PID/ns has it ("net", "mnt"…), within the source of such a mount; NULL for a source that is none. */
+const char *spec_pin_kind(const char *source);
+/* Whether the source names this container. */
+bool spec_pin_is_of(const char *source, const char *container);
+/* Whether /proc/PID/ns has a kind of this name that can be bound. */
+bool spec_pin_find(const char *kind);
+
 enum spec_overlay {
         SPEC_OVERLAY_NONE,
         SPEC_OVERLAY_TMPFS,

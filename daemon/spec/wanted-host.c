@@ -35,7 +35,7 @@ static int check_type(const struct compile *c, const struct spec_mount *mount) {
         if (strcmp(type, "tmpfs") == 0 || strcmp(type, "overlay") == 0)
                 return 0;
         return reader_fail_member(c->f, FAILURE_NOT_SUPPORTED, mount->pointer, "type",
-                "%s%.80s%s; on the host podmount mounts bind, tmpfs and overlay", *type ? "\"" : "it is missing", type,
+                "%s%.80s%s; on the host podmount mounts bind, tmpfs, overlay and namespace", *type ? "\"" : "it is missing", type,
                 *type ? "\" is none for a mount on the host" : "");
 }
 
@@ -77,10 +77,12 @@ static int check(const struct compile *c, const struct wanted_mount *w) {
 }
 
 int compile_host(struct compile *c, size_t container, const struct spec_mount *mount) {
-        int r = check_type(c, mount);
+        int r = check_destination(c, mount);
 
+        if (r == 0 && compile_is_pin(mount))
+                return compile_pin(c, container, mount);
         if (r == 0)
-                r = check_destination(c, mount);
+                r = check_type(c, mount);
         if (r == 0)
                 r = compile_mount(c, container, mount);
         return r != 0 ? r : check(c, &c->wanted->mounts[c->wanted->n_mounts - 1]);
@@ -103,7 +105,12 @@ int compile_all_host(struct compile *c, const struct spec *spec) {
         c->spaces = NULL;
         c->maps = NULL;
         c->userns = NULL;
+        /* What waits comes last, so that the others' steps are in the order of the records. */
         for (size_t i = 0; r == 0 && i < spec->n_host; i++)
-                r = compile_host(c, WANTED_HOST, &spec->host[i]);
+                if (!compile_is_pin(&spec->host[i]))
+                        r = compile_host(c, WANTED_HOST, &spec->host[i]);
+        for (size_t i = 0; r == 0 && i < spec->n_host; i++)
+                if (compile_is_pin(&spec->host[i]))
+                        r = compile_host(c, WANTED_HOST, &spec->host[i]);
         return r;
 }

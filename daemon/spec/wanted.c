@@ -22,6 +22,7 @@ static void mount_done(struct wanted_mount *w) {
         source_done(&w->source);
         source_done(&w->space);
         free(w->layer_reference);
+        free(w->pin);
         source_done(&w->userns);
         for (size_t i = 0; i < w->n_lower; i++)
                 source_done(w->lower + i);

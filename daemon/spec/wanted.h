@@ -22,6 +22,7 @@ enum wanted_kind {
         WANTED_IMAGE,
         WANTED_MASK,     /* hides its target, if there is one */
         WANTED_READONLY, /* its target again, read-only, if there is one */
+        WANTED_PIN,      /* on the host: a namespace of a process, bound to a file */
 };
 
 /* Which namespace a file system shows; none for most. */
@@ -68,6 +69,7 @@ struct wanted_mount {
         struct data_option *data; /* fsconfig(2) strings and flags, in order; SELinux labels among them, whole */
         size_t n_data;
         enum wanted_namespace name_space;
+        char *pin;                 /* WANTED_PIN: the kind of namespace, as /proc/PID/ns has it; the source is a pidfd, or waits */
         struct source space;       /* …that namespace, SOURCE_FD; SOURCE_NONE: the host's, or deferred */
         bool device;               /* WANTED_IMAGE: the source is a block device, not a file */
         bool mandatory;            /* not the spec's: left out, with a warning, where it cannot be made */
@@ -127,6 +129,7 @@ struct wanted_facts {
         size_t n_layers;
         bool any_layer;            /* …where that is not known, any, as a read-only one without others below */
         const struct source *spaces; /* _SPEC_NAMESPACE_MAX of them: what a Mount() call names; NULL for none */
+        const struct source *process; /* SOURCE_FD, a pidfd: whose namespaces are bound to files; NULL: they wait */
         enum wanted_cgroup cgroup; /* what /sys/fs/cgroup is on this host: cgroup2, or v1 in a tmpfs. For root `cgroup`
                                     * without data options is a bind of it, recursive on the second; `cgroup2`
                                     * without them a bind of it or of its directory "unified". Mounting cgroup2 anew

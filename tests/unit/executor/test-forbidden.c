@@ -148,6 +148,7 @@ static const struct row {
         {STEP_LAYER_CHANGES, NULL, "x/y", NULL, NULL, 7, false, 0, "a layer's id is none"},
         {STEP_LAYER_SIZE, NULL, "1:2:x", NULL, NULL, 7, false, 0, "a layer in a store with two numbers"},
         {STEP_LAYER_OPEN, NULL, "x", NULL, NULL, 0, false, 0, "a layer without a number"},
+        {STEP_PIN, SPEC_HOST, "/tmp/run/ns/x", "net", NULL, 0, true, 1, "a namespace is bound to a file of the host"},
         {STEP_HOLDERS, NULL, NULL, NULL, NULL, 0, false, 0, "holders are looked for of no mount"},
 };
 

@@ -122,7 +122,7 @@ START_TEST(test_list) {
                         int r;
 
                         set(&job->steps[0].target, rows[i].target);
-                        r = door_check_host(job, rows[i].list, &step, &f);
+                        r = door_check_host(job, rows[i].list, NULL, &step, &f);
                         ck_assert_msg(r == (rows[i].good ? 0 : (int) FAILURE_INVALID_TARGET), "%zu: %d", i, r);
                         ck_assert(rows[i].good || (strstr(f.text, "HostTargets=") && strstr(f.text, rows[i].target)));
                         ck_assert(rows[i].good || !!strstr(f.text, "any more") == goes);

@@ -182,6 +182,7 @@ START_TEST(test_undo_of_every_kind) {
                 {STEP_UNMAKE, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_CONTAINER, STEP_CREATE_NEVER, "close-tree", "close-tree"},
                 {STEP_JOIN, STEP_CREATE_NEVER, "detach, remove-mount-point", "detach, remove-mount-point"},
+                {STEP_PIN, STEP_CREATE_NEVER, "none", "none"}, /* not but on the host */
                 {STEP_REMOUNT, STEP_CREATE_NEVER, "attributes-back", "attributes-back"},
                 {STEP_UNMOUNT, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_DETACH, STEP_CREATE_NEVER, "none", "none"},

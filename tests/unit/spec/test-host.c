@@ -136,6 +136,49 @@ START_TEST(test_many) {
 }
 END_TEST
 
+#define PIN(target, source) "{\"destination\": \"" target "\", \"type\": \"namespace\", \"source\": \"" source "\"}"
+
+/* They wait, behind all others; with a process named they do not. */
+START_TEST(test_pins) {
+        static const char text[] = OCI(PIN("/run/n", "main:net") ", " TMPFS("/srv/x"));
+        static const struct source process = {.kind = SOURCE_FD, .text = (char *) "p"};
+        static const struct wanted_facts named = {.caller_is_root = true, .process = &process};
+        static const struct {
+                const char *mount, *begin, *more;
+        } rows[] = {
+                {PIN("/run/n", "other:net"), "/prepare/hostMounts/0/source: ", "names no container"},
+                {PIN("/run/n", "main:time"), "/prepare/hostMounts/0/source: ", "CONTAINER:KIND"},
+                {PIN("/run/n", "net"), "/prepare/hostMounts/0/source: ", "CONTAINER:KIND"},
+                {PIN("/run/n", ":net"), "/prepare/hostMounts/0/source: ", "CONTAINER:KIND"},
+                {"{\"destination\": \"/run/n\", \"type\": \"namespace\"}", "/prepare/hostMounts/0/source: ", "it is missing"},
+                {PIN("/run/ n", "main:net"), "/prepare/hostMounts/0/destination: ", "blanks"},
+        };
+        _cleanup_(spec_freep) struct spec *spec = parse(text);
+        _cleanup_(wanted_freep) struct wanted *wanted = NULL, *bound = NULL;
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        const struct wanted_mount *pin;
+
+        ck_assert_int_eq(wanted_from_spec(spec, &as_root, &wanted, &f), 0);
+        ck_assert_uint_eq(wanted_count_host(wanted), 2);
+        pin = &wanted->mounts[wanted->n_mounts - 1];
+        ck_assert_int_eq(pin->kind, WANTED_PIN);
+        ck_assert_str_eq(pin->pin, "net");
+        ck_assert(pin->deferred && !wanted->mounts[wanted->n_mounts - 2].deferred);
+        ck_assert_ptr_nonnull(strstr(wanted->warnings[strv_length(wanted->warnings) - 1], "podmountctl prepare-process"));
+        ck_assert_int_eq(wanted_from_mounts(SPEC_HOST, &spec->host[0], 1, &named, &bound, &f), 0);
+        ck_assert(!bound->mounts[0].deferred);
+        ck_assert_int_eq(bound->mounts[0].source.kind, SOURCE_FD);
+        ck_assert_str_eq(bound->mounts[0].source.text, "p");
+        ck_assert_str_eq(bound->mounts[0].request, pin->request);
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_free_ char *document = NULL;
+
+                ck_assert_int_gt(asprintf(&document, OCI("%s"), rows[i].mount), 0);
+                refuse_whole(document, i == ELEMENTSOF(rows) - 1 ? FAILURE_INVALID_TARGET : FAILURE_INVALID_SPEC, rows[i].begin, rows[i].more);
+        }
+}
+END_TEST
+
 /* An export has them for the whole pod; a container that is added has none; a repair compiles one alone, as strictly. */
 START_TEST(test_other_ways) {
         static const char export[] = "{\"podmount-export\": 1, \"hostMounts\": [" TMPFS("/srv/x") "], \"parts\": [{\"spec\": "
@@ -165,4 +208,4 @@ START_TEST(test_other_ways) {
 }
 END_TEST
 
-UNIT_MAIN("host", test_compiled, test_granted, test_fd, test_refused, test_many, test_other_ways)
+UNIT_MAIN("host", test_compiled, test_granted, test_fd, test_refused, test_pins, test_many, test_other_ways)

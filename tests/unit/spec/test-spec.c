@@ -70,10 +70,14 @@ START_TEST(test_prepare) {
         ck_assert(container->mounts[1].prepared);
         ck_assert_str_eq(container->mkdir[0], "/b");
         ck_assert_str_eq(container->mkdir[1], "/a/c");
-        ck_assert_uint_eq(strv_length(oci->warnings), 3);
+        ck_assert_uint_eq(strv_length(oci->warnings), 2);
         ck_assert_ptr_nonnull(strstr(oci->warnings[0], "/prepare/more is not applied"));
         ck_assert_ptr_nonnull(strstr(oci->warnings[1], "/prepare/cgroups is not applied"));
-        ck_assert_ptr_nonnull(strstr(oci->warnings[2], "/prepare/bindNS is not applied"));
+        ck_assert_uint_eq(oci->n_host, 1);
+        ck_assert_str_eq(oci->host[0].pointer, "/prepare/bindNS/net");
+        ck_assert_str_eq(oci->host[0].destination, "/run/n");
+        ck_assert_str_eq(oci->host[0].type, SPEC_PIN_TYPE);
+        ck_assert_str_eq(oci->host[0].source, "main:net");
         ck_assert_str_eq(own->containers[0].prepare_pointer, "/containers/0/prepare");
         ck_assert_uint_eq(strv_length(own->containers[0].mkdir), 1);
 }

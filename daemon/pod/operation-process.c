@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Naming a process of a container: its namespaces are bound to the files that the spec named for them, all or none. Their
+ * records are there since the pod was made, and wait. To a crash this is a Mount() that was interrupted.
+ */
+
+#include <string.h>
+
+#include "admit/quota.h"
+#include "pod/container.h"
+#include "pod/drift.h"
+#include "pod/host.h"
+#include "pod/made.h"
+#include "pod/operation-private.h"
+#include "pod/registry.h"
+#include "util/array.h"
+#include "util/event.h"
+#include "util/log.h"
+
+struct process {
+        struct operation operation;
+        char *container;      /* as given, or NULL */
+        struct source pidfd;  /* by the name that its fd came with */
+        size_t *places;       /* of the pod's records on the host: those that are bound… */
+        size_t n_places;
+        struct wanted *wanted; /* …compiled, in the same order */
+        struct made made;      /* by a job that was lost */
+};
+
+static struct process *process_of(struct operation *operation) {
+        return (struct process *) operation;
+}
+
+static void release(struct operation *operation) {
+        struct process *process = process_of(operation);
+
+        free(process->container);
+        free(process->pidfd.text);
+        free(process->places);
+        wanted_free(process->wanted);
+        made_done(&process->made);
+}
+
+/* What waits, and what somebody has unmounted. */
+static bool is_to_be_bound(const struct pods *pods, const struct record_mount *mount, const char *container) {
+        return strcmp(mount->type, SPEC_PIN_TYPE) == 0 && spec_pin_is_of(mount->source, container) &&
+               (mount->deferred || !drift_find_entry(pods->table, mount));
+}
+
+/* Those of the container, bound or not, are the answer. */
+static int choose(struct process *process, const char *container, struct failure *f) {
+        struct operation *operation = &process->operation;
+        const struct record_pod *record = operation->pod->record;
+
+        free(process->places);
+        free(operation->ids);
+        process->n_places = operation->n_ids = 0;
+        process->places = calloc(record->n_host + 1, sizeof(*process->places));
+        operation->ids = calloc(record->n_host + 1, sizeof(*operation->ids));
+        if (!process->places || !operation->ids)
+                return log_oom();
+        for (size_t i = 0; i < record->n_host; i++) {
+                const struct record_mount *mount = &record->host[i];
+
+                if (strcmp(mount->type, SPEC_PIN_TYPE) != 0 || !spec_pin_is_of(mount->source, container))
+                        continue;
+                operation->ids[operation->n_ids++] = mount->id;
+                if (is_to_be_bound(operation->pods, mount, container))
+                        process->places[process->n_places++] = i;
+        }
+        if (operation->n_ids == 0)
+                return failure_set(f, FAILURE_INVALID_ARGS,
+                                   "The spec of pod %s binds no namespace of container %s; name them in \"bindNS\" of what it prepares.",
+                                   operation->uuid, container);
+        return process->n_places > 0 ? 0 : OPERATION_FINISHED;
+}
+
+/* Each record's request, one after the other. */
+static int parse(const struct process *process, struct spec_mount *mounts, struct failure *f) {
+        const struct operation *operation = &process->operation;
+
+        for (size_t i = 0; i < process->n_places; i++) {
+                const char *request = operation->pod->record->host[process->places[i]].request;
+                struct spec_mount *one = NULL;
+                size_t n = 0;
+                int r = spec_parse_mounts(request, strlen(request), operation->pods->settings->spec_size_max, &one, &n, f);
+
+                if (r != 0)
+                        return r;
+                mounts[i] = one[0];
+                free(one);
+        }
+        return 0;
+}
+
+static int compile(struct process *process, struct failure *f) {
+        struct wanted_facts facts = process->operation.pods->facts;
+        struct spec_mount *mounts = calloc(process->n_places, sizeof(*mounts));
+        int r = mounts ? parse(process, mounts, f) : log_oom();
+
+        facts.caller_is_root = caller_is_root(&process->operation.caller);
+        facts.process = &process->pidfd;
+        process->wanted = wanted_free(process->wanted);
+        if (r == 0)
+                r = wanted_from_mounts(SPEC_HOST, mounts, process->n_places, &facts, &process->wanted, f);
+        if (mounts)
+                spec_mounts_free(mounts, process->n_places);
+        return r == 0 ? host_check(process->operation.pods, &process->operation.caller, process->operation.uuid, process->wanted, f) : r;
+}
+
+/* Their records count already, their mounts do not. */
+static int check_quota(struct operation *operation, struct failure *f) {
+        const uint32_t n = (uint32_t) process_of(operation)->n_places;
+        struct quota_use use = {
+                .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_host) - n,
+                .mounts_of_namespace = table_size(operation->pods->table),
+                .mounts_max = operation->pods->mounts_max,
+        };
+
+        operation->new_mounts = 0;
+        if (!caller_is_root(&operation->caller)) {
+                use.pods_of_user = pods_count_of(operation->pods, operation->pod->record->owner, &use.mounts_of_user);
+                use.mounts_of_user -= n;
+        }
+        return quota_check(operation->pods->settings, &operation->caller, &use, 0, n, f);
+}
+
+static int validate(struct operation *operation, struct failure *f) {
+        struct process *process = process_of(operation);
+        const char *container;
+        int r;
+
+        r = pods_check_runtime(operation->pods, f);
+        if (r == 0)
+                r = container_begin(operation, f);
+        if (r == 0)
+                r = container_find(operation->pod, process->container, &container, f);
+        if (r == 0)
+                r = choose(process, container, f);
+        if (r == 0)
+                r = compile(process, f);
+        return r == 0 ? check_quota(operation, f) : r;
+}
+
+static int plan(struct operation *operation, struct failure *f) {
+        struct job_caller caller;
+        struct plan_pod pod;
+
+        operation_plan_pod(operation, false, &caller, &pod);
+        return plan_mount(&pod, process_of(operation)->wanted, NULL, 0, false, &operation->job, f);
+}
+
+static int intend(struct operation *operation, struct failure *f _unused_) {
+        return container_intend(operation, RECORD_VERB_MOUNT, false, NULL);
+}
+
+static void take_back(struct operation *operation) {
+        container_forget_intent(operation);
+}
+
+/* The pod's warnings without those of what waits no more. */
+static int copy_warnings(const struct process *process, char ***ret) {
+        _cleanup_strv_ char **kept = NULL;
+        int r = strv_copy(NULL, &kept);
+
+        for (char **warning = process->operation.pod->record->warnings; r == 0 && warning && *warning; warning++) {
+                bool settled = false;
+
+                for (size_t i = 0; i < process->wanted->n_mounts && r == 0; i++) {
+                        r = wanted_warns_of(*warning, SPEC_HOST, SPEC_PIN_TYPE, process->wanted->mounts[i].target);
+                        settled = settled || r == 1;
+                        r = r < 0 ? r : 0;
+                }
+                if (r == 0 && !settled)
+                        r = strv_append(&kept, *warning);
+        }
+        if (r < 0)
+                return log_oom();
+        *ret = TAKE_PTR(kept);
+        return 0;
+}
+
+static int store_all(struct process *process) {
+        struct operation *operation = &process->operation;
+        struct record_pod *record = operation->pod->record;
+        struct store *store = operation->pods->store;
+        int r = store_begin(store);
+
+        if (r == 0)
+                r = store_put_pod(store, record);
+        for (size_t i = 0; i < process->n_places && r == 0; i++)
+                r = store_put_mount(store, operation->uuid, &record->host[process->places[i]]);
+        if (r == 0)
+                r = store_delete_intent(store, operation->job_id);
+        r = store_end(store, r);
+        return r < 0 ? log_errno(LOG_ERR, r, "record the namespaces of pod %s that are bound", operation->uuid) : 0;
+}
+
+/* The records keep their places, and get what is to be known of the mounts. */
+static int record_all(struct process *process, const struct job_result *answer) {
+        struct operation *operation = &process->operation;
+        struct record_pod *record = operation->pod->record;
+        _cleanup_free_ struct record_mount *before = calloc(process->n_places, sizeof(*before));
+        char **warnings = NULL, **told = record->warnings;
+        int r = before ? copy_warnings(process, &warnings) : log_oom();
+
+        if (r < 0)
+                return r;
+        record->warnings = warnings;
+        for (size_t i = 0; i < process->n_places; i++) {
+                struct record_mount *mount = &record->host[process->places[i]];
+
+                before[i] = *mount;
+                host_take_result(mount, &answer->steps[i], operation->job_id);
+                mount->root = mount->fs_options = NULL; /* both are seen anew */
+        }
+        r = store_all(process);
+        for (size_t i = 0; i < process->n_places; i++) {
+                struct record_mount *mount = &record->host[process->places[i]];
+
+                if (r < 0) {
+                        *mount = before[i];
+                        continue;
+                }
+                free(before[i].root);
+                free(before[i].fs_options);
+                tell_mounts_added(operation->pods, operation->pod, mount, 1);
+        }
+        record->warnings = r < 0 ? told : warnings;
+        (void) strv_free(r < 0 ? warnings : told); /* returns NULL, always */
+        return r;
+}
+
+static void result(struct operation *operation, const struct job_result *answer) {
+        struct process *process = process_of(operation);
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        bool undo = false;
+
+        if (answer && answer->failure == FAILURE_NONE && !answer->lost) {
+                int r = record_all(process, answer);
+
+                undo = r < 0;
+                if (r < 0)
+                        (void) failure_from_errno(&f, r);
+        } else if (answer) {
+                undo = answer->lost;
+                (void) operation_failure(operation, answer, process->wanted, &f);
+        }
+        if (undo) {
+                if (made_keep(operation, answer, &process->made) < 0)
+                        log_error("A crash now would leave namespaces of pod %s bound that no record names", operation->uuid);
+                operation_undo(operation, &f);
+                return;
+        }
+        if (f.kind == FAILURE_NONE) {
+                const char *container;
+
+                if (container_find(operation->pod, process->container, &container, &f) == 0)
+                        (void) choose(process, container, &f); /* the ids as they are now */
+                failure_clear(&f);
+                log_debug("Bound %zu namespaces of a process of pod %s", process->wanted->n_mounts, operation->uuid);
+                tell_changed(operation->pods, operation->pod);
+        } else
+                take_back(operation);
+        operation_end(operation, &f);
+}
+
+static int undo_job(struct operation *operation, struct job **ret, struct failure *f) {
+        return made_undo_job(operation, &process_of(operation)->made, ret, f);
+}
+
+/* What could not be detached shows as drift; its intent stays, so that the next start tries once more. */
+static void undo_failed(struct operation *operation, const char *reason) {
+        event_log(EVENT_MOUNTS_LEFT, EVENT_OF_POD(operation->uuid), "Namespaces of a failed call stay bound for pod %s: %s", operation->uuid, reason);
+}
+
+static const struct operation_class class = {
+        .verb = OPERATION_PREPARE_PROCESS,
+        .validate = validate,
+        .plan = plan,
+        .intend = intend,
+        .take_back = take_back,
+        .result = result,
+        .undo_job = undo_job,
+        .undo_failed = undo_failed,
+        .release = release,
+};
+
+int operation_new_prepare_process(struct pods *pods, const struct caller *caller, struct pod *pod,
+                                  const struct process_arguments *arguments, const struct operation_fds *fds,
+                                  struct operation **ret, struct failure *f) {
+        _cleanup_(operation_freep) struct operation *operation = NULL;
+        struct process *process;
+        int r = operation_new(&class, sizeof(struct process), pods, caller, pod, pod->record->uuid, fds, &operation, f);
+
+        if (r != 0)
+                return r;
+        if (strv_length(operation->fd_names) != 1)
+                return failure_set(f, FAILURE_INVALID_ARGS, "Name one process: send the fd of pidfd_open(2), by any name.");
+        process = process_of(operation);
+        process->container = arguments->container ? strdup(arguments->container) : NULL;
+        process->pidfd = (struct source) {.kind = SOURCE_FD, .text = strdup(operation->fd_names[0])};
+        if ((arguments->container && !process->container) || !process->pidfd.text)
+                return log_oom();
+        *ret = TAKE_PTR(operation);
+        return 0;
+}
