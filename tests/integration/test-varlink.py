@@ -48,7 +48,8 @@ def each_call(daemon, data):
     layout.image([tar_of(('file', b'hello'))])
     tar = make_tar(f'{daemon.directory}/tar', ('applied', b'content'))
     named = {'id': 'all'}
-    yield 'CreatePod', {'spec': spec(specs.mount('/tmp')), 'options': {'name': 'all', 'lease': 'ttl:10000', 'timeout': 60000000}}, []
+    prepared = json.dumps(dict(json.loads(spec(specs.mount('/tmp'))), prepare={'bindNS': {'net': f'{daemon.runtime}/ns/all'}}))
+    yield 'CreatePod', {'spec': prepared, 'options': {'name': 'all', 'lease': 'ttl:10000', 'timeout': 60000000}}, []
     yield 'Plan', {'spec': spec(), 'fds': {}, 'options': None}, []
     yield 'GetPod', named, []
     yield 'ListPods', {}, []
@@ -62,6 +63,11 @@ def each_call(daemon, data):
     yield 'AddContainer', {**named, 'name': 'second', 'spec': spec()}, []
     yield 'RemoveContainer', {**named, 'name': 'second'}, []
     yield 'SetNamespaces', {**named, 'namespaces': {'net': 0}}, ['/proc/self/ns/net']
+    process = subprocess.Popen(['unshare', '--net', 'sh', '-c', 'echo; exec sleep 1000'], stdout=subprocess.PIPE)
+    process.stdout.readline()
+    yield 'PrepareProcess', {**named, 'options': {'pid': process.pid}}, []
+    process.kill()
+    process.wait()
     yield 'Repair', {**named, 'options': {'dry_run': True}}, []
     yield 'Renew', named, []
     held = os.open(daemon.rootfs(daemon.pods()[0]['UUID']), os.O_RDONLY)
