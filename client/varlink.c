@@ -274,8 +274,8 @@ static int report_varlink_error(const char *name, struct json_object *parameters
         return report_bus_error(&error, -EIO);
 }
 
-/* The parameters of the answer. */
-static int take_answer(struct varlink *varlink, uint64_t timeout_us, struct json_object **ret) {
+/* The parameters of the answer. *ret_continues (may be NULL): whether another one follows. */
+static int take_answer(struct varlink *varlink, uint64_t timeout_us, struct json_object **ret, bool *ret_continues) {
         _cleanup_json_ struct json_object *message = NULL;
         struct json_object *parameters = NULL;
         int r = receive(varlink, timeout_us, &message);
@@ -285,6 +285,8 @@ static int take_answer(struct varlink *varlink, uint64_t timeout_us, struct json
         (void) json_object_object_get_ex(message, "parameters", &parameters);
         if (value_string(message, "error", NULL))
                 return report_varlink_error(value_string(message, "error", ""), parameters);
+        if (ret_continues)
+                *ret_continues = json_object_get_boolean(json_object_object_get(message, "continues"));
         *ret = parameters ? json_object_get(parameters) : json_object_new_object();
         return *ret ? 0 : report_oom();
 }
@@ -304,7 +306,7 @@ static int may_ask(struct varlink *varlink, const char *method, bool *ret) {
                         return report_oom();
                 }
                 r = send_call(varlink, SERVICE, "GetInterfaceDescription", parameters, false, NULL);
-                r = r < 0 ? report_wire(r) : take_answer(varlink, UINT64_MAX, &answer);
+                r = r < 0 ? report_wire(r) : take_answer(varlink, UINT64_MAX, &answer, NULL);
                 if (r != 0)
                         return r;
                 varlink->description = strdup(value_string(answer, "description", ""));
@@ -432,7 +434,31 @@ static int name_method(sd_bus_message *m, struct json_object *parameters, const 
         return 0;
 }
 
+/* The last answer; those before it are told. */
+static int take_last(struct varlink *varlink, uint64_t timeout_us, varlink_told told, void *userdata, struct json_object **ret) {
+        for (;;) {
+                struct json_object *answer = NULL;
+                bool continues = false;
+                int r = take_answer(varlink, timeout_us, &answer, &continues);
+
+                if (r != 0)
+                        return r;
+                if (!continues) {
+                        *ret = answer;
+                        return 0;
+                }
+                if (told)
+                        told(answer, userdata);
+                (void) json_object_put(answer); /* 1: it was the last reference */
+        }
+}
+
 int varlink_call(struct client *client, sd_bus_message *m, uint64_t timeout_us, sd_bus_message **ret_reply) {
+        return varlink_call_told(client, m, timeout_us, NULL, NULL, ret_reply);
+}
+
+int varlink_call_told(struct client *client, sd_bus_message *m, uint64_t timeout_us, varlink_told told, void *userdata,
+                      sd_bus_message **ret_reply) {
         struct varlink *varlink = client->varlink;
         _cleanup_json_ struct json_object *parameters = json_object_new_object(), *answer = NULL;
         _cleanup_(bus_json_fds_done) struct bus_json_fds fds = {};
@@ -455,8 +481,8 @@ int varlink_call(struct client *client, sd_bus_message *m, uint64_t timeout_us, 
                 if (r != 0)
                         return r;
         }
-        r = send_call(varlink, INTERFACE, method, TAKE_PTR(parameters), false, &fds);
-        r = r < 0 ? report_wire(r) : take_answer(varlink, timeout_us, &answer);
+        r = send_call(varlink, INTERFACE, method, TAKE_PTR(parameters), told != NULL, &fds);
+        r = r < 0 ? report_wire(r) : take_last(varlink, timeout_us, told, userdata, &answer);
         if (r != 0)
                 return r;
         r = make_reply(m, element, end, answer, &varlink->fds, ret_reply);
@@ -472,5 +498,5 @@ int varlink_monitor(struct client *client) {
 }
 
 int varlink_next(struct client *client, struct json_object **ret_event) {
-        return take_answer(client->varlink, UINT64_MAX, ret_event);
+        return take_answer(client->varlink, UINT64_MAX, ret_event, NULL);
 }

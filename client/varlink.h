@@ -18,6 +18,11 @@ void varlink_close(struct client *client);
 /* Sends a message, which is not sealed yet, as a call, and makes its reply. 0 or EXIT_FAILURE, reported. `timeout_us`: UINT64_MAX for none. */
 int varlink_call(struct client *client, sd_bus_message *m, uint64_t timeout_us, sd_bus_message **ret_reply);
 
+/* The same for a call with several answers: `told` gets each but the last, which is the reply. */
+typedef void (*varlink_told)(struct json_object *answer, void *userdata);
+int varlink_call_told(struct client *client, sd_bus_message *m, uint64_t timeout_us, varlink_told told, void *userdata,
+                      sd_bus_message **ret_reply);
+
 /* Begins Monitor, and waits for what it tells next. 0 or EXIT_FAILURE, reported. */
 int varlink_monitor(struct client *client);
 int varlink_next(struct client *client, struct json_object **ret_event);

@@ -13,6 +13,7 @@
 #include "client/render.h"
 #include "client/report.h"
 #include "client/value.h"
+#include "client/varlink.h"
 #include "client/verb.h"
 #include "client/verb-layer.h"
 #include "dbus/names.h"
@@ -51,10 +52,15 @@ static int split(const char *word, char **ret_directory, const char **ret_refere
         return *ret_directory ? 0 : report_oom();
 }
 
+static void show(struct import *import, const char *id, uint64_t done, uint64_t total) {
+        const double mib = 1024 * 1024;
+
+        (void) fprintf(stderr, "\r%.12s  %.1f of %.1f MiB ", id, (double) done / mib, (double) total / mib); /* lost, nothing is lost */
+        import->shown = true;
+}
+
 /* Only what is about this call, and well formed. */
 static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error _unused_) {
-        const double mib = 1024 * 1024;
-        struct import *import = userdata;
         const char *of, *id;
         uint64_t done, total;
 
@@ -62,9 +68,17 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error _un
                 return 0;
         if (!isatty(STDERR_FILENO) || sd_bus_message_read(m, "sstt", &of, &id, &done, &total) < 0 || strcmp(of, token) != 0)
                 return 1;
-        (void) fprintf(stderr, "\r%.12s  %.1f of %.1f MiB ", id, (double) done / mib, (double) total / mib); /* lost, nothing is lost */
-        import->shown = true;
+        show(userdata, id, done, total);
         return 1;
+}
+
+/* The same over varlink. */
+static void on_answer(struct json_object *answer, void *userdata) {
+        struct json_object *progress = json_object_object_get(answer, "progress");
+
+        if (progress)
+                show(userdata, value_string(progress, "layer", ""), json_object_get_uint64(json_object_object_get(progress, "done")),
+                     json_object_get_uint64(json_object_object_get(progress, "total")));
 }
 
 static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error _unused_) {
@@ -72,14 +86,10 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error _unus
         return 0;
 }
 
-static int run(struct client *client, sd_bus_message *m, struct import *import) {
+static int run_over_bus(struct client *client, sd_bus_message *m, struct import *import, uint64_t timeout) {
         _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *filter = NULL, *call = NULL;
-        uint64_t timeout = client->timeout_us > 0 ? client->timeout_us + CALL_SLACK_US : UINT64_MAX;
-        int r;
+        int r = sd_bus_add_filter(client->bus, &filter, on_message, import);
 
-        if (client->varlink)
-                return call_send(client, m, 0, &import->reply);
-        r = sd_bus_add_filter(client->bus, &filter, on_message, import);
         if (r >= 0)
                 r = sd_bus_call_async(client->bus, &call, m, on_reply, import, timeout);
         while (r >= 0 && !import->reply) {
@@ -87,8 +97,18 @@ static int run(struct client *client, sd_bus_message *m, struct import *import) 
                 if (r == 0)
                         r = sd_bus_wait(client->bus, UINT64_MAX);
         }
+        return r;
+}
+
+static int run(struct client *client, sd_bus_message *m, struct import *import) {
+        uint64_t timeout = client->timeout_us > 0 ? client->timeout_us + CALL_SLACK_US : UINT64_MAX;
+        int r = client->varlink ? varlink_call_told(client, m, timeout, isatty(STDERR_FILENO) ? on_answer : NULL, import, &import->reply)
+                                : run_over_bus(client, m, import, timeout);
+
         if (import->shown)
                 (void) fputs("\r\033[K", stderr); /* lost, nothing is lost */
+        if (client->varlink)
+                return r;
         if (r < 0)
                 return report_errno(r, "The call got no answer");
         if (sd_bus_message_is_method_error(import->reply, NULL))

@@ -351,24 +351,25 @@ def rights(daemon):
     import_image(daemon, layout.path)
 
 
-@case('on a terminal podmountctl shows how many bytes are done with')
+@case('on a terminal podmountctl shows how many bytes are done with, over D-Bus and over varlink')
 def progress(daemon):
     layout = Layout(f'{daemon.directory}/progress')
-    manifest = layout.image([tar_of((f'file{turn}', os.urandom(400000))) for turn in range(3)])
-    total = sum(layer['size'] for layer in manifest['layers'])
-    ours, theirs = pty.openpty()
-    done = subprocess.run([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, 'layer', 'import', f'{layout.path}:v1'],
-                          env=daemon.environment(), stderr=theirs, stdout=subprocess.PIPE, check=True)
-    os.close(theirs)
-    shown = ''
-    try:
-        while True:  # the end of a terminal is an error
-            shown += os.read(ours, 65536).decode()
-    except OSError:
-        os.close(ours)
-    whole = f'{total / 1024 / 1024:.1f} of {total / 1024 / 1024:.1f} MiB'
-    contains(shown, whole, 'progress')
-    equal(len(done.stdout.strip()), 64, 'the id alone on stdout')
+    for version, way in (('v1', ('--socket', daemon.socket)), ('v2', ('--varlink', f'{daemon.runtime}/varlink'))):
+        manifest = layout.image([tar_of((f'file{turn}', os.urandom(400000))) for turn in range(3)], version)
+        total = sum(layer['size'] for layer in manifest['layers'])
+        ours, theirs = pty.openpty()
+        done = subprocess.run([f'{host.DIRECTORY}/bin/podmountctl', *way, 'layer', 'import', f'{layout.path}:{version}'],
+                              env=daemon.environment(), stderr=theirs, stdout=subprocess.PIPE, check=True)
+        os.close(theirs)
+        shown = ''
+        try:
+            while True:  # the end of a terminal is an error
+                shown += os.read(ours, 65536).decode()
+        except OSError:
+            os.close(ours)
+        whole = f'{total / 1024 / 1024:.1f} of {total / 1024 / 1024:.1f} MiB'
+        contains(shown, whole, f'progress of {version}')
+        equal(len(done.stdout.strip()), 64, 'the id alone on stdout')
 
 
 if __name__ == '__main__':
