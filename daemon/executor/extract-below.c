@@ -6,8 +6,11 @@
 
 #include "executor/extract-private.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -133,6 +136,20 @@ static int copy_owner(struct extract *extract, int fd, const struct stat *from, 
         return 0;
 }
 
+/* Whether the ACL names users or groups. */
+static bool names_somebody(const char *key, const void *value, size_t size) {
+        struct posix_acl_xattr_entry entry;
+        bool names = false;
+
+        if (strncmp(key, "system.posix_acl_", strlen("system.posix_acl_")) != 0)
+                return false;
+        for (size_t at = sizeof(struct posix_acl_xattr_header); at + sizeof(entry) <= size; at += sizeof(entry)) {
+                memcpy(&entry, (const char *) value + at, sizeof(entry));
+                names = names || le16toh(entry.e_tag) == ACL_USER || le16toh(entry.e_tag) == ACL_GROUP;
+        }
+        return names;
+}
+
 /* One attribute, of which the default ACL is kept for the end, as for other directories. */
 static int copy_attribute(struct extract *extract, int from, int to, const char *key, struct extract_directory *slot) {
         _cleanup_free_ void *value = malloc(LIST_MAX);
@@ -146,6 +163,9 @@ static int copy_attribute(struct extract *extract, int from, int to, const char 
         size = fgetxattr(from, key, value, LIST_MAX);
         if (size < 0)
                 return errno == ENODATA || errno == EOPNOTSUPP ? 0 : extract_errno(extract, errno, "reading an attribute of the directory below one on the way");
+        if (extract->setup.acls_unmapped && names_somebody(key, value, (size_t) size))
+                return extract_fail(extract, FAILURE_NOT_SUPPORTED, 0,
+                                    "a directory on the way has an ACL below, whose ids this kernel does not map (Linux 6.2 does); have the tar name the directory");
         r = extract_charge(extract, (uint64_t) size);
         if (r != 0)
                 return r;

@@ -30,6 +30,7 @@ struct extract_setup {
                                     * caller's, or -1 if it has nothing */
         bool base;                 /* nothing lies below: whiteouts hide nothing and are left out */
         bool devices;              /* there may be device nodes */
+        bool acls_unmapped;        /* …through id mappings that do not hold for its ACLs (kernel/userns.h): one that names somebody is refused */
         const struct idmap *idmap; /* what ids are on the disk: host ids; NULL: what they are in the tar */
         uint64_t bytes_max, inodes_max;
         size_t bytes_figure, inodes_figure; /* which of the worker's figures count them */

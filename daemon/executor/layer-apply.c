@@ -15,6 +15,7 @@
 #include "executor/layer.h"
 #include "executor/worker.h"
 #include "image/digest.h"
+#include "kernel/userns.h"
 #include "plan/layer.h"
 #include "util/log.h"
 
@@ -29,6 +30,7 @@ struct request {
         const struct step *step;
         bool devices, below;
         bool over; /* the layer has content, which is what shows below */
+        bool acls_unmapped;
 };
 
 /* What an image says of the blob and of the tar in it. */
@@ -91,6 +93,7 @@ static int work(struct worker *worker, const int *fds, void *userdata) {
                         .root_below = request->over || !(step->flags & STEP_LAYER_WRITABLE),
                         .notes = request->over ? fds[FD_NOTES] : -1,
                         .base = (step->flags & STEP_LAYER_BASE) && !request->over,
+                        .acls_unmapped = request->acls_unmapped,
                         .devices = request->devices,
                         .idmap = step->idmap.given ? &step->idmap : NULL,
                         .bytes_max = step->size,
@@ -158,6 +161,12 @@ static int start(struct run *run, const struct step *step, bool over, int *fds) 
         };
         int channel, r;
 
+        if (request.below && step->idmap.given) {
+                r = userns_maps_acls();
+                if (r < 0)
+                        return log_errno(LOG_ERR, r, "try how the kernel maps the ids of ACLs");
+                request.acls_unmapped = r == 0;
+        }
         setup.root = fds[FD_ROOT];
         r = worker_start(&setup, &channel);
         return r < 0 ? r : run_answer_fd(run, channel);

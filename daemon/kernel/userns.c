@@ -5,8 +5,11 @@
 #include "kernel/userns.h"
 
 #include <errno.h>
+#include <endian.h>
 #include <fcntl.h>
 #include <linux/nsfs.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,11 +19,15 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
+#include "kernel/fscontext.h"
 #include "kernel/space.h"
+#include "kernel/tree.h"
 #include "util/cleanup.h"
 
+#define ACL_ACCESS "system.posix_acl_access"
 #define INITIAL_USER_NAMESPACE 0xEFFFFFFDU /* PROC_USER_INIT_INO, include/linux/proc_ns.h */
 
 enum { MAP_SIZE_MAX = 340 * 33 + 1 }; /* what the kernel shows of 340 extents */
@@ -174,4 +181,59 @@ int userns_read(int fd, char **ret_uid_map, char **ret_gid_map) {
         *ret_uid_map = TAKE_PTR(uid_map);
         *ret_gid_map = TAKE_PTR(gid_map);
         return 0;
+}
+
+/* An ACL with one user of its own, who is in the file system's ids. */
+struct small_acl {
+        struct posix_acl_xattr_header header;
+        struct posix_acl_xattr_entry entries[5];
+};
+
+static int set_acl(int directory, uint32_t user) {
+        static const struct {
+                uint16_t tag, permissions;
+        } rows[] = {{ACL_USER_OBJ, 7}, {ACL_USER, 5}, {ACL_GROUP_OBJ, 5}, {ACL_MASK, 5}, {ACL_OTHER, 0}};
+        struct small_acl acl = {.header.a_version = htole32(POSIX_ACL_XATTR_VERSION)};
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                acl.entries[i] = (struct posix_acl_xattr_entry) {.e_tag = htole16(rows[i].tag), .e_perm = htole16(rows[i].permissions),
+                        .e_id = htole32(rows[i].tag == ACL_USER ? user : (uint32_t) ACL_UNDEFINED_ID)};
+        return fsetxattr(directory, ACL_ACCESS, &acl, sizeof(acl), 0) < 0 ? -errno : 0;
+}
+
+static int get_acl(int directory, uint32_t *ret_user) {
+        struct small_acl acl;
+        ssize_t size = fgetxattr(directory, ACL_ACCESS, &acl, sizeof(acl));
+
+        if (size != sizeof(acl))
+                return size < 0 ? -errno : -EBADMSG;
+        *ret_user = le32toh(acl.entries[1].e_id);
+        return 0;
+}
+
+int userns_maps_acls(void) {
+        enum { STORED = 1, SHOWN = 0 };
+        _cleanup_fscontext_ struct fscontext context = FSCONTEXT_INIT;
+        _cleanup_close_ int mount = -1, directory = -1, userns = -1, mapped = -1;
+        uint32_t user = STORED;
+        int r = fscontext_open(&context, "tmpfs");
+
+        if (r < 0)
+                return r;
+        mount = fscontext_mount(&context, 0);
+        if (mount < 0)
+                return mount;
+        directory = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        r = directory < 0 ? -errno : set_acl(directory, STORED);
+        if (r < 0)
+                return r == -EOPNOTSUPP ? 0 : r;
+        userns = userns_make("1 0 1\n", "1 0 1\n");
+        if (userns < 0)
+                return userns;
+        r = tree_idmap(mount, false, userns);
+        if (r < 0)
+                return r == -EINVAL ? 0 : r;
+        mapped = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        r = mapped < 0 ? -errno : get_acl(mapped, &user);
+        return r < 0 ? r : user == SHOWN;
 }

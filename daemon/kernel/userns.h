@@ -18,3 +18,7 @@ int userns_owner(int fd, uid_t *ret);
 /* Its maps as this process's user namespace sees them, "" for one that has none yet. The caller frees both. -EINVAL for
  * the initial user namespace. */
 int userns_read(int fd, char **ret_uid_map, char **ret_gid_map);
+
+/* Whether the ids of a POSIX ACL that is read through a mapped mount are mapped: Linux before 6.2 hands out what is stored. 1, 0, or
+ * a negative errno. Tried on a tmpfs; where that knows no mapping (Linux 6.3), the answer is no. */
+int userns_maps_acls(void);

@@ -13,7 +13,7 @@ import tarfile
 import threading
 import time
 
-from frame import backing, tap
+from frame import backing, host, tap
 from frame.daemon import ERROR, LAYERS, Stage
 from frame.layers import apply, apply_error, content, differences, directory_of, entry, make_tar
 from frame.tap import case, contains, equal, eventually
@@ -261,6 +261,9 @@ def led_mapped(daemon):
     low = lead_base(daemon, 'low')
     new_layer(daemon, 'own', '--parent', 'low', '--read-write', '--uid-map', '0-100000-2000', '--gid-map', '0-300000-1000')
     path = make_tar(f'{daemon.directory}/own.tar', ('way/deep/end/file', b'1'), ('new/file', b'2'))
+    if not backing.maps_acls(host.DIRECTORY):
+        refused(daemon, 'own', path, f'{ERROR}NotSupported', 'this kernel does not map')
+        return
     daemon.ok('layer', 'apply', 'own', path)
     own = directory_of(daemon, 'own')
     for name in ('way/deep/end', 'way'):

@@ -4,6 +4,7 @@
 import os
 import shutil
 import signal
+import struct
 import subprocess
 
 from frame import clone, host, tap
@@ -43,6 +44,23 @@ def knows_mappings(path):
     return True
 
 
+def maps_acls(path):
+    """Whether this kernel maps the ids of an ACL that is read through a mapped mount of this file system: Linux before 6.2 does not."""
+    os.makedirs(f'{path}/acl-probe')
+    acl = struct.pack('<I' + 'HHI' * 5, 2, *(word for row in ((1, 7, 2 ** 32 - 1), (2, 5, 1), (4, 5, 2 ** 32 - 1), (16, 5, 2 ** 32 - 1), (32, 0, 2 ** 32 - 1))
+            for word in row))
+    os.setxattr(f'{path}/acl-probe', 'system.posix_acl_access', acl)
+    with Space(0, (1, 0, 1)) as userns:
+        mount = clone.call(clone.OPEN_TREE, clone.AT_FDCWD, f'{path}/acl-probe'.encode(), clone.CLONE | clone.CLOEXEC)
+        clone.attributes(mount, False, clone.IDMAP, 0, userns)
+        inside = os.open('.', os.O_RDONLY, dir_fd=mount)
+        seen = os.getxattr(inside, 'system.posix_acl_access')
+        os.close(inside)
+        os.close(mount)
+    os.rmdir(f'{path}/acl-probe')
+    return seen != acl
+
+
 def knows_attributes(path):
     """Whether files there can have user.* attributes."""
     try:
@@ -64,7 +82,7 @@ def prepare():
     # In no directory: a loop device holds the mount that its file was opened on, and with it all that lies on that.
     fd = os.memfd_create('backing')
     os.truncate(fd, SIZE)
-    done = host.run(['mkfs.ext4', '-q', '-F', '-O', '^has_journal', f'/proc/self/fd/{fd}'], fds=[fd])
+    done = host.run(['mkfs.ext4', '-q', '-F', '-b', '4096', '-O', '^has_journal', f'/proc/self/fd/{fd}'], fds=[fd])
     if done.status == 0:
         done = host.run(['mount', '-t', 'ext4', '-o', 'loop', f'/proc/self/fd/{fd}', host.DIRECTORY], fds=[fd])
     os.close(fd)

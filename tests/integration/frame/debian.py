@@ -33,6 +33,8 @@ def package(name):
     def found():
         return sorted(file for file in os.listdir(directory) if file.startswith(f'{name}_') and file.endswith('.deb'))
     if not found():
+        if not shutil.which('apt-get'):
+            raise Skip('apt-get is not installed')
         done = subprocess.run(['apt-get', 'download', '-q', '-o', 'APT::Sandbox::User=root', name], cwd=directory, stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE, text=True, check=False, stdin=subprocess.DEVNULL)
         if done.returncode or not found():

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "kernel/subids.h"
+#include "tests/unit/kernel-features.h"
 #include "tests/unit/namespace.h"
 
 START_TEST(test_make) {
@@ -53,6 +54,18 @@ START_TEST(test_others) {
 }
 END_TEST
 
+/* Linux can since 6.2, and on a tmpfs since 6.3: one with unique ids (6.8) does. */
+START_TEST(test_acls) {
+        int r;
+
+        if (!namespace_enter())
+                return;
+        r = userns_maps_acls();
+        ck_assert_msg(r == 0 || r == 1, "%s", strerror(-r));
+        ck_assert(r == 1 || !unit_features().unique_id);
+}
+END_TEST
+
 START_TEST(test_subids) {
         static const char text[] = "# nothing\n"
                                    "1:100:10\n"
@@ -88,4 +101,4 @@ START_TEST(test_subids) {
 }
 END_TEST
 
-UNIT_MAIN("userns", test_make, test_others, test_subids)
+UNIT_MAIN("userns", test_make, test_others, test_acls, test_subids)
