@@ -10,7 +10,8 @@
  * - Two trees: everything in both is looked at. Files with the same attributes, sizes and times are the same if they are
  *   one inode with one time of its last change, else their contents decide.
  *
- * A directory that a redirect has moved brings files that were there: if one of them had another name elsewhere, the two are told as two files.
+ * A directory that a redirect has moved brings files that were there: that one of them has another name elsewhere is not told of a layer
+ * beside what it stands on (content/moved.h).
  *
  * Trees should not be written to meanwhile: each entry is then told as it was when it was looked at. Fds are open for each directory on the way
  * down, two to four of them.

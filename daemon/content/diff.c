@@ -7,6 +7,7 @@
 
 #include "content/links.h"
 #include "content/listing.h"
+#include "content/moved.h"
 #include "util/log.h"
 
 struct telling {
@@ -22,19 +23,19 @@ static int pulse(const struct telling *telling, struct failure *f) {
         return telling->changes->pulse ? telling->changes->pulse(telling->changes->pulse_userdata, f) : 0;
 }
 
-/* Whether two trees are compared. */
-static bool compares(const struct changes *changes) {
-        return changes->then && !changes->layer;
-}
-
 static int walk(struct telling *telling, change_fn fn, struct failure *f) {
         _cleanup_listing_ struct listing listing = LISTING_INIT;
-        int r;
+        struct changes changes = *telling->changes;
+        bool moved = false;
+        int r = changes.layer && changes.then ? moved_links(&changes, &moved, f) : 0;
 
-        if (!compares(telling->changes))
-                return changes_walk(telling->changes, fn, telling, f);
-        r = listing_make(telling->changes, telling->userdata, &listing, f);
-        return r == 0 ? listing_walk(&listing, telling->changes, fn, telling, f) : r;
+        if (r != 0)
+                return r;
+        changes.layer = changes.layer && !moved;
+        if (!changes.then || changes.layer)
+                return changes_walk(&changes, fn, telling, f);
+        r = listing_make(&changes, telling->userdata, &listing, f);
+        return r == 0 ? listing_walk(&listing, &changes, fn, telling, f) : r;
 }
 
 /* In an opaque directory nothing has to be deleted. */

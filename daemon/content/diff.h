@@ -3,7 +3,8 @@
 
 /*
  * What a layer changes, as a tar archive, as a list for people, and as a number. With `changes->layer` it is what the layer's own directory has;
- * with another tree to compare it with, what differs; without one, everything.
+ * with another tree to compare it with, what differs; without one, everything. A layer with a directory that a redirect has moved, and that brings
+ * one of several names of a file, is compared as a tree: its own directory does not say where the other names are.
  *
  * An archive has every directory on the way to what it has, and the tree's own as ".", for without them it would say nothing of their
  * modes. If one name of a file is in it, all are.

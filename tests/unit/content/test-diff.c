@@ -128,12 +128,13 @@ END_TEST
 
 /* What overlays with other options leave is found in what lies below. */
 START_TEST(test_redirects) {
-        static const char low[] = "cd /tmp/low && mkdir -p a/b/c d/e && echo 1 >a/b/c/file && echo 2 >a/b/other && echo 3 >d/e/file && echo 4 >a/same && ln a/same a/second";
+        static const char low[] = "cd /tmp/low && mkdir -p a/b/c d/e && echo 1 >a/b/c/file && echo 2 >a/b/other && echo 3 >d/e/file && echo 4 >a/same && ln a/same a/second && mkdir k l && echo 8 >k/one && ln k/one l/two && ln k/one three";
         static const char *const changes[] = {
                 "cd /tmp/merged && mv a moved && echo 5 >moved/b/new && rm moved/b/other && mkdir a && echo 6 >a/fresh",
                 "cd /tmp/merged && mv a/b d/b && mv d a/d && mv a/d/e/file a/d/f && mkdir d && echo 7 >d/e",
                 "cd /tmp/merged && chmod 755 a/same && chown 3:4 a/b/other && mv a/b/other a/other && mv a/b a/bb && rm a/bb/c/file",
                 "cd /tmp/merged && mv a/b/c c && mv a/b a/c && mv c a/b && rmdir d/e 2>/dev/null; mv d/e a/e && mv a aa",
+                "cd /tmp/merged && mv l moved",
         };
 
         if (!layers_begin())
