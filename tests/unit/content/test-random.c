@@ -7,7 +7,7 @@
 
 #include "tests/unit/content/layers.h"
 
-enum { ROUNDS = 12, ENTRIES = 40, CHANGES = 60 };
+enum { ROUNDS = 12, ENTRIES = 40, LINKS = 30, MOVES = 3, CHANGES = 60 };
 
 static unsigned number(unsigned below) {
         return (unsigned) random() % below;
@@ -61,11 +61,26 @@ static void replace(const char *root) {
                 (void) mkdir(path, 0700 + number(64));
 }
 
-/* What cannot be done is not: there are others. */
-static void do_some(const char *root, bool links) {
+static void link_some(const char *root) {
         _cleanup_free_ char *path = pick(root), *other = pick(root);
 
-        switch (number(11)) {
+        (void) !link(other, path);
+}
+
+/* A directory gets another name, often one that nothing else has, and keeps what is in it. */
+static void move(const char *root) {
+        _cleanup_free_ char *from = NULL, *to = NULL;
+
+        ck_assert_int_gt(asprintf(&from, "%s/%c", root, (char) ('a' + number(5))), 0);
+        ck_assert_int_gt(asprintf(&to, "%s/%c", root, (char) ('a' + number(10))), 0);
+        (void) rename(from, to);
+}
+
+/* What cannot be done is not: there are others. */
+static void do_some(const char *root) {
+        _cleanup_free_ char *path = pick(root), *other = pick(root);
+
+        switch (number(12)) {
         case 0:
         case 1:
                 (void) mkdir(path, 0700 + number(64));
@@ -78,8 +93,7 @@ static void do_some(const char *root, bool links) {
                 (void) !symlink(other, path);
                 break;
         case 5:
-                if (links)
-                        (void) !link(other, path);
+                link_some(root);
                 break;
         case 6:
                 (void) mknod(path, (mode_t[]) {S_IFIFO, S_IFCHR, S_IFBLK}[number(3)] | 0600, makedev(1 + number(300), number(300)));
@@ -94,22 +108,28 @@ static void do_some(const char *root, bool links) {
         case 9:
                 replace(root);
                 break;
+        case 10:
+                move(root);
+                break;
         default:
                 set_some(path);
         }
 }
 
-/* Not with names of one file in directories that a redirect moves: those come as two files (content/changes.h). */
 static void check_round(bool redirects) {
         const char *options = redirects ? "redirect_dir=on,metacopy=on" : "redirect_dir=nofollow,metacopy=off";
         struct beside beside;
 
         layers_clear();
         for (unsigned i = 0; i < ENTRIES; i++)
-                do_some("/tmp/low", !redirects);
+                do_some("/tmp/low");
+        for (unsigned i = 0; i < LINKS; i++)
+                link_some("/tmp/low");
         layers_mount(options);
+        for (unsigned i = 0; i < MOVES; i++)
+                move("/tmp/merged");
         for (unsigned i = 0; i < CHANGES; i++)
-                do_some("/tmp/merged", true);
+                do_some("/tmp/merged");
         /* What is mounted keeps some of what it knows to itself. */
         ck_assert_int_eq(umount2("/tmp/merged", 0), 0);
         layers_mount(options);
