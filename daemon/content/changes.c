@@ -202,10 +202,15 @@ static int push(struct walk *walk, struct place *now, struct place *then, bool a
 /* `level` is where the directory is; it may move. */
 static int enter(struct walk *walk, const struct level *level, const char *name, const struct found *now, const struct found *then, const struct change *change) {
         bool stays = level->alone && !change->opaque, covered = level->covered || change->opaque;
+        bool was = then->part != PLACE_NOWHERE && S_ISDIR(then->node.status.st_mode);
         _cleanup_place_ struct place to = PLACE_INIT, old = PLACE_INIT;
         int r = place_enter(&walk->changes->now, &level->now, name, &now->node, now->part, &to);
 
-        if (r == 0 && then->part != PLACE_NOWHERE && S_ISDIR(then->node.status.st_mode))
+        if (r == 0 && was && stays && to.base >= 0) {
+                /* What a directory of a layer lies on is what was there before. */
+                old.base = duplicate(to.base);
+                r = old.base < 0 ? old.base : 0;
+        } else if (r == 0 && was)
                 r = place_enter(walk->changes->then, &level->then, name, &then->node, then->part, &old);
         if (r < 0)
                 return fail(walk, r, 0);

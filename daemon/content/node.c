@@ -16,6 +16,8 @@
 
 #define OVERLAY "trusted.overlay."
 
+enum { FEW_ATTRIBUTES = 512 /* bytes of their names */ };
+
 static void attribute_done(struct attribute *attribute) {
         free(attribute->name);
         free(attribute->value);
@@ -138,18 +140,35 @@ static int compare_attributes(const void *a, const void *b) {
         return strcmp(((const struct attribute *) a)->name, ((const struct attribute *) b)->name);
 }
 
-static int read_attributes(const char *path, bool trusted, struct node *node) {
-        char names[XATTR_LIST_MAX];
-        ssize_t size = llistxattr(path, names, sizeof(names));
+static int take_attributes(const char *path, const char *names, ssize_t size, bool trusted, struct node *node) {
         int r = 0;
 
-        if (size < 0)
-                return errno == EOPNOTSUPP ? 0 : -errno;
         for (const char *name = names; name < names + size && r == 0; name += strlen(name) + 1)
                 r = read_attribute(path, name, trusted, node);
         if (node->n_attributes > 1)
                 qsort(node->attributes, node->n_attributes, sizeof(*node->attributes), compare_attributes);
         return r;
+}
+
+static int read_many_attributes(const char *path, bool trusted, struct node *node) {
+        _cleanup_free_ char *names = malloc(XATTR_LIST_MAX);
+        ssize_t size = names ? llistxattr(path, names, XATTR_LIST_MAX) : 0;
+
+        if (!names)
+                return -ENOMEM;
+        return size < 0 ? -errno : take_attributes(path, names, size, trusted, node);
+}
+
+/* The kernel gets itself as much room as it is offered: little for what most entries have. */
+static int read_attributes(const char *path, bool trusted, struct node *node) {
+        char names[FEW_ATTRIBUTES];
+        ssize_t size = llistxattr(path, names, sizeof(names));
+
+        if (size >= 0)
+                return take_attributes(path, names, size, trusted, node);
+        if (errno == ERANGE)
+                return read_many_attributes(path, trusted, node);
+        return errno == EOPNOTSUPP ? 0 : -errno;
 }
 
 int node_read(int directory, const char *name, bool trusted, struct node *ret) {

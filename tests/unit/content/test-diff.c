@@ -7,6 +7,7 @@
 #include <linux/posix_acl_xattr.h>
 
 #include "tests/unit/content/layers.h"
+#include "util/text.h"
 
 static void shell(const char *command) {
         if (system(command) != 0)
@@ -230,6 +231,32 @@ START_TEST(test_compared) {
 }
 END_TEST
 
+/* More of them than most entries have. */
+static void add_many_attributes(const char *path) {
+        for (unsigned i = 0; i < 100; i++) {
+                _cleanup_free_ char *name = text_format("user.one-of-many-attributes-%u", i);
+
+                attribute(path, name, name, strlen(name));
+        }
+}
+
+START_TEST(test_many_attributes) {
+        struct beside beside;
+
+        if (!layers_begin())
+                return;
+        shell("cd /tmp/low && mkdir d && echo 1 >d/a && touch -d @1000000000 d/a d .");
+        copy_tree("/tmp/low");
+        add_many_attributes("/tmp/low/d/a");
+        add_many_attributes("/tmp/copy/d/a");
+        attribute("/tmp/copy/d/a", "user.one-of-many-attributes-99", "", 0);
+        ck_assert_int_eq(rename("/tmp/copy", "/tmp/now"), 0);
+        beside_tree(&beside, "/tmp/now", "/tmp/low");
+        check_diff(&beside, "/tmp/low", "/tmp/now");
+        expect_list(&beside, "modified d/a xattrs\n");
+}
+END_TEST
+
 START_TEST(test_size) {
         struct beside beside;
 
@@ -360,5 +387,5 @@ START_TEST(test_incomplete) {
 }
 END_TEST
 
-UNIT_MAIN("diff", test_kinds, test_applied, test_redirects, test_led_out, test_contents, test_links, test_compared, test_size, test_base, test_refused, test_mapped,
+UNIT_MAIN("diff", test_kinds, test_applied, test_redirects, test_led_out, test_contents, test_links, test_compared, test_many_attributes, test_size, test_base, test_refused, test_mapped,
         test_incomplete)
