@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The executor process: receives a job, checks it at the door, runs it, answers. It keeps nothing between jobs but the
- * fds of the runtime directory. What it cannot make sense of it answers with a refusal; it ends with its socket. */
+ * fds of the runtime directory and of the room that its workers are shut in. What it cannot make sense of it answers with a
+ * refusal; it ends with its socket. */
 
 #include "executor/executor.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Both processes close and drop all they can before anything is read. The guard exists because a read(2) from what a client
- * sent may never return: it waits for the front in the worker's place. */
+ * sent may never return: it waits for the front in the worker's place. All of an executor's workers are shut in in one room, where
+ * there is nothing; it is made for the first of them. */
 
 #include "executor/worker.h"
 
@@ -32,6 +33,9 @@ enum {
         PROGRESS_INTERVAL_MS = 100,
         FILES_MAX = 256, /* that it may have open */
 };
+
+/* The executor's. */
+static struct confine_room room = CONFINE_ROOM_INIT;
 
 struct worker {
         uint64_t figures[STREAM_FIGURES];
@@ -153,32 +157,29 @@ static _noreturn_ void work(const struct worker_setup *setup) {
                 r = say(&worker, STREAM_DONE, NULL, 0);
         else
                 r = say(&worker, STREAM_FAILED, worker.failure.text, strlen(worker.failure.text));
+        /* Who reads what it has written need not wait until its memory is given back. */
+        (void) close_range(WORKER_FIRST_FD, ~0U, 0);
         _exit(r < 0 ? 1 : 0); /* unheard, it ends just the same */
 }
 
-/* Stdio, the channel, what the worker was given, then `*root`, which gets a new number; nothing else is open. */
-static int settle_fds(const struct worker_setup *setup, int channel, int *root) {
+/* Stdio, the channel, what the worker was given; nothing else is open. */
+static int settle_fds(const struct worker_setup *setup, int channel, int null) {
         const int first = WORKER_FIRST_FD + WORKER_FDS_MAX + 1;
-        int null = open("/dev/null", O_RDWR | O_CLOEXEC), n = (int) setup->n_fds, from[WORKER_FDS_MAX + 2];
+        int n = (int) setup->n_fds, from[WORKER_FDS_MAX + 1];
 
-        if (null < 0)
-                return -errno;
         /* Out of the way first: what is wanted somewhere may be where something else is wanted. */
-        for (int i = -1; i <= n; i++) {
-                int fd = i < 0 ? channel : i < n ? setup->fds[i] : *root;
-
-                from[i + 1] = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 64 + first);
-                if (fd >= 0 && from[i + 1] < 0)
+        for (int i = -1; i < n; i++) {
+                from[i + 1] = fcntl(i < 0 ? channel : setup->fds[i], F_DUPFD_CLOEXEC, 64 + first);
+                if (from[i + 1] < 0)
                         return -errno;
         }
         for (int i = 0; i <= STDERR_FILENO; i++)
                 if (dup2(null, i) < 0)
                         return -errno;
-        for (int i = 0; i <= n + 1; i++)
-                if (from[i] >= 0 && dup3(from[i], WORKER_CHANNEL + i, O_CLOEXEC) < 0)
+        for (int i = 0; i <= n; i++)
+                if (dup3(from[i], WORKER_CHANNEL + i, O_CLOEXEC) < 0)
                         return -errno;
-        *root = *root < 0 ? -1 : WORKER_FIRST_FD + n;
-        return close_range((unsigned) (WORKER_FIRST_FD + n + (*root >= 0)), ~0U, 0) < 0 ? -errno : 0;
+        return close_range((unsigned) (WORKER_FIRST_FD + n), ~0U, 0) < 0 ? -errno : 0;
 }
 
 static void reset_signals(void) {
@@ -209,6 +210,7 @@ static _noreturn_ void stand_guard(pid_t worker) {
 }
 
 static _noreturn_ void guard(const struct worker_setup *setup, int channel, int root) {
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
         pid_t worker;
 
         (void) prctl(PR_SET_NAME, setup->name); /* a name is for people */
@@ -216,7 +218,7 @@ static _noreturn_ void guard(const struct worker_setup *setup, int channel, int 
                 _exit(1);
         reset_signals();
         umask(0);
-        if (settle_fds(setup, channel, &root) < 0 || confine_root(root) < 0)
+        if (null < 0 || confine_enter(&room, root) < 0 || settle_fds(setup, channel, null) < 0)
                 _exit(1);
         worker = fork();
         if (worker < 0)
@@ -257,6 +259,9 @@ int worker_start(const struct worker_setup *setup, int *ret_channel) {
         for (size_t i = 0; i < setup->n_fds; i++)
                 if (setup->fds[i] < 0) /* in its place the worker would have one of the executor's */
                         return -EBADF;
+        r = room.mounts < 0 ? confine_room_make(&room) : 0;
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "make a place for %s", setup->name);
         r = clone_root(setup, &mount);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "clone the directory of %s", setup->name);
@@ -267,8 +272,11 @@ int worker_start(const struct worker_setup *setup, int *ret_channel) {
         pid = syscall(SYS_clone, CONFINE_NAMESPACES | SIGCHLD, NULL, NULL, NULL, 0);
         if (pid == 0)
                 guard(setup, theirs, TAKE_FD(mount));
-        if (pid < 0)
-                return log_errno(LOG_ERR, errno, "fork %s", setup->name);
+        r = pid < 0 ? log_errno(LOG_ERR, errno, "fork %s", setup->name) : 0;
+        if (!confine_room_lasts())
+                confine_room_done(&room);
+        if (r < 0)
+                return r;
         *ret_channel = TAKE_FD(ours);
         return 0;
 }

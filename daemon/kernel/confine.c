@@ -12,13 +12,16 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <linux/securebits.h>
+#include <sched.h>
 #include <signal.h>
-#include <stddef.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 
 #include "kernel/fscontext.h"
 #include "kernel/syscalls.h"
 #include "kernel/tree.h"
+#include "util/channel.h"
 
 static int empty_place(void) {
         _cleanup_fscontext_ struct fscontext context = FSCONTEXT_INIT;
@@ -31,13 +34,11 @@ static int empty_place(void) {
         return fscontext_mount(&context, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 }
 
-int confine_root(int mount) {
-        _cleanup_close_ int place = mount >= 0 ? mount : empty_place(), root = -1;
+/* Makes a detached mount the root directory of a namespace that is this process's own. */
+static int change_root(int place) {
+        _cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         int r;
 
-        if (place < 0)
-                return mount >= 0 ? -EBADF : place;
-        root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (root < 0)
                 return -errno;
         /* What is taken away below stays in the namespace that this one was copied from. */
@@ -52,11 +53,78 @@ int confine_root(int mount) {
         return 0;
 }
 
-static int drop_bounding_set(void) {
-        for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
-                if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0)
-                        return -errno;
+/* The fds are opened while there is a /proc. */
+static int furnish(struct confine_room *room) {
+        _cleanup_close_ int place = empty_place();
+
+        if (place < 0)
+                return place;
+        room->mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+        room->network = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+        return room->mounts < 0 || room->network < 0 ? -errno : change_root(place);
+}
+
+static _noreturn_ void make_room(int socket) {
+        struct confine_room room = CONFINE_ROOM_INIT;
+        int32_t word;
+
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+                _exit(1);
+        word = furnish(&room);
+        (void) channel_send(socket, &word, sizeof(word), (const int[]) {room.mounts, room.network}, word < 0 ? 0 : 2); /* unheard, it ends just the same */
+        _exit(0);
+}
+
+int confine_room_make(struct confine_room *ret) {
+        _cleanup_message_ struct channel_message message = {};
+        _cleanup_close_ int ours = -1;
+        int32_t word;
+        int pair[2], r;
+        long pid;
+
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+                return -errno;
+        ours = pair[0];
+        pid = syscall(SYS_clone, CLONE_NEWNS | CLONE_NEWNET | SIGCHLD, NULL, NULL, NULL, 0);
+        if (pid == 0)
+                make_room(pair[1]);
+        r = pid < 0 ? -errno : 0;
+        (void) close_fd(pair[1]);
+        if (r == 0)
+                r = channel_receive(ours, 0, &message);
+        if (r < 0)
+                return r;
+        if (r == 0 || message.size != sizeof(word))
+                return -EIO; /* it was killed */
+        memcpy(&word, message.data, sizeof(word));
+        if (word < 0)
+                return word;
+        if (message.n_fds != 2)
+                return -EIO;
+        ret->mounts = TAKE_FD(message.fds[0]);
+        ret->network = TAKE_FD(message.fds[1]);
         return 0;
+}
+
+void confine_room_done(struct confine_room *room) {
+        room->mounts = close_fd(room->mounts);
+        room->network = close_fd(room->network);
+}
+
+int confine_enter(const struct confine_room *room, int mount) {
+        if (setns(room->mounts, CLONE_NEWNS) < 0 || setns(room->network, CLONE_NEWNET) < 0)
+                return -errno;
+        if (mount < 0)
+                return 0;
+        return unshare(CLONE_NEWNS) < 0 ? -errno : change_root(mount);
+}
+
+static int drop_bounding_set(void) {
+        int capability = 0;
+
+        while (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0)
+                capability++;
+        return errno == EINVAL && capability > 0 ? 0 : -errno; /* the kernel has no more of them */
 }
 
 #if defined(__x86_64__)
@@ -88,10 +156,14 @@ static const long refused[] = {
 #endif
         SYS_clone, SYS_clone3, SYS_execve, SYS_execveat, SYS_unshare, SYS_setns,
         SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_open_tree, SYS_move_mount, SYS_fsopen, SYS_fsconfig, SYS_fsmount, SYS_fspick,
-        SYS_mount_setattr, SYS_name_to_handle_at, SYS_open_by_handle_at,
+        SYS_mount_setattr, SYS_fanotify_init, SYS_name_to_handle_at, SYS_open_by_handle_at,
         SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_kcmp, SYS_pidfd_getfd,
         SYS_socket, SYS_bpf, SYS_perf_event_open, SYS_userfaultfd, SYS_io_uring_setup, SYS_add_key, SYS_request_key, SYS_keyctl,
 };
+
+bool confine_room_lasts(void) {
+        return OWN_ARCHITECTURE != 0;
+}
 
 static int refuse_calls(void) {
         struct sock_filter code[7 + 2 * ELEMENTSOF(refused)];

@@ -8,6 +8,7 @@
  */
 
 #include <linux/sched.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -15,11 +16,26 @@
 #include "util/cleanup.h"
 
 /* What the process is made with, by clone(2), as its flags: it is the first in its own namespaces. */
-#define CONFINE_NAMESPACES (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
+#define CONFINE_NAMESPACES (CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS)
 
-/* Makes a detached mount the root directory, and everything else unreachable; -1: an empty directory that nothing is written to.
- * The fd of the mount is closed in either case. Open fds go on working. */
-int confine_root(int mount);
+/* A mount namespace whose root directory is empty and read-only, and a network namespace that nothing is in. Whoever is shut in
+ * can change neither (confine_powers()), so that one is enough for all: to copy the host's mounts and to take them away
+ * again takes a multiple of what else such a process costs, and grows with them. */
+struct confine_room {
+        int mounts, network; /* fds of the namespaces, which live as long; -1: not made */
+};
+
+#define CONFINE_ROOM_INIT ((struct confine_room){.mounts = -1, .network = -1})
+
+/* Makes one, by a child that the caller is not to wait for. */
+int confine_room_make(struct confine_room *ret);
+void confine_room_done(struct confine_room *room);
+/* Whether one is enough: not on a machine that the filter of system calls is not written for. */
+bool confine_room_lasts(void);
+
+/* Enters the room; with a detached mount, not -1, a copy of it that has this as its root directory. Everything else is unreachable
+ * after that. Open fds, which stay the caller's, go on working. */
+int confine_enter(const struct confine_room *room, int mount);
 
 /* Gives up, for good, all capabilities but these (bits 1 << CAP_…), the supplementary groups, and whatever executing a program
  * could give back; and the system calls that only who has something in mind makes: programs, processes, namespaces, mounts,

@@ -345,6 +345,7 @@ static void try_mounts(void) {
         expect("user namespace", unshare(CLONE_NEWUSER) == 0, EPERM);
         expect("fork", syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, 0) >= 0, EPERM);
         expect("program", syscall(SYS_execve, "/file", NULL, NULL) == 0, EPERM);
+        expect("watch", syscall(SYS_fanotify_init, 0x200 /* FAN_REPORT_FID, for which no capability is asked */, O_RDONLY) >= 0, EPERM);
 }
 
 static void try_others(const struct outside *outside) {
