@@ -152,7 +152,11 @@ static void set_grants(struct keeper *keeper) {
         keeper->grants->image_types = keeper->settings.image_types;
         keeper->grants->device_types = keeper->settings.device_types;
         keeper->grants->foreign_ids = keeper->settings.foreign_ids;
+        keeper->grants->gc_in_pods = keeper->settings.gc_in_pods;
+        keeper->grants->gc_in_root_pods = keeper->settings.gc_in_root_pods;
+        keeper->grants->gc_timeout_us = keeper->settings.gc_timeout_us;
         grants_set_host_targets(keeper->grants, keeper->settings.host_targets);
+        grants_set_gc_programs(keeper->grants, keeper->settings.gc_programs);
 }
 
 /* A page that executors inherit. The front must not: it could grant itself what it likes. */

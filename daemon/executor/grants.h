@@ -15,11 +15,17 @@
 struct executor_grants {
         uint32_t image_types, device_types; /* bits of settings_image_bit(), util/settings.h */
         bool foreign_ids; /* mappings of ids that are not the caller's, if polkit allows them */
-        atomic_uint sequence;               /* odd while the list below is being written */
+        bool gc_in_pods;  /* gc programs from the roots of pods… */
+        bool gc_in_root_pods; /* …and of root's own, as root */
+        uint64_t gc_timeout_us;
+        atomic_uint sequence;               /* odd while one of the lists below is being written */
         char host_targets[PREFIXES_SIZE];   /* directories of the host that pods may have mounts below */
+        char gc_programs[PREFIXES_SIZE];    /* programs of the host that may be gc programs */
 };
 
 /* The keeper's. */
 void grants_set_host_targets(struct executor_grants *grants, const char *list);
-/* The list as it is now, never half of one and half of another. NULL grants nothing. */
+void grants_set_gc_programs(struct executor_grants *grants, const char *list);
+/* A list as it is now, never half of one and half of another. NULL grants nothing. */
 void grants_host_targets(const struct executor_grants *grants, char ret[PREFIXES_SIZE]);
+void grants_gc_programs(const struct executor_grants *grants, char ret[PREFIXES_SIZE]);

@@ -54,3 +54,14 @@ const char *prefixes_find(const char *list, const char *path, size_t *ret_length
         }
         return NULL;
 }
+
+bool prefixes_has(const char *list, const char *path) {
+        size_t length = strlen(path);
+
+        for (size_t size; *list; list += size + (list[size] == ' ')) {
+                size = strcspn(list, " ");
+                if (size == length && strncmp(path, list, size) == 0)
+                        return true;
+        }
+        return false;
+}

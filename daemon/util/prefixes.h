@@ -6,6 +6,7 @@
  * normalised paths without spaces, one space between them; "" has none. Lexical: nothing here asks the kernel.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "util/cleanup.h"
@@ -19,3 +20,6 @@ int prefixes_add(char list[PREFIXES_SIZE], const char *text, const char *const *
 /* The directory of the list that `path`, normalised, lies below, and is not itself: where it begins in the list, and its
  * length. NULL for none. */
 const char *prefixes_find(const char *list, const char *path, size_t *ret_length);
+
+/* Whether `path` is itself on the list. */
+bool prefixes_has(const char *list, const char *path);

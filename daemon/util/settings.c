@@ -39,6 +39,10 @@ static const struct setting known_settings[] = {
         {"Daemon", "StreamTimeoutSec", SETTING_SECONDS, FIELD(stream_timeout_us), 100 * USEC_PER_MSEC, 24 * 3600 * USEC_PER_SEC},
         {"Daemon", "LeaseGraceSec", SETTING_SECONDS, FIELD(lease_grace_us), 100 * USEC_PER_MSEC, 24 * 3600 * USEC_PER_SEC, true},
         {"Daemon", "SweepSec", SETTING_SECONDS, FIELD(sweep_us), 100 * USEC_PER_MSEC, 24 * 3600 * USEC_PER_SEC, true},
+        {"Collection", "GcPrograms", SETTING_PATHS, FIELD(gc_programs), 0, 0},
+        {"Collection", "GcInPods", SETTING_BOOLEAN, FIELD(gc_in_pods), 0, 0},
+        {"Collection", "GcInRootPods", SETTING_BOOLEAN, FIELD(gc_in_root_pods), 0, 0},
+        {"Collection", "GcTimeoutSec", SETTING_SECONDS, FIELD(gc_timeout_us), 100 * USEC_PER_MSEC, 3600 * USEC_PER_SEC},
         {"Mounts", "Propagation", SETTING_PROPAGATION, FIELD(propagation), 0, 0},
         {"Mounts", "BusyRetries", SETTING_COUNT, FIELD(busy_retries), 0, 1000},
         {"Mounts", "BusyIntervalMSec", SETTING_MILLISECONDS, FIELD(busy_interval_us), USEC_PER_MSEC, 60 * USEC_PER_SEC},
@@ -99,6 +103,8 @@ void settings_defaults(struct settings *ret) {
                 .layer_streams_per_user = 4,
                 .stream_timeout_us = 60 * USEC_PER_SEC,
                 .lease_grace_us = 5 * USEC_PER_SEC,
+                .gc_in_pods = true,
+                .gc_timeout_us = 10 * USEC_PER_SEC,
         };
 }
 

@@ -24,6 +24,11 @@ struct settings {
         uint64_t stream_timeout_us; /* StreamTimeoutSec=60: work on a client's stream that makes no progress for longer is ended */
         uint64_t lease_grace_us; /* LeaseGraceSec=5: from the end of a pod's lease to its collection */
         uint64_t sweep_us;      /* SweepSec=0: how often all mounts are looked at for what nobody tells; 0 is never */
+        /* [Collection] */
+        char gc_programs[PREFIXES_SIZE]; /* GcPrograms=: programs of the host that a spec may name as its gc program */
+        bool gc_in_pods;        /* GcInPods=yes: other gc programs run from their pods' roots… */
+        bool gc_in_root_pods;   /* GcInRootPods=no: …those of root's own pods, too, which run as root */
+        uint64_t gc_timeout_us; /* GcTimeoutSec=10: a gc program that takes longer is ended */
         /* [Mounts] */
         enum settings_propagation propagation; /* Propagation=shared|private */
         uint32_t busy_retries;  /* BusyRetries=5 */

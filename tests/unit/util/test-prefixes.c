@@ -80,4 +80,13 @@ START_TEST(test_full) {
 }
 END_TEST
 
-UNIT_MAIN("prefixes", test_found_by_component, test_refused, test_full)
+START_TEST(test_has) {
+        static const char list[] = "/usr/lib/gc /opt/x";
+
+        ck_assert(prefixes_has(list, "/usr/lib/gc") && prefixes_has(list, "/opt/x"));
+        ck_assert(!prefixes_has(list, "/usr/lib") && !prefixes_has(list, "/usr/lib/gc/x") && !prefixes_has(list, "/usr/lib/gc /opt/x"));
+        ck_assert(!prefixes_has(list, "") && !prefixes_has("", "/usr/lib/gc"));
+}
+END_TEST
+
+UNIT_MAIN("prefixes", test_found_by_component, test_refused, test_full, test_has)

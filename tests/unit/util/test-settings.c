@@ -174,6 +174,10 @@ START_TEST(test_round_trip) {
         settings.pods_per_user = UINT32_MAX;
         settings.tmpfs_size = UINT64_C(12345678901);
         strcpy(settings.host_targets, "/srv/host /opt");
+        strcpy(settings.gc_programs, "/usr/lib/gc");
+        settings.gc_in_pods = false;
+        settings.gc_in_root_pods = true;
+        settings.gc_timeout_us = 250000;
         ck_assert_int_eq(settings_to_text(&settings, &text), 0);
         ck_assert_int_eq(settings_from_text(text, &back), 0);
         check_same(&settings, &back);
@@ -182,6 +186,8 @@ START_TEST(test_round_trip) {
         ck_assert_uint_eq(back.tmpfs_size, UINT64_C(12345678901));
         ck_assert_uint_eq(back.pods_per_user, UINT32_MAX);
         ck_assert_str_eq(back.host_targets, "/srv/host /opt");
+        ck_assert_str_eq(back.gc_programs, "/usr/lib/gc");
+        ck_assert(!back.gc_in_pods && back.gc_in_root_pods && back.gc_timeout_us == 250000);
 }
 END_TEST
 
