@@ -131,6 +131,8 @@ static int parse_part(struct json_object *object, const char *pointer, struct sp
         if (r == 0 && part->n_volumes > 0)
                 return reader_fail_member(f, FAILURE_INVALID_SPEC, place, "volumes",
                         "the volumes of an export are a member of the whole document");
+        if (r == 0 && part->gc_path)
+                return reader_fail(f, FAILURE_INVALID_SPEC, place, "the \"gc\" of an export is a member of the whole document");
         if (r == 0 && part->n_host > 0)
                 return reader_fail(f, FAILURE_INVALID_SPEC, place,
                         "the \"hostMounts\" of an export are a member of the whole document");
@@ -142,7 +144,7 @@ static int parse_part(struct json_object *object, const char *pointer, struct sp
 /* Members of the document that say what the pod was called: copied where there, and of the right shape. */
 static int parse_head(struct json_object *document, struct spec *spec, struct failure *f) {
         static const char *const known[] = {"podmount-export", "id", "name", "lease", "volumes", "hostMounts", "namespaces", "parts", "mounts", "fds",
-                "warnings", NULL};
+                "warnings", "gc", NULL};
         struct json_object *version = NULL, *list = NULL;
         int r = reader_get(document, "", "podmount-export", json_type_int, &version, f);
 
@@ -225,6 +227,8 @@ int document_parse_export(struct json_object *document, struct spec *spec, struc
                         return r;
         }
         r = parse_namespaces(document, spec, f);
+        if (r == 0)
+                r = document_parse_gc(document, spec, f);
         if (r != 0)
                 return r;
         json_object_object_del(document, "mounts");

@@ -229,7 +229,7 @@ static int check_version(struct json_object *document, struct failure *f) {
 
 int document_parse_own(struct json_object *document, struct spec *spec, struct failure *f) {
         static const char *const known[] = {"podmount", "name", "lenient", "containers", "volumes", "namespaces",
-                "mandatoryMounts", NULL};
+                "mandatoryMounts", "gc", NULL};
         struct json_object *containers = NULL;
         int r;
 
@@ -253,5 +253,6 @@ int document_parse_own(struct json_object *document, struct spec *spec, struct f
         if (!containers)
                 return reader_fail(
                         f, FAILURE_INVALID_SPEC, "/containers", "it is missing; a pod has at least one container");
-        return parse_containers(document, containers, spec, f);
+        r = parse_containers(document, containers, spec, f);
+        return r != 0 ? r : document_parse_gc(document, spec, f);
 }

@@ -114,6 +114,8 @@ struct spec {
         size_t n_volumes;
         struct spec_mount *host; /* whose destinations are the host's, of all that its containers prepare */
         size_t n_host;
+        char *gc_path;      /* the program that runs before the pod is collected: absolute, normalised; NULL: none… */
+        char *gc_container; /* …and the container whose root it is in */
         bool lenient;    /* unknown types and options of mounts are told, not refused */
         char **warnings; /* what of the document is not applied, a sentence each */
         bool exported;   /* it is what Export() wrote, which has… */
