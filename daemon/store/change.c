@@ -70,12 +70,14 @@ static void bind_lease(struct statement *statement, const struct record_lease *l
 }
 
 int store_put_pod(struct store *store, const struct record_pod *pod) {
-        _cleanup_strv_ char **directories = NULL;
+        _cleanup_strv_ char **directories = NULL, **gc = NULL;
         struct statement statement;
         int r = use(store, STATEMENT_PUT_POD, &statement);
 
         if (r == 0)
                 r = record_directories_write(pod, &directories);
+        if (r == 0)
+                r = record_gc_write(&pod->gc, &gc);
         if (r < 0) {
                 store->failed = r;
                 return r;
@@ -93,6 +95,7 @@ int store_put_pod(struct store *store, const struct record_pod *pod) {
         statement_bind_strv(&statement, pod->warnings);
         statement_bind_strv(&statement, directories);
         bind_lease(&statement, &pod->lease_on);
+        statement_bind_strv(&statement, gc);
         return statement_run(&statement);
 }
 

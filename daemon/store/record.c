@@ -84,6 +84,7 @@ struct record_pod *record_pod_free(struct record_pod *pod) {
         for (size_t i = 0; i < pod->n_host; i++)
                 record_mount_done(&pod->host[i]);
         free(pod->host);
+        record_gc_done(&pod->gc);
         for (size_t i = 0; i < pod->n_directories; i++)
                 record_directory_done(&pod->directories[i]);
         free(pod->directories);

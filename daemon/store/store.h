@@ -80,6 +80,20 @@ struct record_lease {
         char *ended;         /* why it has ended, a sentence; NULL: it has not */
 };
 
+/* The program that runs before the pod is collected, and as whom: who made the pod. Ids but the groups are the pod's. */
+struct record_gc {
+        char *path;      /* NULL: there is none, and nothing else here */
+        char *container; /* whose root it is in */
+        bool root;       /* the pod is root's own, not of a user 0 from elsewhere */
+        gid_t *groups;
+        size_t n_groups;
+};
+void record_gc_done(struct record_gc *gc);
+/* As the store keeps it: path, container, whether root's, the groups. NULL, with success, for none. -ENOMEM; -EBADMSG for what was
+ * not written so. */
+int record_gc_write(const struct record_gc *gc, char ***ret);
+int record_gc_read(char *const *strv, struct record_gc *ret);
+
 struct record_pod {
         char *uuid, *name; /* name NULL when it has none */
         uid_t owner;
@@ -98,6 +112,7 @@ struct record_pod {
         size_t n_inside;
         struct record_mount *host; /* those on the host, of container SPEC_HOST, in the order they were made */
         size_t n_host;
+        struct record_gc gc;
         struct record_directory *directories; /* in the order in which they are made */
         size_t n_directories;
 };

@@ -115,4 +115,31 @@ START_TEST(test_copy_of_little) {
 }
 END_TEST
 
-UNIT_MAIN("record", test_directories, test_state_names, test_copy_owns_its_own, test_copy_of_little)
+START_TEST(test_gc) {
+        static char path[] = "/gc", container[] = "main", word[] = "x", yes[] = "1", no[] = "0", large[] = "4294967296", group[] = "4294967295";
+        gid_t groups[] = {5, UINT32_MAX};
+        const struct record_gc gc = {.path = path, .container = container, .root = true, .groups = groups, .n_groups = 2}, none = {};
+        char *const *const bad[] = {(char *const[]) {path, container, NULL}, (char *const[]) {path, container, word, NULL},
+                                    (char *const[]) {path, container, no, word, NULL}, (char *const[]) {path, container, yes, group, large, NULL}};
+        _cleanup_strv_ char **strv = NULL, **nothing = NULL;
+        struct record_gc back = {};
+
+        ck_assert_int_eq(record_gc_write(&gc, &strv), 0);
+        ck_assert_int_eq(record_gc_read(strv, &back), 0);
+        ck_assert_str_eq(back.path, path);
+        ck_assert_str_eq(back.container, container);
+        ck_assert(back.root && back.n_groups == 2 && back.groups[0] == 5 && back.groups[1] == UINT32_MAX);
+        record_gc_done(&back);
+        ck_assert_ptr_null(back.path);
+        for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+                ck_assert_msg(record_gc_read(bad[i], &back) == -EBADMSG, "list %zu", i);
+                ck_assert_ptr_null(back.path);
+        }
+        ck_assert_int_eq(record_gc_write(&none, &nothing), 0);
+        ck_assert_ptr_null(nothing);
+        ck_assert_int_eq(record_gc_read(nothing, &back), 0);
+        ck_assert_ptr_null(back.path);
+}
+END_TEST
+
+UNIT_MAIN("record", test_gc, test_directories, test_state_names, test_copy_owns_its_own, test_copy_of_little)

@@ -58,6 +58,7 @@ START_TEST(test_migration) {
         ck_assert_ptr_null(loaded.pods[0]->lease);
         ck_assert_str_eq(loaded.pods[0]->containers[0], "main");
         ck_assert_ptr_null(loaded.pods[0]->warnings);
+        ck_assert_ptr_null(loaded.pods[0]->gc.path);
         ck_assert_uint_eq(loaded.pods[0]->n_mounts, 1);
         mount = &loaded.pods[0]->mounts[0];
         ck_assert_int_eq(mount->row, 4);
@@ -142,7 +143,7 @@ START_TEST(test_newer) {
         ck_assert_int_eq(store_open(directory, &store, &version), STORE_NEWER);
         ck_assert_int_eq(version, 1000);
         ck_assert_ptr_null(store);
-        store_dir_sql(directory, "INSERT INTO future SELECT job_block FROM daemon; PRAGMA user_version = 10;");
+        store_dir_sql(directory, "INSERT INTO future SELECT job_block FROM daemon; PRAGMA user_version = 11;");
         store_free(store_dir_open(directory)); /* it was left as it was */
 }
 END_TEST
