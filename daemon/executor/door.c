@@ -497,6 +497,8 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
                 return door_check_pin(job, i, f);
         case STEP_HOLDERS:
                 return door_check_holders(job, step, f);
+        case STEP_GC_PROGRAM:
+                return door_check_gc_program(job, step, f);
         case _STEP_KIND_MAX:
                 break;
         }
@@ -551,6 +553,7 @@ static enum sort step_sort(enum step_kind kind) {
         case STEP_LAYER_SIZE:
         case STEP_LAYER_OPEN:
         case STEP_HOLDERS:
+        case STEP_GC_PROGRAM:
         case _STEP_KIND_MAX:
                 break;
         }

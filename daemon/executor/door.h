@@ -33,6 +33,11 @@ bool door_names_pod(const struct job *job);
  * step's index as above. */
 bool door_is_about_host(const struct job *job);
 int door_check_host(const struct job *job, const char *prefixes, const char *pins, uint32_t *ret_step, struct failure *f);
+
+/* Whether the configuration allows the program of a job that is one STEP_GC_PROGRAM; 0 for any other job. `programs` is the list of
+ * those of the host, `in_pods` and `in_root_pods` say whether others may run. FAILURE_NOT_SUPPORTED. */
+int door_check_gc(const struct job *job, const char *programs, bool in_pods, bool in_root_pods, struct failure *f);
+
 /* Of door_check(): the last step that is not about the host; a step that makes something there; one that takes it away. */
 size_t door_last(const struct job *job);
 int door_check_on_host(const struct job *job, size_t i, struct failure *f);
@@ -48,6 +53,7 @@ int door_check_image(const struct job *job, const struct step *step, struct fail
 int door_check_find(const struct job *job, const struct step *step, struct failure *f);
 int door_check_examine(const struct job *job, const struct step *step, struct failure *f);
 int door_check_holders(const struct job *job, const struct step *step, struct failure *f);
+int door_check_gc_program(const struct job *job, const struct step *step, struct failure *f);
 int door_check_identify(const struct job *job, const struct step *step, struct failure *f);
 int door_check_open_tree(const struct job *job, const struct step *step, struct failure *f);
 int door_check_server(const struct step *step, struct failure *f);

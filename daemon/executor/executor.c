@@ -120,14 +120,18 @@ static void answer_failure(struct job_result *result, int r, struct failure *f) 
 static int check_grants(const struct executor *executor, const struct job *job, uint32_t *ret_step, struct failure *f) {
         const struct executor_grants *grants = executor->grants;
         _cleanup_free_ char *pins = NULL;
-        char host[PREFIXES_SIZE];
+        char list[PREFIXES_SIZE];
         int r = door_check_images(job, grants ? grants->image_types : 0, grants ? grants->device_types : 0, ret_step, f);
 
+        if (r == 0 && job->steps[0].kind == STEP_GC_PROGRAM) {
+                grants_gc_programs(grants, list);
+                return door_check_gc(job, list, grants && grants->gc_in_pods, grants && grants->gc_in_root_pods, f);
+        }
         if (r != 0 || !door_is_about_host(job))
                 return r;
-        grants_host_targets(grants, host);
+        grants_host_targets(grants, list);
         r = host_pins(executor, &pins);
-        return r < 0 ? r : door_check_host(job, host, pins, ret_step, f);
+        return r < 0 ? r : door_check_host(job, list, pins, ret_step, f);
 }
 
 static int work(struct executor *executor, const struct job *job, const struct channel_message *message,

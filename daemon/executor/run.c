@@ -66,6 +66,7 @@ static int run_step(struct run *run, size_t step) {
                 [STEP_LAYER_OPEN] = hand_layer_open,
                 [STEP_PIN] = hand_pin,
                 [STEP_HOLDERS] = hand_holders,
+                [STEP_GC_PROGRAM] = hand_gc_program,
         };
         enum step_kind kind = run->job->steps[step].kind;
 

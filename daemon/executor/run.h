@@ -159,6 +159,7 @@ int hand_layer_merge(struct run *run, size_t step);
 int hand_layer_clear(struct run *run, size_t step);
 int hand_pin(struct run *run, size_t step);
 int hand_holders(struct run *run, size_t step);
+int hand_gc_program(struct run *run, size_t step);
 int hand_image_read(struct run *run, size_t step);
 int hand_image_blob(struct run *run, size_t step);
 int hand_layer_read(struct run *run, size_t step);

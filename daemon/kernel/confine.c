@@ -14,11 +14,14 @@
 #include <linux/securebits.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
 #include "kernel/fscontext.h"
+#include "kernel/resolve.h"
 #include "kernel/syscalls.h"
 #include "kernel/tree.h"
 #include "util/channel.h"
@@ -119,6 +122,25 @@ int confine_enter(const struct confine_room *room, int mount) {
         return unshare(CLONE_NEWNS) < 0 ? -errno : change_root(mount);
 }
 
+int confine_root(int mount) {
+        _cleanup_close_ int place = mount >= 0 ? mount : empty_place();
+
+        if (place < 0)
+                return mount >= 0 ? -EBADF : place;
+        return change_root(place);
+}
+
+int confine_within(const char *directory) {
+        _cleanup_close_ int top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), root = -1;
+
+        if (top < 0)
+                return -errno;
+        root = resolve_beneath(top, directory, false);
+        if (root < 0)
+                return TAKE_FD(root);
+        return fchdir(root) < 0 || chroot(".") < 0 || fchdir(top) < 0 ? -errno : 0;
+}
+
 static int drop_bounding_set(void) {
         int capability = 0;
 
@@ -145,29 +167,51 @@ static int drop_bounding_set(void) {
 #define OWN_ARCHITECTURE 0 /* the rest of the confinement holds without the filter, too */
 #endif
 
-/* What nobody needs who reads and writes files. Without capabilities most of it does little, until somebody makes a user namespace
- * and has them all in there. */
+/* Without capabilities most of these do little, until somebody makes a user namespace and has them all in there. */
 static const long refused[] = {
+        SYS_unshare, SYS_setns,
+        SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_open_tree, SYS_move_mount, SYS_fsopen, SYS_fsconfig, SYS_fsmount, SYS_fspick,
+        SYS_mount_setattr, SYS_fanotify_init, SYS_open_by_handle_at,
+        SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_kcmp, SYS_pidfd_getfd,
+        SYS_bpf, SYS_perf_event_open, SYS_userfaultfd, SYS_io_uring_setup, SYS_add_key, SYS_request_key, SYS_keyctl,
+};
+
+/* What nobody needs, besides, who reads and writes files. */
+static const long refused_without_program[] = {
 #ifdef SYS_fork
         SYS_fork, SYS_vfork,
 #endif
 #ifdef SYS_semget
         SYS_semget, SYS_shmget, SYS_shmat, SYS_msgget,
 #endif
-        SYS_clone, SYS_clone3, SYS_execve, SYS_execveat, SYS_unshare, SYS_setns,
-        SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_open_tree, SYS_move_mount, SYS_fsopen, SYS_fsconfig, SYS_fsmount, SYS_fspick,
-        SYS_mount_setattr, SYS_fanotify_init, SYS_name_to_handle_at, SYS_open_by_handle_at,
-        SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_kcmp, SYS_pidfd_getfd,
-        SYS_socket, SYS_bpf, SYS_perf_event_open, SYS_userfaultfd, SYS_io_uring_setup, SYS_add_key, SYS_request_key, SYS_keyctl,
+        SYS_clone, SYS_clone3, SYS_execve, SYS_execveat, SYS_socket, SYS_name_to_handle_at,
 };
 
 bool confine_room_lasts(void) {
         return OWN_ARCHITECTURE != 0;
 }
 
-static int refuse_calls(void) {
-        struct sock_filter code[7 + 2 * ELEMENTSOF(refused)];
-        struct sock_fprog program = {.filter = code};
+/* Where the lower half of the flags of clone(2) is. */
+#if defined(__s390x__)
+#define CLONE_FLAGS (offsetof(struct seccomp_data, args[1]) + sizeof(uint32_t))
+#elif __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define CLONE_FLAGS (offsetof(struct seccomp_data, args[0]) + sizeof(uint32_t))
+#else
+#define CLONE_FLAGS offsetof(struct seccomp_data, args[0])
+#endif
+
+enum { FILTER_MAX = 16 + 2 * (ELEMENTSOF(refused) + ELEMENTSOF(refused_without_program)) };
+
+static unsigned short refuse(struct sock_filter *code, long call, int error) {
+        code[0] = (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t) call, 0, 1);
+        code[1] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned) error);
+        return 2;
+}
+
+/* `program`: one is about to be executed. Its flags for clone3(2) are out of sight, so that it has to use clone(2). */
+static int refuse_calls(bool program) {
+        struct sock_filter code[FILTER_MAX];
+        struct sock_fprog filter = {.filter = code};
         unsigned short n = 0;
 
         if (OWN_ARCHITECTURE == 0)
@@ -176,16 +220,23 @@ static int refuse_calls(void) {
         code[n++] = (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OWN_ARCHITECTURE, 1, 0);
         code[n++] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
         code[n++] = (struct sock_filter) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-        for (size_t i = 0; i < ELEMENTSOF(refused); i++) {
-                code[n++] = (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t) refused[i], 0, 1);
-                code[n++] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
-        }
+        for (size_t i = 0; i < ELEMENTSOF(refused); i++)
+                n += refuse(code + n, refused[i], EPERM);
+        for (size_t i = 0; !program && i < ELEMENTSOF(refused_without_program); i++)
+                n += refuse(code + n, refused_without_program[i], EPERM);
         /* The x32 names of the same calls. No other machine has so high numbers. */
         code[n++] = (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1);
         code[n++] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
+        if (program) {
+                n += refuse(code + n, SYS_clone3, ENOSYS);
+                code[n++] = (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3);
+                code[n++] = (struct sock_filter) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, CLONE_FLAGS);
+                code[n++] = (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_NEWUSER, 0, 1);
+                code[n++] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
+        }
         code[n++] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-        program.len = n;
-        return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) < 0 ? -errno : 0;
+        filter.len = n;
+        return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) < 0 ? -errno : 0;
 }
 
 struct ids {
@@ -202,7 +253,7 @@ static int become(const struct ids *ids) {
 }
 
 /* `ids`: who it is to be, or NULL: who it is, without its groups. */
-static int give_up(uint64_t capabilities, const struct ids *ids) {
+static int give_up(uint64_t capabilities, const struct ids *ids, bool program) {
         const unsigned long locked = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
                                      SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
         struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -225,17 +276,25 @@ static int give_up(uint64_t capabilities, const struct ids *ids) {
                 return -errno;
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
                 return -errno;
-        return refuse_calls();
+        return refuse_calls(program);
 }
 
 int confine_powers(uint64_t capabilities) {
-        return give_up(capabilities, NULL);
+        return give_up(capabilities, NULL, false);
 }
 
 int confine_as(uid_t uid, gid_t gid, const gid_t *groups, size_t n_groups) {
         const struct ids ids = {.uid = uid, .gid = gid, .groups = groups, .n_groups = n_groups};
-        int r = give_up(0, &ids);
+        int r = give_up(0, &ids, false);
 
         /* Changing ids has cleared it. */
         return r == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ? -errno : r;
+}
+
+int confine_program(int userns, uid_t uid, gid_t gid, const gid_t *groups, size_t n_groups) {
+        const struct ids ids = {.uid = uid, .gid = gid, .groups = groups, .n_groups = n_groups};
+
+        if (userns >= 0 && setns(userns, CLONE_NEWUSER) < 0)
+                return -errno;
+        return give_up(0, &ids, true);
 }

@@ -37,9 +37,20 @@ bool confine_room_lasts(void);
  * after that. Open fds, which stay the caller's, go on working. */
 int confine_enter(const struct confine_room *room, int mount);
 
+/* The root directory becomes that of a detached mount, or an empty one for -1, in a mount namespace that is the process's own.
+ * Everything else is unreachable after that. The fd of the mount is closed in either case. Open fds go on working. */
+int confine_root(int mount);
+
+/* A directory below the root directory, reached without symlinks, becomes the root; the working directory stays where it is, which
+ * is outside: it may be left upwards as far as the root that confine_root() has set. */
+int confine_within(const char *directory);
+
 /* Gives up, for good, all capabilities but these (bits 1 << CAP_…), the supplementary groups, and whatever executing a program
  * could give back; and the system calls that only who has something in mind makes: programs, processes, namespaces, mounts,
  * sockets, tracing. */
 int confine_powers(uint64_t capabilities);
 /* The same for a process that is to be somebody, with all of its groups, and no capability at all. */
 int confine_as(uid_t uid, gid_t gid, const gid_t *groups, size_t n_groups);
+/* The same for one that is about to execute a program, which may make processes, threads and sockets, but no namespaces. `userns`: the
+ * user namespace that it enters before, of all ids as they are, so that RLIMIT_NPROC counts its own processes alone; or -1. */
+int confine_program(int userns, uid_t uid, gid_t gid, const gid_t *groups, size_t n_groups);

@@ -96,6 +96,7 @@ const char *plan_undo(const struct job *job, const struct step *step) {
         case STEP_LAYER_OPEN:
         case STEP_PIN: /* on the host: above */
         case STEP_HOLDERS:
+        case STEP_GC_PROGRAM:
         case _STEP_KIND_MAX:
                 break;
         }

@@ -56,6 +56,9 @@ int plan_find(const struct plan_pod *pod, const char *container, const char *nam
 int plan_examine(const struct plan_pod *pod, const char *container, const char *path, struct job **ret,
         struct failure *f);
 
+/* One STEP_GC_PROGRAM: `path` in the container, or, if `listed`, on the host. */
+int plan_gc_program(const struct plan_pod *pod, const char *container, const char *path, bool listed, bool debug, struct job **ret);
+
 /* One mount that is to go. */
 struct plan_doomed {
         uint64_t id;

@@ -51,6 +51,7 @@ static const char *const kind_names[_STEP_KIND_MAX] = {
         [STEP_LAYER_OPEN] = "layer-open",
         [STEP_PIN] = "pin",
         [STEP_HOLDERS] = "holders",
+        [STEP_GC_PROGRAM] = "gc-program",
 };
 
 bool step_kind_reads_layer(enum step_kind kind) {
@@ -59,7 +60,8 @@ bool step_kind_reads_layer(enum step_kind kind) {
 
 bool step_kind_answers_fd(enum step_kind kind) {
         return kind == STEP_OPEN_TREE || kind == STEP_LAYER_APPLY || kind == STEP_LAYER_MERGE || kind == STEP_LAYER_OPEN || kind == STEP_IMAGE_READ ||
-               kind == STEP_IMAGE_BLOB || kind == STEP_HOLDERS || step_kind_reads_layer(kind);
+               kind == STEP_IMAGE_BLOB || kind == STEP_HOLDERS || kind == STEP_GC_PROGRAM ||
+               step_kind_reads_layer(kind);
 }
 
 bool job_answers_fd(const struct job *job) {

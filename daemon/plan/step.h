@@ -70,6 +70,7 @@ enum step_kind {
         STEP_LAYER_OPEN,    /* clone the directory of a layer and send the fd back */
         STEP_PIN,           /* bind a namespace of a process, by pidfd, to a file of the host; with a file below <runtime>/ns/ made for it */
         STEP_HOLDERS,       /* have a worker find who keeps mounts alive, one for each step of the job; answers with its channel */
+        STEP_GC_PROGRAM,    /* run the program that a pod wants to be run before it is collected; answers with the channel of who waits for it */
         _STEP_KIND_MAX,
 };
 
@@ -135,7 +136,10 @@ enum step_flags {
                                               * there are any, or beside nothing */
         STEP_OF_TREE = 1 << 18,              /* STEP_UNMOUNT with STEP_RESTORE: nothing hides it, so that it may come from a clone of the
                                               * pod's whole tree, which is cheaper than one for each */
-        _STEP_FLAGS_ALL = (1 << 19) - 1,
+        STEP_GC_LISTED = 1 << 19,            /* STEP_GC_PROGRAM: the target is a program of the host, on the configuration's list; else it is in
+                                              * the container */
+        STEP_GC_DEBUG = 1 << 20,             /* STEP_GC_PROGRAM: with --debug */
+        _STEP_FLAGS_ALL = (1 << 21) - 1,
 };
 
 #define STEP_NO_COVER UINT32_MAX

@@ -149,6 +149,10 @@ static const struct row {
         {STEP_LAYER_SIZE, NULL, "1:2:x", NULL, NULL, 7, false, 0, "a layer in a store with two numbers"},
         {STEP_LAYER_OPEN, NULL, "x", NULL, NULL, 0, false, 0, "a layer without a number"},
         {STEP_PIN, SPEC_HOST, "/tmp/run/ns/x", "net", NULL, 0, true, 1, "a namespace is bound to a file of the host"},
+        {STEP_GC_PROGRAM, "main", "/bin/../sh", NULL, NULL, 0, true, 0, "a gc program has no normalised absolute path"},
+        {STEP_GC_PROGRAM, "main", "/", NULL, NULL, 0, true, 0, "a gc program has no normalised absolute path"},
+        {STEP_GC_PROGRAM, "..", "/bin/sh", NULL, NULL, 0, true, 0, "a container's name is none"},
+        {STEP_GC_PROGRAM, "main", "/bin/sh", NULL, NULL, 0, false, 0, "a gc program runs alone, and for a pod"},
         {STEP_HOLDERS, NULL, NULL, NULL, NULL, 0, false, 0, "holders are looked for of no mount"},
 };
 

@@ -191,6 +191,8 @@ static struct job *example(void) {
         step->source = path_source("/s");
         step->flags = STEP_DEVICE;
         (void) add(job, STEP_OPEN_TREE, "main", "/data");
+        step = add(job, STEP_GC_PROGRAM, "main", "/usr/lib/gc");
+        step->flags = STEP_GC_LISTED | STEP_GC_DEBUG;
         step = add(job, STEP_BIND, "main", "/v");
         step->source = (struct step_source) {.kind = STEP_SOURCE_VOLUME, .path = copy("cache"), .id = UINT64_MAX - 5};
         add_remount(job);
