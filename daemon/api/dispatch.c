@@ -169,7 +169,8 @@ static void run_work(struct work *work);
 static int on_again(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
         struct work *work = userdata;
         struct request *request = work->request;
-        struct collect_arguments arguments = {.lazy = request->arguments.lazy, .reason = "collected"};
+        struct collect_arguments arguments = {
+                .lazy = request->arguments.lazy, .reason = "collected", .gc_ended = work->gc_ended, .warnings = work->gc_warnings};
         struct pod *pod = map_get(request->api->pods->by_uuid, work->id);
         int r;
 
@@ -201,6 +202,12 @@ static bool try_again(struct work *work) {
 
         if (!will_try_again(work))
                 return false;
+        if (work->operation && operation_gc_ended(work->operation)) {
+                work->gc_ended = true;
+                work->gc_warnings = strv_free(work->gc_warnings);
+                if (strv_copy(operation_warnings(work->operation), &work->gc_warnings) < 0)
+                        (void) log_oom(); /* the journal has them */
+        }
         work_release(work);
         work->state = WORK_WAITING;
         return sd_event_add_time_relative(request->api->event, &work->again, CLOCK_MONOTONIC, RETRY_INTERVAL_US, 0, on_again, work) >= 0;

@@ -115,6 +115,7 @@ static void work_free(struct work *work) {
         work_release(work);
         (void) operation_free(work->holders);
         (void) sd_event_source_disable_unref(work->again);
+        strv_free(work->gc_warnings);
         failure_clear(&work->failure);
         free(work->id);
         free(work->detail);

@@ -44,7 +44,9 @@ struct work {
         bool not_found;              /* GC */
         struct operation *holders;   /* it was busy: looks for who is in the way (holders.h)… */
         void (*explained)(struct work *work); /* …and then */
-        sd_event_source *again;      /* GC with wait: another try is due */
+        sd_event_source *again;      /* GC with wait: another try is due… */
+        bool gc_ended;               /* …which does not run the gc program again… */
+        char **gc_warnings;          /* …and answers with these, too */
 };
 
 struct authorisation;

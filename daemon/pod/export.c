@@ -175,6 +175,7 @@ static int add_part(struct export *export, struct json_object *spec, const char 
         int r = part ? 0 : log_oom();
 
         json_object_object_del(spec, "volumes");
+        json_object_object_del(spec, "gc");
         if (r == 0 && json_object_object_get_ex(spec, "podmount", NULL))
                 r = keep_containers(export, spec, container, &n);
         else if (r == 0 && is_kept(export, container ?: "main", container))
@@ -255,6 +256,24 @@ static int add_host(const struct export *export, struct json_object *document) {
                         r = append(mounts, mount);
         }
         return r < 0 || export->record->n_host == 0 ? r : add(document, "hostMounts", TAKE_PTR(mounts));
+}
+
+/* As long as its container is there. */
+static int add_gc(const struct export *export, struct json_object *document) {
+        const struct record_gc *gc = &export->record->gc;
+        struct json_object *object;
+        bool kept = false;
+
+        for (char **container = export->record->containers; gc->path && container && *container; container++)
+                kept = kept || strcmp(*container, gc->container) == 0;
+        if (!kept)
+                return 0;
+        object = json_object_new_object();
+        if (!object || add_text(object, "path", gc->path) < 0 || add_text(object, "container", gc->container) < 0) {
+                (void) json_object_put(object);
+                return log_oom();
+        }
+        return add(document, "gc", object);
 }
 
 /* "main:/data": names that say the same after a restart. */
@@ -371,6 +390,8 @@ int export_pod(const struct record_pod *record, char **ret, struct failure *f) {
                 r = add_volumes(&export, document);
         if (r == 0)
                 r = add_host(&export, document);
+        if (r == 0)
+                r = add_gc(&export, document);
         if (r == 0)
                 r = add_parts(&export);
         if (r == 0 && (add_text(document, "id", record->uuid) < 0 || add_text(document, "name", record->name) < 0 ||

@@ -9,6 +9,7 @@
 #include "pod/directories.h"
 #include "pod/doom.h"
 #include "pod/footing.h"
+#include "pod/gc-program.h"
 #include "pod/layer-root.h"
 #include "pod/operation-private.h"
 #include "pod/points.h"
@@ -25,6 +26,7 @@ struct collect {
         struct operation operation;
         bool lazy, dry_run, orphan;
         char *reason;
+        struct gc_program program;
         enum record_state before; /* what the pod goes back to when it is busy */
 };
 
@@ -33,6 +35,7 @@ static struct collect *collect_of(struct operation *operation) {
 }
 
 static void release(struct operation *operation) {
+        gc_program_done(&collect_of(operation)->program, operation->pods);
         free(collect_of(operation)->reason);
 }
 
@@ -80,6 +83,8 @@ static int plan(struct operation *operation, struct failure *f) {
 
         if (!directory)
                 return log_oom();
+        if (gc_program_is_due(&collect->program, operation))
+                return gc_program_plan(&collect->program, operation);
         r = pods_sync_below(operation->pods, directory);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "read the mount table");
@@ -180,6 +185,11 @@ static void result(struct operation *operation, const struct job_result *answer)
         struct collect *collect = collect_of(operation);
         struct failure f = FAILURE_INIT;
 
+        if (collect->program.begun) {
+                if (!answer || !answer->lost || !operation_retry(operation, answer))
+                        gc_program_result(&collect->program, operation, answer, operation_again);
+                return;
+        }
         if (answer && (answer->lost || answer->failure != FAILURE_NONE)) {
                 if (operation->pod)
                         (void) renewing_take(operation->pods, operation->pod, operation->job, answer, 0); /* logged; drift shows it */
@@ -220,11 +230,16 @@ static int new_collect(struct pods *pods, const struct caller *caller, struct po
         collect->lazy = arguments->lazy;
         collect->dry_run = arguments->dry_run;
         collect->orphan = !pod;
+        collect->program.ended = arguments->gc_ended;
         collect->reason = strdup(arguments->reason ?: "collected");
-        if (!collect->reason)
+        if (!collect->reason || strv_copy(arguments->warnings, &operation->warnings) < 0)
                 return log_oom();
         *ret = TAKE_PTR(operation);
         return 0;
+}
+
+bool operation_gc_ended(const struct operation *operation) {
+        return operation->class == &class && ((const struct collect *) operation)->program.ended;
 }
 
 int operation_new_collect(struct pods *pods, const struct caller *caller, struct pod *pod,

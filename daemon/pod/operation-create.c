@@ -12,6 +12,7 @@
 #include "pod/directories.h"
 #include "pod/doom.h"
 #include "pod/forecast.h"
+#include "pod/gc-program.h"
 #include "pod/host.h"
 #include "pod/intent-detail.h"
 #include "pod/layer-root.h"
@@ -225,7 +226,8 @@ static int make_record(const struct create *create, struct record_pod **ret) {
             strv_copy(create->wanted->containers, &record->containers) < 0 ||
             strv_copy(create->wanted->warnings, &record->warnings) < 0)
                 return log_oom();
-        if (directories_intend(operation->job, record, &record->warnings) < 0 || host_intend(create->wanted, record) < 0)
+        if (directories_intend(operation->job, record, &record->warnings) < 0 || host_intend(create->wanted, record) < 0 ||
+            gc_program_intend(operation, create->spec, record) < 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(record);
         return 0;

@@ -99,6 +99,8 @@ void operation_answer(struct operation *operation);
 void operation_end(struct operation *operation, struct failure *f);
 /* Whether this answer, busy or lost, is followed by another try after the configured interval. */
 bool operation_retry(struct operation *operation, const struct job_result *result);
+/* Plans and executes the operation's job anew, under its number: it was about something that comes before. */
+void operation_again(struct operation *operation);
 /* Takes away what a job left behind that did not end well, then ends with `cause` (moved out). */
 void operation_undo(struct operation *operation, struct failure *cause);
 

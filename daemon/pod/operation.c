@@ -343,8 +343,7 @@ void operation_answer(struct operation *operation) {
                 done(operation, &none, operation->done_userdata);
 }
 
-static int on_retry(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
-        struct operation *operation = userdata;
+void operation_again(struct operation *operation) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         int r;
 
@@ -354,10 +353,14 @@ static int on_retry(sd_event_source *source _unused_, uint64_t usec _unused_, vo
         if (r == 0)
                 r = submit(operation);
         if (r == 0)
-                return 0;
+                return;
         (void) failure_from_errno(&f, r);
         operation->class->take_back(operation);
         operation_end(operation, &f);
+}
+
+static int on_retry(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+        operation_again(userdata);
         return 0;
 }
 

@@ -94,6 +94,8 @@ struct container_arguments {
 struct collect_arguments {
         bool lazy, dry_run;
         const char *reason; /* of PodRemoved: "collected", "garbage", "failed" */
+        bool gc_ended;      /* a try of the same request before this one has had the pod's gc program run… */
+        char *const *warnings; /* …with these; copied, may be NULL */
 };
 
 struct repair_arguments {
@@ -233,6 +235,8 @@ const struct damage *operation_damages(const struct operation *operation, size_t
 int operation_tree(const struct operation *operation);
 /* Sentences of a collection or a creation that went well all the same; the operation's, may be NULL. */
 char *const *operation_warnings(const struct operation *operation);
+/* Whether a collection has had the pod's gc program run, or tried to. */
+bool operation_gc_ended(const struct operation *operation);
 /* The path that an operation_new_find() has found; the operation's. */
 const char *operation_found(const struct operation *operation);
 /* What an operation_new_examine() has found; the operation's, NULL before. */

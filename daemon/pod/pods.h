@@ -29,6 +29,8 @@ struct pods_observer {
         void *userdata;
 };
 
+enum { GC_PROGRAMS_MAX = 8, GC_PROGRAMS_OF_USER = 2 /* at the same time */ };
+
 struct pods {
         sd_event *event;
         struct store *store;
@@ -74,6 +76,8 @@ struct pods {
         struct layer_stream *layer_streams; /* those that have, or are about to have, a worker (pod/layer-stream.h) */
         struct operation *searches_waiting; /* for holders (pod/operation-holders.c)… */
         unsigned n_searches, n_searches_waiting; /* …and how many search */
+        uid_t gc_owners[GC_PROGRAMS_MAX]; /* of the pods whose gc programs run… */
+        size_t n_gc;                      /* …and how many do (pod/gc-program.h) */
         struct counters counters;
         struct history *history;     /* what is to be written down of what was done (pod/history.h); NULL: nothing yet */
         bool stopping;               /* what can be finished at the next start is not gone on with */

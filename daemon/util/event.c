@@ -41,6 +41,8 @@ static const struct {
         [EVENT_ALREADY_RUNNING] = {"already-running", "8d0effb85a2a43918042557eb28a8abc", LOG_ERR},
         [EVENT_LAYERS_UNAVAILABLE] = {"layers-unavailable", "0ff9ee65d1e74b45bc2bae3092df1eca", LOG_WARNING},
         [EVENT_LAYER_CHANGED] = {"layer-changed", "d8f56e6efcab4e7a9b31b262f2844690", LOG_INFO},
+        [EVENT_GC_PROGRAM_SAID] = {"gc-program-said", "72e09443f2514ed0bb704b037b396668", LOG_NOTICE},
+        [EVENT_GC_PROGRAM_FAILED] = {"gc-program-failed", "d2cc3364cb604a2c9235d1e99b03892f", LOG_WARNING},
 };
 
 const char *event_name(enum event event) {

@@ -45,6 +45,8 @@ enum event {
         EVENT_ALREADY_RUNNING,
         EVENT_LAYERS_UNAVAILABLE,
         EVENT_LAYER_CHANGED,
+        EVENT_GC_PROGRAM_SAID,
+        EVENT_GC_PROGRAM_FAILED,
         _EVENT_MAX,
 };
 
