@@ -9,6 +9,7 @@
 
 #include "api/call.h"
 #include "api/peer.h"
+#include "api/machines.h"
 #include "api/units.h"
 #include "dbus/names.h"
 #include "pod/lease.h"
@@ -29,6 +30,7 @@ struct bus {
         sd_bus *bus;       /* NULL between two tries */
         struct map *peers; /* by unique name */
         struct units *units;
+        struct machines *machines;
         sd_event_source *retry;
         uint64_t retry_us;
         bool stopping;
@@ -144,6 +146,7 @@ static int retry_later(struct bus *bus) {
 static void drop(struct bus *bus) {
         forget_peers(bus);
         units_disconnected(bus->units);
+        machines_disconnected(bus->machines);
         if (!bus->bus)
                 return;
         (void) sd_bus_detach_event(bus->bus);
@@ -185,6 +188,7 @@ static int on_connected(sd_bus_message *m _unused_, void *userdata, sd_bus_error
         if (r < 0)
                 (void) log_errno(LOG_ERR, r, "cannot ask for the name " PODMOUNT_BUS_NAME);
         units_connected(bus->units);
+        machines_connected(bus->machines);
         return 1;
 }
 
@@ -238,8 +242,10 @@ int bus_new(struct api *api, struct bus **ret) {
         bus->retry_us = RETRY_MIN_US;
         bus->peers = map_new(MAP_KEY_STRING);
         bus->units = units_new(api);
-        if (!bus->peers || !bus->units) {
+        bus->machines = machines_new(api);
+        if (!bus->peers || !bus->units || !bus->machines) {
                 (void) units_free(bus->units);
+                (void) machines_free(bus->machines);
                 (void) map_free(bus->peers);
                 free(bus);
                 return log_oom();
@@ -253,6 +259,7 @@ struct bus *bus_free(struct bus *bus) {
                 return NULL;
         drop(bus);
         (void) units_free(bus->units);
+        (void) machines_free(bus->machines);
         (void) sd_event_source_disable_unref(bus->retry);
         (void) map_free(bus->peers);
         free(bus);

@@ -10,6 +10,7 @@
 #include "pod/doom.h"
 #include "pod/footing.h"
 #include "pod/gc-program.h"
+#include "pod/gc-registry.h"
 #include "pod/layer-root.h"
 #include "pod/operation-private.h"
 #include "pod/points.h"
@@ -26,7 +27,9 @@ struct collect {
         struct operation operation;
         bool lazy, dry_run, orphan;
         char *reason;
-        struct gc_program program;
+        struct gc_registry registry; /* is told first… */
+        struct gc_program program;   /* …then this one runs */
+        bool begun_to_unmount;       /* neither is due any more */
         enum record_state before; /* what the pod goes back to when it is busy */
 };
 
@@ -35,6 +38,7 @@ static struct collect *collect_of(struct operation *operation) {
 }
 
 static void release(struct operation *operation) {
+        gc_registry_done(&collect_of(operation)->registry);
         gc_program_done(&collect_of(operation)->program, operation->pods);
         free(collect_of(operation)->reason);
 }
@@ -83,8 +87,14 @@ static int plan(struct operation *operation, struct failure *f) {
 
         if (!directory)
                 return log_oom();
+        if (gc_registry_is_due(&collect->registry, operation)) {
+                operation_plan_pod(operation, false, &caller, &pod); /* no job, but its number */
+                collect->registry.begun = true;
+                return 0;
+        }
         if (gc_program_is_due(&collect->program, operation))
                 return gc_program_plan(&collect->program, operation);
+        collect->begun_to_unmount = true;
         r = pods_sync_below(operation->pods, directory);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "read the mount table");
@@ -181,13 +191,30 @@ static bool is_begun(const struct job_result *answer) {
         return answer->lost && answer->failure != FAILURE_TIMED_OUT;
 }
 
+/* When the registry was told, or the program has ended. A collection that podmountd's end interrupts is completed by the next start. */
+static void go_on(struct operation *operation) {
+        struct failure f = FAILURE_INIT;
+
+        if (!operation->pods->stopping) {
+                operation_again(operation);
+                return;
+        }
+        (void) failure_set(&f, FAILURE_MOUNT_FAILED, "podmountd is stopping: pod %s is collected when it runs again", operation->uuid);
+        operation->pod->collection = operation->job_id;
+        operation_end(operation, &f);
+}
+
 static void result(struct operation *operation, const struct job_result *answer) {
         struct collect *collect = collect_of(operation);
         struct failure f = FAILURE_INIT;
 
+        if (collect->registry.begun) {
+                gc_registry_tell(&collect->registry, operation, go_on);
+                return;
+        }
         if (collect->program.begun) {
                 if (!answer || !answer->lost || !operation_retry(operation, answer))
-                        gc_program_result(&collect->program, operation, answer, operation_again);
+                        gc_program_result(&collect->program, operation, answer, go_on);
                 return;
         }
         if (answer && (answer->lost || answer->failure != FAILURE_NONE)) {
@@ -230,7 +257,7 @@ static int new_collect(struct pods *pods, const struct caller *caller, struct po
         collect->lazy = arguments->lazy;
         collect->dry_run = arguments->dry_run;
         collect->orphan = !pod;
-        collect->program.ended = arguments->gc_ended;
+        collect->registry.ended = collect->program.ended = arguments->gc_ended;
         collect->reason = strdup(arguments->reason ?: "collected");
         if (!collect->reason || strv_copy(arguments->warnings, &operation->warnings) < 0)
                 return log_oom();
@@ -239,7 +266,7 @@ static int new_collect(struct pods *pods, const struct caller *caller, struct po
 }
 
 bool operation_gc_ended(const struct operation *operation) {
-        return operation->class == &class && ((const struct collect *) operation)->program.ended;
+        return operation->class == &class && ((const struct collect *) operation)->begun_to_unmount;
 }
 
 int operation_new_collect(struct pods *pods, const struct caller *caller, struct pod *pod,

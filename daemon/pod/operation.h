@@ -94,7 +94,7 @@ struct container_arguments {
 struct collect_arguments {
         bool lazy, dry_run;
         const char *reason; /* of PodRemoved: "collected", "garbage", "failed" */
-        bool gc_ended;      /* a try of the same request before this one has had the pod's gc program run… */
+        bool gc_ended;      /* a try of the same request before this one has told the pod's registry and had its gc program run… */
         char *const *warnings; /* …with these; copied, may be NULL */
 };
 
@@ -235,7 +235,7 @@ const struct damage *operation_damages(const struct operation *operation, size_t
 int operation_tree(const struct operation *operation);
 /* Sentences of a collection or a creation that went well all the same; the operation's, may be NULL. */
 char *const *operation_warnings(const struct operation *operation);
-/* Whether a collection has had the pod's gc program run, or tried to. */
+/* Whether a collection has told the pod's registry and had its gc program run, as far as there is either. */
 bool operation_gc_ended(const struct operation *operation);
 /* The path that an operation_new_find() has found; the operation's. */
 const char *operation_found(const struct operation *operation);

@@ -29,6 +29,9 @@ struct pods_observer {
         void *userdata;
 };
 
+/* `failure`: a sentence, or NULL: it is not registered any more, or was not. */
+typedef void (*unregistered_fn)(const char *failure, void *userdata);
+
 enum { GC_PROGRAMS_MAX = 8, GC_PROGRAMS_OF_USER = 2 /* at the same time */ };
 
 struct pods {
@@ -57,6 +60,11 @@ struct pods {
         /* One lease less. */
         void (*unwatch_unit)(const char *name, void *userdata);
         void *watch_unit_userdata;
+        /* Takes the pod that has this directory out of machined's registry, if that knows it: an object to cancel it with until `done` is
+         * called, from the event loop; NULL: nobody could be asked. The function is NULL while there is no bus. */
+        void *(*unregister)(const char *uuid, const char *directory, unregistered_fn done, void *userdata, void *unregister_userdata);
+        void (*cancel_unregister)(void *question);
+        void *unregister_userdata;
         const char *runtime_directory;
         int runtime_fd;
         uint64_t runtime_mount_id;   /* of the mount that the runtime directory lay on at start, set by pods_init():

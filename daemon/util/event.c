@@ -43,6 +43,7 @@ static const struct {
         [EVENT_LAYER_CHANGED] = {"layer-changed", "d8f56e6efcab4e7a9b31b262f2844690", LOG_INFO},
         [EVENT_GC_PROGRAM_SAID] = {"gc-program-said", "72e09443f2514ed0bb704b037b396668", LOG_NOTICE},
         [EVENT_GC_PROGRAM_FAILED] = {"gc-program-failed", "d2cc3364cb604a2c9235d1e99b03892f", LOG_WARNING},
+        [EVENT_REGISTRY_NOT_TOLD] = {"registry-not-told", "b8c42a72b0bb4993a7b538aacfbe5e15", LOG_WARNING},
 };
 
 const char *event_name(enum event event) {

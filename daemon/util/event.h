@@ -47,6 +47,7 @@ enum event {
         EVENT_LAYER_CHANGED,
         EVENT_GC_PROGRAM_SAID,
         EVENT_GC_PROGRAM_FAILED,
+        EVENT_REGISTRY_NOT_TOLD,
         _EVENT_MAX,
 };
 
