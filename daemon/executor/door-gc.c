@@ -23,6 +23,11 @@ int door_check_gc_program(const struct job *job, const struct step *step, struct
         if (!step->target || strlen(step->target) >= PATH_MAX || path_normalize(step->target, &normal) != 0 || strcmp(step->target, normal) != 0 ||
             strcmp(step->target, "/") == 0)
                 return refuse(f, "a gc program has no normalised absolute path");
+        if (step->flags & STEP_GC_REGISTRY) {
+                if (!job->caller.root || job->caller.uid != 0 || job->caller.gid != 0 || job->caller.n_groups > 0)
+                        return refuse(f, "a registry program runs as root");
+                return (step->flags & ~(uint32_t) (STEP_GC_REGISTRY | STEP_GC_DEBUG)) == 0 ? 0 : refuse(f, "a flag of another step");
+        }
         if (job->caller.uid != job->owner || job->caller.gid != job->owner_group)
                 return refuse(f, "a gc program runs as the pod's owner");
         if (job->caller.uid == 0 && !job->caller.root)
@@ -30,11 +35,13 @@ int door_check_gc_program(const struct job *job, const struct step *step, struct
         return (step->flags & ~(uint32_t) (STEP_GC_LISTED | STEP_GC_DEBUG)) == 0 ? 0 : refuse(f, "a flag of another step");
 }
 
-int door_check_gc(const struct job *job, const char *programs, bool in_pods, bool in_root_pods, struct failure *f) {
+int door_check_gc(const struct job *job, const char *programs, const char *registry, bool in_pods, bool in_root_pods, struct failure *f) {
         const struct step *step = job->steps;
 
         if (job->n_steps != 1 || step->kind != STEP_GC_PROGRAM)
                 return 0;
+        if (step->flags & STEP_GC_REGISTRY)
+                return prefixes_has(registry, step->target) ? 0 : failure_set(f, FAILURE_NOT_SUPPORTED, "it is not RegistryProgram= of podmountd.conf(5)");
         if (step->flags & STEP_GC_LISTED)
                 return prefixes_has(programs, step->target)
                                ? 0

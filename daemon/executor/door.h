@@ -35,8 +35,8 @@ bool door_is_about_host(const struct job *job);
 int door_check_host(const struct job *job, const char *prefixes, const char *pins, uint32_t *ret_step, struct failure *f);
 
 /* Whether the configuration allows the program of a job that is one STEP_GC_PROGRAM; 0 for any other job. `programs` is the list of
- * those of the host, `in_pods` and `in_root_pods` say whether others may run. FAILURE_NOT_SUPPORTED. */
-int door_check_gc(const struct job *job, const char *programs, bool in_pods, bool in_root_pods, struct failure *f);
+ * those of the host, `registry` that of the one that may be told as root, `in_pods` and `in_root_pods` say whether others may run. FAILURE_NOT_SUPPORTED. */
+int door_check_gc(const struct job *job, const char *programs, const char *registry, bool in_pods, bool in_root_pods, struct failure *f);
 
 /* Of door_check(): the last step that is not about the host; a step that makes something there; one that takes it away. */
 size_t door_last(const struct job *job);

@@ -120,12 +120,13 @@ static void answer_failure(struct job_result *result, int r, struct failure *f) 
 static int check_grants(const struct executor *executor, const struct job *job, uint32_t *ret_step, struct failure *f) {
         const struct executor_grants *grants = executor->grants;
         _cleanup_free_ char *pins = NULL;
-        char list[PREFIXES_SIZE];
+        char list[PREFIXES_SIZE], registry[PREFIXES_SIZE];
         int r = door_check_images(job, grants ? grants->image_types : 0, grants ? grants->device_types : 0, ret_step, f);
 
         if (r == 0 && job->steps[0].kind == STEP_GC_PROGRAM) {
                 grants_gc_programs(grants, list);
-                return door_check_gc(job, list, grants && grants->gc_in_pods, grants && grants->gc_in_root_pods, f);
+                grants_registry_program(grants, registry);
+                return door_check_gc(job, list, registry, grants && grants->gc_in_pods, grants && grants->gc_in_root_pods, f);
         }
         if (r != 0 || !door_is_about_host(job))
                 return r;

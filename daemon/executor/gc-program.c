@@ -28,7 +28,7 @@ static int clone_pod(struct run *run, int pod, int *ret) {
 
 static int start(struct run *run, const struct step *step, int pod) {
         static const char all[] = "0 0 4294967295\n";
-        const bool listed = step->flags & STEP_GC_LISTED;
+        const bool on_host = step->flags & (STEP_GC_LISTED | STEP_GC_REGISTRY);
         _cleanup_close_ int userns = userns_make(all, all), clone = -1;
         _cleanup_free_ char *root = NULL;
         struct gc_run gc = {
@@ -46,7 +46,7 @@ static int start(struct run *run, const struct step *step, int pod) {
                 (void) log_errno(LOG_DEBUG, userns, "make a user namespace for a gc program");
                 gc.userns = userns = -1;
         }
-        if (!listed) {
+        if (!on_host) {
                 r = clone_pod(run, pod, &clone);
                 if (r != 0)
                         return r;
@@ -74,8 +74,8 @@ int hand_gc_program(struct run *run, size_t i) {
         }
         if (fstat(pod, &status) < 0)
                 return log_errno(LOG_ERR, errno, "look at a pod's directory");
-        if (status.st_uid != run->job->caller.uid)
+        if (!(step->flags & STEP_GC_REGISTRY) && status.st_uid != run->job->caller.uid)
                 return run_fail(run, FAILURE_MOUNT_FAILED, 0, "the pod's directory is not its owner's");
-        r = step->flags & STEP_GC_LISTED ? 0 : run_container_root(run, step->container, &root);
+        r = step->flags & (STEP_GC_LISTED | STEP_GC_REGISTRY) ? 0 : run_container_root(run, step->container, &root);
         return r != 0 ? r : start(run, step, pod);
 }

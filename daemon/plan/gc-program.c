@@ -5,7 +5,7 @@
 #include "plan/make.h"
 #include "util/log.h"
 
-int plan_gc_program(const struct plan_pod *pod, const char *container, const char *path, bool listed, bool debug, struct job **ret) {
+int plan_gc_program(const struct plan_pod *pod, const char *container, const char *path, uint32_t flags, struct job **ret) {
         _cleanup_(job_freep) struct job *job = NULL;
         struct step *step;
         int r = make_job(pod, &job);
@@ -15,7 +15,7 @@ int plan_gc_program(const struct plan_pod *pod, const char *container, const cha
         step = job_add(job, STEP_GC_PROGRAM);
         if (!step)
                 return log_oom();
-        step->flags = (listed ? STEP_GC_LISTED : 0) | (debug ? STEP_GC_DEBUG : 0);
+        step->flags = flags;
         step->container = strdup(container);
         step->target = strdup(path);
         if (!step->container || !step->target)

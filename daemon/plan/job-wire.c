@@ -102,7 +102,7 @@ static const struct kind_row {
         [STEP_LAYER_OPEN] = {FIELD_TARGET | FIELD_SERIAL, 0},
         [STEP_PIN] = {FIELDS_PLACED | FIELD_TYPE, FLAGS_PLACED | STEP_HOST},
         [STEP_HOLDERS] = {FIELD_ID, STEP_RECURSIVE},
-        [STEP_GC_PROGRAM] = {FIELD_CONTAINER | FIELD_TARGET, STEP_GC_LISTED | STEP_GC_DEBUG},
+        [STEP_GC_PROGRAM] = {FIELD_CONTAINER | FIELD_TARGET, STEP_GC_LISTED | STEP_GC_DEBUG | STEP_GC_REGISTRY},
 };
 
 /* The rules that both directions share; what they leave open is the door's. */

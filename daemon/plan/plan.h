@@ -56,8 +56,8 @@ int plan_find(const struct plan_pod *pod, const char *container, const char *nam
 int plan_examine(const struct plan_pod *pod, const char *container, const char *path, struct job **ret,
         struct failure *f);
 
-/* One STEP_GC_PROGRAM: `path` in the container, or, if `listed`, on the host. */
-int plan_gc_program(const struct plan_pod *pod, const char *container, const char *path, bool listed, bool debug, struct job **ret);
+/* One STEP_GC_PROGRAM with these flags: `path` in the container, or, with STEP_GC_LISTED or STEP_GC_REGISTRY, on the host. */
+int plan_gc_program(const struct plan_pod *pod, const char *container, const char *path, uint32_t flags, struct job **ret);
 
 /* One mount that is to go. */
 struct plan_doomed {

@@ -139,7 +139,8 @@ enum step_flags {
         STEP_GC_LISTED = 1 << 19,            /* STEP_GC_PROGRAM: the target is a program of the host, on the configuration's list; else it is in
                                               * the container */
         STEP_GC_DEBUG = 1 << 20,             /* STEP_GC_PROGRAM: with --debug */
-        _STEP_FLAGS_ALL = (1 << 21) - 1,
+        STEP_GC_REGISTRY = 1 << 21,          /* STEP_GC_PROGRAM: it is the registry program of the configuration, which runs as root */
+        _STEP_FLAGS_ALL = (1 << 22) - 1,
 };
 
 #define STEP_NO_COVER UINT32_MAX

@@ -49,7 +49,9 @@ int gc_program_intend(const struct operation *operation, const struct spec *spec
 bool gc_program_is_due(const struct gc_program *program, const struct operation *operation) {
         const struct record_pod *record = operation->pod ? operation->pod->record : NULL;
 
-        return record && record->gc.path && !program->ended && (record->state == RECORD_READY || record->state == RECORD_STOPPING);
+        if (!record || (program->registry ? operation->pods->settings->registry_program[0] == '\0' : !record->gc.path))
+                return false;
+        return !program->ended && (record->state == RECORD_READY || record->state == RECORD_STOPPING);
 }
 
 static bool take_slot(struct gc_program *program, struct pods *pods, uid_t owner) {
@@ -84,17 +86,32 @@ int gc_program_plan(struct gc_program *program, struct operation *operation) {
                 .groups = record->gc.groups,
                 .n_groups = record->gc.n_groups,
         };
+        const struct job_caller root = {.root = true};
+        const struct settings *settings = operation->pods->settings;
+        const char *path = program->registry ? settings->registry_program : record->gc.path;
+        uint32_t flags = log_level() >= LOG_DEBUG ? STEP_GC_DEBUG : 0;
         struct job_caller caller;
         struct plan_pod pod;
 
         operation_plan_pod(operation, false, &caller, &pod);
-        pod.caller = &owner;
+        pod.caller = program->registry ? &root : &owner;
         pod.fd_names = NULL;
         program->begun = true;
+        free(program->path);
+        program->path = strdup(path);
+        if (!program->path)
+                return log_oom();
         if (!take_slot(program, operation->pods, record->owner))
                 return 0;
-        return plan_gc_program(&pod, record->gc.container, record->gc.path, prefixes_has(operation->pods->settings->gc_programs, record->gc.path),
-                               log_level() >= LOG_DEBUG, &operation->job);
+        if (program->registry)
+                flags |= STEP_GC_REGISTRY;
+        else if (prefixes_has(settings->gc_programs, path))
+                flags |= STEP_GC_LISTED;
+        return plan_gc_program(&pod, program->registry ? "registry" : record->gc.container, path, flags, &operation->job);
+}
+
+static const char *noun(const struct gc_program *program) {
+        return program->registry ? "registry program" : "gc program";
 }
 
 static void tell_line(struct gc_program *program) {
@@ -110,7 +127,7 @@ static void tell_line(struct gc_program *program) {
         program->n_line = 0;
         program->n_lines++;
         if (line)
-                event_log(EVENT_GC_PROGRAM_SAID, EVENT_OF_POD(program->operation->uuid), "The gc program of pod %s: %s", program->operation->uuid, line);
+                event_log(EVENT_GC_PROGRAM_SAID, EVENT_OF_POD(program->operation->uuid), "The %s of pod %s: %s", noun(program), program->operation->uuid, line);
 }
 
 static void take(struct gc_program *program, const uint8_t *data, size_t size) {
@@ -124,24 +141,23 @@ static void take(struct gc_program *program, const uint8_t *data, size_t size) {
 
 static void warn(struct gc_program *program, const char *reason) {
         struct operation *operation = program->operation;
-        const struct record_gc *gc = &operation->pod->record->gc;
-        _cleanup_free_ char *text = text_format("the gc program %s failed: %s", gc->path, reason);
+        _cleanup_free_ char *text = text_format("the %s %s failed: %s", noun(program), program->path ?: "", reason);
 
         if (!text || strv_append(&operation->warnings, text) < 0)
                 (void) log_oom();
-        event_log(EVENT_GC_PROGRAM_FAILED, EVENT_OF_POD(operation->uuid), "The gc program %s of pod %s failed: %s. The pod is collected all the same", gc->path,
-                  operation->uuid, reason);
-        history_add_event(operation->pods, operation->uuid, EVENT_GC_PROGRAM_FAILED, 0, gc->path, reason);
+        event_log(EVENT_GC_PROGRAM_FAILED, EVENT_OF_POD(operation->uuid), "The %s %s of pod %s failed: %s. The pod is collected all the same", noun(program),
+                  program->path ?: "", operation->uuid, reason);
+        history_add_event(operation->pods, operation->uuid, EVENT_GC_PROGRAM_FAILED, 0, program->path, reason);
 }
 
 static void end(struct gc_program *program, const char *failure) {
         struct operation *operation = program->operation;
 
-        gc_program_done(program, operation->pods);
         program->begun = false;
         program->ended = true;
         if (failure)
                 warn(program, failure);
+        gc_program_done(program, operation->pods);
         program->go_on(operation);
 }
 
@@ -162,7 +178,7 @@ static void told(const struct stream_report *report, void *userdata) {
         tell_line(program);
         program->left_out += report->figures[0] < UINT64_MAX / 2 ? report->figures[0] : 0;
         if (program->left_out > 0)
-                log_notice("%" PRIu64 " more bytes that the gc program of pod %s wrote to stderr are left out", program->left_out, program->operation->uuid);
+                log_notice("%" PRIu64 " more bytes that the %s of pod %s wrote to stderr are left out", program->left_out, noun(program), program->operation->uuid);
         end(program, report->kind == STREAM_FAILED ? report->text ?: "nothing is known of its end" : NULL);
 }
 
@@ -188,7 +204,7 @@ void gc_program_result(struct gc_program *program, struct operation *operation, 
                 end(program, answer->lost ? "the executor died when it was to begin" : answer->text ?: "the executor gave no reason");
                 return;
         }
-        r = stream_new(operation->pods->event, TAKE_FD(*answer->fd), operation->pods->settings->gc_timeout_us + GRACE_US, "the gc program", told, program,
+        r = stream_new(operation->pods->event, TAKE_FD(*answer->fd), operation->pods->settings->gc_timeout_us + GRACE_US, noun(program), told, program,
                        &program->stream);
         if (r < 0)
                 end(program, "podmountd has no memory to wait for it");
@@ -197,4 +213,6 @@ void gc_program_result(struct gc_program *program, struct operation *operation, 
 void gc_program_done(struct gc_program *program, struct pods *pods) {
         give_slot(program, pods);
         program->stream = stream_free(program->stream);
+        free(program->path);
+        program->path = NULL;
 }

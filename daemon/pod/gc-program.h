@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * A pod's gc program: what its spec names is on record with who made the pod, and a collection has it run once before anything is
+ * The registry program of the configuration, and a pod's gc program: what its spec names is on record with who made the pod, and a collection has it run once before anything is
  * unmounted. Whatever becomes of it, the collection goes on; that it failed is a warning.
  */
 
@@ -13,6 +13,8 @@ enum { GC_LINE_MAX = 2048, GC_LINES_MAX = 1000 /* of one run, in the log */ };
 
 /* Where a collection stands with it. */
 struct gc_program {
+        bool registry; /* it is the registry program */
+        char *path;    /* from its job on */
         bool begun;  /* its job is the operation's */
         bool slot;   /* it is counted in pods->gc_owners */
         uid_t owner;
@@ -30,7 +32,7 @@ struct gc_program {
  * the pod's warnings say so. */
 int gc_program_intend(const struct operation *operation, const struct spec *spec, struct record_pod *record);
 
-/* Whether it is to run before the collection goes on: the pod was created, its spec names one and it has not run yet. */
+/* Whether it is to run before the collection goes on: the pod was created, there is one and it has not run yet. */
 bool gc_program_is_due(const struct gc_program *program, const struct operation *operation);
 /* Makes the operation's job of it, or none while too many others run: it waits. A negative errno. */
 int gc_program_plan(struct gc_program *program, struct operation *operation);

@@ -27,9 +27,10 @@ struct collect {
         struct operation operation;
         bool lazy, dry_run, orphan;
         char *reason;
-        struct gc_registry registry; /* is told first… */
+        struct gc_registry registry; /* is told first, or… */
+        struct gc_program registry_program; /* …this one, if the configuration has one… */
         struct gc_program program;   /* …then this one runs */
-        bool begun_to_unmount;       /* neither is due any more */
+        bool begun_to_unmount;       /* none of them is due any more */
         enum record_state before; /* what the pod goes back to when it is busy */
 };
 
@@ -39,6 +40,7 @@ static struct collect *collect_of(struct operation *operation) {
 
 static void release(struct operation *operation) {
         gc_registry_done(&collect_of(operation)->registry);
+        gc_program_done(&collect_of(operation)->registry_program, operation->pods);
         gc_program_done(&collect_of(operation)->program, operation->pods);
         free(collect_of(operation)->reason);
 }
@@ -87,7 +89,9 @@ static int plan(struct operation *operation, struct failure *f) {
 
         if (!directory)
                 return log_oom();
-        if (gc_registry_is_due(&collect->registry, operation)) {
+        if (gc_program_is_due(&collect->registry_program, operation))
+                return gc_program_plan(&collect->registry_program, operation);
+        if (operation->pods->settings->registry_program[0] == '\0' && gc_registry_is_due(&collect->registry, operation)) {
                 operation_plan_pod(operation, false, &caller, &pod); /* no job, but its number */
                 collect->registry.begun = true;
                 return 0;
@@ -207,14 +211,16 @@ static void go_on(struct operation *operation) {
 static void result(struct operation *operation, const struct job_result *answer) {
         struct collect *collect = collect_of(operation);
         struct failure f = FAILURE_INIT;
+        struct gc_program *program;
 
         if (collect->registry.begun) {
                 gc_registry_tell(&collect->registry, operation, go_on);
                 return;
         }
-        if (collect->program.begun) {
+        program = collect->registry_program.begun ? &collect->registry_program : collect->program.begun ? &collect->program : NULL;
+        if (program) {
                 if (!answer || !answer->lost || !operation_retry(operation, answer))
-                        gc_program_result(&collect->program, operation, answer, go_on);
+                        gc_program_result(program, operation, answer, go_on);
                 return;
         }
         if (answer && (answer->lost || answer->failure != FAILURE_NONE)) {
@@ -257,7 +263,8 @@ static int new_collect(struct pods *pods, const struct caller *caller, struct po
         collect->lazy = arguments->lazy;
         collect->dry_run = arguments->dry_run;
         collect->orphan = !pod;
-        collect->registry.ended = collect->program.ended = arguments->gc_ended;
+        collect->registry_program.registry = true;
+        collect->registry.ended = collect->registry_program.ended = collect->program.ended = arguments->gc_ended;
         collect->reason = strdup(arguments->reason ?: "collected");
         if (!collect->reason || strv_copy(arguments->warnings, &operation->warnings) < 0)
                 return log_oom();

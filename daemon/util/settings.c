@@ -43,6 +43,7 @@ static const struct setting known_settings[] = {
         {"Collection", "GcInPods", SETTING_BOOLEAN, FIELD(gc_in_pods), 0, 0},
         {"Collection", "GcInRootPods", SETTING_BOOLEAN, FIELD(gc_in_root_pods), 0, 0},
         {"Collection", "GcTimeoutSec", SETTING_SECONDS, FIELD(gc_timeout_us), 100 * USEC_PER_MSEC, 3600 * USEC_PER_SEC},
+        {"Collection", "RegistryProgram", SETTING_PATHS, FIELD(registry_program), 0, 1},
         {"Mounts", "Propagation", SETTING_PROPAGATION, FIELD(propagation), 0, 0},
         {"Mounts", "BusyRetries", SETTING_COUNT, FIELD(busy_retries), 0, 1000},
         {"Mounts", "BusyIntervalMSec", SETTING_MILLISECONDS, FIELD(busy_interval_us), USEC_PER_MSEC, 60 * USEC_PER_SEC},
@@ -194,8 +195,8 @@ static int parse_prefixes(const char *text, const char *const *reserved, char li
         return r == -E2BIG ? -ERANGE : r;
 }
 
-/* The same for paths that may be anywhere, each once. */
-static int parse_paths(const char *text, char list[PREFIXES_SIZE], const char **expected) {
+/* The same for paths that may be anywhere, each once, and `max` of them, or 0 for as many as there can be. */
+static int parse_paths(const char *text, uint64_t max, char list[PREFIXES_SIZE], const char **expected) {
         char longer[PREFIXES_SIZE];
         size_t n = 0;
         int r;
@@ -218,7 +219,7 @@ static int parse_paths(const char *text, char list[PREFIXES_SIZE], const char **
                 at += size;
                 n++;
         }
-        if (n > SETTINGS_STORES_MAX)
+        if (n > (max > 0 ? max : SETTINGS_STORES_MAX))
                 return -ERANGE;
         memcpy(list, longer, sizeof(longer));
         return 0;
@@ -251,7 +252,7 @@ static int apply(const struct setting *setting, const char *text, const char *co
         case SETTING_PREFIXES:
                 return parse_prefixes(text, reserved, field, expected);
         case SETTING_PATHS:
-                return parse_paths(text, field, expected);
+                return parse_paths(text, setting->max, field, expected);
         case SETTING_COUNT:
                 *expected = "a whole number";
                 break;

@@ -119,6 +119,28 @@ def silent(s):
     equal(s.collect(pod), [], 'without machined')
 
 
+@case('a program in its place is told as root, without capabilities, before the gc program runs; it is not asked about then')
+def program(s):
+    path = f'{s.daemon.directory}/registry'
+    with open(path, 'w') as file:
+        file.write('#!/bin/sh\ncat /proc/self/status >$(dirname $0)/status\necho "[\\"registry\\", \\"RootDirectory\\"]" >>'
+                f'{s.machined.calls_path()}\necho "$* $(pwd)" >$(dirname $0)/args\necho told >&2\nexit 4\n')
+    os.chmod(path, 0o755)
+    s.daemon.write_config(f'[Collection]\nGcInRootPods=yes\nRegistryProgram={path}\n')
+    s.daemon.restart()
+    pod = s.create('echo \'["program", "RootDirectory"]\' >>/mnt/machined-calls')
+    equal(s.collect(pod), [f'the registry program {path} failed: it ended with status 4'], 'warnings')
+    equal(s.asked(pod), ['registry', 'program'], 'order')
+    with open(f'{s.daemon.directory}/args') as file:
+        equal(file.read(), f'--debug {pod} {s.daemon.runtime}/pods/{pod}\n', 'arguments')
+    with open(f'{s.daemon.directory}/status') as file:
+        text = file.read()
+        contains(text, 'Uid:\t0\t0\t0\t0')
+        contains(text, 'CapEff:\t0000000000000000')
+    contains(s.daemon.log(), f'The registry program of pod {pod}: told')
+    equal([point for point in host.mounts_below(f'{s.daemon.runtime}/pods') if pod in point], [], 'mounts')
+
+
 @case('a restart while machined is waited for finishes the collection', alone=True)
 def restart():
     with Situation() as s:

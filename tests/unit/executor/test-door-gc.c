@@ -34,12 +34,16 @@ START_TEST(test_shape) {
         REFUSE_AT(good, 0, "as the pod's owner", job->caller.gid = 0);
         REFUSE_AT(good, 0, "another place", job->owner = job->caller.uid = 0; job->caller.root = false);
         REFUSE_AT(good, 0, "flag", job->steps[0].flags = STEP_HOST);
+        REFUSE_AT(good, 0, "as root", job->steps[0].flags = STEP_GC_REGISTRY);
+        REFUSE_AT(good, 0, "as root", job->steps[0].flags = STEP_GC_REGISTRY; job->caller.uid = job->caller.gid = 0);
+        REFUSE_AT(good, 0, "as root", job->steps[0].flags = STEP_GC_REGISTRY; job->caller.uid = 0; job->caller.root = true);
+        REFUSE_AT(good, 0, "flag", job->steps[0].flags = STEP_GC_REGISTRY | STEP_GC_LISTED; job->caller.uid = job->caller.gid = 0; job->caller.root = true);
 }
 END_TEST
 
-static void expect(const struct job *job, const char *programs, bool in_pods, bool in_root_pods, const char *words) {
+static void expect(const struct job *job, const char *programs, const char *registry, bool in_pods, bool in_root_pods, const char *words) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
-        int r = door_check_gc(job, programs, in_pods, in_root_pods, &f);
+        int r = door_check_gc(job, programs, registry, in_pods, in_root_pods, &f);
 
         if (!words) {
                 ck_assert_msg(r == 0, "%s", f.text);
@@ -52,19 +56,22 @@ static void expect(const struct job *job, const char *programs, bool in_pods, bo
 START_TEST(test_grants) {
         _cleanup_(job_freep) struct job *job = good(), *other = new_job(false);
 
-        expect(job, "", true, false, NULL);
-        expect(job, "", false, true, "GcInPods=");
+        expect(job, "", "/usr/bin/registry", true, false, NULL);
+        expect(job, "", "/usr/bin/registry", false, true, "GcInPods=");
         job->owner = job->caller.uid = 0;
         job->caller.root = true;
-        expect(job, "", true, true, NULL);
-        expect(job, "", true, false, "GcInRootPods=");
-        expect(job, "/usr/lib/gc", true, false, "GcInRootPods="); /* it is the pod's all the same */
+        expect(job, "", "/usr/bin/registry", true, true, NULL);
+        expect(job, "", "/usr/bin/registry", true, false, "GcInRootPods=");
+        expect(job, "/usr/lib/gc", "/usr/bin/registry", true, false, "GcInRootPods="); /* it is the pod's all the same */
         job->steps[0].flags = STEP_GC_LISTED;
-        expect(job, "/usr/bin/x /usr/lib/gc", false, false, NULL);
-        expect(job, "/usr/lib/gc/x /usr/lib", true, true, "GcPrograms=");
-        expect(job, "", true, true, "GcPrograms=");
+        expect(job, "/usr/bin/x /usr/lib/gc", "/usr/bin/registry", false, false, NULL);
+        expect(job, "/usr/lib/gc/x /usr/lib", "/usr/bin/registry", true, true, "GcPrograms=");
+        expect(job, "", "/usr/bin/registry", true, true, "GcPrograms=");
+        job->steps[0].flags = STEP_GC_REGISTRY;
+        expect(job, "/usr/lib/gc", "/usr/bin/registry", true, true, "RegistryProgram=");
+        expect(job, "", "/usr/lib/gc", false, false, NULL);
         ck_assert_ptr_nonnull(job_add(other, STEP_FIND));
-        expect(other, "", false, false, NULL);
+        expect(other, "", "/usr/bin/registry", false, false, NULL);
 }
 END_TEST
 

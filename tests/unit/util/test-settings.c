@@ -175,6 +175,7 @@ START_TEST(test_round_trip) {
         settings.tmpfs_size = UINT64_C(12345678901);
         strcpy(settings.host_targets, "/srv/host /opt");
         strcpy(settings.gc_programs, "/usr/lib/gc");
+        strcpy(settings.registry_program, "/usr/bin/registry");
         settings.gc_in_pods = false;
         settings.gc_in_root_pods = true;
         settings.gc_timeout_us = 250000;
@@ -187,6 +188,8 @@ START_TEST(test_round_trip) {
         ck_assert_uint_eq(back.pods_per_user, UINT32_MAX);
         ck_assert_str_eq(back.host_targets, "/srv/host /opt");
         ck_assert_str_eq(back.gc_programs, "/usr/lib/gc");
+        ck_assert_str_eq(back.registry_program, "/usr/bin/registry");
+        check_refused("[Collection]\nRegistryProgram=/a /b\n", "is out of range");
         ck_assert(!back.gc_in_pods && back.gc_in_root_pods && back.gc_timeout_us == 250000);
 }
 END_TEST
