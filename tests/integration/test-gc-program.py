@@ -356,6 +356,26 @@ def crashes():
                 os.unlink(f'{data}/{name}')
 
 
+@case('a stop waits for it, but not for the collection: that is the next start\'s', alone=True)
+def stops():
+    with Stage(config=IN_ROOT_PODS + 'GcTimeoutSec=1\n') as daemon:
+        spec, data = pod_of('echo x >>/data/out; while ! [ -e /data/go ]; do busybox usleep 20000; done', 'stops')
+        pod = daemon.create(spec)
+        with subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, '--json=short', 'gc', pod], stdout=subprocess.PIPE,
+                text=True) as gc:
+            eventually(lambda: os.path.exists(f'{data}/out'), 'it runs')
+            equal(daemon.stop(), 0, 'exit status')
+            answer = json.loads(gc.communicate(timeout=30)[0])[0]
+        contains(answer['Details']['Message'], 'podmountd is stopping')
+        equal((answer['Outcome'], processes('/gc')), ('failed', []), 'outcome')
+        equal(len([point for point in host.mounts_below(f'{daemon.runtime}/pods') if pod in point]) > 0, True, 'mounts')
+        with open(f'{data}/go', 'w'):
+            pass
+        daemon.start()
+        eventually(lambda: daemon.pods() == [], 'the pod is collected')
+        equal(read(f'{data}/out'), 'x\nx\n', 'it ran again')
+
+
 @case('of several containers it names one; it is in exports; what is no path of a file is refused')
 def specs_of_it():
     with Daemon(config=IN_ROOT_PODS) as daemon:

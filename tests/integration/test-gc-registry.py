@@ -143,13 +143,18 @@ def program(s):
 
 @case('a restart while machined is waited for finishes the collection', alone=True)
 def restart():
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        restarted(number)
+
+
+def restarted(number):
     with Situation() as s:
         pod = s.create()
         s.machined.set({pod: s.root(pod)}, 'hang')
         with subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', s.daemon.socket, 'gc', pod], stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL) as gc:
             eventually(lambda: ['UnregisterMachine', pod] in s.machined.calls(), 'it is asked')
-            s.daemon.process.send_signal(signal.SIGKILL)
+            s.daemon.process.send_signal(number)
             gc.wait(30)
             s.daemon.wait()
             s.machined.set({pod: s.root(pod)})
