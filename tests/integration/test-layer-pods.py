@@ -10,7 +10,7 @@ import sqlite3
 import stat
 import subprocess
 
-from frame import host, specs, tap
+from frame import backing, host, specs, tap
 from frame.bus import Bus
 from frame.daemon import ERROR, Stage
 from frame.host import ALICE, BOB
@@ -396,6 +396,6 @@ def of_users(daemon):
 
 
 if __name__ == '__main__':
-    host.prepare()
+    backing.prepare()
     bus = Bus()
     tap.run(Stage)
