@@ -48,7 +48,7 @@ static void check_door(const struct job *job) {
                 if (r == 0)
                         r = door_check_images(job, i == 0 ? UINT32_MAX : 0, i == 0 ? UINT32_MAX : 0, &step, &f);
                 if (r == 0 && door_is_about_host(job))
-                        r = door_check_host(job, lists[i], &step, &f);
+                        r = door_check_host(job, lists[i], NULL, &step, &f);
                 fuzz_outcome(r, &f);
                 fuzz_check(r == 0 || step == UINT32_MAX || step < job->n_steps);
                 if (r == 0)

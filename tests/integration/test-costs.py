@@ -92,8 +92,8 @@ def lag(daemon):
     equal(290_000 <= seen['TableLagLastUSec'] <= seen['TableLagWorstUSec'] < 10_000_000, True, f'lag {seen}')
     subprocess.run(['mount', '-t', 'tmpfs', 'x', elsewhere], check=True)
     eventually(lambda: costs(daemon)['TableEntries'] == kernel_entries(), 'the mount')
-    after = costs(daemon)
-    equal(after['TableLagLastUSec'] < 290_000 <= after['TableLagWorstUSec'], True, f'the next lag {after}')
+    eventually(lambda: costs(daemon)['TableLagLastUSec'] < 290_000, 'the next lag is small again')
+    equal(costs(daemon)['TableLagWorstUSec'] >= 290_000, True, 'the worst one stays')
     subprocess.run(['umount', elsewhere], check=True)
 
 

@@ -19,11 +19,12 @@ from frame.layers import call
 from frame.tap import case, contains, equal, eventually
 
 SIZE = 3000000
+LONG = 30000000  # takes a worker long enough to be seen
 
 
-def make(daemon):
+def make(daemon, size=SIZE):
     """A layout of three layers, and what each of them has, by chain id."""
-    layout, data = Layout(f'{daemon.directory}/image'), [os.urandom(SIZE) for _ in range(3)]
+    layout, data = Layout(f'{daemon.directory}/image'), [os.urandom(size) for _ in range(3)]
     tars = [tar_of((f'file{turn}', data[turn]), ('same', b'%d' % turn)) for turn in range(3)]
     layout.image(tars)
     return layout, {chain_of(*tars[:turn + 1]): (f'file{turn}', data[turn]) for turn in range(3)}
@@ -95,7 +96,7 @@ def import_without_workers(daemon, layout):
 
 @case('a worker that dies ends the import, and leaves nothing half made')
 def worker(daemon):
-    layout, wanted = make(daemon)
+    layout, wanted = make(daemon, LONG)
     for _ in range(20):  # each may have been seen at its very end
         error = import_without_workers(daemon, layout)
         if error:
