@@ -42,6 +42,8 @@ static int start(struct run *run, const struct step *step, int pod) {
         };
         int channel, r;
 
+        if (userns < 0 && !on_host) /* it might reach processes of its user's by a /proc that the pod has */
+                return run_fail(run, FAILURE_NOT_SUPPORTED, -userns, "no user namespace can be made for the gc program %s", step->target);
         if (userns < 0) { /* without one its processes are counted with all others of its user's */
                 (void) log_errno(LOG_DEBUG, userns, "make a user namespace for a gc program");
                 gc.userns = userns = -1;

@@ -117,7 +117,7 @@ static _noreturn_ void execute(const struct gc_run *run) {
         if (r == 0)
                 r = limit(RLIMIT_NOFILE, FILES_MAX);
         if (r == 0)
-                r = confine_program(run->userns >= 0 ? FD_USERNS : -1, caller->uid, caller->gid, caller->groups, caller->n_groups);
+                r = confine_program(run->userns >= 0 ? FD_USERNS : -1, !run->root, caller->uid, caller->gid, caller->groups, caller->n_groups);
         if (r == 0) /* by whom it is now, and no more than it has */
                 r = limit(RLIMIT_NPROC, TASKS_MAX);
         if (r == 0 && close_range(FD_POD, ~0U, 0) < 0)
@@ -173,7 +173,9 @@ static int settle_fds(const int wanted[FD_FREE]) {
                         return -errno;
         }
         for (int i = 0; i < FD_FREE; i++)
-                if (from[i] >= 0 && dup3(from[i], i, i > STDERR_FILENO ? O_CLOEXEC : 0) < 0)
+                if (from[i] < 0)
+                        (void) close(i); /* there may be none */
+                else if (dup3(from[i], i, i > STDERR_FILENO ? O_CLOEXEC : 0) < 0)
                         return -errno;
         return close_range(FD_FREE, ~0U, 0) < 0 ? -errno : 0;
 }
@@ -354,7 +356,7 @@ static _noreturn_ void supervise_all(const struct gc_run *run, int channel) {
         supervise(&supervisor);
         if (!supervisor.stuck)
                 (void) waitpid(supervisor.guard, NULL, 0);
-        while (pass_on(&supervisor))
+        for (unsigned i = 0; i < PORTIONS_MAX && pass_on(&supervisor); i++) /* others may have its stderr still */
                 ;
         tell_end(&supervisor);
 }

@@ -149,6 +149,10 @@ static int drop_bounding_set(void) {
         return errno == EINVAL && capability > 0 ? 0 : -errno; /* the kernel has no more of them */
 }
 
+#ifndef SYS_open_tree_attr /* Linux 6.15 */
+#define SYS_open_tree_attr 467
+#endif
+
 #if defined(__x86_64__)
 #define OWN_ARCHITECTURE AUDIT_ARCH_X86_64
 #elif defined(__aarch64__)
@@ -171,7 +175,7 @@ static int drop_bounding_set(void) {
 static const long refused[] = {
         SYS_unshare, SYS_setns,
         SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_open_tree, SYS_move_mount, SYS_fsopen, SYS_fsconfig, SYS_fsmount, SYS_fspick,
-        SYS_mount_setattr, SYS_fanotify_init, SYS_open_by_handle_at,
+        SYS_mount_setattr, SYS_open_tree_attr, SYS_fanotify_init, SYS_open_by_handle_at,
         SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_kcmp, SYS_pidfd_getfd,
         SYS_bpf, SYS_perf_event_open, SYS_userfaultfd, SYS_io_uring_setup, SYS_add_key, SYS_request_key, SYS_keyctl,
 };
@@ -209,7 +213,7 @@ static unsigned short refuse(struct sock_filter *code, long call, int error) {
 }
 
 /* `program`: one is about to be executed. Its flags for clone3(2) are out of sight, so that it has to use clone(2). */
-static int refuse_calls(bool program) {
+static int refuse_calls(bool program, bool sockets) {
         struct sock_filter code[FILTER_MAX];
         struct sock_fprog filter = {.filter = code};
         unsigned short n = 0;
@@ -227,6 +231,8 @@ static int refuse_calls(bool program) {
         /* The x32 names of the same calls. No other machine has so high numbers. */
         code[n++] = (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1);
         code[n++] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
+        if (program && !sockets)
+                n += refuse(code + n, SYS_socket, EPERM);
         if (program) {
                 n += refuse(code + n, SYS_clone3, ENOSYS);
                 code[n++] = (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3);
@@ -253,7 +259,7 @@ static int become(const struct ids *ids) {
 }
 
 /* `ids`: who it is to be, or NULL: who it is, without its groups. */
-static int give_up(uint64_t capabilities, const struct ids *ids, bool program) {
+static int give_up(uint64_t capabilities, const struct ids *ids, bool program, bool sockets) {
         const unsigned long locked = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
                                      SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
         struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -276,25 +282,25 @@ static int give_up(uint64_t capabilities, const struct ids *ids, bool program) {
                 return -errno;
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
                 return -errno;
-        return refuse_calls(program);
+        return refuse_calls(program, sockets);
 }
 
 int confine_powers(uint64_t capabilities) {
-        return give_up(capabilities, NULL, false);
+        return give_up(capabilities, NULL, false, false);
 }
 
 int confine_as(uid_t uid, gid_t gid, const gid_t *groups, size_t n_groups) {
         const struct ids ids = {.uid = uid, .gid = gid, .groups = groups, .n_groups = n_groups};
-        int r = give_up(0, &ids, false);
+        int r = give_up(0, &ids, false, false);
 
         /* Changing ids has cleared it. */
         return r == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ? -errno : r;
 }
 
-int confine_program(int userns, uid_t uid, gid_t gid, const gid_t *groups, size_t n_groups) {
+int confine_program(int userns, bool sockets, uid_t uid, gid_t gid, const gid_t *groups, size_t n_groups) {
         const struct ids ids = {.uid = uid, .gid = gid, .groups = groups, .n_groups = n_groups};
 
         if (userns >= 0 && setns(userns, CLONE_NEWUSER) < 0)
                 return -errno;
-        return give_up(0, &ids, true);
+        return give_up(0, &ids, true, sockets);
 }

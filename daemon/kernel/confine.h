@@ -51,6 +51,6 @@ int confine_within(const char *directory);
 int confine_powers(uint64_t capabilities);
 /* The same for a process that is to be somebody, with all of its groups, and no capability at all. */
 int confine_as(uid_t uid, gid_t gid, const gid_t *groups, size_t n_groups);
-/* The same for one that is about to execute a program, which may make processes, threads and sockets, but no namespaces. `userns`: the
+/* The same for one that is about to execute a program, which may make processes and threads, and sockets if `sockets`, but no namespaces. `userns`: the
  * user namespace that it enters before, of all ids as they are, so that RLIMIT_NPROC counts its own processes alone; or -1. */
-int confine_program(int userns, uid_t uid, gid_t gid, const gid_t *groups, size_t n_groups);
+int confine_program(int userns, bool sockets, uid_t uid, gid_t gid, const gid_t *groups, size_t n_groups);

@@ -89,14 +89,15 @@ static int plan(struct operation *operation, struct failure *f) {
 
         if (!directory)
                 return log_oom();
-        if (gc_program_is_due(&collect->registry_program, operation))
+        /* Whatever was begun is not told, and nothing runs in it: a creation that failed has changed its state by its second try. */
+        if (!collect->begun_to_unmount && gc_program_is_due(&collect->registry_program, operation))
                 return gc_program_plan(&collect->registry_program, operation);
-        if (operation->pods->settings->registry_program[0] == '\0' && gc_registry_is_due(&collect->registry, operation)) {
+        if (!collect->begun_to_unmount && operation->pods->settings->registry_program[0] == '\0' && gc_registry_is_due(&collect->registry, operation)) {
                 operation_plan_pod(operation, false, &caller, &pod); /* no job, but its number */
                 collect->registry.begun = true;
                 return 0;
         }
-        if (gc_program_is_due(&collect->program, operation))
+        if (!collect->begun_to_unmount && gc_program_is_due(&collect->program, operation))
                 return gc_program_plan(&collect->program, operation);
         collect->begun_to_unmount = true;
         r = pods_sync_below(operation->pods, directory);

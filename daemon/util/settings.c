@@ -104,7 +104,6 @@ void settings_defaults(struct settings *ret) {
                 .layer_streams_per_user = 4,
                 .stream_timeout_us = 60 * USEC_PER_SEC,
                 .lease_grace_us = 5 * USEC_PER_SEC,
-                .gc_in_pods = true,
                 .gc_timeout_us = 10 * USEC_PER_SEC,
         };
 }

@@ -26,7 +26,7 @@ struct settings {
         uint64_t sweep_us;      /* SweepSec=0: how often all mounts are looked at for what nobody tells; 0 is never */
         /* [Collection] */
         char gc_programs[PREFIXES_SIZE]; /* GcPrograms=: programs of the host that a spec may name as its gc program */
-        bool gc_in_pods;        /* GcInPods=yes: other gc programs run from their pods' roots… */
+        bool gc_in_pods;        /* GcInPods=: other gc programs run from their pods' roots… */
         bool gc_in_root_pods;   /* GcInRootPods=no: …those of root's own pods, too, which run as root */
         uint64_t gc_timeout_us; /* GcTimeoutSec=10: a gc program, or the next one, that takes longer is ended */
         char registry_program[PREFIXES_SIZE]; /* RegistryProgram=: of the host, told of each pod that goes, in machined's place; "" for none */

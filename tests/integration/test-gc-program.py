@@ -18,13 +18,13 @@ from frame.situation import WithPolkit
 from frame.tap import case, contains, equal, eventually
 
 bus = None
-IN_ROOT_PODS = '[Collection]\nGcInRootPods=yes\n'
+IN_ROOT_PODS = '[Collection]\nGcInPods=yes\nGcInRootPods=yes\n'
 
 
 class Situation(WithPolkit):
     """polkit says yes to everybody."""
 
-    def __init__(self, config=''):
+    def __init__(self, config='[Collection]\nGcInPods=yes\n'):
         super().__init__(bus, 'yes', config)
 
     def ok(self, *words, **more):
@@ -126,7 +126,7 @@ def of_root():
     with Daemon(config=IN_ROOT_PODS) as daemon:
         spec, data = pod_of('while read -r line; do echo "$line"; done </proc/self/status >/data/status\nls -l /proc/self/fd >/data/fds\n'
                 'busybox unshare -U true 2>/data/user; busybox unshare -m true 2>/data/mount; mount -t tmpfs x /tmp 2>>/data/mount\n'
-                'busybox id -u >/data/id; busybox ifconfig -a >/data/net 2>&1', 'root')
+                'busybox id -u >/data/id; busybox ifconfig -a >/data/socket 2>&1; busybox cat /proc/self/net/dev >/data/net', 'root')
         pod = daemon.create(spec)
         equal(warnings(collect(daemon, pod)), [], 'warnings')
         status = dict(line.split(':', 1) for line in read(f'{data}/status').splitlines())
@@ -139,12 +139,13 @@ def of_root():
         equal((links['0'], links['2'].split(':')[0]), ('/null', 'pipe'), 'stdio') # of a /dev that is not in sight
         contains(read(f'{data}/user'), 'not permitted')
         equal(read(f'{data}/mount').count('not permitted') + read(f'{data}/mount').count('denied'), 2, read(f'{data}/mount'))
-        equal(re.findall(r'^\w+', read(f'{data}/net'), re.M), ['lo'], 'network')
+        equal(re.findall(r'^ *(\w+):', read(f'{data}/net'), re.M), ['lo'], 'network')
+        contains(read(f'{data}/socket'), 'not permitted', 'no socket, so that nobody passes it anything')
 
 
 @case('of root\'s own pods it does not run as root otherwise, and the pod says so at once')
 def not_as_root():
-    with Daemon() as daemon:
+    with Daemon(config='[Collection]\nGcInPods=yes\n') as daemon:
         spec, data = pod_of('touch /data/ran', 'root-refused')
         pod = daemon.create(spec)
         contains(' '.join(daemon.json('show', pod)['Warnings']), 'the gc program /gc will not run: as root run only programs on GcPrograms=')

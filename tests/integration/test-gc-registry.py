@@ -19,7 +19,7 @@ bus = None
 
 class Situation:
     def __init__(self):
-        self.machined, self.daemon = Machined(bus), Daemon(bus, '[Collection]\nGcInRootPods=yes\n')
+        self.machined, self.daemon = Machined(bus), Daemon(bus, '[Collection]\nGcInPods=yes\nGcInRootPods=yes\n')
 
     def create(self, program=None):
         root = specs.rootfs()
@@ -126,7 +126,7 @@ def program(s):
         file.write('#!/bin/sh\ncat /proc/self/status >$(dirname $0)/status\necho "[\\"registry\\", \\"RootDirectory\\"]" >>'
                 f'{s.machined.calls_path()}\necho "$* $(pwd)" >$(dirname $0)/args\necho told >&2\nexit 4\n')
     os.chmod(path, 0o755)
-    s.daemon.write_config(f'[Collection]\nGcInRootPods=yes\nRegistryProgram={path}\n')
+    s.daemon.write_config(f'[Collection]\nGcInPods=yes\nGcInRootPods=yes\nRegistryProgram={path}\n')
     s.daemon.restart()
     pod = s.create('echo \'["program", "RootDirectory"]\' >>/mnt/machined-calls')
     equal(s.collect(pod), [f'the registry program {path} failed: it ended with status 4'], 'warnings')

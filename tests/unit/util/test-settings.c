@@ -176,7 +176,7 @@ START_TEST(test_round_trip) {
         strcpy(settings.host_targets, "/srv/host /opt");
         strcpy(settings.gc_programs, "/usr/lib/gc");
         strcpy(settings.registry_program, "/usr/bin/registry");
-        settings.gc_in_pods = false;
+        settings.gc_in_pods = true;
         settings.gc_in_root_pods = true;
         settings.gc_timeout_us = 250000;
         ck_assert_int_eq(settings_to_text(&settings, &text), 0);
@@ -190,7 +190,7 @@ START_TEST(test_round_trip) {
         ck_assert_str_eq(back.gc_programs, "/usr/lib/gc");
         ck_assert_str_eq(back.registry_program, "/usr/bin/registry");
         check_refused("[Collection]\nRegistryProgram=/a /b\n", "is out of range");
-        ck_assert(!back.gc_in_pods && back.gc_in_root_pods && back.gc_timeout_us == 250000);
+        ck_assert(back.gc_in_pods && back.gc_in_root_pods && back.gc_timeout_us == 250000);
 }
 END_TEST
 
