@@ -104,9 +104,8 @@ bool door_is_about_host(const struct job *job) {
 
 /* Directly in the directory for namespaces: nothing else is ever mounted there. */
 static bool is_pin(const struct step *step, const char *pins) {
-        const char *name = pins && step->kind != STEP_BIND && step->kind != STEP_FILESYSTEM && step->kind != STEP_OVERLAY
-                                   ? path_below(step->target, pins)
-                                   : NULL;
+        const bool right = step->kind == STEP_PIN || step->kind == STEP_UNMOUNT || step->kind == STEP_DETACH;
+        const char *name = pins && right ? path_below(step->target, pins) : NULL;
 
         return name && path_is_component(name);
 }
