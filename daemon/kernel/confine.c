@@ -212,8 +212,12 @@ static unsigned short refuse(struct sock_filter *code, long call, int error) {
         return 2;
 }
 
-/* `program`: one is about to be executed. Its flags for clone3(2) are out of sight, so that it has to use clone(2). */
-static int refuse_calls(bool program, bool sockets) {
+/* What is left to a process. */
+enum use { USE_FILES, USE_PROGRAMS, USE_PROGRAMS_AND_SOCKETS };
+
+/* The flags that a program has for clone3(2) are out of sight, so that it has to use clone(2). */
+static int refuse_calls(enum use use) {
+        const bool program = use != USE_FILES;
         struct sock_filter code[FILTER_MAX];
         struct sock_fprog filter = {.filter = code};
         unsigned short n = 0;
@@ -231,7 +235,7 @@ static int refuse_calls(bool program, bool sockets) {
         /* The x32 names of the same calls. No other machine has so high numbers. */
         code[n++] = (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1);
         code[n++] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
-        if (program && !sockets)
+        if (use == USE_PROGRAMS)
                 n += refuse(code + n, SYS_socket, EPERM);
         if (program) {
                 n += refuse(code + n, SYS_clone3, ENOSYS);
@@ -259,7 +263,7 @@ static int become(const struct ids *ids) {
 }
 
 /* `ids`: who it is to be, or NULL: who it is, without its groups. */
-static int give_up(uint64_t capabilities, const struct ids *ids, bool program, bool sockets) {
+static int give_up(uint64_t capabilities, const struct ids *ids, enum use use) {
         const unsigned long locked = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
                                      SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
         struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -282,16 +286,16 @@ static int give_up(uint64_t capabilities, const struct ids *ids, bool program, b
                 return -errno;
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
                 return -errno;
-        return refuse_calls(program, sockets);
+        return refuse_calls(use);
 }
 
 int confine_powers(uint64_t capabilities) {
-        return give_up(capabilities, NULL, false, false);
+        return give_up(capabilities, NULL, USE_FILES);
 }
 
 int confine_as(uid_t uid, gid_t gid, const gid_t *groups, size_t n_groups) {
         const struct ids ids = {.uid = uid, .gid = gid, .groups = groups, .n_groups = n_groups};
-        int r = give_up(0, &ids, false, false);
+        int r = give_up(0, &ids, USE_FILES);
 
         /* Changing ids has cleared it. */
         return r == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ? -errno : r;
@@ -302,5 +306,5 @@ int confine_program(int userns, bool sockets, uid_t uid, gid_t gid, const gid_t 
 
         if (userns >= 0 && setns(userns, CLONE_NEWUSER) < 0)
                 return -errno;
-        return give_up(0, &ids, true, sockets);
+        return give_up(0, &ids, sockets ? USE_PROGRAMS_AND_SOCKETS : USE_PROGRAMS);
 }
