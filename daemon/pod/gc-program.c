@@ -51,7 +51,7 @@ bool gc_program_is_due(const struct gc_program *program, const struct operation 
 
         if (!record || (program->registry ? operation->pods->settings->registry_program[0] == '\0' : !record->gc.path))
                 return false;
-        return !program->ended && (record->state == RECORD_READY || record->state == RECORD_STOPPING);
+        return !program->ended && pod_was_ready(operation->pod);
 }
 
 static bool take_slot(struct gc_program *program, struct pods *pods, uid_t owner) {

@@ -9,9 +9,7 @@
 #include "util/text.h"
 
 bool gc_registry_is_due(const struct gc_registry *registry, const struct operation *operation) {
-        const struct record_pod *record = operation->pod ? operation->pod->record : NULL;
-
-        return record && operation->pods->unregister && !registry->ended && (record->state == RECORD_READY || record->state == RECORD_STOPPING);
+        return operation->pod && operation->pods->unregister && !registry->ended && pod_was_ready(operation->pod);
 }
 
 static void end(struct gc_registry *registry, const char *failure) {

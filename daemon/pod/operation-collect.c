@@ -89,7 +89,7 @@ static int plan(struct operation *operation, struct failure *f) {
 
         if (!directory)
                 return log_oom();
-        /* Whatever was begun is not told, and nothing runs in it: a creation that failed has changed its state by its second try. */
+        /* Whatever was begun is not told, and nothing runs in it. */
         if (!collect->begun_to_unmount && gc_program_is_due(&collect->registry_program, operation))
                 return gc_program_plan(&collect->registry_program, operation);
         if (!collect->begun_to_unmount && operation->pods->settings->registry_program[0] == '\0' && gc_registry_is_due(&collect->registry, operation)) {
@@ -156,7 +156,7 @@ static int intend(struct operation *operation, struct failure *f _unused_) {
                 return 0;
         collect->before = operation->pod->record->state;
         if (collect->before == RECORD_STOPPING) /* a start found it so: if it was ready once, it is again when busy */
-                collect->before = pod_tree_mount(operation->pod) ? RECORD_READY : RECORD_FAILED;
+                collect->before = pod_was_ready(operation->pod) ? RECORD_READY : RECORD_FAILED;
         else if (collect->before == RECORD_CREATING)
                 collect->before = RECORD_FAILED;
         return set_state(operation, RECORD_STOPPING, &intent);

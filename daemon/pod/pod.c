@@ -106,6 +106,10 @@ const struct record_mount *pod_tree_mount(const struct pod *pod) {
         return NULL;
 }
 
+bool pod_was_ready(const struct pod *pod) {
+        return pod->record->state == RECORD_READY || (pod->record->state == RECORD_STOPPING && pod_tree_mount(pod));
+}
+
 struct record_mount *pod_find_mount(const struct pod *pod, const char *container, const char *target) {
         for (size_t i = pod->record->n_mounts; i > 0; i--) {
                 struct record_mount *mount = &pod->record->mounts[i - 1];

@@ -55,6 +55,8 @@ DEFINE_CLEANUP(struct pod *, pod_free)
 enum pod_state pod_get_state(const struct pod *pod);
 /* The pod's own tmpfs; NULL before it is published. */
 const struct record_mount *pod_tree_mount(const struct pod *pod);
+/* Whether it is ready, or was before its collection: that of a creation that failed has no tree on record. */
+bool pod_was_ready(const struct pod *pod);
 /* The mount recorded last at a container's target; NULL if there is none. */
 struct record_mount *pod_find_mount(const struct pod *pod, const char *container, const char *target);
 struct record_mount *pod_find_mount_id(const struct pod *pod, uint64_t id);

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -355,6 +356,22 @@ def crashes():
                     eventually(lambda: not processes('/gc'), 'the program ends')
             for name in os.listdir(data):
                 os.unlink(f'{data}/{name}')
+
+
+@case('what is left of a creation that failed has none, also when its collection is begun once more', alone=True)
+def of_failed():
+    for failed in (True, False):
+        with Stage(config=IN_ROOT_PODS) as daemon:
+            spec, data = pod_of('echo x >>/data/out', f'failed-{failed}')
+            pod = daemon.create(spec)
+            daemon.stop()
+            with contextlib.closing(sqlite3.connect(f'{daemon.runtime}/state.db')) as store, store:
+                store.execute('UPDATE pod SET state = 2 WHERE uuid = ?', (pod,))  # stopping
+                if failed:  # its mounts come on record when it is ready
+                    store.execute('DELETE FROM mount')
+            daemon.start()
+            eventually(lambda: daemon.pods() == [], 'the pod is collected')
+            equal(os.path.exists(f'{data}/out'), not failed, f'it ran, failed: {failed}')
 
 
 @case('a stop waits for it, but not for the collection: that is the next start\'s', alone=True)
