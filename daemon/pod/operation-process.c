@@ -6,22 +6,27 @@
 
 #include <string.h>
 
-#include "admit/quota.h"
 #include "pod/container.h"
 #include "pod/drift.h"
 #include "pod/host.h"
 #include "pod/made.h"
 #include "pod/operation-private.h"
 #include "pod/registry.h"
+#include "pod/waiting.h"
 #include "util/array.h"
 #include "util/event.h"
 #include "util/log.h"
+
+/* One that is bound: where its record is among those on the host, and its id in the answer. */
+struct place {
+        size_t record, id;
+};
 
 struct process {
         struct operation operation;
         char *container;      /* as given, or NULL */
         struct source pidfd;  /* by the name that its fd came with */
-        size_t *places;       /* of the pod's records on the host: those that are bound… */
+        struct place *places; /* those that are bound… */
         size_t n_places;
         struct wanted *wanted; /* …compiled, in the same order */
         struct made made;      /* by a job that was lost */
@@ -41,17 +46,23 @@ static void release(struct operation *operation) {
         made_done(&process->made);
 }
 
+static bool is_of(const struct record_mount *mount, const char *container) {
+        return strcmp(mount->type, SPEC_PIN_TYPE) == 0 && spec_pin_is_of(mount->source, container);
+}
+
 /* What waits, and what somebody has unmounted. */
-static bool is_to_be_bound(const struct pods *pods, const struct record_mount *mount, const char *container) {
-        return strcmp(mount->type, SPEC_PIN_TYPE) == 0 && spec_pin_is_of(mount->source, container) &&
-               (mount->deferred || !drift_find_entry(pods->table, mount));
+static bool is_to_be_bound(const struct pods *pods, const struct record_mount *mount) {
+        return mount->deferred || !drift_find_entry(pods->table, mount);
 }
 
 /* Those of the container, bound or not, are the answer. */
 static int choose(struct process *process, const char *container, struct failure *f) {
         struct operation *operation = &process->operation;
         const struct record_pod *record = operation->pod->record;
+        int r = pods_sync(operation->pods); /* what was bound just now is there */
 
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "read the mount table");
         free(process->places);
         free(operation->ids);
         process->n_places = operation->n_ids = 0;
@@ -62,11 +73,11 @@ static int choose(struct process *process, const char *container, struct failure
         for (size_t i = 0; i < record->n_host; i++) {
                 const struct record_mount *mount = &record->host[i];
 
-                if (strcmp(mount->type, SPEC_PIN_TYPE) != 0 || !spec_pin_is_of(mount->source, container))
+                if (!is_of(mount, container))
                         continue;
                 operation->ids[operation->n_ids++] = mount->id;
-                if (is_to_be_bound(operation->pods, mount, container))
-                        process->places[process->n_places++] = i;
+                if (is_to_be_bound(operation->pods, mount))
+                        process->places[process->n_places++] = (struct place) {i, operation->n_ids - 1};
         }
         if (operation->n_ids == 0)
                 return failure_set(f, FAILURE_INVALID_ARGS,
@@ -80,7 +91,7 @@ static int parse(const struct process *process, struct spec_mount *mounts, struc
         const struct operation *operation = &process->operation;
 
         for (size_t i = 0; i < process->n_places; i++) {
-                const char *request = operation->pod->record->host[process->places[i]].request;
+                const char *request = operation->pod->record->host[process->places[i].record].request;
                 struct spec_mount *one = NULL;
                 size_t n = 0;
                 int r = spec_parse_mounts(request, strlen(request), operation->pods->settings->spec_size_max, &one, &n, f);
@@ -108,23 +119,6 @@ static int compile(struct process *process, struct failure *f) {
         return r == 0 ? host_check(process->operation.pods, &process->operation.caller, process->operation.uuid, process->wanted, f) : r;
 }
 
-/* Their records count already, their mounts do not. */
-static int check_quota(struct operation *operation, struct failure *f) {
-        const uint32_t n = (uint32_t) process_of(operation)->n_places;
-        struct quota_use use = {
-                .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_host) - n,
-                .mounts_of_namespace = table_size(operation->pods->table),
-                .mounts_max = operation->pods->mounts_max,
-        };
-
-        operation->new_mounts = 0;
-        if (!caller_is_root(&operation->caller)) {
-                use.pods_of_user = pods_count_of(operation->pods, operation->pod->record->owner, &use.mounts_of_user);
-                use.mounts_of_user -= n;
-        }
-        return quota_check(operation->pods->settings, &operation->caller, &use, 0, n, f);
-}
-
 static int validate(struct operation *operation, struct failure *f) {
         struct process *process = process_of(operation);
         const char *container;
@@ -139,7 +133,7 @@ static int validate(struct operation *operation, struct failure *f) {
                 r = choose(process, container, f);
         if (r == 0)
                 r = compile(process, f);
-        return r == 0 ? check_quota(operation, f) : r;
+        return r == 0 ? waiting_check_quota(operation, (uint32_t) process->n_places, f) : r;
 }
 
 static int plan(struct operation *operation, struct failure *f) {
@@ -158,28 +152,6 @@ static void take_back(struct operation *operation) {
         container_forget_intent(operation);
 }
 
-/* The pod's warnings without those of what waits no more. */
-static int copy_warnings(const struct process *process, char ***ret) {
-        _cleanup_strv_ char **kept = NULL;
-        int r = strv_copy(NULL, &kept);
-
-        for (char **warning = process->operation.pod->record->warnings; r == 0 && warning && *warning; warning++) {
-                bool settled = false;
-
-                for (size_t i = 0; i < process->wanted->n_mounts && r == 0; i++) {
-                        r = wanted_warns_of(*warning, SPEC_HOST, SPEC_PIN_TYPE, process->wanted->mounts[i].target);
-                        settled = settled || r == 1;
-                        r = r < 0 ? r : 0;
-                }
-                if (r == 0 && !settled)
-                        r = strv_append(&kept, *warning);
-        }
-        if (r < 0)
-                return log_oom();
-        *ret = TAKE_PTR(kept);
-        return 0;
-}
-
 static int store_all(struct process *process) {
         struct operation *operation = &process->operation;
         struct record_pod *record = operation->pod->record;
@@ -189,7 +161,7 @@ static int store_all(struct process *process) {
         if (r == 0)
                 r = store_put_pod(store, record);
         for (size_t i = 0; i < process->n_places && r == 0; i++)
-                r = store_put_mount(store, operation->uuid, &record->host[process->places[i]]);
+                r = store_put_mount(store, operation->uuid, &record->host[process->places[i].record]);
         if (r == 0)
                 r = store_delete_intent(store, operation->job_id);
         r = store_end(store, r);
@@ -202,13 +174,13 @@ static int record_all(struct process *process, const struct job_result *answer) 
         struct record_pod *record = operation->pod->record;
         _cleanup_free_ struct record_mount *before = calloc(process->n_places, sizeof(*before));
         char **warnings = NULL, **told = record->warnings;
-        int r = before ? copy_warnings(process, &warnings) : log_oom();
+        int r = before ? waiting_copy_warnings(operation->pod, process->wanted, &warnings) : log_oom();
 
         if (r < 0)
                 return r;
         record->warnings = warnings;
         for (size_t i = 0; i < process->n_places; i++) {
-                struct record_mount *mount = &record->host[process->places[i]];
+                struct record_mount *mount = &record->host[process->places[i].record];
 
                 before[i] = *mount;
                 host_take_result(mount, &answer->steps[i], operation->job_id);
@@ -216,12 +188,13 @@ static int record_all(struct process *process, const struct job_result *answer) 
         }
         r = store_all(process);
         for (size_t i = 0; i < process->n_places; i++) {
-                struct record_mount *mount = &record->host[process->places[i]];
+                struct record_mount *mount = &record->host[process->places[i].record];
 
                 if (r < 0) {
                         *mount = before[i];
                         continue;
                 }
+                operation->ids[process->places[i].id] = mount->id;
                 free(before[i].root);
                 free(before[i].fs_options);
                 tell_mounts_added(operation->pods, operation->pod, mount, 1);
@@ -253,11 +226,6 @@ static void result(struct operation *operation, const struct job_result *answer)
                 return;
         }
         if (f.kind == FAILURE_NONE) {
-                const char *container;
-
-                if (container_find(operation->pod, process->container, &container, &f) == 0)
-                        (void) choose(process, container, &f); /* the ids as they are now */
-                failure_clear(&f);
                 log_debug("Bound %zu namespaces of a process of pod %s", process->wanted->n_mounts, operation->uuid);
                 tell_changed(operation->pods, operation->pod);
         } else

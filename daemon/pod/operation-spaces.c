@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-#include "admit/quota.h"
 #include "plan/cover.h"
 #include "pod/container.h"
 #include "pod/footing.h"
@@ -16,6 +15,7 @@
 #include "pod/present.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
+#include "pod/waiting.h"
 #include "util/array.h"
 #include "util/event.h"
 #include "util/log.h"
@@ -221,23 +221,6 @@ static int compile(struct spaces *spaces, struct failure *f) {
         return r;
 }
 
-/* Their records count already, their mounts do not. */
-static int check_quota(struct operation *operation, struct failure *f) {
-        const uint32_t n = (uint32_t) spaces_of(operation)->n_rows;
-        struct quota_use use = {
-                .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_host) - n,
-                .mounts_of_namespace = table_size(operation->pods->table),
-                .mounts_max = operation->pods->mounts_max,
-        };
-
-        operation->new_mounts = 0;
-        if (!caller_is_root(&operation->caller)) {
-                use.pods_of_user = pods_count_of(operation->pods, operation->pod->record->owner, &use.mounts_of_user);
-                use.mounts_of_user -= n;
-        }
-        return quota_check(operation->pods->settings, &operation->caller, &use, 0, n, f);
-}
-
 static int validate(struct operation *operation, struct failure *f) {
         struct spaces *spaces = spaces_of(operation);
         const char *container;
@@ -255,7 +238,7 @@ static int validate(struct operation *operation, struct failure *f) {
         if (spaces->n_rows == 0)
                 return OPERATION_FINISHED;
         r = compile(spaces, f);
-        return r == 0 ? check_quota(operation, f) : r;
+        return r == 0 ? waiting_check_quota(operation, (uint32_t) spaces->n_rows, f) : r;
 }
 
 static int plan(struct operation *operation, struct failure *f) {
@@ -281,39 +264,12 @@ static void take_back(struct operation *operation) {
         container_forget_intent(operation);
 }
 
-/* Whether the warning is about one of the mounts that are made. */
-static int is_settled(const struct wanted *wanted, const char *warning) {
-        int r = 0;
-
-        for (size_t i = 0; i < wanted->n_mounts && r == 0; i++)
-                r = wanted_warns_of(warning, wanted_container(wanted, &wanted->mounts[i]), wanted->mounts[i].type,
-                                    wanted->mounts[i].target);
-        return r;
-}
-
-static int copy_warnings(const struct spaces *spaces, char ***ret) {
-        _cleanup_strv_ char **kept = NULL;
-        int r = strv_copy(NULL, &kept);
-
-        for (char **warning = spaces->operation.pod->record->warnings; r == 0 && warning && *warning; warning++) {
-                r = is_settled(spaces->wanted, *warning);
-                if (r == 0)
-                        r = strv_append(&kept, *warning);
-                else if (r == 1)
-                        r = 0;
-        }
-        if (r < 0)
-                return log_oom();
-        *ret = TAKE_PTR(kept);
-        return 0;
-}
-
 static int record_all(struct spaces *spaces, const struct job_result *answer) {
         struct operation *operation = &spaces->operation;
         _cleanup_strv_ char **warnings = NULL;
         struct pod *pod = operation->pod;
         size_t from = pod->record->n_mounts;
-        int r = copy_warnings(spaces, &warnings);
+        int r = waiting_copy_warnings(pod, spaces->wanted, &warnings);
 
         if (r == 0)
                 r = recording_append(operation->pods, pod, spaces->wanted, NULL, operation->job, answer, NULL);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "pod/waiting.h"
+
+#include "pod/registry.h"
+#include "util/array.h"
+#include "util/log.h"
+
+int waiting_check_quota(struct operation *operation, uint32_t n, struct failure *f) {
+        struct quota_use use = {
+                .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_host) - n,
+                .mounts_of_namespace = table_size(operation->pods->table),
+                .mounts_max = operation->pods->mounts_max,
+        };
+
+        operation->new_mounts = 0;
+        if (!caller_is_root(&operation->caller)) {
+                use.pods_of_user = pods_count_of(operation->pods, operation->pod->record->owner, &use.mounts_of_user);
+                use.mounts_of_user -= n;
+        }
+        return quota_check(operation->pods->settings, &operation->caller, &use, 0, n, f);
+}
+
+/* Whether the warning is about one of the mounts that are made. */
+static int is_settled(const struct wanted *wanted, const char *warning) {
+        int r = 0;
+
+        for (size_t i = 0; i < wanted->n_mounts && r == 0; i++)
+                r = wanted_warns_of(warning, wanted_container(wanted, &wanted->mounts[i]), wanted->mounts[i].type,
+                                    wanted->mounts[i].target);
+        return r;
+}
+
+int waiting_copy_warnings(const struct pod *pod, const struct wanted *wanted, char ***ret) {
+        _cleanup_strv_ char **kept = NULL;
+        int r = strv_copy(NULL, &kept);
+
+        for (char **warning = pod->record->warnings; r == 0 && warning && *warning; warning++) {
+                r = is_settled(wanted, *warning);
+                if (r == 0)
+                        r = strv_append(&kept, *warning);
+                else if (r == 1)
+                        r = 0;
+        }
+        if (r < 0)
+                return log_oom();
+        *ret = TAKE_PTR(kept);
+        return 0;
+}
