@@ -243,6 +243,14 @@ static int add_volumes(const struct export *export, struct json_object *document
         return add(document, "volumes", TAKE_PTR(volumes));
 }
 
+/* Whether it is a namespace of a container that was removed: no process of that will be named any more. */
+static bool is_orphaned(const struct record_pod *record, const struct record_mount *mount) {
+        for (char **container = record->containers; container && *container; container++)
+                if (spec_pin_is_of(mount->source, *container))
+                        return false;
+        return strcmp(mount->type, SPEC_PIN_TYPE) == 0;
+}
+
 /* Likewise, whichever container prepared them. */
 static int add_host(const struct export *export, struct json_object *document) {
         _cleanup_json_ struct json_object *mounts = json_object_new_array();
@@ -251,6 +259,8 @@ static int add_host(const struct export *export, struct json_object *document) {
         for (size_t i = 0; r == 0 && i < export->record->n_host; i++) {
                 struct json_object *mount = NULL;
 
+                if (is_orphaned(export->record, &export->record->host[i]))
+                        continue;
                 r = parse_own(export->record->host[i].request, &mount);
                 if (r == 0)
                         r = append(mounts, mount);
