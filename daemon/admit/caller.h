@@ -19,7 +19,7 @@ struct caller {
         pid_t pid;
         char *bus_name; /* CALLER_BUS: the unique name; NULL else */
         char *unit;     /* of systemd, that its process runs in; NULL where that is not known */
-        bool host_mount_namespace, host_user_namespace, host_root_directory;
+        bool host_mount_namespace, host_user_namespace, host_pid_namespace, host_root_directory;
 };
 
 /* root as the design has it: uid 0 in the initial user namespace, the host's mount namespace and the host's root. */

@@ -203,14 +203,14 @@ int prepare_set_namespaces(struct request *request, struct failure *f) {
         return r != 0 ? r : add(request, operation);
 }
 
-/* By its number, which means the same process only to who shares the host's view. */
+/* By its number, which is another process's in another pid namespace. */
 static int open_process(const struct request *request, int *ret, struct failure *f) {
         const struct arguments *arguments = &request->arguments;
 
         if (arguments->n_fds > 0)
                 return failure_set(f, FAILURE_INVALID_ARGS, "Name one process: its pidfd, or the option \"pid\".");
-        if (!caller_sees_host_paths(&request->peer->caller))
-                return failure_set(f, FAILURE_INVALID_ARGS, "The option \"pid\" is for callers in the host's own namespaces; send a pidfd.");
+        if (!request->peer->caller.host_pid_namespace)
+                return failure_set(f, FAILURE_INVALID_ARGS, "The option \"pid\" is for callers in the host's own pid namespace; send a pidfd.");
         *ret = arguments->pid > INT32_MAX ? -1 : (int) syscall(SYS_pidfd_open, (pid_t) arguments->pid, 0);
         return *ret >= 0 ? 0 : failure_set(f, FAILURE_INVALID_ARGS, "There is no process %" PRIu32 ".", arguments->pid);
 }

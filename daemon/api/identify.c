@@ -55,6 +55,7 @@ static void set_flags(struct peer *peer, uint64_t flags) {
         peer->caller.host_mount_namespace = flags & IDENTIFY_HOST_MOUNT_NAMESPACE;
         peer->caller.host_user_namespace = flags & IDENTIFY_HOST_USER_NAMESPACE;
         peer->caller.host_root_directory = flags & IDENTIFY_HOST_ROOT_DIRECTORY;
+        peer->caller.host_pid_namespace = flags & IDENTIFY_HOST_PID_NAMESPACE;
 }
 
 /* The unit that it runs in, by its cgroup. Its number is its own as long as it lives: one that lives afterwards was meant. Where

@@ -18,6 +18,7 @@ int hand_identify(struct run *run, size_t i) {
                 return run_fail(run, FAILURE_ACCESS_DENIED, -r, "the calling process cannot be looked at");
         run->result->steps[i].id = (match.mount ? IDENTIFY_HOST_MOUNT_NAMESPACE : 0U) |
                                    (match.user ? IDENTIFY_HOST_USER_NAMESPACE : 0U) |
-                                   (match.root ? IDENTIFY_HOST_ROOT_DIRECTORY : 0U);
+                                   (match.root ? IDENTIFY_HOST_ROOT_DIRECTORY : 0U) |
+                                   (match.pid ? IDENTIFY_HOST_PID_NAMESPACE : 0U);
         return 0;
 }

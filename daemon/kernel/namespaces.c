@@ -81,6 +81,8 @@ int namespaces_compare(int pidfd, struct namespaces_match *ret) {
         if (r == 0)
                 r = same_file(directory, "ns/user", "/proc/self/ns/user", &match.user);
         if (r == 0)
+                r = same_file(directory, "ns/pid", "/proc/self/ns/pid", &match.pid);
+        if (r == 0)
                 r = same_file(directory, "root", "/proc/self/root", &match.root);
         if (r < 0)
                 return r;

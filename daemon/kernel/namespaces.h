@@ -9,7 +9,7 @@
 #include "util/cleanup.h"
 
 struct namespaces_match {
-        bool mount, user, root; /* same mount namespace, same user namespace, same root directory */
+        bool mount, user, pid, root; /* same mount, user and pid namespace, same root directory */
 };
 
 /* Compares the process behind `pidfd` with this one. -ESRCH when it has ended, -EBADF for an fd that is no pidfd. */

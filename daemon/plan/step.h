@@ -228,6 +228,7 @@ enum identify_flags {
         IDENTIFY_HOST_MOUNT_NAMESPACE = 1 << 0,
         IDENTIFY_HOST_USER_NAMESPACE = 1 << 1,
         IDENTIFY_HOST_ROOT_DIRECTORY = 1 << 2,
+        IDENTIFY_HOST_PID_NAMESPACE = 1 << 3,
 };
 
 /* What STEP_EXAMINE answers in step_result.attributes, beside the mount's id and the file system's device… */

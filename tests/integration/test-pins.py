@@ -125,8 +125,20 @@ def several(daemon):
         daemon.ok('prepare-process', pod, '--container', 'two', '--fd', f'process={pidfd}', fds=(pidfd,))
         os.close(pidfd)
         equal(bound(daemon), {'one': first.files['net'], 'two': second.files['net']}, 'what is bound')
+    # A number of another pid namespace means another process.
+    call = {'method': 'org.podmount1.PrepareProcess', 'parameters': {'id': pod, 'options': {'container': 'one', 'pid': 1}}}
+    script = ('import json, socket, sys\nc = socket.socket(socket.AF_UNIX)\nc.connect(sys.argv[1])\nc.sendall(sys.argv[2].encode() + b"\\0")\n'
+            'print(c.recv(65536).decode())')
+    elsewhere = host.run(['unshare', '--pid', '--fork', 'python3', '-c', script, f'{daemon.runtime}/varlink', json.dumps(call)])
+    contains(elsewhere.out, "host's own pid namespace")
+    # What is of a container that is gone is in no export: nobody could restore it.
+    daemon.ok('remove-container', pod, 'two')
+    exported = daemon.ok('export', pod)
+    equal([mount['source'] for mount in json.loads(exported)['hostMounts']], ['one:net'], 'in the export')
     daemon.ok('gc', '--lazy', pod)
     nothing(daemon, before)
+    pod = daemon.ok('restore', '-', input=exported).split()[0]
+    daemon.ok('gc', pod)
 
 
 @case('refused, and nothing stays: unknown kinds, places elsewhere, two at one place, the host\'s own, no pidfd, a process that has ended, all or none')

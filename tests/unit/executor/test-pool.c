@@ -193,8 +193,8 @@ START_TEST(test_fds) {
         }
         ck_assert_int_eq(me.failure, FAILURE_NONE);
         ck_assert_uint_eq(me.first.id,
-                IDENTIFY_HOST_MOUNT_NAMESPACE | IDENTIFY_HOST_USER_NAMESPACE | IDENTIFY_HOST_ROOT_DIRECTORY);
-        ck_assert_uint_eq(elsewhere.first.id, IDENTIFY_HOST_USER_NAMESPACE);
+                IDENTIFY_HOST_MOUNT_NAMESPACE | IDENTIFY_HOST_USER_NAMESPACE | IDENTIFY_HOST_ROOT_DIRECTORY | IDENTIFY_HOST_PID_NAMESPACE);
+        ck_assert_uint_eq(elsewhere.first.id, IDENTIFY_HOST_USER_NAMESPACE | IDENTIFY_HOST_PID_NAMESPACE);
         ck_assert_int_eq(ended.failure, FAILURE_ACCESS_DENIED);
         end();
 }

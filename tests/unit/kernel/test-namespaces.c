@@ -46,7 +46,7 @@ START_TEST(test_compare) {
         if (!namespace_enter())
                 return;
         match = compare(0, NULL);
-        ck_assert(match.mount && match.user && match.root);
+        ck_assert(match.mount && match.user && match.pid && match.root);
         match = compare(CLONE_NEWNS, NULL);
         ck_assert(!match.mount && match.user && !match.root);
         match = compare(0, "/tmp");
