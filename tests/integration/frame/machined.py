@@ -6,50 +6,25 @@ Answers of UnregisterMachine: yes, no (AccessDenied), hang (never answers).
 """
 
 import json
-import os
-import signal
-import subprocess
 import sys
+
+from frame.mock import Mock
 
 NAME, PATH = 'org.freedesktop.machine1', '/org/freedesktop/machine1'
 INTERFACE = 'org.freedesktop.machine1'
 
 
-class Machined:
-    """The test's side. `machines` are {name: root directory}."""
+class Machined(Mock):
+    """The test's side. `machines` are {name: root directory}; what was asked: [method, argument]."""
 
     def __init__(self, bus):
-        from frame.tap import eventually
-        self.bus, self.directory = bus, bus.directory
+        self.directory = bus.directory
         self.set({})
-        with open(self.calls_path(), 'w'):
-            pass
-        environment = dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=bus.address)
-        self.process = subprocess.Popen([sys.executable, '-m', 'frame.machined', self.directory], env=environment, stdin=subprocess.DEVNULL)
-        eventually(lambda: bus.has_owner(NAME), 'the mock machined has its name')
-
-    def calls_path(self):
-        return f'{self.directory}/machined-calls'
+        super().__init__(bus, 'machined', NAME)
 
     def set(self, machines, answer='yes'):
         with open(f'{self.directory}/machined-says', 'w') as file:
             json.dump({'machines': machines, 'answer': answer}, file)
-
-    def calls(self):
-        """[[method, argument]]"""
-        with open(self.calls_path()) as file:
-            return [json.loads(line) for line in file]
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
 
 
 def main(directory):

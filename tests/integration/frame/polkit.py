@@ -6,53 +6,25 @@ Answers: yes, no, challenge (asks for interaction), hang (never answers), error 
 
 import json
 import os
-import signal
-import subprocess
 import sys
+
+from frame.mock import Mock
 
 NAME, PATH = 'org.freedesktop.PolicyKit1', '/org/freedesktop/PolicyKit1/Authority'
 INTERFACE = 'org.freedesktop.PolicyKit1.Authority'
 
 
-class Polkit:
-    """The test's side."""
+class Polkit(Mock):
+    """The test's side. What was asked: {subject, action, details, flags}."""
 
     def __init__(self, bus, answer='no'):
-        from frame.tap import eventually
-        self.bus, self.directory = bus, bus.directory
+        self.directory = bus.directory
         self.answer(answer)
-        with open(self.calls_path(), 'w'):
-            pass
-        environment = dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=bus.address)
-        self.process = subprocess.Popen([sys.executable, '-m', 'frame.polkit', self.directory], env=environment,
-                stdin=subprocess.DEVNULL)
-        eventually(lambda: bus.has_owner(NAME), 'the mock polkit has its name')
-
-    def calls_path(self):
-        return f'{self.directory}/polkit-calls'
+        super().__init__(bus, 'polkit', NAME)
 
     def answer(self, word):
         with open(f'{self.directory}/polkit-answer', 'w') as file:
             file.write(word)
-
-    def calls(self):
-        """What was asked: [{subject, action, details, flags}]."""
-        with open(self.calls_path()) as file:
-            return [json.loads(line) for line in file]
-
-    def forget(self):
-        os.truncate(self.calls_path(), 0)
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
 
 
 def process_of(fd):
