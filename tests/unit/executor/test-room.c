@@ -83,11 +83,14 @@ static int work_waits(struct worker *worker _unused_, const int *fds, void *user
         return read(fds[0], &c, 1) < 0 ? -errno : 0;
 }
 
+/* None of a parent that has ended meanwhile. */
 static unsigned count_children(pid_t parent, pid_t *children, unsigned max) {
         _cleanup_free_ char *path = text_format("/proc/%d/task/%d/children", parent, parent);
         _cleanup_fclose_ FILE *file = fopen(path, "re");
         unsigned n = 0;
 
+        if (!file && errno == ENOENT)
+                return 0;
         ck_assert_ptr_nonnull(file);
         while (n < max && fscanf(file, "%d", &children[n]) == 1)
                 n++;
@@ -128,8 +131,28 @@ static void check_fds(pid_t pid) {
         }
 }
 
+static bool is_one_of(pid_t pid, const pid_t *pids, unsigned n) {
+        for (unsigned i = 0; i < n; i++)
+                if (pids[i] == pid)
+                        return true;
+        return false;
+}
+
+/* The new child that has a child, and is where it belongs since then: the one that made the room has none, and ends. */
+static pid_t find_guard(const pid_t *before, unsigned n_before) {
+        pid_t after[16], worker;
+
+        for (;;) {
+                unsigned n = count_children(getpid(), after, ELEMENTSOF(after));
+
+                for (unsigned i = 0; i < n; i++)
+                        if (!is_one_of(after[i], before, n_before) && count_children(after[i], &worker, 1) > 0)
+                                return after[i];
+        }
+}
+
 static pid_t begin_guarded(int root, int *ret_channel) {
-        pid_t before[16], after[16], worker;
+        pid_t before[16];
         unsigned n = count_children(getpid(), before, ELEMENTSOF(before));
         int nothing[2], fds[1];
 
@@ -137,11 +160,7 @@ static pid_t begin_guarded(int root, int *ret_channel) {
         fds[0] = nothing[0];
         *ret_channel = start(work_waits, (struct worker_setup) {.root = root, .fds = fds, .n_fds = 1});
         (void) close_fd(nothing[0]); /* the other end stays open: nobody answers the worker */
-        while (count_children(getpid(), after, ELEMENTSOF(after)) <= n)
-                ;
-        while (count_children(after[n], &worker, 1) == 0) /* then the guard is where it belongs */
-                ;
-        return after[n];
+        return find_guard(before, n);
 }
 
 /* Who has a root directory is in a mount namespace of its own. */
