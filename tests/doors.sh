@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The mount-family system calls have one door: daemon/kernel/. So do raw system calls of that
-# family and libmount. The headers with the mount flags' names are everybody's.
+# family and libmount. podmountctl enter, which is root's and no daemon's, enters a namespace by itself, and mounts nothing. The headers with the mount flags' names are everybody's.
 . "${srcdir:-.}/tests/lib.sh"
 
 calls='open_tree open_tree_attr move_mount fsopen fsconfig fspick fsmount mount_setattr mount umount umount2 statmount
@@ -45,6 +45,8 @@ calls_elsewhere() {
 			name = substr(rest, RSTART, RLENGTH - 1)
 			before = RSTART > 1 ? substr(rest, RSTART - 1, 1) : ""
 			sub(/[ \t]+$/, "", name)
+			if (name == "setns" && FILENAME ~ /client\/verb-enter\.c$/)
+				name = ""
 			if ((name in door) && before != "." && before != ">")
 				print FILENAME ":" FNR ": " name "()"
 			rest = substr(rest, RSTART + RLENGTH)

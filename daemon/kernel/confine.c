@@ -24,6 +24,7 @@
 #include "kernel/resolve.h"
 #include "kernel/syscalls.h"
 #include "kernel/tree.h"
+#include "kernel/visit.h"
 #include "util/channel.h"
 
 static int empty_place(void) {
@@ -37,25 +38,6 @@ static int empty_place(void) {
         return fscontext_mount(&context, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 }
 
-/* Makes a detached mount the root directory of a namespace that is this process's own. */
-static int change_root(int place) {
-        _cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        int r;
-
-        if (root < 0)
-                return -errno;
-        /* What is taken away below stays in the namespace that this one was copied from. */
-        r = tree_set(root, true, 0, 0, MS_PRIVATE);
-        if (r == 0)
-                r = tree_attach(place, root, "");
-        if (r < 0)
-                return r;
-        /* pivot_root(2): the old root is put onto the new one, where "." is, and taken off again. */
-        if (fchdir(place) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
-                return -errno;
-        return 0;
-}
-
 /* The fds are opened while there is a /proc. */
 static int furnish(struct confine_room *room) {
         _cleanup_close_ int place = empty_place();
@@ -64,7 +46,7 @@ static int furnish(struct confine_room *room) {
                 return place;
         room->mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
         room->network = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-        return room->mounts < 0 || room->network < 0 ? -errno : change_root(place);
+        return room->mounts < 0 || room->network < 0 ? -errno : visit_change_root(place);
 }
 
 static _noreturn_ void make_room(int socket) {
@@ -119,7 +101,7 @@ int confine_enter(const struct confine_room *room, int mount) {
                 return -errno;
         if (mount < 0)
                 return 0;
-        return unshare(CLONE_NEWNS) < 0 ? -errno : change_root(mount);
+        return unshare(CLONE_NEWNS) < 0 ? -errno : visit_change_root(mount);
 }
 
 int confine_root(int mount) {
@@ -127,7 +109,7 @@ int confine_root(int mount) {
 
         if (place < 0)
                 return mount >= 0 ? -EBADF : place;
-        return change_root(place);
+        return visit_change_root(place);
 }
 
 int confine_within(const char *directory) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernel/syscalls.h"
+#include "kernel/visit.h"
 #include "util/log.h"
 
 int detach_enter(int directory) {
@@ -18,13 +19,32 @@ void detach_leave(void) {
                 (void) log_errno(LOG_WARNING, errno, "leave a mount point's directory");
 }
 
+static int unmount_here(const char *name, int flags) {
+        return umount2(name, flags) < 0 ? -errno : 0;
+}
+
+/* The working directory, in which the name is, may well be held open for as long. */
+static int unmount_away(const char *name, int flags, int r) {
+        _cleanup_visit_ struct visit visit = VISIT_INIT;
+
+        if (!away_enter(&visit))
+                return r;
+        return fchdir(visit.directory) < 0 ? -errno : unmount_here(name, flags);
+}
+
 int detach_name(const char *name, bool lazy) {
-        return umount2(name, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) < 0 ? -errno : 0;
+        const int flags = UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0);
+        int r = unmount_here(name, flags);
+
+        return r == -EINVAL ? unmount_away(name, flags, r) : r;
 }
 
 int detach_fd(int mount) {
         char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+        _cleanup_visit_ struct visit visit = VISIT_INIT;
+        int r;
 
         (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", mount); /* cannot be cut: sized for any int */
-        return umount2(path, MNT_DETACH) < 0 ? -errno : 0;
+        r = unmount_here(path, MNT_DETACH);
+        return r == -EINVAL && away_enter(&visit) ? visit_detach(&visit, mount) : r;
 }

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* setns(2) makes the namespace's root this process's root and working directory. So what a visit needs of the host is
- * opened before: the way back, the root directory, and /proc/self/fd, by which a mount is named whatever the visited
- * namespace has at /proc. */
+/* What is looked at or changed in another's namespace, one visit a call (kernel/visit.h). */
 
 #include "kernel/inside.h"
 
 #include <errno.h>
 #include <linux/nsfs.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -19,6 +16,7 @@
 #include "kernel/syscalls.h"
 #include "kernel/submounts.h"
 #include "kernel/tree.h"
+#include "kernel/visit.h"
 #include "util/array.h"
 #include "util/log.h"
 
@@ -33,15 +31,9 @@ struct namespace_info {
 
 #define INITIAL_MOUNT_NAMESPACE 0xEFFFFFF8U /* MNT_NS_INIT_INO, include/uapi/linux/nsfs.h, since 6.18; any number before */
 
-static int open_own(void) {
-        int fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-
-        return fd < 0 ? -errno : fd;
-}
-
 bool inside_probe(void) {
         struct namespace_info info = {.size = sizeof(info)};
-        _cleanup_close_ int own = open_own(), next = -1;
+        _cleanup_close_ int own = visit_home(), next = -1;
         uint64_t id;
 
         if (own < 0 || inside_id(own, &id) < 0)
@@ -69,7 +61,7 @@ static int find_from(int own, unsigned long way, uint64_t id) {
 }
 
 int inside_find(uint64_t id) {
-        _cleanup_close_ int own = open_own();
+        _cleanup_close_ int own = visit_home();
         uint64_t own_id;
         int r;
 
@@ -109,37 +101,6 @@ int inside_is_foreign(int fd) {
         if (owner < 0 || fstat(owner, &theirs) < 0 || stat("/proc/self/ns/user", &own) < 0)
                 return -errno;
         return !same_file(&theirs, &own);
-}
-
-struct visit {
-        int back, root, fds; /* -1: not away */
-};
-
-#define _cleanup_visit_ _cleanup_(visit_leave)
-#define VISIT_INIT ((struct visit){.back = -1, .root = -1, .fds = -1})
-
-static void visit_leave(struct visit *visit) {
-        if (visit->back < 0)
-                return;
-        if (setns(visit->back, CLONE_NEWNS) < 0 || fchdir(visit->root) < 0 || chroot(".") < 0) {
-                (void) log_errno(LOG_CRIT, errno, "return from a mount namespace: this process ends, another takes over");
-                abort();
-        }
-        visit->back = close_fd(visit->back);
-        visit->root = close_fd(visit->root);
-        visit->fds = close_fd(visit->fds);
-}
-
-static int visit_enter(struct visit *visit, int fd) {
-        _cleanup_close_ int back = open_own(), root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        _cleanup_close_ int fds = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-        if (back < 0 || root < 0 || fds < 0)
-                return back < 0 ? back : -errno;
-        if (setns(fd, CLONE_NEWNS) < 0)
-                return -errno;
-        *visit = (struct visit) {.back = TAKE_FD(back), .root = TAKE_FD(root), .fds = TAKE_FD(fds)};
-        return 0;
 }
 
 int inside_root(int fd) {
@@ -241,15 +202,6 @@ int inside_attach(int fd, int mount, int target) {
         return r < 0 ? r : tree_attach(mount, target, "");
 }
 
-static int detach_within(const struct visit *visit, int mount) {
-        char name[3 * sizeof(int) + 1];
-
-        (void) snprintf(name, sizeof(name), "%d", mount); /* cannot be cut: sized for any int */
-        if (fchdir(visit->fds) < 0 || umount2(name, MNT_DETACH) < 0)
-                return -errno;
-        return 0;
-}
-
 /* What is covered by the mount at the target is what the new one comes to lie on. */
 static int check_below(int fd, int target) {
         _cleanup_(statmount_freep) struct statmount *statmount = statmount_new();
@@ -286,7 +238,7 @@ int inside_replace(int fd, int mount, int target, bool *ret_attached) {
         if (r < 0)
                 return r;
         *ret_attached = true;
-        return detach_within(&visit, target);
+        return visit_detach(&visit, target);
 }
 
 int inside_propagate(int fd, int mount, bool recursive, uint64_t propagation) {
@@ -300,7 +252,7 @@ int inside_detach(int fd, int mount) {
         _cleanup_visit_ struct visit visit = VISIT_INIT;
         int r = visit_enter(&visit, fd);
 
-        return r < 0 ? r : detach_within(&visit, mount);
+        return r < 0 ? r : visit_detach(&visit, mount);
 }
 
 /* Where a mount is, as this process's root directory shows it. */

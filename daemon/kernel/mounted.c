@@ -13,6 +13,7 @@
 #include "kernel/identity.h"
 #include "kernel/mountinfo.h"
 #include "kernel/statmount.h"
+#include "kernel/visit.h"
 #include "util/array.h"
 
 enum { DEPTH_MAX = 4096 }; /* mounts on each other; what an ever-changing table could make of them is not followed */
@@ -92,15 +93,16 @@ static const struct node *find_node(const struct scan *scan, uint32_t id) {
         return NULL;
 }
 
-static int by_mountinfo(uint32_t id, uint32_t top, struct mounted *mounted) {
-        _cleanup_close_ int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+/* Takes the fd over. */
+static int by_mountinfo(int text, uint32_t id, uint32_t top, struct mounted *mounted) {
+        _cleanup_close_ int fd = text;
         struct scan scan = {.id = id, .mounted = mounted};
         const struct node *node;
         size_t skipped;
         int r;
 
         if (fd < 0)
-                return -errno;
+                return fd == -1 ? -errno : fd;
         r = mountinfo_read(fd, scan_line, &scan, &skipped);
         if (r == 0 && !mounted->point)
                 r = -ENOENT;
@@ -130,7 +132,9 @@ int mounted_read(int fd, int top, bool unique, bool statmount, struct mounted *r
                 if (r == 0 && top >= 0)
                         r = identity_mount_id(top, &top_id);
                 if (r == 0)
-                        r = by_mountinfo(id, top_id, &mounted);
+                        r = by_mountinfo(open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC), id, top_id, &mounted);
+                if (r == -ENOENT)
+                        r = by_mountinfo(away_mountinfo(), id, top_id, &mounted);
         }
         if (r < 0)
                 return r;

@@ -12,6 +12,7 @@
 #include "kernel/mountinfo.h"
 #include "kernel/resolve.h"
 #include "kernel/syscalls.h"
+#include "kernel/visit.h"
 #include "util/log.h"
 #include "util/path.h"
 
@@ -100,6 +101,18 @@ static int mountinfo_each(mountinfo_fn fn, void *userdata) {
         return mountinfo_read(fd, fn, userdata, &skipped);
 }
 
+/* On a visit, so that the paths lead where they say. Nothing when there is nowhere to go. */
+static int mountinfo_each_away(mountinfo_fn fn, void *userdata) {
+        _cleanup_visit_ struct visit visit = VISIT_INIT;
+        _cleanup_close_ int fd = -1;
+        size_t skipped;
+
+        if (!away_enter(&visit))
+                return 0;
+        fd = visit_mountinfo(&visit);
+        return fd < 0 ? log_errno(LOG_ERR, fd, "open the mount table of another namespace") : mountinfo_read(fd, fn, userdata, &skipped);
+}
+
 int submounts_read(int fd, bool statmount, struct submounts *ret) {
         _cleanup_free_ char *path = NULL;
         struct scan scan = {};
@@ -114,6 +127,8 @@ int submounts_read(int fd, bool statmount, struct submounts *ret) {
         scan.path = path;
         scan.key = identity.key;
         r = statmount ? scan_list(&scan) : mountinfo_each(scan_line, &scan);
+        if (r == 0 && !statmount && !scan.found.attached)
+                r = mountinfo_each_away(scan_line, &scan);
         if (r < 0)
                 return r;
         *ret = scan.found;
@@ -163,6 +178,8 @@ int submounts_find(uint64_t id, uint32_t mount_id, uint64_t device, const char *
                 return r < 0 ? log_errno(LOG_ERR, r, "statmount") : 1;
         }
         r = mountinfo_each(search_line, &search);
+        if (r == 0 && !search.found)
+                r = mountinfo_each_away(search_line, &search);
         return r < 0 ? r : search.found;
 }
 

@@ -44,7 +44,7 @@ struct mount_id_request {
         uint64_t parameter;
 };
 
-/* The same in another mount namespace, about Linux 6.11. */
+/* The same in another mount namespace, about Linux 6.11; 0: this process's own. */
 struct mount_id_request_in {
         uint32_t size;
         uint32_t spare;
@@ -116,18 +116,10 @@ static inline int sys_openat2(int directory, const char *path, uint64_t flags, u
         return (int) syscall(SYS_openat2, directory, path, &how, sizeof(how));
 }
 
-/* statmount(2) of a unique id. -1 with errno: EOVERFLOW when the texts need a larger buffer. */
-static inline int sys_statmount(uint64_t id, uint64_t mask, struct mount_status *buffer, size_t size) {
-        struct mount_id_request request = {.size = sizeof(request), .mount_id = id, .parameter = mask};
-
-        return (int) syscall(SYS_statmount, &request, buffer, size, 0);
-}
+/* statmount(2) of a unique id, here or away (kernel/visit.h). -1 with errno: EOVERFLOW when the texts need a larger buffer. */
+int sys_statmount(uint64_t id, uint64_t mask, struct mount_status *buffer, size_t size);
 
 /* listmount(2): up to `n` unique ids, in ascending order, of what is mounted below `below` at any depth, those after
  * `after`. The kernel looks at every mount of the namespace with a greater id to find them. How many, or -1 with
- * errno. */
-static inline ssize_t sys_listmount(uint64_t below, uint64_t after, uint64_t *ids, size_t n) {
-        struct mount_id_request request = {.size = sizeof(request), .mount_id = below, .parameter = after};
-
-        return syscall(SYS_listmount, &request, ids, n, 0);
-}
+ * errno. Here or away. */
+ssize_t sys_listmount(uint64_t below, uint64_t after, uint64_t *ids, size_t n);

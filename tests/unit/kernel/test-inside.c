@@ -144,8 +144,7 @@ static void check_mounting(bool userns) {
         (void) close(wrong);
 
         there = get_current_dir_name();
-        ck_assert_str_eq(there, "/");
-        ck_assert_int_eq(chdir(here), 0);
+        ck_assert_str_eq(there, here); /* as before each visit */
         dweller_end(&dweller);
         namespace_unchanged(before);
 }

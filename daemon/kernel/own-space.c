@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A copy of a namespace takes as long as that has mounts, and each of them is in use twice for a moment: so no copy is made of the
+ * host's. */
+
+#include "kernel/own-space.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kernel/detach.h"
+#include "kernel/fscontext.h"
+#include "kernel/inside.h"
+#include "kernel/resolve.h"
+#include "kernel/space.h"
+#include "kernel/tree.h"
+#include "kernel/visit.h"
+
+enum { SIZE = 64 * 1024, MODE = 0755 };
+
+/* The directory with all above it, on a detached mount. */
+static int make_directories(int mount, const char *path) {
+        _cleanup_free_ char *copy = strdup(path + 1);
+        char *rest = copy, *name;
+        int at, r = 0;
+
+        if (!copy)
+                return -ENOMEM;
+        at = fcntl(mount, F_DUPFD_CLOEXEC, 3);
+        while (at >= 0 && (name = strsep(&rest, "/"))) {
+                int next = mkdirat(at, name, MODE) < 0 ? -1 : openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+                r = next < 0 ? -errno : 0;
+                (void) close_fd(at);
+                at = next;
+        }
+        if (at < 0)
+                return r < 0 ? r : -errno;
+        (void) close_fd(at);
+        return 0;
+}
+
+static int furnish(const char *directory) {
+        _cleanup_close_ int place = fscontext_tmpfs(SIZE, 0, MODE, 0, 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+        int r = place < 0 ? place : make_directories(place, directory);
+
+        if (r == 0)
+                r = tree_set(place, false, MOUNT_ATTR_RDONLY, 0, 0);
+        return r < 0 ? r : TAKE_FD(place);
+}
+
+static int make_one(int seed, const char *directory) {
+        _cleanup_close_ int place = -1, made = -1;
+        _cleanup_visit_ struct visit visit = VISIT_INIT;
+        int r = visit_enter(&visit, seed);
+
+        if (r < 0)
+                return r;
+        made = visit_copy(&visit);
+        if (made < 0)
+                return made;
+        /* listmount(2) and statmount(2) of another namespace take for its root what is mounted on the very first of its mounts, and look
+         * for that among younger ones alone (grab_requested_root() of Linux 6.18): so it is made now, and not before. */
+        place = furnish(directory);
+        r = place < 0 ? place : visit_change_root(place);
+        return r < 0 ? r : TAKE_FD(made);
+}
+
+/* Linux binds the file of a mount namespace only where its number is above that of the namespace it is bound in, so that none keeps
+ * itself alive. Since 6.18 processors draw numbers from ranges of their own: a new one may have the lower number all the same. */
+static bool can_be_bound(int namespace) {
+        _cleanup_close_ int home = visit_home();
+        uint64_t own, its;
+
+        return home < 0 || inside_id(home, &own) < 0 || inside_id(namespace, &its) < 0 || its > own;
+}
+
+static int make_on(int cpu, int seed, const char *directory) {
+        _cleanup_close_ int made = -1;
+        cpu_set_t set;
+
+        CPU_ZERO(&set);
+        CPU_SET(cpu, &set);
+        if (sched_setaffinity(0, sizeof(set), &set) < 0)
+                return -errno;
+        made = make_one(seed, directory);
+        if (made < 0)
+                return made;
+        return can_be_bound(made) ? TAKE_FD(made) : -EAGAIN;
+}
+
+/* On the processor that has drawn this process's own number, or one that was as late. */
+static int make_elsewhere(int seed, const char *directory) {
+        cpu_set_t allowed;
+        int r = -EAGAIN;
+
+        if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
+                return -errno;
+        for (int cpu = 0; cpu < CPU_SETSIZE && r == -EAGAIN; cpu++)
+                if (CPU_ISSET(cpu, &allowed))
+                        r = make_on(cpu, seed, directory);
+        if (sched_setaffinity(0, sizeof(allowed), &allowed) < 0) {
+                int error = errno;
+
+                (void) close_fd(r);
+                return -error;
+        }
+        return r == -EAGAIN ? -ELOOP : r;
+}
+
+int own_space_make(int seed, const char *directory) {
+        _cleanup_close_ int made = make_one(seed, directory);
+
+        if (made < 0)
+                return made;
+        return can_be_bound(made) ? TAKE_FD(made) : make_elsewhere(seed, directory);
+}
+
+int own_space_pin(int namespace, int directory, const char *name) {
+        _cleanup_close_ int clone = -1, file = resolve_make(directory, name, true);
+        int r = file < 0 ? file : 0;
+
+        if (r < 0)
+                return r;
+        clone = tree_clone(namespace, false);
+        r = clone < 0 ? clone : tree_attach(clone, file, "");
+        if (r == 0) /* what it lies on may have made it shared */
+                r = tree_set(clone, false, 0, 0, MS_PRIVATE);
+        if (r < 0) {
+                file = close_fd(file);
+                clone = close_fd(clone);
+                (void) own_space_unpin(directory, name);
+        }
+        return r;
+}
+
+int own_space_open(int directory, const char *name) {
+        _cleanup_close_ int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        struct stat status;
+        int kind, r;
+
+        if (fd < 0)
+                return -errno;
+        kind = space_kind(fd);
+        if (kind != CLONE_NEWNS) /* a plain file is what nothing is bound to any more */
+                return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && kind == -EINVAL ? -ENOENT : -EINVAL;
+        r = inside_is_host(fd);
+        if (r != 0)
+                return r < 0 ? r : -EPERM;
+        return TAKE_FD(fd);
+}
+
+int own_space_unpin(int directory, const char *name) {
+        int r = detach_enter(directory);
+
+        if (r == 0)
+                r = detach_name(name, true);
+        detach_leave();
+        if (r < 0 && r != -EINVAL && r != -ENOENT)
+                return r;
+        return unlinkat(directory, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int own_space_mountinfo(int namespace) {
+        _cleanup_visit_ struct visit visit = VISIT_INIT;
+        int r = visit_enter(&visit, namespace);
+
+        return r < 0 ? r : visit_mountinfo(&visit);
+}
+
+int own_space_directory(int namespace, const char *path) {
+        _cleanup_close_ int root = inside_root(namespace);
+
+        return root < 0 ? root : resolve_beneath(root, path + 1, true);
+}

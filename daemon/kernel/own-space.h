@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Mount namespaces that pods have to themselves (mount_namespaces(7)): made, kept alive by a file that they are bound to, as
+ * ip-netns(8) keeps its own, and found again by that. Errors are negative errnos, not logged.
+ */
+
+#include "util/cleanup.h"
+
+/* A new one, in which nothing is but one directory, `directory` (absolute), on a read-only tmpfs. `seed`: a namespace of few mounts to
+ * begin with. An fd, the caller's; the namespace goes with the last of those. -ELOOP where none can be made that may be bound to a file of
+ * this process's own. */
+int own_space_make(int seed, const char *directory);
+
+/* Binds the namespace to the file `name` in `directory`, which is made: -EEXIST when there is one. */
+int own_space_pin(int namespace, int directory, const char *name);
+/* What is bound to that file: an fd, the caller's. -ENOENT when there is no such file, or nothing bound to it; -EINVAL for what is no mount
+ * namespace, -EPERM for this process's own. */
+int own_space_open(int directory, const char *name);
+/* Takes away both, the bind and the file; that they are gone already is success. */
+int own_space_unpin(int directory, const char *name);
+
+/* The text of its mount table (proc_pid_mountinfo(5)), to read and to poll, whoever has the fd; it keeps the namespace alive. */
+int own_space_mountinfo(int namespace);
+struct own_space_text {
+        char name[37]; /* of the file that the namespace is bound to: a UUID */
+        int fd;        /* -1 once it was taken */
+};
+
+/* The directory at this absolute path in it, without symlinks. */
+int own_space_directory(int namespace, const char *path);
