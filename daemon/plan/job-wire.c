@@ -5,7 +5,7 @@
  * what the encoder writes. A kind of step carries only the fields that it has, named in one table for both directions,
  * so that an unmount with a source cannot even be said.
  *
- *     job   magic, id, uuid, owner, owner_group, caller, containers, n_fds, steps
+ *     job   magic, id, uuid, private, owner, owner_group, caller, containers, n_fds, steps
  *     step  kind, flags, wanted, then the fields of the kind in the order of enum step_field
  */
 
@@ -223,7 +223,7 @@ static bool step_is_valid(const struct job *job, size_t index) {
 }
 
 static bool head_is_valid(const struct job *job) {
-        return uuid_is_valid(job->uuid) && job->caller.n_groups <= JOB_GROUPS_MAX && job->n_fds <= CHANNEL_FDS_MAX;
+        return uuid_is_valid(job->uuid) && (!job->private || job->uuid[0]) && job->caller.n_groups <= JOB_GROUPS_MAX && job->n_fds <= CHANNEL_FDS_MAX;
 }
 
 static void put_source(struct wire_writer *writer, const struct step_source *source) {
@@ -342,6 +342,7 @@ int job_encode(const struct job *job, uint8_t **ret, size_t *ret_size) {
         wire_put_u32(&writer, JOB_MAGIC);
         wire_put_u64(&writer, job->id);
         wire_put_string(&writer, job->uuid);
+        wire_put_u8(&writer, job->private);
         wire_put_u32(&writer, job->owner);
         wire_put_u32(&writer, job->owner_group);
         wire_put_u8(&writer, job->caller.root);
@@ -568,6 +569,7 @@ int job_decode(const uint8_t *data, size_t size, struct job **ret) {
                 return -EBADMSG;
         job->id = wire_take_u64(&reader);
         take_uuid(&reader, job->uuid);
+        job->private = wire_take_bool(&reader);
         job->owner = wire_take_u32(&reader);
         job->owner_group = wire_take_u32(&reader);
         take_caller(&reader, &job->caller);

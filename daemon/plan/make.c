@@ -20,6 +20,7 @@ int make_job(const struct plan_pod *pod, struct job **ret) {
                 return log_errno(LOG_ERR, EINVAL, "plan for pod %s", pod->uuid);
         job->id = pod->job;
         strcpy(job->uuid, pod->uuid);
+        job->private = pod->private;
         job->owner = pod->owner;
         job->owner_group = pod->owner_group;
         if (pod->caller) {

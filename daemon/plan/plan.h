@@ -20,6 +20,7 @@ struct plan_present {
 struct plan_pod {
         uint64_t job; /* id for the job */
         const char *uuid;
+        bool private; /* it has a mount namespace to itself */
         uid_t owner;
         gid_t owner_group;
         const struct job_caller *caller;

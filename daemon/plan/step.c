@@ -65,6 +65,8 @@ bool step_kind_answers_fd(enum step_kind kind) {
 }
 
 bool job_answers_fd(const struct job *job) {
+        if (job->private && job->n_steps > 0 && job->steps[0].kind == STEP_TREE)
+                return true;
         return job->n_steps > 0 && (job->n_steps == 1 || job->steps[0].kind == STEP_HOLDERS) && step_kind_answers_fd(job->steps[0].kind);
 }
 

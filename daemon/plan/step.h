@@ -198,6 +198,8 @@ struct job_caller {
 struct job {
         uint64_t id;
         char uuid[JOB_UUID_SIZE]; /* "" for a job without a pod */
+        bool private;             /* the pod has a mount namespace to itself, pinned at <runtime>/ns/<uuid>: its mounts are there, its directory at
+                                   * the same path as one of the host's would have. A creation is answered with the text of its mount table */
         uid_t owner;              /* the pod's */
         gid_t owner_group;
         struct job_caller caller;

@@ -63,6 +63,8 @@ int document_parse_idmap(struct json_object *object, const char *pointer, struct
 void document_write_gids(struct json_writer *out, const struct idmap *idmap);
 void document_write_uids(struct json_writer *out, const struct idmap *idmap);
 
+/* Member "visibility" of a whole document. */
+int document_parse_visibility(struct json_object *document, struct spec *spec, struct failure *f);
 /* Member "gc" of a whole document, whose containers were read. */
 int document_parse_gc(struct json_object *document, struct spec *spec, struct failure *f);
 

@@ -133,6 +133,8 @@ static int parse_part(struct json_object *object, const char *pointer, struct sp
                         "the volumes of an export are a member of the whole document");
         if (r == 0 && part->gc_path)
                 return reader_fail(f, FAILURE_INVALID_SPEC, place, "the \"gc\" of an export is a member of the whole document");
+        if (r == 0 && part->visibility != SPEC_VISIBILITY_UNSAID)
+                return reader_fail(f, FAILURE_INVALID_SPEC, place, "the \"visibility\" of an export is a member of the whole document");
         if (r == 0 && part->n_host > 0)
                 return reader_fail(f, FAILURE_INVALID_SPEC, place,
                         "the \"hostMounts\" of an export are a member of the whole document");
@@ -144,7 +146,7 @@ static int parse_part(struct json_object *object, const char *pointer, struct sp
 /* Members of the document that say what the pod was called: copied where there, and of the right shape. */
 static int parse_head(struct json_object *document, struct spec *spec, struct failure *f) {
         static const char *const known[] = {"podmount-export", "id", "name", "lease", "volumes", "hostMounts", "namespaces", "parts", "mounts", "fds",
-                "warnings", "gc", NULL};
+                "warnings", "gc", "visibility", NULL};
         struct json_object *version = NULL, *list = NULL;
         int r = reader_get(document, "", "podmount-export", json_type_int, &version, f);
 
@@ -159,6 +161,8 @@ static int parse_head(struct json_object *document, struct spec *spec, struct fa
                 r = reader_get_string(document, "", "name", &spec->name, f);
         if (r == 0)
                 r = reader_get_string(document, "", "lease", &spec->lease, f);
+        if (r == 0)
+                r = document_parse_visibility(document, spec, f);
         if (r == 0)
                 r = document_parse_volumes(document, spec, f);
         if (r == 0)

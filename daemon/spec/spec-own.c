@@ -229,7 +229,7 @@ static int check_version(struct json_object *document, struct failure *f) {
 
 int document_parse_own(struct json_object *document, struct spec *spec, struct failure *f) {
         static const char *const known[] = {"podmount", "name", "lenient", "containers", "volumes", "namespaces",
-                "mandatoryMounts", "gc", NULL};
+                "mandatoryMounts", "gc", "visibility", NULL};
         struct json_object *containers = NULL;
         int r;
 
@@ -245,7 +245,9 @@ int document_parse_own(struct json_object *document, struct spec *spec, struct f
         r = reader_get_bool(document, "", "lenient", false, &spec->lenient, f);
         if (r != 0)
                 return r;
-        r = document_parse_volumes(document, spec, f);
+        r = document_parse_visibility(document, spec, f);
+        if (r == 0)
+                r = document_parse_volumes(document, spec, f);
         if (r == 0)
                 r = reader_get(document, "", "containers", json_type_array, &containers, f);
         if (r != 0)

@@ -135,6 +135,8 @@ int spec_parse_container(const char *text, size_t size, uint64_t size_max, uint6
         if (spec->gc_path)
                 return reader_fail(f, FAILURE_INVALID_SPEC, "/gc",
                         "a pod's gc program is named when the pod is made; a container that is added has none");
+        if (spec->visibility != SPEC_VISIBILITY_UNSAID)
+                return reader_fail(f, FAILURE_INVALID_SPEC, "/visibility", "a container that is added is where its pod is");
         container = spec->containers;
         if (container->pointer[0] != '\0' && strcmp(container->name, name) != 0)
                 return reader_fail_member(f, FAILURE_INVALID_SPEC, container->pointer, "name",

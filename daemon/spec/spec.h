@@ -106,6 +106,11 @@ struct spec_container {
         char **mkdir;          /* …and whose directories come after all mounts; normalised; NULL when absent */
 };
 
+/* Whose mount table shows the pod. */
+enum spec_visibility { SPEC_VISIBILITY_UNSAID, SPEC_VISIBILITY_HOST, SPEC_VISIBILITY_PRIVATE };
+/* Of its word, or -EINVAL. */
+int spec_visibility_from_name(const char *name);
+
 struct spec {
         char *name; /* NULL when the document has none */
         struct spec_container *containers;
@@ -116,6 +121,7 @@ struct spec {
         size_t n_host;
         char *gc_path;      /* the program that runs before the pod is collected: absolute, normalised; NULL: none… */
         char *gc_container; /* …and the container whose root it is in */
+        enum spec_visibility visibility;
         bool lenient;    /* unknown types and options of mounts are told, not refused */
         char **warnings; /* what of the document is not applied, a sentence each */
         bool exported;   /* it is what Export() wrote, which has… */

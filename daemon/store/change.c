@@ -96,6 +96,7 @@ int store_put_pod(struct store *store, const struct record_pod *pod) {
         statement_bind_strv(&statement, directories);
         bind_lease(&statement, &pod->lease_on);
         statement_bind_strv(&statement, gc);
+        statement_bind_int(&statement, pod->private);
         return statement_run(&statement);
 }
 

@@ -54,6 +54,7 @@ static int read_pod(struct statement *statement, struct loading *loading) {
         pod->lease_on.until_us = statement_u64(statement);
         if (statement_text(statement, &pod->lease_on.ended) < 0 || statement_strv(statement, &gc) < 0)
                 return -ENOMEM;
+        pod->private = statement_bool(statement);
         r = record_gc_read(gc, &pod->gc);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "read the gc program of pod %s", pod->uuid);

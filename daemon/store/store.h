@@ -98,6 +98,7 @@ struct record_pod {
         char *uuid, *name; /* name NULL when it has none */
         uid_t owner;
         gid_t owner_group;
+        bool private;        /* it has a mount namespace to itself */
         enum record_state state;
         uint64_t created_us; /* CLOCK_REALTIME */
         char *spec;          /* canonical document */

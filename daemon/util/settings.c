@@ -17,7 +17,7 @@
 #include "util/log.h"
 #include "util/path.h"
 
-enum setting_type { SETTING_LEVEL, SETTING_COUNT, SETTING_SECONDS, SETTING_MILLISECONDS, SETTING_SIZE, SETTING_PROPAGATION, SETTING_IMAGES, SETTING_BOOLEAN, SETTING_PREFIXES, SETTING_PATHS };
+enum setting_type { SETTING_LEVEL, SETTING_COUNT, SETTING_SECONDS, SETTING_MILLISECONDS, SETTING_SIZE, SETTING_PROPAGATION, SETTING_VISIBILITY, SETTING_IMAGES, SETTING_BOOLEAN, SETTING_PREFIXES, SETTING_PATHS };
 
 struct setting {
         const char *section, *name;
@@ -45,6 +45,7 @@ static const struct setting known_settings[] = {
         {"Collection", "GcTimeoutSec", SETTING_SECONDS, FIELD(gc_timeout_us), 100 * USEC_PER_MSEC, 3600 * USEC_PER_SEC},
         {"Collection", "RegistryProgram", SETTING_PATHS, FIELD(registry_program), 0, 1},
         {"Mounts", "Propagation", SETTING_PROPAGATION, FIELD(propagation), 0, 0},
+        {"Mounts", "Visibility", SETTING_VISIBILITY, FIELD(visibility), 0, 0},
         {"Mounts", "BusyRetries", SETTING_COUNT, FIELD(busy_retries), 0, 1000},
         {"Mounts", "BusyIntervalMSec", SETTING_MILLISECONDS, FIELD(busy_interval_us), USEC_PER_MSEC, 60 * USEC_PER_SEC},
         {"Mounts", "ImageTypes", SETTING_IMAGES, FIELD(image_types), 0, 0},
@@ -70,6 +71,11 @@ static const struct setting known_settings[] = {
 static const char *const propagation_names[] = {
         [SETTINGS_PROPAGATION_SHARED] = "shared",
         [SETTINGS_PROPAGATION_PRIVATE] = "private",
+};
+
+static const char *const visibility_names[] = {
+        [SETTINGS_VISIBILITY_HOST] = "host",
+        [SETTINGS_VISIBILITY_PRIVATE] = "private",
 };
 
 static const char *const image_names[] = {"erofs", "squashfs", "ext4"};
@@ -142,13 +148,28 @@ static int parse_number(const char *text, const struct unit *units, uint64_t *re
         return -EINVAL;
 }
 
-static int parse_propagation(const char *text, enum settings_propagation *ret) {
-        for (size_t i = 0; i < ELEMENTSOF(propagation_names); i++)
-                if (strcmp(text, propagation_names[i]) == 0) {
-                        *ret = (enum settings_propagation) i;
-                        return 0;
-                }
+/* The index of a word in a list of `n`, or -EINVAL. */
+static int parse_word(const char *text, const char *const *words, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                if (strcmp(text, words[i]) == 0)
+                        return (int) i;
         return -EINVAL;
+}
+
+static int parse_propagation(const char *text, enum settings_propagation *ret) {
+        int r = parse_word(text, propagation_names, ELEMENTSOF(propagation_names));
+
+        if (r >= 0)
+                *ret = (enum settings_propagation) r;
+        return r < 0 ? r : 0;
+}
+
+static int parse_visibility(const char *text, enum settings_visibility *ret) {
+        int r = parse_word(text, visibility_names, ELEMENTSOF(visibility_names));
+
+        if (r >= 0)
+                *ret = (enum settings_visibility) r;
+        return r < 0 ? r : 0;
 }
 
 static int parse_boolean(const char *text, bool *ret) {
@@ -242,6 +263,9 @@ static int apply(const struct setting *setting, const char *text, const char *co
         case SETTING_PROPAGATION:
                 *expected = "shared or private";
                 return parse_propagation(text, &settings->propagation);
+        case SETTING_VISIBILITY:
+                *expected = "host or private";
+                return parse_visibility(text, &settings->visibility);
         case SETTING_IMAGES:
                 *expected = "a list of erofs, squashfs and ext4";
                 return parse_images(text, (uint32_t *) (void *) field);
@@ -442,6 +466,9 @@ static void write_value(FILE *out, const struct setting *setting, const struct s
                 return;
         case SETTING_PROPAGATION:
                 (void) fputs(propagation_names[settings->propagation], out);
+                return;
+        case SETTING_VISIBILITY:
+                (void) fputs(visibility_names[settings->visibility], out);
                 return;
         case SETTING_IMAGES:
                 memcpy(&count, field, sizeof(count));

@@ -14,6 +14,8 @@
 
 enum settings_propagation { SETTINGS_PROPAGATION_SHARED, SETTINGS_PROPAGATION_PRIVATE };
 
+enum settings_visibility { SETTINGS_VISIBILITY_HOST, SETTINGS_VISIBILITY_PRIVATE };
+
 enum { SETTINGS_STORES_MAX = 16 /* AdditionalStores= */ };
 
 struct settings {
@@ -32,6 +34,7 @@ struct settings {
         char registry_program[PREFIXES_SIZE]; /* RegistryProgram=: of the host, told of each pod that goes, in machined's place; "" for none */
         /* [Mounts] */
         enum settings_propagation propagation; /* Propagation=shared|private */
+        enum settings_visibility visibility;   /* Visibility=host|private: of a pod whose spec does not say */
         uint32_t busy_retries;  /* BusyRetries=5 */
         uint64_t busy_interval_us; /* BusyIntervalMSec=100 */
         uint32_t image_types;   /* ImageTypes=: bits of settings_image_bit(); none unless named */

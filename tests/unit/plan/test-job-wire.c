@@ -131,6 +131,7 @@ static struct job *example(void) {
         ck_assert_ptr_nonnull(job);
         job->id = UINT64_MAX - 7;
         strcpy(job->uuid, "0123abcd-4567-89ab-cdef-0123456789ab");
+        job->private = true;
         job->owner = 1000;
         job->owner_group = 1001;
         job->n_fds = 3;
@@ -230,6 +231,7 @@ START_TEST(test_identity) {
 
         ck_assert_uint_eq(back->id, UINT64_MAX - 7);
         ck_assert_str_eq(back->uuid, job->uuid);
+        ck_assert(back->private);
         ck_assert_uint_eq(back->owner, 1000);
         ck_assert_uint_eq(back->owner_group, 1001);
         ck_assert_uint_eq(back->caller.n_groups, 3);

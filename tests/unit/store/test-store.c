@@ -88,6 +88,7 @@ static void check_pod(const struct record_pod *have, const struct record_pod *wa
         ck_assert_int_eq(have->state, want->state);
         ck_assert_uint_eq(have->created_us, want->created_us);
         check_texts(have->spec, want->spec);
+        ck_assert_int_eq(have->private, want->private);
         check_texts(have->lease, want->lease);
         check_texts(have->reason, want->reason);
         check_strvs(have->containers, want->containers);
@@ -118,7 +119,7 @@ START_TEST(test_everything_loads_back) {
         char *strings[] = {odd_1, empty, odd_2, NULL}, *none[] = {NULL};
         struct record_pod full = {.uuid = uuid_1, .name = odd_1, .owner = UINT32_MAX - 1, .owner_group = UINT32_MAX - 2,
                 .state = RECORD_FAILED, .created_us = UINT64_MAX, .spec = odd_1, .lease = odd_2, .reason = odd_1,
-                .containers = strings, .warnings = none};
+                .containers = strings, .warnings = none, .private = true};
         struct record_pod bare = {.uuid = uuid_2};
         struct record_intent intents[] = {
                 {.job = 7, .uuid = uuid_1, .verb = RECORD_VERB_COLLECT, .lazy = true, .detail = odd_1},

@@ -135,6 +135,7 @@ START_TEST(test_refused) {
         check_refused("[Daemon]\nSweepSec=99ms\n", "out of range");
         check_refused("[Daemon]\nSweepSec=86401\n", "out of range");
         check_refused("[Mounts]\nPropagation=slave\n", "is not shared or private");
+        check_refused("[Mounts]\nVisibility=shared\n", "is not host or private");
         check_refused("[Mounts]\nHostTargets=/srv/../etc\n", "the configuration:2: HostTargets=/srv/../etc is not a list of absolute");
         check_refused("[Mounts]\nHostTargets=/srv\nHostTargets=/\n", "the configuration:3: HostTargets=/ is not a list of places");
         check_refused("[Limits]\nTmpfsSize=1\n", "out of range");
@@ -177,6 +178,7 @@ START_TEST(test_round_trip) {
         strcpy(settings.gc_programs, "/usr/lib/gc");
         strcpy(settings.registry_program, "/usr/bin/registry");
         settings.gc_in_pods = true;
+        settings.visibility = SETTINGS_VISIBILITY_PRIVATE;
         settings.gc_in_root_pods = true;
         settings.gc_timeout_us = 250000;
         ck_assert_int_eq(settings_to_text(&settings, &text), 0);
@@ -190,6 +192,7 @@ START_TEST(test_round_trip) {
         ck_assert_str_eq(back.gc_programs, "/usr/lib/gc");
         ck_assert_str_eq(back.registry_program, "/usr/bin/registry");
         check_refused("[Collection]\nRegistryProgram=/a /b\n", "is out of range");
+        ck_assert_int_eq(back.visibility, SETTINGS_VISIBILITY_PRIVATE);
         ck_assert(back.gc_in_pods && back.gc_in_root_pods && back.gc_timeout_us == 250000);
 }
 END_TEST
