@@ -102,12 +102,12 @@ bool door_is_about_host(const struct job *job) {
         return false;
 }
 
-/* Directly in the directory for namespaces: nothing else is ever mounted there. */
+/* Directly in the directory for namespaces: nothing else is ever mounted there. A pod's UUID is the name of the one that it has to itself. */
 static bool is_pin(const struct step *step, const char *pins) {
         const bool right = step->kind == STEP_PIN || step->kind == STEP_UNMOUNT || step->kind == STEP_DETACH;
         const char *name = pins && right ? path_below(step->target, pins) : NULL;
 
-        return name && path_is_component(name);
+        return name && path_is_component(name) && !door_is_uuid(name);
 }
 
 int door_check_host(const struct job *job, const char *prefixes, const char *pins, uint32_t *ret_step, struct failure *f) {

@@ -57,16 +57,18 @@ static int refuse(struct failure *f, const char *format, ...) {
         return failure_set(f, FAILURE_INVALID_ARGS, "refused at the executor's door: %s", text ? text : "");
 }
 
-bool door_names_pod(const struct job *job) {
-        const char *uuid = job->uuid;
-
+bool door_is_uuid(const char *text) {
         for (size_t i = 0; i < JOB_UUID_SIZE - 1; i++) {
                 bool dash = i == 8 || i == 13 || i == 18 || i == 23;
 
-                if (dash ? uuid[i] != '-' : !(strchr("0123456789abcdef", uuid[i]) && uuid[i]))
+                if (dash ? text[i] != '-' : !(strchr("0123456789abcdef", text[i]) && text[i]))
                         return false;
         }
-        return uuid[JOB_UUID_SIZE - 1] == 0;
+        return text[JOB_UUID_SIZE - 1] == 0;
+}
+
+bool door_names_pod(const struct job *job) {
+        return door_is_uuid(job->uuid);
 }
 
 static bool path_is_normal(const char *path) {
@@ -564,7 +566,7 @@ int door_check(const struct job *job, uint32_t *ret_step, struct failure *f) {
         *ret_step = UINT32_MAX;
         if (job->n_steps == 0)
                 return refuse(f, "a job without a step");
-        if (step_sort(job->steps[0].kind) != SORT_LOOK && !door_names_pod(job))
+        if ((step_sort(job->steps[0].kind) != SORT_LOOK || job->private) && !door_names_pod(job))
                 return refuse(f, "a pod without a UUID");
         if (builds(job) && job->steps[door_last(job)].kind !=
                                    (job->steps[0].kind == STEP_TREE ? STEP_PUBLISH : STEP_JOIN))

@@ -27,6 +27,8 @@ int door_check_images(const struct job *job, uint32_t images, uint32_t devices, 
 
 /* Whether the job is one of a pod. */
 bool door_names_pod(const struct job *job);
+/* Whether the text is a UUID as pods have them: lower-case, with dashes. */
+bool door_is_uuid(const char *text);
 
 /* Whether a step of the job is about the host (STEP_HOST); and whether each target of those is below one of the directories of
  * the configuration's list (util/prefixes.h), or, of a namespace, in `pins` (NULL: nowhere): FAILURE_INVALID_TARGET, with the

@@ -65,7 +65,7 @@ static int start(struct run *run, const struct step *step, int pod) {
 
 int hand_gc_program(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
-        _cleanup_close_ int pod = resolve_beneath(run->executor->pods_fd, run->job->uuid, false);
+        _cleanup_close_ int pod = resolve_beneath(run->pods_fd, run->job->uuid, false);
         struct stat status;
         int root, r;
 

@@ -92,6 +92,8 @@ static int list(struct listing *listing) {
 
         if (space->id != 0)
                 return elsewhere_mounts(space->id, take, listing);
+        if (listing->space == 0)
+                return elsewhere_mountinfo(listing->holders->table, take, listing);
         (void) snprintf(path, sizeof(path), "%u/mountinfo", (unsigned) space->pid); /* always fits */
         fd = openat(listing->holders->proc, path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)

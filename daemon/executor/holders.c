@@ -14,6 +14,7 @@
 
 #include "executor/run.h"
 #include "kernel/identity.h"
+#include "kernel/own-space.h"
 #include "kernel/resolve.h"
 #include "util/array.h"
 #include "util/log.h"
@@ -23,7 +24,7 @@
 #define STEPS_MAX 256                  /* between two looks at the clock */
 #define MEMORY_MAX (UINT64_C(1) << 30) /* of the worker: a machine has up to 100,000 mounts a namespace */
 
-enum { FD_PROC, FD_ROOT, FD_SYS, _FD_MAX };
+enum { FD_PROC, FD_ROOT, FD_SYS, FD_TABLE, _FD_MAX };
 
 bool holders_has(const struct holders *holders, uint64_t id, bool unique) {
         return map_get_u64(unique && holders->unique ? holders->kept : holders->recycled, id) != NULL;
@@ -127,6 +128,7 @@ static int work(struct worker *worker, const int *fds, void *userdata) {
         holders->proc = fds[FD_PROC];
         holders->root = fds[FD_ROOT];
         holders->sys = fds[FD_SYS];
+        holders->table = fds[FD_TABLE];
         holders->named = map_new(MAP_KEY_U64);
         holders->kept = map_new(MAP_KEY_U64);
         holders->recycled = map_new(MAP_KEY_U64);
@@ -148,6 +150,29 @@ static int work(struct worker *worker, const int *fds, void *userdata) {
         if (r == 0)
                 r = holders_find_devices(holders);
         return r == 0 || r == -ETIME ? holders_flush(holders) : r; /* the process ends: it frees nothing */
+}
+
+/* That of a pod which has one to itself takes the host's place, which is among the others then. */
+static int put_own_first(struct holders *holders, int namespace) {
+        struct holders_space *space;
+        struct stat own;
+
+        if (fstat(namespace, &own) < 0)
+                return log_errno(LOG_ERR, errno, "look at the mount namespace of a pod");
+        for (size_t i = 0; i < holders->n_spaces; i++)
+                if (holders->spaces[i].inode == own.st_ino) {
+                        struct holders_space first = holders->spaces[0];
+
+                        holders->spaces[0] = holders->spaces[i];
+                        holders->spaces[i] = first;
+                        return 0;
+                }
+        space = array_append(&holders->spaces, &holders->n_spaces);
+        if (!space)
+                return log_oom();
+        *space = holders->spaces[0];
+        holders->spaces[0] = (struct holders_space) {.inode = own.st_ino};
+        return 0;
 }
 
 /* The host's first, if the kernel tells; else there is one for each process that is seen in another. */
@@ -207,14 +232,17 @@ int hand_holders(struct run *run, size_t i) {
                 return log_oom();
         holders->job = run->job;
         holders->unique = run->executor->features.namespace_ids && run->executor->features.unique_id;
-        if (run->executor->pods_fd >= 0)
-                (void) identity_mount_id(run->executor->pods_fd, &holders->pods_mount); /* 0: then copies are known by their peer groups alone */
+        if (run->pods_fd >= 0)
+                (void) identity_mount_id(run->pods_fd, &holders->pods_mount); /* 0: then copies are known by their peer groups alone */
         fds[FD_PROC] = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         fds[FD_ROOT] = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         fds[FD_SYS] = resolve_source("/sys");
-        r = fds[FD_PROC] < 0 || fds[FD_ROOT] < 0 || fds[FD_SYS] < 0 ? log_errno(LOG_ERR, errno, "open /proc, / and /sys") : 0;
+        fds[FD_TABLE] = run->own.namespace >= 0 ? own_space_mountinfo(run->own.namespace) : open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+        r = fds[FD_PROC] < 0 || fds[FD_ROOT] < 0 || fds[FD_SYS] < 0 || fds[FD_TABLE] < 0 ? log_errno(LOG_ERR, errno, "open /proc, / and /sys") : 0;
         if (r == 0)
                 r = list_spaces(run, holders);
+        if (r == 0 && run->own.namespace >= 0)
+                r = put_own_first(holders, run->own.namespace);
         if (r == 0)
                 r = start(run, holders, fds);
         for (size_t j = 0; j < _FD_MAX; j++)

@@ -42,16 +42,17 @@ struct holders {
         struct worker *worker;
         const struct job *job;
         int proc, root, sys;
+        int table;           /* the text of the first space's mount table */
         pid_t host;          /* a process of the host's mount namespace */
         ino_t host_inode;
         uint32_t pods_mount; /* the recycled id of what pods/ lies on */
         bool unique;         /* mounts are told apart by their unique ids */
 
-        struct holders_space *spaces; /* the host's is the first */
+        struct holders_space *spaces; /* that of the pod is the first: the host's, or its own */
         size_t n_spaces;
         struct map *by_inode; /* → spaces, as index + 1 */
 
-        struct holders_mount *mounts; /* of the host's namespace, all of them */
+        struct holders_mount *mounts; /* of the first space, all of them */
         size_t n_mounts;
         struct map *named;    /* the job's steps, by the id that each names */
         struct map *kept;     /* ids of what is meant and of its copies, of the sort that `unique` says, … */

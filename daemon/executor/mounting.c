@@ -100,19 +100,24 @@ static int dress_failed(struct run *run, const struct step *step, int r) {
         return run_fail(run, FAILURE_MOUNT_FAILED, -r, "the attributes of the mount at %s cannot be set", step->target);
 }
 
+bool run_is_slave(const struct run *run, const struct step *step) {
+        return run->job->private && step->kind == STEP_BIND && !(step->flags & STEP_HOST) && step->propagation == MS_SLAVE;
+}
+
 int run_dress(struct run *run, size_t i, int mount, bool recursive) {
         const struct step *step = &run->job->steps[i];
         uint64_t set = step->attr_set | forced(run, step), clear = clearable(run, step->attr_clear);
         uint64_t set_below = step->attr_set_below | forced(run, step),
                  clear_below = clearable(run, step->attr_clear_below);
+        const uint64_t cut = run_is_slave(run, step) ? MS_SLAVE : MS_PRIVATE;
         int r;
 
         /* One call where the attributes reach as far as the cut from the peer groups does. Otherwise the mount itself
          * is set again after those below it: an option for it alone names each bit that it overrides. */
         if (!recursive || (set == set_below && clear == clear_below))
-                r = tree_set(mount, recursive, set, clear, MS_PRIVATE);
+                r = tree_set(mount, recursive, set, clear, cut);
         else {
-                r = tree_set(mount, true, set_below, clear_below, MS_PRIVATE);
+                r = tree_set(mount, true, set_below, clear_below, cut);
                 if (r == 0)
                         r = tree_set(mount, false, set, clear, 0);
         }
@@ -143,7 +148,7 @@ int run_settle(struct run *run, size_t i) {
         bool deep = step->flags & STEP_PROPAGATION_RECURSIVE;
         int mount = run->hands[i].mount, r = 0;
 
-        if (step->propagation != MS_SHARED)
+        if (step->propagation != MS_SHARED && !run_is_slave(run, step))
                 r = propagate(run, mount, deep, MS_PRIVATE);
         if (r == 0 && step->propagation != MS_PRIVATE)
                 r = propagate(run, mount, deep, step->propagation);

@@ -46,7 +46,7 @@ static int keep_base(struct run *run, size_t i) {
                         rest--;
                 while (*rest != '/');
         *rest++ = 0;
-        base = resolve_beneath(run->executor->pods_fd, path, false);
+        base = resolve_beneath(run->pods_fd, path, false);
         clone = base >= 0 ? tree_clone(base, false) : base;
         if (clone < 0) {
                 (void) log_errno(LOG_WARNING, clone, "keep the place of a mount point that was made: it stays");
@@ -68,7 +68,7 @@ static bool keep_tree(struct run *run) {
         run->kept_none = true;
         if (!run->executor->features.detached_clone) /* then nothing can be had of a detached tree */
                 return false;
-        top = resolve_beneath(run->executor->pods_fd, run->job->uuid, false);
+        top = resolve_beneath(run->pods_fd, run->job->uuid, false);
         clone = top >= 0 ? tree_clone(top, true) : top;
         r = clone >= 0 ? tree_set(clone, true, 0, 0, MS_PRIVATE) : clone;
         if (r < 0) {
@@ -137,7 +137,7 @@ static int open_in_pod(struct run *run, const struct step *step, int *ret_fd) {
                 path = NULL;
                 return log_oom();
         }
-        fd = resolve_beneath(run->executor->pods_fd, path, false);
+        fd = resolve_beneath(run->pods_fd, path, false);
         if (fd < 0)
                 return fd;
         *ret_fd = fd;

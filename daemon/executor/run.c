@@ -7,6 +7,7 @@
 #include "executor/mapping.h"
 #include "executor/points.h"
 #include "executor/prepare.h"
+#include "executor/private.h"
 #include "executor/restore.h"
 
 #include <errno.h>
@@ -123,6 +124,7 @@ static void undo_host(struct run *run) {
 static void undo(struct run *run) {
         run_forget_root(run);
         undo_host(run);
+        private_undo(run);
         if (run->tree >= 0 && !run->staged && !run->published)
                 uncover_bases(run);
         if (run->tree >= 0 && (run->staged || run->published)) {
@@ -135,7 +137,7 @@ static void undo(struct run *run) {
         for (size_t i = run->job->n_steps; i > 0; i--)
                 run_undo_step(run, i - 1);
         if (run->made_pod_directory)
-                (void) unlinkat(run->executor->pods_fd, run->job->uuid, AT_REMOVEDIR); /* not there: all the better */
+                (void) unlinkat(run->pods_fd, run->job->uuid, AT_REMOVEDIR); /* not there: all the better */
 }
 
 static bool unmounts(const struct job *job) {
@@ -155,7 +157,7 @@ static int run_begin(struct run *run) {
         for (size_t i = 0; i < n; i++)
                 run->hands[i] = (struct hand){.source = -1, .mount = -1, .base = -1};
         intent_begin(run->executor->intent, run->job->id);
-        return 0;
+        return private_begin(run);
 }
 
 static void run_end(struct run *run) {
@@ -178,6 +180,7 @@ static void run_end(struct run *run) {
         free(run->hands);
         if (unmounts(run->job))
                 detach_leave();
+        private_end(run);
         intent_end(run->executor->intent);
 }
 
@@ -192,7 +195,7 @@ static int fail_lost(struct run *run) {
 
 void run_job(struct executor *executor, const struct job *job, const int *fds, struct job_result *result) {
         struct run run = {.executor = executor, .job = job, .fds = fds, .result = result, .tree = -1, .kept = -1,
-                .namespace = -1, .namespace_root = -1, .root_fd = -1};
+                .namespace = -1, .namespace_root = -1, .root_fd = -1, .pods_fd = executor->pods_fd, .own = {.namespace = -1, .pods = -1}};
         int r = run_begin(&run);
 
         for (size_t i = 0; r == 0 && i < job->n_steps; i++) {
@@ -300,7 +303,7 @@ int run_container_root(struct run *run, const char *container, int *ret_fd) {
         run->root_name = strdup(container);
         if (!run->root_name)
                 return log_oom();
-        run->root_fd = resolve_beneath(building ? run->tree : run->executor->pods_fd, path, false);
+        run->root_fd = resolve_beneath(building ? run->tree : run->pods_fd, path, false);
         if (run->root_fd < 0) {
                 r = run->root_fd;
                 run->root_fd = -1;

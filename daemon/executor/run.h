@@ -74,6 +74,12 @@ struct run {
         uint64_t plain;  /* the last mount found to be neither proc nor sysfs; 0: none yet */
         struct mapping *mappings; /* mapping.h */
         size_t n_mappings;
+        int pods_fd;     /* pods/ where the pod is: the executor's, or own.pods; -1: nowhere */
+        struct {
+                int namespace;  /* of a pod that has one to itself (private.h), or -1… */
+                int pods;       /* …and pods/ there */
+                bool pinned;    /* this job has bound it to its file */
+        } own;
         int namespace, namespace_root; /* STEP_ENTER's, in which the steps after it mount, and its root directory; or -1 */
         bool namespace_foreign;        /* it is owned by another user namespace than ours */
         struct prepared *prepared; /* prepare.h */
@@ -116,6 +122,8 @@ uint64_t run_key(const struct run *run, size_t step);
 /* Sets the attributes of a detached mount, cuts it from its peer groups and gives it its propagation. `recursive`: the
  * mount has others below it that it brought along. */
 int run_dress(struct run *run, size_t step, int mount, bool recursive);
+/* Whether the step's mount gets what is mounted on the host below its source later on: asked for, and nobody sees it but the pod. */
+bool run_is_slave(const struct run *run, const struct step *step);
 /* The last part of it, enough for a new file system, which is made with its attributes and has no peers. */
 int run_share(struct run *run, size_t step, int mount);
 /* The step's attributes without what the caller may not undo, for a mount that has `inherited` ones. */

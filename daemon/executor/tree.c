@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "executor/points.h"
+#include "executor/private.h"
 #include "executor/run.h"
 #include "executor/source.h"
 #include "executor/staging.h"
@@ -38,6 +39,14 @@ static int make_rootfs(int tree) {
         return mkdirat(tree, "rootfs", 0755) < 0 ? log_errno(LOG_ERR, errno, "make the root of a container") : 0;
 }
 
+/* Nobody sees the namespace yet, so that the tree can be at its place from the beginning. */
+static int attach_alone(struct run *run) {
+        _cleanup_close_ int directory = resolve_beneath(run->pods_fd, run->job->uuid, true);
+        int r = directory < 0 ? directory : tree_attach(run->tree, directory, "");
+
+        return r < 0 ? log_errno(LOG_ERR, r, "attach the tree of pod %s in its own mount namespace", run->job->uuid) : 0;
+}
+
 int hand_tree(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
         const struct job *job = run->job;
@@ -57,8 +66,10 @@ int hand_tree(struct run *run, size_t i) {
         r = alone ? make_rootfs(run->tree) : make_containers(run->tree, job->containers);
         if (r == 0)
                 r = run_note(run, i, run->tree, NULL);
+        if (r == 0 && run->job->private && !alone)
+                r = private_make(run);
         if (r == 0 && !run->executor->features.detached_attach) {
-                r = staging_attach(run, run->tree, "tree");
+                r = run->own.namespace >= 0 && !alone ? attach_alone(run) : staging_attach(run, run->tree, "tree");
                 run->staged = r == 0;
         }
         return r;
@@ -71,11 +82,11 @@ static int make_pod_directory(struct run *run, int *ret_fd) {
         struct identity identity;
         int fd, r;
 
-        if (mkdirat(run->executor->pods_fd, job->uuid, 0700) == 0)
+        if (mkdirat(run->pods_fd, job->uuid, 0700) == 0)
                 run->made_pod_directory = true;
         else if (errno != EEXIST)
                 return log_errno(LOG_ERR, errno, "make pods/%s", job->uuid);
-        r = identity_read(run->executor->pods_fd, job->uuid, run->executor->features.unique_id, &identity);
+        r = identity_read(run->pods_fd, job->uuid, run->executor->features.unique_id, &identity);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "look at pods/%s", job->uuid);
         if (identity.mount_root)
@@ -83,7 +94,7 @@ static int make_pod_directory(struct run *run, int *ret_fd) {
                         "something is mounted at pods/%s already; collect it with podmountctl gc, or choose another "
                         "UUID",
                         job->uuid);
-        fd = resolve_beneath(run->executor->pods_fd, job->uuid, true);
+        fd = resolve_beneath(run->pods_fd, job->uuid, true);
         if (fd < 0)
                 return log_errno(LOG_ERR, fd, "open pods/%s", job->uuid);
         *ret_fd = fd;
@@ -97,7 +108,7 @@ static int make_container_directory(struct run *run, size_t i, int *ret_fd) {
         struct identity identity;
         int fd, r;
 
-        hand->base = resolve_beneath(run->executor->pods_fd, run->job->uuid, false);
+        hand->base = resolve_beneath(run->pods_fd, run->job->uuid, false);
         if (hand->base < 0) {
                 r = hand->base;
                 hand->base = -1;
@@ -140,9 +151,22 @@ static int set_propagation(struct run *run, uint64_t propagation) {
         return run_fail(run, FAILURE_MOUNT_FAILED, -r, "the propagation of pod %s cannot be set", run->job->uuid);
 }
 
+/* It was attached below nothing that is shared. */
+static bool is_alone(const struct run *run) {
+        return run->job->private && run->job->steps[0].kind == STEP_TREE;
+}
+
+/* Those keep their masters when they are cut from peers. */
+static bool has_slaves(const struct run *run) {
+        for (size_t i = 0; i < run->job->n_steps; i++)
+                if (run_is_slave(run, &run->job->steps[i]))
+                        return true;
+        return false;
+}
+
 /* Where the tree became shared or private as a whole, single mounts are set to what was asked for them. */
 static int settle_all(struct run *run) {
-        int r = run->propagation == MS_SHARED ? 0 : set_propagation(run, MS_PRIVATE);
+        int r = run->propagation == MS_SHARED || is_alone(run) ? 0 : set_propagation(run, has_slaves(run) ? MS_SLAVE : MS_PRIVATE);
 
         for (size_t i = 0; i < run->job->n_steps && r == 0; i++)
                 if (run->hands[i].mount >= 0)
@@ -150,11 +174,31 @@ static int settle_all(struct run *run) {
         return r;
 }
 
-int hand_publish(struct run *run, size_t i) {
-        _cleanup_close_ int directory = -1;
-        int r = run->job->steps[i].kind == STEP_JOIN ? make_container_directory(run, i, &directory)
-                                                     : make_pod_directory(run, &directory);
+/* The tree is attached where nobody looks, and the namespace gets its file: that is the moment of the pod. */
+static int publish_alone(struct run *run, size_t i) {
+        int r = run->propagation == MS_SHARED ? set_propagation(run, MS_SHARED) : 0;
 
+        if (r == 0 && !run->staged)
+                r = attach_alone(run);
+        if (r != 0)
+                return r;
+        run->published = true;
+        r = points_check(run);
+        if (r == 0)
+                r = source_count(run, run->tree, i + 1);
+        if (r == 0)
+                r = settle_all(run);
+        return r == 0 ? private_pin(run) : r;
+}
+
+int hand_publish(struct run *run, size_t i) {
+        const bool join = run->job->steps[i].kind == STEP_JOIN;
+        _cleanup_close_ int directory = -1;
+        int r;
+
+        if (!join && run->job->private)
+                return publish_alone(run, i);
+        r = join ? make_container_directory(run, i, &directory) : make_pod_directory(run, &directory);
         if (r == 0 && run->propagation == MS_SHARED)
                 r = set_propagation(run, MS_SHARED);
         if (r != 0)

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "executor/host.h"
+#include "executor/private.h"
 #include "executor/restore.h"
 #include "executor/run.h"
 #include "kernel/detach.h"
@@ -74,7 +75,7 @@ static int enter(struct run *run, struct place *place) {
                 return 0;
         run_forget_root(run);
         parent = place->parent[0] == '/' ? host_open(place->parent)
-                                         : resolve_beneath(run->executor->pods_fd, place->parent, false);
+                                         : resolve_beneath(run->pods_fd, place->parent, false);
         if (parent < 0) {
                 detach_leave();
                 return parent;
@@ -89,7 +90,7 @@ static int enter(struct run *run, struct place *place) {
 /* Where a mount without a unique id is looked for: whoever renames directories of the host may take it anywhere. */
 static int search_path(const struct run *run, const struct step *step, char **ret) {
         if (!(step->flags & STEP_HOST))
-                return resolve_where(run->executor->pods_fd, ret);
+                return resolve_where(run->pods_fd, ret);
         *ret = strdup("/");
         return *ret ? 0 : log_oom();
 }
@@ -131,7 +132,7 @@ static void remove_made(struct run *run, const struct step *step) {
                         rest--;
                 while (*rest != '/');
         *rest++ = 0;
-        base = resolve_beneath(run->executor->pods_fd, path, false);
+        base = resolve_beneath(run->pods_fd, path, false);
         if (base >= 0)
                 (void) resolve_unmake(base, rest, step->made_file);
 }
@@ -212,8 +213,11 @@ static int check_left(struct run *run, size_t i) {
 int hand_unmount(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
         _cleanup_(place_done) struct place place = {};
-        int r = place_of(run, step, &place);
+        int r;
 
+        if (private_is_gone(run) && !(step->flags & STEP_HOST))
+                return 0;
+        r = place_of(run, step, &place);
         if (r < 0)
                 return r;
         r = enter(run, &place);
@@ -241,7 +245,9 @@ int hand_unmount(struct run *run, size_t i) {
 int hand_remove_pod(struct run *run, size_t i _unused_) {
         run_forget_root(run);
         detach_leave();
-        if (unlinkat(run->executor->pods_fd, run->job->uuid, AT_REMOVEDIR) == 0 || errno == ENOENT)
+        if (run->job->private)
+                return private_unpin(run);
+        if (unlinkat(run->pods_fd, run->job->uuid, AT_REMOVEDIR) == 0 || errno == ENOENT)
                 return 0;
         if (errno == EBUSY)
                 return run_fail(run, FAILURE_BUSY, errno, "something is still mounted at pods/%s; see podmountctl tree",

@@ -14,6 +14,7 @@
 #include "kernel/mountinfo.h"
 #include "kernel/resolve.h"
 #include "kernel/statmount.h"
+#include "kernel/visit.h"
 #include "spec/spec.h"
 #include "util/log.h"
 
@@ -58,11 +59,11 @@ static int look_at_line(const struct mountinfo_line *line, void *userdata) {
         return 0;
 }
 
-static int look_in_mountinfo(uint64_t id, uint64_t *ret) {
-        _cleanup_close_ int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+static int look_in_mountinfo(const struct run *run, uint64_t id, uint64_t *ret) {
+        _cleanup_close_ int fd = run->own.namespace >= 0 ? away_mountinfo() : open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
         struct look look = {.id = id};
         size_t skipped;
-        int r = fd < 0 ? log_errno(LOG_ERR, errno, "open mountinfo") : mountinfo_read(fd, look_at_line, &look, &skipped);
+        int r = fd < 0 ? log_errno(LOG_ERR, fd == -1 ? errno : fd, "open mountinfo") : mountinfo_read(fd, look_at_line, &look, &skipped);
 
         *ret = look.attributes;
         return r < 0 ? r : look.served;
@@ -81,7 +82,7 @@ int volume_is_served(const struct run *run, const struct step_source *source, ui
                 return server_is_one(&run->job->steps[step]);
         }
         if (!run->executor->features.statmount)
-                return look_in_mountinfo(source->id, ret);
+                return look_in_mountinfo(run, source->id, ret);
         statmount = statmount_new();
         r = statmount ? statmount_read(statmount, source->id, &line) : -ENOMEM;
         if (r < 0)
@@ -112,7 +113,7 @@ int volume_open(struct run *run, const struct step_source *source, int *ret_fd) 
                 path = NULL;
                 return log_oom();
         }
-        fd = resolve_beneath(building ? run->tree : run->executor->pods_fd, path, false);
+        fd = resolve_beneath(building ? run->tree : run->pods_fd, path, false);
         r = fd < 0 ? fd : identity_read(fd, "", run->executor->features.unique_id, &identity);
         if (r == 0 && (!identity.mount_root || identity.key != key || key == 0))
                 r = -ENOENT;

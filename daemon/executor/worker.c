@@ -249,6 +249,14 @@ static int clone_root(const struct worker_setup *setup, int *ret) {
         return r;
 }
 
+int worker_room(int *ret_mounts) {
+        int r = room.mounts < 0 ? confine_room_make(&room) : 0;
+
+        if (r == 0)
+                *ret_mounts = room.mounts;
+        return r;
+}
+
 int worker_start(const struct worker_setup *setup, int *ret_channel) {
         _cleanup_close_ int mount = -1, ours = -1, theirs = -1;
         int pair[2], r;

@@ -42,6 +42,10 @@ struct worker_setup {
 /* In the executor. *ret_channel: the front's end. A negative errno, logged but for -EINVAL and -EBADF of a setup that is none. */
 int worker_start(const struct worker_setup *setup, int *ret_channel);
 
+/* In the executor: the namespace of an empty directory, in which workers are; the fd stays the room's and is good until the next call of
+ * these two. A negative errno. */
+int worker_room(int *ret_mounts);
+
 /* The rest is for work(). Figures are sent with the next message. */
 uint64_t *worker_figures(struct worker *worker);
 /* Tells how far it is; no more than a few times a second, so that it can be called for every block. A negative errno: the front is

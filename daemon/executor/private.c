@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Binding the namespace to its file is what makes the pod: until then it goes with the executor's fd, and is no crash's litter. It is the
+ * last of all to go: what is mounted in it could not be found again. */
+
+#include "executor/private.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "executor/worker.h"
+#include "kernel/own-space.h"
+#include "kernel/resolve.h"
+#include "kernel/visit.h"
+#include "util/log.h"
+#include "util/path.h"
+
+/* The path of pods/, or with the UUID that of the pod; the caller's. */
+static int where(const struct run *run, const char *uuid, char **ret) {
+        _cleanup_free_ char *runtime = NULL;
+        int r = resolve_where(run->executor->runtime_fd, &runtime);
+
+        if (r < 0)
+                return r;
+        if (asprintf(ret, "%s/pods%s%s", runtime, *uuid ? "/" : "", uuid) < 0)
+                return log_oom();
+        return 0;
+}
+
+static int open_files(const struct run *run) {
+        int fd = resolve_beneath(run->executor->runtime_fd, "ns", true);
+
+        return fd < 0 ? log_errno(LOG_ERR, fd, "open ns/ in the runtime directory") : fd;
+}
+
+/* Takes the fd of the namespace over. */
+static int settle(struct run *run, int namespace) {
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        run->own.namespace = namespace;
+        r = where(run, "", &path);
+        if (r == 0)
+                r = own_space_directory(namespace, path);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "open the directory of pods in the mount namespace of pod %s", run->job->uuid);
+        run->own.pods = run->pods_fd = r;
+        away_set(namespace);
+        return 0;
+}
+
+static bool takes_away(const struct job *job) {
+        enum step_kind kind = job->n_steps > 0 ? job->steps[0].kind : STEP_IDENTIFY;
+
+        return kind == STEP_UNMOUNT || kind == STEP_DETACH || kind == STEP_UNMAKE || kind == STEP_REMOVE_POD || kind == STEP_WITHDRAW;
+}
+
+int private_begin(struct run *run) {
+        _cleanup_close_ int files = -1;
+        int r;
+
+        if (!run->job->private || (run->job->n_steps > 0 && run->job->steps[0].kind == STEP_TREE))
+                return 0;
+        run->pods_fd = -1;
+        files = open_files(run);
+        if (files < 0)
+                return files;
+        r = own_space_open(files, run->job->uuid);
+        if (r >= 0)
+                return settle(run, r);
+        if (r == -ENOENT && takes_away(run->job))
+                return 0;
+        return run_fail(run, FAILURE_NO_SUCH_POD, r == -ENOENT ? 0 : -r,
+                "the mount namespace of pod %s is not bound to ns/%s any more, and its mounts are gone with it or out of reach; collect the pod",
+                run->job->uuid, run->job->uuid);
+}
+
+int private_make(struct run *run) {
+        _cleanup_free_ char *path = NULL;
+        int seed, r = where(run, run->job->uuid, &path);
+
+        if (r == 0)
+                r = worker_room(&seed);
+        if (r == 0)
+                r = own_space_make(seed, path);
+        if (r < 0)
+                return run_fail(run, FAILURE_MOUNT_FAILED, -r, "making the mount namespace of pod %s failed", run->job->uuid);
+        return settle(run, r);
+}
+
+int private_pin(struct run *run) {
+        _cleanup_close_ int files = open_files(run), text = own_space_mountinfo(run->own.namespace);
+        int r;
+
+        if (files < 0)
+                return files;
+        if (text < 0)
+                return log_errno(LOG_ERR, text, "open the mount table of pod %s", run->job->uuid);
+        r = own_space_pin(run->own.namespace, files, run->job->uuid);
+        if (r == -EEXIST)
+                return run_fail(run, FAILURE_TARGET_IN_USE, 0,
+                        "a mount namespace is bound to ns/%s already; collect it with podmountctl gc, or choose another UUID", run->job->uuid);
+        if (r == -ENOSPC)
+                return run_fail(run, FAILURE_QUOTA_EXCEEDED, -r,
+                        "the host's mount namespace is full (sysctl fs.mount-max); collect pods that are not needed any more");
+        if (r < 0)
+                return run_fail(run, FAILURE_MOUNT_FAILED, -r, "binding the mount namespace of pod %s to its file failed", run->job->uuid);
+        run->own.pinned = true;
+        return run_answer_fd(run, TAKE_FD(text));
+}
+
+void private_undo(struct run *run) {
+        if (run->own.pinned)
+                (void) private_unpin(run);
+        run->own.pinned = false;
+}
+
+int private_unpin(struct run *run) {
+        _cleanup_close_ int files = open_files(run);
+        int r = files < 0 ? files : own_space_unpin(files, run->job->uuid);
+
+        return r < 0 ? log_errno(LOG_ERR, r, "take the mount namespace of pod %s from its file", run->job->uuid) : 0;
+}
+
+bool private_is_gone(const struct run *run) {
+        return run->job->private && run->own.namespace < 0;
+}
+
+void private_end(struct run *run) {
+        if (run->own.namespace < 0)
+                return;
+        away_set(-1);
+        run->own.namespace = close_fd(run->own.namespace);
+        run->own.pods = close_fd(run->own.pods);
+}
