@@ -38,6 +38,7 @@ enum {
         OPTION_CWD,
         OPTION_PROCESS,
         OPTION_NAMESPACE,
+        OPTION_VISIBILITY,
         OPTION_PARENT,
         OPTION_READ_WRITE,
         OPTION_LABEL,
@@ -60,6 +61,7 @@ static const struct option long_options[] = {
         {"name", required_argument, NULL, OPTION_NAME},
         {"fd", required_argument, NULL, OPTION_FD},
         {"lease", required_argument, NULL, OPTION_LEASE},
+        {"visibility", required_argument, NULL, OPTION_VISIBILITY},
         {"container", required_argument, NULL, OPTION_CONTAINER},
         {"options", required_argument, NULL, 'o'},
         {"stack", no_argument, NULL, OPTION_STACK},
@@ -343,6 +345,7 @@ static int apply(int option, const char *value, struct client *client, struct ar
                 {OPTION_GID_MAP, ARGUMENT_GID_MAP, &arguments->gid_map},
                 {OPTION_HOLDER, ARGUMENT_HOLDER, &arguments->holder},
                 {OPTION_PLATFORM, ARGUMENT_PLATFORM, &arguments->platform},
+                {OPTION_VISIBILITY, ARGUMENT_VISIBILITY, &arguments->visibility},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(switches); i++)
@@ -373,8 +376,17 @@ static int apply(int option, const char *value, struct client *client, struct ar
         return apply_common(option, value, client, arguments);
 }
 
+/* getopt_long(3) forgets where the dashes were. */
+static size_t count_behind_dashes(int argc, char **argv) {
+        for (int i = 1; i < argc; i++)
+                if (strcmp(argv[i], "--") == 0)
+                        return (size_t) (argc - i - 1);
+        return 0;
+}
+
 int arguments_parse(int argc, char **argv, struct client *client, struct arguments *ret) {
         _cleanup_arguments_ struct arguments arguments = {0};
+        const size_t n_command = count_behind_dashes(argc, argv);
         int option, r;
 
         while ((option = getopt_long(argc, argv, "hH:M:o:", long_options, NULL)) != -1) {
@@ -384,6 +396,7 @@ int arguments_parse(int argc, char **argv, struct client *client, struct argumen
         }
         arguments.words = argv + optind;
         arguments.n_words = (size_t) (argc - optind);
+        arguments.n_command = n_command;
         *ret = arguments;
         arguments = (struct arguments) {0};
         return 0;

@@ -44,6 +44,7 @@ enum argument_option {
         ARGUMENT_HOLDER = 1 << 24,
         ARGUMENT_ALL = 1 << 25,
         ARGUMENT_PLATFORM = 1 << 26,
+        ARGUMENT_VISIBILITY = 1 << 27,
 };
 
 #define ARGUMENT_NAMESPACE_FD "namespace"
@@ -51,13 +52,14 @@ enum argument_option {
 struct arguments {
         unsigned given; /* enum argument_option: what stood on the command line */
         const char *id, *name, *lease, *container, *path, *cwd; /* of argv */
-        const char *parent, *label, *uid_map, *gid_map, *holder, *platform; /* of argv */
+        const char *parent, *label, *uid_map, *gid_map, *holder, *platform, *visibility; /* of argv */
         char **options; /* of -o, one an element; NULL if none */
         char **metadata; /* pairs of key and value; NULL if none */
         struct argument_fd *fds;
         size_t n_fds;
         char **words; /* of argv: the verb and what follows it */
         size_t n_words;
+        size_t n_command; /* how many of them stood behind the first "--" */
 };
 
 /* Takes the command line apart (argv is permuted). EXIT_USAGE, reported, for what nothing can make sense of; whether

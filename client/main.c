@@ -23,10 +23,10 @@ static const struct verb {
         const char *synopsis;
         const char *summary;
 } verbs[] = {
-        {"create", verb_create, 1, 1, ARGUMENT_ID | ARGUMENT_NAME | ARGUMENT_FD | ARGUMENT_LEASE, false,
-                "[--id UUID] [--name NAME] [--fd NAME=N]… [--lease L] SPEC|BUNDLE|-",
+        {"create", verb_create, 1, 1, ARGUMENT_ID | ARGUMENT_NAME | ARGUMENT_FD | ARGUMENT_LEASE | ARGUMENT_VISIBILITY, false,
+                "[--id UUID] [--name NAME] [--fd NAME=N]… [--lease L] [--visibility V] SPEC|BUNDLE|-",
                 "Create a pod and print its UUID"},
-        {"plan", verb_plan, 1, 1, ARGUMENT_ID | ARGUMENT_NAME | ARGUMENT_FD | ARGUMENT_LEASE | ARGUMENT_TREE, false,
+        {"plan", verb_plan, 1, 1, ARGUMENT_ID | ARGUMENT_NAME | ARGUMENT_FD | ARGUMENT_LEASE | ARGUMENT_VISIBILITY | ARGUMENT_TREE, false,
                 "[options of create] [--tree] SPEC|BUNDLE|-", "Show what create would do"},
         {"bind", verb_bind, 3, 3, ARGUMENT_OPTIONS | ARGUMENT_CONTAINER | ARGUMENT_FD | ARGUMENT_STACK | ARGUMENT_NAMESPACE, false,
                 "POD SOURCE TARGET [-o OPTIONS] [--container NAME] [--process PID|--namespace PATH] [--fd NAME=N] [--stack]",
@@ -45,10 +45,11 @@ static const struct verb {
         {"remove-container", verb_remove_container, 2, 2, ARGUMENT_LAZY | ARGUMENT_MISSING_OK, false,
                 "POD NAME [--lazy] [--missing-ok]", "Remove a container from a pod, all or nothing"},
         {"export", verb_export, 1, 1, 0, false, "POD", "Print a pod as a document for restore"},
-        {"restore", verb_restore, 1, 1, ARGUMENT_ID | ARGUMENT_NAME | ARGUMENT_FD | ARGUMENT_LEASE, false,
-                "[--id UUID] [--name NAME] [--fd NAME=N]… [--lease L] FILE|-", "Make an exported pod again and print its UUID"},
+        {"restore", verb_restore, 1, 1, ARGUMENT_ID | ARGUMENT_NAME | ARGUMENT_FD | ARGUMENT_LEASE | ARGUMENT_VISIBILITY, false,
+                "[--id UUID] [--name NAME] [--fd NAME=N]… [--lease L] [--visibility V] FILE|-", "Make an exported pod again and print its UUID"},
         {"open-tree", verb_open_tree, 3, WORDS_ANY, ARGUMENT_CONTAINER, false,
                 "POD PATH [--container NAME] [--] COMMAND…", "Run a command in a clone of a part of a pod"},
+        {"enter", verb_enter, 2, WORDS_ANY, 0, false, "POD [CONTAINER] -- COMMAND…", "Run a command where a pod is (root)"},
         {"set-namespaces", verb_set_namespaces, 1, 6, ARGUMENT_CONTAINER | ARGUMENT_FD, false,
                 "POD [--container NAME] [--fd KIND=N]… [PID | KIND=PID | KIND=PATH]…",
                 "Name the namespaces that a pod's mounts wait for"},

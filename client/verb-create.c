@@ -90,6 +90,8 @@ static int send_spec(
         if (r >= 0)
                 r = call_option_string(m, "lease", sent.arguments.lease);
         if (r >= 0)
+                r = call_option_string(m, "visibility", arguments->visibility);
+        if (r >= 0)
                 r = call_close_options(m);
         return call_send(client, m, r, ret_reply);
 }

@@ -58,6 +58,7 @@ static int print_pod(struct json_object *pod) {
                 {"Owner", "Owner", RENDER_USER, false},
                 {"State", "State", RENDER_TEXT, false},
                 {"RootDirectory", "Root directory", RENDER_TEXT, false},
+                {"MountNamespace", "Mount namespace", RENDER_TEXT, false},
                 {"Containers", "Containers", RENDER_TEXT, false},
                 {"MountCount", "Mounts", RENDER_TEXT, false},
                 {"CreatedTimestamp", "Created", RENDER_TIME, false},

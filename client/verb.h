@@ -20,6 +20,7 @@ int verb_remove_container(struct client *client, const struct arguments *argumen
 int verb_export(struct client *client, const struct arguments *arguments);
 int verb_restore(struct client *client, const struct arguments *arguments);
 int verb_open_tree(struct client *client, const struct arguments *arguments);
+int verb_enter(struct client *client, const struct arguments *arguments);
 int verb_prepare_process(struct client *client, const struct arguments *arguments);
 int verb_set_namespaces(struct client *client, const struct arguments *arguments);
 int verb_gc(struct client *client, const struct arguments *arguments);

@@ -128,9 +128,14 @@ static void adopt_watchdog(pid_t keeper) {
 
 /* fds of the setup stay, everything else that the keeper has open is closed. */
 static int keep_own_fds(const struct front_setup *setup) {
-        int keep[RUNTIME_SLOTS_MAX * 2 + 5 + WATCH_FDS + SETTINGS_STORES_MAX];
+        enum { KEPT = RUNTIME_SLOTS_MAX * 2 + 5 + WATCH_FDS + SETTINGS_STORES_MAX };
+        _cleanup_free_ int *keep = calloc(KEPT + setup->runtime->n_texts, sizeof(*keep));
         size_t n = 0;
 
+        if (!keep)
+                return log_oom();
+        for (size_t i = 0; i < setup->runtime->n_texts; i++)
+                keep[n++] = setup->runtime->texts[i].fd;
         keep[n++] = setup->control;
         keep[n++] = setup->runtime->fd;
         keep[n++] = setup->runtime->listen_fd;

@@ -20,7 +20,7 @@ struct front_setup {
         gid_t gid;
         int control;                       /* control.h, the front's end */
         int sockets[RUNTIME_SLOTS_MAX];    /* of the executors, by slot; -1: none */
-        const struct runtime *runtime;     /* of it the front uses path, fd, listen_fd, varlink_fd and the intent fds */
+        struct runtime *runtime;     /* of it the front uses path, fd, listen_fd, varlink_fd and the intent fds */
         const struct state *state;         /* …and of this one the records */
         const struct stores *stores;       /* …and of these */
         struct watch *watch;

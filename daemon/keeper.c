@@ -402,6 +402,7 @@ static int start_front(struct keeper *keeper, const int *sockets) {
                 memcpy(setup.sockets, sockets, sizeof(setup.sockets));
                 process_exit(front_main(&setup));
         }
+        runtime_close_texts(&keeper->runtime);
         (void) close_fd(pair[1]);
         keeper->control = pair[0];
         keeper->front = pid;

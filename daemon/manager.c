@@ -29,7 +29,7 @@
 struct manager {
         sd_event *event;
         struct watch *watch;
-        const struct runtime *runtime;
+        struct runtime *runtime;
         const struct state *state;
         struct settings settings;
         struct layers layers;
@@ -197,6 +197,8 @@ static int make_pods(struct manager *manager) {
         manager->pods.sync_userdata = manager;
         manager->pods.runtime_directory = manager->runtime->path;
         manager->pods.runtime_fd = manager->runtime->fd;
+        manager->pods.texts = manager->runtime->texts;
+        manager->pods.n_texts = manager->runtime->n_texts;
         manager->pods.mounts_max = read_mount_max();
         set_facts(manager);
         return pods_init(&manager->pods);
@@ -310,6 +312,9 @@ int manager_add_executor(struct manager *manager, unsigned slot, int socket, int
 int manager_start(struct manager *manager) {
         int r = pods_recover(&manager->pods, manager->runtime->intent_fds, ELEMENTSOF(manager->runtime->intent_fds));
 
+        runtime_close_texts(manager->runtime);
+        manager->pods.texts = NULL;
+        manager->pods.n_texts = 0;
         if (r < 0)
                 return log_errno(LOG_ERR, r, "cannot recover the pods on record");
         layers_recover(&manager->pods);

@@ -19,7 +19,7 @@ struct manager;
 
 struct manager_setup {
         sd_event *event;
-        const struct runtime *runtime; /* outlives the manager; the listening fd is taken over by manager_new() */
+        struct runtime *runtime; /* outlives the manager; the listening fd is taken over by manager_new() */
         const struct state *state;     /* outlives the manager… */
         const struct stores *stores;   /* …and so do these */
         struct watch *watch;           /* outlives the manager */

@@ -11,12 +11,15 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+#include "kernel/own-space.h"
+#include "util/array.h"
 #include "util/event.h"
 #include "util/log.h"
 
@@ -170,11 +173,39 @@ static int open_intents(int directory, unsigned n_slots, int *fds) {
         return 0;
 }
 
+/* The mount namespace that a pod has to itself: its table is opened, for the front may not enter it. */
+static int take_text(struct runtime *runtime, int directory, const char *name) {
+        _cleanup_close_ int namespace = -1, text = -1;
+        struct own_space_text *slot;
+
+        if (strlen(name) != sizeof(slot->name) - 1)
+                return 0;
+        namespace = own_space_open(directory, name);
+        text = namespace < 0 ? namespace : own_space_mountinfo(namespace);
+        if (text < 0) /* the pod's mounts show as missing */
+                return log_errno(LOG_WARNING, text, "look at the mount namespace at ns/%s", name), 0;
+        slot = array_append(&runtime->texts, &runtime->n_texts);
+        if (!slot)
+                return log_oom();
+        strcpy(slot->name, name);
+        slot->fd = TAKE_FD(text);
+        return 0;
+}
+
 /* Files that nothing is mounted on are left over from a bind or an unbind that was interrupted; what is mounted on says EBUSY. */
-static int clean_pins(int directory) {
+static int go_over_pin(struct runtime *runtime, int directory, const char *name) {
+        if (unlinkat(directory, name, 0) == 0 || errno == ENOENT)
+                return 0;
+        if (errno == EBUSY)
+                return take_text(runtime, directory, name);
+        (void) log_errno(LOG_WARNING, errno, "remove what is left over of ns/%s", name);
+        return 0;
+}
+
+static int go_over_pins(struct runtime *runtime, int directory) {
         _cleanup_closedir_ DIR *entries = NULL;
         const struct dirent *entry;
-        int fd = fcntl(directory, F_DUPFD_CLOEXEC, 3);
+        int fd = fcntl(directory, F_DUPFD_CLOEXEC, 3), r = 0;
 
         entries = fd < 0 ? NULL : fdopendir(fd);
         if (!entries) {
@@ -183,10 +214,20 @@ static int clean_pins(int directory) {
                 (void) close_fd(fd);
                 return log_errno(LOG_ERR, error, "read ns/ in the runtime directory");
         }
-        while ((entry = readdir(entries)))
-                if (entry->d_type == DT_REG && unlinkat(directory, entry->d_name, 0) < 0 && errno != EBUSY && errno != ENOENT)
-                        (void) log_errno(LOG_WARNING, errno, "remove what is left over of ns/%s", entry->d_name);
-        return 0;
+        while (r == 0 && (entry = readdir(entries)))
+                if (entry->d_type == DT_REG)
+                        r = go_over_pin(runtime, directory, entry->d_name);
+        return r;
+}
+
+/* A pod each, and the host's own limit is small. */
+static void raise_files(void) {
+        struct rlimit files;
+
+        if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= files.rlim_max)
+                return;
+        files.rlim_cur = files.rlim_max;
+        (void) setrlimit(RLIMIT_NOFILE, &files); /* what cannot be opened is told */
 }
 
 static int fill_directory(struct runtime *runtime, uid_t uid, gid_t gid, unsigned n_slots) {
@@ -209,8 +250,9 @@ static int fill_directory(struct runtime *runtime, uid_t uid, gid_t gid, unsigne
         if (pins < 0)
                 return pins;
         r = open_intents(intent, n_slots, runtime->intent_fds);
+        raise_files();
         if (r == 0)
-                r = clean_pins(pins);
+                r = go_over_pins(runtime, pins);
         if (r < 0)
                 return r;
         return link_database(runtime->fd);
@@ -249,7 +291,16 @@ int runtime_prepare(const char *path, uid_t uid, gid_t gid, unsigned n_slots, st
         return 0;
 }
 
+void runtime_close_texts(struct runtime *runtime) {
+        for (size_t i = 0; i < runtime->n_texts; i++)
+                (void) close_fd(runtime->texts[i].fd);
+        free(runtime->texts);
+        runtime->texts = NULL;
+        runtime->n_texts = 0;
+}
+
 void runtime_done(struct runtime *runtime) {
+        runtime_close_texts(runtime);
         free(runtime->path);
         (void) close_fd(runtime->fd);
         (void) close_fd(runtime->lock_fd);

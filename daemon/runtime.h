@@ -17,6 +17,7 @@
 
 #include <sys/types.h>
 
+#include "kernel/own-space.h"
 #include "util/cleanup.h"
 
 enum { RUNTIME_SLOTS_MAX = 16 /* executors, podmountd.conf(5) Executors= */ };
@@ -27,6 +28,8 @@ struct runtime {
         int lock_fd;
         int listen_fd; /* the private socket, listening, non-blocking */
         int varlink_fd; /* the varlink socket, likewise: the service manager's (LISTEN_FDNAMES=varlink, sd_listen_fds(3)), or our own */
+        struct own_space_text *texts; /* of mount namespaces that pods have to themselves, bound below ns/; until the front has them */
+        size_t n_texts;
         int intent_fds[RUNTIME_SLOTS_MAX]; /* by slot; -1 where there is no file */
 };
 
@@ -37,5 +40,7 @@ struct runtime {
  * an earlier daemon's further slots are opened, too. Waits for executors of an earlier daemon that have not ended yet, at most
  * 10 s for all of them. A negative errno, logged with what to do about it; -EBUSY when another daemon holds the lock. */
 int runtime_prepare(const char *path, uid_t uid, gid_t gid, unsigned n_slots, struct runtime *ret);
+/* The front has the texts: an fd of one keeps its namespace alive. */
+void runtime_close_texts(struct runtime *runtime);
 void runtime_done(struct runtime *runtime);
 #define _cleanup_runtime_ _cleanup_(runtime_done)

@@ -26,7 +26,7 @@ struct arguments {
         size_t n_fds;
 
         /* options */
-        const char *uuid, *name, *lease, *container, *namespace;
+        const char *uuid, *name, *lease, *visibility, *container, *namespace;
         char **options;
         const char *label, *uid_map, *gid_map, *holder, *platform, *progress;
         char **metadata;        /* pairs of key and value */

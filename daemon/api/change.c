@@ -59,6 +59,7 @@ static int prepare_new(struct request *request, bool dry_run, struct failure *f)
                 .uuid = arguments->uuid,
                 .name = arguments->name,
                 .lease = arguments->lease,
+                .visibility = arguments->visibility,
                 .connection = request_connection(request),
                 .spec = arguments->text,
                 .spec_size = strlen(arguments->text),

@@ -68,6 +68,7 @@ int prepare_restore(struct request *request, struct failure *f) {
                 return r;
         create.uuid = arguments->uuid ? arguments->uuid : spec->id;
         create.name = arguments->name;
+        create.visibility = arguments->visibility;
         create.lease = arguments->lease ? arguments->lease : spec->lease;
         create.connection = request_connection(request);
         r = operation_new_create(request->api->pods, &request->peer->caller, &create, &fds, &operation, f);

@@ -28,7 +28,7 @@
 #define KEYS(...) ((const struct option_key[]) {__VA_ARGS__ __VA_OPT__(,) KEY("timeout", "t", timeout_us), {}})
 #define KEY(name, type, field) {name, type, AT(field)}
 
-#define CREATE_KEYS KEYS(KEY("id", "s", uuid), KEY("name", "s", name), KEY("lease", "s", lease))
+#define CREATE_KEYS KEYS(KEY("id", "s", uuid), KEY("name", "s", name), KEY("lease", "s", lease), KEY("visibility", "s", visibility))
 #define BIND_KEYS                                                                                                            \
         KEYS(KEY("container", "s", container), KEY("namespace", "s", namespace), KEY("options", "as", options), KEY("stack", "b", stack))
 #define MOUNT_KEYS KEYS(KEY("container", "s", container), KEY("namespace", "s", namespace), KEY("stack", "b", stack))

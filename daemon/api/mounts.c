@@ -11,7 +11,10 @@
 #include "api/wire.h"
 #include "pod/drift.h"
 #include "pod/footing.h"
+#include "pod/judge.h"
+#include "pod/own-table.h"
 #include "pod/within.h"
+#include "spec/spec.h"
 #include "util/log.h"
 #include "util/path.h"
 
@@ -189,7 +192,7 @@ static struct row row_of(const struct pods *pods, const struct pod *pod, const s
 
         row.drift = mount->deferred || pod->n_drifts == 0 ? NULL : find_drift(pod, mount->row);
         if (!mount->deferred && (!row.drift || row.drift->kind != DRIFT_MISSING))
-                row.entry = drift_find_entry(pods->table, mount);
+                row.entry = drift_find_entry(strcmp(mount->container, SPEC_HOST) == 0 ? pods->table : pods_table(pods, pod->record), mount);
         return row;
 }
 
@@ -212,7 +215,7 @@ static int collect_rows(const struct pods *pods, const struct pod *pod, struct r
 
                 if (drift->kind != DRIFT_EXTRA)
                         continue;
-                rows[n++] = (struct row) {.id = drift->id, .drift = drift, .entry = find_foreign(pods->table, drift->id)};
+                rows[n++] = (struct row) {.id = drift->id, .drift = drift, .entry = find_foreign(pods_table(pods, pod->record), drift->id)};
         }
         qsort(rows, n, sizeof(*rows), compare_rows);
         *ret = TAKE_PTR(rows);
@@ -228,8 +231,10 @@ int prepare_list_mounts(struct request *request, struct failure *f) {
 
         if (!directory)
                 return log_oom();
-        r = request->api->pods->sync_below(directory, request->api->pods->sync_userdata);
-        if (r == 0)
+        r = pods_sync_pod_below(request->api->pods, request->pod, directory);
+        if (r >= 0 && request->pod->own && request->pod->judge_again)
+                judge_pod(request->api->pods, request->pod);
+        if (r >= 0)
                 r = footing_look_host(request->api->pods, request->pod);
         if (r != 0 || request->pod->record->n_inside == 0)
                 return r;

@@ -106,6 +106,20 @@ static int append_root_directory(const struct property_context *context, sd_bus_
         return path ? sd_bus_message_append(m, "s", path) : -ENOMEM;
 }
 
+/* Where the pod's own one is bound; "" for a pod in the host's. */
+static int append_mount_namespace(const struct property_context *context, sd_bus_message *m) {
+        const struct record_pod *record = context->pod->record;
+        _cleanup_free_ char *path = NULL;
+
+        if (!record->private)
+                return sd_bus_message_append(m, "s", "");
+        if (asprintf(&path, "%s/ns/%s", context->api->pods->runtime_directory, record->uuid) < 0) {
+                path = NULL;
+                return -ENOMEM;
+        }
+        return sd_bus_message_append(m, "s", path);
+}
+
 static int append_containers(const struct property_context *context, sd_bus_message *m) {
         return sd_bus_message_append_strv(m, context->pod->record->containers);
 }
@@ -151,6 +165,7 @@ const struct property_row property_table[] = {
         {PODMOUNT_POD_INTERFACE, "Owner", "u", PROPERTY_CONSTANT, append_owner},
         {PODMOUNT_POD_INTERFACE, "State", "s", PROPERTY_SIGNALS, append_state},
         {PODMOUNT_POD_INTERFACE, "RootDirectory", "s", PROPERTY_CONSTANT, append_root_directory},
+        {PODMOUNT_POD_INTERFACE, "MountNamespace", "s", PROPERTY_CONSTANT, append_mount_namespace},
         {PODMOUNT_POD_INTERFACE, "Containers", "as", PROPERTY_SIGNALS, append_containers},
         {PODMOUNT_POD_INTERFACE, "Warnings", "as", PROPERTY_SIGNALS, append_warnings},
         {PODMOUNT_POD_INTERFACE, "Drifted", "b", PROPERTY_SIGNALS, append_drifted},

@@ -11,6 +11,7 @@
 
 #include "pod/drift.h"
 #include "pod/host.h"
+#include "pod/own-table.h"
 #include "pod/registry.h"
 #include "pod/volume.h"
 #include "util/array.h"
@@ -31,7 +32,7 @@ static bool is_superseded(const struct record_pod *record, const struct record_m
 
 struct entry *doom_find_entry(const struct pods *pods, const struct record_pod *record,
                               const struct record_mount *mount) {
-        struct entry *entry = drift_find_entry(pods->table, mount);
+        struct entry *entry = drift_find_entry(pods_table(pods, record), mount);
 
         return entry && !is_superseded(record, mount) ? entry : NULL;
 }
@@ -42,7 +43,7 @@ int doom_index(const struct pods *pods, const struct record_pod *record, struct 
         if (!map)
                 return log_oom();
         for (size_t i = record ? record->n_mounts : 0; i > 0; i--) {
-                struct entry *entry = drift_find_entry(pods->table, &record->mounts[i - 1]);
+                struct entry *entry = drift_find_entry(pods_table(pods, record), &record->mounts[i - 1]);
 
                 if (entry && map_put_u64(map, entry->id, &record->mounts[i - 1]) == -ENOMEM)
                         return log_oom();
@@ -115,14 +116,14 @@ static bool hangs_on(const struct entry *entry, const struct entry *top) {
 }
 
 /* What hides it as a mount on the same one, at a directory above, and so has to go first; NULL: nothing does. */
-static const struct entry *hider_of(const struct pods *pods, const struct entry *entry) {
+static const struct entry *hider_of(const struct table *table, const struct entry *entry) {
         _cleanup_free_ char *path = entry->parent ? strdup(entry->point) : NULL;
 
         while (path && strrchr(path, '/') && strlen(path) > strlen(entry->parent->point)) {
                 const struct entry *above;
 
                 *strrchr(path, '/') = '\0';
-                above = table_at(pods->table, path);
+                above = table_at(table, path);
                 while (above && above->parent != entry->parent)
                         above = above->parent;
                 if (above && above != entry)
@@ -134,16 +135,16 @@ static const struct entry *hider_of(const struct pods *pods, const struct entry 
 /* Mostly what hides others was mounted after them. Not so by the ids of mounts that have been taken off and mounted again, by
  * which a restart has them in order: each that is hidden goes, with what hangs on it, behind what hides it. `entries` has
  * parents first, and is unmounted from its end. `ret` says of each whether a path leads to another mount. */
-static int put_in_order(const struct pods *pods, struct entry **entries, size_t n, bool **ret) {
+static int put_in_order(const struct table *table, struct entry **entries, size_t n, bool **ret) {
         bool *are_hidden = calloc(n + 1, sizeof(*are_hidden));
 
         if (!are_hidden)
                 return log_oom();
         for (size_t i = 0; i < n; i++)
-                are_hidden[i] = table_at(pods->table, entries[i]->point) != entries[i];
+                are_hidden[i] = table_at(table, entries[i]->point) != entries[i];
         for (size_t i = n; i-- > 0;) {
                 struct entry *hidden = entries[i];
-                const struct entry *hider = are_hidden[i] ? hider_of(pods, hidden) : NULL;
+                const struct entry *hider = are_hidden[i] ? hider_of(table, hidden) : NULL;
                 size_t size = 1, at = 0;
 
                 if (!hider)
@@ -181,10 +182,10 @@ static int doom_below(const struct pods *pods, const struct record_pod *record, 
         r = doom_index(pods, record, &records);
         if (r < 0)
                 return r;
-        r = table_below(pods->table, point, &entries, &n_entries);
+        r = table_below(pods_table(pods, record), point, &entries, &n_entries);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "list the mounts below %s", point);
-        r = lazy ? 0 : put_in_order(pods, entries, n_entries, &hidden);
+        r = lazy ? 0 : put_in_order(pods_table(pods, record), entries, n_entries, &hidden);
         if (r < 0)
                 return r;
         for (size_t i = n_entries; i > 0; i--) {
@@ -301,6 +302,14 @@ static int append_on_host(struct plan_doomed **list, size_t *n, const struct ent
         return 0;
 }
 
+static struct entry *find_made(const struct table *table, const struct intent_mount *mount) {
+        struct entry *entry = mount->id ? table_get_unique(table, mount->id) : NULL;
+
+        if (!entry)
+                entry = table_get(table, mount->mount_id);
+        return entry && mount->id && entry->unique_id && entry->unique_id != mount->id ? NULL : entry;
+}
+
 int doom_made(const struct pods *pods, const char *uuid, const struct intent_mount *mounts, size_t n_mounts,
               struct plan_doomed **ret, size_t *ret_n) {
         _cleanup_free_ char *directory = pods_directory(pods, uuid);
@@ -312,12 +321,12 @@ int doom_made(const struct pods *pods, const char *uuid, const struct intent_mou
                 return log_oom();
         for (size_t i = n_mounts; i > 0; i--) {
                 const struct intent_mount *mount = &mounts[i - 1];
-                struct entry *entry = mount->id ? table_get_unique(pods->table, mount->id) : NULL;
+                struct entry *entry = pod ? find_made(pods_table(pods, pod->record), mount) : NULL;
                 int r;
 
                 if (!entry)
-                        entry = table_get(pods->table, mount->mount_id);
-                if (!entry || (mount->id && entry->unique_id && entry->unique_id != mount->id))
+                        entry = find_made(pods->table, mount);
+                if (!entry)
                         continue;
                 r = doom_append(&list, &n, entry, NULL, directory);
                 if (r == 0 && pod && host_has_place(pod->record, entry))

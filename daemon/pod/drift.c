@@ -335,7 +335,7 @@ static int sight_place(struct record_mount *mount, const struct entry *entry, co
         return *entry->point && !sight_is_at(mount, entry, tree->point) ? sight_pin(mount) : 0;
 }
 
-int drift_sight(struct record_pod *record, const struct table *table, bool *ret_urgent) {
+int drift_sight(struct record_pod *record, const struct table *table, const struct table *host, bool *ret_urgent) {
         const struct entry *tree = find_tree(record, table);
         int n = 0;
 
@@ -359,7 +359,7 @@ int drift_sight(struct record_pod *record, const struct table *table, bool *ret_
                 n += r;
         }
         for (size_t i = 0; i < record->n_host; i++) {
-                const struct entry *entry = drift_find_entry(table, &record->host[i]);
+                const struct entry *entry = drift_find_entry(host, &record->host[i]);
                 int root = entry ? sight_take_root(&record->host[i], entry) : 0;
                 int options = entry ? sight_take_options(&record->host[i], entry) : 0;
 
@@ -370,7 +370,7 @@ int drift_sight(struct record_pod *record, const struct table *table, bool *ret_
         return n;
 }
 
-int drift_judge(const struct record_pod *record, const struct table *table, const char *pod_directory,
+int drift_judge(const struct record_pod *record, const struct table *table, const struct table *host, const char *pod_directory,
         struct drift **ret, size_t *ret_n) {
         _cleanup_(judgement_done) struct judgement judgement = {.table = table, .recorded = map_new(MAP_KEY_U64)};
         struct entry *tree = find_tree(record, table);
@@ -391,7 +391,7 @@ int drift_judge(const struct record_pod *record, const struct table *table, cons
                 if (!map_get_u64(judgement.recorded, entries[i]->id))
                         r = judge_extra(&judgement, record, entries[i], base);
         if (r >= 0)
-                r = drift_judge_host(record, table, &judgement.drifts, &judgement.n_drifts);
+                r = drift_judge_host(record, host, &judgement.drifts, &judgement.n_drifts);
         if (r < 0)
                 return r;
         *ret_n = judgement.n_drifts;

@@ -10,8 +10,8 @@
  * tree is mounted, its own mount point counts. What is missing and changed comes first, in the record's order, then what
  * is extra, in the table's. Deferred mounts are not there by intention. An extra mount that lies in no container has the
  * container "" and a target relative to the pod's directory. Targets are the bytes of the kernel's path, UTF-8 or not.
- * The array and its strings are the caller's. -ENOMEM. */
-int drift_judge(const struct record_pod *record, const struct table *table, const char *pod_directory, struct drift **ret,
+ * `host` is the host's table, the same one unless the pod has a mount namespace to itself. The array and its strings are the caller's. -ENOMEM. */
+int drift_judge(const struct record_pod *record, const struct table *table, const struct table *host, const char *pod_directory, struct drift **ret,
                 size_t *ret_n);
 /* The part of it about mounts on the host: appends to the array. Each is to be at its target, not covered there nor hidden
  * further up, and nothing else on it. -ENOMEM. */
@@ -24,7 +24,7 @@ int drift_append(struct drift **drifts, size_t *n, enum drift_kind kind, uint64_
 /* Takes down where mounts are that the table has for the first time, where those were that moved, and the options of file
  * systems (pod/sight.h). How many times there is something to store, and whether it is a place: of all else the next
  * start may as well take the first sight. Or -ENOMEM. */
-int drift_sight(struct record_pod *record, const struct table *table, bool *ret_urgent);
+int drift_sight(struct record_pod *record, const struct table *table, const struct table *host, bool *ret_urgent);
 void drifts_free(struct drift *drifts, size_t n);
 
 /* The table's entry of a recorded mount, or NULL: by the unique id where both have one, else by the recycled id and the

@@ -176,6 +176,7 @@ static int add_part(struct export *export, struct json_object *spec, const char 
 
         json_object_object_del(spec, "volumes");
         json_object_object_del(spec, "gc");
+        json_object_object_del(spec, "visibility");
         if (r == 0 && json_object_object_get_ex(spec, "podmount", NULL))
                 r = keep_containers(export, spec, container, &n);
         else if (r == 0 && is_kept(export, container ?: "main", container))
@@ -284,6 +285,11 @@ static int add_gc(const struct export *export, struct json_object *document) {
                 return log_oom();
         }
         return add(document, "gc", object);
+}
+
+/* Whatever said so when it was made. */
+static int add_visibility(const struct export *export, struct json_object *document) {
+        return export->record->private ? add_text(document, "visibility", "private") : 0;
 }
 
 /* "main:/data": names that say the same after a restart. */
@@ -402,6 +408,8 @@ int export_pod(const struct record_pod *record, char **ret, struct failure *f) {
                 r = add_host(&export, document);
         if (r == 0)
                 r = add_gc(&export, document);
+        if (r == 0)
+                r = add_visibility(&export, document);
         if (r == 0)
                 r = add_parts(&export);
         if (r == 0 && (add_text(document, "id", record->uuid) < 0 || add_text(document, "name", record->name) < 0 ||

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "pod/judge.h"
+#include "pod/own-table.h"
 #include "pod/registry.h"
 #include "util/log.h"
 #include "util/path.h"
@@ -49,6 +50,8 @@ static int look(struct pods *pods, struct pod *pod, const uint64_t *ids, size_t 
                 return 0;
         pod->judge_again = false;
         r = pods->look_at(ids, n, pods->sync_userdata);
+        if (r >= 0 && pod->own)
+                r = own_table_read(pod);
         found = pod->judge_again;
         pod->judge_again = marked || found;
         if (r < 0 || !found)

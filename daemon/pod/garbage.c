@@ -84,7 +84,8 @@ static struct garbage *find(const struct list *list, const char *directory) {
         return NULL;
 }
 
-static int add_mounts(const struct pods *pods, const char *base, struct list *list) {
+/* `files`: of those at `base` itself, which have the name of a pod each, or are something else's. */
+static int add_mounts(const struct pods *pods, const char *base, bool files, struct list *list) {
         _cleanup_free_ struct entry **entries = NULL;
         size_t n = 0;
         int r = table_below(pods->table, base, &entries, &n);
@@ -94,7 +95,7 @@ static int add_mounts(const struct pods *pods, const char *base, struct list *li
                 _cleanup_free_ char *directory = NULL;
                 struct garbage *garbage;
 
-                if (!below || !*below)
+                if (!below || !*below || (files && !pod_looks_like_uuid(below)))
                         continue;
                 directory = strndup(below, strcspn(below, "/"));
                 if (!directory)
@@ -147,15 +148,18 @@ static int add_directories(const struct pods *pods, struct list *list) {
 
 int garbage_list(struct pods *pods, const struct caller *caller, struct garbage **ret, size_t *ret_n) {
         _cleanup_(list_done) struct list list = {0};
-        _cleanup_free_ char *base = NULL;
+        _cleanup_free_ char *base = NULL, *pins = NULL;
         int r;
 
         r = add_pods(pods, caller, &list);
         if (r >= 0 && caller_is_root(caller)) {
                 base = path_join(pods->runtime_directory, "pods");
-                r = base ? pods_sync(pods) : -ENOMEM;
+                pins = path_join(pods->runtime_directory, "ns");
+                r = base && pins ? pods_sync(pods) : -ENOMEM;
                 if (r >= 0)
-                        r = add_mounts(pods, base, &list);
+                        r = add_mounts(pods, base, false, &list);
+                if (r >= 0)
+                        r = add_mounts(pods, pins, true, &list);
                 if (r >= 0)
                         r = add_directories(pods, &list);
         }

@@ -11,6 +11,7 @@
 #include "pod/drift.h"
 #include "pod/history.h"
 #include "pod/host.h"
+#include "pod/own-table.h"
 #include "pod/registry.h"
 #include "util/event.h"
 #include "util/log.h"
@@ -80,11 +81,11 @@ void judge_now(struct pods *pods, struct pod *pod) {
         pod->judge_again = pod->judge_next = false;
         if (pod->record->state != RECORD_READY)
                 return;
-        r = drift_sight(pod->record, pods->table, &urgent);
+        r = drift_sight(pod->record, pods_table(pods, pod->record), pods->table, &urgent);
         if (r > 0)
                 pods_remember_later(pods, urgent);
         directory = r < 0 ? NULL : pods_directory(pods, pod->record->uuid);
-        r = directory ? drift_judge(pod->record, pods->table, directory, &drifts, &n_drifts) : -ENOMEM;
+        r = directory ? drift_judge(pod->record, pods_table(pods, pod->record), pods->table, directory, &drifts, &n_drifts) : -ENOMEM;
         if (r < 0) {
                 /* The next change tries again. */
                 (void) log_errno(LOG_ERR, r, "judge the drift of pod %s", pod->record->uuid);

@@ -8,6 +8,7 @@
 #include "pod/container.h"
 #include "pod/doom.h"
 #include "pod/intent-detail.h"
+#include "pod/own-table.h"
 #include "pod/registry.h"
 #include "util/log.h"
 
@@ -41,7 +42,7 @@ int made_undo_job(struct operation *operation, const struct made *made, struct j
         size_t n = 0;
         int r;
 
-        r = pods_sync(operation->pods);
+        r = pods_sync_pod(operation->pods, operation->pod);
         if (r >= 0)
                 r = doom_made(operation->pods, operation->uuid, made->mounts, made->n_mounts, &doomed, &n);
         if (r < 0 || n == 0)

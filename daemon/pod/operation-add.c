@@ -13,6 +13,7 @@
 #include "pod/intent-detail.h"
 #include "pod/layer-root.h"
 #include "pod/layer-turn.h"
+#include "pod/own-table.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
 #include "pod/source.h"
@@ -68,7 +69,7 @@ static int meet(const struct add *add, struct failure *f) {
 static int check_quota(struct operation *operation, struct failure *f) {
         struct quota_use use = {
                 .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_host),
-                .mounts_of_namespace = table_size(operation->pods->table),
+                .mounts_of_namespace = table_size(pods_table(operation->pods, operation->pod->record)),
                 .mounts_max = operation->pods->mounts_max,
         };
         int r;

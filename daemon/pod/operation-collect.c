@@ -13,6 +13,7 @@
 #include "pod/gc-registry.h"
 #include "pod/layer-root.h"
 #include "pod/operation-private.h"
+#include "pod/own-table.h"
 #include "pod/points.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
@@ -100,7 +101,7 @@ static int plan(struct operation *operation, struct failure *f) {
         if (!collect->begun_to_unmount && gc_program_is_due(&collect->program, operation))
                 return gc_program_plan(&collect->program, operation);
         collect->begun_to_unmount = true;
-        r = pods_sync_below(operation->pods, directory);
+        r = pods_sync_pod_below(operation->pods, operation->pod, directory);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "read the mount table");
         r = operation->pod ? footing_look_host(operation->pods, operation->pod) : 0;
@@ -117,6 +118,8 @@ static int plan(struct operation *operation, struct failure *f) {
         if (r < 0)
                 return r;
         operation_plan_pod(operation, false, &caller, &pod);
+        if (!operation->pod && n == 0) /* what lies in the namespace goes with it */
+                pod.private = pods_has_pin(operation->pods, operation->uuid);
         if (n_directories > 0)
                 caller = directories_owner(record);
         r = plan_collect(&pod, doomed, n, directories, n_directories, collect->lazy, &operation->job, f);

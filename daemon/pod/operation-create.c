@@ -19,6 +19,8 @@
 #include "pod/layer-turn.h"
 #include "pod/lease.h"
 #include "pod/operation-private.h"
+#include "pod/own-table.h"
+#include "pod/own-table.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
 #include "pod/source.h"
@@ -32,11 +34,13 @@ struct create {
         struct operation operation;
         char *name, *lease;
         enum lease_kind lease_kind;
+        enum spec_visibility visibility; /* that the caller asks for beside the spec */
         uint64_t lease_ttl_us, connection;
         struct record_lease lease_on;
         struct spec *spec;
         struct wanted *wanted;
         struct quota_use use; /* before it */
+        bool private;
         bool dry_run;
 };
 
@@ -88,8 +92,8 @@ static int meet(struct create *create, struct pod *pod, struct failure *f) {
                 return failure_set(f, FAILURE_POD_EXISTS, "The id %s is taken; leave it out to get a new one.",
                                    operation->uuid);
         if (!same_text(record->spec, create->spec->canonical) || !same_text(record->name, create->name) ||
-            !same_text(record->lease, create->lease))
-                return failure_set(f, FAILURE_POD_EXISTS, "Pod %s exists with another spec, name or lease; choose "
+            !same_text(record->lease, create->lease) || (create->visibility != SPEC_VISIBILITY_UNSAID && record->private != create->private))
+                return failure_set(f, FAILURE_POD_EXISTS, "Pod %s exists with another spec, name, lease or visibility; choose "
                                                           "another id, or "
                                    "collect it with podmountctl gc %s.", operation->uuid, operation->uuid);
         switch (record->state) {
@@ -133,7 +137,7 @@ static int check_name(const struct create *create, struct failure *f) {
 
 static int check_quota(struct operation *operation, struct failure *f) {
         struct quota_use use = {
-                .mounts_of_namespace = table_size(operation->pods->table),
+                .mounts_of_namespace = create_of(operation)->private ? 0 : table_size(operation->pods->table),
                 .mounts_max = operation->pods->mounts_max,
         };
         int r;
@@ -186,6 +190,7 @@ static int plan(struct operation *operation, struct failure *f) {
         int r;
 
         operation_plan_pod(operation, create->dry_run, &caller, &pod);
+        pod.private = create->private;
         r = plan_create(&pod, create->wanted, &operation->job, f);
         if (r != 0 || !create->dry_run)
                 return r;
@@ -209,6 +214,7 @@ static int make_record(const struct create *create, struct record_pod **ret) {
 
         if (!record)
                 return log_oom();
+        record->private = create->private;
         record->owner = operation->caller.uid;
         record->owner_group = operation->caller.gid;
         record->state = RECORD_CREATING;
@@ -265,7 +271,9 @@ static int intend(struct operation *operation, struct failure *f) {
         r = pod_new(record, &pod);
         if (r < 0)
                 return log_oom();
-        r = pods_add(operation->pods, pod);
+        r = record->private ? own_table_new(operation->pods, pod) : 0;
+        if (r == 0)
+                r = pods_add(operation->pods, pod);
         if (r < 0) {
                 pod_free(pod);
                 return r;
@@ -314,6 +322,11 @@ static int record_all(struct create *create, const struct job_result *result) {
         return r;
 }
 
+/* What the executor has opened in the pod's mount namespace. */
+static int take_table(struct operation *operation, const struct job_result *answer) {
+        return answer->fd ? own_table_open(operation->pod, TAKE_FD(*answer->fd)) : -EIO;
+}
+
 static void result(struct operation *operation, const struct job_result *answer) {
         struct create *create = create_of(operation);
         struct failure f = FAILURE_INIT;
@@ -325,7 +338,9 @@ static void result(struct operation *operation, const struct job_result *answer)
         directories_settle(operation->pod->record, answer);
         host_settle(operation->pod->record, operation->job, answer);
         if (answer->failure == FAILURE_NONE && !answer->lost) {
-                r = record_all(create, answer);
+                r = create->private ? take_table(operation, answer) : 0;
+                if (r == 0)
+                        r = record_all(create, answer);
                 if (r < 0)
                         (void) failure_from_errno(&f, r);
         } else
@@ -356,7 +371,7 @@ static int undo_job(struct operation *operation, struct job **ret, struct failur
         size_t n, n_directories = 0;
         int r;
 
-        r = pods_sync(operation->pods);
+        r = pods_sync_pod(operation->pods, operation->pod);
         if (r >= 0)
                 r = doom_pod(operation->pods, operation->uuid, operation->pod->record, true, &doomed, &n);
         if (r >= 0)
@@ -439,6 +454,24 @@ static int take_lease(struct create *create, const struct create_arguments *argu
         return create->lease ? 0 : log_oom();
 }
 
+static int take_visibility(struct create *create, const struct create_arguments *arguments, struct failure *f) {
+        int r = arguments->visibility ? spec_visibility_from_name(arguments->visibility) : SPEC_VISIBILITY_UNSAID;
+
+        if (r < 0)
+                return failure_set(f, FAILURE_INVALID_ARGS, "The visibility \"%.80s\" is neither \"host\" nor \"private\".", arguments->visibility);
+        create->visibility = (enum spec_visibility) r;
+        return 0;
+}
+
+/* The option beats the spec, and that the configuration. */
+static bool is_private(const struct create *create) {
+        enum spec_visibility visibility = create->visibility != SPEC_VISIBILITY_UNSAID ? create->visibility : create->spec->visibility;
+
+        if (visibility == SPEC_VISIBILITY_UNSAID)
+                return create->operation.pods->settings->visibility == SETTINGS_VISIBILITY_PRIVATE;
+        return visibility == SPEC_VISIBILITY_PRIVATE;
+}
+
 static int take_uuid(const struct create_arguments *arguments, char **ret, struct failure *f) {
         sd_id128_t id;
         int r;
@@ -473,10 +506,14 @@ int operation_new_create(struct pods *pods, const struct caller *caller, const s
                 return r;
         create = create_of(operation);
         create->dry_run = arguments->dry_run;
-        r = spec_parse(arguments->spec, arguments->spec_size, pods->settings->spec_size_max,
+        r = take_visibility(create, arguments, f);
+        if (r == 0)
+                r = spec_parse(arguments->spec, arguments->spec_size, pods->settings->spec_size_max,
                        pods->settings->mounts_per_pod, &create->spec, f);
         if (r == 0)
                 r = take_name(create, arguments, f);
+        if (r == 0)
+                create->private = is_private(create);
         if (r == 0)
                 r = take_lease(create, arguments, f);
         if (r == 0)

@@ -169,6 +169,10 @@ static int plan(struct operation *operation, struct failure *f) {
         if (operation->job_id == 0)
                 operation->job_id = store_next_job(operation->pods->store);
         job->id = operation->job_id;
+        if (pod->record->private && strlen(pod->record->uuid) < sizeof(job->uuid)) { /* they are to be looked for in its namespace */
+                job->private = true;
+                strcpy(job->uuid, pod->record->uuid);
+        }
         job->owner = pod->record->owner;
         job->owner_group = pod->record->owner_group;
         job->caller = (struct job_caller) {

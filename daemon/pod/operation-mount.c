@@ -12,6 +12,7 @@
 #include "pod/footing.h"
 #include "pod/made.h"
 #include "pod/operation-private.h"
+#include "pod/own-table.h"
 #include "pod/present.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
@@ -160,7 +161,7 @@ static int check_quota(struct operation *operation, struct failure *f) {
         struct quota_use use = {
                 .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_inside +
                                              operation->pod->record->n_host),
-                .mounts_of_namespace = table_size(operation->pods->table),
+                .mounts_of_namespace = table_size(pods_table(operation->pods, operation->pod->record)),
                 .mounts_max = operation->pods->mounts_max,
         };
         int r;

@@ -15,6 +15,7 @@
 #include "pod/doom.h"
 #include "pod/footing.h"
 #include "pod/operation-private.h"
+#include "pod/own-table.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
 #include "pod/source.h"
@@ -184,7 +185,7 @@ static void look_again(struct operation *operation) {
 
         if (remount_of(operation)->namespace != 0)
                 return; /* none of the table's */
-        r = directory ? pods_sync_below(operation->pods, point ?: directory) : -ENOMEM;
+        r = directory ? pods_sync_pod_below(operation->pods, operation->pod, point ?: directory) : -ENOMEM;
         if (r < 0)
                 (void) log_errno(LOG_WARNING, r, "look at a mount that was changed"); /* the next reading shows it */
         pod->judge_again = true;

@@ -12,6 +12,7 @@
 #include "pod/doom.h"
 #include "pod/intent-detail.h"
 #include "pod/layer-root.h"
+#include "pod/own-table.h"
 #include "pod/points.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
@@ -76,7 +77,7 @@ static int plan(struct operation *operation, struct failure *f) {
 
         if (!point || !rootfs)
                 return log_oom();
-        r = pods_sync_below(operation->pods, point);
+        r = pods_sync_pod_below(operation->pods, operation->pod, point);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "read the mount table");
         r = doom_container(operation->pods, operation->pod->record, remove->name, &doomed, &n);

@@ -17,6 +17,7 @@
 #include "pod/host.h"
 #include "pod/judge.h"
 #include "pod/made.h"
+#include "pod/own-table.h"
 #include "pod/place.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
@@ -62,7 +63,7 @@ static int survey(struct repair *repair) {
 
         if (!directory)
                 return log_oom();
-        r = pods_sync_below(operation->pods, directory);
+        r = pods_sync_pod_below(operation->pods, operation->pod, directory);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "read the mount table");
         r = footing_look_host(operation->pods, operation->pod);
@@ -73,7 +74,7 @@ static int survey(struct repair *repair) {
         repair->n_damages = 0;
         repair->current = 0;
         operation->pod->judge_again = true; /* the look may have shown what was not known before */
-        r = drift_judge(record, operation->pods->table, directory, &drifts, &n_drifts);
+        r = drift_judge(record, pods_table(operation->pods, record), operation->pods->table, directory, &drifts, &n_drifts);
         if (r == 0)
                 r = damage_survey(record, drifts, n_drifts, repair->container, &repair->damages, &repair->n_damages);
         drifts_free(drifts, n_drifts);
@@ -145,7 +146,7 @@ static int check_quota(struct operation *operation, struct failure *f) {
         const struct pod *pod = operation->pod;
         struct quota_use use = {
                 .mounts_of_pod = (uint32_t) (pod->record->n_mounts + pod->record->n_host) - 1, /* its record is there already */
-                .mounts_of_namespace = table_size(operation->pods->table),
+                .mounts_of_namespace = table_size(pods_table(operation->pods, operation->pod->record)),
                 .mounts_max = operation->pods->mounts_max,
         };
         int r;
@@ -335,7 +336,7 @@ static void finish(struct repair *repair, struct failure *f) {
         struct pod *pod = operation->pod;
 
         operation->new_mounts = 0;
-        if (directory && pods_sync_below(operation->pods, directory) < 0)
+        if (directory && pods_sync_pod_below(operation->pods, operation->pod, directory) < 0)
                 log_warning("Pod %s was repaired, but the mount table could not be read to see it", operation->uuid);
         tell_changed(operation->pods, pod);
         turn_release(operation);
@@ -392,7 +393,7 @@ static int record_in_pod(struct repair *repair, const struct job_result *answer,
         r = recording_append(operation->pods, pod, repair->wanted, NULL, operation->job, answer, ret_id);
         if (r < 0)
                 return r;
-        r = pods_sync(operation->pods);
+        r = pods_sync_pod(operation->pods, operation->pod);
         if (r >= 0)
                 r = place_check_parent(operation->pods, pod->record, &pod->record->mounts[from], f);
         if (r == 0)

@@ -15,6 +15,7 @@
 #include "pod/footing.h"
 #include "pod/intent-replace.h"
 #include "pod/operation-private.h"
+#include "pod/own-table.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
 #include "pod/source.h"
@@ -108,7 +109,7 @@ static int compile(struct replace *replace, struct failure *f) {
 static int check_quota(struct operation *operation, struct failure *f) {
         struct quota_use use = {
                 .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_host) - 1, /* the old one goes */
-                .mounts_of_namespace = table_size(operation->pods->table),
+                .mounts_of_namespace = table_size(pods_table(operation->pods, operation->pod->record)),
                 .mounts_max = operation->pods->mounts_max,
         };
         int r;
@@ -168,7 +169,7 @@ static int check_below(const struct operation *operation, struct entry *old, str
         int r = doom_index(operation->pods, operation->pod->record, &records);
 
         if (r == 0)
-                r = table_subtree(operation->pods->table, old, &entries, &n);
+                r = table_subtree(pods_table(operation->pods, operation->pod->record), old, &entries, &n);
         for (size_t i = 1; i < n && r == 0; i++) {
                 const struct record_mount *record = map_get_u64(records, entries[i]->id);
 
@@ -193,11 +194,12 @@ static int find_old(const struct replace *replace, struct entry **ret) {
 }
 
 static struct entry *find_new(const struct replace *replace) {
+        const struct table *table = pods_table(replace->operation.pods, replace->operation.pod->record);
         const struct intent_mount *made = &replace->detail.made;
-        struct entry *entry = made->id ? table_get_unique(replace->operation.pods->table, made->id) : NULL;
+        struct entry *entry = made->id ? table_get_unique(table, made->id) : NULL;
 
         if (!entry && made->mount_id != 0)
-                entry = table_get(replace->operation.pods->table, made->mount_id);
+                entry = table_get(table, made->mount_id);
         return entry && !(made->id && entry->unique_id && entry->unique_id != made->id) ? entry : NULL;
 }
 
@@ -215,7 +217,7 @@ static int forward_job(struct operation *operation, struct job **ret, struct fai
 
         if (!directory)
                 return log_oom();
-        r = pods_sync(operation->pods);
+        r = pods_sync_pod(operation->pods, operation->pod);
         if (r >= 0)
                 r = find_old(replace, &old);
         if (r == 0 && old && find_new(replace))
@@ -240,14 +242,14 @@ static int plan(struct operation *operation, struct failure *f) {
                 return forward_job(operation, &operation->job, f);
         r = footing_look(operation->pods, operation->pod, replace->wanted);
         if (r >= 0)
-                r = pods_sync(operation->pods);
+                r = pods_sync_pod(operation->pods, operation->pod);
         if (r >= 0)
                 r = find_old(replace, &old);
         if (r == 0 && old) {
                 point = strdup(old->point);
                 if (!point)
                         return log_oom();
-                r = pods_sync_below(operation->pods, point);
+                r = pods_sync_pod_below(operation->pods, operation->pod, point);
                 if (r >= 0)
                         r = find_old(replace, &old);
         }
@@ -315,7 +317,7 @@ static int record(struct replace *replace, const struct entry *entry) {
 static void conclude(struct replace *replace, struct failure *f) {
         struct operation *operation = &replace->operation;
         struct entry *old = NULL, *new = NULL;
-        int r = pods_sync(operation->pods);
+        int r = pods_sync_pod(operation->pods, operation->pod);
 
         if (r >= 0)
                 r = find_old(replace, &old);

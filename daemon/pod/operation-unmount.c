@@ -12,6 +12,7 @@
 #include "pod/doom.h"
 #include "pod/host.h"
 #include "pod/intent-detail.h"
+#include "pod/own-table.h"
 #include "pod/points.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
@@ -162,7 +163,7 @@ static int list(struct unmount *unmount, struct entry *top, const char *director
 
         r = doom_index(pods, unmount->operation.pod->record, &records);
         if (r == 0)
-                r = table_subtree(pods->table, top, &entries, &n_entries);
+                r = table_subtree(pods_table(pods, unmount->operation.pod->record), top, &entries, &n_entries);
         for (size_t i = n_entries; i > 0 && r == 0; i--) {
                 struct entry *entry = entries[i - 1];
                 const struct record_mount *record = map_get_u64(records, entry->id);
@@ -187,7 +188,7 @@ static int find_top(const struct operation *operation, const struct record_mount
                 point = strdup(top->point);
                 if (!point)
                         return log_oom();
-                r = pods_sync_below(operation->pods, point);
+                r = pods_sync_pod_below(operation->pods, operation->pod, point);
                 if (r < 0)
                         return log_errno(LOG_ERR, r, "read the mount table");
                 top = doom_find_entry(operation->pods, operation->pod->record, mount);
@@ -229,7 +230,7 @@ static int plan(struct operation *operation, struct failure *f) {
         size_t n = 0, n_directories = 0;
         int r;
 
-        r = pods_sync(operation->pods);
+        r = pods_sync_pod(operation->pods, operation->pod);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "read the mount table");
         if (unmount->undone_job != 0)
@@ -273,7 +274,7 @@ static void take_back(struct operation *operation) {
 
         if (unmount->undone_job != 0)
                 return;
-        if (operation->stage == OPERATION_EXECUTING && pods_sync(operation->pods) >= 0)
+        if (operation->stage == OPERATION_EXECUTING && pods_sync_pod(operation->pods, operation->pod) >= 0)
                 n = recording_gone(operation->pods, operation->pod, unmount->rows, unmount->n_rows);
         if (recording_drop(operation->pods, operation->pod, unmount->rows, n, intent_of(unmount)) == 0 && n > 0)
                 tell_changed(operation->pods, operation->pod);

@@ -166,6 +166,7 @@ void operation_plan_pod(struct operation *operation, bool dry, struct job_caller
         *ret = (struct plan_pod) {
                 .job = operation->job_id,
                 .uuid = operation->uuid,
+                .private = record && record->private,
                 .owner = record ? record->owner : operation->caller.uid,
                 .owner_group = record ? record->owner_group : operation->caller.gid,
                 .caller = caller,

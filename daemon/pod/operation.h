@@ -56,6 +56,7 @@ struct create_arguments {
         const char *uuid;  /* NULL: a new one */
         const char *name;  /* NULL: the spec's, or none */
         const char *lease; /* NULL: "none"; "pid" takes the fd named LEASE_FD */
+        const char *visibility; /* NULL: the spec's */
         uint64_t connection; /* that a lease of the caller hangs on; 0: none */
         const char *spec;
         size_t spec_size;

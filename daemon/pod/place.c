@@ -3,6 +3,7 @@
  * Looks for what is in the way of a mount that is to be made again: what it lay on may be gone, or covered.
  */
 
+#include "pod/own-table.h"
 #include "pod/place.h"
 
 #include <errno.h>
@@ -53,7 +54,7 @@ int place_check(const struct pods *pods, const struct record_pod *record, const 
         if (!below)
                 return failure_set(f, FAILURE_BUSY, "What it lies on, %s, is missing itself; repair that first.",
                                    ground ? ground->target : "another mount");
-        met = meet(pods->table, path);
+        met = meet(pods_table(pods, record), path);
         if (met == below)
                 return 0;
         if (!met)

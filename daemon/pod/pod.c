@@ -11,6 +11,7 @@
 #include "dbus/names.h"
 #include "pod/drift.h"
 #include "pod/lease.h"
+#include "pod/own-table.h"
 #include "util/array.h"
 
 const char *pod_state_name(enum pod_state state) {
@@ -75,6 +76,7 @@ struct pod *pod_free(struct pod *pod) {
         if (!pod)
                 return NULL;
         (void) lease_free(pod->lease);
+        (void) own_table_free(pod->own);
         drifts_free(pod->drifts, pod->n_drifts);
         record_pod_free(pod->record);
         free(pod->object_path);

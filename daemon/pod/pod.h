@@ -41,6 +41,7 @@ struct pod {
         char **layers;             /* that its containers stand on, an id for each of them: they are held (pod/layer-root.h) */
         uint64_t collection;       /* a collection that was begun and left so: the job of its intent, else 0 */
         struct lease *lease;       /* NULL: it stays until it is collected (pod/lease.h) */
+        struct own_table *own;     /* of one with a mount namespace to itself, else NULL (pod/own-table.h); the pods' */
         bool announced;            /* the observer was told of it: not so while it is created */
         bool judge_again;          /* the table changed while an operation ran */
         bool judge_next;           /* mounts were recorded that may be gone before the table has ever seen them */

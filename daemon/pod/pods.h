@@ -10,6 +10,7 @@
 
 #include "admit/caller.h"
 #include "executor/pool.h"
+#include "kernel/own-space.h"
 #include "layer/layers.h"
 #include "pod/counters.h"
 #include "pod/pod.h"
@@ -71,6 +72,8 @@ struct pods {
                                       * compared before each plan… */
         uint64_t runtime_inode;      /* …with its inode */
         uint64_t mounts_max;         /* fs.mount-max */
+        struct own_space_text *texts; /* that the start has found, n_texts; whoever gave them closes the rest */
+        size_t n_texts;
         struct pods_observer observer;
 
         /* pods_init()'s */

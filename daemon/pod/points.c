@@ -4,6 +4,7 @@
  * a mount is there, its mount point is removed by where it is: executor/unmount.c.)
  */
 
+#include "pod/own-table.h"
 #include "pod/points.h"
 
 #include <string.h>
@@ -57,7 +58,7 @@ int points_doom(const struct pods *pods, const struct record_pod *record, struct
                 struct plan_directory *directory;
                 const char *path;
 
-                if (!is_meant(mount, which) || drift_find_entry(pods->table, mount))
+                if (!is_meant(mount, which) || drift_find_entry(pods_table(pods, record), mount))
                         continue;
                 ground = ground_of(record, mount);
                 if (!ground || !ground->ground_caller || !place_of(ground))

@@ -4,6 +4,7 @@
  * but mounts to be undone.
  */
 
+#include "pod/own-table.h"
 #include "pod/recording.h"
 
 #include <errno.h>
@@ -178,7 +179,7 @@ static bool is_recorded(const struct record_pod *record, uint64_t id) {
 static bool may_have_nested(const struct record_pod *record, const struct record_mount *mount) {
         enum { LIST_MAX = 64 };
         uint64_t ids[LIST_MAX];
-        int n = mount->id != mount->mount_id ? submounts_list(mount->id, 0, ids, LIST_MAX) : -ENOSYS;
+        int n = mount->id != mount->mount_id && !record->private ? submounts_list(mount->id, 0, ids, LIST_MAX) : -ENOSYS;
 
         if (n < 0 || n == LIST_MAX)
                 return true;
@@ -248,7 +249,7 @@ static int adopt(const struct pods *pods, struct pod *pod, size_t above, const s
 
         if (!top || !top->children)
                 return 0;
-        r = table_subtree(pods->table, top, &entries, &n);
+        r = table_subtree(pods_table(pods, pod->record), top, &entries, &n);
         for (size_t i = 1; i < n && r >= 0; i++)
                 if (belongs_to(entries[i], top, records))
                         r = append_nested(pod, above, top, entries[i]);
@@ -262,7 +263,7 @@ static int append_all_nested(struct pods *pods, struct pod *pod, const struct wa
 
         if (!any_may_have_nested(pod, wanted, places))
                 return 0;
-        r = pods_sync(pods);
+        r = pods_sync_pod(pods, pod);
         if (r >= 0)
                 r = doom_index(pods, pod->record, &records);
         for (size_t i = 0; i < wanted->n_mounts && r >= 0; i++)
@@ -291,7 +292,7 @@ int recording_append(struct pods *pods, struct pod *pod, const struct wanted *wa
 
 void recording_mark_unseen(const struct pods *pods, struct pod *pod, size_t from) {
         for (size_t i = from; i < pod->record->n_mounts; i++)
-                if (!pod->record->mounts[i].deferred && !drift_find_entry(pods->table, &pod->record->mounts[i]))
+                if (!pod->record->mounts[i].deferred && !drift_find_entry(pods_table(pods, pod->record), &pod->record->mounts[i]))
                         pod->judge_next = true;
         for (size_t i = 0; i < pod->record->n_host; i++)
                 if (!pod->record->host[i].deferred && !drift_find_entry(pods->table, &pod->record->host[i]))

@@ -15,6 +15,7 @@
 #include "pod/layer-root.h"
 #include "pod/lease.h"
 #include "pod/operation-private.h"
+#include "pod/own-table.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
 #include "pod/renewing.h"
@@ -484,6 +485,8 @@ static int load(struct pods *pods, struct record_intent **ret_intents, size_t *r
                 r = pods_add(pods, pod);
                 if (r < 0)
                         pod_free(pod);
+                else if (pod->record->private)
+                        r = own_table_resume(pods, pod);
         }
         free(records);
         return r;

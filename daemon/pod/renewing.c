@@ -4,6 +4,7 @@
  * mount of the pod to the next in the course of one job, so that all records are found before the first one changes.
  */
 
+#include "pod/own-table.h"
 #include "pod/renewing.h"
 
 #include "pod/drift.h"
@@ -78,7 +79,7 @@ static int collect(const struct pods *pods, struct record_pod *record, const str
                 struct record_mount *mount;
 
                 if (!(step->flags & STEP_RESTORE) || (step->flags & STEP_HOST) || result->mount_id == 0 || result->done ||
-                    (answer->lost && !find_entry(pods->table, result->id, result->mount_id)))
+                    (answer->lost && !find_entry(pods_table(pods, record), result->id, result->mount_id)))
                         continue;
                 mount = step->id != 0 ? map_get_u64(by_id, step->id) : NULL;
                 if (!mount)
@@ -129,7 +130,7 @@ static int put(struct pods *pods, struct record_pod *record, const struct renewi
 
 int renewing_take(struct pods *pods, struct pod *pod, const struct job *job, const struct job_result *answer, uint64_t intent) {
         _cleanup_(renewing_done) struct renewing renewing = {};
-        int r = answer->lost ? pods_sync(pods) : 0;
+        int r = answer->lost ? pods_sync_pod(pods, pod) : 0;
 
         if (r >= 0)
                 r = collect(pods, pod->record, job, answer, &renewing);
@@ -194,7 +195,7 @@ static struct record_mount *find_missing(struct search *search, const struct ent
 
 int renewing_find(struct pods *pods, struct pod *pod, const struct intent_mount *entries, size_t n) {
         _cleanup_(search_done) struct search search = {
-                .table = pods->table,
+                .table = pods_table(pods, pod->record),
                 .record = pod->record,
                 .base = pods_directory(pods, pod->record->uuid),
                 .again = map_new(MAP_KEY_U64),
@@ -203,14 +204,14 @@ int renewing_find(struct pods *pods, struct pod *pod, const struct intent_mount 
         int r = search.base && search.again && search.settled ? 0 : log_oom();
 
         for (size_t i = 0; i < n && r == 0; i++) {
-                struct entry *entry = find_entry(pods->table, entries[i].id, entries[i].mount_id);
+                struct entry *entry = find_entry(search.table, entries[i].id, entries[i].mount_id);
 
                 r = entry ? map_put_u64(search.again, entry->id, entry) : 0;
                 if (r == -EEXIST)
                         r = 0;
         }
         for (size_t i = 0; i < n && r == 0; i++) {
-                const struct entry *entry = find_entry(pods->table, entries[i].id, entries[i].mount_id);
+                const struct entry *entry = find_entry(search.table, entries[i].id, entries[i].mount_id);
                 struct record_mount *mount = entry ? find_missing(&search, entry) : NULL;
 
                 if (!mount)

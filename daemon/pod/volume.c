@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "pod/doom.h"
+#include "pod/own-table.h"
 #include "pod/registry.h"
 #include "util/log.h"
 
@@ -80,7 +81,7 @@ int volume_resolve(struct operation *operation, struct failure *f) {
                 if (source->kind != STEP_SOURCE_VOLUME)
                         continue;
                 if (!synced) {
-                        r = pods_sync(operation->pods);
+                        r = pods_sync_pod(operation->pods, operation->pod);
                         if (r < 0)
                                 return log_errno(LOG_ERR, r, "read the mount table");
                         synced = true;

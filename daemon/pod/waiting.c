@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include "pod/own-table.h"
 #include "pod/waiting.h"
 
 #include "pod/registry.h"
@@ -9,7 +10,7 @@
 int waiting_check_quota(struct operation *operation, uint32_t n, struct failure *f) {
         struct quota_use use = {
                 .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_host) - n,
-                .mounts_of_namespace = table_size(operation->pods->table),
+                .mounts_of_namespace = table_size(pods_table(operation->pods, operation->pod->record)),
                 .mounts_max = operation->pods->mounts_max,
         };
 

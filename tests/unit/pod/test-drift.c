@@ -49,7 +49,7 @@ static void judge(struct record_mount *mounts, size_t n_mounts, const struct tab
         struct judged *ret) {
         const struct record_pod pod = {.containers = containers, .mounts = mounts, .n_mounts = n_mounts};
 
-        ck_assert_int_eq(drift_judge(&pod, table, directory, &ret->drifts, &ret->n), 0);
+        ck_assert_int_eq(drift_judge(&pod, table, table, directory, &ret->drifts, &ret->n), 0);
 }
 
 static void check(

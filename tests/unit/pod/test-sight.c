@@ -72,7 +72,7 @@ static char *detail(const struct pod_made *made, enum drift_kind kind) {
         char *text = NULL;
         size_t n = 0;
 
-        ck_assert_int_eq(drift_judge(&made->record, made->table, DIRECTORY, &drifts, &n), 0);
+        ck_assert_int_eq(drift_judge(&made->record, made->table, made->table, DIRECTORY, &drifts, &n), 0);
         for (size_t i = 0; i < n && !text; i++)
                 if (strcmp(drifts[i].target, "/data") == 0) {
                         ck_assert_int_eq(drifts[i].kind, kind);
@@ -94,14 +94,14 @@ START_TEST(test_plain_place) {
         bool urgent;
 
         made_begin(&made, 1ULL << 40, ROOTFS "/data", "/srv");
-        ck_assert_int_eq(drift_sight(&made.record, made.table, &urgent), 0); /* nothing to write down */
+        ck_assert_int_eq(drift_sight(&made.record, made.table, made.table, &urgent), 0); /* nothing to write down */
         ck_assert(made.mounts[2].seen && !made.mounts[2].unsaved);
         ck_assert_ptr_null(made.mounts[2].point);
         ck_assert_ptr_null(made.mounts[2].root);
         check_detail(&made, DRIFT_CHANGED, NULL);
         made_move(&made, ROOTFS "/mnt/other", "/srv");
         check_detail(&made, DRIFT_CHANGED, "moved to /mnt/other");
-        ck_assert_int_eq(drift_sight(&made.record, made.table, &urgent), 1); /* so that a restart knows */
+        ck_assert_int_eq(drift_sight(&made.record, made.table, made.table, &urgent), 1); /* so that a restart knows */
         ck_assert_str_eq(made.mounts[2].point, "main/rootfs/data");
         ck_assert(made.mounts[2].unsaved);
         check_detail(&made, DRIFT_CHANGED, "moved to /mnt/other");
@@ -117,9 +117,9 @@ START_TEST(test_links) {
 
         made_begin(&made, 1ULL << 40, ROOTFS "/real", "/srv");
         check_detail(&made, DRIFT_CHANGED, NULL); /* not seen yet */
-        ck_assert_int_eq(drift_sight(&made.record, made.table, &urgent), 1);
+        ck_assert_int_eq(drift_sight(&made.record, made.table, made.table, &urgent), 1);
         ck_assert_str_eq(made.mounts[2].point, "main/rootfs/real");
-        ck_assert_int_eq(drift_sight(&made.record, made.table, &urgent), 0);
+        ck_assert_int_eq(drift_sight(&made.record, made.table, made.table, &urgent), 0);
         check_detail(&made, DRIFT_CHANGED, NULL);
         made_move(&made, ROOTFS "/data", "/srv");
         check_detail(&made, DRIFT_CHANGED, "moved to /data");
@@ -134,7 +134,7 @@ START_TEST(test_restart) {
 
         made_begin(&made, 1ULL << 40, ROOTFS "/elsewhere", "/srv");
         made.mounts[2].point = strdup("main/rootfs/data");
-        ck_assert_int_eq(drift_sight(&made.record, made.table, &urgent), 0);
+        ck_assert_int_eq(drift_sight(&made.record, made.table, made.table, &urgent), 0);
         check_detail(&made, DRIFT_CHANGED, "moved to /elsewhere");
         made_end(&made);
 }
@@ -164,7 +164,7 @@ START_TEST(test_recycled) {
                 bool urgent;
 
                 made_begin(&made, 0, ROOTFS "/data", "/srv");
-                ck_assert_int_eq(drift_sight(&made.record, made.table, &urgent), 3);
+                ck_assert_int_eq(drift_sight(&made.record, made.table, made.table, &urgent), 3);
                 ck_assert_str_eq(made.mounts[2].root, "/srv");
                 ck_assert_ptr_null(made.mounts[2].point);
                 made_move(&made, rows[i].point, rows[i].root);
@@ -210,14 +210,14 @@ START_TEST(test_options) {
                 made.mounts[2].type = recorded;
                 data = table_get(made.table, 4);
                 made_texts(data, &(struct entry_texts){.root = "/", .point = ROOTFS "/data", .type = rows[i].type, .options = rows[i].first});
-                ck_assert_int_ge(drift_sight(&made.record, made.table, &urgent), 0);
+                ck_assert_int_ge(drift_sight(&made.record, made.table, made.table, &urgent), 0);
                 ck_assert(!urgent);
-                ck_assert_int_eq(drift_sight(&made.record, made.table, &urgent), 0);
+                ck_assert_int_eq(drift_sight(&made.record, made.table, made.table, &urgent), 0);
                 check_detail(&made, DRIFT_CHANGED, NULL);
                 made_texts(data, &(struct entry_texts){.root = "/", .point = ROOTFS "/data", .type = rows[i].type, .options = rows[i].now});
                 data->superblock_readonly = strncmp(rows[i].now, "ro", 2) == 0;
                 made.mounts[2].attributes = data->superblock_readonly ? MOUNT_ATTR_RDONLY : 0;
-                ck_assert_int_eq(drift_sight(&made.record, made.table, &urgent), 0);
+                ck_assert_int_eq(drift_sight(&made.record, made.table, made.table, &urgent), 0);
                 text = detail(&made, DRIFT_CHANGED);
                 ck_assert_msg((!text && !rows[i].expected) || (text && rows[i].expected && strcmp(text, rows[i].expected) == 0),
                         "row %zu: %s", i, text ?: "nothing");
