@@ -8,20 +8,22 @@
 #include <string.h>
 
 #include "executor/worker.h"
+#include "kernel/detach.h"
 #include "kernel/own-space.h"
 #include "kernel/resolve.h"
+#include "kernel/tree.h"
 #include "kernel/visit.h"
 #include "util/log.h"
 #include "util/path.h"
 
-/* The path of pods/, or with the UUID that of the pod; the caller's. */
-static int where(const struct run *run, const char *uuid, char **ret) {
+/* The path of a directory of the runtime directory, or with the UUID of one in that; the caller's. */
+static int where(const struct run *run, const char *directory, const char *uuid, char **ret) {
         _cleanup_free_ char *runtime = NULL;
         int r = resolve_where(run->executor->runtime_fd, &runtime);
 
         if (r < 0)
                 return r;
-        if (asprintf(ret, "%s/pods%s%s", runtime, *uuid ? "/" : "", uuid) < 0)
+        if (asprintf(ret, "%s/%s%s%s", runtime, directory, *uuid ? "/" : "", uuid) < 0)
                 return log_oom();
         return 0;
 }
@@ -38,9 +40,9 @@ static int settle(struct run *run, int namespace) {
         int r;
 
         run->own.namespace = namespace;
-        r = where(run, "", &path);
+        r = where(run, "pods", "", &path);
         if (r == 0)
-                r = own_space_directory(namespace, path);
+                r = own_space_directory(namespace, path, true);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "open the directory of pods in the mount namespace of pod %s", run->job->uuid);
         run->own.pods = run->pods_fd = r;
@@ -75,16 +77,34 @@ int private_begin(struct run *run) {
 }
 
 int private_make(struct run *run) {
-        _cleanup_free_ char *path = NULL;
-        int seed, r = where(run, run->job->uuid, &path);
+        _cleanup_free_ char *path = NULL, *staging = NULL;
+        int seed, r = where(run, "pods", run->job->uuid, &path);
 
+        if (r == 0)
+                r = where(run, "staging", "", &staging);
         if (r == 0)
                 r = worker_room(&seed);
         if (r == 0)
-                r = own_space_make(seed, path);
+                r = own_space_make(seed, (const char *const[]) {path, staging, NULL});
         if (r < 0)
                 return run_fail(run, FAILURE_MOUNT_FAILED, -r, "making the mount namespace of pod %s failed", run->job->uuid);
         return settle(run, r);
+}
+
+int private_stage(struct run *run) {
+        _cleanup_free_ char *path = NULL;
+        _cleanup_close_ int directory = -1, left = -1;
+        int r = where(run, "staging", "", &path);
+
+        if (r < 0)
+                return r;
+        left = own_space_directory(run->own.namespace, path, false);
+        if (left >= 0)
+                (void) detach_fd(left); /* of an executor that died; -EINVAL: of none */
+        left = close_fd(left);
+        directory = own_space_directory(run->own.namespace, path, true);
+        r = directory < 0 ? directory : tree_attach(run->tree, directory, "");
+        return r < 0 ? log_errno(LOG_ERR, r, "attach at staging/ in the mount namespace of pod %s", run->job->uuid) : 0;
 }
 
 int private_pin(struct run *run) {

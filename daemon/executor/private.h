@@ -13,6 +13,8 @@
 int private_begin(struct run *run);
 /* A creation: makes the namespace, which nobody knows until it is pinned. */
 int private_make(struct run *run);
+/* One more container, where trees are built attached: out of the way, in the pod's namespace, for none is moved from one to another. */
+int private_stage(struct run *run);
 /* …binds it to its file, and answers the job with the text of its mount table. */
 int private_pin(struct run *run);
 /* …takes that back. */

@@ -69,7 +69,10 @@ int hand_tree(struct run *run, size_t i) {
         if (r == 0 && run->job->private && !alone)
                 r = private_make(run);
         if (r == 0 && !run->executor->features.detached_attach) {
-                r = run->own.namespace >= 0 && !alone ? attach_alone(run) : staging_attach(run, run->tree, "tree");
+                if (run->own.namespace < 0)
+                        r = staging_attach(run, run->tree, "tree");
+                else
+                        r = alone ? private_stage(run) : attach_alone(run);
                 run->staged = r == 0;
         }
         return r;

@@ -4,6 +4,7 @@
 
 #include "kernel/own-space.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -14,9 +15,12 @@
 
 #include "kernel/detach.h"
 #include "kernel/fscontext.h"
+#include "kernel/identity.h"
 #include "kernel/inside.h"
+#include "kernel/mountinfo.h"
 #include "kernel/resolve.h"
 #include "kernel/space.h"
+#include "kernel/statmount.h"
 #include "kernel/tree.h"
 #include "kernel/visit.h"
 
@@ -32,7 +36,7 @@ static int make_directories(int mount, const char *path) {
                 return -ENOMEM;
         at = fcntl(mount, F_DUPFD_CLOEXEC, 3);
         while (at >= 0 && (name = strsep(&rest, "/"))) {
-                int next = mkdirat(at, name, MODE) < 0 ? -1 : openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                int next = mkdirat(at, name, MODE) < 0 && errno != EEXIST ? -1 : openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
                 r = next < 0 ? -errno : 0;
                 (void) close_fd(at);
@@ -44,16 +48,18 @@ static int make_directories(int mount, const char *path) {
         return 0;
 }
 
-static int furnish(const char *directory) {
+static int furnish(const char *const *directories) {
         _cleanup_close_ int place = fscontext_tmpfs(SIZE, 0, MODE, 0, 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-        int r = place < 0 ? place : make_directories(place, directory);
+        int r = place < 0 ? place : 0;
 
+        for (const char *const *directory = directories; r == 0 && *directory; directory++)
+                r = make_directories(place, *directory);
         if (r == 0)
                 r = tree_set(place, false, MOUNT_ATTR_RDONLY, 0, 0);
         return r < 0 ? r : TAKE_FD(place);
 }
 
-static int make_one(int seed, const char *directory) {
+static int make_one(int seed, const char *const *directories) {
         _cleanup_close_ int place = -1, made = -1;
         _cleanup_visit_ struct visit visit = VISIT_INIT;
         int r = visit_enter(&visit, seed);
@@ -65,7 +71,7 @@ static int make_one(int seed, const char *directory) {
                 return made;
         /* listmount(2) and statmount(2) of another namespace take for its root what is mounted on the very first of its mounts, and look
          * for that among younger ones alone (grab_requested_root() of Linux 6.18): so it is made now, and not before. */
-        place = furnish(directory);
+        place = furnish(directories);
         r = place < 0 ? place : visit_change_root(place);
         return r < 0 ? r : TAKE_FD(made);
 }
@@ -79,7 +85,7 @@ static bool can_be_bound(int namespace) {
         return home < 0 || inside_id(home, &own) < 0 || inside_id(namespace, &its) < 0 || its > own;
 }
 
-static int make_on(int cpu, int seed, const char *directory) {
+static int make_on(int cpu, int seed, const char *const *directories) {
         _cleanup_close_ int made = -1;
         cpu_set_t set;
 
@@ -87,14 +93,14 @@ static int make_on(int cpu, int seed, const char *directory) {
         CPU_SET(cpu, &set);
         if (sched_setaffinity(0, sizeof(set), &set) < 0)
                 return -errno;
-        made = make_one(seed, directory);
+        made = make_one(seed, directories);
         if (made < 0)
                 return made;
         return can_be_bound(made) ? TAKE_FD(made) : -EAGAIN;
 }
 
 /* On the processor that has drawn this process's own number, or one that was as late. */
-static int make_elsewhere(int seed, const char *directory) {
+static int make_elsewhere(int seed, const char *const *directories) {
         cpu_set_t allowed;
         int r = -EAGAIN;
 
@@ -102,7 +108,7 @@ static int make_elsewhere(int seed, const char *directory) {
                 return -errno;
         for (int cpu = 0; cpu < CPU_SETSIZE && r == -EAGAIN; cpu++)
                 if (CPU_ISSET(cpu, &allowed))
-                        r = make_on(cpu, seed, directory);
+                        r = make_on(cpu, seed, directories);
         if (sched_setaffinity(0, sizeof(allowed), &allowed) < 0) {
                 int error = errno;
 
@@ -112,12 +118,81 @@ static int make_elsewhere(int seed, const char *directory) {
         return r == -EAGAIN ? -ELOOP : r;
 }
 
-int own_space_make(int seed, const char *directory) {
-        _cleanup_close_ int made = make_one(seed, directory);
+int own_space_make(int seed, const char *const *directories) {
+        _cleanup_close_ int made = make_one(seed, directories);
 
         if (made < 0)
                 return made;
-        return can_be_bound(made) ? TAKE_FD(made) : make_elsewhere(seed, directory);
+        return can_be_bound(made) ? TAKE_FD(made) : make_elsewhere(seed, directories);
+}
+
+static int is_of_id(const struct mountinfo_line *line, void *userdata) {
+        uint64_t *found = userdata;
+
+        if (line->id == (uint32_t) *found && line->optional && strstr(line->optional, "shared:"))
+                *found |= UINT64_C(1) << 32;
+        return 0;
+}
+
+static int is_on_shared(int directory) {
+        _cleanup_(statmount_freep) struct statmount *statmount = statmount_new();
+        _cleanup_close_ int text = -1;
+        struct statmount_line line;
+        struct identity identity;
+        uint32_t id;
+        uint64_t found;
+        size_t skipped;
+        int r = statmount ? identity_read(directory, "", true, &identity) : -ENOMEM;
+
+        if (r == 0)
+                r = statmount_read(statmount, identity.key, &line);
+        if (r == 0)
+                return (line.propagation & MS_SHARED) != 0;
+        r = identity_mount_id(directory, &id); /* the kernel has no better */
+        text = r < 0 ? -1 : open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+        if (r < 0 || text < 0)
+                return r < 0 ? r : -errno;
+        found = id;
+        r = mountinfo_read(text, is_of_id, &found, &skipped);
+        return r < 0 ? r : found >> 32 != 0;
+}
+
+/* 1, 0, or a negative errno. */
+static int has_files_in_use(int directory) {
+        _cleanup_closedir_ DIR *entries = NULL;
+        const struct dirent *entry;
+        int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct stat above, status;
+
+        entries = fd < 0 ? NULL : fdopendir(fd);
+        if (!entries || fstat(directory, &above) < 0) {
+                int error = errno;
+
+                if (!entries)
+                        (void) close_fd(fd);
+                return -error;
+        }
+        while ((entry = readdir(entries))) /* what is bound is a file of another file system */
+                if (fstatat(directory, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 && entry->d_name[0] != '.' && status.st_dev != above.st_dev)
+                        return 1;
+        return 0;
+}
+
+int own_space_prepare(int directory) {
+        _cleanup_close_ int clone = -1;
+        struct identity identity;
+        int r = identity_read(directory, "", false, &identity);
+
+        if (r < 0 || identity.mount_root)
+                return r;
+        r = has_files_in_use(directory);
+        if (r == 0)
+                r = is_on_shared(directory) > 0 ? 0 : 1;
+        if (r != 0)
+                return r < 0 ? r : 0;
+        clone = tree_clone(directory, false);
+        r = clone < 0 ? clone : tree_attach(clone, directory, "");
+        return r < 0 ? r : tree_set(clone, false, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, 0, MS_PRIVATE);
 }
 
 int own_space_pin(int namespace, int directory, const char *name) {
@@ -172,8 +247,8 @@ int own_space_mountinfo(int namespace) {
         return r < 0 ? r : visit_mountinfo(&visit);
 }
 
-int own_space_directory(int namespace, const char *path) {
+int own_space_directory(int namespace, const char *path, bool bare) {
         _cleanup_close_ int root = inside_root(namespace);
 
-        return root < 0 ? root : resolve_beneath(root, path + 1, true);
+        return root < 0 ? root : resolve_beneath(root, path + 1, bare);
 }

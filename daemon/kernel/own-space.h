@@ -6,12 +6,18 @@
  * ip-netns(8) keeps its own, and found again by that. Errors are negative errnos, not logged.
  */
 
+#include <stdbool.h>
+
 #include "util/cleanup.h"
 
-/* A new one, in which nothing is but one directory, `directory` (absolute), on a read-only tmpfs. `seed`: a namespace of few mounts to
+/* A new one, in which nothing is but these directories (absolute; NULL-terminated), on a read-only tmpfs. `seed`: a namespace of few mounts to
  * begin with. An fd, the caller's; the namespace goes with the last of those. -ELOOP where none can be made that may be bound to a file of
  * this process's own. */
-int own_space_make(int seed, const char *directory);
+int own_space_make(int seed, const char *const *directories);
+
+/* Makes the directory, on which nothing is mounted yet, a private mount of its own where it lies on a shared one: the kernel binds no
+ * mount namespace's file where it would have to copy it to peers. Nothing to do where that is done, or there are files in use. */
+int own_space_prepare(int directory);
 
 /* Binds the namespace to the file `name` in `directory`, which is made: -EEXIST when there is one. */
 int own_space_pin(int namespace, int directory, const char *name);
@@ -28,5 +34,5 @@ struct own_space_text {
         int fd;        /* -1 once it was taken */
 };
 
-/* The directory at this absolute path in it, without symlinks. */
-int own_space_directory(int namespace, const char *path);
+/* The directory at this absolute path in it, without symlinks; `bare`: on the namespace's own tmpfs, whatever is mounted on it. */
+int own_space_directory(int namespace, const char *path, bool bare);

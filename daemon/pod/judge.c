@@ -81,6 +81,9 @@ void judge_now(struct pods *pods, struct pod *pod) {
         pod->judge_again = pod->judge_next = false;
         if (pod->record->state != RECORD_READY)
                 return;
+        if (pod->own && own_table_read(pod) < 0)
+                return; /* logged; the next change tries again */
+        pod->judge_again = false;
         r = drift_sight(pod->record, pods_table(pods, pod->record), pods->table, &urgent);
         if (r > 0)
                 pods_remember_later(pods, urgent);

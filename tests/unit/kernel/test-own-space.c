@@ -4,6 +4,8 @@
 #include "kernel/own-space.h"
 
 #include <poll.h>
+#include <sched.h>
+#include <signal.h>
 
 #include "kernel/detach.h"
 #include "kernel/fscontext.h"
@@ -30,7 +32,7 @@ static bool begin(void) {
 /* A tmpfs of few mounts to begin with: the test's own namespace will do. */
 static int make(void) {
         _cleanup_close_ int seed = visit_home();
-        int made = own_space_make(seed, PLACE);
+        int made = own_space_make(seed, (const char *const[]) {PLACE, "/run/x/other", NULL});
 
         ck_assert_msg(made >= 0, "%s", strerrorname_np(-made));
         return made;
@@ -70,9 +72,9 @@ START_TEST(test_made) {
         table = own_space_mountinfo(made);
         ck_assert_int_ge(table, 0);
         ck_assert_uint_eq(count_lines(table), 1); /* nothing of the one that it was begun with */
-        place = own_space_directory(made, PLACE);
+        place = own_space_directory(made, PLACE, true);
         ck_assert_int_ge(place, 0);
-        ck_assert_int_eq(own_space_directory(made, "/run/y"), -ENOENT);
+        ck_assert_int_eq(own_space_directory(made, "/run/y", true), -ENOENT);
         root = inside_root(made);
         ck_assert_int_eq(mkdirat(root, "new", 0755), -1);
         ck_assert_int_eq(errno, EROFS);
@@ -133,7 +135,7 @@ START_TEST(test_away) {
         made = make();
         table = own_space_mountinfo(made);
         poller = (struct pollfd) {.fd = table, .events = POLLPRI};
-        place = own_space_directory(made, PLACE);
+        place = own_space_directory(made, PLACE, true);
         source = open("/tmp/src", O_PATH | O_CLOEXEC);
         clone = tree_clone(source, false);
         ck_assert_int_ge(clone, 0);
@@ -150,7 +152,7 @@ START_TEST(test_away) {
         ck_assert_int_eq(stat(".", &before), 0);
         clone = close_fd(clone);
         place = close_fd(place);
-        place = own_space_directory(made, "/run/x/pods");
+        place = own_space_directory(made, "/run/x/pods", true);
         ck_assert_int_eq(detach_enter(place), 0);
         place = close_fd(place);
         ck_assert_int_eq(stat(".", &before), 0);
@@ -160,7 +162,7 @@ START_TEST(test_away) {
         ck_assert_int_eq(detach_name("one", false), -EINVAL);
         detach_leave();
         ck_assert_uint_eq(count_lines(table), 1);
-        place = own_space_directory(made, PLACE);
+        place = own_space_directory(made, PLACE, true);
         ck_assert_int_eq(tree_attach(copy, place, ""), 0);
         ck_assert_int_eq(detach_fd(copy), 0);
         ck_assert_uint_eq(count_lines(table), 1);
@@ -182,7 +184,7 @@ START_TEST(test_asked) {
                 return;
         }
         made = make();
-        place = own_space_directory(made, PLACE);
+        place = own_space_directory(made, PLACE, true);
         away_set(made);
         top = fscontext_tmpfs(4096, 0, 0755, 0, 0, 0);
         ck_assert_int_eq(mkdirat(top, "d", 0755), 0);
@@ -198,4 +200,36 @@ START_TEST(test_asked) {
 }
 END_TEST
 
-UNIT_MAIN("own-space", test_made, test_bound, test_others, test_away, test_asked)
+/* Where the directory of the files lies on a shared mount that others have a copy of. */
+START_TEST(test_shared) {
+        _cleanup_close_ int made = -1, files = -1;
+        pid_t other;
+        int ready[2];
+        char c;
+
+        if (!begin())
+                return;
+        ck_assert_int_eq(mount(NULL, "/tmp", NULL, MS_SHARED, NULL), 0);
+        ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
+        other = fork();
+        if (other == 0) {
+                (void) unshare(CLONE_NEWNS);
+                (void) !write(ready[1], "x", 1);
+                (void) pause();
+                _exit(0);
+        }
+        ck_assert_int_eq(read(ready[0], &c, 1), 1);
+        made = make();
+        files = open_files();
+        ck_assert_int_eq(own_space_pin(made, files, "one"), -EINVAL);
+        ck_assert_int_eq(own_space_prepare(files), 0);
+        files = close_fd(files);
+        files = open_files();
+        ck_assert_int_eq(own_space_pin(made, files, "one"), 0);
+        ck_assert_int_eq(own_space_prepare(files), 0); /* it is */
+        ck_assert_int_eq(own_space_unpin(files, "one"), 0);
+        ck_assert_int_eq(kill(other, SIGKILL), 0);
+}
+END_TEST
+
+UNIT_MAIN("own-space", test_shared, test_made, test_bound, test_others, test_away, test_asked)
