@@ -10,6 +10,25 @@
 #include "client/verb.h"
 #include "dbus/names.h"
 
+/* What is used of the limits; a daemon that does not know of them has none. */
+static int show_lists(struct json_object *manager) {
+        static const struct render_column quotas[] = {
+                {"Limit", "LIMIT", RENDER_TEXT, false},
+                {"Of", "OF", RENDER_TEXT, false},
+                {"Name", "NAME", RENDER_TEXT, false},
+                {"Used", "USED", RENDER_TEXT, true},
+                {"Maximum", "MAXIMUM", RENDER_TEXT, true},
+        };
+        struct json_object *rows = value_array(manager, "Quotas");
+        int r = 0;
+
+        if (rows && json_object_array_length(rows) > 0) {
+                puts("\nQuotas:");
+                r = render_table(quotas, ELEMENTSOF(quotas), rows, NULL);
+        }
+        return r;
+}
+
 int verb_status(struct client *client, const struct arguments *arguments _unused_) {
         static const struct render_column columns[] = {
                 {"Reached", "Reached", RENDER_TEXT, false},
@@ -35,8 +54,10 @@ int verb_status(struct client *client, const struct arguments *arguments _unused
                 return r;
         if (value_add(manager, "Reached", json_object_new_string(client->reached)) < 0)
                 return report_oom();
-        return render_wants_json(client) ? render_json(client, manager)
-                                         : render_properties(columns, ELEMENTSOF(columns), manager);
+        if (render_wants_json(client))
+                return render_json(client, manager);
+        r = render_properties(columns, ELEMENTSOF(columns), manager);
+        return r == 0 ? show_lists(manager) : r;
 }
 
 int verb_rescan(struct client *client, const struct arguments *arguments _unused_) {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/statfs.h>
+#include <sys/sysinfo.h>
 
 #include "api/api.h"
 #include "layer/layers.h"
@@ -123,10 +124,12 @@ static uint64_t read_mount_max(void) {
 }
 
 static void set_facts(struct manager *manager) {
+        struct sysinfo host;
         struct statfs fs;
 
         manager->pods.facts.propagation_private = manager->settings.propagation == SETTINGS_PROPAGATION_PRIVATE;
         manager->pods.facts.tmpfs_size = manager->settings.tmpfs_size;
+        manager->pods.facts.memory = sysinfo(&host) == 0 ? (uint64_t) host.totalram * host.mem_unit : 0;
         manager->pods.facts.cgroup = WANTED_CGROUP_HYBRID;
         if (statfs("/sys/fs/cgroup", &fs) >= 0 && (unsigned long) fs.f_type == CGROUP2_SUPER_MAGIC)
                 manager->pods.facts.cgroup = WANTED_CGROUP_UNIFIED;

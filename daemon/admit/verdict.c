@@ -76,6 +76,7 @@ static const struct verdict_row rows[] = {
         MANAGER_PROPERTY("TableLagWorstUSec"),
         MANAGER_PROPERTY("TableEntries"),
         MANAGER_PROPERTY("TableBytes"),
+        MANAGER_PROPERTY("Quotas"), /* the caller's own; root everybody's */
 
         POD_CHANGES("Bind"),
         POD_CHANGES("Mount"),

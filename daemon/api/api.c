@@ -50,7 +50,8 @@ int api_new(const struct api_setup *setup, struct api **ret) {
         if (r < 0)
                 return r;
         api->users = map_new(MAP_KEY_U64);
-        if (!api->users)
+        api->groups = map_new(MAP_KEY_U64);
+        if (!api->users || !api->groups)
                 return log_oom();
         r = listener_new(api, TAKE_FD(listen_fd), &api->listener);
         if (r < 0)
@@ -82,6 +83,7 @@ struct api *api_free(struct api *api) {
         memset(&api->pods->observer, 0, sizeof(api->pods->observer));
         api_close(api);
         (void) map_free(api->users);
+        (void) map_free(api->groups);
         strv_free(api->features);
         (void) sd_event_unref(api->event);
         free(api);

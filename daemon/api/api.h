@@ -51,7 +51,8 @@ struct api {
         struct peer *peers;        /* all that are connected, or known on the bus */
         struct request *requests;  /* all in flight, in the order of their arrival… */
         struct request **requests_end; /* …and where the next one goes */
-        struct map *users;         /* how many requests each uid has in flight (request.c) */
+        struct map *users;         /* how many requests, and fds with them, each uid has in flight (request.c)… */
+        struct map *groups;        /* …and each gid, but for root's */
         bool stopping;
 };
 

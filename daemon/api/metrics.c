@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "api/mounts.h"
+#include "api/usage.h"
 #include "api/verb.h"
 #include "pod/operation.h"
 
@@ -132,83 +133,26 @@ static void write_table(FILE *file, const struct api *api) {
         gauge(file, "table_bytes", "bytes", costs.bytes, "Memory that the table takes.");
 }
 
-struct user_use {
-        uint64_t pods, mounts;
-};
-
-static int add_use(struct map *users, const struct record_pod *record) {
-        struct user_use *use = map_get_u64(users, record->owner);
-        int r;
-
-        if (!use) {
-                use = calloc(1, sizeof(*use));
-                if (!use)
-                        return -ENOMEM;
-                r = map_put_u64(users, record->owner, use);
-                if (r < 0) {
-                        free(use);
-                        return r;
-                }
-        }
-        use->pods++;
-        use->mounts += record->n_mounts + record->n_inside + record->n_host;
-        return 0;
-}
-
-/* The most that one user other than root has. -ENOMEM. */
-static int most_of_users(const struct api *api, struct user_use *ret) {
-        _cleanup_(map_freep) struct map *users = map_new(MAP_KEY_U64);
-        const struct pod *pod;
-        struct user_use *use;
-        int r = users ? 0 : -ENOMEM;
-
-        if (r < 0)
-                return r;
-        MAP_FOREACH(pod, api->pods->by_uuid)
-                if (pod->record->owner != 0 && r >= 0)
-                        r = add_use(users, pod->record);
-        *ret = (struct user_use) {};
-        MAP_FOREACH(use, users) {
-                ret->pods = use->pods > ret->pods ? use->pods : ret->pods;
-                ret->mounts = use->mounts > ret->mounts ? use->mounts : ret->mounts;
-                free(use);
-        }
-        return r < 0 ? r : 0;
-}
-
 /* What the users have most of: of which user is not said. Root is not charged. */
 static int write_quotas(FILE *file, const struct api *api) {
-        const struct settings *settings = api->settings;
-        uint64_t of_pod = 0, host = api->pods->mounts_max;
-        struct user_use most;
-        const struct pod *pod;
-        int r = most_of_users(api, &most);
+        uint64_t limits[_QUOTA_LIMIT_MAX], used[_QUOTA_LIMIT_MAX] = {};
+        _cleanup_free_ struct usage *rows = NULL;
+        size_t n = 0;
+        int r = usage_list(api, NULL, &rows, &n);
 
         if (r < 0)
                 return r;
-        MAP_FOREACH(pod, api->pods->by_uuid) {
-                const struct record_pod *record = pod->record;
-                uint64_t n = record->n_mounts + record->n_inside + record->n_host;
-
-                of_pod = n > of_pod ? n : of_pod;
-        }
-        host = host > settings->mounts_headroom ? host - settings->mounts_headroom : 0;
-        const struct {
-                const char *name;
-                uint64_t limit, used;
-        } quotas[] = {
-                {"pods_per_user", settings->pods_per_user, most.pods},
-                {"mounts_per_user", settings->mounts_per_user, most.mounts},
-                {"mounts_per_pod", settings->mounts_per_pod, of_pod},
-                {"mounts_of_host", host, table_size(api->pods->table)},
-        };
-
-        head(file, "quota_limit", "gauge", NULL, "What one user, one pod or the host may have.");
-        for (size_t i = 0; i < ELEMENTSOF(quotas); i++)
-                (void) fprintf(file, "podmount_quota_limit{quota=\"%s\"} %" PRIu64 "\n", quotas[i].name, quotas[i].limit);
+        for (unsigned i = 0; i < _QUOTA_LIMIT_MAX; i++)
+                limits[i] = i == QUOTA_MOUNTS_OF_HOST ? quota_of_host(api->settings, api->pods->mounts_max) : quota_maximum(api->settings, i);
+        for (size_t i = 0; i < n; i++)
+                if (rows[i].used > used[rows[i].limit])
+                        used[rows[i].limit] = rows[i].used;
+        head(file, "quota_limit", "gauge", NULL, "What one user, one group, one pod or the host may have.");
+        for (unsigned i = 0; i < _QUOTA_LIMIT_MAX; i++)
+                (void) fprintf(file, "podmount_quota_limit{quota=\"%s\"} %" PRIu64 "\n", quota_metric(i), limits[i]);
         head(file, "quota_used", "gauge", NULL, "What the one that has most of it has now; users other than root.");
-        for (size_t i = 0; i < ELEMENTSOF(quotas); i++)
-                (void) fprintf(file, "podmount_quota_used{quota=\"%s\"} %" PRIu64 "\n", quotas[i].name, quotas[i].used);
+        for (unsigned i = 0; i < _QUOTA_LIMIT_MAX; i++)
+                (void) fprintf(file, "podmount_quota_used{quota=\"%s\"} %" PRIu64 "\n", quota_metric(i), used[i]);
         return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include "api/authorise.h"
 #include "api/mounts.h"
+#include "api/usage.h"
 #include "api/wire.h"
 #include "dbus/names.h"
 
@@ -82,6 +83,10 @@ static int append_table_entries(const struct property_context *context, sd_bus_m
 
 static int append_table_bytes(const struct property_context *context, sd_bus_message *m) {
         return sd_bus_message_append(m, "t", costs_of(context).bytes);
+}
+
+static int append_quotas(const struct property_context *context, sd_bus_message *m) {
+        return usage_append(context->api, context->caller, m);
 }
 
 static int append_uuid(const struct property_context *context, sd_bus_message *m) {
@@ -160,6 +165,7 @@ const struct property_row property_table[] = {
         {PODMOUNT_MANAGER_INTERFACE, "TableLagWorstUSec", "t", PROPERTY_SILENT, append_table_lag_worst_us},
         {PODMOUNT_MANAGER_INTERFACE, "TableEntries", "u", PROPERTY_SILENT, append_table_entries},
         {PODMOUNT_MANAGER_INTERFACE, "TableBytes", "t", PROPERTY_SILENT, append_table_bytes},
+        {PODMOUNT_MANAGER_INTERFACE, "Quotas", "aa{sv}", PROPERTY_SILENT, append_quotas},
         {PODMOUNT_POD_INTERFACE, "UUID", "s", PROPERTY_CONSTANT, append_uuid},
         {PODMOUNT_POD_INTERFACE, "Name", "s", PROPERTY_CONSTANT, append_name},
         {PODMOUNT_POD_INTERFACE, "Owner", "u", PROPERTY_CONSTANT, append_owner},

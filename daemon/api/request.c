@@ -5,14 +5,9 @@
 
 #include <string.h>
 
+#include "admit/quota.h"
 #include "api/authorise.h"
 #include "util/log.h"
-
-/* How many requests a uid has in flight; in api->users. */
-struct user {
-        uid_t uid;
-        uint32_t n_requests;
-};
 
 struct request *request_new(struct peer *peer, const struct request_transport *transport, void *message) {
         struct request *request = calloc(1, sizeof(*request));
@@ -30,46 +25,87 @@ struct request *request_new(struct peer *peer, const struct request_transport *t
         return request;
 }
 
+static struct request_use *find_use(struct map *all, uint32_t id) {
+        struct request_use *use = map_get_u64(all, id);
+
+        if (use)
+                return use;
+        use = calloc(1, sizeof(*use));
+        if (use)
+                use->id = id;
+        if (use && map_put_u64(all, id, use) < 0) {
+                free(use);
+                return NULL;
+        }
+        return use;
+}
+
+static void drop_use(struct map *all, struct request_use *use) {
+        if (!use || use->n_requests > 0)
+                return;
+        (void) map_remove_u64(all, use->id);
+        free(use);
+}
+
+static int check_use(const struct settings *settings, const struct request_use *use, bool group, size_t n_fds, struct failure *f) {
+        int r = quota_exceeds(group ? QUOTA_REQUESTS_OF_GROUP : QUOTA_REQUESTS_OF_USER, use->n_requests,
+                              group ? settings->requests_per_group : settings->requests_per_user, 1, f);
+
+        return r != 0 ? r : quota_exceeds(group ? QUOTA_FDS_OF_GROUP : QUOTA_FDS_OF_USER, use->n_fds,
+                                          group ? settings->fds_per_group : settings->fds_per_user, n_fds, f);
+}
+
 int request_charge(struct request *request, struct failure *f) {
         const struct caller *caller = &request->peer->caller;
-        uint32_t limit = request->api->settings->requests_per_user;
-        struct user *user;
+        struct api *api = request->api;
+        struct request_use *user, *group;
         int r;
 
         if (request->charged)
                 return 0;
-        user = map_get_u64(request->api->users, caller->uid);
-        if (user && user->n_requests >= limit && !caller_is_root(caller))
-                return failure_set(f, FAILURE_QUOTA_EXCEEDED,
-                                   "User %u has %u requests in flight, the limit (RequestsPerUser=): wait for answers before asking more",
-                                   (unsigned) caller->uid, user->n_requests);
-        if (!user) {
-                user = calloc(1, sizeof(*user));
-                if (!user)
-                        return log_oom();
-                user->uid = caller->uid;
-                r = map_put_u64(request->api->users, user->uid, user);
-                if (r < 0) {
-                        free(user);
-                        return r;
-                }
+        user = find_use(api->users, caller->uid);
+        group = find_use(api->groups, caller->gid);
+        r = user && group ? 0 : log_oom();
+        if (r == 0 && !caller_is_root(caller))
+                r = check_use(api->settings, user, false, request->arguments.n_fds, f);
+        if (r == 0 && !caller_is_root(caller))
+                r = check_use(api->settings, group, true, request->arguments.n_fds, f);
+        if (r != 0) {
+                drop_use(api->users, user);
+                drop_use(api->groups, group);
+                return r;
         }
-        user->n_requests++;
         request->charged = true;
+        request->n_fds = (uint32_t) request->arguments.n_fds;
+        user->n_requests++;
+        user->n_fds += request->n_fds;
+        if (caller->uid != 0) {
+                group->n_requests++;
+                group->n_fds += request->n_fds;
+        } else
+                drop_use(api->groups, group); /* root's own group is nobody's */
         return 0;
 }
 
+static void release_use(struct map *all, uint32_t id, uint32_t n_fds) {
+        struct request_use *use = map_get_u64(all, id);
+
+        if (!use)
+                return;
+        use->n_requests--;
+        use->n_fds -= n_fds;
+        drop_use(all, use);
+}
+
 static void uncharge(struct request *request) {
-        struct user *user;
+        const struct caller *caller = &request->peer->caller;
 
         if (!request->charged)
                 return;
         request->charged = false;
-        user = map_get_u64(request->api->users, request->peer->caller.uid);
-        if (user && --user->n_requests == 0) {
-                (void) map_remove_u64(request->api->users, user->uid);
-                free(user);
-        }
+        release_use(request->api->users, caller->uid, request->n_fds);
+        if (caller->uid != 0)
+                release_use(request->api->groups, caller->gid, request->n_fds);
 }
 
 struct work *request_add_work(struct request *request, struct operation *operation, const char *id) {

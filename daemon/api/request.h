@@ -61,7 +61,8 @@ struct request {
         const char *path;         /* of the object, the message's */
         enum station station;
         bool waiting;             /* for something that calls dispatch_continue() */
-        bool charged;             /* counted in api->users */
+        bool charged;             /* counted in api->users and api->groups… */
+        uint32_t n_fds;           /* …with so many fds */
         struct arguments arguments;
         struct pod *pod;          /* the one that it names; valid within the turn that found it */
         char *uuid;               /* its UUID; of a method for the past, that of one that is gone, maybe */
@@ -83,7 +84,14 @@ struct request *request_new(struct peer *peer, const struct request_transport *t
 struct request *request_free(struct request *request);
 DEFINE_CLEANUP(struct request *, request_free)
 
-/* Counts the request for its caller. FAILURE_QUOTA_EXCEEDED past RequestsPerUser=; root is not charged. */
+/* What a uid, or a gid, has in flight; in api->users, or api->groups. */
+struct request_use {
+        uint32_t id;
+        uint32_t n_requests, n_fds;
+};
+
+/* Counts the request, and the fds that came with it, for its caller and the caller's group. FAILURE_QUOTA_EXCEEDED past RequestsPerUser=,
+ * FdsPerUser= and the same of groups; root is not charged. */
 int request_charge(struct request *request, struct failure *f);
 
 /* Adds a work; takes the operation over, also on failure (NULL, memory is short). `id` may be NULL. */

@@ -329,26 +329,6 @@ int layers_no_such(const char *id, struct failure *f) {
         return failure_set(f, FAILURE_NO_SUCH_LAYER, "No layer \"%.140s\" is known; podmountctl layer list shows those there are", id);
 }
 
-uint32_t layers_count_of(const struct layers *layers, uid_t owner) {
-        const struct layer *layer;
-        uint32_t n = 0;
-
-        MAP_FOREACH(layer, layers->by_id)
-                n += !layer->store && layer->record->owner == owner;
-        for (size_t i = 0; i < layers->n_removing; i++)
-                n += layers->removing[i]->record->owner == owner;
-        return n;
-}
-
-uint32_t layers_mounted_of(const struct layers *layers, uid_t owner) {
-        const struct layer *layer;
-        uint32_t n = 0;
-
-        MAP_FOREACH(layer, layers->by_id)
-                n += (layer->mounted || layer->mounting) && !layer->store && layer->record->owner == owner;
-        return n;
-}
-
 int layers_find_parent(const struct layers *layers, const char *id, const struct caller *caller, bool read_write,
                        struct layer **ret, struct failure *f) {
         struct layer *parent = layers_find(layers, id, caller);
@@ -375,16 +355,6 @@ int layers_check_shadow(const struct layer *layer, const struct caller *caller, 
                                    "There is a layer %s in the additional store %s already, and it is held or mounted; let it be put back first (podmountctl layer put), or choose another id",
                                    id, layer->store);
         return 0;
-}
-
-int layers_check_quota(const struct layers *layers, const struct settings *settings, const struct caller *caller, uint32_t more, struct failure *f) {
-        uint32_t used = caller_is_root(caller) ? 0 : layers_count_of(layers, caller->uid);
-
-        if (caller_is_root(caller) || (uint64_t) used + more <= settings->layers_per_user)
-                return 0;
-        return failure_set(f, FAILURE_QUOTA_EXCEEDED,
-                           "layers per user (LayersPerUser=): %" PRIu32 " of %" PRIu32 " in use, %" PRIu32 " more asked for; remove some with podmountctl layer remove",
-                           used, settings->layers_per_user, more);
 }
 
 static int name_children(const struct layers *layers, const struct layer *layer, struct failure *f) {

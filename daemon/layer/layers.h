@@ -99,15 +99,19 @@ int layers_no_such(const char *id, struct failure *f);
 struct layer *layers_find_chain(const struct layers *layers, const char *chain, uid_t owner);
 /* How many layers a user has, those among them that are being removed. */
 uint32_t layers_count_of(const struct layers *layers, uid_t owner);
+/* The same of a group; root's own are not counted. */
+uint32_t layers_count_of_group(const struct layers *layers, gid_t group);
 
 /* How many of a user's layers are mounted, or are about to be. */
 uint32_t layers_mounted_of(const struct layers *layers, uid_t owner);
+/* The same of a group; root's own are not counted. */
+uint32_t layers_mounted_of_group(const struct layers *layers, gid_t group);
 
 /* A layer that may be put below another one. FAILURE_NO_SUCH_LAYER, FAILURE_INVALID_ARGS for one that is written to,
  * FAILURE_NOT_SUPPORTED for a chain that would be longer than the kernel takes. */
 int layers_find_parent(const struct layers *layers, const char *id, const struct caller *caller, bool read_write,
                        struct layer **ret, struct failure *f);
-/* FAILURE_QUOTA_EXCEEDED past LayersPerUser= with so many more; root is not charged. */
+/* FAILURE_QUOTA_EXCEEDED past LayersPerUser= or LayersPerGroup= with so many more; root is not charged. */
 int layers_check_quota(const struct layers *layers, const struct settings *settings, const struct caller *caller, uint32_t more, struct failure *f);
 /* Whether nothing stands on a layer and nobody holds it: else FAILURE_LAYER_IN_USE, naming what does. */
 int layers_check_unused(const struct layers *layers, const struct layer *layer, struct failure *f);

@@ -68,31 +68,40 @@ static int append_limit(struct json_object *quota, const char *limit, uint64_t u
 }
 
 static int add_quota(struct json_object *plan, const struct caller *caller, const struct settings *settings,
-                     const struct quota_use *use, uint32_t asked) {
+                     const struct quota_use *use, const struct quota_ask *ask) {
+        const struct {
+                enum quota_limit limit;
+                uint64_t used, asked;
+        } of_caller[] = {
+                {QUOTA_PODS_OF_USER, use->pods_of_user, ask->pods},
+                {QUOTA_MOUNTS_OF_USER, use->mounts_of_user, ask->mounts},
+                {QUOTA_TMPFS_OF_USER, use->tmpfs_of_user, ask->tmpfs},
+                {QUOTA_PODS_OF_GROUP, use->pods_of_group, ask->pods},
+                {QUOTA_MOUNTS_OF_GROUP, use->mounts_of_group, ask->mounts},
+                {QUOTA_TMPFS_OF_GROUP, use->tmpfs_of_group, ask->tmpfs},
+        };
         _cleanup_json_ struct json_object *quota = json_object_new_array();
         int r = quota ? 0 : log_oom();
 
-        if (r == 0 && !caller_is_root(caller)) {
-                r = append_limit(quota, "PodsPerUser", use->pods_of_user, 1, settings->pods_per_user);
-                if (r == 0)
-                        r = append_limit(quota, "MountsPerUser", use->mounts_of_user, asked, settings->mounts_per_user);
-        }
+        for (size_t i = 0; i < ELEMENTSOF(of_caller) && r == 0 && !caller_is_root(caller); i++)
+                r = append_limit(quota, quota_setting(of_caller[i].limit), of_caller[i].used, of_caller[i].asked,
+                                 quota_maximum(settings, of_caller[i].limit));
         if (r == 0)
-                r = append_limit(quota, "MountsPerPod", use->mounts_of_pod, asked, settings->mounts_per_pod);
+                r = append_limit(quota, "MountsPerPod", use->mounts_of_pod, ask->mounts, settings->mounts_per_pod);
         if (r == 0 && use->mounts_max > 0)
-                r = append_limit(quota, "fs.mount-max", use->mounts_of_namespace, asked, use->mounts_max);
+                r = append_limit(quota, "fs.mount-max", use->mounts_of_namespace, ask->mounts, use->mounts_max);
         return r < 0 ? r : add(plan, "quota", TAKE_PTR(quota));
 }
 
 int forecast_add(char **text, const struct wanted *wanted, const struct caller *caller, const struct settings *settings,
-                 const struct quota_use *use, uint32_t asked) {
+                 const struct quota_use *use, const struct quota_ask *ask) {
         const int flags = JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE;
         _cleanup_json_ struct json_object *plan = json_tokener_parse(*text);
         char *longer;
 
         if (!json_object_is_type(plan, json_type_object))
                 return -EBADMSG;
-        if (add_actions(plan, wanted, caller, settings) < 0 || add_quota(plan, caller, settings, use, asked) < 0)
+        if (add_actions(plan, wanted, caller, settings) < 0 || add_quota(plan, caller, settings, use, ask) < 0)
                 return -ENOMEM;
         longer = strdup(json_object_to_json_string_ext(plan, flags));
         if (!longer)

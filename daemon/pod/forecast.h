@@ -13,4 +13,4 @@
  *     "quota": [{"limit": "MountsPerPod", "used": 0, "asked": 12, "maximum": 1000}…], the limits that hold for the caller
  * `asked`: mounts, with the pod's own. -ENOMEM, -EBADMSG for a text that is no plan. */
 int forecast_add(char **text, const struct wanted *wanted, const struct caller *caller, const struct settings *settings,
-                 const struct quota_use *use, uint32_t asked);
+                 const struct quota_use *use, const struct quota_ask *ask);

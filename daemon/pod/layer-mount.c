@@ -8,6 +8,7 @@
 #include "kernel/mountinfo.h"
 #include "plan/layer.h"
 #include "pod/registry.h"
+#include "pod/use.h"
 #include "util/array.h"
 #include "util/log.h"
 #include "util/path.h"
@@ -129,11 +130,12 @@ int layer_plan_unmount(struct operation *operation, const struct layer *layer) {
 
 int layer_check_mounts(struct operation *operation, const struct layer *layer, struct failure *f) {
         const struct pods *pods = operation->pods;
+        const struct quota_ask ask = {.mounts = 1};
         struct quota_use use = {.mounts_of_namespace = table_size(pods->table), .mounts_max = pods->mounts_max};
-        const struct caller owner = {.uid = layer->store ? 0 : layer->record->owner, .host_user_namespace = true, .host_mount_namespace = true,
-                                     .host_root_directory = true};
+        const struct caller owner = {.uid = layer->store ? 0 : layer->record->owner, .gid = layer->store ? 0 : layer->record->owner_group,
+                                     .host_user_namespace = true, .host_mount_namespace = true, .host_root_directory = true};
 
         if (owner.uid != 0)
-                use.pods_of_user = pods_count_of(pods, owner.uid, &use.mounts_of_user);
-        return quota_check(pods->settings, &owner, &use, 0, 1, f);
+                use_count(pods, owner.uid, owner.gid, operation, &use);
+        return quota_check(pods->settings, &owner, &use, &ask, f);
 }

@@ -5,11 +5,16 @@
 
 #include <inttypes.h>
 
+#include "admit/quota.h"
 #include "layer/uses.h"
 #include "util/log.h"
 
 static bool is_of(const struct layer_stream *stream, uid_t uid) {
         return stream->operation->caller.uid == uid;
+}
+
+uid_t layer_stream_user(const struct layer_stream *stream) {
+        return stream->operation->caller.uid;
 }
 
 int layer_stream_check(const struct operation *operation, struct failure *f) {
@@ -21,15 +26,13 @@ int layer_stream_check(const struct operation *operation, struct failure *f) {
                 n++;
                 n_own += is_of(other, caller->uid);
         }
-        if (!caller_is_root(caller) && n_own >= settings->layer_streams_per_user)
-                return failure_set(f, FAILURE_QUOTA_EXCEEDED,
-                                   "work on layers at the same time per user (LayerStreamsPerUser=): %" PRIu32 " of %" PRIu32 " in use; try again when one is done",
-                                   n_own, settings->layer_streams_per_user);
-        if (n >= settings->layer_streams)
-                return failure_set(f, FAILURE_QUOTA_EXCEEDED,
-                                   "work on layers at the same time (LayerStreams=): %" PRIu32 " of %" PRIu32 " in use; try again when one is done", n,
-                                   settings->layer_streams);
-        return 0;
+        if (!caller_is_root(caller)) {
+                int r = quota_exceeds(QUOTA_STREAMS_OF_USER, n_own, settings->layer_streams_per_user, 1, f);
+
+                if (r != 0)
+                        return r;
+        }
+        return quota_exceeds(QUOTA_STREAMS, n, settings->layer_streams, 1, f);
 }
 
 /* What is charged to the caller now. What is being written takes the place of what its layer has. */
@@ -60,6 +63,26 @@ void layer_stream_room(const struct operation *operation, uint64_t *ret_bytes, u
         *ret_inodes = inodes < settings->layer_inodes_per_user ? settings->layer_inodes_per_user - inodes : 0;
 }
 
+int layer_stream_full(const struct operation *operation, enum quota_limit limit, struct failure *f) {
+        const uint64_t maximum = quota_maximum(operation->pods->settings, limit);
+
+        return quota_exceeds(limit, maximum, maximum, 1, f);
+}
+
+void layer_stream_failed(const struct layer_stream *of, const struct stream_report *report, struct failure *f) {
+        const struct settings *settings = of->operation->pods->settings;
+        const char *text = report->text ? report->text : "";
+        uint64_t bytes, inodes;
+
+        if (report->failure != FAILURE_QUOTA_EXCEEDED || caller_is_root(&of->operation->caller)) {
+                (void) failure_set(f, report->failure, "%s", text);
+                return;
+        }
+        usage(of->operation, &bytes, &inodes);
+        (void) failure_set(f, report->failure, "%s; %" PRIu64 " of %" PRIu64 " bytes and %" PRIu64 " of %" PRIu32 " files are in use", text, bytes,
+                           settings->layer_bytes_per_user, inodes, settings->layer_inodes_per_user);
+}
+
 int layer_stream_count(struct layer_stream *of, uint64_t bytes, uint64_t inodes, struct failure *f) {
         const struct settings *settings = of->operation->pods->settings;
         uint64_t all_bytes, all_inodes;
@@ -70,9 +93,11 @@ int layer_stream_count(struct layer_stream *of, uint64_t bytes, uint64_t inodes,
                 return 0;
         usage(of->operation, &all_bytes, &all_inodes);
         if (all_bytes > settings->layer_bytes_per_user)
-                return failure_set(f, FAILURE_QUOTA_EXCEEDED, "bytes in layers per user (LayerBytesPerUser=): more than %" PRIu64, settings->layer_bytes_per_user);
+                return failure_set(f, FAILURE_QUOTA_EXCEEDED, "bytes in layers per user (LayerBytesPerUser=): %" PRIu64 " of %" PRIu64 " in use; remove some with podmountctl layer remove",
+                                   all_bytes, settings->layer_bytes_per_user);
         if (all_inodes > settings->layer_inodes_per_user)
-                return failure_set(f, FAILURE_QUOTA_EXCEEDED, "files in layers per user (LayerInodesPerUser=): more than %" PRIu32, settings->layer_inodes_per_user);
+                return failure_set(f, FAILURE_QUOTA_EXCEEDED, "files in layers per user (LayerInodesPerUser=): %" PRIu64 " of %" PRIu32 " in use; remove some with podmountctl layer remove",
+                                   all_inodes, settings->layer_inodes_per_user);
         return 0;
 }
 

@@ -33,10 +33,18 @@ struct layer_stream {
         struct layer_stream *next; /* in pods->layer_streams */
 };
 
+/* Whose work it is. */
+uid_t layer_stream_user(const struct layer_stream *stream);
+
 /* One more for this caller, and for all: FAILURE_QUOTA_EXCEEDED. */
 int layer_stream_check(const struct operation *operation, struct failure *f);
 /* What the caller may have written beyond what it has, all its workers together; UINT64_MAX for root. */
 void layer_stream_room(const struct operation *operation, uint64_t *ret_bytes, uint64_t *ret_inodes);
+
+/* FAILURE_QUOTA_EXCEEDED: nothing is left of this limit. */
+int layer_stream_full(const struct operation *operation, enum quota_limit limit, struct failure *f);
+/* Fills in why the worker has failed; of a quota, too, what is used of it. */
+void layer_stream_failed(const struct layer_stream *of, const struct stream_report *report, struct failure *f);
 
 /* What the worker has written: FAILURE_QUOTA_EXCEEDED for more than all that the caller may have. */
 int layer_stream_count(struct layer_stream *of, uint64_t bytes, uint64_t inodes, struct failure *f);

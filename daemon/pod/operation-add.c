@@ -17,6 +17,7 @@
 #include "pod/recording.h"
 #include "pod/registry.h"
 #include "pod/source.h"
+#include "pod/use.h"
 #include "pod/volume.h"
 #include "util/array.h"
 #include "util/event.h"
@@ -67,24 +68,19 @@ static int meet(const struct add *add, struct failure *f) {
 }
 
 static int check_quota(struct operation *operation, struct failure *f) {
+        const struct quota_ask ask = {.mounts = operation->new_mounts, .tmpfs = use_tmpfs(add_of(operation)->wanted)};
         struct quota_use use = {
                 .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_host),
                 .mounts_of_namespace = table_size(pods_table(operation->pods, operation->pod->record)),
                 .mounts_max = operation->pods->mounts_max,
         };
-        int r;
 
         if (strv_length(operation->pod->record->containers) >= SPEC_CONTAINERS_MAX)
                 return failure_set(f, FAILURE_QUOTA_EXCEEDED,
                                    "containers per pod: %d of %d in use, 1 more asked for; remove one with podmountctl "
                                    "remove-container",
                                    SPEC_CONTAINERS_MAX, SPEC_CONTAINERS_MAX);
-        if (!caller_is_root(&operation->caller))
-                use.pods_of_user = pods_count_of(operation->pods, operation->pod->record->owner, &use.mounts_of_user);
-        r = quota_check(operation->pods->settings, &operation->caller, &use, 0, operation->new_mounts, f);
-        if (r == 0)
-                operation_reserve(operation, &use);
-        return r;
+        return use_check(operation, &use, &ask, 0, f);
 }
 
 static int validate(struct operation *operation, struct failure *f) {

@@ -8,7 +8,6 @@
 #include <systemd/sd-id128.h>
 #include <time.h>
 
-#include "admit/quota.h"
 #include "pod/directories.h"
 #include "pod/doom.h"
 #include "pod/forecast.h"
@@ -25,6 +24,7 @@
 #include "pod/registry.h"
 #include "pod/source.h"
 #include "pod/turn.h"
+#include "pod/use.h"
 #include "util/array.h"
 #include "util/event.h"
 #include "util/log.h"
@@ -135,20 +135,17 @@ static int check_name(const struct create *create, struct failure *f) {
                            "with podmountctl gc %s.", create->name, pod->record->uuid, create->name);
 }
 
-static int check_quota(struct operation *operation, struct failure *f) {
-        struct quota_use use = {
-                .mounts_of_namespace = create_of(operation)->private ? 0 : table_size(operation->pods->table),
-                .mounts_max = operation->pods->mounts_max,
-        };
-        int r;
+static struct quota_ask ask_for(const struct create *create) {
+        return (struct quota_ask) {.pods = 1, .mounts = (uint32_t) create->wanted->n_mounts + 1, .tmpfs = use_tmpfs(create->wanted)};
+}
 
-        if (!caller_is_root(&operation->caller))
-                use.pods_of_user = pods_count_of(operation->pods, operation->caller.uid, &use.mounts_of_user);
-        r = quota_check(operation->pods->settings, &operation->caller, &use, 1, operation->new_mounts, f);
-        if (r == 0)
-                operation_reserve(operation, &use);
-        create_of(operation)->use = use;
-        return r;
+static int check_quota(struct operation *operation, struct failure *f) {
+        struct create *create = create_of(operation);
+        const struct quota_ask ask = ask_for(create);
+
+        create->use = (struct quota_use) {.mounts_of_namespace = create->private ? 0 : table_size(operation->pods->table),
+                                           .mounts_max = operation->pods->mounts_max};
+        return use_check(operation, &create->use, &ask, 0, f);
 }
 
 static int validate(struct operation *operation, struct failure *f) {
@@ -179,7 +176,7 @@ static int validate(struct operation *operation, struct failure *f) {
         if (r != 0)
                 return r;
         source_mark_devices(operation, create->wanted);
-        operation->new_mounts = (uint32_t) create->wanted->n_mounts + 1;
+        operation->new_mounts = ask_for(create).mounts;
         return check_quota(operation, f);
 }
 
@@ -187,6 +184,7 @@ static int plan(struct operation *operation, struct failure *f) {
         struct create *create = create_of(operation);
         struct job_caller caller;
         struct plan_pod pod;
+        struct quota_ask ask;
         int r;
 
         operation_plan_pod(operation, create->dry_run, &caller, &pod);
@@ -194,10 +192,10 @@ static int plan(struct operation *operation, struct failure *f) {
         r = plan_create(&pod, create->wanted, &operation->job, f);
         if (r != 0 || !create->dry_run)
                 return r;
+        ask = ask_for(create);
         r = plan_to_json(operation->job, create->wanted, &operation->plan_text);
         if (r == 0)
-                r = forecast_add(&operation->plan_text, create->wanted, &operation->caller, operation->pods->settings,
-                                 &create->use, (uint32_t) create->wanted->n_mounts + 1);
+                r = forecast_add(&operation->plan_text, create->wanted, &operation->caller, operation->pods->settings, &create->use, &ask);
         return r < 0 ? r : OPERATION_FINISHED;
 }
 

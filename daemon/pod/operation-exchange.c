@@ -12,10 +12,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "admit/quota.h"
 #include "pod/container.h"
 #include "pod/intent-replace.h"
 #include "pod/source.h"
+#include "pod/use.h"
 #include "pod/volume.h"
 #include "pod/within.h"
 #include "util/array.h"
@@ -140,21 +140,14 @@ static int check_below(const struct exchange *exchange, const struct job_result 
 }
 
 static int check_quota(struct operation *operation, struct failure *f) {
+        const struct quota_ask ask = {.mounts = 1, .tmpfs = use_tmpfs(exchange_of(operation)->wanted)};
         struct quota_use use = {
                 .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_inside +
                                              operation->pod->record->n_host) - 1, /* one goes */
                 .mounts_max = operation->pods->mounts_max,
         };
-        int r;
 
-        if (!caller_is_root(&operation->caller)) {
-                use.pods_of_user = pods_count_of(operation->pods, operation->pod->record->owner, &use.mounts_of_user);
-                use.mounts_of_user--;
-        }
-        r = quota_check(operation->pods->settings, &operation->caller, &use, 0, 1, f);
-        if (r == 0)
-                operation_reserve(operation, &use);
-        return r;
+        return use_check(operation, &use, &ask, 1, f);
 }
 
 /* A replacement that a crash interrupted has nothing to end when nothing had been made, or its record is gone. */

@@ -126,8 +126,7 @@ int layer_plan_apply(struct operation *operation, const struct layer *layer, con
                 plan.inodes_max += record->inodes;
         }
         if (plan.bytes_max == 0 || plan.inodes_max == 0)
-                return failure_set(f, FAILURE_QUOTA_EXCEEDED, "what is in layers per user (%s): all of it is in use; remove some with podmountctl layer remove",
-                                   plan.bytes_max == 0 ? "LayerBytesPerUser=" : "LayerInodesPerUser=");
+                return layer_stream_full(operation, plan.bytes_max == 0 ? QUOTA_LAYER_BYTES_OF_USER : QUOTA_LAYER_INODES_OF_USER, f);
         if (operation->job_id == 0)
                 operation->job_id = store_next_job(operation->pods->store);
         return plan_layer_apply(operation->job_id, &caller, &plan, &operation->job);
@@ -266,7 +265,7 @@ static void told(struct operation *operation, const struct stream_report *report
                 told_done(operation, report);
                 return;
         case STREAM_FAILED:
-                (void) failure_set(&f, report->failure, "%s", report->text ? report->text : "");
+                layer_stream_failed(&apply->stream, report, &f);
                 give_up(operation, &f);
                 return;
         case STREAM_PORTION: /* there are none */

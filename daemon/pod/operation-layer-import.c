@@ -456,7 +456,7 @@ static void told_apply(struct operation *operation, const struct stream_report *
                         go_on(import, PHASE_ADOPT);
                 return;
         case STREAM_FAILED:
-                (void) failure_set(&f, report->failure, "%s", report->text ? report->text : "");
+                layer_stream_failed(&import->stream, report, &f);
                 fail(import, &f);
                 return;
         case STREAM_PORTION: /* there are none */

@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "admit/quota.h"
 #include "pod/container.h"
 #include "pod/footing.h"
 #include "pod/made.h"
@@ -17,6 +16,7 @@
 #include "pod/recording.h"
 #include "pod/registry.h"
 #include "pod/source.h"
+#include "pod/use.h"
 #include "pod/volume.h"
 #include "util/array.h"
 #include "util/event.h"
@@ -158,20 +158,15 @@ static int sort_out(struct mount *mount, const char *container, struct spec_moun
 }
 
 static int check_quota(struct operation *operation, struct failure *f) {
+        const struct quota_ask ask = {.mounts = operation->new_mounts, .tmpfs = use_tmpfs(mount_of(operation)->wanted)};
         struct quota_use use = {
                 .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_inside +
                                              operation->pod->record->n_host),
                 .mounts_of_namespace = table_size(pods_table(operation->pods, operation->pod->record)),
                 .mounts_max = operation->pods->mounts_max,
         };
-        int r;
 
-        if (!caller_is_root(&operation->caller))
-                use.pods_of_user = pods_count_of(operation->pods, operation->pod->record->owner, &use.mounts_of_user);
-        r = quota_check(operation->pods->settings, &operation->caller, &use, 0, operation->new_mounts, f);
-        if (r == 0)
-                operation_reserve(operation, &use);
-        return r;
+        return use_check(operation, &use, &ask, 0, f);
 }
 
 static int validate(struct operation *operation, struct failure *f) {

@@ -19,6 +19,7 @@
 #include "pod/recording.h"
 #include "pod/registry.h"
 #include "pod/source.h"
+#include "pod/use.h"
 #include "pod/within.h"
 #include "util/array.h"
 #include "util/json.h"
@@ -75,6 +76,16 @@ static int find(struct remount *remount, const char **ret_container, struct reco
         return 0;
 }
 
+/* A tmpfs may become larger. One that a crash interrupted was allowed. */
+static int check_quota(struct operation *operation, const struct record_mount *mount, struct failure *f) {
+        const struct remount *remount = remount_of(operation);
+        const uint64_t wanted = use_tmpfs(remount->wanted);
+        const struct quota_ask ask = {.tmpfs = wanted > mount->tmpfs ? wanted - mount->tmpfs : 0};
+        struct quota_use use = {};
+
+        return remount->interrupted != 0 || ask.tmpfs == 0 ? 0 : use_check(operation, &use, &ask, 0, f);
+}
+
 /* What is there becomes what it is to be. */
 static int compile(struct operation *operation, struct failure *f) {
         struct remount *remount = remount_of(operation);
@@ -97,7 +108,7 @@ static int compile(struct operation *operation, struct failure *f) {
         remount->wanted = wanted_free(remount->wanted);
         r = wanted_from_remount(container, there, remount->asked, &facts, &remount->wanted, f);
         spec_mounts_free(there, n);
-        return r;
+        return r == 0 ? check_quota(operation, mount, f) : r;
 }
 
 static int validate(struct operation *operation, struct failure *f) {

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/mount.h>
 
-#include "admit/quota.h"
 #include "pod/container.h"
 #include "pod/doom.h"
 #include "pod/footing.h"
@@ -23,6 +22,7 @@
 #include "pod/registry.h"
 #include "pod/source.h"
 #include "pod/turn.h"
+#include "pod/use.h"
 #include "pod/volume.h"
 #include "util/array.h"
 #include "util/event.h"
@@ -143,6 +143,7 @@ static int compile(const struct repair *repair, const struct record_mount *mount
 }
 
 static int check_quota(struct operation *operation, struct failure *f) {
+        const struct quota_ask ask = {.mounts = 1};
         const struct pod *pod = operation->pod;
         struct quota_use use = {
                 .mounts_of_pod = (uint32_t) (pod->record->n_mounts + pod->record->n_host) - 1, /* its record is there already */
@@ -151,18 +152,10 @@ static int check_quota(struct operation *operation, struct failure *f) {
         };
         int r;
 
-        operation->new_mounts = 0;
-        if (!caller_is_root(&operation->caller)) {
-                use.pods_of_user = pods_count_of(operation->pods, pod->record->owner, &use.mounts_of_user);
-                use.mounts_of_user--;
-        }
-        r = quota_check(operation->pods->settings, &operation->caller, &use, 0, 1, f);
-        if (r != 0)
-                return r;
         operation->new_mounts = 1;
-        operation_reserve(operation, &use);
+        r = use_check(operation, &use, &ask, 1, f);
         operation->new_mounts--;
-        return 0;
+        return r;
 }
 
 /* Settles a damage that stays: by what `r`, of the house's convention, and `f` say. */

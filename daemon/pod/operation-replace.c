@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/mount.h>
 
-#include "admit/quota.h"
 #include "pod/container.h"
 #include "pod/doom.h"
 #include "pod/footing.h"
@@ -19,6 +18,7 @@
 #include "pod/recording.h"
 #include "pod/registry.h"
 #include "pod/source.h"
+#include "pod/use.h"
 #include "pod/volume.h"
 #include "pod/within.h"
 #include "util/array.h"
@@ -107,6 +107,7 @@ static int compile(struct replace *replace, struct failure *f) {
 }
 
 static int check_quota(struct operation *operation, struct failure *f) {
+        const struct quota_ask ask = {.mounts = 1, .tmpfs = use_tmpfs(replace_of(operation)->wanted)};
         struct quota_use use = {
                 .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_host) - 1, /* the old one goes */
                 .mounts_of_namespace = table_size(pods_table(operation->pods, operation->pod->record)),
@@ -114,18 +115,10 @@ static int check_quota(struct operation *operation, struct failure *f) {
         };
         int r;
 
-        operation->new_mounts = 0;
-        if (!caller_is_root(&operation->caller)) {
-                use.pods_of_user = pods_count_of(operation->pods, operation->pod->record->owner, &use.mounts_of_user);
-                use.mounts_of_user--;
-        }
-        r = quota_check(operation->pods->settings, &operation->caller, &use, 0, 1, f);
-        if (r != 0)
-                return r;
         operation->new_mounts = 1;
-        operation_reserve(operation, &use);
+        r = use_check(operation, &use, &ask, 1, f);
         operation->new_mounts--;
-        return 0;
+        return r;
 }
 
 /* A replacement that a crash interrupted has nothing to end any more when its pod or its record is gone. */

@@ -8,11 +8,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "admit/quota.h"
 #include "pod/container.h"
 #include "pod/intent-detail.h"
 #include "pod/operation-private.h"
 #include "pod/source.h"
+#include "pod/use.h"
 #include "pod/volume.h"
 #include "pod/within.h"
 #include "util/array.h"
@@ -178,19 +178,14 @@ static int sort_out(struct within *within, const char *container, struct spec_mo
 }
 
 static int check_quota(struct operation *operation, struct failure *f) {
+        const struct quota_ask ask = {.mounts = operation->new_mounts, .tmpfs = use_tmpfs(within_of(operation)->wanted)};
         struct quota_use use = {
                 .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_inside +
                                              operation->pod->record->n_host),
                 .mounts_max = operation->pods->mounts_max,
         };
-        int r;
 
-        if (!caller_is_root(&operation->caller))
-                use.pods_of_user = pods_count_of(operation->pods, operation->pod->record->owner, &use.mounts_of_user);
-        r = quota_check(operation->pods->settings, &operation->caller, &use, 0, operation->new_mounts, f);
-        if (r == 0)
-                operation_reserve(operation, &use);
-        return r;
+        return use_check(operation, &use, &ask, 0, f);
 }
 
 static int check_ready(const struct wanted *wanted, struct failure *f) {

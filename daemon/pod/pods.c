@@ -306,24 +306,6 @@ struct pod *pods_find(const struct pods *pods, const char *id, const struct call
         return caller_is_root(caller) ? find_name_of_all(pods, id, f) : not_found(id, f);
 }
 
-uint32_t pods_count_of(const struct pods *pods, uid_t owner, uint32_t *ret_mounts) {
-        uint32_t n_pods = 0, n_mounts = 0;
-        struct pod *pod;
-
-        MAP_FOREACH(pod, pods->by_uuid) {
-                if (pod->record->owner != owner)
-                        continue;
-                n_pods++;
-                n_mounts += (uint32_t) (pod->record->n_mounts + pod->record->n_inside + pod->record->n_host) +
-                            (pod->running ? pod->running->new_mounts : 0);
-        }
-        if (pods->layers && pods->layers->by_id)
-                n_mounts += layers_mounted_of(pods->layers, owner);
-        if (ret_mounts)
-                *ret_mounts = n_mounts;
-        return n_pods;
-}
-
 int pods_check_runtime(struct pods *pods, struct failure *f) {
         struct statx by_path, below;
         int r;

@@ -111,7 +111,6 @@ void pods_done(struct pods *pods);
 struct pod *pods_find(const struct pods *pods, const char *id, const struct caller *caller, bool prefix,
                       struct failure *f);
 bool pods_may_see(const struct pod *pod, const struct caller *caller);
-uint32_t pods_count_of(const struct pods *pods, uid_t owner, uint32_t *ret_mounts);
 
 /* The runtime directory is still where it was: else FAILURE_BUSY with what to do, so that nothing is planned on top of
  * a foreign mount. */

@@ -84,6 +84,7 @@ static int append_wanted(struct pod *pod, const struct wanted *wanted, size_t i,
                 return -ENOMEM;
         mount->propagation = from->propagation;
         mount->deferred = !result; /* what has no step waits */
+        mount->tmpfs = result ? wanted_tmpfs(from, wanted->memory) : 0;
         set_ground(from, mount);
         if (result)
                 set_result(result, mount);
@@ -503,6 +504,8 @@ int recording_change(struct pods *pods, struct pod *pod, int64_t row, const stru
         copy.options = options;
         copy.request = request;
         copy.fs_options = NULL; /* what it made of them is seen anew */
+        if (wanted->kind == WANTED_FILESYSTEM)
+                copy.tmpfs = wanted_tmpfs(wanted, pods->facts.memory);
         if (wanted->kind != WANTED_BIND)
                 set_ground(wanted, &copy);
         else if (wanted->attr_set & MOUNT_ATTR_RDONLY)

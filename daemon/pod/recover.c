@@ -19,6 +19,7 @@
 #include "pod/recording.h"
 #include "pod/registry.h"
 #include "pod/renewing.h"
+#include "pod/use.h"
 #include "pod/within.h"
 #include "util/array.h"
 #include "util/event.h"
@@ -482,6 +483,7 @@ static int load(struct pods *pods, struct record_intent **ret_intents, size_t *r
                 if (r < 0 || !pod)
                         continue;
                 pod->announced = pod->record->state != RECORD_CREATING;
+                use_load(pods, pod);
                 r = pods_add(pods, pod);
                 if (r < 0)
                         pod_free(pod);

@@ -4,22 +4,25 @@
 #include "pod/waiting.h"
 
 #include "pod/registry.h"
+#include "pod/use.h"
 #include "util/array.h"
 #include "util/log.h"
 
 int waiting_check_quota(struct operation *operation, uint32_t n, struct failure *f) {
+        const struct record_pod *record = operation->pod->record;
         struct quota_use use = {
-                .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_host) - n,
-                .mounts_of_namespace = table_size(pods_table(operation->pods, operation->pod->record)),
+                .mounts_of_pod = (uint32_t) (record->n_mounts + record->n_host) - n,
+                .mounts_of_namespace = table_size(pods_table(operation->pods, record)),
                 .mounts_max = operation->pods->mounts_max,
         };
 
         operation->new_mounts = 0;
         if (!caller_is_root(&operation->caller)) {
-                use.pods_of_user = pods_count_of(operation->pods, operation->pod->record->owner, &use.mounts_of_user);
+                use_count(operation->pods, record->owner, record->owner_group, operation, &use);
                 use.mounts_of_user -= n;
+                use.mounts_of_group -= n;
         }
-        return quota_check(operation->pods->settings, &operation->caller, &use, 0, n, f);
+        return quota_check(operation->pods->settings, &operation->caller, &use, &(struct quota_ask) {.mounts = n}, f);
 }
 
 /* Whether the warning is about one of the mounts that are made. */

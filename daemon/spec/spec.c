@@ -70,10 +70,10 @@ struct spec *spec_free(struct spec *spec) {
 /* Parses the text within the limits that hold for every document. */
 static int parse_text(const char *text, size_t size, uint64_t size_max, struct json_object **ret, struct failure *f) {
         if (size > size_max)
-                return reader_fail(f, FAILURE_INVALID_SPEC, "",
-                        "it has %zu bytes, and the limit is %llu; split it, or have SpecSizeMax= "
+                return failure_set(f, FAILURE_QUOTA_EXCEEDED,
+                        "bytes of a spec (SpecSizeMax=): 0 of %llu in use, %zu more asked for; split it, or have SpecSizeMax= "
                         "of podmountd.conf(5) raised",
-                        size, (unsigned long long) size_max);
+                        (unsigned long long) size_max, size);
         return json_parse(text, size, ret, f);
 }
 

@@ -263,6 +263,7 @@ int wanted_from_spec(
 
         if (!wanted)
                 return -ENOMEM;
+        wanted->memory = facts->memory;
         r = strv_copy(spec->warnings, &wanted->warnings);
         if (r < 0)
                 return r;
@@ -309,6 +310,7 @@ int wanted_from_mounts(const char *container, const struct spec_mount *mounts, s
 
         if (!wanted)
                 return -ENOMEM;
+        wanted->memory = facts->memory;
         r = strv_append(&wanted->containers, container);
         if (r < 0)
                 return r;

@@ -96,6 +96,7 @@ struct wanted {
         struct wanted_mount *mounts; /* the volumes first, those on the host last */
         size_t n_mounts;
         char **warnings; /* the spec's and compilation's */
+        uint64_t memory; /* the facts' */
 };
 
 /* A volume of the pod that is there. */
@@ -122,6 +123,7 @@ struct wanted_facts {
         bool caller_is_root;       /* the host's root; else nosuid and nodev everywhere, namespaces deferred */
         bool propagation_private;  /* the configuration's Propagation= */
         uint64_t tmpfs_size;       /* of a tmpfs without size=; bytes */
+        uint64_t memory;           /* of the host, of which a tmpfs may be a part; bytes */
         const struct wanted_volume *volumes; /* what mounts of a living pod may bind beside those of the spec… */
         size_t n_volumes;
         bool any_volume;           /* …where that is not known, any */
@@ -172,6 +174,13 @@ int wanted_from_waiting(const struct wanted_waiting *waiting, size_t n, const st
 enum spec_namespace wanted_namespace_of(const char *type);
 /* Whether the warning is the one that says that this mount waits: 1, 0, or -ENOMEM. */
 int wanted_warns_of(const char *warning, const char *container, const char *type, const char *target);
+
+#define WANTED_TMPFS_MAX (UINT64_C(1) << 62) /* so that a few of them can be added */
+/* How many bytes the tmpfs that the mount is, or that takes the writes to it, may take; 0 for any other mount. `memory`: of the
+ * host, which percentages are of. */
+uint64_t wanted_tmpfs(const struct wanted_mount *mount, uint64_t memory);
+/* The same by the options of a tmpfs. */
+uint64_t wanted_tmpfs_of_words(char *const *words, uint64_t memory);
 
 /* Whether the mount has the option remount. */
 bool wanted_is_remount(const struct spec_mount *mount);

@@ -53,6 +53,7 @@ struct record_mount {
         /* Not in the store: */
         bool seen;            /* root, point and fs_options are what was first seen… */
         bool unsaved;         /* …and the store does not know it yet */
+        uint64_t tmpfs;       /* bytes that the tmpfs that it is, or that takes its writes, may take (pod/use.h) */
 };
 void record_mount_done(struct record_mount *mount);
 /* A deep copy. -ENOMEM. */

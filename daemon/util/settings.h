@@ -45,14 +45,18 @@ struct settings {
         char additional_stores[PREFIXES_SIZE]; /* AdditionalStores=: state directories whose layers may be read, in the order of search */
         /* [Limits] */
         uint32_t pods_per_user;       /* PodsPerUser=256 */
+        uint32_t pods_per_group;      /* PodsPerGroup=4294967295, like all of groups as good as none */
         uint32_t mounts_per_pod;      /* MountsPerPod=16384 */
         uint32_t mounts_per_user;     /* MountsPerUser=65536 */
+        uint32_t mounts_per_group;    /* MountsPerGroup= */
         uint32_t mounts_headroom;     /* MountsHeadroom=5000: mounts below fs.mount-max that are left to the host */
         uint64_t tmpfs_size;          /* TmpfsSize=64M: of a tmpfs whose spec names no size */
+        uint64_t tmpfs_bytes_per_user, tmpfs_bytes_per_group; /* TmpfsBytesPerUser=64G, TmpfsBytesPerGroup=: what their tmpfs may take */
         uint64_t spec_size_max;       /* SpecSizeMax=1M */
         uint32_t connections_per_user;/* ConnectionsPerUser=64, of the private socket */
-        uint32_t requests_per_user;   /* RequestsPerUser=1024 in flight */
-        uint32_t layers_per_user;     /* LayersPerUser=1024 */
+        uint32_t requests_per_user, requests_per_group; /* RequestsPerUser=1024, RequestsPerGroup= in flight */
+        uint32_t fds_per_user, fds_per_group; /* FdsPerUser=4096, FdsPerGroup=: that came with requests in flight */
+        uint32_t layers_per_user, layers_per_group; /* LayersPerUser=1024, LayersPerGroup= */
         uint64_t layer_bytes_per_user;/* LayerBytesPerUser=64G: what ApplyDiff and ImportImage wrote into a user's layers */
         uint32_t layer_inodes_per_user; /* LayerInodesPerUser=4194304: likewise, files and directories */
         uint32_t layer_streams;       /* LayerStreams=16: at work on layers at the same time, of all users */

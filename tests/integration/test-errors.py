@@ -156,7 +156,7 @@ def not_supported(s):
 
 @case('QuotaExceeded')
 def quota_exceeded(s):
-    s.expect('QuotaExceeded', r'pods per user: 1 of 1 in use, 1 more asked for; collect some with podmountctl gc',
+    s.expect('QuotaExceeded', r'pods per user \(PodsPerUser=\): 1 of 1 in use, 1 more asked for; collect some with podmountctl gc',
             'CreatePod', 'sa{sh}a{sv}', json.dumps(specs.oci(s.root)), {}, {}, user=ALICE)
 
 

@@ -228,7 +228,7 @@ def charged(s):
             connection.close()
     name, text = refused(as_user, ALICE, work)
     equal(name, ERROR + 'QuotaExceeded', text)
-    contains(text, 'mounts per user: 1 of 1 in use')
+    contains(text, 'mounts per user (MountsPerUser=): 1 of 1 in use')
     eventually(lambda: s.daemon.json('layer', 'status')['Mounted'] == 1, 'one is mounted')
     for ident in ('a', 'b'):
         put(ALICE, ident)

@@ -398,7 +398,7 @@ def large(daemon):
         call = {'method': 'org.podmount1.CreatePod', 'parameters': {'spec': ''}}
         call['parameters']['spec'] = 'x' * (size - len(json.dumps(call)))
         c.send_bytes(json.dumps(call).encode() + b'\0')
-        equal(c.receive()['error'], ERROR + 'InvalidSpec', 'a message of 16 MiB')
+        equal(c.receive()['error'], ERROR + 'QuotaExceeded', 'a message of 16 MiB')
     with daemon.connect() as c:
         try:
             for _ in range(18):

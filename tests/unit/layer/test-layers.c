@@ -110,7 +110,8 @@ END_TEST
 START_TEST(test_quota) {
         _cleanup_store_dir_ char *path = store_dir_new();
         _cleanup_failure_ struct failure f = FAILURE_INIT;
-        const struct settings settings = {.layers_per_user = 2};
+        const struct settings settings = {.layers_per_user = 2, .layers_per_group = 2};
+        const struct settings group = {.layers_per_user = 3, .layers_per_group = 2};
         _cleanup_layers_ struct layers layers;
         struct layer *layer;
 
@@ -121,6 +122,9 @@ START_TEST(test_quota) {
         add(&layers, "b", NULL, 1000, false);
         ck_assert_int_eq(layers_check_quota(&layers, &settings, &alice, 1, &f), FAILURE_QUOTA_EXCEEDED);
         ck_assert_int_eq(layers_check_quota(&layers, &settings, &root, 1, &f), 0);
+        failure_clear(&f);
+        ck_assert_int_eq(layers_check_quota(&layers, &group, &alice, 1, &f), FAILURE_QUOTA_EXCEEDED);
+        ck_assert_ptr_nonnull(strstr(f.text, "layers per group (LayersPerGroup=): 2 of 2 in use, 1 more asked for"));
         retire(&layers, layer);
         failure_clear(&f);
         ck_assert_int_eq(layers_check_quota(&layers, &settings, &alice, 1, &f), FAILURE_QUOTA_EXCEEDED); /* it still takes its room */

@@ -186,17 +186,17 @@ START_TEST(test_quota) {
         world.settings.pods_per_user = 1;
         ck_assert_int_eq(world_create(&world, &world_user, UUID_A, NULL, SPEC(""), &f), 0);
         ck_assert_int_eq(world_create(&world, &world_user, UUID_B, NULL, SPEC(""), &f), FAILURE_QUOTA_EXCEEDED);
-        ck_assert_str_eq(f.text, "pods per user: 1 of 1 in use, 1 more asked for; collect some with podmountctl gc");
+        ck_assert_str_eq(f.text, "pods per user (PodsPerUser=): 1 of 1 in use, 1 more asked for; collect some with podmountctl gc");
         failure_clear(&f);
         ck_assert_int_eq(world_create(&world, NULL, UUID_B, NULL, SPEC(""), &f), 0);
         world.settings.pods_per_user = 5;
         world.settings.mounts_per_user = 4;
         ck_assert_int_eq(world_create(&world, &world_user, NULL, NULL, TMPFS_SPEC, &f), FAILURE_QUOTA_EXCEEDED);
-        ck_assert_int_eq(strncmp(f.text, "mounts per user: 2 of 4 in use, 4 more asked for; ", 50), 0);
+        ck_assert_ptr_eq(strstr(f.text, "mounts per user (MountsPerUser=): 2 of 4 in use, 4 more asked for; "), f.text);
         failure_clear(&f);
         world.settings.mounts_per_pod = 3;
         ck_assert_int_eq(world_create(&world, NULL, NULL, NULL, TMPFS_SPEC, &f), FAILURE_QUOTA_EXCEEDED);
-        ck_assert_int_eq(strncmp(f.text, "mounts per pod: 0 of 3 in use, 4 more asked for; ", 49), 0);
+        ck_assert_ptr_eq(strstr(f.text, "mounts per pod (MountsPerPod=): 0 of 3 in use, 4 more asked for; "), f.text);
         world_done(&world);
 }
 END_TEST

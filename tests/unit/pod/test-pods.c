@@ -2,6 +2,7 @@
 /* The registry: who finds which pod, the runtime directory, and drift as it is told. */
 
 #include "pod/registry.h"
+#include "pod/use.h"
 #include "tests/unit/pod/world.h"
 
 #define FULL SPEC("{\"destination\":\"/mnt\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}," BIND("/tmp/src", "/data"))
@@ -22,7 +23,7 @@ START_TEST(test_find) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         struct world world;
         struct pod *a, *b;
-        uint32_t mounts;
+        struct quota_use use;
 
         if (!world_begin(&world))
                 return;
@@ -48,8 +49,10 @@ START_TEST(test_find) {
         ck_assert_ptr_null(find(&world, "", &world_root, true, FAILURE_NO_SUCH_POD));
         ck_assert_int_eq(world_create(&world, &other, NULL, "mail", SPEC(""), &f), 0);
         ck_assert_ptr_null(find(&world, "mail", &world_root, false, FAILURE_INVALID_ARGS));
-        ck_assert_uint_eq(pods_count_of(&world.pods, USER, &mounts), 1);
-        ck_assert_uint_eq(mounts, 4);
+        use_count(&world.pods, USER, USER, NULL, &use);
+        ck_assert_uint_eq(use.pods_of_user, 1);
+        ck_assert_uint_eq(use.mounts_of_user, 4);
+        ck_assert_uint_eq(use.pods_of_group, 1);
         world_done(&world);
 }
 END_TEST

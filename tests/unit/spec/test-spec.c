@@ -294,9 +294,9 @@ START_TEST(test_limits) {
         refuse(component, FAILURE_INVALID_SPEC, "/root/path: ", "longer");
         refuse(name, FAILURE_INVALID_SPEC, "/name: ", "no name");
 
-        ck_assert_int_eq(spec_parse(OCI(""), strlen(OCI("")), 10, UINT64_MAX, &spec, &f), FAILURE_INVALID_SPEC);
+        ck_assert_int_eq(spec_parse(OCI(""), strlen(OCI("")), 10, UINT64_MAX, &spec, &f), FAILURE_QUOTA_EXCEEDED);
         ck_assert_ptr_null(spec);
-        ck_assert_ptr_nonnull(strstr(f.text, "the limit is 10"));
+        ck_assert_ptr_nonnull(strstr(f.text, "(SpecSizeMax=): 0 of 10 in use, "));
 }
 END_TEST
 

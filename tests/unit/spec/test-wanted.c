@@ -2,6 +2,8 @@
 
 /* Compilation: which mounts a document comes to, and what each type needs. */
 
+#include <inttypes.h>
+
 #include "tests/unit/spec/spec-cases.h"
 
 static const struct data_option *find_data(const struct wanted_mount *w, const char *name) {
@@ -386,5 +388,48 @@ START_TEST(test_lenient) {
 }
 END_TEST
 
-UNIT_MAIN("wanted", test_order, test_bind, test_refused, test_tmpfs, test_devpts, test_overlay, test_namespaces,
+/* What a tmpfs may take, as the kernel reads its options; and which mounts take any. */
+START_TEST(test_tmpfs_bytes) {
+        static const struct {
+                const char *option;
+                uint64_t bytes;
+        } cases[] = {
+                {"size=4096", 4096},
+                {"size=64k", 64 << 10},
+                {"size=3M", 3 << 20},
+                {"size=1G", 1 << 30},
+                {"size=25%", 250},
+                {"nr_blocks=2", 8192},
+                {"nr_blocks=1k", 4 << 20},
+                {"size=16E", WANTED_TMPFS_MAX},
+                {"size=99999999999999999999", WANTED_TMPFS_MAX},
+                {"mode=0755", 500},
+        };
+        _cleanup_(wanted_freep) struct wanted *wanted = NULL;
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_(spec_freep) struct spec *spec = NULL;
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                char *words[] = {(char *) (uintptr_t) "nosuid", (char *) (uintptr_t) cases[i].option, NULL};
+
+                ck_assert_msg(wanted_tmpfs_of_words(words, 1000) == cases[i].bytes, "%s: %" PRIu64, cases[i].option, wanted_tmpfs_of_words(words, 1000));
+        }
+        spec = parse("{\"podmount\": 1, \"mandatoryMounts\": false, \"containers\": ["
+                     "{\"name\": \"a\", \"root\": {\"path\": \"/r\", \"overlay\": \"all\", \"overlaySize\": 65536}, \"mounts\": ["
+                     "{\"destination\": \"/t\", \"type\": \"tmpfs\"}, {\"destination\": \"/s\", \"type\": \"tmpfs\", \"options\": [\"size=1M\"]},"
+                     "{\"destination\": \"/w\", \"type\": \"bind\", \"source\": \"/x\"},"
+                     "{\"destination\": \"/o\", \"type\": \"bind\", \"source\": \"/x\", \"options\": [\"ro\"]}]},"
+                     "{\"name\": \"b\", \"root\": {\"path\": \"/r\"}}]}");
+        ck_assert_int_eq(wanted_from_spec(spec, &as_root, &wanted, &f), 0);
+        ck_assert_uint_eq(wanted->n_mounts, 6);
+        ck_assert_uint_eq(wanted_tmpfs(&wanted->mounts[0], 1000), 65536);
+        ck_assert_uint_eq(wanted_tmpfs(&wanted->mounts[1], 1000), as_root.tmpfs_size);
+        ck_assert_uint_eq(wanted_tmpfs(&wanted->mounts[2], 1000), 1 << 20);
+        ck_assert_uint_eq(wanted_tmpfs(&wanted->mounts[3], 1000), 65536);
+        ck_assert_uint_eq(wanted_tmpfs(&wanted->mounts[4], 1000), 0);
+        ck_assert_uint_eq(wanted_tmpfs(&wanted->mounts[5], 1000), 0);
+}
+END_TEST
+
+UNIT_MAIN("wanted", test_tmpfs_bytes, test_order, test_bind, test_refused, test_tmpfs, test_devpts, test_overlay, test_namespaces,
         test_cgroup, test_labels_and_groups, test_lenient)
