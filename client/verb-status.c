@@ -10,7 +10,7 @@
 #include "client/verb.h"
 #include "dbus/names.h"
 
-/* What is used of the limits; a daemon that does not know of them has none. */
+/* What is used of the limits, and what hangs; a daemon that does not know of them has neither. */
 static int show_lists(struct json_object *manager) {
         static const struct render_column quotas[] = {
                 {"Limit", "LIMIT", RENDER_TEXT, false},
@@ -18,6 +18,14 @@ static int show_lists(struct json_object *manager) {
                 {"Name", "NAME", RENDER_TEXT, false},
                 {"Used", "USED", RENDER_TEXT, true},
                 {"Maximum", "MAXIMUM", RENDER_TEXT, true},
+        }, hangs[] = {
+                {"Pod", "POD", RENDER_TEXT, false},
+                {"Operation", "OPERATION", RENDER_TEXT, false},
+                {"Step", "STEP", RENDER_TEXT, false},
+                {"Container", "CONTAINER", RENDER_TEXT, false},
+                {"Target", "TARGET", RENDER_TEXT, false},
+                {"Since", "SINCE", RENDER_TIME, false},
+                {"Deadline", "DEADLINE", RENDER_TIME, false},
         };
         struct json_object *rows = value_array(manager, "Quotas");
         int r = 0;
@@ -25,6 +33,11 @@ static int show_lists(struct json_object *manager) {
         if (rows && json_object_array_length(rows) > 0) {
                 puts("\nQuotas:");
                 r = render_table(quotas, ELEMENTSOF(quotas), rows, NULL);
+        }
+        rows = value_array(manager, "Hangs");
+        if (r == 0 && rows && json_object_array_length(rows) > 0) {
+                puts("\nJobs that hang:");
+                r = render_table(hangs, ELEMENTSOF(hangs), rows, NULL);
         }
         return r;
 }

@@ -77,6 +77,7 @@ static const struct verdict_row rows[] = {
         MANAGER_PROPERTY("TableEntries"),
         MANAGER_PROPERTY("TableBytes"),
         MANAGER_PROPERTY("Quotas"), /* the caller's own; root everybody's */
+        MANAGER_PROPERTY("Hangs"),  /* jobs of pods that the caller may see */
 
         POD_CHANGES("Bind"),
         POD_CHANGES("Mount"),

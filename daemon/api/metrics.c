@@ -12,6 +12,7 @@
 #include "api/mounts.h"
 #include "api/usage.h"
 #include "api/verb.h"
+#include "pod/hang.h"
 #include "pod/operation.h"
 
 /* A number of microseconds as seconds. */
@@ -156,6 +157,12 @@ static int write_quotas(FILE *file, const struct api *api) {
         return 0;
 }
 
+static void write_hangs(FILE *file, const struct api *api) {
+        struct hang hangs[POOL_SLOTS_MAX];
+
+        gauge(file, "jobs_hanging", NULL, hang_list(api->pods, NULL, hangs), "Jobs that executors have been at for more than a second.");
+}
+
 int query_metrics(struct request *request, struct failure *f _unused_) {
         size_t size;
         FILE *file = open_memstream(&request->text, &size);
@@ -169,6 +176,7 @@ int query_metrics(struct request *request, struct failure *f _unused_) {
         write_operations(file, request->api);
         write_requests(file, request->api);
         write_executors(file, request->api);
+        write_hangs(file, request->api);
         write_table(file, request->api);
         r = write_quotas(file, request->api);
         (void) fputs("# EOF\n", file);

@@ -10,6 +10,7 @@
 #include "api/usage.h"
 #include "api/wire.h"
 #include "dbus/names.h"
+#include "pod/hang.h"
 
 static int append_version(const struct property_context *context _unused_, sd_bus_message *m) {
         return sd_bus_message_append(m, "s", PACKAGE_VERSION);
@@ -89,6 +90,23 @@ static int append_quotas(const struct property_context *context, sd_bus_message 
         return usage_append(context->api, context->caller, m);
 }
 
+static int append_hangs(const struct property_context *context, sd_bus_message *m) {
+        struct hang hangs[POOL_SLOTS_MAX];
+        size_t n = hang_list(context->api->pods, context->caller, hangs);
+        int r = sd_bus_message_open_container(m, 'a', "a{sv}");
+
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = sd_bus_message_append(m, "a{sv}", 7,
+                                          "Pod", "s", hangs[i].uuid,
+                                          "Operation", "s", hangs[i].operation,
+                                          "Step", "s", hangs[i].step,
+                                          "Container", "s", hangs[i].container,
+                                          "Target", "s", hangs[i].target,
+                                          "Since", "t", hangs[i].since_us,
+                                          "Deadline", "t", hangs[i].deadline_us);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
 static int append_uuid(const struct property_context *context, sd_bus_message *m) {
         return sd_bus_message_append(m, "s", context->pod->record->uuid);
 }
@@ -166,6 +184,7 @@ const struct property_row property_table[] = {
         {PODMOUNT_MANAGER_INTERFACE, "TableEntries", "u", PROPERTY_SILENT, append_table_entries},
         {PODMOUNT_MANAGER_INTERFACE, "TableBytes", "t", PROPERTY_SILENT, append_table_bytes},
         {PODMOUNT_MANAGER_INTERFACE, "Quotas", "aa{sv}", PROPERTY_SILENT, append_quotas},
+        {PODMOUNT_MANAGER_INTERFACE, "Hangs", "aa{sv}", PROPERTY_SILENT, append_hangs},
         {PODMOUNT_POD_INTERFACE, "UUID", "s", PROPERTY_CONSTANT, append_uuid},
         {PODMOUNT_POD_INTERFACE, "Name", "s", PROPERTY_CONSTANT, append_name},
         {PODMOUNT_POD_INTERFACE, "Owner", "u", PROPERTY_CONSTANT, append_owner},

@@ -21,7 +21,7 @@ struct layout {
         uint64_t magic;
         _Atomic uint64_t job;
         _Atomic uint32_t count;
-        _Atomic uint32_t running;
+        _Atomic uint32_t running; /* 0: it has ended; else the step that it is at, counted from 1 */
         struct intent_mount mounts[JOB_STEPS_MAX];
 };
 
@@ -132,6 +132,10 @@ void intent_end(struct intent *intent) {
         atomic_store(&intent->layout->running, 0);
 }
 
+void intent_at(struct intent *intent, uint32_t step) {
+        atomic_store(&intent->layout->running, step + 1);
+}
+
 static int read_all(int fd, void *data, size_t size, off_t offset) {
         for (size_t done = 0; done < size;) {
                 ssize_t n = pread(fd, (char *) data + done, size - done, offset + (off_t) done);
@@ -147,16 +151,28 @@ static int read_all(int fd, void *data, size_t size, off_t offset) {
         return 0;
 }
 
+/* What stands before the mounts. */
+struct header {
+        uint64_t magic, job;
+        uint32_t count, running;
+};
+_Static_assert(sizeof(struct header) == offsetof(struct layout, mounts), "the header of the file");
+
+bool intent_read_at(int fd, uint64_t job, uint32_t *ret_step) {
+        struct header header;
+
+        if (read_all(fd, &header, sizeof(header), 0) < 0 || header.magic != INTENT_MAGIC || header.job != job || header.running == 0)
+                return false;
+        *ret_step = header.running - 1;
+        return true;
+}
+
 int intent_read(int fd, uint64_t *ret_job, struct intent_mount **ret, size_t *ret_n) {
-        struct {
-                uint64_t magic, job;
-                uint32_t count, running;
-        } header;
+        struct header header;
         _cleanup_free_ struct intent_mount *mounts = NULL;
         struct stat status;
         int r;
 
-        _Static_assert(sizeof(header) == offsetof(struct layout, mounts), "the header of the file");
         if (fstat(fd, &status) < 0)
                 return log_errno(LOG_ERR, errno, "fstat an intent file");
         if (status.st_size == 0)

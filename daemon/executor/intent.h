@@ -7,6 +7,7 @@
  * that the kernel has was attached, one that it has not was never.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,6 +45,11 @@ int intent_add_directory(struct intent *intent, uint32_t step, enum intent_direc
 /* Whether the entry is such a one, and which. */
 enum intent_directory intent_is_directory(const struct intent_mount *entry, uint32_t *ret_made);
 void intent_end(struct intent *intent);
+
+/* Executor: it is at this step of the job now. */
+void intent_at(struct intent *intent, uint32_t step);
+/* Anybody: which step of the job that is. False if the file does not say, or is about another job. */
+bool intent_read_at(int fd, uint64_t job, uint32_t *ret_step);
 
 /* Recovery: the job of the file and what it noted; 1 with a job (also one that ended), 0 with none, -EBADMSG for a
  * damaged file. */

@@ -18,6 +18,8 @@
 #include "util/event.h"
 #include "util/log.h"
 
+#define TOO_LONG "the operation took too long and was ended; see whether the source's file system answers, then try again"
+
 struct worker {
         struct executor_pool *pool;
         unsigned slot;
@@ -27,6 +29,7 @@ struct worker {
         bool unsent;          /* …and has not been sent yet: the socket was full */
         bool condemned;       /* its replacement is asked for: it gets no job any more */
         uint64_t deadline;    /* of the job, or of a condemned one's end; CLOCK_MONOTONIC, µs */
+        uint64_t begun_us, due_us; /* when the job began, and had to be done */
 };
 
 struct executor_pool {
@@ -153,6 +156,8 @@ static void tell_lost(struct worker *worker, struct pool_job *job, enum failure_
         if (result.steps)
                 result.n_steps = job->n_steps;
         result.text = strdup(text);
+        if (!intent_read_at(worker->intent_fd, job->id, &result.failed_step) || result.failed_step >= result.n_steps)
+                result.failed_step = UINT32_MAX;
         read_intent(worker, &result);
         job_over(worker->pool, job, &result);
 }
@@ -276,9 +281,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
         if (r < 0)
                 (void) log_errno(LOG_ERR, r, "receive from executor %u", worker->slot);
         if (worker->condemned && worker->job)
-                worker_lose(worker, FAILURE_TIMED_OUT,
-                        "the operation took too long and was ended; see whether the source's file system answers, then "
-                        "try again");
+                worker_lose(worker, FAILURE_TIMED_OUT, TOO_LONG);
         else
                 worker_lose(worker, FAILURE_MOUNT_FAILED,
                         "the process that ran the operation ended; see the journal of podmountd, then try again");
@@ -290,7 +293,8 @@ static int worker_start(struct worker *worker, struct pool_job *job) {
 
         worker->job = job;
         worker->unsent = true;
-        worker->deadline = now_us() + worker->pool->timeout_us;
+        worker->begun_us = now_us();
+        worker->deadline = worker->due_us = worker->begun_us + worker->pool->timeout_us;
         (void) sd_event_source_get_enabled(worker->timer, &enabled); /* off, if it cannot be told */
         if (enabled == SD_EVENT_OFF && (sd_event_source_set_time(worker->timer, worker->deadline) < 0 ||
                                                sd_event_source_set_enabled(worker->timer, SD_EVENT_ONESHOT) < 0))
@@ -342,8 +346,7 @@ int executor_pool_add(struct executor_pool *pool, unsigned slot, int socket, int
         if (fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) | O_NONBLOCK) < 0)
                 return log_errno(LOG_ERR, errno, "make the socket of executor %u non-blocking", slot);
         if (pool->workers[slot])
-                worker_lose(pool->workers[slot], FAILURE_TIMED_OUT,
-                        "the process that ran the operation was replaced; try again");
+                worker_lose(pool->workers[slot], FAILURE_TIMED_OUT, TOO_LONG);
         worker = calloc(1, sizeof(*worker));
         if (!worker)
                 return log_oom();
@@ -405,6 +408,23 @@ void executor_pool_counts(
         *ret_executors = executors;
         *ret_running = running;
         *ret_waiting = pool->queue.waiting;
+}
+
+size_t executor_pool_hanging(const struct executor_pool *pool, uint64_t after_us, struct pool_hang ret[POOL_SLOTS_MAX]) {
+        const uint64_t now = now_us();
+        size_t n = 0;
+
+        for (size_t i = 0; i < POOL_SLOTS_MAX; i++) {
+                const struct worker *worker = pool->workers[i];
+
+                if (!worker || !worker->job || now - worker->begun_us < after_us)
+                        continue;
+                ret[n] = (struct pool_hang) {
+                        .job = worker->job->id, .step = UINT32_MAX, .begun_us = worker->begun_us, .deadline_us = worker->due_us};
+                (void) intent_read_at(worker->intent_fd, worker->job->id, &ret[n].step);
+                n++;
+        }
+        return n;
 }
 
 void executor_pool_losses(const struct executor_pool *pool, uint64_t *ret_hung, uint64_t *ret_lost) {

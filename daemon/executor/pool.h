@@ -19,7 +19,7 @@ struct pool_job;
 
 /* Called once for each job that was not cancelled, from the event loop, never from executor_pool_submit(). With
  * result->lost nothing but the intent file tells what was done: id and mount_id of each step are what it says (0: not
- * noted), and such a mount is attached if the kernel has it. A lost job of an executor that was to be replaced is told
+ * noted), failed_step is the one that it was at (UINT32_MAX: not known), and such a mount is attached if the kernel has it. A lost job of an executor that was to be replaced is told
  * when that one is dead, or at the latest POOL_GRACE_US after it was asked for. */
 typedef void (*pool_done_fn)(const struct job_result *result, void *userdata);
 /* Asks the keeper to kill and replace the executor of this slot. */
@@ -51,5 +51,13 @@ bool executor_pool_started(const struct pool_job *job);
 /* How many executors live, how many jobs run and wait: for status. */
 void executor_pool_counts(
         const struct executor_pool *pool, unsigned *ret_executors, unsigned *ret_running, unsigned *ret_waiting);
+/* A job that an executor is at, and for how long: CLOCK_MONOTONIC, µs. */
+struct pool_hang {
+        uint64_t job;
+        uint32_t step; /* that it is at, UINT32_MAX where that is not known */
+        uint64_t begun_us, deadline_us;
+};
+/* Those that have been at it for at least so long. Their number. */
+size_t executor_pool_hanging(const struct executor_pool *pool, uint64_t after_us, struct pool_hang ret[POOL_SLOTS_MAX]);
 /* How many of them hung, and how many died, since the pool was made. */
 void executor_pool_losses(const struct executor_pool *pool, uint64_t *ret_hung, uint64_t *ret_lost);

@@ -196,6 +196,12 @@ int operation_failure(const struct operation *operation, const struct job_result
         if (wanted && job && result->failed_step < job->n_steps &&
             job->steps[result->failed_step].wanted < wanted->n_mounts)
                 pointer = wanted->mounts[job->steps[result->failed_step].wanted].pointer ?: "";
+        if (result->lost && job && result->failed_step < job->n_steps) {
+                const struct step *step = &job->steps[result->failed_step];
+
+                return failure_set(f, result->failure, "%s%sstep %s%s%s: %s", pointer, *pointer ? ": " : "", step_kind_name(step->kind),
+                                   step->target ? " at " : "", step->target ?: "", result->text ?: "");
+        }
         return failure_set(f, result->failure, "%s%s%s", pointer, *pointer ? ": " : "",
                            result->text ?: "The executor gave no reason; see the journal of podmountd.");
 }

@@ -63,6 +63,27 @@ START_TEST(test_killed) {
 }
 END_TEST
 
+/* Which step it is at is to be had from the outside, of the job that is meant alone. */
+START_TEST(test_at) {
+        _cleanup_(intent_freep) struct intent *intent = NULL;
+        _cleanup_close_ int fd = new_file();
+        uint32_t step = 7;
+
+        ck_assert(!intent_read_at(fd, 5, &step));
+        ck_assert_int_eq(intent_map(fd, &intent), 0);
+        ck_assert(!intent_read_at(fd, 5, &step));
+        intent_begin(intent, 5);
+        ck_assert(intent_read_at(fd, 5, &step));
+        ck_assert_uint_eq(step, 0);
+        intent_at(intent, 3);
+        ck_assert(intent_read_at(fd, 5, &step));
+        ck_assert_uint_eq(step, 3);
+        ck_assert(!intent_read_at(fd, 6, &step));
+        intent_end(intent);
+        ck_assert(!intent_read_at(fd, 5, &step));
+}
+END_TEST
+
 START_TEST(test_full) {
         _cleanup_(intent_freep) struct intent *intent = NULL;
         _cleanup_close_ int fd = new_file();
@@ -131,4 +152,4 @@ START_TEST(test_damaged) {
 }
 END_TEST
 
-UNIT_MAIN("intent", test_empty, test_killed, test_full, test_no_room, test_damaged)
+UNIT_MAIN("intent", test_empty, test_killed, test_at, test_full, test_no_room, test_damaged)
