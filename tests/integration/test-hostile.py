@@ -63,8 +63,8 @@ def not_json(v):
 
 @case('a spec over the limit, one of 64 MiB, and one that nests 10,000 deep')
 def big(v):
-    v.bad_spec(json.dumps(specs.oci() | {'annotations': {'x': 'y' * (1024 * 1024)}}), says='1048576')
-    v.bad_spec('{"x":"' + 'y' * (64 * 1024 * 1024) + '"}', says='1048576')
+    v.bad_spec(json.dumps(specs.oci() | {'annotations': {'x': 'y' * (1024 * 1024)}}), 'QuotaExceeded', says='1048576')
+    v.bad_spec('{"x":"' + 'y' * (64 * 1024 * 1024) + '"}', 'QuotaExceeded', says='1048576')
     v.bad_spec('[' * 10000 + ']' * 10000)
     v.bad_spec('{"a":' * 10000 + '1' + '}' * 10000)
 
