@@ -10,6 +10,7 @@
 #include "api/acceptor.h"
 #include "api/call.h"
 #include "api/credentials.h"
+#include "api/rounds.h"
 #include "util/event.h"
 #include "util/log.h"
 
@@ -21,20 +22,17 @@ enum {
 struct listener {
         struct api *api;
         struct acceptor *acceptor;
+        struct rounds *rounds;
         struct connection *connections;
 };
 
 struct connection {
         struct listener *listener;
         struct peer *peer; /* the peer holds the reference on the bus; this is the adapter's on the peer */
+        struct rounds_entry *turns;
         sd_event_source *greeting; /* until the handshake is over */
         struct connection *next, **link;
 };
-
-static void close_bus(sd_bus *bus) {
-        (void) sd_bus_detach_event(bus);
-        sd_bus_close(bus);
-}
 
 static void on_disconnect(struct peer *peer) {
         struct connection *connection = peer->adapter;
@@ -43,7 +41,8 @@ static void on_disconnect(struct peer *peer) {
         *connection->link = connection->next;
         if (connection->next)
                 connection->next->link = connection->link;
-        close_bus(peer->bus);
+        connection->turns = rounds_remove(connection->turns);
+        sd_bus_close(peer->bus);
         free(connection);
         peer->adapter = NULL;
 }
@@ -52,6 +51,20 @@ static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error _unuse
         const struct connection *connection = userdata;
 
         return call_arrived(connection->peer, m);
+}
+
+/* Also what sd-bus answers by itself, as Ping, piles up where nobody reads. */
+static int on_any(sd_bus_message *m _unused_, void *userdata, sd_bus_error *error _unused_) {
+        const struct connection *connection = userdata;
+
+        listener_check_queue(connection->peer);
+        return 0;
+}
+
+static void on_broken(void *userdata) {
+        struct connection *connection = userdata;
+
+        peer_disconnect(connection->peer);
 }
 
 static int on_closed(sd_bus_message *m _unused_, void *userdata, sd_bus_error *error _unused_) {
@@ -107,6 +120,8 @@ static int start_bus(sd_bus *bus, int fd, struct connection *connection, sd_even
         if (r >= 0)
                 r = sd_bus_negotiate_fds(bus, takes_fds(connection));
         if (r >= 0)
+                r = sd_bus_add_filter(bus, NULL, on_any, connection);
+        if (r >= 0)
                 r = sd_bus_add_fallback(bus, NULL, "/", on_call, connection);
         if (r >= 0)
                 r = sd_bus_match_signal(bus, NULL, "org.freedesktop.DBus.Local", NULL, "org.freedesktop.DBus.Local", "Disconnected", on_closed,
@@ -117,7 +132,7 @@ static int start_bus(sd_bus *bus, int fd, struct connection *connection, sd_even
                 return r;
         r = sd_bus_start(bus);
         if (r >= 0)
-                r = sd_bus_attach_event(bus, event, SD_EVENT_PRIORITY_NORMAL);
+                r = rounds_add(connection->listener->rounds, bus, connection->peer->caller.uid, on_broken, connection, &connection->turns);
         return r < 0 ? r : sd_event_add_post(event, &connection->greeting, on_greeting, connection);
 }
 
@@ -177,6 +192,8 @@ int listener_new(struct api *api, int fd, struct listener **ret) {
         }
         listener->api = api;
         r = acceptor_new(api->event, fd, "private socket", welcome, listener, &listener->acceptor);
+        if (r >= 0)
+                r = rounds_new(api->event, &listener->rounds);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(listener);
@@ -189,6 +206,7 @@ struct listener *listener_free(struct listener *listener) {
         while (listener->connections)
                 peer_disconnect(listener->connections->peer);
         (void) acceptor_free(listener->acceptor);
+        (void) rounds_free(listener->rounds);
         free(listener);
         return NULL;
 }
