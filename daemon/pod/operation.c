@@ -185,6 +185,7 @@ int operation_failure(const struct operation *operation, const struct job_result
                       struct failure *f) {
         const struct job *job = operation->job;
         const char *pointer = "";
+        enum failure_kind kind;
 
         if (result->lost && result->failure != FAILURE_TIMED_OUT && leaves_what_it_did(operation))
                 return failure_set(f, FAILURE_MOUNT_FAILED, "The executor died while it took mounts of pod %s away, and so did those "
@@ -196,13 +197,15 @@ int operation_failure(const struct operation *operation, const struct job_result
         if (wanted && job && result->failed_step < job->n_steps &&
             job->steps[result->failed_step].wanted < wanted->n_mounts)
                 pointer = wanted->mounts[job->steps[result->failed_step].wanted].pointer ?: "";
-        if (result->lost && job && result->failed_step < job->n_steps) {
+        /* Not the call's time is over, but the job's: whatever it waits for does not answer. */
+        kind = result->failure == FAILURE_TIMED_OUT ? FAILURE_MOUNT_FAILED : result->failure;
+        if (result->failure == FAILURE_TIMED_OUT && job && result->failed_step < job->n_steps) {
                 const struct step *step = &job->steps[result->failed_step];
 
-                return failure_set(f, result->failure, "%s%sstep %s%s%s: %s", pointer, *pointer ? ": " : "", step_kind_name(step->kind),
+                return failure_set(f, kind, "%s%sstep %s%s%s: %s", pointer, *pointer ? ": " : "", step_kind_name(step->kind),
                                    step->target ? " at " : "", step->target ?: "", result->text ?: "");
         }
-        return failure_set(f, result->failure, "%s%s%s", pointer, *pointer ? ": " : "",
+        return failure_set(f, kind, "%s%s%s", pointer, *pointer ? ": " : "",
                            result->text ?: "The executor gave no reason; see the journal of podmountd.");
 }
 

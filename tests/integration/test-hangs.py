@@ -13,7 +13,7 @@ from frame import host, openmetrics, specs, tap
 from frame.bus import Bus
 from frame.daemon import MANAGER
 from frame.fuse import LOOKUP, Hanging
-from frame.host import ALICE, BOB, as_user
+from frame.host import ALICE, BOB, UserError, as_user
 from frame.situation import WithPolkit
 from frame.tap import case, contains, diagnose, equal, eventually
 
@@ -84,7 +84,8 @@ def listed(s):
         took = time.time() - begin
         equal(DEADLINE - 1 < took < DEADLINE + 10 * tap.PATIENCE, True, f'answered after {took:.1f} s')
         contains(err, '/mnt', 'the answer')
-        contains(err, 'bind', 'the step in the answer')
+        contains(err, 'step bind at /mnt: ', 'the step in the answer')
+        contains(err, 'took too long', 'the reason')
         eventually(lambda: s.hangs() == [], 'the list is empty')
         equal((metric(s, 'jobs_hanging'), metric(s, 'executors_hung', '_total')), (0, 1), 'metrics')
         eventually(lambda: len(s.daemon.executors()) == len(executors) and s.daemon.executors() != executors, 'another executor')
@@ -108,6 +109,21 @@ def waits(s):
         first.communicate(timeout=60 * tap.PATIENCE)
         _, err = second.communicate(timeout=60 * tap.PATIENCE)
         equal(second.returncode, 0, f'its turn comes: {err}')
+
+
+@case('who calls is answered with MountFailed, the step and the reason, also where the file system hangs at the end of a path')
+def error(s):
+    with Never(s.where):
+        for source in (f'{s.where}/never', f'{s.where}/never/further'):
+            try:
+                as_user(ALICE, lambda: int(bus.call(MANAGER, 'Bind', 'sssa{sh}a{sv}', s.pod, source, '/mnt', dbus.Dictionary({}, 'sh'),
+                                                    dbus.Dictionary({}, 'sv'), timeout=60)))
+            except UserError as refusal:
+                equal(refusal.name, 'org.podmount1.Error.MountFailed', refusal.text)
+                contains(refusal.text, 'step bind at /mnt: the operation took too long', 'the answer')
+                continue
+            raise AssertionError(f'{source} was bound')
+        equal(s.daemon.state(s.pod), 'ready', 'the pod')
 
 
 if __name__ == '__main__':
