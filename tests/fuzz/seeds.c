@@ -204,6 +204,7 @@ int main(int argc, char **argv) {
         seed_holders();
         seed_image();
         seed_statmount();
+        seeds_of_dbus();
         seeds_of_store();
         seeds_of_tar();
         return EXIT_SUCCESS;

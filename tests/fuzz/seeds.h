@@ -12,6 +12,9 @@ void seed(const char *target, const char *name, int which, const void *data, siz
 /* The same of a file. */
 void seed_file(const char *target, const char *name, int which, const char *path);
 
+/* A call of each method as D-Bus has it. */
+void seeds_of_dbus(void);
+
 /* state.db, layers.db, a journal of intents. */
 void seeds_of_store(void);
 
