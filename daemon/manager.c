@@ -13,6 +13,7 @@
 
 #include "api/api.h"
 #include "layer/layers.h"
+#include "pod/gc-program.h"
 #include "pod/host.h"
 #include "pod/layer-stream.h"
 #include "pod/operation-layer.h"
@@ -360,6 +361,7 @@ int manager_stop(struct manager *manager, uint64_t limit_us) {
         api_stop(manager->api);
         manager->pods.stopping = true;
         layer_streams_stop(&manager->pods);
+        gc_programs_stop(&manager->pods);
         r = sd_event_add_time_relative(manager->event, &manager->stop_timer, CLOCK_MONOTONIC, limit_us, 0, on_stop_timer, manager);
         if (r >= 0)
                 r = sd_event_add_post(manager->event, &manager->stop_post, on_stop_post, manager);

@@ -12,7 +12,6 @@
 #include "util/prefixes.h"
 #include "util/text.h"
 
-#define LOOK_AGAIN_US (UINT64_C(100) * 1000)
 #define GRACE_US (UINT64_C(15) * 1000000) /* longer than its supervisor takes to end it */
 
 /* Why it does not run; NULL: it does, as far as this configuration is concerned. What the executors have is the door's. */
@@ -54,19 +53,68 @@ bool gc_program_is_due(const struct gc_program *program, const struct operation 
         return !program->ended && pod_was_ready(operation->pod);
 }
 
-static bool take_slot(struct gc_program *program, struct pods *pods, uid_t owner) {
+static bool has_room(const struct pods *pods, uid_t owner) {
         unsigned own = 0;
 
-        if (program->slot)
-                return true;
         for (size_t i = 0; i < pods->n_gc; i++)
                 own += pods->gc_owners[i] == owner;
-        if (pods->n_gc >= GC_PROGRAMS_MAX || own >= GC_PROGRAMS_OF_USER)
-                return false;
-        pods->gc_owners[pods->n_gc++] = owner;
+        return pods->n_gc < GC_PROGRAMS_MAX && own < GC_PROGRAMS_OF_USER;
+}
+
+/* Whoever waits has been given what was free by then: a newcomer overtakes nobody who could run. */
+static bool take_slot(struct gc_program *program, struct pods *pods, uid_t owner) {
         program->owner = owner;
-        program->slot = true;
-        return true;
+        if (!program->slot && has_room(pods, owner)) {
+                pods->gc_owners[pods->n_gc++] = owner;
+                program->slot = true;
+        }
+        return program->slot;
+}
+
+static void enter_queue(struct gc_program *program, struct pods *pods) {
+        struct gc_program **at = &pods->gc_waiting;
+
+        while (*at)
+                at = &(*at)->next;
+        *at = program;
+        program->next = NULL;
+        program->waiting = true;
+}
+
+static void leave_queue(struct gc_program *program, struct pods *pods) {
+        struct gc_program **at = &pods->gc_waiting;
+
+        while (program->waiting && *at != program)
+                at = &(*at)->next;
+        if (program->waiting)
+                *at = program->next;
+        program->waiting = false;
+}
+
+static void wake(struct gc_program *program, struct pods *pods) {
+        int r;
+
+        leave_queue(program, pods);
+        r = program->armed ? sd_event_source_set_time(program->operation->timer, 0) : 0;
+        if (r < 0)
+                (void) log_errno(LOG_ERR, r, "have a gc program begin");
+}
+
+/* The first whose owner may run one more has its turn, from the loop. */
+static void wake_next(struct pods *pods) {
+        struct gc_program *next = pods->gc_waiting;
+
+        while (next && !has_room(pods, next->owner))
+                next = next->next;
+        if (!next)
+                return;
+        (void) take_slot(next, pods, next->owner); /* there is room */
+        wake(next, pods);
+}
+
+void gc_programs_stop(struct pods *pods) {
+        while (pods->gc_waiting)
+                wake(pods->gc_waiting, pods);
 }
 
 static void give_slot(struct gc_program *program, struct pods *pods) {
@@ -74,6 +122,7 @@ static void give_slot(struct gc_program *program, struct pods *pods) {
                 if (pods->gc_owners[i] == program->owner) {
                         pods->gc_owners[i] = pods->gc_owners[--pods->n_gc];
                         program->slot = false;
+                        wake_next(pods);
                 }
 }
 
@@ -101,8 +150,12 @@ int gc_program_plan(struct gc_program *program, struct operation *operation) {
         program->path = strdup(path);
         if (!program->path)
                 return log_oom();
-        if (!take_slot(program, operation->pods, record->owner))
+        program->operation = operation;
+        if (!take_slot(program, operation->pods, record->owner)) {
+                leave_queue(program, operation->pods); /* of an earlier try */
+                enter_queue(program, operation->pods);
                 return 0;
+        }
         if (program->registry)
                 flags |= STEP_GC_REGISTRY;
         else if (prefixes_has(settings->gc_programs, path))
@@ -182,9 +235,10 @@ static void told(const struct stream_report *report, void *userdata) {
         end(program, report->kind == STREAM_FAILED ? report->text ?: "nothing is known of its end" : NULL);
 }
 
-static int on_look_again(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+static int on_turn(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
         struct gc_program *program = userdata;
 
+        program->armed = false;
         program->go_on(program->operation);
         return 0;
 }
@@ -195,7 +249,9 @@ void gc_program_result(struct gc_program *program, struct operation *operation, 
         program->operation = operation;
         program->go_on = go_on;
         if (!answer) {
-                r = sd_event_add_time_relative(operation->pods->event, &operation->timer, CLOCK_MONOTONIC, LOOK_AGAIN_US, 0, on_look_again, program);
+                /* Its turn has come already, or the timer goes off when it does. */
+                r = sd_event_add_time(operation->pods->event, &operation->timer, CLOCK_MONOTONIC, program->waiting ? UINT64_MAX : 0, 0, on_turn, program);
+                program->armed = r >= 0;
                 if (r < 0)
                         end(program, "podmountd has no memory to wait for others to end");
                 return;
@@ -211,6 +267,7 @@ void gc_program_result(struct gc_program *program, struct operation *operation, 
 }
 
 void gc_program_done(struct gc_program *program, struct pods *pods) {
+        leave_queue(program, pods);
         give_slot(program, pods);
         program->stream = stream_free(program->stream);
         free(program->path);

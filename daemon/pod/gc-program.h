@@ -18,6 +18,9 @@ struct gc_program {
         bool begun;  /* its job is the operation's */
         bool slot;   /* it is counted in pods->gc_owners */
         uid_t owner;
+        bool waiting;            /* in pods->gc_waiting… */
+        struct gc_program *next; /* …before this one; from when it was planned, so that the order is that of the calls… */
+        bool armed;              /* …and since its job without steps was over, with a timer for its turn */
         bool ended;  /* it ran, or could not: it does not run again */
         struct operation *operation;
         void (*go_on)(struct operation *operation);
@@ -39,5 +42,7 @@ int gc_program_plan(struct gc_program *program, struct operation *operation);
 /* What came of that job (NULL: there was none), which began it or could not. `go_on` is called once, from here or from the event loop, when it has ended; the
  * operation may be gone afterwards. */
 void gc_program_result(struct gc_program *program, struct operation *operation, const struct job_result *answer, void (*go_on)(struct operation *operation));
-/* Ends it, if it runs. */
+/* The daemon stops: those that wait are not begun any more, and go on from the loop. */
+void gc_programs_stop(struct pods *pods);
+/* Ends it, if it runs; or it waits no more. */
 void gc_program_done(struct gc_program *program, struct pods *pods);

@@ -20,6 +20,8 @@
 #include "util/map.h"
 #include "util/settings.h"
 
+struct gc_program;
+
 struct pods_observer {
         void (*pod_new)(struct pod *pod, void *userdata);
         void (*pod_removed)(struct pod *pod, const char *reason, void *userdata);
@@ -88,7 +90,8 @@ struct pods {
         struct operation *searches_waiting; /* for holders (pod/operation-holders.c)… */
         unsigned n_searches, n_searches_waiting; /* …and how many search */
         uid_t gc_owners[GC_PROGRAMS_MAX]; /* of the pods whose gc programs run… */
-        size_t n_gc;                      /* …and how many do (pod/gc-program.h) */
+        size_t n_gc;                      /* …and how many do (pod/gc-program.h)… */
+        struct gc_program *gc_waiting;    /* …and those that wait until they may, in order */
         struct counters counters;
         struct history *history;     /* what is to be written down of what was done (pod/history.h); NULL: nothing yet */
         bool stopping;               /* what can be finished at the next start is not gone on with */

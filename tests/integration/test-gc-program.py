@@ -331,6 +331,29 @@ def in_turn():
         equal((len(read(f'{data}/counts').split()), set(read(f'{data}/counts').split()) <= {'1', '2'}), (5, True), read(f'{data}/counts'))
 
 
+@case('who waits for its turn gets it in order, before those who come later, and at once', alone=True)
+def queue():
+    with Situation() as s:
+        pods, spec, data = [], None, None
+        for number in range(6):
+            spec, data = pod_of('for last; do :; done; echo $last >>/data/order; until [ -e /data/go ]; do busybox usleep 10000; done; busybox usleep 50000',
+                    'queue', ALICE)
+            pods.append(s.create(spec))
+        calls = []
+        for pod in pods:
+            calls.append(subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', s.daemon.socket, 'gc', pod], stdout=subprocess.PIPE))
+            eventually(lambda: s.daemon.state(pod) == 'stopping', 'it is begun')
+            time.sleep(0.1 * tap.PATIENCE)  # machined is asked before
+        eventually(lambda: len(read(f'{data}/order').split()) == 2, 'two run')
+        with open(f'{data}/go', 'w'):
+            pass
+        equal([call.wait(30 * tap.PATIENCE) for call in calls], [0] * 6, 'statuses')
+        places = [pods.index(pod) for pod in read(f'{data}/order').split()]
+        equal(sorted(places), list(range(6)), 'each ran once')
+        # Two that begin side by side may write in any order.
+        equal(max(abs(place - at) for at, place in enumerate(places)) <= 1, True, f'the order: {places}')
+
+
 @case('what a crash interrupts is done at the restart, from the beginning; an executor that dies is a warning', alone=True)
 def crashes():
     with Stage(config=IN_ROOT_PODS) as daemon:
