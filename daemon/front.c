@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "control.h"
+#include "kernel/confine.h"
 #include "manager.h"
 #include "process.h"
 #include "util/channel.h"
@@ -164,6 +165,9 @@ static int become_front(const struct front_setup *setup) {
         r = process_drop_privileges(setup->uid, setup->gid);
         if (r < 0)
                 return r;
+        r = confine_sockets(); /* the executors' netlink is none of its business */
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "refuse sockets");
         r = process_die_with(setup->keeper);
         if (r < 0)
                 return r;

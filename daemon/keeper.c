@@ -156,6 +156,7 @@ static void set_grants(struct keeper *keeper) {
         keeper->grants->gc_in_root_pods = keeper->settings.gc_in_root_pods;
         keeper->grants->gc_timeout_us = keeper->settings.gc_timeout_us;
         grants_set_host_targets(keeper->grants, keeper->settings.host_targets);
+        grants_set_interfaces(keeper->grants, keeper->settings.interfaces);
         grants_set_registry_program(keeper->grants, keeper->settings.registry_program);
         grants_set_gc_programs(keeper->grants, keeper->settings.gc_programs);
 }

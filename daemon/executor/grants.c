@@ -38,6 +38,10 @@ void grants_set_gc_programs(struct executor_grants *grants, const char *list) {
         set_list(grants, grants->gc_programs, list);
 }
 
+void grants_set_interfaces(struct executor_grants *grants, const char *list) {
+        set_list(grants, grants->interfaces, list);
+}
+
 void grants_set_registry_program(struct executor_grants *grants, const char *list) {
         set_list(grants, grants->registry_program, list);
 }
@@ -52,6 +56,12 @@ void grants_gc_programs(const struct executor_grants *grants, char ret[PREFIXES_
         ret[0] = 0;
         if (grants)
                 get_list(grants, grants->gc_programs, ret);
+}
+
+void grants_interfaces(const struct executor_grants *grants, char ret[PREFIXES_SIZE]) {
+        ret[0] = 0;
+        if (grants)
+                get_list(grants, grants->interfaces, ret);
 }
 
 void grants_registry_program(const struct executor_grants *grants, char ret[PREFIXES_SIZE]) {

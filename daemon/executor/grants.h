@@ -21,14 +21,17 @@ struct executor_grants {
         atomic_uint sequence;               /* odd while one of the lists below is being written */
         char host_targets[PREFIXES_SIZE];   /* directories of the host that pods may have mounts below */
         char gc_programs[PREFIXES_SIZE];    /* programs of the host that may be gc programs */
+        char interfaces[PREFIXES_SIZE];     /* network interfaces of the host that root's pods may take */
         char registry_program[PREFIXES_SIZE]; /* the one that is told of pods that go, as root; or none */
 };
 
 /* The keeper's. */
 void grants_set_host_targets(struct executor_grants *grants, const char *list);
 void grants_set_gc_programs(struct executor_grants *grants, const char *list);
+void grants_set_interfaces(struct executor_grants *grants, const char *list);
 void grants_set_registry_program(struct executor_grants *grants, const char *list);
 /* A list as it is now, never half of one and half of another. NULL grants nothing. */
 void grants_host_targets(const struct executor_grants *grants, char ret[PREFIXES_SIZE]);
 void grants_gc_programs(const struct executor_grants *grants, char ret[PREFIXES_SIZE]);
+void grants_interfaces(const struct executor_grants *grants, char ret[PREFIXES_SIZE]);
 void grants_registry_program(const struct executor_grants *grants, char ret[PREFIXES_SIZE]);

@@ -49,6 +49,8 @@ int confine_within(const char *directory);
  * could give back; and the system calls that only who has something in mind makes: programs, processes, namespaces, mounts,
  * sockets, tracing. */
 int confine_powers(uint64_t capabilities);
+/* Refuses sockets of every kind but AF_UNIX from now on, for who has given up what it could: PR_SET_NO_NEW_PRIVS is set. */
+int confine_sockets(void);
 /* The same for a process that is to be somebody, with all of its groups, and no capability at all. */
 int confine_as(uid_t uid, gid_t gid, const gid_t *groups, size_t n_groups);
 /* The same for one that is about to execute a program, which may make processes and threads, and sockets if `sockets`, but no namespaces. `userns`: the

@@ -14,10 +14,11 @@
 #include <string.h>
 
 #include "util/array.h"
+#include "util/link-name.h"
 #include "util/log.h"
 #include "util/path.h"
 
-enum setting_type { SETTING_LEVEL, SETTING_COUNT, SETTING_SECONDS, SETTING_MILLISECONDS, SETTING_SIZE, SETTING_PROPAGATION, SETTING_VISIBILITY, SETTING_IMAGES, SETTING_BOOLEAN, SETTING_PREFIXES, SETTING_PATHS };
+enum setting_type { SETTING_LEVEL, SETTING_COUNT, SETTING_SECONDS, SETTING_MILLISECONDS, SETTING_SIZE, SETTING_PROPAGATION, SETTING_VISIBILITY, SETTING_IMAGES, SETTING_BOOLEAN, SETTING_PREFIXES, SETTING_PATHS, SETTING_LINKS };
 
 struct setting {
         const char *section, *name;
@@ -52,6 +53,7 @@ static const struct setting known_settings[] = {
         {"Mounts", "DeviceTypes", SETTING_IMAGES, FIELD(device_types), 0, 0},
         {"Mounts", "ForeignIDs", SETTING_BOOLEAN, FIELD(foreign_ids), 0, 0},
         {"Mounts", "HostTargets", SETTING_PREFIXES, FIELD(host_targets), 0, 0},
+        {"Prepare", "Interfaces", SETTING_LINKS, FIELD(interfaces), 0, 0},
         {"Layers", "AdditionalStores", SETTING_PATHS, FIELD(additional_stores), 0, 0},
         {"Limits", "PodsPerUser", SETTING_COUNT, FIELD(pods_per_user), 0, UINT32_MAX},
         {"Limits", "PodsPerGroup", SETTING_COUNT, FIELD(pods_per_group), 0, UINT32_MAX},
@@ -292,6 +294,9 @@ static int apply(const struct setting *setting, const char *text, const char *co
                 return parse_prefixes(text, reserved, field, expected);
         case SETTING_PATHS:
                 return parse_paths(text, setting->max, field, expected);
+        case SETTING_LINKS:
+                *expected = "names of network interfaces, which have no slash, colon, percent sign or quotation mark";
+                return *text ? link_names_add(field, text) : (field[0] = 0);
         case SETTING_COUNT:
                 *expected = "a whole number";
                 break;
@@ -497,6 +502,7 @@ static void write_value(FILE *out, const struct setting *setting, const struct s
                 return;
         case SETTING_PREFIXES:
         case SETTING_PATHS: /* a line each: the reader's lines are short */
+        case SETTING_LINKS:
                 write_prefixes(out, setting->name, field);
                 return;
         case SETTING_COUNT:

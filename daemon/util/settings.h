@@ -41,6 +41,8 @@ struct settings {
         uint32_t device_types;  /* DeviceTypes=: the same for block devices */
         char host_targets[PREFIXES_SIZE]; /* HostTargets=: directories of the host below which a pod may have mounts */
         bool foreign_ids;       /* ForeignIDs=no: id mappings of ids that are not the caller's, if polkit allows them */
+        /* [Prepare] */
+        char interfaces[PREFIXES_SIZE]; /* Interfaces=: network interfaces of the host that root's pods may take */
         /* [Layers] */
         char additional_stores[PREFIXES_SIZE]; /* AdditionalStores=: state directories whose layers may be read, in the order of search */
         /* [Limits] */
