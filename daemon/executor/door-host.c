@@ -7,6 +7,7 @@
 #include <sys/mount.h>
 
 #include "executor/door.h"
+#include "executor/link.h"
 #include "spec/spec.h"
 #include "util/path.h"
 #include "util/prefixes.h"
@@ -69,7 +70,7 @@ int door_check_pin(const struct job *job, size_t i, struct failure *f) {
         const uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 
         for (size_t j = 0; j < job->n_steps; j++)
-                if (job->steps[j].kind != STEP_PIN)
+                if (job->steps[j].kind != STEP_PIN && job->steps[j].kind != STEP_LINK)
                         return refuse(f, "namespaces are bound to files in a job of their own");
         if (!job->caller.root && job->caller.uid == 0)
                 return refuse(f, "the root of another place names no paths of the host");
@@ -107,7 +108,7 @@ static bool is_pin(const struct step *step, const char *pins) {
         const bool right = step->kind == STEP_PIN || step->kind == STEP_UNMOUNT || step->kind == STEP_DETACH;
         const char *name = pins && right ? path_below(step->target, pins) : NULL;
 
-        return name && path_is_component(name) && !door_is_uuid(name);
+        return name && path_is_component(name) && !door_is_uuid(name) && strncmp(name, LINK_PIN_PREFIX, strlen(LINK_PIN_PREFIX)) != 0;
 }
 
 int door_check_host(const struct job *job, const char *prefixes, const char *pins, uint32_t *ret_step, struct failure *f) {

@@ -496,7 +496,9 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
         case STEP_IMAGE_BLOB:
                 return door_check_image(job, step, f);
         case STEP_PIN:
-                return door_check_pin(job, i, f);
+        case STEP_LINK:
+        case STEP_UNLINK:
+                return step->kind == STEP_PIN ? door_check_pin(job, i, f) : door_check_link(job, i, f);
         case STEP_HOLDERS:
                 return door_check_holders(job, step, f);
         case STEP_GC_PROGRAM:
@@ -527,12 +529,14 @@ static enum sort step_sort(enum step_kind kind) {
         case STEP_JOIN:
         case STEP_ENTER:
         case STEP_PIN:
+        case STEP_LINK:
                 return SORT_MAKE;
         case STEP_UNMOUNT:
         case STEP_DETACH:
         case STEP_UNMAKE:
         case STEP_REMOVE_POD:
         case STEP_WITHDRAW:
+        case STEP_UNLINK:
                 return SORT_TAKE;
         case STEP_FIND:
         case STEP_EXAMINE:

@@ -46,6 +46,11 @@ int door_check_on_host(const struct job *job, size_t i, struct failure *f);
 int door_check_pin(const struct job *job, size_t i, struct failure *f);
 int door_check_off_host(const struct step *step, struct failure *f);
 
+/* Of door_check(): STEP_LINK and STEP_UNLINK. And what the configuration says of the interfaces of the host that the job takes: `list` has
+ * those that it may. FAILURE_NOT_SUPPORTED, with the step's index as above. */
+int door_check_link(const struct job *job, size_t i, struct failure *f);
+int door_check_interfaces(const struct job *job, const char *list, uint32_t *ret_step, struct failure *f);
+
 /* Parts of door_check(). */
 int door_check_layer(const struct job *job, const struct step *step, struct failure *f);
 /* The source of a STEP_ROOT that is a layer, and what goes with it. */

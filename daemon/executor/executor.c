@@ -128,6 +128,10 @@ static int check_grants(const struct executor *executor, const struct job *job, 
                 grants_registry_program(grants, registry);
                 return door_check_gc(job, list, registry, grants && grants->gc_in_pods, grants && grants->gc_in_root_pods, f);
         }
+        if (r == 0) {
+                grants_interfaces(grants, list);
+                r = door_check_interfaces(job, list, ret_step, f);
+        }
         if (r != 0 || !door_is_about_host(job))
                 return r;
         grants_host_targets(grants, list);

@@ -16,20 +16,20 @@ bool pin_is_meant(const struct step *step) {
         return (step->flags & STEP_HOST) && step->kind == STEP_BIND && step->source.kind == STEP_SOURCE_FD;
 }
 
-static int check(struct run *run, const struct step *step, int fd) {
+int pin_check(struct run *run, const char *what, int fd) {
         int r = space_is_host(fd);
 
         if (r == -EINVAL)
                 return run_fail(run, FAILURE_INVALID_ARGS, 0,
                         "what came as the fd for %s is no namespace, and nothing else is mounted on the host from an fd; send one of "
                         "/proc/PID/ns, or name a path",
-                        step->target);
+                        what);
         if (r == -EBADF || r == -ENOTTY)
                 return run_fail(run, FAILURE_INVALID_ARGS, 0,
-                        "the fd for %s was opened with O_PATH, and the kernel tells nothing of it; open it for reading", step->target);
+                        "the fd for %s was opened with O_PATH, and the kernel tells nothing of it; open it for reading", what);
         if (r != 0)
                 return run_fail(run, FAILURE_ACCESS_DENIED, r < 0 ? -r : 0,
-                        "the namespace for %s is the host's own%s; name that of a container", step->target,
+                        "the namespace for %s is the host's own%s; name that of a container", what,
                         r < 0 ? ", or cannot be told from it" : "");
         r = run->job->caller.root ? 1 : space_is_of(fd, run->job->caller.uid);
         if (r == 1)
@@ -37,11 +37,11 @@ static int check(struct run *run, const struct step *step, int fd) {
         return run_fail(run, FAILURE_ACCESS_DENIED, r < 0 ? -r : 0,
                 "the namespace for %s belongs to somebody else: only a user namespace that the caller made, and what one of those "
                 "owns, can be bound",
-                step->target);
+                what);
 }
 
 static int clone_namespace(struct run *run, const struct step *step, int fd, int *ret_mount) {
-        int r = check(run, step, fd);
+        int r = pin_check(run, step->target, fd);
 
         if (r != 0)
                 return r;
@@ -62,8 +62,8 @@ int pin_clone(struct run *run, size_t i, int *ret_mount) {
 }
 
 /* That of the process. */
-static int open_namespace(struct run *run, const struct step *step, int *ret) {
-        int r = namespaces_open_one(run->fds[step->source.fd], step->type);
+int pin_open_namespace(struct run *run, const struct step *step, const char *kind, int *ret) {
+        int r = namespaces_open_one(run->fds[step->source.fd], kind);
 
         if (r >= 0) {
                 *ret = r;
@@ -74,16 +74,16 @@ static int open_namespace(struct run *run, const struct step *step, int *ret) {
                 return run_fail(run, FAILURE_INVALID_ARGS, 0, "the fd of the process is no pidfd; send one of pidfd_open(2)");
         case ESRCH:
                 return run_fail(run, FAILURE_INVALID_ARGS, -r, "the process whose %s namespace is meant for %s has ended, or has none",
-                        step->type, step->target);
+                        kind, step->target);
         default:
-                return run_fail(run, FAILURE_ACCESS_DENIED, -r, "the %s namespace for %s cannot be opened", step->type, step->target);
+                return run_fail(run, FAILURE_ACCESS_DENIED, -r, "the %s namespace for %s cannot be opened", kind, step->target);
         }
 }
 
 int hand_pin(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
         _cleanup_close_ int fd = -1, mount = -1, target = -1;
-        int r = open_namespace(run, step, &fd);
+        int r = pin_open_namespace(run, step, step->type, &fd);
 
         if (r == 0)
                 r = clone_namespace(run, step, fd, &mount);

@@ -4,6 +4,7 @@
  * again then (restore.h). */
 
 #include "executor/enter.h"
+#include "executor/link.h"
 #include "executor/mapping.h"
 #include "executor/points.h"
 #include "executor/prepare.h"
@@ -68,6 +69,8 @@ static int run_step(struct run *run, size_t step) {
                 [STEP_PIN] = hand_pin,
                 [STEP_HOLDERS] = hand_holders,
                 [STEP_GC_PROGRAM] = hand_gc_program,
+                [STEP_LINK] = hand_link,
+                [STEP_UNLINK] = hand_unlink,
         };
         enum step_kind kind = run->job->steps[step].kind;
 
@@ -94,6 +97,7 @@ void run_undo_step(struct run *run, size_t step) {
                 (void) resolve_unmake(hand->base, hand->rest, hand->file);
         hand->base = close_fd(hand->base);
         prepare_undo(run, step);
+        link_undo(run, step);
         forget_step(&run->result->steps[step]);
 }
 
@@ -144,7 +148,7 @@ static bool unmounts(const struct job *job) {
         enum step_kind kind = job->n_steps > 0 ? job->steps[0].kind : STEP_IDENTIFY;
 
         return kind == STEP_UNMOUNT || kind == STEP_DETACH || kind == STEP_UNMAKE ||
-               kind == STEP_REMOVE_POD || kind == STEP_WITHDRAW ||
+               kind == STEP_REMOVE_POD || kind == STEP_WITHDRAW || kind == STEP_UNLINK ||
                kind == STEP_LAYER_UNMOUNT;
 }
 

@@ -47,6 +47,7 @@ struct hand {
         uint32_t below; /* mounts that its clone brought along, unless root's; UINT32_MAX: not known */
         bool kept;     /* STEP_RESTORE: it was there, and has been taken off… */
         uint64_t inode; /* …with this root */
+        bool linked, pinned; /* STEP_LINK: the interface may be there; the namespace is kept for it, which this step saw to */
         bool left;     /* STEP_DETACH: it could not be reached, and is to go with what it hangs below */
 };
 
@@ -167,6 +168,8 @@ int hand_layer_merge(struct run *run, size_t step);
 int hand_layer_clear(struct run *run, size_t step);
 int hand_pin(struct run *run, size_t step);
 int hand_holders(struct run *run, size_t step);
+int hand_link(struct run *run, size_t step);
+int hand_unlink(struct run *run, size_t step);
 int hand_gc_program(struct run *run, size_t step);
 int hand_image_read(struct run *run, size_t step);
 int hand_image_blob(struct run *run, size_t step);

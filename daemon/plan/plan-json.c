@@ -69,6 +69,8 @@ const char *plan_undo(const struct job *job, const struct step *step) {
                 return step->flags & STEP_RESTORE ? "mount-again" : "none";
         case STEP_REMOUNT:
                 return "attributes-back";
+        case STEP_LINK:
+                return step->flags & STEP_LINK_MOVE ? "move-back" : "remove-link";
         case STEP_DETACH:
         case STEP_UNMAKE:
         case STEP_REMOVE_POD:
@@ -97,6 +99,7 @@ const char *plan_undo(const struct job *job, const struct step *step) {
         case STEP_PIN: /* on the host: above */
         case STEP_HOLDERS:
         case STEP_GC_PROGRAM:
+        case STEP_UNLINK:
         case _STEP_KIND_MAX:
                 break;
         }
@@ -207,6 +210,21 @@ static const char *create_name(enum step_create create) {
         return NULL;
 }
 
+static bool is_link(const struct step *step) {
+        return step->kind == STEP_LINK || step->kind == STEP_UNLINK;
+}
+
+/* Its name is the target. */
+static int add_link(struct json_object *object, const struct step *step) {
+        if (step->type[0] && add_text(object, "type", step->type) < 0)
+                return -ENOMEM;
+        if (step->stubs && step->stubs[0] && add_text(object, "peer", step->stubs[0]) < 0)
+                return -ENOMEM;
+        if (step->flags & STEP_LINK_MOVE)
+                return add_text(object, "link", step->kind == STEP_LINK ? "moved" : "moved-back");
+        return add_text(object, "link", step->kind == STEP_UNLINK ? "removed" : step->source.kind == STEP_SOURCE_FD ? "made" : "made-on-host");
+}
+
 static int new_step(const struct job *job, const struct wanted *wanted, const struct step *step,
         struct json_object **ret) {
         _cleanup_json_ struct json_object *object = json_object_new_object();
@@ -223,7 +241,9 @@ static int new_step(const struct job *job, const struct wanted *wanted, const st
                 return -ENOMEM;
         if (step->kind == STEP_MKDIR && add_text(object, "directory", create_name(step->create)) < 0)
                 return -ENOMEM;
-        if (step->stubs && step->stubs[0] && add_texts(object, "stubs", step->stubs) < 0)
+        if (is_link(step) && add_link(object, step) < 0)
+                return -ENOMEM;
+        if (!is_link(step) && step->stubs && step->stubs[0] && add_texts(object, "stubs", step->stubs) < 0)
                 return -ENOMEM;
         if (add_text(object, "undo", plan_undo(job, step)) < 0)
                 return -ENOMEM;

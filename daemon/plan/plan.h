@@ -127,7 +127,7 @@ int plan_open_tree(const struct plan_pod *pod, const char *container, const char
 
 /* What takes one step back when a later one fails: words with ", " between them, in the order in which they are done.
  * "close-tree" (nothing was attached yet), "detach" (the mount), "remove-mount-point" (that was created for it),
- * "remove-directories" (that were made beside mount points), "mount-again" (a mount of a container that stays), "none" (any other step that takes away is not taken back). */
+ * "remove-directories" (that were made beside mount points), "mount-again" (a mount of a container that stays), "remove-link", "move-back" (of a network interface), "none" (any other step that takes away is not taken back). */
 const char *plan_undo(const struct job *job, const struct step *step);
 
 /* A dry run for people and programs, as JSON text that the caller owns; `wanted` is NULL for a job that only removes:

@@ -52,6 +52,8 @@ static const char *const kind_names[_STEP_KIND_MAX] = {
         [STEP_PIN] = "pin",
         [STEP_HOLDERS] = "holders",
         [STEP_GC_PROGRAM] = "gc-program",
+        [STEP_LINK] = "link",
+        [STEP_UNLINK] = "unlink",
 };
 
 bool step_kind_reads_layer(enum step_kind kind) {

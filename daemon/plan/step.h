@@ -71,6 +71,8 @@ enum step_kind {
         STEP_PIN,           /* bind a namespace of a process, by pidfd, to a file of the host; with a file below <runtime>/ns/ made for it */
         STEP_HOLDERS,       /* have a worker find who keeps mounts alive, one for each step of the job; answers with its channel */
         STEP_GC_PROGRAM,    /* run the program that a pod wants to be run before it is collected; answers with the channel of who waits for it */
+        STEP_LINK,          /* make a network interface, or move one: of the host, or, by pidfd, of a process */
+        STEP_UNLINK,        /* remove one that was made, wherever it is, or move one back to the host */
         _STEP_KIND_MAX,
 };
 
@@ -140,7 +142,8 @@ enum step_flags {
                                               * the container */
         STEP_GC_DEBUG = 1 << 20,             /* STEP_GC_PROGRAM: with --debug */
         STEP_GC_REGISTRY = 1 << 21,          /* STEP_GC_PROGRAM: it is the registry program of the configuration, which runs as root */
-        _STEP_FLAGS_ALL = (1 << 22) - 1,
+        STEP_LINK_MOVE = 1 << 22,            /* STEP_LINK: it is there, made by podmount or, without a type, the host's own; STEP_UNLINK: back */
+        _STEP_FLAGS_ALL = (1 << 23) - 1,
 };
 
 #define STEP_NO_COVER UINT32_MAX
@@ -152,8 +155,10 @@ struct step {
         uint32_t wanted;   /* which wanted mount this step makes; UINT32_MAX for none */
         char *container;   /* a name; NULL where the step has none; STEP_EXAMINE: "" for the host */
         char *target;      /* absolute within the container, "/" for STEP_ROOT; STEP_UNMOUNT, STEP_DETACH: relative to
-                            * pods/<uuid>, physical ("" for the pod's own tmpfs); STEP_UNMAKE: absolute within the source */
-        char *type;        /* STEP_FILESYSTEM, STEP_IMAGE, STEP_REMOUNT; STEP_PIN: the kind of namespace, as /proc/PID/ns has it */
+                            * pods/<uuid>, physical ("" for the pod's own tmpfs); STEP_UNMAKE: absolute within the source; STEP_LINK,
+                            * STEP_UNLINK: the name of the interface */
+        char *type;        /* STEP_FILESYSTEM, STEP_IMAGE, STEP_REMOUNT; STEP_PIN: the kind of namespace, as /proc/PID/ns has it; STEP_LINK, STEP_UNLINK: the kind of
+                            * interface, "" for one that podmount did not make */
         struct step_source source;
         struct step_source space;   /* STEP_FILESYSTEM: the namespace that it shows, an fd, or none: the executor's */
         struct step_source *layers; /* STEP_OVERLAY: lower layers, topmost first. STEP_ROOT: what the layer stands on, likewise */
@@ -164,7 +169,7 @@ struct step {
         struct idmap idmap;        /* STEP_ROOT, STEP_BIND, and the layers of STEP_OVERLAY: owned… */
         struct step_source userns; /* …or by this user namespace, an fd: then without mappings */
         char **stubs;      /* STEP_ROOT, STEP_BIND, STEP_OVERLAY: targets that must exist in it; what is missing gets a stub overlay.
-                            * STEP_FIND: where the program may be. STEP_LAYER_MOUNT: the ids of what it stands on, topmost first.
+                            * STEP_FIND: where the program may be. STEP_LINK, STEP_UNLINK: the name of the other end of a veth. STEP_LAYER_MOUNT: the ids of what it stands on, topmost first.
                             * NULL-terminated; never NULL when decoded */
         uint64_t attr_set, attr_clear; /* MOUNT_ATTR_* */
         uint64_t attr_set_below, attr_clear_below; /* STEP_ATTR_RECURSIVE: for the mounts below; 0 without it */
@@ -176,7 +181,8 @@ struct step {
         uint64_t cover_id;   /* …and then the id of a mount that was there before; 0: none */
         uint64_t id;       /* STEP_LAYER_APPLY, _MERGE: …into at most so many files and directories; STEP_UNMOUNT, STEP_DETACH, STEP_REMOUNT: the
                             * unique id (0 where the kernel has none)… */
-        uint32_t mount_id; /* …and the recycled one… */
+        uint32_t mount_id; /* …and the recycled one…; STEP_LINK, STEP_UNLINK: the index of the interface where it is, or, back on the host, is
+                            * to be; 0: not known */
         uint64_t device;   /* …and, to tell another mount with that from it, st_dev of its root; 0: not known */
         uint64_t namespace; /* STEP_ENTER (0: whichever it is), STEP_SEEK, STEP_WITHDRAW, STEP_REMOUNT (0: the host's, with the pod):
                              * the id of the mount namespace */
@@ -270,7 +276,7 @@ enum seek_state {
 struct step_result {
         uint64_t id;         /* STEP_ENTER: the id of the namespace; STEP_FIND: which of its stubs, from 1; else the unique id of the mount that was made, 0 where the kernel has none */
         uint32_t mount_id;   /* the recycled id */
-        uint64_t attributes; /* MOUNT_ATTR_* as statvfs(3) shows them, and MOUNT_ATTR_IDMAP */
+        uint64_t attributes; /* MOUNT_ATTR_* as statvfs(3) shows them, and MOUNT_ATTR_IDMAP; STEP_LINK: the index of the interface where it is now */
         uint64_t device;     /* st_dev of its root */
         uint32_t made;       /* trailing components of the target that were created */
         bool made_file;

@@ -209,6 +209,8 @@ START_TEST(test_undo_of_every_kind) {
                 {STEP_IMAGE_BLOB, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_HOLDERS, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_GC_PROGRAM, STEP_CREATE_NEVER, "none", "none"},
+                {STEP_LINK, STEP_CREATE_NEVER, "remove-link", "remove-link"},
+                {STEP_UNLINK, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_LAYER_MOUNT, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_LAYER_UNMOUNT, STEP_CREATE_NEVER, "none", "none"},
         };

@@ -124,6 +124,17 @@ static void add_unmounts(struct job *job) {
         step->id = 1;
 }
 
+static void add_links(struct job *job) {
+        struct step *step = add(job, STEP_LINK, "main", "eth0");
+
+        step->type = copy("veth");
+        step->source = (struct step_source) {.kind = STEP_SOURCE_FD, .fd = 1};
+        step->flags = STEP_LINK_MOVE;
+        step->mount_id = 9;
+        ck_assert_int_eq(strv_append(&step->stubs, "host0"), 0);
+        add(job, STEP_UNLINK, "main", "eth1")->type = copy("");
+}
+
 static struct job *example(void) {
         struct job *job = job_new();
         struct step *step;
@@ -194,6 +205,7 @@ static struct job *example(void) {
         (void) add(job, STEP_OPEN_TREE, "main", "/data");
         step = add(job, STEP_GC_PROGRAM, "main", "/usr/lib/gc");
         step->flags = STEP_GC_LISTED | STEP_GC_DEBUG;
+        add_links(job);
         step = add(job, STEP_BIND, "main", "/v");
         step->source = (struct step_source) {.kind = STEP_SOURCE_VOLUME, .path = copy("cache"), .id = UINT64_MAX - 5};
         add_remount(job);
