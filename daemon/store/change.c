@@ -70,7 +70,7 @@ static void bind_lease(struct statement *statement, const struct record_lease *l
 }
 
 int store_put_pod(struct store *store, const struct record_pod *pod) {
-        _cleanup_strv_ char **directories = NULL, **gc = NULL;
+        _cleanup_strv_ char **directories = NULL, **gc = NULL, **links = NULL;
         struct statement statement;
         int r = use(store, STATEMENT_PUT_POD, &statement);
 
@@ -78,6 +78,8 @@ int store_put_pod(struct store *store, const struct record_pod *pod) {
                 r = record_directories_write(pod, &directories);
         if (r == 0)
                 r = record_gc_write(&pod->gc, &gc);
+        if (r == 0)
+                r = record_links_write(pod, &links);
         if (r < 0) {
                 store->failed = r;
                 return r;
@@ -97,6 +99,7 @@ int store_put_pod(struct store *store, const struct record_pod *pod) {
         bind_lease(&statement, &pod->lease_on);
         statement_bind_strv(&statement, gc);
         statement_bind_int(&statement, pod->private);
+        statement_bind_strv(&statement, links);
         return statement_run(&statement);
 }
 

@@ -30,7 +30,7 @@ static void loading_done(struct loading *loading) {
 }
 
 static int read_pod(struct statement *statement, struct loading *loading) {
-        _cleanup_strv_ char **directories = NULL, **gc = NULL;
+        _cleanup_strv_ char **directories = NULL, **gc = NULL, **links = NULL;
         struct record_pod **slot = array_append(&loading->pods, &loading->n_pods);
         int64_t *number = array_append(&loading->numbers, &loading->n_numbers);
         struct record_pod *pod = slot ? *slot = calloc(1, sizeof(*pod)) : NULL;
@@ -55,9 +55,14 @@ static int read_pod(struct statement *statement, struct loading *loading) {
         if (statement_text(statement, &pod->lease_on.ended) < 0 || statement_strv(statement, &gc) < 0)
                 return -ENOMEM;
         pod->private = statement_bool(statement);
+        if (statement_strv(statement, &links) < 0)
+                return -ENOMEM;
         r = record_gc_read(gc, &pod->gc);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "read the gc program of pod %s", pod->uuid);
+        r = record_links_read(links, pod);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "read the network interfaces of pod %s", pod->uuid);
         r = record_directories_read(directories, pod);
         return r < 0 ? log_errno(LOG_ERR, r, "read the directories of pod %s", pod->uuid) : 0;
 }

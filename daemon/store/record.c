@@ -88,6 +88,9 @@ struct record_pod *record_pod_free(struct record_pod *pod) {
         for (size_t i = 0; i < pod->n_directories; i++)
                 record_directory_done(&pod->directories[i]);
         free(pod->directories);
+        for (size_t i = 0; i < pod->n_links; i++)
+                record_link_done(&pod->links[i]);
+        free(pod->links);
         free(pod->uuid);
         free(pod->name);
         free(pod->spec);

@@ -20,7 +20,7 @@
  * Version 3 added mount.root and mount.point, version 4 mount.job, version 5 mount.namespace,
  * version 6 pod.directories (record-directory.c), version 7 mount.fs_options,
  * version 8 the container of each of pod.directories, version 9 what pod.lease hangs on, version 10 the history, version 11 pod.gc
- * (record-gc.c), version 12 pod.private.
+ * (record-gc.c), version 12 pod.private, version 13 pod.links (record-link.c).
  * A file is always made as version 1 and brought forward, so that a new one and a migrated one are the same. A step
  * that is part of a release is never changed; what comes later is a step of its own.
  */
@@ -177,8 +177,15 @@ static const char step_12[] =
         "PRAGMA user_version = 12;"
         "COMMIT;";
 
+/* No pod had network interfaces. */
+static const char step_13[] =
+        "BEGIN IMMEDIATE;"
+        "ALTER TABLE pod ADD COLUMN links BLOB;"
+        "PRAGMA user_version = 13;"
+        "COMMIT;";
+
 /* From the version of its index to the next. */
-static const char *const steps[SCHEMA_VERSION] = {step_1, step_2, step_3, step_4, step_5, step_6, step_7, step_8, step_9, step_10, step_11, step_12};
+static const char *const steps[SCHEMA_VERSION] = {step_1, step_2, step_3, step_4, step_5, step_6, step_7, step_8, step_9, step_10, step_11, step_12, step_13};
 
 int schema_get_int(sqlite3 *db, const char *sql, int *ret) {
         sqlite3_stmt *statement = NULL;

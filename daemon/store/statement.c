@@ -17,15 +17,15 @@ static const char *const statement_sql[_STATEMENT_MAX] = {
         [STATEMENT_ROLLBACK] = "ROLLBACK",
         [STATEMENT_NEW_BLOCK] = "UPDATE daemon SET job_block = job_block + 1",
         [STATEMENT_PUT_POD] = "INSERT INTO pod (uuid, name, owner, owner_group, state, created_us, spec, lease, reason,"
-                              " containers, warnings, directories, lease_pid, lease_start, lease_until, lease_ended, gc, private)"
-                              " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                              " containers, warnings, directories, lease_pid, lease_start, lease_until, lease_ended, gc, private, links)"
+                              " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                               " ON CONFLICT (uuid) DO UPDATE SET name = excluded.name, owner = excluded.owner,"
                               " owner_group = excluded.owner_group, state = excluded.state,"
                               " created_us = excluded.created_us, spec = excluded.spec, lease = excluded.lease,"
                               " reason = excluded.reason, containers = excluded.containers,"
                               " warnings = excluded.warnings, directories = excluded.directories, lease_pid = excluded.lease_pid,"
                               " lease_start = excluded.lease_start, lease_until = excluded.lease_until,"
-                              " lease_ended = excluded.lease_ended, gc = excluded.gc, private = excluded.private",
+                              " lease_ended = excluded.lease_ended, gc = excluded.gc, private = excluded.private, links = excluded.links",
         [STATEMENT_SET_STATE] = "UPDATE pod SET state = ?, reason = ? WHERE uuid = ?",
         [STATEMENT_SET_LEASE] = "UPDATE pod SET lease_pid = ?, lease_start = ?, lease_until = ?, lease_ended = ? WHERE uuid = ?",
         [STATEMENT_DELETE_POD] = "DELETE FROM pod WHERE uuid = ?",
@@ -51,7 +51,7 @@ static const char *const statement_sql[_STATEMENT_MAX] = {
                                  " lazy = excluded.lazy, detail = excluded.detail",
         [STATEMENT_DELETE_INTENT] = "DELETE FROM intent WHERE job = ?",
         [STATEMENT_LOAD_PODS] = "SELECT number, uuid, name, owner, owner_group, state, created_us, spec, lease, reason,"
-                                " containers, warnings, directories, lease_pid, lease_start, lease_until, lease_ended, gc, private FROM pod WHERE uuid < '~' ORDER BY number",
+                                " containers, warnings, directories, lease_pid, lease_start, lease_until, lease_ended, gc, private, links FROM pod WHERE uuid < '~' ORDER BY number",
         [STATEMENT_LOAD_MOUNTS] = "SELECT pod, row, id, mount_id, container, target, source, type, options, request,"
                                   " source_key, root, point, fs_options, device, job, attributes, propagation, made, made_file,"
                                   " nested, deferred, ground_free, ground_caller, namespace FROM mount"

@@ -95,6 +95,21 @@ void record_gc_done(struct record_gc *gc);
 int record_gc_write(const struct record_gc *gc, char ***ret);
 int record_gc_read(char *const *strv, struct record_gc *ret);
 
+enum record_link_place { RECORD_LINK_OUTSIDE, RECORD_LINK_MOVING, RECORD_LINK_INSIDE, _RECORD_LINK_PLACE_MAX };
+
+/* A network interface of a container: one that is made for it, or one of the host's that is lent to it. On record before anything is done
+ * about it; its mark says which it is (executor/link.h). */
+struct record_link {
+        char *container, *name;
+        char *kind;    /* NULL: the host's own, never removed */
+        char *peer;    /* the other end, which stays on the host; NULL: none */
+        bool in_root;  /* it is made on the host and moved from there… */
+        bool made;     /* …and has been, or is being, with the pod */
+        enum record_link_place place; /* on the host or nowhere; on the way to a container's process, or back; or with it */
+        uint32_t index; /* where it is now; 0: not known, or it is not there */
+};
+void record_link_done(struct record_link *link);
+
 struct record_pod {
         char *uuid, *name; /* name NULL when it has none */
         uid_t owner;
@@ -117,11 +132,16 @@ struct record_pod {
         struct record_gc gc;
         struct record_directory *directories; /* in the order in which they are made */
         size_t n_directories;
+        struct record_link *links; /* in the order of the spec */
+        size_t n_links;
 };
 /* As the store keeps them: for each its root, its path, its container and its three numbers. NULL, with success, for none. -ENOMEM;
  * -EBADMSG for what was not written so. */
 int record_directories_write(const struct record_pod *pod, char ***ret);
 int record_directories_read(char *const *strv, struct record_pod *pod);
+/* The same of links: for each its four words and its numbers. */
+int record_links_write(const struct record_pod *pod, char ***ret);
+int record_links_read(char *const *strv, struct record_pod *pod);
 struct record_pod *record_pod_free(struct record_pod *pod);
 DEFINE_CLEANUP(struct record_pod *, record_pod_free)
 

@@ -115,6 +115,32 @@ START_TEST(test_copy_of_little) {
 }
 END_TEST
 
+START_TEST(test_links) {
+        static char container[] = "main", name[] = "eth0", kind[] = "veth", peer[] = "h0", none[] = "", good[] = "1 1 2 7", place[] = "0 0 3 0", large[] = "0 0 0 4294967296",
+                    more[] = "0 0 0 0 ", few[] = "0 0 0", flag[] = "2 0 0 0", word[] = "0 x 0 0";
+        struct record_link links[] = {{.container = container, .name = name, .kind = kind, .peer = peer, .in_root = true, .made = true, .place = RECORD_LINK_INSIDE, .index = 7},
+                {.container = container, .name = peer}};
+        const struct record_pod pod = {.links = links, .n_links = 2};
+        char *const bad[][6] = {{container, name, kind, peer, place, NULL}, {container, name, kind, peer, large, NULL}, {container, name, kind, peer, more, NULL},
+                {container, name, kind, peer, few, NULL}, {container, name, kind, peer, flag, NULL}, {container, name, kind, peer, word, NULL}, {container, name, none, good, NULL, NULL}};
+        _cleanup_strv_ char **strv = NULL;
+        struct record_pod back = {};
+
+        ck_assert_int_eq(record_links_write(&pod, &strv), 0);
+        ck_assert_str_eq(strv[4], good);
+        ck_assert_int_eq(record_links_read(strv, &back), 0);
+        ck_assert_uint_eq(back.n_links, 2);
+        ck_assert_str_eq(back.links[0].peer, "h0");
+        ck_assert(back.links[0].in_root && back.links[0].made && back.links[0].place == RECORD_LINK_INSIDE && back.links[0].index == 7);
+        ck_assert(!back.links[1].kind && !back.links[1].peer && !back.links[1].in_root && back.links[1].place == RECORD_LINK_OUTSIDE);
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                ck_assert_msg(record_links_read(bad[i], &back) == -EBADMSG, "list %zu", i);
+        for (size_t i = 0; i < back.n_links; i++)
+                record_link_done(&back.links[i]);
+        free(back.links);
+}
+END_TEST
+
 START_TEST(test_gc) {
         static char path[] = "/gc", container[] = "main", word[] = "x", yes[] = "1", no[] = "0", large[] = "4294967296", group[] = "4294967295";
         gid_t groups[] = {5, UINT32_MAX};
@@ -142,4 +168,4 @@ START_TEST(test_gc) {
 }
 END_TEST
 
-UNIT_MAIN("record", test_gc, test_directories, test_state_names, test_copy_owns_its_own, test_copy_of_little)
+UNIT_MAIN("record", test_links, test_gc, test_directories, test_state_names, test_copy_owns_its_own, test_copy_of_little)
