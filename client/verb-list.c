@@ -51,6 +51,12 @@ static int collect_drift(struct json_object *mounts, struct json_object **ret) {
         return *ret ? 0 : -ENOMEM;
 }
 
+static bool has_interfaces(struct json_object *pod) {
+        struct json_object *interfaces = value_array(pod, "Interfaces");
+
+        return interfaces && json_object_array_length(interfaces) > 0;
+}
+
 static int print_pod(struct json_object *pod) {
         static const struct render_column properties[] = {
                 {"UUID", "UUID", RENDER_TEXT, false},
@@ -69,6 +75,10 @@ static int print_pod(struct json_object *pod) {
                 {"Type", "TYPE", RENDER_TEXT, false},     {"Source", "SOURCE", RENDER_TEXT, false},
                 {"Options", "OPTIONS", RENDER_TEXT, false}, {"Propagation", "PROPAGATION", RENDER_TEXT, false},
         };
+        static const struct render_column interfaces[] = {
+                {"Name", "INTERFACE", RENDER_TEXT, false}, {"Container", "CONTAINER", RENDER_TEXT, false}, {"Kind", "KIND", RENDER_TEXT, false},
+                {"Peer", "PEER", RENDER_TEXT, false},      {"State", "STATE", RENDER_TEXT, false},         {"Index", "INDEX", RENDER_TEXT, true},
+        };
         _cleanup_json_ struct json_object *drift = NULL;
         struct json_object *mounts = value_array(pod, "Mounts");
         int r;
@@ -80,6 +90,12 @@ static int print_pod(struct json_object *pod) {
                 return report_oom();
         render_list("Drift", drift);
         render_list("Warnings", value_array(pod, "Warnings"));
+        if (has_interfaces(pod)) {
+                putchar('\n');
+                r = render_table(interfaces, ELEMENTSOF(interfaces), value_array(pod, "Interfaces"), "");
+                if (r != 0)
+                        return r;
+        }
         putchar('\n');
         return render_table(columns, ELEMENTSOF(columns), mounts, "No mounts.");
 }

@@ -45,6 +45,7 @@
 #define PODMOUNT_ACTION_MOUNT_DEVICE "org.podmount1.mount-device"
 #define PODMOUNT_ACTION_HOST_TARGET "org.podmount1.host-target"
 #define PODMOUNT_ACTION_BIND_NAMESPACE "org.podmount1.bind-namespace"
+#define PODMOUNT_ACTION_PREPARE_INTERFACES "org.podmount1.prepare-interfaces"
 #define PODMOUNT_ACTION_IDMAP "org.podmount1.idmap"
 #define PODMOUNT_ACTION_RESCAN "org.podmount1.rescan"
 #define PODMOUNT_ACTION_MANAGE_LAYERS "org.podmount1.manage-layers"

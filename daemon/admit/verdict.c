@@ -100,6 +100,7 @@ static const struct verdict_row rows[] = {
         POD_PROPERTY("RootDirectory"),
         POD_PROPERTY("Containers"),
         POD_PROPERTY("Warnings"),
+        POD_PROPERTY("Interfaces"),
         POD_PROPERTY("Drifted"),
         POD_PROPERTY("MountCount"),
         POD_PROPERTY("MountNamespace"),

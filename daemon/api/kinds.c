@@ -17,6 +17,7 @@ void kinds_done(struct kinds *kinds) {
         strv_free(kinds->devices);
         strv_free(kinds->host);
         strv_free(kinds->pins);
+        strv_free(kinds->links);
         *kinds = (struct kinds) {};
 }
 
@@ -89,9 +90,21 @@ static int judge_host(const struct spec_mount *mounts, size_t n, struct kinds *k
         return r;
 }
 
+/* Names and kinds have no blanks. */
+static int judge_links(const struct spec_container *container, struct kinds *kinds) {
+        int r = 0;
+
+        for (size_t i = 0; i < container->n_links && r >= 0; i++) {
+                r = add(&kinds->links, "name", container->links[i].name);
+                if (r >= 0)
+                        r = add(&kinds->links, "kind", container->links[i].kind ?: "none");
+        }
+        return r;
+}
+
 static bool may_need_more(const char *text) {
         return strstr(text, "erofs") || strstr(text, "squashfs") || strstr(text, "ext4") || strstr(text, "hostMounts") ||
-               strstr(text, "bindNS");
+               strstr(text, "bindNS") || strstr(text, "interfaces");
 }
 
 static int judge_spec(const struct request *request, const char *text, struct kinds *kinds) {
@@ -105,7 +118,7 @@ static int judge_spec(const struct request *request, const char *text, struct ki
         if (r == 0)
                 r = judge_host(spec->host, spec->n_host, kinds);
         for (size_t i = 0; r == 0 && i < spec->n_containers; i++)
-                r = judge(request, spec->containers[i].mounts, spec->containers[i].n_mounts, kinds);
+                r = judge(request, spec->containers[i].mounts, spec->containers[i].n_mounts, kinds) ?: judge_links(&spec->containers[i], kinds);
         return r < 0 ? r : 0;
 }
 

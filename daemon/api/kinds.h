@@ -3,14 +3,14 @@
 
 /* Which of the mounts that a request asks for need a right of their own: file systems in images and on block
  * devices, because the kernel reads them, and not everybody's bytes are fit for that; mounts on the host, which everybody there
- * sees; and namespaces that are bound to files there. */
+ * sees; namespaces that are bound to files there; and network interfaces. */
 
 #include "api/request.h"
 
 /* The polkit details of each sort, pairs of key and value, NULL where there is none: "source", "type" and "target",
- * each with a word for every mount. */
+ * each with a word for every mount; of links "name" and "kind". */
 struct kinds {
-        char **images, **devices, **host, **pins;
+        char **images, **devices, **host, **pins, **links;
 };
 void kinds_done(struct kinds *kinds);
 

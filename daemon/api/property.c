@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/authorise.h"
+#include "api/interfaces.h"
 #include "api/mounts.h"
 #include "api/usage.h"
 #include "api/wire.h"
@@ -193,6 +194,7 @@ const struct property_row property_table[] = {
         {PODMOUNT_POD_INTERFACE, "MountNamespace", "s", PROPERTY_CONSTANT, append_mount_namespace},
         {PODMOUNT_POD_INTERFACE, "Containers", "as", PROPERTY_SIGNALS, append_containers},
         {PODMOUNT_POD_INTERFACE, "Warnings", "as", PROPERTY_SIGNALS, append_warnings},
+        {PODMOUNT_POD_INTERFACE, "Interfaces", "aa{sv}", PROPERTY_SIGNALS, interfaces_append},
         {PODMOUNT_POD_INTERFACE, "Drifted", "b", PROPERTY_SIGNALS, append_drifted},
         {PODMOUNT_POD_INTERFACE, "MountCount", "u", PROPERTY_SIGNALS, append_mount_count},
         {PODMOUNT_POD_INTERFACE, "CreatedTimestamp", "t", PROPERTY_CONSTANT, append_created},

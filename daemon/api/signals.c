@@ -182,7 +182,7 @@ static void on_pod_removed(struct pod *pod, const char *reason, void *userdata) 
 }
 
 static void on_pod_changed(struct pod *pod, void *userdata) {
-        static const char *const names[] = {"State", "Containers", "Warnings", "Drifted", "MountCount", NULL};
+        static const char *const names[] = {"State", "Containers", "Warnings", "Interfaces", "Drifted", "MountCount", NULL};
 
         tell_properties(userdata, pod, pod->object_path, PODMOUNT_POD_INTERFACE, names, NULL);
 }

@@ -5,6 +5,7 @@
 
 #include "admit/caller.h"
 #include "admit/quota.h"
+#include "plan/plan.h"
 #include "spec/wanted.h"
 #include "util/settings.h"
 
@@ -14,3 +15,8 @@
  * `asked`: mounts, with the pod's own. -ENOMEM, -EBADMSG for a text that is no plan. */
 int forecast_add(char **text, const struct wanted *wanted, const struct caller *caller, const struct settings *settings,
                  const struct quota_use *use, const struct quota_ask *ask);
+
+/* Adds to that plan what comes when the pod's processes are named, and the action for it:
+ *     "process": [{"step": "pin"…}, {"step": "link"…}…]
+ * -ENOMEM, -EBADMSG likewise. */
+int forecast_add_process(char **text, const struct plan_pod *pod, const struct spec *spec, const struct wanted *wanted, const struct caller *caller);

@@ -12,6 +12,7 @@
 #include "pod/footing.h"
 #include "pod/intent-detail.h"
 #include "pod/layer-root.h"
+#include "pod/links.h"
 #include "pod/layer-turn.h"
 #include "pod/own-table.h"
 #include "pod/recording.h"
@@ -107,6 +108,8 @@ static int validate(struct operation *operation, struct failure *f) {
                 r = wanted_from_spec(add->spec, &facts, &add->wanted, f);
         if (r == 0)
                 r = source_check_paths(operation, add->wanted, f);
+        if (r == 0)
+                r = links_check(operation->pods, &operation->caller, add->spec, f);
         if (r != 0)
                 return r;
         source_mark_devices(operation, add->wanted);
@@ -216,7 +219,7 @@ static int record_all(struct add *add, const struct job_result *answer, size_t *
         struct operation *operation = &add->operation;
         struct record_pod *record = operation->pod->record;
         size_t from = record->n_mounts, n_containers = strv_length(record->containers),
-               n_warnings = strv_length(record->warnings);
+               n_warnings = strv_length(record->warnings), n_links = record->n_links;
         struct directories_change directories = {};
         int r;
 
@@ -232,12 +235,15 @@ static int record_all(struct add *add, const struct job_result *answer, size_t *
         if (r == 0)
                 r = append_warnings(record, add->name, answer->warnings);
         if (r == 0)
+                r = links_intend(add->spec, false, record);
+        if (r == 0)
                 r = directories_stand(record, &directories);
         if (r == 0)
                 r = recording_commit(operation->pods, operation->pod, from, true, operation->job_id);
         directories_end(record, &directories, r == 0);
         if (r < 0) {
                 recording_truncate(operation->pod, from);
+                links_truncate(record, n_links);
                 truncate_strv(record->containers, n_containers);
                 truncate_strv(record->warnings, n_warnings);
         }

@@ -12,6 +12,7 @@
 #include "pod/gc-program.h"
 #include "pod/gc-registry.h"
 #include "pod/layer-root.h"
+#include "pod/links.h"
 #include "pod/operation-private.h"
 #include "pod/own-table.h"
 #include "pod/points.h"
@@ -125,6 +126,8 @@ static int plan(struct operation *operation, struct failure *f) {
         r = plan_collect(&pod, doomed, n, directories, n_directories, collect->lazy, &operation->job, f);
         if (r == 0)
                 r = plan_unmake_first(&pod, directories, n_points, &operation->job);
+        if (r == 0 && operation->pod)
+                r = links_plan_leave(&pod, record, NULL, false, &operation->job);
         if (r != 0 || !operation->pod)
                 return r;
         r = within_list(operation->pod, NULL, &inside, &n_inside);

@@ -17,6 +17,7 @@
 #include "pod/layer-root.h"
 #include "pod/layer-turn.h"
 #include "pod/lease.h"
+#include "pod/links.h"
 #include "pod/operation-private.h"
 #include "pod/own-table.h"
 #include "pod/own-table.h"
@@ -173,6 +174,8 @@ static int validate(struct operation *operation, struct failure *f) {
                 r = source_check_paths(operation, create->wanted, f);
         if (r == 0)
                 r = host_check(operation->pods, &operation->caller, operation->uuid, create->wanted, f);
+        if (r == 0)
+                r = links_check(operation->pods, &operation->caller, create->spec, f);
         if (r != 0)
                 return r;
         source_mark_devices(operation, create->wanted);
@@ -190,12 +193,16 @@ static int plan(struct operation *operation, struct failure *f) {
         operation_plan_pod(operation, create->dry_run, &caller, &pod);
         pod.private = create->private;
         r = plan_create(&pod, create->wanted, &operation->job, f);
+        if (r == 0)
+                r = links_plan_make(create->spec, operation->job);
         if (r != 0 || !create->dry_run)
                 return r;
         ask = ask_for(create);
         r = plan_to_json(operation->job, create->wanted, &operation->plan_text);
         if (r == 0)
                 r = forecast_add(&operation->plan_text, create->wanted, &operation->caller, operation->pods->settings, &create->use, &ask);
+        if (r == 0)
+                r = forecast_add_process(&operation->plan_text, &pod, create->spec, create->wanted, &operation->caller);
         return r < 0 ? r : OPERATION_FINISHED;
 }
 
@@ -231,7 +238,7 @@ static int make_record(const struct create *create, struct record_pod **ret) {
             strv_copy(create->wanted->warnings, &record->warnings) < 0)
                 return log_oom();
         if (directories_intend(operation->job, record, &record->warnings) < 0 || host_intend(create->wanted, record) < 0 ||
-            gc_program_intend(operation, create->spec, record) < 0)
+            links_intend(create->spec, true, record) < 0 || gc_program_intend(operation, create->spec, record) < 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(record);
         return 0;
@@ -309,6 +316,7 @@ static int record_all(struct create *create, const struct job_result *result) {
         if (r == 0)
                 r = directories_stand(pod->record, &directories);
         if (r == 0) {
+                links_settle(pod->record, operation->job, result);
                 pod->record->state = RECORD_READY;
                 r = recording_commit(operation->pods, pod, 0, true, operation->job_id);
         }
@@ -378,7 +386,8 @@ static int undo_job(struct operation *operation, struct job **ret, struct failur
                 return r;
         operation_plan_pod(operation, false, &caller, &pod);
         pod.fd_names = NULL;
-        return plan_collect(&pod, doomed, n, directories, n_directories, true, ret, f);
+        r = plan_collect(&pod, doomed, n, directories, n_directories, true, ret, f);
+        return r == 0 ? links_plan_leave(&pod, operation->pod->record, NULL, false, ret) : r;
 }
 
 static void undo_failed(struct operation *operation, const char *reason) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Naming a process of a container: its namespaces are bound to the files that the spec named for them, all or none. Their
- * records are there since the pod was made, and wait. To a crash this is a Mount() that was interrupted.
+ * Naming a process of a container: its namespaces are bound to the files that the spec named for them, and network interfaces come to it,
+ * all or none. Their records are there since the pod was made, and wait. To a crash this is a Mount() that was interrupted; what
+ * becomes of interfaces then, their own records say (pod/links.h).
  */
 
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "pod/container.h"
 #include "pod/drift.h"
 #include "pod/host.h"
+#include "pod/links.h"
 #include "pod/made.h"
 #include "pod/operation-private.h"
 #include "pod/registry.h"
@@ -24,7 +26,9 @@ struct place {
 
 struct process {
         struct operation operation;
-        char *container;      /* as given, or NULL */
+        char *container;      /* as given, or NULL… */
+        char *name;           /* …and as it was found */
+        size_t n_links;       /* network interfaces that are to come */
         struct source pidfd;  /* by the name that its fd came with */
         struct place *places; /* those that are bound… */
         size_t n_places;
@@ -40,6 +44,7 @@ static void release(struct operation *operation) {
         struct process *process = process_of(operation);
 
         free(process->container);
+        free(process->name);
         free(process->pidfd.text);
         free(process->places);
         wanted_free(process->wanted);
@@ -79,11 +84,18 @@ static int choose(struct process *process, const char *container, struct failure
                 if (is_to_be_bound(operation->pods, mount))
                         process->places[process->n_places++] = (struct place) {i, operation->n_ids - 1};
         }
-        if (operation->n_ids == 0)
+        process->n_links = links_count(record, container, RECORD_LINK_OUTSIDE);
+        if (links_count(record, container, RECORD_LINK_MOVING) > 0)
+                return failure_set(f, FAILURE_BUSY,
+                                   "Network interfaces of container %s are half on the way to another process, which could not be undone; restart "
+                                   "podmountd, or collect the pod.",
+                                   container);
+        if (operation->n_ids == 0 && links_count_all(record, container) == 0)
                 return failure_set(f, FAILURE_INVALID_ARGS,
-                                   "The spec of pod %s binds no namespace of container %s; name them in \"bindNS\" of what it prepares.",
+                                   "The spec of pod %s binds no namespace of container %s, and has no network interface for it; name them in "
+                                   "\"bindNS\" and \"interfaces\" of what it prepares.",
                                    operation->uuid, container);
-        return process->n_places > 0 ? 0 : OPERATION_FINISHED;
+        return process->n_places > 0 || process->n_links > 0 ? 0 : OPERATION_FINISHED;
 }
 
 /* Each record's request, one after the other. */
@@ -106,8 +118,11 @@ static int parse(const struct process *process, struct spec_mount *mounts, struc
 
 static int compile(struct process *process, struct failure *f) {
         struct wanted_facts facts = process->operation.pods->facts;
-        struct spec_mount *mounts = calloc(process->n_places, sizeof(*mounts));
-        int r = mounts ? parse(process, mounts, f) : log_oom();
+        struct spec_mount *mounts = process->n_places > 0 ? calloc(process->n_places, sizeof(*mounts)) : NULL;
+        int r = mounts ? parse(process, mounts, f) : process->n_places > 0 ? log_oom() : OPERATION_FINISHED;
+
+        if (r == OPERATION_FINISHED) /* nothing but interfaces */
+                return 0;
 
         facts.caller_is_root = caller_is_root(&process->operation.caller);
         facts.process = &process->pidfd;
@@ -131,25 +146,63 @@ static int validate(struct operation *operation, struct failure *f) {
                 r = container_find(operation->pod, process->container, &container, f);
         if (r == 0)
                 r = choose(process, container, f);
-        if (r == 0)
-                r = compile(process, f);
+        if (r == 0) {
+                free(process->name);
+                process->name = strdup(container);
+                r = process->name ? compile(process, f) : log_oom();
+        }
         return r == 0 ? waiting_check_quota(operation, (uint32_t) process->n_places, f) : r;
 }
 
 static int plan(struct operation *operation, struct failure *f) {
+        const struct process *process = process_of(operation);
         struct job_caller caller;
         struct plan_pod pod;
 
+        int r = 0;
+
         operation_plan_pod(operation, false, &caller, &pod);
-        return plan_mount(&pod, process_of(operation)->wanted, NULL, 0, false, &operation->job, f);
+        if (process->n_places > 0)
+                r = plan_mount(&pod, process->wanted, NULL, 0, false, &operation->job, f);
+        return r == 0 ? links_plan_enter(&pod, operation->pod->record, process->name, false, &operation->job) : r;
+}
+
+/* The pod with its links, and whether the job's intent is there. */
+static int store_links(struct operation *operation, bool begins) {
+        const struct record_intent intent = {.job = operation->job_id, .uuid = operation->uuid, .verb = RECORD_VERB_MOUNT};
+        struct store *store = operation->pods->store;
+        int r = store_begin(store);
+
+        if (r == 0)
+                r = store_put_pod(store, operation->pod->record);
+        if (r == 0)
+                r = begins ? store_put_intent(store, &intent) : store_delete_intent(store, operation->job_id);
+        r = store_end(store, r);
+        return r < 0 ? log_errno(LOG_ERR, r, "write down the network interfaces of pod %s", operation->uuid) : 0;
 }
 
 static int intend(struct operation *operation, struct failure *f _unused_) {
-        return container_intend(operation, RECORD_VERB_MOUNT, false, NULL);
+        const struct process *process = process_of(operation);
+        int r;
+
+        if (process->n_links == 0)
+                return container_intend(operation, RECORD_VERB_MOUNT, false, NULL);
+        links_set(operation->pod->record, process->name, RECORD_LINK_OUTSIDE, RECORD_LINK_MOVING);
+        r = store_links(operation, true);
+        if (r < 0)
+                links_set(operation->pod->record, process->name, RECORD_LINK_MOVING, RECORD_LINK_OUTSIDE);
+        return r;
 }
 
 static void take_back(struct operation *operation) {
-        container_forget_intent(operation);
+        const struct process *process = process_of(operation);
+
+        if (process->n_links == 0) {
+                container_forget_intent(operation);
+                return;
+        }
+        links_set(operation->pod->record, process->name, RECORD_LINK_MOVING, RECORD_LINK_OUTSIDE);
+        (void) store_links(operation, false); /* logged; the next start does it */
 }
 
 static int store_all(struct process *process) {
@@ -172,7 +225,7 @@ static int store_all(struct process *process) {
 static int record_all(struct process *process, const struct job_result *answer) {
         struct operation *operation = &process->operation;
         struct record_pod *record = operation->pod->record;
-        _cleanup_free_ struct record_mount *before = calloc(process->n_places, sizeof(*before));
+        _cleanup_free_ struct record_mount *before = calloc(process->n_places + 1, sizeof(*before));
         char **warnings = NULL, **told = record->warnings;
         int r = before ? waiting_copy_warnings(operation->pod, process->wanted, &warnings) : log_oom();
 
@@ -186,7 +239,11 @@ static int record_all(struct process *process, const struct job_result *answer) 
                 host_take_result(mount, &answer->steps[i], operation->job_id);
                 mount->root = mount->fs_options = NULL; /* both are seen anew */
         }
+        links_set(record, process->name, RECORD_LINK_MOVING, RECORD_LINK_INSIDE);
+        links_settle(record, operation->job, answer);
         r = store_all(process);
+        if (r < 0) /* those before are at the same place, by a job of their own, and nobody knows their indexes then: their marks are enough */
+                links_set(record, process->name, RECORD_LINK_INSIDE, RECORD_LINK_MOVING);
         for (size_t i = 0; i < process->n_places; i++) {
                 struct record_mount *mount = &record->host[process->places[i].record];
 
@@ -226,7 +283,8 @@ static void result(struct operation *operation, const struct job_result *answer)
                 return;
         }
         if (f.kind == FAILURE_NONE) {
-                log_debug("Bound %zu namespaces of a process of pod %s", process->wanted->n_mounts, operation->uuid);
+                log_debug("Bound %zu namespaces of a process of pod %s, and gave it %zu network interfaces", process->n_places, operation->uuid,
+                          process->n_links);
                 tell_changed(operation->pods, operation->pod);
         } else
                 take_back(operation);
@@ -234,12 +292,21 @@ static void result(struct operation *operation, const struct job_result *answer)
 }
 
 static int undo_job(struct operation *operation, struct job **ret, struct failure *f) {
-        return made_undo_job(operation, &process_of(operation)->made, ret, f);
+        const struct process *process = process_of(operation);
+        struct job_caller caller;
+        struct plan_pod pod;
+        int r = made_undo_job(operation, &process->made, ret, f);
+
+        if (r != 0 || process->n_links == 0)
+                return r;
+        operation_plan_pod(operation, false, &caller, &pod);
+        pod.fd_names = NULL;
+        return links_plan_leave(&pod, operation->pod->record, process->name, true, ret);
 }
 
 /* What could not be detached shows as drift; its intent stays, so that the next start tries once more. */
 static void undo_failed(struct operation *operation, const char *reason) {
-        event_log(EVENT_MOUNTS_LEFT, EVENT_OF_POD(operation->uuid), "Namespaces of a failed call stay bound for pod %s: %s", operation->uuid, reason);
+        event_log(EVENT_MOUNTS_LEFT, EVENT_OF_POD(operation->uuid), "Namespaces of a failed call stay bound, or its network interfaces away, for pod %s: %s", operation->uuid, reason);
 }
 
 static const struct operation_class class = {

@@ -12,6 +12,7 @@
 #include "pod/doom.h"
 #include "pod/intent-detail.h"
 #include "pod/layer-root.h"
+#include "pod/links.h"
 #include "pod/own-table.h"
 #include "pod/points.h"
 #include "pod/recording.h"
@@ -105,7 +106,9 @@ static int plan(struct operation *operation, struct failure *f) {
                 r = plan_unmake_first(&pod, directories, n_points, &operation->job);
         if (r == 0)
                 r = within_list(operation->pod, remove->name, &inside, &n_inside);
-        return r != 0 ? r : plan_withdraw(&pod, inside, n_inside, remove->lazy, &operation->job);
+        if (r == 0)
+                r = plan_withdraw(&pod, inside, n_inside, remove->lazy, &operation->job);
+        return r != 0 ? r : links_plan_leave(&pod, operation->pod->record, remove->name, false, &operation->job);
 }
 
 static int intend(struct operation *operation, struct failure *f _unused_) {
@@ -134,6 +137,7 @@ static int drop(struct remove *remove) {
         const struct record_pod *record = operation->pod->record;
         _cleanup_free_ int64_t *rows = calloc(record->n_mounts + 1, sizeof(*rows));
         _cleanup_free_ int64_t *inside = NULL;
+        struct links_change links = {};
         size_t n = 0, n_inside = 0;
         int r;
 
@@ -145,7 +149,13 @@ static int drop(struct remove *remove) {
         r = within_rows(operation->pod, remove->name, &inside, &n_inside);
         if (r == 0 && n_inside > 0)
                 r = within_drop(operation->pods, operation->pod, inside, n_inside, 0);
-        return r < 0 ? r : recording_drop_container(operation->pods, operation->pod, remove->name, rows, n, operation->job_id);
+        if (r == 0)
+                r = links_leave(operation->pod->record, remove->name, &links);
+        if (r < 0)
+                return r;
+        r = recording_drop_container(operation->pods, operation->pod, remove->name, rows, n, operation->job_id);
+        links_end(operation->pod->record, &links, r == 0);
+        return r;
 }
 
 static void result(struct operation *operation, const struct job_result *answer) {

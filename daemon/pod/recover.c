@@ -14,6 +14,7 @@
 #include "pod/intent-replace.h"
 #include "pod/layer-root.h"
 #include "pod/lease.h"
+#include "pod/links.h"
 #include "pod/operation-private.h"
 #include "pod/own-table.h"
 #include "pod/recording.h"
@@ -423,6 +424,20 @@ static void settle(struct pods *pods, const struct record_intent *intent) {
         }
 }
 
+static void bring_links_back(struct pods *pods, struct pod *pod) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct operation *operation;
+
+        if (pod->record->state != RECORD_READY || links_count(pod->record, NULL, RECORD_LINK_MOVING) == 0)
+                return;
+        event_log(EVENT_RECOVERY, EVENT_OF_POD(pod->record->uuid), "Undoing a PrepareProcess() of pod %s that was interrupted", pod->record->uuid);
+        history_add_event(pods, pod->record->uuid, EVENT_RECOVERY, 0, NULL, NULL);
+        if (operation_new_links_back(pods, pod, &operation, &f) == 0)
+                operation_run_internal(operation);
+        else
+                event_log(EVENT_RECOVERY_FAILED, EVENT_OF_POD(pod->record->uuid), "Network interfaces of pod %s stay where they are", pod->record->uuid);
+}
+
 static bool was_lazy(const struct record_intent *intents, size_t n, const struct pod *pod) {
         for (size_t i = 0; i < n; i++)
                 if (intents[i].verb == RECORD_VERB_COLLECT && strcmp(intents[i].uuid, pod->record->uuid) == 0)
@@ -514,6 +529,7 @@ int pods_recover(struct pods *pods, const int *intent_fds, size_t n_intent_fds) 
                         if (pod->record->state == RECORD_READY || pod->record->state == RECORD_STOPPING)
                                 lease_resume(pods, pod);
                         settle_state(pods, pod, intents, n_intents);
+                        bring_links_back(pods, pod);
                 }
                 for (size_t i = 0; i < n_intents; i++)
                         settle(pods, &intents[i]);

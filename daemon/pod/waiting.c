@@ -29,7 +29,7 @@ int waiting_check_quota(struct operation *operation, uint32_t n, struct failure 
 static int is_settled(const struct wanted *wanted, const char *warning) {
         int r = 0;
 
-        for (size_t i = 0; i < wanted->n_mounts && r == 0; i++)
+        for (size_t i = 0; wanted && i < wanted->n_mounts && r == 0; i++)
                 r = wanted_warns_of(warning, wanted_container(wanted, &wanted->mounts[i]), wanted->mounts[i].type,
                                     wanted->mounts[i].target);
         return r;

@@ -46,6 +46,10 @@ int document_parse_prepare(struct json_object *object, const char *pointer, bool
  * the host. */
 int document_parse_pins(struct json_object *object, const char *pointer, const char *container, struct spec *spec,
         struct failure *f);
+/* Member "interfaces" of the object at `pointer`, those of this container; of the spec as a whole there are SPEC_LINKS_MAX at most. With
+ * `warnings`, members that nobody knows are told there, and else refused. */
+int document_parse_links(struct json_object *object, const char *pointer, char ***warnings, const struct spec *spec,
+        struct spec_container *container, struct failure *f);
 /* Member "hostMounts" of the object at `pointer`, appended to the spec's; with `warnings` as document_parse_mounts(). */
 int document_parse_host(struct json_object *object, const char *pointer, char ***warnings, struct spec *spec,
         struct failure *f);

@@ -2,8 +2,8 @@
 
 /*
  * What has to be there before a container starts, in the words of linuxkit's runtime.json: mounts (whose overlays get
- * their upper and work directories made), then directories, and namespaces that are bound to files; and, in words of our own,
- * mounts on the host. What else linuxkit prepares is checked for its shape and told in the warnings, for a service that lacks
+ * their upper and work directories made), then directories, network interfaces, and namespaces that are bound to files; and, in
+ * words of our own, mounts on the host. What else linuxkit prepares is checked for its shape and told in the warnings, for a service that lacks
  * its network must not look as if it had one.
  */
 
@@ -22,7 +22,6 @@ static const struct {
         const char *reason;
 } parts[] = {
         {"cgroups", json_type_string, "podmount makes no cgroups"},
-        {"interfaces", json_type_object, "podmount makes and moves no network interfaces"},
 };
 
 static int check_items(struct json_object *part, size_t row, const char *pointer, struct failure *f) {
@@ -167,6 +166,8 @@ int document_parse_prepare(struct json_object *object, const char *pointer, bool
                 r = document_parse_host(prepare, place, strict ? NULL : warnings, spec, f);
         if (r == 0)
                 r = document_parse_pins(prepare, place, container->name, spec, f);
+        if (r == 0)
+                r = document_parse_links(prepare, place, strict ? NULL : warnings, spec, container, f);
         if (r == 0)
                 r = document_parse_path_list(prepare, place, "mkdir", &container->mkdir, f);
         container->prepare_pointer = TAKE_PTR(place);

@@ -46,6 +46,9 @@ static void spec_container_done(struct spec_container *container) {
         (void) strv_free(container->readonly);
         free(container->prepare_pointer);
         (void) strv_free(container->mkdir);
+        for (size_t i = 0; i < container->n_links; i++)
+                spec_link_done(&container->links[i]);
+        free(container->links);
 }
 
 struct spec *spec_free(struct spec *spec) {

@@ -75,6 +75,17 @@ bool spec_pin_is_of(const char *source, const char *container);
 /* Whether /proc/PID/ns has a kind of this name that can be bound. */
 bool spec_pin_find(const char *kind);
 
+/* What linuxkit calls an interface: a link that is made for a container, or one of the host that is lent to it. */
+enum { SPEC_LINKS_MAX = 64 /* of a pod */ };
+struct spec_link {
+        char *pointer;
+        char *name;
+        char *kind;   /* as rtnetlink(7) has it; NULL for a link that the host has */
+        char *peer;   /* of a "veth", which always has one: it stays with the host */
+        bool in_root; /* it is made among the host's links, and moved when the container's process is there; a veth always is */
+};
+void spec_link_done(struct spec_link *link);
+
 enum spec_overlay {
         SPEC_OVERLAY_NONE,
         SPEC_OVERLAY_TMPFS,
@@ -104,6 +115,8 @@ struct spec_container {
         char **readonly;
         char *prepare_pointer; /* of "prepare", whose mounts follow the others above… */
         char **mkdir;          /* …and whose directories come after all mounts; normalised; NULL when absent */
+        struct spec_link *links; /* …and of which these are to be in its network namespace */
+        size_t n_links;
 };
 
 /* Whose mount table shows the pod. */
