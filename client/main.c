@@ -54,7 +54,7 @@ static const struct verb {
                 "POD [--container NAME] [--fd KIND=N]… [PID | KIND=PID | KIND=PATH]…",
                 "Name the namespaces that a pod's mounts wait for"},
         {"prepare-process", verb_prepare_process, 1, 2, ARGUMENT_CONTAINER | ARGUMENT_FD, false,
-                "POD [--container NAME] PID|--fd process=N", "Bind the namespaces of a container's process to files"},
+                "POD [--container NAME] PID|--fd process=N", "Bind the namespaces of a container's process to files, and give it network interfaces"},
         {"gc", verb_gc, 0, WORDS_ANY, ARGUMENT_LAZY | ARGUMENT_DRY_RUN | ARGUMENT_WAIT, false,
                 "[POD…] [--lazy] [--dry-run] [--wait]", "Collect pods, or all garbage"},
         {"renew", verb_renew, 1, 1, 0, false, "POD", "Have a pod's lease begin anew"},

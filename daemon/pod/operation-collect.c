@@ -242,8 +242,12 @@ static void result(struct operation *operation, const struct job_result *answer)
                         take_back(operation);
                 else if (operation->pod)
                         operation->pod->collection = operation->job_id;
-        } else
+        } else {
+                for (char **warning = answer ? answer->warnings : NULL; warning && *warning; warning++)
+                        if (strv_append(&operation->warnings, *warning) < 0)
+                                (void) log_oom(); /* one sentence fewer */
                 removed(collect, &f);
+        }
         operation_end(operation, &f);
 }
 

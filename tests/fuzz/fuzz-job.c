@@ -47,6 +47,8 @@ static void check_door(const struct job *job) {
 
                 if (r == 0)
                         r = door_check_images(job, i == 0 ? UINT32_MAX : 0, i == 0 ? UINT32_MAX : 0, &step, &f);
+                if (r == 0)
+                        r = door_check_interfaces(job, i == 0 ? "eth1 wg0" : "", &step, &f);
                 if (r == 0 && door_is_about_host(job))
                         r = door_check_host(job, lists[i], NULL, &step, &f);
                 fuzz_outcome(r, &f);

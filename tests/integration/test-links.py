@@ -6,6 +6,7 @@ that PrepareProcess names, and go with the pod; what the host had is given back.
 import json
 import os
 import random
+import shutil
 import subprocess
 
 import dbus
@@ -14,6 +15,7 @@ from frame import host, specs, tap
 from frame.bus import Bus
 from frame.daemon import MANAGER, Daemon
 from frame.host import ALICE, BOB, UserError, as_user
+from frame.faults import traced
 from frame.kills import kill_during
 from frame.links import Process, enter, ip, links, marks, names, simple_kind
 from frame.situation import WithPolkit
@@ -160,8 +162,8 @@ def pair(daemon):
                 ip('link', 'set', name, 'up', pid=process.pid)
             ping = ['nsenter', f'--net=/proc/{one.pid}/ns/net', 'busybox', 'ping', '-c', '1', '-W', '5', '10.9.8.2']
             equal(subprocess.run(ping, stdout=subprocess.DEVNULL).returncode, 0, 'ping from one to the other')
-            for pod in (left, right) if first == 0 else (right, left):
-                daemon.ok('gc', pod)
+            told = [daemon.json('gc', pod) for pod in ((left, right) if first == 0 else (right, left))]
+            contains(json.dumps(told), 'other0, which container main had, is gone') if first == 0 else equal('gone' in json.dumps(told), False, 'warnings')
             equal((names(one.pid), names(two.pid)), ([], []), 'links of the processes')
         nothing(daemon)
 
@@ -310,6 +312,47 @@ def users():
         equal(names(), [], 'links')
 
 
+def injected(daemon, number, words, **more):
+    """An executor is killed as it sends its message of this number: to the kernel, about a link, or to the front, at last. The outcome."""
+    with traced(daemon, '-o', '/dev/null', '-e', 'trace=sendmsg,sendto', '-e', f'inject=sendmsg,sendto:signal=SIGKILL:when={number}'):
+        return daemon.ctl(*words, **more)
+
+
+@case('an executor is killed between any two of its words with the kernel: nothing is half done', alone=True)
+def between():
+    with Situation() as daemon, Process() as process, Lent() as lent0:
+        before = names()
+        inside = ['a0', 'eth0', 'lent0', 'x0']
+        document = json.dumps(spec(veth(), made('x0'), made('a0', createInRoot=True), {'name': 'lent0'}))
+        reached = {}
+        for phase in ('create', 'prepare-process', 'gc'):
+            number, killed = 0, True
+            while killed and number < 60:
+                number += 1
+                pod = None if phase == 'create' else daemon.ok('create', '-', input=document).split()[0]
+                if phase == 'gc':
+                    daemon.ok('prepare-process', pod, str(process.pid))
+                pids = eventually(lambda: len(daemon.executors()) == 2 and daemon.executors(), 'there are two executors', 10)
+                words = {'create': ('create', '-'), 'prepare-process': ('prepare-process', pod, str(process.pid)), 'gc': ('gc', pod)}[phase]
+                done = injected(daemon, number, words, **({'input': document} if phase == 'create' else {}))
+                killed = daemon.executors() != pids
+                eventually(lambda: all(row['State'] not in ('creating', 'stopping') for row in daemon.pods()), f'{phase} {number}: it settles', 10)
+                there = daemon.pods()
+                equal(len(there), int(done.status == 0) if phase == 'create' else int(phase != 'gc' or done.status != 0), f'{phase} {number}: pods, {done}')
+                if there:
+                    away = names(process.pid) == inside
+                    equal(names(process.pid), inside if away else [], f'{phase} {number}: links of the process')
+                    equal(names(), sorted(['host0', 'lent0-far'] if away else [*before, 'a0', 'eth0', 'host0']), f'{phase} {number}: links of the host')
+                    equal(set(shown(daemon, there[0]['UUID']).values()), {'inside'} if away else {'made', 'waiting'}, f'{phase} {number}: states')
+                    daemon.ok('gc', there[0]['UUID'])
+                equal((names(), names(process.pid), lent0.is_back()), (before, [], True), f'{phase} {number}: nothing stays')
+                equal(os.listdir(daemon.ns), [], f'{phase} {number}: no namespace is kept')
+            reached[phase] = number
+        tap.diagnose(f'messages of one executor: {reached}')
+        for phase, number in reached.items():
+            assert 12 < number < 60, reached
+
+
 @case('killed at any instant of creating, naming the process and collecting: all or none is there, what was lent comes back, and nothing stays', alone=True)
 def kills():
     chance = random.Random(41)
@@ -349,9 +392,9 @@ def kills():
 if __name__ == '__main__':
     enter()
     host.prepare()
-    kind = simple_kind()
+    kind = simple_kind() if shutil.which('ip') else None
     if not kind:
-        print('1..0 # SKIP this kernel has no network interface of a simple kind (dummy, ifb)')
+        print('1..0 # SKIP ip(8) is not there, or this kernel has no network interface of a simple kind (dummy, ifb)')
     else:
         with Bus() as bus:
             tap.run(Situation)
