@@ -193,12 +193,10 @@ static int move_inside(struct run *run, size_t i, const struct where *where) {
 
         if (r != 0)
                 return r;
+        r = is_lent(step) ? link_mark(where->host, info.index, where->mark) : 0;
+        if (r < 0)
+                return fail(run, step, step->target, r, "marked");
         run->hands[i].linked = true;
-        if (is_lent(step)) {
-                r = link_mark(where->host, info.index, where->mark);
-                if (r < 0)
-                        return fail(run, step, step->target, r, "marked");
-        }
         r = link_move(where->host, info.index, where->inside_fd, step->target, 0);
         return r < 0 ? fail(run, step, step->target, r, "moved") : 0;
 }
@@ -250,6 +248,8 @@ static int move_back(struct run *run, const struct where *where) {
                 r = link_move(where->inside, info.index, where->host_fd, step->target, step->mount_id);
         if (r == 0 || r == -ENODEV)
                 r = give_back(where);
+        if (r == -ENODEV && is_lent(step) && link_find(where->host, step->target, &info) == 0)
+                return 0; /* nothing was done to it yet, or all is undone */
         if (r == -ENODEV) {
                 (void) run_warn(run, "network interface %s, which container %s had, is gone", step->target, step->container);
                 return 0;

@@ -59,7 +59,7 @@ static int add_links(struct json_object *steps, const struct plan_pod *pod, cons
 
         with_process.fd_names = names;
         if (r == 0)
-                r = links_plan_enter(&with_process, &record, NULL, false, &job);
+                r = links_plan_enter(&with_process, &record, NULL, &job);
         links_truncate(&record, 0);
         free(record.links);
         if (r < 0 || !job)

@@ -87,14 +87,14 @@ static struct plan_link plan_of(const struct record_link *link) {
                 .container = link->container, .name = link->name, .kind = link->kind, .peer = link->peer, .on_host = link->in_root, .index = link->index};
 }
 
-int links_plan_enter(const struct plan_pod *pod, const struct record_pod *record, const char *container, bool begun, struct job **job) {
+int links_plan_enter(const struct plan_pod *pod, const struct record_pod *record, const char *container, struct job **job) {
         int r = 0;
 
         for (size_t i = 0; i < record->n_links && r == 0; i++) {
                 const struct record_link *link = &record->links[i];
                 const struct plan_link one = plan_of(link);
 
-                if (is_of(link, container) && link->place == (begun ? RECORD_LINK_MOVING : RECORD_LINK_OUTSIDE))
+                if (is_of(link, container) && link->place == RECORD_LINK_OUTSIDE)
                         r = plan_links_enter(pod, &one, 1, !link->made, 0, job);
         }
         return r;
@@ -109,7 +109,7 @@ int links_plan_leave(const struct plan_pod *pod, const struct record_pod *record
         for (size_t i = 0; i < record->n_links; i++) {
                 const struct record_link *link = &record->links[i];
 
-                if (!is_of(link, container) || (begun && link->place != RECORD_LINK_MOVING))
+                if (!is_of(link, container) || (begun ? link->place != RECORD_LINK_MOVING : link->place == RECORD_LINK_OUTSIDE && !link->made))
                         continue;
                 links[n] = plan_of(link);
                 links[n].on_host = link->made;

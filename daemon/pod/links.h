@@ -25,10 +25,10 @@ void links_truncate(struct record_pod *record, size_t n);
 
 /* The steps of the record's links in a job that makes the pod, by the spec. -ENOMEM. */
 int links_plan_make(const struct spec *spec, struct job *job);
-/* Those that bring the links of the container to the process of the job's first fd; which are those that are outside, with `begun` those on the
- * way. -ENOMEM. */
-int links_plan_enter(const struct plan_pod *pod, const struct record_pod *record, const char *container, bool begun, struct job **job);
-/* Those that take them away, of one container or, for NULL, of all; with `begun` they bring what is on the way back to where it was. -ENOMEM. */
+/* Those that bring the links of the container (NULL: of all) that are outside to the process of the job's first fd. -ENOMEM. */
+int links_plan_enter(const struct plan_pod *pod, const struct record_pod *record, const char *container, struct job **job);
+/* Those that take away what there is, of one container or, for NULL, of all; with `begun` they bring what is on the way back to where it was.
+ * -ENOMEM. */
 int links_plan_leave(const struct plan_pod *pod, const struct record_pod *record, const char *container, bool begun, struct job **job);
 
 /* How many of the container's (NULL: of all) are at this place. */

@@ -118,15 +118,16 @@ static int parse(const struct process *process, struct spec_mount *mounts, struc
 
 static int compile(struct process *process, struct failure *f) {
         struct wanted_facts facts = process->operation.pods->facts;
-        struct spec_mount *mounts = process->n_places > 0 ? calloc(process->n_places, sizeof(*mounts)) : NULL;
-        int r = mounts ? parse(process, mounts, f) : process->n_places > 0 ? log_oom() : OPERATION_FINISHED;
+        struct spec_mount *mounts;
+        int r;
 
-        if (r == OPERATION_FINISHED) /* nothing but interfaces */
-                return 0;
-
+        process->wanted = wanted_free(process->wanted);
+        if (process->n_places == 0)
+                return 0; /* nothing but interfaces */
+        mounts = calloc(process->n_places, sizeof(*mounts));
+        r = mounts ? parse(process, mounts, f) : log_oom();
         facts.caller_is_root = caller_is_root(&process->operation.caller);
         facts.process = &process->pidfd;
-        process->wanted = wanted_free(process->wanted);
         if (r == 0)
                 r = wanted_from_mounts(SPEC_HOST, mounts, process->n_places, &facts, &process->wanted, f);
         if (mounts)
@@ -158,13 +159,12 @@ static int plan(struct operation *operation, struct failure *f) {
         const struct process *process = process_of(operation);
         struct job_caller caller;
         struct plan_pod pod;
-
         int r = 0;
 
         operation_plan_pod(operation, false, &caller, &pod);
         if (process->n_places > 0)
                 r = plan_mount(&pod, process->wanted, NULL, 0, false, &operation->job, f);
-        return r == 0 ? links_plan_enter(&pod, operation->pod->record, process->name, false, &operation->job) : r;
+        return r == 0 ? links_plan_enter(&pod, operation->pod->record, process->name, &operation->job) : r;
 }
 
 /* The pod with its links, and whether the job's intent is there. */

@@ -125,6 +125,7 @@ def lent(daemon):
         before = names()
         pod = daemon.create(spec({'name': 'lent0'}, {'name': 'lent1', 'createInRoot': True}, veth()))
         equal(lent0.is_back() and lent1.is_back(), True, 'nothing is done to them before there is a process')
+        equal('gone' in daemon.ok('--json=short', 'gc', daemon.create(spec({'name': 'lent0'}))), False, 'a pod that never had it')
         with Process() as process:
             daemon.ok('prepare-process', pod, str(process.pid))
             equal(names(process.pid), ['eth0', 'lent0', 'lent1'], 'links of the process')
