@@ -181,6 +181,10 @@ static int render_rest(struct json_object *plan) {
                 {"container", "WAITING IN", RENDER_TEXT, false}, {"target", "TARGET", RENDER_TEXT, false},
                 {"type", "TYPE", RENDER_TEXT, false},            {"namespace", "FOR NAMESPACE", RENDER_TEXT, false},
         };
+        static const struct render_column process[] = {
+                {"step", "WITH A PROCESS", RENDER_TEXT, false}, {"container", "CONTAINER", RENDER_TEXT, false}, {"target", "TARGET", RENDER_TEXT, false},
+                {"type", "TYPE", RENDER_TEXT, false},           {"link", "LINK", RENDER_TEXT, false},           {"undo", "UNDO", RENDER_TEXT, false},
+        };
         static const struct render_column quota[] = {
                 {"limit", "LIMIT", RENDER_TEXT, false}, {"used", "USED", RENDER_TEXT, true},
                 {"asked", "ASKED", RENDER_TEXT, true},  {"maximum", "MAXIMUM", RENDER_TEXT, true},
@@ -189,6 +193,8 @@ static int render_rest(struct json_object *plan) {
 
         puts("");
         r = render_table(deferred, ELEMENTSOF(deferred), value_array(plan, "deferred"), NULL);
+        if (r == 0)
+                r = render_table(process, ELEMENTSOF(process), value_array(plan, "process"), NULL);
         if (r == 0)
                 r = render_table(quota, ELEMENTSOF(quota), value_array(plan, "quota"), NULL);
         if (r != 0)

@@ -253,6 +253,7 @@ def plans(daemon):
     equal([(step['step'], step['target'], step.get('link')) for step in plan['process']],
             [('pin', f'{daemon.ns}/net', None), ('link', 'eth0', 'moved'), ('link', 'x0', 'made'), ('link', 'a0', 'moved'), ('link', 'lent0', 'moved')],
             'when it is there')
+    contains(daemon.ok('plan', '-', input=json.dumps(document)), 'WITH A PROCESS')
     equal(names(), [], 'links')
     root = specs.rootfs()
     pod = daemon.create({'podmount': 1, 'containers': [{'name': 'one', 'root': {'path': root}}]})
