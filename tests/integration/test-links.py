@@ -16,7 +16,7 @@ from frame.bus import Bus
 from frame.daemon import MANAGER, Daemon
 from frame.host import ALICE, BOB, UserError, as_user
 from frame.faults import traced
-from frame.kills import kill_during
+from frame.kills import check_log, kill_during
 from frame.links import Process, enter, ip, links, marks, names, simple_kind
 from frame.situation import WithPolkit
 from frame.tap import case, contains, equal, eventually
@@ -350,6 +350,7 @@ def between():
                 equal((names(), names(process.pid), lent0.is_back()), (before, [], True), f'{phase} {number}: nothing stays')
                 equal(os.listdir(daemon.ns), [], f'{phase} {number}: no namespace is kept')
             reached[phase] = number
+        check_log(daemon)
         tap.diagnose(f'messages of one executor: {reached}')
         for phase, number in reached.items():
             assert 12 < number < 60, reached
@@ -388,6 +389,7 @@ def kills():
             eventually(lambda: not daemon.pods() or (daemon.ctl('gc', *[row['UUID'] for row in daemon.pods()]) and not daemon.pods()), 'the pod goes')
             equal((names(), names(process.pid), lent0.is_back()), (before, [], True), f'turn {turn}: nothing stays')
             eventually(lambda: os.listdir(daemon.ns) == [], f'turn {turn}: no namespace is kept', 5)
+        check_log(daemon)
         tap.diagnose(f'(phase, a pod is there afterwards): {seen}')
 
 
