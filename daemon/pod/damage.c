@@ -220,6 +220,22 @@ static int add_host(struct survey *survey, const struct record_mount *mount) {
         return r;
 }
 
+/* A network interface is no mount: what is to be said is who can bring it. One that is with its process is not looked for. */
+static int add_link(struct survey *survey, const struct record_link *link) {
+        const bool waits = link->place == RECORD_LINK_OUTSIDE;
+        struct damage *damage;
+        int r;
+
+        if (link->place == RECORD_LINK_INSIDE)
+                return 0;
+        r = add(survey, waits ? "deferred" : drift_kind_name(DRIFT_MISSING), 0, link->container, link->name, &damage);
+        if (r == 0 && waits)
+                damage_settle(damage, DAMAGE_DEFERRED, "This network interface waits until a process is named with podmountctl prepare-process.");
+        else if (r == 0)
+                damage_settle(damage, DAMAGE_LEFT, "This network interface is half on the way to a process: restart podmountd, which brings it back.");
+        return r;
+}
+
 static int add_extra(struct survey *survey, const struct drift *drift) {
         struct damage *damage;
         int r = add(survey, drift_kind_name(DRIFT_EXTRA), drift->id, drift->container, drift->target, &damage);
@@ -248,6 +264,9 @@ int damage_survey(const struct record_pod *record, const struct drift *drifts, s
         for (size_t i = 0; i < record->n_host && r >= 0; i++)
                 if (!container || strcmp(container, SPEC_HOST) == 0)
                         r = add_host(&survey, &record->host[i]);
+        for (size_t i = 0; i < record->n_links && r >= 0; i++)
+                if (!container || strcmp(record->links[i].container, container) == 0)
+                        r = add_link(&survey, &record->links[i]);
         for (size_t i = 0; i < n_drifts && r >= 0; i++)
                 if (drifts[i].kind == DRIFT_EXTRA && (!container || strcmp(drifts[i].container, container) == 0))
                         r = add_extra(&survey, &drifts[i]);

@@ -87,10 +87,12 @@ def whole(daemon):
     equal(names(), ['eth0', 'host0'], 'links of the host before there is a process')
     equal([len(marks(link)) for link in links().values()], [1, 1], 'their marks')
     equal(shown(daemon, pod), {'eth0': 'made', 'x0': 'waiting'}, 'before')
+    equal(daemon.ok('--json=short', 'repair', pod).count('prepare-process'), 2, 'what Repair says')
     with Process() as process:
         daemon.ok('prepare-process', pod, str(process.pid))
         equal((names(), names(process.pid)), (['host0'], ['eth0', 'x0']), 'links of host and process')
         equal(shown(daemon, pod), {'eth0': 'inside', 'x0': 'inside'}, 'with the process')
+        equal(daemon.ok('--json=short', 'repair', pod).count('prepare-process'), 0, 'what Repair says')
         daemon.ok('prepare-process', pod, str(process.pid))
         ip('link', 'set', 'eth0', 'name', 'renamed', pid=process.pid)
         daemon.restart()
