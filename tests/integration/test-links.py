@@ -152,6 +152,24 @@ def lent(daemon):
         nothing(daemon, before)
 
 
+@case('a pod in a mount namespace of its own has them like any other')
+def private(daemon):
+    with Lent() as lent0:
+        before = names()
+        container = {'name': 'main', 'root': {'path': specs.rootfs()}, 'prepare': {'interfaces': [{'name': 'lent0'}, veth(), made('x0')]}}
+        pod = daemon.create({'podmount': 1, 'visibility': 'private', 'containers': [container]})
+        equal(names(), sorted([*before, 'eth0', 'host0']), 'links of the host')
+        with Process() as process:
+            daemon.ok('prepare-process', pod, str(process.pid))
+            equal(names(process.pid), ['eth0', 'lent0', 'x0'], 'links of the process')
+            equal(sorted(os.listdir(daemon.ns)), sorted([pod, f'link-{pod}-main']), 'namespaces that are kept')
+            daemon.restart()
+            daemon.ok('gc', pod)
+            equal(names(process.pid), [], 'links of the process')
+        equal(lent0.is_back(), True, 'it is back')
+        nothing(daemon, before)
+
+
 @case('two pods on one veth, each with an end; whichever goes first, nothing stays')
 def pair(daemon):
     for first in (0, 1):
