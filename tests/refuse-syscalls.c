@@ -47,6 +47,8 @@ static const struct {
         {"mount_setattr", 442},
         {"statmount", 457},
         {"listmount", 458},
+        {"getxattrat", 464},
+        {"listxattrat", 465},
         {"open_tree_attr", 467},
 };
 

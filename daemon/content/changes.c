@@ -16,11 +16,14 @@ enum { COMPARE_SIZE = 64 * 1024 };
 struct level {
         struct place now, then;
         bool alone;   /* only what is in now.top is looked at, whatever else is in `then` */
+        bool shared;  /* then.base is now.base: what a directory of a layer lies on is what was there before */
         bool covered;
         struct names names;
         size_t next;
         size_t path_size; /* of its path */
 };
+
+#define LEVEL_INIT ((struct level) {.now = PLACE_INIT, .then = PLACE_INIT})
 
 struct walk {
         const struct changes *changes;
@@ -34,6 +37,8 @@ struct walk {
 };
 
 static void level_done(struct level *level) {
+        if (level->shared)
+                level->then.base = -1;
         place_done(&level->now);
         place_done(&level->then);
         names_done(&level->names);
@@ -163,12 +168,6 @@ static int classify(struct walk *walk, const struct level *level, const char *na
         return r;
 }
 
-static int duplicate(int fd) {
-        int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
-
-        return fd >= 0 && copy < 0 ? -errno : copy;
-}
-
 static int read_names(struct walk *walk, struct level *level) {
         const int fds[] = {
                 level->now.top,
@@ -187,13 +186,16 @@ static int read_names(struct walk *walk, struct level *level) {
 }
 
 /* Begins with a directory: `now` is taken, and `then` of what was there before. */
-static int push(struct walk *walk, struct place *now, struct place *then, bool alone, bool covered) {
+static int push(struct walk *walk, struct level *begun) {
         struct level *level = array_append(&walk->levels, &walk->n_levels);
 
         if (!level)
                 return log_oom();
-        *level = (struct level) {.now = *now, .then = *then, .alone = alone, .covered = covered, .names = NAMES_INIT, .path_size = walk->path_size};
-        *now = *then = PLACE_INIT;
+        *level = *begun;
+        level->names = NAMES_INIT;
+        level->next = 0;
+        level->path_size = walk->path_size;
+        begun->now = begun->then = PLACE_INIT;
         if (walk->n_levels > CHANGES_DEPTH_MAX)
                 return failure_set(walk->failure, FAILURE_NOT_SUPPORTED, "there are more than %d directories within each other", CHANGES_DEPTH_MAX);
         return read_names(walk, level);
@@ -201,21 +203,21 @@ static int push(struct walk *walk, struct place *now, struct place *then, bool a
 
 /* `level` is where the directory is; it may move. */
 static int enter(struct walk *walk, const struct level *level, const char *name, const struct found *now, const struct found *then, const struct change *change) {
-        bool stays = level->alone && !change->opaque, covered = level->covered || change->opaque;
+        bool stays = level->alone && !change->opaque;
         bool was = then->part != PLACE_NOWHERE && S_ISDIR(then->node.status.st_mode);
-        _cleanup_place_ struct place to = PLACE_INIT, old = PLACE_INIT;
-        int r = place_enter(&walk->changes->now, &level->now, name, &now->node, now->part, &to);
+        _cleanup_(level_done) struct level to = LEVEL_INIT;
+        int r = place_enter(&walk->changes->now, &level->now, name, &now->node, now->part, &to.now);
 
-        if (r == 0 && was && stays && to.base >= 0) {
-                /* What a directory of a layer lies on is what was there before. */
-                old.base = duplicate(to.base);
-                r = old.base < 0 ? old.base : 0;
-        } else if (r == 0 && was)
-                r = place_enter(walk->changes->then, &level->then, name, &then->node, then->part, &old);
+        to.covered = level->covered || change->opaque;
+        to.shared = r == 0 && was && stays && to.now.base >= 0;
+        if (to.shared)
+                to.then.base = to.now.base;
+        else if (r == 0 && was)
+                r = place_enter(walk->changes->then, &level->then, name, &then->node, then->part, &to.then);
         if (r < 0)
                 return fail(walk, r, 0);
-        /* What lies on nothing is a tree of its own. */
-        return push(walk, &to, &old, stays && old.base >= 0, covered);
+        to.alone = stays && to.then.base >= 0; /* what lies on nothing is a tree of its own */
+        return push(walk, &to);
 }
 
 static int tell(struct walk *walk, const struct level *level, const char *name, const struct found *now, const struct found *then) {
@@ -247,6 +249,21 @@ static int tell(struct walk *walk, const struct level *level, const char *name, 
         return r;
 }
 
+/* Of what an entry of a layer hides it may be enough to know whether it is a directory. */
+static int read_then(struct walk *walk, const struct level *level, const char *name, const struct found *now, struct found *ret, uint32_t *ret_foreign) {
+        const struct view *view = walk->changes->then;
+        int r;
+
+        if (!walk->changes->brief || !level->alone)
+                return place_read(view, &level->then, name, &ret->node, &ret->part, ret_foreign);
+        if (now->part != PLACE_NOWHERE && !S_ISDIR(now->node.status.st_mode))
+                return 0;
+        r = node_look(level->then.base, name, &ret->node.status);
+        if (r == 0)
+                ret->part = node_is_whiteout(&ret->node.status) ? PLACE_NOWHERE : PLACE_BASE;
+        return r == -ENOENT ? 0 : r;
+}
+
 /* An entry of the deepest directory. */
 static int look(struct walk *walk, const char *name) {
         const struct changes *changes = walk->changes;
@@ -263,7 +280,7 @@ static int look(struct walk *walk, const char *name) {
                 return r;
         r = place_read(&changes->now, &place, name, &now.node, &now.part, &foreign);
         if (r == 0 && changes->then)
-                r = place_read(changes->then, &level->then, name, &then.node, &then.part, &foreign);
+                r = read_then(walk, level, name, &now, &then, &foreign);
         if (r < 0)
                 return fail(walk, r, foreign);
         if (now.part == PLACE_NOWHERE && then.part == PLACE_NOWHERE)
@@ -271,23 +288,35 @@ static int look(struct walk *walk, const char *name) {
         return tell(walk, level, name, &now, &then);
 }
 
+/* Opened once more, for whoever gave it may have read it already. */
+static int open_again(int fd, int *ret) {
+        *ret = fd < 0 ? -1 : openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return fd >= 0 && *ret < 0 ? -errno : 0;
+}
+
+static int open_place(const struct place *place, struct place *ret) {
+        int r = open_again(place->top, &ret->top);
+
+        return r == 0 ? open_again(place->base, &ret->base) : r;
+}
+
 static int begin(struct walk *walk) {
         const struct changes *changes = walk->changes;
-        const struct place nowhere = PLACE_INIT, *before = changes->then ? &changes->then->root : &nowhere;
-        _cleanup_place_ struct place now = PLACE_INIT, then = PLACE_INIT;
+        _cleanup_(level_done) struct level to = LEVEL_INIT;
         _cleanup_(found_done) struct found root = {}, old = {};
-        struct change change = {.kind = CHANGE_ADDED, .path = "", .name = "", .node = &root.node, .view = &changes->now, .place = &now};
+        struct change change = {.kind = CHANGE_ADDED, .path = "", .name = "", .node = &root.node, .view = &changes->now, .place = &to.now};
         uint32_t foreign = 0;
         int r = set_path(walk, 0, "");
 
         if (r < 0)
                 return r;
-        if ((now.top = duplicate(changes->now.root.top)) < -1 || (now.base = duplicate(changes->now.root.base)) < -1 ||
-            (then.top = duplicate(before->top)) < -1 || (then.base = duplicate(before->base)) < -1)
-                return log_errno(LOG_ERR, errno, "duplicate an fd");
-        r = place_read(&changes->now, &now, "", &root.node, &root.part, &foreign);
+        r = open_place(&changes->now.root, &to.now);
         if (r == 0 && changes->then)
-                r = place_read(changes->then, &then, "", &old.node, &old.part, &foreign);
+                r = open_place(&changes->then->root, &to.then);
+        if (r == 0)
+                r = place_read(&changes->now, &to.now, "", &root.node, &root.part, &foreign);
+        if (r == 0 && changes->then)
+                r = place_read(changes->then, &to.then, "", &old.node, &old.part, &foreign);
         if (r < 0)
                 return fail(walk, r, foreign);
         change.part = root.part;
@@ -296,7 +325,8 @@ static int begin(struct walk *walk) {
                 change.kind = change.differences ? CHANGE_MODIFIED : CHANGE_SAME;
         }
         r = walk->change(&change, walk->userdata, walk->failure);
-        return r == 0 ? push(walk, &now, &then, changes->layer && then.base >= 0, false) : r;
+        to.alone = changes->layer && to.then.base >= 0;
+        return r == 0 ? push(walk, &to) : r;
 }
 
 int changes_walk(const struct changes *changes, change_fn change, void *userdata, struct failure *f) {

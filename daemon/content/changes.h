@@ -45,6 +45,7 @@ struct changes {
         struct view now;
         const struct view *then; /* NULL: everything is added */
         bool layer;              /* `then` is what the layer stands on, and so is now.root.base */
+        bool brief;              /* of a layer: `kind`, `differences` and `then` of what it has need not be right, which saves looking at what it hides */
         /* Is called for each entry that is told and while contents are compared, and ends the walk likewise; may be NULL. */
         int (*pulse)(void *userdata, struct failure *f);
         void *pulse_userdata;

@@ -4,6 +4,8 @@
 #include "content/diff.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "content/links.h"
 #include "content/listing.h"
@@ -17,23 +19,85 @@ struct telling {
         struct links links;
         diff_fn fn;
         uint64_t size;
+        struct { /* what was not handed on yet: each entry as three texts */
+                char *texts;
+                size_t size;
+        } held;
+        bool wary;  /* whether something has been moved may still turn out… */
+        bool moved; /* …and has: what was told is forgotten */
+        int result; /* of finding out, where libarchive is in between */
+        struct failure *failure;
 };
 
-static int pulse(const struct telling *telling, struct failure *f) {
-        return telling->changes->pulse ? telling->changes->pulse(telling->changes->pulse_userdata, f) : 0;
+enum { HELD_SIZE = 64 * 1024 };
+
+/* For good: before what is told can be forgotten no more. 1 ends the walk. */
+static int find_out(struct telling *telling) {
+        int r;
+
+        if (!telling->wary)
+                return 0;
+        telling->wary = false;
+        r = moved_links(telling->changes, &telling->moved, telling->failure);
+        return r == 0 && telling->moved ? 1 : r;
 }
 
-static int walk(struct telling *telling, change_fn fn, struct failure *f) {
+static int find_out_before(void *userdata) {
+        struct telling *telling = userdata;
+
+        telling->result = find_out(telling);
+        return telling->result == 0 ? 0 : -ECANCELED;
+}
+
+/* For each entry, before it is told. */
+static int look(struct telling *telling, const struct change *change, struct failure *f) {
+        int r = telling->changes->pulse ? telling->changes->pulse(telling->changes->pulse_userdata, f) : 0;
+
+        return r == 0 && change->node && change->node->redirect ? find_out(telling) : r;
+}
+
+static int forget(struct telling *telling) {
+        telling->moved = false;
+        telling->held.size = 0;
+        telling->size = 0;
+        links_done(&telling->links);
+        return telling->tar ? tar_again(telling->tar) : 0;
+}
+
+/* A layer is told as it is walked through, as if nothing in it had been moved, which is seldom: only as soon as that may not be so, or as what was told
+ * would be handed on, all of it is looked through for that. */
+static int walk_layer(struct telling *telling, change_fn fn, bool brief) {
+        struct changes changes = *telling->changes;
+        int r;
+
+        changes.brief = brief;
+        telling->wary = true;
+        if (telling->tar)
+                tar_before(telling->tar, find_out_before, telling);
+        r = changes_walk(&changes, fn, telling, telling->failure);
+        telling->wary = false;
+        if (telling->tar)
+                tar_before(telling->tar, NULL, NULL);
+        return telling->result != 0 ? telling->result : r;
+}
+
+static int walk(struct telling *telling, change_fn fn, bool brief, struct failure *f) {
         _cleanup_listing_ struct listing listing = LISTING_INIT;
         struct changes changes = *telling->changes;
-        bool moved = false;
-        int r = changes.layer && changes.then ? moved_links(&changes, &moved, f) : 0;
+        int r;
 
-        if (r != 0)
-                return r;
-        changes.layer = changes.layer && !moved;
-        if (!changes.then || changes.layer)
+        telling->failure = f;
+        if (!changes.then)
                 return changes_walk(&changes, fn, telling, f);
+        if (changes.layer) {
+                r = walk_layer(telling, fn, brief);
+                if (!telling->moved)
+                        return r;
+                r = forget(telling);
+                if (r < 0)
+                        return r;
+        }
+        changes.layer = false;
         r = listing_make(&changes, telling->userdata, &listing, f);
         return r == 0 ? listing_walk(&listing, &changes, fn, telling, f) : r;
 }
@@ -45,7 +109,7 @@ static bool is_written(const struct change *change) {
 
 static int write_change(const struct change *change, void *userdata, struct failure *f) {
         struct telling *telling = userdata;
-        int r = pulse(telling, f);
+        int r = look(telling, change, f);
 
         return r == 0 && is_written(change) ? tar_change(telling->tar, change, f) : r;
 }
@@ -53,7 +117,39 @@ static int write_change(const struct change *change, void *userdata, struct fail
 int diff_write(const struct changes *changes, void *userdata, struct tar *tar, struct failure *f) {
         struct telling telling = {.changes = changes, .userdata = userdata, .tar = tar};
 
-        return walk(&telling, write_change, f);
+        return walk(&telling, write_change, true, f);
+}
+
+static int hand_on(struct telling *telling) {
+        const char *kind = telling->held.texts, *end = kind + telling->held.size;
+        int r = 0;
+
+        while (kind < end && r == 0) {
+                const char *path = kind + strlen(kind) + 1, *detail = path + strlen(path) + 1;
+
+                r = telling->fn(kind, path, detail, telling->userdata, telling->failure);
+                kind = detail + strlen(detail) + 1;
+        }
+        telling->held.size = 0;
+        return r;
+}
+
+static int hold(struct telling *telling, const char *kind, const char *path, const char *detail) {
+        const char *const texts[] = {kind, path, detail};
+        size_t size = strlen(kind) + strlen(path) + strlen(detail) + ELEMENTSOF(texts);
+        int r = 0;
+
+        if (telling->held.size + size > HELD_SIZE)
+                r = find_out(telling);
+        if (r == 0 && telling->held.size + size > HELD_SIZE)
+                r = hand_on(telling);
+        if (r == 0 && size > HELD_SIZE)
+                return telling->fn(kind, path, detail, telling->userdata, telling->failure);
+        for (size_t i = 0; i < ELEMENTSOF(texts) && r == 0; i++) {
+                memcpy(telling->held.texts + telling->held.size, texts[i], strlen(texts[i]) + 1);
+                telling->held.size += strlen(texts[i]) + 1;
+        }
+        return r;
 }
 
 static int list_change(const struct change *change, void *userdata, struct failure *f) {
@@ -65,26 +161,28 @@ static int list_change(const struct change *change, void *userdata, struct failu
         };
         struct telling *telling = userdata;
         _cleanup_free_ char *words = NULL;
-        int r = pulse(telling, f);
+        int r = look(telling, change, f);
 
         if (r != 0 || !kinds[change->kind] || (change->node && S_ISSOCK(change->node->status.st_mode)))
                 return r;
         words = node_words(change->differences);
         if (!words)
                 return log_oom();
-        return telling->fn(kinds[change->kind], change->path, words, telling->userdata, f);
+        return hold(telling, kinds[change->kind], change->path, words);
 }
 
 int diff_list(const struct changes *changes, void *userdata, diff_fn fn, struct failure *f) {
-        struct telling telling = {.changes = changes, .userdata = userdata, .fn = fn};
+        _cleanup_free_ char *texts = malloc(HELD_SIZE);
+        struct telling telling = {.changes = changes, .userdata = userdata, .fn = fn, .held.texts = texts};
+        int r = texts ? walk(&telling, list_change, false, f) : log_oom();
 
-        return walk(&telling, list_change, f);
+        return r == 0 ? hand_on(&telling) : r;
 }
 
 static int count_change(const struct change *change, void *userdata, struct failure *f) {
         struct telling *telling = userdata;
         const char *first = NULL;
-        int r = pulse(telling, f);
+        int r = look(telling, change, f);
 
         if (r != 0 || !change->node || !S_ISREG(change->node->status.st_mode))
                 return r;
@@ -97,7 +195,7 @@ static int count_change(const struct change *change, void *userdata, struct fail
 
 int diff_size(const struct changes *changes, void *userdata, uint64_t *ret, struct failure *f) {
         struct telling telling = {.changes = changes, .userdata = userdata};
-        int r = walk(&telling, count_change, f);
+        int r = walk(&telling, count_change, true, f);
 
         if (r == 0)
                 *ret = telling.size;

@@ -3,7 +3,6 @@
 
 #include "content/moved.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -27,59 +26,34 @@ static int fail(const struct search *search, const char *name, int r) {
         return failure_set(search->failure, FAILURE_MOUNT_FAILED, "the directory %s of the layer cannot be read: %s", name, strerror(-r));
 }
 
-static bool is_directory(int parent, const struct dirent *entry) {
-        struct stat status;
-
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-                return false;
-        if (entry->d_type == DT_UNKNOWN)
-                return node_look(parent, entry->d_name, &status) == 0 && S_ISDIR(status.st_mode);
-        return entry->d_type == DT_DIR;
-}
-
 static int look_in(struct search *search, int parent, const char *name, size_t depth);
 
-static int look_at(struct search *search, int parent, const char *name, size_t depth) {
-        _cleanup_node_ struct node node = NODE_INIT;
-        int r = node_read(parent, name, false, &node);
+static int look_at_all(struct search *search, int directory, const char *name, size_t depth) {
+        _cleanup_names_ struct names names = NAMES_INIT;
+        int r = names_add_directories(&names, directory);
 
+        if (r == 0)
+                r = names_sort(&names);
         if (r < 0)
                 return fail(search, name, r);
-        search->found = node.redirect;
-        return search->found ? 0 : look_in(search, parent, name, depth);
-}
-
-static int look_at_all(struct search *search, DIR *directory, const char *name, size_t depth) {
-        const struct dirent *entry;
-        int r = 0;
-
-        while (r == 0 && !search->found) {
-                errno = 0;
-                entry = readdir(directory);
-                if (!entry)
-                        return errno != 0 ? fail(search, name, -errno) : 0;
-                if (is_directory(dirfd(directory), entry))
-                        r = look_at(search, dirfd(directory), entry->d_name, depth);
-        }
+        for (size_t i = 0; i < names.n && r == 0 && !search->found; i++)
+                r = look_in(search, directory, names.list[i], depth + 1);
         return r;
 }
 
 static int look_in(struct search *search, int parent, const char *name, size_t depth) {
-        DIR *directory;
-        int fd, r = pulse(search);
+        _cleanup_close_ int fd = -1;
+        int r = pulse(search);
 
         if (r != 0 || depth > CHANGES_DEPTH_MAX) /* deeper than the walk goes, which says so */
                 return r;
         fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        directory = fd < 0 ? NULL : fdopendir(fd);
-        if (!directory) {
-                r = fail(search, name, -errno);
-                (void) close_fd(fd);
-                return r;
-        }
-        r = look_at_all(search, directory, name, depth + 1);
-        (void) closedir(directory);
-        return r;
+        if (fd < 0)
+                return errno == ENOTDIR || errno == ELOOP ? 0 : fail(search, name, -errno);
+        r = node_is_moved(fd, &search->found);
+        if (r < 0)
+                return fail(search, name, r);
+        return search->found ? 0 : look_at_all(search, fd, name, depth);
 }
 
 /* Of a layer beside what it stands on nothing is told that lies below, but by a redirect. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Entries of a tree. Attributes are asked for by name in the working directory: /proc is not there for who reads layers, and symlinks, FIFOs
- * and devices are not to be opened. */
+/* Entries of a tree. /proc is not there for who reads layers, and symlinks, FIFOs and devices are not to be opened. Small things are
+ * read at once, into as much room as most of them need. */
 
 #include "content/node.h"
 
@@ -12,11 +12,21 @@
 #include <sys/xattr.h>
 
 #include "content/node-ids.h"
+#include "kernel/attributes.h"
 #include "util/array.h"
 
 #define OVERLAY "trusted.overlay."
 
-enum { FEW_ATTRIBUTES = 512 /* bytes of their names */ };
+enum {
+        FEW_ATTRIBUTES = 512, /* bytes of their names… */
+        FEW_BYTES = 256,      /* …and of one's value */
+};
+
+/* By its name in a directory. */
+struct entry {
+        int directory;
+        const char *name;
+};
 
 static void attribute_done(struct attribute *attribute) {
         free(attribute->name);
@@ -36,11 +46,20 @@ int node_look(int directory, const char *name, struct stat *ret) {
         return fstatat(directory, name, ret, AT_SYMLINK_NOFOLLOW | (*name ? 0 : AT_EMPTY_PATH)) < 0 ? -errno : 0;
 }
 
+int node_is_moved(int directory, bool *ret) {
+        ssize_t size = fgetxattr(directory, OVERLAY "redirect", NULL, 0);
+
+        if (size < 0 && errno != ENODATA && errno != EOPNOTSUPP)
+                return -errno;
+        *ret = size > 0;
+        return 0;
+}
+
 bool node_is_whiteout(const struct stat *status) {
         return S_ISCHR(status->st_mode) && status->st_rdev == makedev(0, 0);
 }
 
-static int read_target(const char *name, struct node *node) {
+static int read_target(int directory, const char *name, struct node *node) {
         size_t size = node->status.st_size > 0 ? (size_t) node->status.st_size + 1 : 4096;
 
         for (;; size *= 2) {
@@ -50,7 +69,7 @@ static int read_target(const char *name, struct node *node) {
                 node->target = malloc(size);
                 if (!node->target)
                         return -ENOMEM;
-                n = readlink(name, node->target, size);
+                n = readlinkat(directory, name, node->target, size);
                 if (n < 0)
                         return -errno;
                 if ((size_t) n < size) {
@@ -72,30 +91,26 @@ static bool is_content(const char *name, bool trusted, bool file) {
 }
 
 /* The value, with a zero behind it, or NULL where it has gone since. */
-static int read_value(const char *path, const char *name, char **ret, size_t *ret_size) {
-        for (;;) {
-                ssize_t size = lgetxattr(path, name, NULL, 0), n;
-                _cleanup_free_ char *value = NULL;
+static int read_value(const struct entry *entry, const char *name, char **ret, size_t *ret_size) {
+        for (size_t room = FEW_BYTES;;) {
+                _cleanup_free_ char *value = malloc(room + 1);
+                ssize_t size = value ? attributes_get(entry->directory, entry->name, name, value, room) : -ENOMEM;
 
+                if (size == -ERANGE && room == FEW_BYTES) {
+                        room = XATTR_SIZE_MAX;
+                        continue;
+                }
                 if (size < 0)
-                        return errno == ENODATA ? 0 : -errno;
-                value = malloc((size_t) size + 1);
-                if (!value)
-                        return -ENOMEM;
-                n = lgetxattr(path, name, value, (size_t) size);
-                if (n < 0 && errno == ERANGE)
-                        continue; /* it has grown */
-                if (n < 0)
-                        return errno == ENODATA ? 0 : -errno;
-                value[n] = '\0';
+                        return size == -ENODATA ? 0 : (int) size;
+                value[size] = '\0';
                 *ret = TAKE_PTR(value);
-                *ret_size = (size_t) n;
+                *ret_size = (size_t) size;
                 return 0;
         }
 }
 
 /* What overlayfs noted for itself. */
-static int read_note(const char *path, const char *name, struct node *node) {
+static int read_note(const struct entry *entry, const char *name, struct node *node) {
         _cleanup_free_ char *value = NULL;
         const char *note = name + strlen(OVERLAY);
         size_t size = 0;
@@ -104,27 +119,27 @@ static int read_note(const char *path, const char *name, struct node *node) {
         if (strcmp(note, "metacopy") == 0)
                 node->metacopy = S_ISREG(node->status.st_mode);
         else if (strcmp(note, "opaque") == 0 && S_ISDIR(node->status.st_mode)) {
-                r = read_value(path, name, &value, &size);
+                r = read_value(entry, name, &value, &size);
                 node->opaque = r == 0 && value && strcmp(value, "y") == 0;
         } else if (strcmp(note, "redirect") == 0) {
-                r = read_value(path, name, &value, &size);
+                r = read_value(entry, name, &value, &size);
                 if (r == 0 && value && *value && strlen(value) == size)
                         node->redirect = TAKE_PTR(value);
         }
         return r;
 }
 
-static int read_attribute(const char *path, const char *name, bool trusted, struct node *node) {
+static int read_attribute(const struct entry *entry, const char *name, bool trusted, struct node *node) {
         struct attribute *attribute;
         char *value = NULL;
         size_t size = 0;
         int r;
 
         if (strncmp(name, OVERLAY, strlen(OVERLAY)) == 0)
-                return read_note(path, name, node);
+                return read_note(entry, name, node);
         if (!is_content(name, trusted, S_ISREG(node->status.st_mode)))
                 return 0;
-        r = read_value(path, name, &value, &size);
+        r = read_value(entry, name, &value, &size);
         if (r < 0 || !value)
                 return r;
         attribute = array_append(&node->attributes, &node->n_attributes);
@@ -140,54 +155,48 @@ static int compare_attributes(const void *a, const void *b) {
         return strcmp(((const struct attribute *) a)->name, ((const struct attribute *) b)->name);
 }
 
-static int take_attributes(const char *path, const char *names, ssize_t size, bool trusted, struct node *node) {
+static int take_attributes(const struct entry *entry, const char *names, ssize_t size, bool trusted, struct node *node) {
         int r = 0;
 
         for (const char *name = names; name < names + size && r == 0; name += strlen(name) + 1)
-                r = read_attribute(path, name, trusted, node);
+                r = read_attribute(entry, name, trusted, node);
         if (node->n_attributes > 1)
                 qsort(node->attributes, node->n_attributes, sizeof(*node->attributes), compare_attributes);
         return r;
 }
 
-static int read_many_attributes(const char *path, bool trusted, struct node *node) {
+static int read_many_attributes(const struct entry *entry, bool trusted, struct node *node) {
         _cleanup_free_ char *names = malloc(XATTR_LIST_MAX);
-        ssize_t size = names ? llistxattr(path, names, XATTR_LIST_MAX) : 0;
+        ssize_t size = names ? attributes_list(entry->directory, entry->name, names, XATTR_LIST_MAX) : -ENOMEM;
 
-        if (!names)
-                return -ENOMEM;
-        return size < 0 ? -errno : take_attributes(path, names, size, trusted, node);
+        return size < 0 ? (int) size : take_attributes(entry, names, size, trusted, node);
 }
 
 /* The kernel gets itself as much room as it is offered: little for what most entries have. */
-static int read_attributes(const char *path, bool trusted, struct node *node) {
+static int read_attributes(const struct entry *entry, bool trusted, struct node *node) {
         char names[FEW_ATTRIBUTES];
-        ssize_t size = llistxattr(path, names, sizeof(names));
+        ssize_t size = attributes_list(entry->directory, entry->name, names, sizeof(names));
 
         if (size >= 0)
-                return take_attributes(path, names, size, trusted, node);
-        if (errno == ERANGE)
-                return read_many_attributes(path, trusted, node);
-        return errno == EOPNOTSUPP ? 0 : -errno;
+                return take_attributes(entry, names, size, trusted, node);
+        if (size == -ERANGE)
+                return read_many_attributes(entry, trusted, node);
+        return size == -EOPNOTSUPP ? 0 : (int) size;
 }
 
 int node_read(int directory, const char *name, bool trusted, struct node *ret) {
+        const struct entry entry = {.directory = directory, .name = *name ? name : "."};
         _cleanup_node_ struct node node = NODE_INIT;
-        int r;
+        int r = node_look(directory, entry.name, &node.status);
 
-        if (fchdir(directory) < 0)
-                return -errno;
-        if (*name == '\0')
-                name = ".";
-        r = node_look(AT_FDCWD, name, &node.status);
         if (r == 0 && node_is_whiteout(&node.status)) {
                 *ret = TAKE_NODE(node);
                 return 0;
         }
         if (r == 0 && S_ISLNK(node.status.st_mode))
-                r = read_target(name, &node);
+                r = read_target(directory, name, &node);
         if (r == 0)
-                r = read_attributes(name, trusted, &node);
+                r = read_attributes(&entry, trusted, &node);
         if (r == 0)
                 *ret = TAKE_NODE(node);
         return r;

@@ -3,8 +3,8 @@
 
 /*
  * One entry of a tree with all that a tar says of it but a file's contents: what is to be told, and what is to be compared. Names are
- * relative to an fd of a directory and never followed; the process's working directory is used for that and left somewhere,
- * so that whoever calls has one to lose.
+ * relative to an fd of a directory and never followed; the process's working directory may be used for that and left somewhere
+ * (kernel/attributes.h), so that whoever calls has one to lose.
  */
 
 #include <stdbool.h>
@@ -49,6 +49,9 @@ int node_look(int directory, const char *name, struct stat *ret);
 /* All of it; "" for the directory itself. `trusted`: also attributes that are root's ("trusted."), but for overlayfs's. -ENOENT, or another
  * negative errno, not logged. */
 int node_read(int directory, const char *name, bool trusted, struct node *ret);
+
+/* Whether a directory has been moved by overlayfs, by an fd of it. A negative errno. */
+int node_is_moved(int directory, bool *ret);
 
 /* Whether this is how overlayfs writes that a name is gone. */
 bool node_is_whiteout(const struct stat *status);

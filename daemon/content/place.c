@@ -42,11 +42,15 @@ static int add_name(struct names *names, const char *name) {
         return names->n > NAMES_MAX ? -E2BIG : 0;
 }
 
-int names_add(struct names *names, int directory) {
+static bool is_wanted(const struct dirent64 *entry, bool directories) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+                return false;
+        return !directories || entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN;
+}
+
+static int add_names(struct names *names, int directory, bool directories) {
         _Alignas(struct dirent64) char buffer[LISTING_SIZE];
 
-        if (lseek(directory, 0, SEEK_SET) < 0)
-                return -errno;
         for (;;) {
                 ssize_t size = getdents64(directory, buffer, sizeof(buffer));
 
@@ -54,13 +58,21 @@ int names_add(struct names *names, int directory) {
                         return size < 0 ? -errno : 0;
                 for (ssize_t at = 0; at < size;) {
                         const struct dirent64 *entry = (const struct dirent64 *) (const void *) (buffer + at);
-                        int r = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ? 0 : add_name(names, entry->d_name);
+                        int r = is_wanted(entry, directories) ? add_name(names, entry->d_name) : 0;
 
                         if (r < 0)
                                 return r;
                         at += entry->d_reclen;
                 }
         }
+}
+
+int names_add(struct names *names, int directory) {
+        return add_names(names, directory, false);
+}
+
+int names_add_directories(struct names *names, int directory) {
+        return add_names(names, directory, true);
 }
 
 static int compare_names(const void *a, const void *b) {

@@ -38,8 +38,10 @@ void names_done(struct names *names);
 
 enum { NAMES_MAX = 4 * 1024 * 1024 /* in one directory */ };
 
-/* Adds the names in a directory. -E2BIG past NAMES_MAX. */
+/* Adds the names in a directory of which nobody has read. -E2BIG past NAMES_MAX. */
 int names_add(struct names *names, int directory);
+/* The same, but only of directories, and of what the file system does not say the type of. */
+int names_add_directories(struct names *names, int directory);
 /* After the last of them. -ENOMEM. */
 int names_sort(struct names *names);
 

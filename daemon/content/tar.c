@@ -27,7 +27,9 @@ enum {
 struct tar {
         tar_put_fn put;
         void *userdata;
-        int error; /* of put() */
+        int (*before)(void *userdata);
+        void *before_userdata;
+        int error; /* of put(), or of before() */
         bool over; /* what libarchive writes when it is freed goes nowhere */
         struct archive *archive;
         struct archive_entry *entry;
@@ -38,8 +40,10 @@ struct tar {
 };
 
 static int flush(struct tar *tar) {
-        int r = tar->size == 0 ? 0 : tar->put(tar->userdata, tar->piece, tar->size);
+        int r = tar->size > 0 && tar->before ? tar->before(tar->before_userdata) : 0;
 
+        if (r == 0 && tar->size > 0)
+                r = tar->put(tar->userdata, tar->piece, tar->size);
         if (r < 0)
                 tar->error = r;
         tar->size = 0;
@@ -71,14 +75,18 @@ void tar_prepare(void) {
 }
 
 static bool begin(struct tar *tar) {
-        tar->piece = malloc(PIECE_SIZE);
-        tar->buffer = malloc(READ_SIZE);
-        tar->entry = archive_entry_new();
         tar->archive = archive_write_new();
-        return tar->piece && tar->buffer && tar->entry && tar->archive && archive_write_set_format_pax(tar->archive) == ARCHIVE_OK &&
+        return tar->archive && archive_write_set_format_pax(tar->archive) == ARCHIVE_OK &&
                 archive_write_set_format_option(tar->archive, "pax", "xattrheader", "SCHILY") == ARCHIVE_OK &&
                 archive_write_set_bytes_per_block(tar->archive, 0) == ARCHIVE_OK &&
                 archive_write_open(tar->archive, tar, NULL, take, NULL) == ARCHIVE_OK;
+}
+
+static void end(struct tar *tar) {
+        tar->over = true;
+        (void) archive_write_free(tar->archive); /* takes NULL */
+        tar->archive = NULL;
+        links_done(&tar->links);
 }
 
 struct tar *tar_new(tar_put_fn put, void *userdata) {
@@ -88,20 +96,35 @@ struct tar *tar_new(tar_put_fn put, void *userdata) {
                 return NULL;
         tar->put = put;
         tar->userdata = userdata;
-        return begin(tar) ? tar : tar_free(tar);
+        tar->piece = malloc(PIECE_SIZE);
+        tar->buffer = malloc(READ_SIZE);
+        tar->entry = archive_entry_new();
+        return tar->piece && tar->buffer && tar->entry && begin(tar) ? tar : tar_free(tar);
 }
 
 struct tar *tar_free(struct tar *tar) {
         if (!tar)
                 return NULL;
-        tar->over = true;
-        (void) archive_write_free(tar->archive); /* takes NULL */
+        end(tar);
         archive_entry_free(tar->entry);
-        links_done(&tar->links);
         free(tar->piece);
         free(tar->buffer);
         free(tar);
         return NULL;
+}
+
+void tar_before(struct tar *tar, int (*fn)(void *userdata), void *userdata) {
+        tar->before = fn;
+        tar->before_userdata = userdata;
+}
+
+int tar_again(struct tar *tar) {
+        end(tar);
+        tar->error = 0;
+        tar->over = false;
+        tar->missing = 0;
+        tar->size = 0;
+        return begin(tar) ? 0 : log_oom();
 }
 
 /* What libarchive, or whoever takes the bytes, has refused. */

@@ -27,6 +27,11 @@ struct tar *tar_free(struct tar *tar);
 DEFINE_CLEANUP(struct tar *, tar_free)
 #define _cleanup_tar_ _cleanup_(tar_freep)
 
+/* `fn` is called each time before bytes are put; a negative errno of it is one of put()'s. NULL: nothing is. */
+void tar_before(struct tar *tar, int (*fn)(void *userdata), void *userdata);
+/* Begins anew where no byte has been put. -ENOMEM. */
+int tar_again(struct tar *tar);
+
 /* An entry with its contents, a whiteout for what was deleted. FAILURE_NOT_SUPPORTED for a name that would be a whiteout,
  * FAILURE_MOUNT_FAILED for a file that cannot be read or that became shorter meanwhile. Sockets are left out: no tar has them. */
 int tar_change(struct tar *tar, const struct change *change, struct failure *f);

@@ -145,6 +145,34 @@ START_TEST(test_redirects) {
 }
 END_TEST
 
+/* The same, found out when more has been told than is held back: what is told is the comparison of two trees, from the beginning and once. */
+START_TEST(test_redirects_late) {
+        struct beside beside, trees;
+        _cleanup_(sink_done) struct sink sink = {}, wanted_sink = {};
+        _cleanup_free_ char *list = NULL, *wanted = NULL;
+
+        if (!layers_begin())
+                return;
+        shell("cd /tmp/low && mkdir -p k l && echo 8 >k/one && ln k/one l/two && ln k/one three");
+        layers_mount("redirect_dir=on,metacopy=on");
+        shell("cd /tmp/merged && mkdir a && for i in $(seq 1000 3000); do echo $i >a/with-a-name-that-is-a-little-longer-$i; done && mv l moved");
+        beside_layer(&beside);
+        beside_view(&trees, "/tmp/low");
+        list = list_diff(&beside);
+        wanted = list_diff(&trees);
+        ck_assert_uint_gt(strlen(list), 64 * 1024);
+        ck_assert_str_eq(list, wanted);
+        write_diff(&beside, &sink);
+        write_diff(&trees, &wanted_sink);
+        ck_assert_uint_gt(sink.size, 512 * 1024);
+        ck_assert_uint_eq(sink.size, wanted_sink.size);
+        ck_assert_int_eq(memcmp(sink.data, wanted_sink.data, sink.size), 0);
+        ck_assert_uint_eq(size_diff(&beside), size_diff(&trees));
+        beside_done(&beside);
+        beside_done(&trees);
+}
+END_TEST
+
 /* A redirect or a copy of metadata that leads nowhere, or out, is told, with the path. */
 START_TEST(test_led_out) {
         static const char *const redirects[] = {"/../../etc", "/gone", "/link", "/file", "sub/dir", "..", "/"};
@@ -387,5 +415,5 @@ START_TEST(test_incomplete) {
 }
 END_TEST
 
-UNIT_MAIN("diff", test_kinds, test_applied, test_redirects, test_led_out, test_contents, test_links, test_compared, test_many_attributes, test_size, test_base, test_refused, test_mapped,
+UNIT_MAIN("diff", test_kinds, test_applied, test_redirects, test_redirects_late, test_led_out, test_contents, test_links, test_compared, test_many_attributes, test_size, test_base, test_refused, test_mapped,
         test_incomplete)
