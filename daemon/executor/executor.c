@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The executor process: receives a job, checks it at the door, runs it, answers. It keeps nothing between jobs but the
- * fds of the runtime directory and of the room that its workers are shut in. What it cannot make sense of it answers with a
+ * fds of the runtime directory, of the room that its workers are shut in, and of a worker that waits. What it cannot make sense of it answers with a
  * refusal; it ends with its socket. */
 
 #include "executor/executor.h"
@@ -16,6 +16,7 @@
 
 #include "executor/door.h"
 #include "executor/host.h"
+#include "executor/layer.h"
 #include "executor/run.h"
 #include "executor/staging.h"
 #include "kernel/resolve.h"
@@ -193,8 +194,10 @@ static int serve_one(struct executor *executor, int socket, const struct channel
 static int serve(struct executor *executor, int socket) {
         for (;;) {
                 _cleanup_message_ struct channel_message message = {};
-                int r = channel_receive(socket, 0, &message);
+                int r;
 
+                layer_read_prepare();
+                r = channel_receive(socket, 0, &message);
                 if (r == 0)
                         return 0;
                 if (r < 0)

@@ -14,7 +14,7 @@
 #include "executor/layer-split.h"
 #include "executor/layer-stack.h"
 #include "executor/layer.h"
-#include "executor/worker.h"
+#include "executor/spare.h"
 #include "kernel/resolve.h"
 #include "plan/layer.h"
 #include "util/array.h"
@@ -31,9 +31,11 @@ enum {
 
 enum { FD_OUT, FD_TOP, FD_BASE, FD_OTHER, FD_OTHER_BASE, FD_SPLIT, _FD_MAX };
 
+/* What a worker is told, followed by its mappings of uids, then of gids. */
 struct request {
-        const struct step *step;
         int at[_FD_MAX]; /* among the worker's fds, or -1 */
+        uint32_t kind, flags;
+        uint32_t mapped, n_uids, n_gids;
 };
 
 struct reading {
@@ -181,33 +183,47 @@ static int work_changes(struct reading *reading, const struct changes *changes, 
         return r;
 }
 
-static int work(struct worker *worker, const int *given, void *userdata) {
-        const struct request *request = userdata;
-        const struct step *step = request->step;
+static int tell_all(struct reading *reading, const struct request *request, const struct changes *changes, struct failure *f) {
+        switch (request->kind) {
+        case STEP_LAYER_DIFF:
+                return work_tar(reading, changes, f);
+        case STEP_LAYER_CHANGES:
+                return work_changes(reading, changes, f);
+        default:
+                return diff_size(changes, reading, &worker_figures(reading->worker)[READ_SIZE], f);
+        }
+}
+
+static int work(struct worker *worker, const int *given, size_t n_given, void *order, size_t size) {
         struct reading reading = {.worker = worker};
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         struct changes changes = {.pulse = pulse, .pulse_userdata = &reading};
         struct view then = {};
+        struct id_mapping *mappings;
+        struct request request;
+        struct idmap idmap;
         int *fds = reading.fds;
         int r;
 
+        if (size < sizeof(request))
+                return -EBADMSG;
+        memcpy(&request, order, sizeof(request));
+        if (size != sizeof(request) + ((size_t) request.n_uids + request.n_gids) * sizeof(*mappings))
+                return -EBADMSG;
+        mappings = (void *) ((uint8_t *) order + sizeof(request));
+        idmap = (struct idmap) {.given = request.mapped, .uids = mappings, .n_uids = request.n_uids, .gids = mappings + request.n_uids, .n_gids = request.n_gids};
         for (size_t i = 0; i < _FD_MAX; i++)
-                fds[i] = request->at[i] < 0 ? -1 : given[request->at[i]];
-        changes.layer = (step->flags & STEP_LAYER_OWN) && fds[FD_BASE] >= 0;
+                fds[i] = request.at[i] < 0 || (size_t) request.at[i] >= n_given ? -1 : given[request.at[i]];
+        changes.layer = (request.flags & STEP_LAYER_OWN) && fds[FD_BASE] >= 0;
         changes.now.root = (struct place) {.top = fds[FD_TOP], .base = fds[FD_BASE]};
-        changes.now.map = step->idmap.given ? &step->idmap : NULL;
+        changes.now.map = idmap.given ? &idmap : NULL;
         if (changes.layer)
                 then.root = (struct place) {.top = -1, .base = fds[FD_BASE]};
         else
                 then.root = (struct place) {.top = fds[FD_OTHER], .base = fds[FD_OTHER_BASE]};
         if (changes.layer || fds[FD_OTHER] >= 0)
                 changes.then = &then;
-        if (step->kind == STEP_LAYER_DIFF)
-                r = work_tar(&reading, &changes, &f);
-        else if (step->kind == STEP_LAYER_CHANGES)
-                r = work_changes(&reading, &changes, &f);
-        else
-                r = diff_size(&changes, &reading, &worker_figures(worker)[READ_SIZE], &f);
+        r = tell_all(&reading, &request, &changes, &f);
         if (r > 0 && f.kind != FAILURE_NONE)
                 return worker_fail(worker, f.kind, 0, "%s", f.text);
         return r;
@@ -258,41 +274,63 @@ static int open_all(struct run *run, size_t i, int *fds) {
         return r;
 }
 
-static int start(struct run *run, struct request *request, const int *fds, size_t n) {
-        /* What overlayfs has written down beside files is for CAP_SYS_ADMIN to read; what else that allows, the worker's filter refuses. */
-        const struct worker_setup setup = {
+/* What overlayfs has written down beside files is for CAP_SYS_ADMIN to read; what else that allows, the worker's filter refuses. */
+static struct spare spare = {
+        .setup = {
                 .name = "podmount-read",
                 .root = -1,
-                .fds = fds,
-                .n_fds = n,
                 .capabilities = CAPABILITY(CAP_DAC_READ_SEARCH) | CAPABILITY(CAP_SYS_ADMIN),
                 .files_max = FILES_MAX,
                 .memory_max = MEMORY_MAX,
-                .work = work,
-                .userdata = request,
-        };
+        },
+        .work = work,
+        .channel = -1,
+};
+
+void layer_read_prepare(void) {
+        spare_prepare(&spare);
+}
+
+static int start(struct run *run, const struct step *step, struct request *request, const int *fds, size_t n) {
+        const struct idmap *idmap = &step->idmap;
+        const size_t uids = idmap->n_uids * sizeof(*idmap->uids), gids = idmap->n_gids * sizeof(*idmap->gids);
+        const size_t size = sizeof(*request) + uids + gids;
+        _cleanup_free_ uint8_t *order = malloc(size);
         int channel, r;
 
+        if (!order)
+                return log_oom();
+        request->kind = step->kind;
+        request->flags = step->flags;
+        request->mapped = idmap->given;
+        request->n_uids = (uint32_t) idmap->n_uids;
+        request->n_gids = (uint32_t) idmap->n_gids;
+        memcpy(order, request, sizeof(*request));
+        if (uids > 0)
+                memcpy(order + sizeof(*request), idmap->uids, uids);
+        if (gids > 0)
+                memcpy(order + sizeof(*request) + uids, idmap->gids, gids);
         tar_prepare();
-        r = worker_start(&setup, &channel);
+        r = spare_start(&spare, fds, n, order, size, &channel);
         return r < 0 ? r : run_answer_fd(run, channel);
 }
 
 int hand_layer_read(struct run *run, size_t i) {
-        struct request request = {.step = &run->job->steps[i]};
+        const struct step *step = &run->job->steps[i];
+        struct request request;
         int fds[_FD_MAX] = {-1, -1, -1, -1, -1, -1}, given[_FD_MAX];
         int r = open_all(run, i, fds);
         size_t n = 0;
 
-        if (request.step->kind == STEP_LAYER_DIFF)
-                fds[FD_OUT] = run->fds[request.step->source.fd];
+        if (step->kind == STEP_LAYER_DIFF)
+                fds[FD_OUT] = run->fds[step->source.fd];
         for (size_t j = 0; j < _FD_MAX; j++) {
                 request.at[j] = fds[j] >= 0 ? (int) n : -1;
                 if (fds[j] >= 0)
                         given[n++] = fds[j];
         }
         if (r == 0)
-                r = start(run, &request, given, n);
+                r = start(run, step, &request, given, n);
         for (size_t j = FD_TOP; j < _FD_MAX; j++)
                 if (fds[j] >= 0)
                         (void) close_fd(fds[j]);

@@ -34,6 +34,9 @@ int layer_is_of(int layers, const char *name, uint64_t number);
 /* A detached mount of the layer that a STEP_ROOT has as its source. *ret_mapped: its own ids are mapped, not those of layers of it. */
 int layer_root(struct run *run, size_t step, int *ret_mount, bool *ret_mapped);
 
+/* Between two jobs, in an executor that has read a layer: a worker is made that waits for the next one (executor/spare.h). */
+void layer_read_prepare(void);
+
 /* What the hands have in common to say of a negative errno about layer `id`. */
 int layer_failed(struct run *run, const char *what, const char *id, int r);
 

@@ -48,6 +48,10 @@ uint64_t *worker_figures(struct worker *worker) {
         return worker->figures;
 }
 
+int worker_order(struct worker *worker _unused_, struct channel_message *ret) {
+        return channel_receive(WORKER_CHANNEL, 0, ret);
+}
+
 static int64_t now_ms(void) {
         struct timespec now;
 

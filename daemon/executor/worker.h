@@ -17,6 +17,7 @@
 
 #include "executor/stream-message.h"
 #include "plan/step.h"
+#include "util/channel.h"
 #include "util/failure.h"
 
 enum { WORKER_FDS_MAX = 8 };
@@ -46,7 +47,9 @@ int worker_start(const struct worker_setup *setup, int *ret_channel);
  * these two. A negative errno. */
 int worker_room(int *ret_mounts);
 
-/* The rest is for work(). Figures are sent with the next message. */
+/* The rest is for work(). What was sent to it through the other end of the channel, before the front had that: as channel_receive(). */
+int worker_order(struct worker *worker, struct channel_message *ret);
+/* Figures are sent with the next message. */
 uint64_t *worker_figures(struct worker *worker);
 /* Tells how far it is; no more than a few times a second, so that it can be called for every block. A negative errno: the front is
  * gone. */
