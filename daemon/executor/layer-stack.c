@@ -137,6 +137,13 @@ int layer_stack_open(struct run *run, size_t i, struct layer_stack *ret) {
         return r;
 }
 
+/* All that a parameter of the kernel module may have made the default and that changes what is believed of a layer, or written beside it.
+ * An index, which nfs_export needs, names what an upper directory was first mounted on: such a one could not be mounted again on a copy of that, as on
+ * another host, nor after its layer was exchanged for what a tar made of it. (xino changes inode numbers alone.) */
+static const struct {
+        const char *name, *value;
+} settled[] = {{"redirect_dir", "nofollow"}, {"metacopy", "off"}, {"index", "off"}, {"nfs_export", "off"}};
+
 static int configure(struct run *run, const struct step *step, const int *lower, size_t n, int upper, int work,
         struct fscontext *context) {
         const struct features *features = &run->executor->features;
@@ -148,10 +155,8 @@ static int configure(struct run *run, const struct step *step, const int *lower,
         r = fscontext_open(context, "overlay");
         if (r == 0)
                 r = fscontext_set(context, "source", source);
-        if (r == 0)
-                r = fscontext_set(context, "redirect_dir", "nofollow");
-        if (r == 0)
-                r = fscontext_set(context, "metacopy", "off");
+        for (size_t i = 0; i < ELEMENTSOF(settled) && r == 0; i++)
+                r = fscontext_set(context, settled[i].name, settled[i].value);
         for (size_t i = 0; i < step->n_options && r == 0; i++)
                 r = fscontext_set(context, step->options[i].name, step->options[i].value);
         if (r == 0)
