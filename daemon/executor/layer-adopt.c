@@ -3,7 +3,8 @@
  * STEP_LAYER_ADOPT: what a worker has made becomes what the layer has, by one rename; what it had is then where the other was, and
  * STEP_LAYER_CLEAR removes it. Which of the two a directory is, is known by its inode: before the rename, the file "split" gets the
  * inode of the new one as a part of its name. So both steps can be done again after an executor died of them. When it is done, what the layer had
- * is called "old": whatever the other step has removed by then, nobody takes that for the new one.
+ * is called "old": whatever the other step has removed by then, nobody takes that for the new one. The record of a tar goes before the content
+ * that it is about, and comes after it: content without one is told as it is, with another's it would be told wrong.
  */
 
 #include <errno.h>
@@ -71,7 +72,14 @@ static int set_aside(const struct adoption *of) {
         return r;
 }
 
-static int exchange(struct adoption *of) {
+/* The record of the tar that the layer was of, on the disk, too: nobody takes it for one of what is to come. */
+static int set_record_aside(const struct adoption *of) {
+        if (renameat(of->layer, "tar-split", of->place, "old-split") < 0)
+                return errno == ENOENT ? 0 : -errno;
+        return layer_sync(of->layer, "");
+}
+
+static int exchange_directories(struct adoption *of) {
         int r = make_all_opaque(of);
 
         if (r == 0)
@@ -81,6 +89,8 @@ static int exchange(struct adoption *of) {
         if (renameat(of->place, "split", of->place, of->split) < 0 && errno != ENOENT) /* an earlier try */
                 return -errno;
         r = layer_sync(of->place, "");
+        if (r == 0)
+                r = set_record_aside(of);
         if (r < 0)
                 return r;
         if (renameat2(of->place, "diff", of->layer, "diff", RENAME_EXCHANGE) < 0)
@@ -93,13 +103,21 @@ static int exchange(struct adoption *of) {
         return r;
 }
 
+static int exchange(struct adoption *of) {
+        int r = exchange_directories(of);
+
+        if (r < 0)
+                (void) renameat(of->place, "old-split", of->layer, "tar-split"); /* if it was there; its loss makes the layer's tar another one, and no wrong one */
+        return r;
+}
+
 /* The record of the tar goes with the content that it is about. */
 static int adopt_split(const struct adoption *of) {
         struct stat st;
 
         if (fstatat(of->place, of->split, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return errno == ENOENT ? 0 : -errno; /* it was done, and is being cleared */
-        if (unlinkat(of->layer, "tar-split", 0) < 0 && errno != ENOENT)
+        if (unlinkat(of->layer, "tar-split", 0) < 0 && errno != ENOENT) /* of an earlier try */
                 return -errno;
         /* A copy of the name stays: it says what was done. */
         if (st.st_size > 0 && linkat(of->place, of->split, of->layer, "tar-split", 0) < 0)
