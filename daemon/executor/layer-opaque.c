@@ -66,5 +66,5 @@ int layer_mark_opaque(int root, int names, bool opaque, bool *ret_some) {
                 if (ret_some)
                         *ret_some = true;
         }
-        return r;
+        return r == 0 && !feof(file) ? -errno : r;
 }

@@ -144,6 +144,8 @@ static int sum_attributes(struct merge *merge, int directory, const char *name, 
         for (const char *key = list; key < list + size; key += strlen(key) + 1) {
                 ssize_t n = extract_keeps(key, true) ? lgetxattr(name, key, NULL, 0) : 0;
 
+                if (n < 0 && errno != ENODATA)
+                        return merge_failed(merge, name, errno, "reading its attributes");
                 *ret += n > 0 ? (uint64_t) n : 0;
         }
         return 0;

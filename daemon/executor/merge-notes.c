@@ -68,7 +68,9 @@ static int link_from(struct merge *merge, int root, char *target, int directory,
 
         if (r != 0)
                 return r < 0 ? merge_failed(merge, target, -r, "opening a directory on the way") : r;
-        if (fstatat(from, name, &is, AT_SYMLINK_NOFOLLOW) == 0 && node_is_whiteout(&is))
+        if (fstatat(from, name, &is, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? 1 : merge_failed(merge, target, errno, "looking at it");
+        if (node_is_whiteout(&is))
                 return 1;
         if (linkat(from, name, directory, base, 0) == 0)
                 return 0;
@@ -125,7 +127,9 @@ static int drop_whiteout(struct merge *merge, char *name) {
 
         if (r != 0)
                 return r < 0 ? merge_failed(merge, name, -r, "opening a directory on the way") : 0;
-        if (fstatat(directory, base, &st, AT_SYMLINK_NOFOLLOW) < 0 || !node_is_whiteout(&st))
+        if (fstatat(directory, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? 0 : merge_failed(merge, name, errno, "looking at a whiteout");
+        if (!node_is_whiteout(&st))
                 return 0; /* it was replaced later */
         if (fstat(directory, &were) < 0 || unlinkat(directory, base, 0) < 0)
                 return merge_failed(merge, name, errno, "removing a whiteout");
@@ -155,5 +159,5 @@ int merge_notes(struct merge *merge, char kind) {
         }
         while (r == 0 && getdelim(&note, &room, '\0', file) > 0)
                 r = take_note(merge, file, note, &target, &target_room, kind);
-        return r;
+        return r == 0 && !feof(file) ? -errno : r;
 }

@@ -62,10 +62,13 @@ int merge_charge(struct merge *merge, const char *name, uint64_t inodes, uint64_
         return worker_progress(merge->worker) < 0 ? -EPIPE : 0;
 }
 
-static bool is_opaque(int directory) {
-        char value;
+/* 1, 0, or a negative errno: an answer that was not got would bring back what the tar has deleted. */
+static int is_opaque(int directory) {
+        char value = '\0';
 
-        return fgetxattr(directory, MERGE_OPAQUE, &value, 1) == 1 && value == 'y';
+        if (fgetxattr(directory, MERGE_OPAQUE, &value, 1) >= 0)
+                return value == 'y';
+        return errno == ENODATA || errno == EOPNOTSUPP || errno == ERANGE ? 0 : -errno;
 }
 
 /* Goes down into a directory that both have. What the new one hides is left out. */
@@ -75,11 +78,13 @@ static int enter(struct walk *walk, int old, int new, const char *name, bool mad
         struct level *level;
         struct stat as;
         DIR *entries;
+        int r;
 
         if (from < 0 || to < 0 || fstat(made ? from : to, &as) < 0)
                 return merge_failed(walk->merge, name, errno, "opening the directory");
-        if (!made && is_opaque(to))
-                return 0;
+        r = made ? 0 : is_opaque(to);
+        if (r != 0)
+                return r < 0 ? merge_failed(walk->merge, name, -r, "looking whether it hides what the layer has") : 0;
         if (walk->n_levels >= MERGE_DEPTH_MAX)
                 return worker_fail(walk->merge->worker, FAILURE_NOT_SUPPORTED, 0, "%s: what the layer has is more than %d directories deep", name, MERGE_DEPTH_MAX);
         level = array_append(&walk->levels, &walk->n_levels);
