@@ -208,6 +208,8 @@ static int enter(struct walk *walk, const struct level *level, const char *name,
         _cleanup_(level_done) struct level to = LEVEL_INIT;
         int r = place_enter(&walk->changes->now, &level->now, name, &now->node, now->part, &to.now);
 
+        if (walk->changes->brief && stays && !now->node.redirect)
+                was = to.now.base >= 0;
         to.covered = level->covered || change->opaque;
         to.shared = r == 0 && was && stays && to.now.base >= 0;
         if (to.shared)
@@ -249,15 +251,15 @@ static int tell(struct walk *walk, const struct level *level, const char *name, 
         return r;
 }
 
-/* Of what an entry of a layer hides it may be enough to know whether it is a directory. */
+/* Of what an entry of a layer hides it may be enough to know whether it is a directory, or whether there is something to hide. */
 static int read_then(struct walk *walk, const struct level *level, const char *name, const struct found *now, struct found *ret, uint32_t *ret_foreign) {
         const struct view *view = walk->changes->then;
         int r;
 
         if (!walk->changes->brief || !level->alone)
                 return place_read(view, &level->then, name, &ret->node, &ret->part, ret_foreign);
-        if (now->part != PLACE_NOWHERE && !S_ISDIR(now->node.status.st_mode))
-                return 0;
+        if (now->part != PLACE_NOWHERE && !(S_ISDIR(now->node.status.st_mode) && (now->node.opaque || now->node.redirect)))
+                return 0; /* a directory that is one with it is opened, which tells as much */
         r = node_look(level->then.base, name, &ret->node.status);
         if (r == 0)
                 ret->part = node_is_whiteout(&ret->node.status) ? PLACE_NOWHERE : PLACE_BASE;
