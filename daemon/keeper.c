@@ -15,6 +15,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <systemd/sd-daemon.h>
 #include <time.h>
 
 #include "control.h"
@@ -157,6 +158,8 @@ static void set_grants(struct keeper *keeper) {
         keeper->grants->gc_timeout_us = keeper->settings.gc_timeout_us;
         grants_set_host_targets(keeper->grants, keeper->settings.host_targets);
         grants_set_interfaces(keeper->grants, keeper->settings.interfaces);
+        keeper->grants->cgroups_of_systemd = sd_booted() > 0;
+        grants_set_cgroup_parent(keeper->grants, settings_cgroup_parent(&keeper->settings));
         grants_set_registry_program(keeper->grants, keeper->settings.registry_program);
         grants_set_gc_programs(keeper->grants, keeper->settings.gc_programs);
 }

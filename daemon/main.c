@@ -40,6 +40,9 @@ int main(int argc, char **argv) {
                 return EXIT_FAILURE;
         if (r == OPTIONS_DONE)
                 return EXIT_SUCCESS;
+        if (r == OPTIONS_HOLD)
+                for (;;)
+                        (void) pause(); /* whatever wakes it, it goes on until a signal ends it */
         if (r == OPTIONS_WRONG)
                 return EXIT_USAGE;
 

@@ -25,6 +25,7 @@ enum option_id {
         OPTION_BUS,
         OPTION_LOG_LEVEL,
         OPTION_DISABLE_FEATURE,
+        OPTION_HOLD_CGROUPS,
 };
 
 static const struct option long_options[] = {
@@ -37,6 +38,7 @@ static const struct option long_options[] = {
         {"bus", required_argument, NULL, OPTION_BUS},
         {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
         {"disable-feature", required_argument, NULL, OPTION_DISABLE_FEATURE},
+        {PODMOUNT_HOLD_OPTION_NAME, no_argument, NULL, OPTION_HOLD_CGROUPS},
         {NULL, 0, NULL, 0},
 };
 
@@ -138,6 +140,8 @@ static int take_option(struct options *options, int id) {
                 return take_log_level(optarg, &options->log_level);
         case OPTION_DISABLE_FEATURE:
                 return add_feature(optarg, &options->features_off);
+        case OPTION_HOLD_CGROUPS:
+                return OPTIONS_HOLD;
         default: /* getopt_long(3) has told what is wrong */
                 return OPTIONS_WRONG;
         }

@@ -21,6 +21,7 @@ struct options {
 enum options_outcome {
         OPTIONS_RUN,   /* go on */
         OPTIONS_DONE,  /* --help or --version was answered: exit 0 */
+        OPTIONS_HOLD,  /* --hold-cgroups, of podmount-cgroups.service: do nothing until told to end */
         OPTIONS_WRONG, /* wrong usage was told on stderr: exit 2 */
 };
 

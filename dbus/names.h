@@ -46,6 +46,7 @@
 #define PODMOUNT_ACTION_HOST_TARGET "org.podmount1.host-target"
 #define PODMOUNT_ACTION_BIND_NAMESPACE "org.podmount1.bind-namespace"
 #define PODMOUNT_ACTION_PREPARE_INTERFACES "org.podmount1.prepare-interfaces"
+#define PODMOUNT_ACTION_PREPARE_CGROUPS "org.podmount1.prepare-cgroups"
 #define PODMOUNT_ACTION_IDMAP "org.podmount1.idmap"
 #define PODMOUNT_ACTION_RESCAN "org.podmount1.rescan"
 #define PODMOUNT_ACTION_MANAGE_LAYERS "org.podmount1.manage-layers"
@@ -60,3 +61,8 @@
 #define PODMOUNT_RUNTIME_DIRECTORY "/run/podmount"
 #define PODMOUNT_SOCKET PODMOUNT_RUNTIME_DIRECTORY "/socket"
 #define PODMOUNT_VARLINK PODMOUNT_RUNTIME_DIRECTORY "/varlink"
+
+/* The unit that systemd delegates to podmount for pods' cgroups, and the option with which podmountd is its process. */
+#define PODMOUNT_CGROUP_UNIT "podmount-cgroups.service"
+#define PODMOUNT_HOLD_OPTION_NAME "hold-cgroups"
+#define PODMOUNT_HOLD_OPTION "--" PODMOUNT_HOLD_OPTION_NAME

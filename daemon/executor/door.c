@@ -433,7 +433,8 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
 
         switch (step->kind) {
         case STEP_TREE:
-                return i == 0 ? check_tree(job, step, f) : refuse(f, "a tree is made first");
+        case STEP_CONTAINER:
+                return i > 0 ? refuse(f, "a tree is made first") : step->kind == STEP_TREE ? check_tree(job, step, f) : check_alone(job, step, f);
         case STEP_ROOT:
                 return check_root(job, i, f);
         case STEP_BIND:
@@ -453,14 +454,10 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
         case STEP_MASK:
         case STEP_READONLY:
                 return check_mask(job, step, f);
-        case STEP_CONTAINER:
-                return i == 0 ? check_alone(job, step, f) : refuse(f, "a tree is made first");
         case STEP_JOIN:
-                return builds(job) && i == job->n_steps - 1 ? check_alone(job, step, f)
-                                                            : refuse(f, "a tree is published last");
+                return builds(job) && i == job->n_steps - 1 ? check_alone(job, step, f) : refuse(f, "a tree is published last");
         case STEP_PUBLISH:
-                return builds(job) && i == door_last(job) ? check_flags(step, 0, f)
-                                                            : refuse(f, "a tree is published last");
+                return builds(job) && i == door_last(job) ? check_flags(step, 0, f) : refuse(f, "a tree is published last");
         case STEP_UNMOUNT:
         case STEP_DETACH:
                 return door_check_unmount(step, f);
@@ -503,6 +500,9 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
                 return door_check_holders(job, step, f);
         case STEP_GC_PROGRAM:
                 return door_check_gc_program(job, step, f);
+        case STEP_CGROUP_MAKE:
+        case STEP_CGROUP_REMOVE:
+                return door_check_cgroup(job, i, f);
         case _STEP_KIND_MAX:
                 break;
         }
@@ -530,6 +530,7 @@ static enum sort step_sort(enum step_kind kind) {
         case STEP_ENTER:
         case STEP_PIN:
         case STEP_LINK:
+        case STEP_CGROUP_MAKE:
                 return SORT_MAKE;
         case STEP_UNMOUNT:
         case STEP_DETACH:
@@ -537,6 +538,7 @@ static enum sort step_sort(enum step_kind kind) {
         case STEP_REMOVE_POD:
         case STEP_WITHDRAW:
         case STEP_UNLINK:
+        case STEP_CGROUP_REMOVE:
                 return SORT_TAKE;
         case STEP_FIND:
         case STEP_EXAMINE:

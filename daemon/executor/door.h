@@ -6,6 +6,7 @@
  * Pure: shapes and words; what the kernel knows (where a target really lies, whose a directory is) the hands check.
  */
 
+#include "executor/grants.h"
 #include "plan/step.h"
 
 /* 0, or FAILURE_INVALID_ARGS ("refused at the executor's door: …") with the step's index in *ret_step (UINT32_MAX: the
@@ -40,6 +41,12 @@ int door_check_host(const struct job *job, const char *prefixes, const char *pin
  * those of the host, `registry` that of the one that may be told as root, `in_pods` and `in_root_pods` say whether others may run. FAILURE_NOT_SUPPORTED. */
 int door_check_gc(const struct job *job, const char *programs, const char *registry, bool in_pods, bool in_root_pods, struct failure *f);
 
+/* Whether a step about a cgroup is about one below the parent that the grants say; and whether each is that makes one:
+ * FAILURE_INVALID_TARGET, with the step's index as above. What removes one is told so by the hands (cgroup.c), for the pod goes all
+ * the same. */
+bool door_cgroup_is_granted(const struct step *step, const struct executor_grants *grants);
+int door_check_cgroups(const struct job *job, const struct executor_grants *grants, uint32_t *ret_step, struct failure *f);
+
 /* Of door_check(): the last step that is not about the host; a step that makes something there; one that takes it away. */
 size_t door_last(const struct job *job);
 int door_check_on_host(const struct job *job, size_t i, struct failure *f);
@@ -65,6 +72,7 @@ int door_check_identify(const struct job *job, const struct step *step, struct f
 int door_check_open_tree(const struct job *job, const struct step *step, struct failure *f);
 int door_check_server(const struct step *step, struct failure *f);
 int door_check_mkdir(const struct job *job, size_t step, struct failure *f);
+int door_check_cgroup(const struct job *job, size_t step, struct failure *f);
 /* STEP_UNMOUNT and STEP_DETACH. */
 int door_check_unmount(const struct step *step, struct failure *f);
 int door_check_unmake(const struct job *job, const struct step *step, struct failure *f);

@@ -133,6 +133,8 @@ static int check_grants(const struct executor *executor, const struct job *job, 
                 grants_interfaces(grants, list);
                 r = door_check_interfaces(job, list, ret_step, f);
         }
+        if (r == 0)
+                r = door_check_cgroups(job, grants, ret_step, f);
         if (r != 0 || !door_is_about_host(job))
                 return r;
         grants_host_targets(grants, list);

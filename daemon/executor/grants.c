@@ -46,6 +46,10 @@ void grants_set_registry_program(struct executor_grants *grants, const char *lis
         set_list(grants, grants->registry_program, list);
 }
 
+void grants_set_cgroup_parent(struct executor_grants *grants, const char *path) {
+        set_list(grants, grants->cgroup_parent, path);
+}
+
 void grants_host_targets(const struct executor_grants *grants, char ret[PREFIXES_SIZE]) {
         ret[0] = 0;
         if (grants)
@@ -68,4 +72,10 @@ void grants_registry_program(const struct executor_grants *grants, char ret[PREF
         ret[0] = 0;
         if (grants)
                 get_list(grants, grants->registry_program, ret);
+}
+
+void grants_cgroup_parent(const struct executor_grants *grants, char ret[PREFIXES_SIZE]) {
+        ret[0] = 0;
+        if (grants)
+                get_list(grants, grants->cgroup_parent, ret);
 }

@@ -3,6 +3,7 @@
  * taken back in reverse. A job that unmounts stops at the failure and keeps what is done, but for what its steps have mounted
  * again then (restore.h). */
 
+#include "executor/cgroup.h"
 #include "executor/enter.h"
 #include "executor/link.h"
 #include "executor/mapping.h"
@@ -71,6 +72,8 @@ static int run_step(struct run *run, size_t step) {
                 [STEP_GC_PROGRAM] = hand_gc_program,
                 [STEP_LINK] = hand_link,
                 [STEP_UNLINK] = hand_unlink,
+                [STEP_CGROUP_MAKE] = hand_cgroup_make,
+                [STEP_CGROUP_REMOVE] = hand_cgroup_remove,
         };
         enum step_kind kind = run->job->steps[step].kind;
 
@@ -99,6 +102,7 @@ void run_undo_step(struct run *run, size_t step) {
         prepare_undo(run, step);
         link_undo(run, step);
         forget_step(&run->result->steps[step]);
+        cgroup_undo(run, step);
 }
 
 /* A detached tree that is closed stays together as long as an fd is on any of it, so that what is mounted on a mount
@@ -149,7 +153,7 @@ static bool unmounts(const struct job *job) {
 
         return kind == STEP_UNMOUNT || kind == STEP_DETACH || kind == STEP_UNMAKE ||
                kind == STEP_REMOVE_POD || kind == STEP_WITHDRAW || kind == STEP_UNLINK ||
-               kind == STEP_LAYER_UNMOUNT;
+               kind == STEP_LAYER_UNMOUNT || kind == STEP_CGROUP_REMOVE;
 }
 
 static int run_begin(struct run *run) {
@@ -169,6 +173,7 @@ static void run_end(struct run *run) {
         run->opener = opener_free(run->opener);
         mapping_end(run);
         prepare_end(run);
+        cgroup_end(run);
         run->tree = close_fd(run->tree);
         run->kept = close_fd(run->kept);
         run->namespace = close_fd(run->namespace);
@@ -218,6 +223,8 @@ void run_job(struct executor *executor, const struct job *job, const int *fds, s
                 restore_end(&run, r == 0);
         if (run.hands && r == 0)
                 prepare_unmake(&run);
+        if (run.hands && r == 0)
+                cgroup_remove_all(&run);
         if (r < 0) {
                 run.error = -r;
                 (void) failure_from_errno(&run.failure, r);

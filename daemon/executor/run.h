@@ -34,6 +34,7 @@ struct executor {
 
 struct mapping;
 struct prepared;
+struct run_cgroups;
 
 /* What one step holds until the job ends. */
 struct hand {
@@ -85,6 +86,7 @@ struct run {
         bool namespace_foreign;        /* it is owned by another user namespace than ours */
         struct prepared *prepared; /* prepare.h */
         size_t n_prepared;
+        struct run_cgroups *cgroups; /* cgroup.h; NULL: no step was about any */
         char *root_name; /* the container whose root was last looked up… */
         int root_fd;     /* …and that */
 };
@@ -171,6 +173,8 @@ int hand_holders(struct run *run, size_t step);
 int hand_link(struct run *run, size_t step);
 int hand_unlink(struct run *run, size_t step);
 int hand_gc_program(struct run *run, size_t step);
+int hand_cgroup_make(struct run *run, size_t step);
+int hand_cgroup_remove(struct run *run, size_t step);
 int hand_image_read(struct run *run, size_t step);
 int hand_image_blob(struct run *run, size_t step);
 int hand_layer_read(struct run *run, size_t step);

@@ -6,6 +6,7 @@
 #include <json-c/json.h>
 #include <string.h>
 
+#include "dbus/names.h"
 #include "plan/cover.h"
 #include "plan/plan.h"
 #include "util/array.h"
@@ -55,6 +56,8 @@ const char *plan_undo(const struct job *job, const struct step *step) {
                 return undo_of_mount(job, step->create);
         case STEP_MKDIR:
                 return step->create == STEP_CREATE_AS_CALLER ? "remove-directories" : "close-tree";
+        case STEP_CGROUP_MAKE:
+                return "remove-cgroups";
         case STEP_ROOT:
         case STEP_BIND:
         case STEP_FILESYSTEM:
@@ -100,6 +103,7 @@ const char *plan_undo(const struct job *job, const struct step *step) {
         case STEP_HOLDERS:
         case STEP_GC_PROGRAM:
         case STEP_UNLINK:
+        case STEP_CGROUP_REMOVE:
         case _STEP_KIND_MAX:
                 break;
         }
@@ -244,6 +248,8 @@ static int new_step(const struct job *job, const struct wanted *wanted, const st
         if (is_link(step) && add_link(object, step) < 0)
                 return -ENOMEM;
         if (!is_link(step) && step->stubs && step->stubs[0] && add_texts(object, "stubs", step->stubs) < 0)
+                return -ENOMEM;
+        if (step->kind == STEP_CGROUP_MAKE && add_text(object, "source", step->source.path ?: PODMOUNT_CGROUP_UNIT) < 0)
                 return -ENOMEM;
         if (add_text(object, "undo", plan_undo(job, step)) < 0)
                 return -ENOMEM;

@@ -25,6 +25,7 @@ struct plan_pod {
         gid_t owner_group;
         const struct job_caller *caller;
         char *const *fd_names; /* NULL-terminated; "fd:NAME" becomes its index here */
+        const char *cgroup_parent; /* absolute; "": below systemd's unit */
 };
 
 /* The whole pod: STEP_TREE, each container's root and mounts, STEP_PUBLISH, its mounts on the host. FAILURE_INVALID_ARGS for a source whose fd
@@ -59,6 +60,10 @@ int plan_examine(const struct plan_pod *pod, const char *container, const char *
 
 /* One STEP_GC_PROGRAM with these flags: `path` in the container, or, with STEP_GC_LISTED or STEP_GC_REGISTRY, on the host. */
 int plan_gc_program(const struct plan_pod *pod, const char *container, const char *path, uint32_t flags, struct job **ret);
+
+/* One step about the cgroup of this name below the parent, as plan_pod's: in front of a STEP_REMOVE_POD that is the job's last
+ * step, else at the end of *job, which is made if it is NULL. -ENOMEM. */
+int plan_cgroup(const struct plan_pod *pod, enum step_kind kind, const char *name, const char *parent, struct job **job);
 
 /* One mount that is to go. */
 struct plan_doomed {
@@ -127,7 +132,7 @@ int plan_open_tree(const struct plan_pod *pod, const char *container, const char
 
 /* What takes one step back when a later one fails: words with ", " between them, in the order in which they are done.
  * "close-tree" (nothing was attached yet), "detach" (the mount), "remove-mount-point" (that was created for it),
- * "remove-directories" (that were made beside mount points), "mount-again" (a mount of a container that stays), "remove-link", "move-back" (of a network interface), "none" (any other step that takes away is not taken back). */
+ * "remove-directories" (that were made beside mount points), "remove-cgroups", "mount-again" (a mount of a container that stays), "remove-link", "move-back" (of a network interface), "none" (any other step that takes away is not taken back). */
 const char *plan_undo(const struct job *job, const struct step *step);
 
 /* A dry run for people and programs, as JSON text that the caller owns; `wanted` is NULL for a job that only removes:
@@ -136,7 +141,7 @@ const char *plan_undo(const struct job *job, const struct step *step);
  *      "tree": [{"container": …, "target": "/", "type": …, "source": …, "options": […], "mounts": [the same]}…],
  *      "deferred": [{"container": …, "target": …, "type": …, "namespace": "pid"}…],
  *      "warnings": […]}
- * What a step does not have is left out. Deeper than PLAN_TREE_DEPTH_MAX, the tree goes on beside its last level, so
+ * What a step does not have is left out; the source of a cgroup is its parent. Deeper than PLAN_TREE_DEPTH_MAX, the tree goes on beside its last level, so
  * that every parser's nesting limit holds it. -ENOMEM. */
 enum { PLAN_TREE_DEPTH_MAX = 12 };
 int plan_to_json(const struct job *job, const struct wanted *wanted, char **ret);

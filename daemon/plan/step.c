@@ -54,6 +54,8 @@ static const char *const kind_names[_STEP_KIND_MAX] = {
         [STEP_GC_PROGRAM] = "gc-program",
         [STEP_LINK] = "link",
         [STEP_UNLINK] = "unlink",
+        [STEP_CGROUP_MAKE] = "cgroup",
+        [STEP_CGROUP_REMOVE] = "remove-cgroup",
 };
 
 bool step_kind_reads_layer(enum step_kind kind) {

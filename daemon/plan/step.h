@@ -73,6 +73,8 @@ enum step_kind {
         STEP_GC_PROGRAM,    /* run the program that a pod wants to be run before it is collected; answers with the channel of who waits for it */
         STEP_LINK,          /* make a network interface, or move one: of the host, or, by pidfd, of a process */
         STEP_UNLINK,        /* remove one that was made, wherever it is, or move one back to the host */
+        STEP_CGROUP_MAKE,   /* make a cgroup, `target`, in every hierarchy, below the parent that is the source (none: below systemd's unit) */
+        STEP_CGROUP_REMOVE, /* remove it in all of them when all else of the job is done; one that is busy stays */
         _STEP_KIND_MAX,
 };
 
@@ -127,7 +129,7 @@ enum step_flags {
         STEP_BENEATH = 1 << 11,              /* takes the place of the mount at the target, which is cover_id */
         STEP_OPTIONAL = 1 << 12,             /* STEP_FILESYSTEM: where it cannot be made it is left out, with a warning.
                                               * STEP_WITHDRAW: where the kernel has locked it to one that it came along with, it is
-                                              * left to go with that */
+                                              * left to go with that. STEP_CGROUP_MAKE: what is there already may be */
         STEP_MAKE_LAYERS = 1 << 13,          /* STEP_OVERLAY: upper and work are made, as the caller, where they are missing */
         STEP_HOST = 1 << 14,                 /* STEP_BIND, STEP_FILESYSTEM, STEP_OVERLAY, STEP_PIN, STEP_UNMOUNT, STEP_DETACH: the target is the
                                               * host's, absolute and without symlinks; the container is SPEC_HOST */
@@ -258,6 +260,13 @@ enum examine_text {
 enum purge_state {
         PURGE_DONE,
         PURGE_MORE, /* there is more: ask again */
+};
+
+/* What STEP_CGROUP_REMOVE answers there. STEP_CGROUP_MAKE answers in `made` in how many hierarchies, and in job_result.texts where
+ * the parent is. */
+enum cgroup_state {
+        CGROUP_GONE,
+        CGROUP_LEFT, /* busy, or out of reach */
 };
 
 /* What STEP_LAYER_APPLY answers there. */

@@ -50,6 +50,8 @@ int document_parse_pins(struct json_object *object, const char *pointer, const c
  * `warnings`, members that nobody knows are told there, and else refused. */
 int document_parse_links(struct json_object *object, const char *pointer, char ***warnings, const struct spec *spec,
         struct spec_container *container, struct failure *f);
+/* Member "cgroups" of the object at `pointer`: names of the pod's cgroups, added to those of the spec. */
+int document_parse_cgroups(struct json_object *object, const char *pointer, struct spec *spec, struct failure *f);
 /* Member "hostMounts" of the object at `pointer`, appended to the spec's; with `warnings` as document_parse_mounts(). */
 int document_parse_host(struct json_object *object, const char *pointer, char ***warnings, struct spec *spec,
         struct failure *f);

@@ -59,6 +59,8 @@ struct spec *spec_free(struct spec *spec) {
         free(spec->containers);
         spec_mounts_free(spec->volumes, spec->n_volumes);
         spec_mounts_free(spec->host, spec->n_host);
+        (void) strv_free(spec->cgroups);
+        free(spec->cgroups_pointer);
         free(spec->gc_path);
         free(spec->gc_container);
         free(spec->name);
@@ -135,6 +137,9 @@ int spec_parse_container(const char *text, size_t size, uint64_t size_max, uint6
         if (spec->n_host > 0)
                 return reader_fail(f, FAILURE_INVALID_SPEC, spec->host->pointer,
                         "mounts on the host are made with their pod; a container that is added has none");
+        if (spec->cgroups)
+                return reader_fail(f, FAILURE_INVALID_SPEC, spec->cgroups_pointer,
+                        "cgroups are made with their pod; a container that is added has none");
         if (spec->gc_path)
                 return reader_fail(f, FAILURE_INVALID_SPEC, "/gc",
                         "a pod's gc program is named when the pod is made; a container that is added has none");

@@ -22,6 +22,8 @@ enum spec_limits {
         SPEC_PATHS_MAX = 1024,  /* masked paths of a container, and read-only ones; directories of "prepare" */
         SPEC_VOLUMES_MAX = 256, /* of a pod */
         SPEC_HOST_MAX = 64,     /* mounts of a pod on the host */
+        SPEC_CGROUPS_MAX = 64,  /* of a pod */
+        SPEC_CGROUP_NAME_MAX = 128, /* bytes */
 };
 
 /* What a pod's volumes have in the place of a container's name, which no container can be called: volume NAME is the
@@ -86,6 +88,9 @@ struct spec_link {
 };
 void spec_link_done(struct spec_link *link);
 
+/* Whether a cgroup can have this name: one component of at most SPEC_CGROUP_NAME_MAX bytes, without blanks and control characters. */
+bool spec_cgroup_is_name(const char *name);
+
 enum spec_overlay {
         SPEC_OVERLAY_NONE,
         SPEC_OVERLAY_TMPFS,
@@ -132,6 +137,8 @@ struct spec {
         size_t n_volumes;
         struct spec_mount *host; /* whose destinations are the host's, of all that its containers prepare */
         size_t n_host;
+        char **cgroups;        /* names, each once, of all that its containers prepare; NULL when there are none… */
+        char *cgroups_pointer; /* …and where the first was */
         char *gc_path;      /* the program that runs before the pod is collected: absolute, normalised; NULL: none… */
         char *gc_container; /* …and the container whose root it is in */
         enum spec_visibility visibility;

@@ -54,6 +54,7 @@ static const struct setting known_settings[] = {
         {"Mounts", "ForeignIDs", SETTING_BOOLEAN, FIELD(foreign_ids), 0, 0},
         {"Mounts", "HostTargets", SETTING_PREFIXES, FIELD(host_targets), 0, 0},
         {"Prepare", "Interfaces", SETTING_LINKS, FIELD(interfaces), 0, 0},
+        {"Prepare", "CgroupParent", SETTING_PATHS, FIELD(cgroup_parent), 0, 1},
         {"Layers", "AdditionalStores", SETTING_PATHS, FIELD(additional_stores), 0, 0},
         {"Limits", "PodsPerUser", SETTING_COUNT, FIELD(pods_per_user), 0, UINT32_MAX},
         {"Limits", "PodsPerGroup", SETTING_COUNT, FIELD(pods_per_group), 0, UINT32_MAX},
@@ -95,6 +96,10 @@ uint32_t settings_image_bit(const char *type) {
                 if (strcmp(type, image_names[i]) == 0)
                         return UINT32_C(1) << i;
         return 0;
+}
+
+const char *settings_cgroup_parent(const struct settings *settings) {
+        return settings->cgroup_parent[0] != '\0' ? settings->cgroup_parent : "/podmount";
 }
 
 void settings_defaults(struct settings *ret) {

@@ -43,6 +43,7 @@ struct settings {
         bool foreign_ids;       /* ForeignIDs=no: id mappings of ids that are not the caller's, if polkit allows them */
         /* [Prepare] */
         char interfaces[PREFIXES_SIZE]; /* Interfaces=: network interfaces of the host that root's pods may take */
+        char cgroup_parent[PREFIXES_SIZE]; /* CgroupParent=/podmount: below which pods' cgroups are made where systemd does not run; see settings_cgroup_parent() */
         /* [Layers] */
         char additional_stores[PREFIXES_SIZE]; /* AdditionalStores=: state directories whose layers may be read, in the order of search */
         /* [Limits] */
@@ -67,6 +68,9 @@ struct settings {
 
 /* The bit of a file-system type that images may have: erofs, squashfs, ext4; 0 for any other. */
 uint32_t settings_image_bit(const char *type);
+
+/* CgroupParent=, or its default. */
+const char *settings_cgroup_parent(const struct settings *settings);
 
 /* The defaults above. Root (caller_is_root) is not charged for the per-user limits. */
 void settings_defaults(struct settings *ret);

@@ -39,6 +39,7 @@ static void check_passed(const struct job *job) {
 
 static void check_door(const struct job *job) {
         static const char *const lists[] = {"/srv/host /mnt", ""};
+        static const struct executor_grants granted = {.cgroup_parent = "/podmount"};
 
         for (size_t i = 0; i < ELEMENTSOF(lists); i++) {
                 _cleanup_failure_ struct failure f = FAILURE_INIT;
@@ -49,6 +50,8 @@ static void check_door(const struct job *job) {
                         r = door_check_images(job, i == 0 ? UINT32_MAX : 0, i == 0 ? UINT32_MAX : 0, &step, &f);
                 if (r == 0)
                         r = door_check_interfaces(job, i == 0 ? "eth1 wg0" : "", &step, &f);
+                if (r == 0)
+                        r = door_check_cgroups(job, i == 0 ? &granted : NULL, &step, &f);
                 if (r == 0 && door_is_about_host(job))
                         r = door_check_host(job, lists[i], NULL, &step, &f);
                 fuzz_outcome(r, &f);

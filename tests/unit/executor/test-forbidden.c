@@ -161,6 +161,10 @@ static const struct row {
         {STEP_GC_PROGRAM, "..", "/bin/sh", NULL, NULL, 0, true, 0, "a container's name is none"},
         {STEP_GC_PROGRAM, "main", "/bin/sh", NULL, NULL, 0, false, 0, "a gc program runs alone, and for a pod"},
         {STEP_HOLDERS, NULL, NULL, NULL, NULL, 0, false, 0, "holders are looked for of no mount"},
+        {STEP_CGROUP_MAKE, NULL, "..", NULL, NULL, 0, true, 0, "a cgroup that may be there"},
+        {STEP_CGROUP_REMOVE, NULL, "..", NULL, NULL, 0, true, 0, "a name of one component"},
+        {STEP_CGROUP_REMOVE, NULL, "a/b", NULL, NULL, 0, true, 0, "a name of one component"},
+        {STEP_CGROUP_REMOVE, NULL, "x", NULL, NULL, 0, false, 0, "a pod without a UUID"},
 };
 
 static struct job *job_of(const struct row *row) {

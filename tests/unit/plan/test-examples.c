@@ -211,6 +211,8 @@ START_TEST(test_undo_of_every_kind) {
                 {STEP_GC_PROGRAM, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_LINK, STEP_CREATE_NEVER, "remove-link", "remove-link"},
                 {STEP_UNLINK, STEP_CREATE_NEVER, "none", "none"},
+                {STEP_CGROUP_MAKE, STEP_CREATE_NEVER, "remove-cgroups", "remove-cgroups"},
+                {STEP_CGROUP_REMOVE, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_LAYER_MOUNT, STEP_CREATE_NEVER, "none", "none"},
                 {STEP_LAYER_UNMOUNT, STEP_CREATE_NEVER, "none", "none"},
         };

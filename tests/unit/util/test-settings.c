@@ -177,6 +177,8 @@ START_TEST(test_round_trip) {
         strcpy(settings.host_targets, "/srv/host /opt");
         strcpy(settings.gc_programs, "/usr/lib/gc");
         strcpy(settings.registry_program, "/usr/bin/registry");
+        ck_assert_str_eq(settings_cgroup_parent(&settings), "/podmount");
+        strcpy(settings.cgroup_parent, "/pods/below");
         settings.gc_in_pods = true;
         settings.visibility = SETTINGS_VISIBILITY_PRIVATE;
         settings.gc_in_root_pods = true;
@@ -193,6 +195,10 @@ START_TEST(test_round_trip) {
         ck_assert_str_eq(back.registry_program, "/usr/bin/registry");
         check_refused("[Collection]\nRegistryProgram=/a /b\n", "is out of range");
         ck_assert_int_eq(back.visibility, SETTINGS_VISIBILITY_PRIVATE);
+        ck_assert_str_eq(settings_cgroup_parent(&back), "/pods/below");
+        check_refused("[Prepare]\nCgroupParent=/a /b\n", "is out of range");
+        check_refused("[Prepare]\nCgroupParent=/a/../b\n", "is not a list of absolute paths");
+        check_refused("[Prepare]\nCgroupParent=/\n", "is not a list of absolute paths");
         ck_assert(back.gc_in_pods && back.gc_in_root_pods && back.gc_timeout_us == 250000);
 }
 END_TEST
