@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/store.h"
+#include "store/cgroups.h"
 #include "util/array.h"
 
 static const char *const state_names[_RECORD_STATE_MAX] = {
@@ -85,6 +85,7 @@ struct record_pod *record_pod_free(struct record_pod *pod) {
                 record_mount_done(&pod->host[i]);
         free(pod->host);
         record_gc_done(&pod->gc);
+        record_cgroups_free(pod->cgroups, pod->n_cgroups);
         for (size_t i = 0; i < pod->n_directories; i++)
                 record_directory_done(&pod->directories[i]);
         free(pod->directories);

@@ -8,6 +8,7 @@
  *              number: the pod is deleted, its mounts are about to be
  *     mount    a row a mount that podmount made or keeps an eye on, in the order of making (row)
  *     intent   a row a job that was begun and whose end is not recorded yet
+ *     cgroup   a row a cgroup of a pod's, also of one that is gone
  *     history_pod  a row a pod, that lives or is gone (gone_us, 0 else), of which there is history; n_rows: how many rows there
  *              ever were
  *     history  what was done to it: a ring of 128 rows, by slot; row: the how manieth it was
@@ -20,7 +21,7 @@
  * Version 3 added mount.root and mount.point, version 4 mount.job, version 5 mount.namespace,
  * version 6 pod.directories (record-directory.c), version 7 mount.fs_options,
  * version 8 the container of each of pod.directories, version 9 what pod.lease hangs on, version 10 the history, version 11 pod.gc
- * (record-gc.c), version 12 pod.private, version 13 pod.links (record-link.c).
+ * (record-gc.c), version 12 pod.private, version 13 pod.links (record-link.c), version 14 cgroup.
  * A file is always made as version 1 and brought forward, so that a new one and a migrated one are the same. A step
  * that is part of a release is never changed; what comes later is a step of its own.
  */
@@ -184,8 +185,23 @@ static const char step_13[] =
         "PRAGMA user_version = 13;"
         "COMMIT;";
 
+/* No pod had cgroups. */
+static const char step_14[] =
+        "BEGIN IMMEDIATE;"
+        "CREATE TABLE cgroup ("
+        " row INTEGER PRIMARY KEY,"
+        " uuid TEXT NOT NULL,"
+        " name TEXT NOT NULL,"
+        " parent TEXT NOT NULL,"
+        " path TEXT,"
+        " made INTEGER NOT NULL,"
+        " step INTEGER NOT NULL,"
+        " UNIQUE (name, parent));"
+        "PRAGMA user_version = 14;"
+        "COMMIT;";
+
 /* From the version of its index to the next. */
-static const char *const steps[SCHEMA_VERSION] = {step_1, step_2, step_3, step_4, step_5, step_6, step_7, step_8, step_9, step_10, step_11, step_12, step_13};
+static const char *const steps[SCHEMA_VERSION] = {step_1, step_2, step_3, step_4, step_5, step_6, step_7, step_8, step_9, step_10, step_11, step_12, step_13, step_14};
 
 int schema_get_int(sqlite3 *db, const char *sql, int *ret) {
         sqlite3_stmt *statement = NULL;

@@ -9,7 +9,7 @@
 
 enum {
         SCHEMA_APPLICATION_ID = 0x706d6e74, /* "pmnt" */
-        SCHEMA_VERSION = 13,
+        SCHEMA_VERSION = 14,
 };
 
 enum schema_outcome {

@@ -57,6 +57,10 @@ static const char *const statement_sql[_STATEMENT_MAX] = {
                                   " nested, deferred, ground_free, ground_caller, namespace FROM mount"
                                   " WHERE pod NOT IN (SELECT number FROM pod WHERE uuid >= '~') ORDER BY pod, row",
         [STATEMENT_LOAD_INTENTS] = "SELECT job, uuid, verb, lazy, detail FROM intent ORDER BY job",
+        [STATEMENT_PUT_CGROUP] = "INSERT INTO cgroup (uuid, name, parent, path, made, step) VALUES (?, ?, ?, ?, ?, ?)"
+                                 " ON CONFLICT (name, parent) DO UPDATE SET uuid = excluded.uuid, path = excluded.path, made = excluded.made, step = excluded.step",
+        [STATEMENT_DELETE_CGROUP] = "DELETE FROM cgroup WHERE name = ? AND parent = ?",
+        [STATEMENT_LOAD_CGROUPS] = "SELECT uuid, name, parent, path, made, step FROM cgroup ORDER BY row",
         [STATEMENT_HISTORY_OTHERS] = "DELETE FROM history_pod WHERE uuid = ? AND owner <> ?",
         [STATEMENT_HISTORY_COUNT] = "INSERT INTO history_pod (uuid, name, owner, n_rows, gone_us) VALUES (?, ?, ?, 1, 0)"
                                     " ON CONFLICT (uuid) DO UPDATE SET n_rows = n_rows + 1, name = excluded.name, gone_us = 0"

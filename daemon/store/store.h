@@ -130,6 +130,8 @@ struct record_pod {
         struct record_mount *host; /* those on the host, of container SPEC_HOST, in the order they were made */
         size_t n_host;
         struct record_gc gc;
+        struct record_cgroup *cgroups; /* store/cgroups.h, kept apart: they may outlive the pod */
+        size_t n_cgroups;
         struct record_directory *directories; /* in the order in which they are made */
         size_t n_directories;
         struct record_link *links; /* in the order of the spec */

@@ -143,7 +143,7 @@ START_TEST(test_newer) {
         ck_assert_int_eq(store_open(directory, &store, &version), STORE_NEWER);
         ck_assert_int_eq(version, 1000);
         ck_assert_ptr_null(store);
-        store_dir_sql(directory, "INSERT INTO future SELECT job_block FROM daemon; PRAGMA user_version = 13;");
+        store_dir_sql(directory, "INSERT INTO future SELECT job_block FROM daemon; PRAGMA user_version = 14;");
         store_free(store_dir_open(directory)); /* it was left as it was */
 }
 END_TEST
