@@ -67,6 +67,7 @@ static int print_pod(struct json_object *pod) {
                 {"MountNamespace", "Mount namespace", RENDER_TEXT, false},
                 {"Containers", "Containers", RENDER_TEXT, false},
                 {"MountCount", "Mounts", RENDER_TEXT, false},
+                {"Cgroups", "Cgroups", RENDER_TEXT, false},
                 {"CreatedTimestamp", "Created", RENDER_TIME, false},
         };
         static const struct render_column columns[] = {

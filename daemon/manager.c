@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/statfs.h>
 #include <sys/sysinfo.h>
+#include <systemd/sd-daemon.h>
 
 #include "api/api.h"
 #include "layer/layers.h"
@@ -204,6 +205,7 @@ static int make_pods(struct manager *manager) {
         manager->pods.texts = manager->runtime->texts;
         manager->pods.n_texts = manager->runtime->n_texts;
         manager->pods.mounts_max = read_mount_max();
+        manager->pods.cgroups_of_systemd = sd_booted() > 0;
         set_facts(manager);
         return pods_init(&manager->pods);
 }

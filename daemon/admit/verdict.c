@@ -104,6 +104,7 @@ static const struct verdict_row rows[] = {
         POD_PROPERTY("Drifted"),
         POD_PROPERTY("MountCount"),
         POD_PROPERTY("MountNamespace"),
+        POD_PROPERTY("Cgroups"),
         POD_PROPERTY("CreatedTimestamp"),
 
         LAYERS_ASKS("CreateLayer"),

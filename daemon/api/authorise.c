@@ -269,7 +269,7 @@ static int ask(struct request *request, const char *action, char *const *more, s
 }
 
 /* What the mounts of the request need besides: an action for file systems in images, another one for those on block
- * devices, one for mounts on the host, one for namespaces that are bound to files there, one for network interfaces, and one for the ids of others. */
+ * devices, one for mounts on the host, one for namespaces that are bound to files there, one for network interfaces, one for cgroups, and one for the ids of others. */
 static int ask_for_kinds(struct request *request, struct failure *f) {
         _cleanup_(kinds_done) struct kinds kinds = {};
         _cleanup_strv_ char **foreign = NULL;
@@ -288,6 +288,8 @@ static int ask_for_kinds(struct request *request, struct failure *f) {
                 r = ask(request, PODMOUNT_ACTION_BIND_NAMESPACE, kinds.pins, f);
         if (r == 0 && kinds.links)
                 r = ask(request, PODMOUNT_ACTION_PREPARE_INTERFACES, kinds.links, f);
+        if (r == 0 && kinds.cgroups)
+                r = ask(request, PODMOUNT_ACTION_PREPARE_CGROUPS, kinds.cgroups, f);
         if (r == 0)
                 r = mappings_read(request, &foreign, f);
         if (r == 0 && foreign)

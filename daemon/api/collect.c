@@ -10,6 +10,7 @@
 #include "api/holders.h"
 #include "api/verb.h"
 #include "api/wire.h"
+#include "pod/cgroups.h"
 #include "pod/garbage.h"
 #include "util/log.h"
 
@@ -96,6 +97,8 @@ static int add_garbage(struct request *request) {
 int prepare_gc(struct request *request, struct failure *f _unused_) {
         int r = 0;
 
+        if (!request->arguments.dry_run)
+                cgroups_retry(request->api->pods);
         if (!request->arguments.ids || !request->arguments.ids[0])
                 return add_garbage(request);
         for (char **id = request->arguments.ids; r >= 0 && *id; id++)

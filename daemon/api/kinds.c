@@ -18,6 +18,7 @@ void kinds_done(struct kinds *kinds) {
         strv_free(kinds->host);
         strv_free(kinds->pins);
         strv_free(kinds->links);
+        strv_free(kinds->cgroups);
         *kinds = (struct kinds) {};
 }
 
@@ -104,7 +105,7 @@ static int judge_links(const struct spec_container *container, struct kinds *kin
 
 static bool may_need_more(const char *text) {
         return strstr(text, "erofs") || strstr(text, "squashfs") || strstr(text, "ext4") || strstr(text, "hostMounts") ||
-               strstr(text, "bindNS") || strstr(text, "interfaces");
+               strstr(text, "bindNS") || strstr(text, "interfaces") || strstr(text, "cgroups");
 }
 
 static int judge_spec(const struct request *request, const char *text, struct kinds *kinds) {
@@ -117,6 +118,8 @@ static int judge_spec(const struct request *request, const char *text, struct ki
                 r = judge(request, spec->volumes, spec->n_volumes, kinds);
         if (r == 0)
                 r = judge_host(spec->host, spec->n_host, kinds);
+        for (char **name = spec ? spec->cgroups : NULL; r == 0 && name && *name; name++)
+                r = add(&kinds->cgroups, "cgroups", *name);
         for (size_t i = 0; r == 0 && i < spec->n_containers; i++)
                 r = judge(request, spec->containers[i].mounts, spec->containers[i].n_mounts, kinds) ?: judge_links(&spec->containers[i], kinds);
         return r < 0 ? r : 0;

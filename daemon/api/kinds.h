@@ -3,7 +3,7 @@
 
 /* Which of the mounts that a request asks for need a right of their own: file systems in images and on block
  * devices, because the kernel reads them, and not everybody's bytes are fit for that; mounts on the host, which everybody there
- * sees; namespaces that are bound to files there; and network interfaces. */
+ * sees; namespaces that are bound to files there; and network interfaces. And which cgroups. */
 
 #include "api/request.h"
 
@@ -11,6 +11,7 @@
  * each with a word for every mount; of links "name" and "kind". */
 struct kinds {
         char **images, **devices, **host, **pins, **links;
+        char **cgroups; /* "cgroups" alone: their names */
 };
 void kinds_done(struct kinds *kinds);
 

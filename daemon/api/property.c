@@ -12,6 +12,7 @@
 #include "api/wire.h"
 #include "dbus/names.h"
 #include "pod/hang.h"
+#include "store/cgroups.h"
 
 static int append_version(const struct property_context *context _unused_, sd_bus_message *m) {
         return sd_bus_message_append(m, "s", PACKAGE_VERSION);
@@ -157,6 +158,15 @@ static int append_warnings(const struct property_context *context, sd_bus_messag
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
+static int append_cgroups(const struct property_context *context, sd_bus_message *m) {
+        const struct record_pod *record = context->pod->record;
+        int r = sd_bus_message_open_container(m, 'a', "s");
+
+        for (size_t i = 0; r >= 0 && i < record->n_cgroups; i++)
+                r = wire_append_text(m, record->cgroups[i].path ?: record->cgroups[i].name);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
 static int append_drifted(const struct property_context *context, sd_bus_message *m) {
         return sd_bus_message_append(m, "b", context->pod->n_drifts > 0);
 }
@@ -197,6 +207,7 @@ const struct property_row property_table[] = {
         {PODMOUNT_POD_INTERFACE, "Interfaces", "aa{sv}", PROPERTY_SIGNALS, interfaces_append},
         {PODMOUNT_POD_INTERFACE, "Drifted", "b", PROPERTY_SIGNALS, append_drifted},
         {PODMOUNT_POD_INTERFACE, "MountCount", "u", PROPERTY_SIGNALS, append_mount_count},
+        {PODMOUNT_POD_INTERFACE, "Cgroups", "as", PROPERTY_CONSTANT, append_cgroups},
         {PODMOUNT_POD_INTERFACE, "CreatedTimestamp", "t", PROPERTY_CONSTANT, append_created},
         {},
 };

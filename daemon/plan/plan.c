@@ -270,6 +270,14 @@ static int plan_directory(struct planner *planner, const struct wanted_directory
         return 0;
 }
 
+static int plan_cgroups(struct planner *planner) {
+        int r = 0;
+
+        for (char **name = planner->wanted->cgroups; name && *name && r == 0; name++)
+                r = plan_cgroup(planner->pod, STEP_CGROUP_MAKE, *name, planner->pod->cgroup_parent, &planner->job);
+        return r;
+}
+
 static int plan_whole(struct planner *planner, struct failure *f) {
         int r = plan_all(planner, true, f);
 
@@ -329,6 +337,8 @@ int plan_create(const struct plan_pod *pod, const struct wanted *wanted, struct 
                 return r;
         tree->size = TREE_SIZE_BASE + strv_length(planner.job->containers) * TREE_SIZE_CONTAINER;
         r = plan_whole(&planner, f);
+        if (r == 0)
+                r = plan_cgroups(&planner);
         if (r != 0)
                 return r;
         if (!job_add(planner.job, STEP_PUBLISH))

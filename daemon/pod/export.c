@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "spec/spec.h"
+#include "store/cgroups.h"
 #include "util/array.h"
 #include "util/json.h"
 #include "util/log.h"
@@ -121,6 +122,7 @@ static int put_mounts(const struct export *export, struct json_object *object, c
         if (prepare) { /* they are the pod's: see add_host() */
                 json_object_object_del(prepare, "hostMounts");
                 json_object_object_del(prepare, "bindNS");
+                json_object_object_del(prepare, "cgroups");
         }
         for (size_t i = 0; r == 0 && i < export->record->n_mounts; i++) {
                 struct json_object *mount = NULL;
@@ -269,6 +271,16 @@ static int add_host(const struct export *export, struct json_object *document) {
         return r < 0 || export->record->n_host == 0 ? r : add(document, "hostMounts", TAKE_PTR(mounts));
 }
 
+/* The names: Restore() makes them below whichever parent there is then. */
+static int add_cgroups(const struct export *export, struct json_object *document) {
+        _cleanup_json_ struct json_object *names = json_object_new_array();
+        int r = names ? 0 : log_oom();
+
+        for (size_t i = 0; r == 0 && i < export->record->n_cgroups; i++)
+                r = append(names, json_object_new_string(export->record->cgroups[i].name));
+        return r < 0 || export->record->n_cgroups == 0 ? r : add(document, "cgroups", TAKE_PTR(names));
+}
+
 /* As long as its container is there. */
 static int add_gc(const struct export *export, struct json_object *document) {
         const struct record_gc *gc = &export->record->gc;
@@ -410,6 +422,8 @@ int export_pod(const struct record_pod *record, char **ret, struct failure *f) {
                 r = add_gc(&export, document);
         if (r == 0)
                 r = add_visibility(&export, document);
+        if (r == 0)
+                r = add_cgroups(&export, document);
         if (r == 0)
                 r = add_parts(&export);
         if (r == 0 && (add_text(document, "id", record->uuid) < 0 || add_text(document, "name", record->name) < 0 ||

@@ -52,6 +52,8 @@ static int add_actions(struct json_object *plan, const struct wanted *wanted, co
                 r = append(actions, json_object_new_string(PODMOUNT_ACTION_HOST_TARGET));
         if (r == 0 && !caller_is_root(caller) && pins)
                 r = append(actions, json_object_new_string(PODMOUNT_ACTION_BIND_NAMESPACE));
+        if (r == 0 && !caller_is_root(caller) && strv_length(wanted->cgroups) > 0)
+                r = append(actions, json_object_new_string(PODMOUNT_ACTION_PREPARE_CGROUPS));
         if (r == 0 && ids)
                 r = append(actions, json_object_new_string(PODMOUNT_ACTION_IDMAP));
         return r < 0 ? r : add(plan, "actions", TAKE_PTR(actions));

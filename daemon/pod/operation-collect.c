@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "pod/cgroups.h"
 #include "pod/directories.h"
 #include "pod/doom.h"
 #include "pod/footing.h"
@@ -131,7 +132,9 @@ static int plan(struct operation *operation, struct failure *f) {
         if (r != 0 || !operation->pod)
                 return r;
         r = within_list(operation->pod, NULL, &inside, &n_inside);
-        return r < 0 ? r : plan_withdraw(&pod, inside, n_inside, collect->lazy, &operation->job);
+        if (r == 0)
+                r = plan_withdraw(&pod, inside, n_inside, collect->lazy, &operation->job);
+        return r < 0 ? r : cgroups_doom(record, &pod, &operation->job);
 }
 
 static int set_state(struct operation *operation, enum record_state state, const struct record_intent *intent) {
@@ -246,6 +249,8 @@ static void result(struct operation *operation, const struct job_result *answer)
                 for (char **warning = answer ? answer->warnings : NULL; warning && *warning; warning++)
                         if (strv_append(&operation->warnings, *warning) < 0)
                                 (void) log_oom(); /* one sentence fewer */
+                if (operation->pod && answer)
+                        cgroups_gone(operation->pods, operation->pod->record, operation->job, answer);
                 removed(collect, &f);
         }
         operation_end(operation, &f);

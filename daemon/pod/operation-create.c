@@ -8,6 +8,7 @@
 #include <systemd/sd-id128.h>
 #include <time.h>
 
+#include "pod/cgroups.h"
 #include "pod/directories.h"
 #include "pod/doom.h"
 #include "pod/forecast.h"
@@ -176,6 +177,8 @@ static int validate(struct operation *operation, struct failure *f) {
                 r = host_check(operation->pods, &operation->caller, operation->uuid, create->wanted, f);
         if (r == 0)
                 r = links_check(operation->pods, &operation->caller, create->spec, f);
+        if (r == 0)
+                r = cgroups_check(operation->pods, operation->uuid, create->wanted, f);
         if (r != 0)
                 return r;
         source_mark_devices(operation, create->wanted);
@@ -238,7 +241,8 @@ static int make_record(const struct create *create, struct record_pod **ret) {
             strv_copy(create->wanted->warnings, &record->warnings) < 0)
                 return log_oom();
         if (directories_intend(operation->job, record, &record->warnings) < 0 || host_intend(create->wanted, record) < 0 ||
-            links_intend(create->spec, true, record) < 0 || gc_program_intend(operation, create->spec, record) < 0)
+            links_intend(create->spec, true, record) < 0 || gc_program_intend(operation, create->spec, record) < 0 ||
+            cgroups_intend(operation->job, record) < 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(record);
         return 0;
@@ -259,6 +263,8 @@ static int write_intent(const struct operation *operation, struct record_pod *re
                 r = store_put_pod(store, record);
         if (r == 0)
                 r = host_put(store, record);
+        if (r == 0)
+                r = cgroups_put(store, record);
         if (r == 0)
                 r = store_put_intent(store, &intent);
         r = store_end(store, r);
@@ -297,6 +303,8 @@ static int intend(struct operation *operation, struct failure *f) {
 }
 
 static void take_back(struct operation *operation) {
+        if (operation->pod)
+                cgroups_leave(operation->pods, operation->pod->record);
         (void) recording_forget(operation->pods, operation->uuid, NULL, operation->job_id); /* the next start collects it */
         if (!operation->pod)
                 return;
@@ -313,6 +321,8 @@ static int record_all(struct create *create, const struct job_result *result) {
         r = recording_append(operation->pods, pod, create->wanted, NULL, operation->job, result, NULL);
         for (char **warning = result->warnings; r == 0 && warning && *warning; warning++)
                 r = strv_append(&pod->record->warnings, *warning);
+        if (r == 0)
+                r = cgroups_commit(operation->pods, pod->record);
         if (r == 0)
                 r = directories_stand(pod->record, &directories);
         if (r == 0) {
@@ -343,6 +353,7 @@ static void result(struct operation *operation, const struct job_result *answer)
                 return;
         directories_settle(operation->pod->record, answer);
         host_settle(operation->pod->record, operation->job, answer);
+        cgroups_settle(operation->pod->record, answer);
         if (answer->failure == FAILURE_NONE && !answer->lost) {
                 r = create->private ? take_table(operation, answer) : 0;
                 if (r == 0)
@@ -387,7 +398,9 @@ static int undo_job(struct operation *operation, struct job **ret, struct failur
         operation_plan_pod(operation, false, &caller, &pod);
         pod.fd_names = NULL;
         r = plan_collect(&pod, doomed, n, directories, n_directories, true, ret, f);
-        return r == 0 ? links_plan_leave(&pod, operation->pod->record, NULL, false, ret) : r;
+        if (r == 0)
+                r = links_plan_leave(&pod, operation->pod->record, NULL, false, ret);
+        return r != 0 ? r : cgroups_doom(operation->pod->record, &pod, ret);
 }
 
 static void undo_failed(struct operation *operation, const char *reason) {

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mount.h>
 
+#include "pod/cgroups.h"
 #include "pod/container.h"
 #include "pod/doom.h"
 #include "pod/footing.h"
@@ -27,6 +28,7 @@
 #include "util/array.h"
 #include "util/event.h"
 #include "util/log.h"
+#include "util/path.h"
 
 struct repair {
         struct operation operation;
@@ -35,6 +37,8 @@ struct repair {
         struct damage *damages;
         size_t n_damages;
         size_t current;        /* the damage that the job is about; the next ones follow */
+        bool cgroups;          /* …or, when there are none, about the pod's cgroups, once… */
+        bool cgroups_done;     /* …and that was it */
         struct wanted *wanted; /* of the current one */
         struct made made;      /* by a job that is being undone */
 };
@@ -241,6 +245,11 @@ static bool any_pending(const struct repair *repair) {
         return false;
 }
 
+/* What is missing of them shows when they are made. */
+static bool wants_cgroups(const struct repair *repair) {
+        return repair->operation.pod->record->n_cgroups > 0 && !repair->cgroups_done && !repair->dry_run && !repair->container;
+}
+
 static int validate(struct operation *operation, struct failure *f) {
         struct repair *repair = repair_of(operation);
         const char *container;
@@ -257,7 +266,7 @@ static int validate(struct operation *operation, struct failure *f) {
                 return r;
         if (repair->dry_run)
                 foretell(repair);
-        return any_pending(repair) ? 0 : OPERATION_FINISHED;
+        return any_pending(repair) || wants_cgroups(repair) ? 0 : OPERATION_FINISHED;
 }
 
 static int plan_one(struct repair *repair, const struct damage *damage, struct failure *f) {
@@ -295,6 +304,16 @@ static int plan_one(struct repair *repair, const struct damage *damage, struct f
         return r != 0 ? r : volume_resolve(operation, f);
 }
 
+static int plan_cgroups(struct repair *repair) {
+        struct operation *operation = &repair->operation;
+        struct job_caller caller;
+        struct plan_pod pod;
+
+        repair->cgroups = repair->cgroups_done = true;
+        operation_plan_pod(operation, false, &caller, &pod);
+        return cgroups_make_again(operation->pod->record, &pod, &operation->job);
+}
+
 /* The next one that can be made; those that cannot are settled on the way. */
 static int plan(struct operation *operation, struct failure *f) {
         struct repair *repair = repair_of(operation);
@@ -310,16 +329,19 @@ static int plan(struct operation *operation, struct failure *f) {
                         return 0;
                 settle(damage, r, f);
         }
-        return OPERATION_FINISHED;
+        return wants_cgroups(repair) ? plan_cgroups(repair) : OPERATION_FINISHED;
 }
 
 static int intend(struct operation *operation, struct failure *f _unused_) {
+        if (repair_of(operation)->cgroups)
+                return 0; /* all of them are on record as made */
         return container_intend(operation, RECORD_VERB_MOUNT, false, NULL);
 }
 
 static void take_back(struct operation *operation) {
         operation->new_mounts = 0;
-        container_forget_intent(operation);
+        if (!repair_of(operation)->cgroups)
+                container_forget_intent(operation);
 }
 
 /* The pod is judged before the caller hears that it is done, so that the state that it sees next is the new one. */
@@ -411,12 +433,43 @@ static int record_one(struct repair *repair, const struct job_result *answer, st
         return 0;
 }
 
+/* Each that was missing somewhere is a damage, which is over; without memory it is not told. */
+static void tell_cgroups(struct repair *repair, const struct job_result *answer) {
+        const struct job *job = repair->operation.job;
+        const bool failed = answer->lost || answer->failure != FAILURE_NONE;
+
+        for (size_t i = 0; i < job->n_steps && i < answer->n_steps; i++) {
+                struct damage *damage = failed || answer->steps[i].made > 0 ? array_append(&repair->damages, &repair->n_damages) : NULL;
+
+                if (!damage)
+                        continue;
+                damage->state = "missing";
+                damage->failure = failed ? answer->failure : FAILURE_NONE;
+                damage->container = strdup(SPEC_HOST);
+                damage->target = path_join(job->steps[i].source.path ?: "/", job->steps[i].target);
+                if (!damage->container || !damage->target) {
+                        free(damage->container);
+                        free(damage->target);
+                        repair->n_damages--;
+                } else if (failed)
+                        damage_settle(damage, DAMAGE_FAILED, "Its cgroups cannot be looked after: %s", answer->text ?: "the executor died");
+                else
+                        damage_settle(damage, DAMAGE_REPAIRED, "The cgroup was made again where it was missing.");
+        }
+}
+
 static void result(struct operation *operation, const struct job_result *answer) {
         struct repair *repair = repair_of(operation);
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         bool undo;
         int r = 0;
 
+        if (repair->cgroups) {
+                if (answer)
+                        tell_cgroups(repair, answer);
+                finish(repair, &f);
+                return;
+        }
         if (answer && answer->failure == FAILURE_NONE && !answer->lost) {
                 r = record_one(repair, answer, &f);
                 undo = r != 0;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "pod/cgroups.h"
 #include "pod/history.h"
 #include "pod/registry.h"
 #include "pod/turn.h"
@@ -171,6 +172,7 @@ void operation_plan_pod(struct operation *operation, bool dry, struct job_caller
                 .owner_group = record ? record->owner_group : operation->caller.gid,
                 .caller = caller,
                 .fd_names = operation->fd_names,
+                .cgroup_parent = cgroups_parent(operation->pods),
         };
 }
 
@@ -300,6 +302,7 @@ static const char *const verb_names[_OPERATION_VERB_MAX] = {
         [OPERATION_LAYER_IMPORT] = "layer-import",
         [OPERATION_LAYER_READ] = "layer-read",
         [OPERATION_HOLDERS] = "holders",
+        [OPERATION_REMOVE_CGROUPS] = "remove-cgroups",
 };
 _Static_assert((int) _OPERATION_VERB_MAX <= (int) COUNTER_VERBS_MAX, "there is a counter for each verb");
 

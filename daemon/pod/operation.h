@@ -41,6 +41,7 @@ enum operation_verb {
         OPERATION_LAYER_IMPORT,
         OPERATION_LAYER_READ,
         OPERATION_HOLDERS,
+        OPERATION_REMOVE_CGROUPS,
         _OPERATION_VERB_MAX,
 };
 /* "create", "layer-create"… */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "pod/cgroups.h"
 #include "pod/history.h"
 #include "pod/operation-private.h"
 #include "pod/registry.h"
@@ -194,6 +195,7 @@ void pods_done(struct pods *pods) {
         pods->history = history_free(pods->history);
         if (pods->by_uuid && pods->operations)
                 forget_all(pods);
+        cgroups_done(pods);
         pods->by_uuid = map_free(pods->by_uuid);
         pods->by_name = map_free(pods->by_name);
         pods->on_host = map_free(pods->on_host);

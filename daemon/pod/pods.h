@@ -94,6 +94,10 @@ struct pods {
         struct gc_program *gc_waiting;    /* …and those that wait until they may, in order */
         struct counters counters;
         struct history *history;     /* what is to be written down of what was done (pod/history.h); NULL: nothing yet */
+        bool cgroups_of_systemd;     /* they lie below a unit of systemd's, set by the manager */
+        struct record_cgroup *cgroups_left; /* those of pods that are gone (pod/cgroups.h)… */
+        size_t n_cgroups_left;
+        bool removing_cgroups;       /* …which are being removed */
         bool stopping;               /* what can be finished at the next start is not gone on with */
         sd_event_source *wake;
         sd_event_source *purge;      /* on while the store has something to purge */

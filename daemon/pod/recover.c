@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "pod/cgroups.h"
 #include "pod/directories.h"
 #include "pod/history.h"
 #include "pod/host.h"
@@ -163,6 +164,23 @@ static int keep_host(const struct pods *pods, const struct record_intent *intent
         return host_put(pods->store, pod->record);
 }
 
+/* Its cgroups, by whichever of the executors that have tried it. */
+static int keep_cgroups(const struct pods *pods, const int *fds, size_t n_fds, const struct record_intent *intent) {
+        struct pod *pod = map_get(pods->by_uuid, intent->uuid);
+        int r = 0;
+
+        if (!pod || pod->record->n_cgroups == 0)
+                return 0;
+        for (size_t i = 0; i < n_fds && r == 0; i++) {
+                _cleanup_free_ struct intent_mount *made = NULL;
+                size_t n = 0;
+
+                r = read_intents(&fds[i], 1, intent->job, &made, &n);
+                cgroups_settle_entries(pod->record, made, n);
+        }
+        return r < 0 ? r : cgroups_put(pods->store, pod->record);
+}
+
 /* All that an interrupted creation had made, or was about to, outside the pod. */
 static int keep_created(const struct pods *pods, const int *fds, size_t n_fds, const struct record_intent *intent) {
         _cleanup_free_ struct intent_mount *made = NULL;
@@ -171,7 +189,9 @@ static int keep_created(const struct pods *pods, const int *fds, size_t n_fds, c
 
         if (r == 0)
                 r = keep_directories(pods, intent, made, n);
-        return r < 0 ? r : keep_host(pods, intent, made, n);
+        if (r == 0)
+                r = keep_host(pods, intent, made, n);
+        return r < 0 ? r : keep_cgroups(pods, fds, n_fds, intent);
 }
 
 /* What an interrupted collection had mounted again. */
@@ -517,6 +537,8 @@ int pods_recover(struct pods *pods, const int *intent_fds, size_t n_intent_fds) 
 
         r = load(pods, &intents, &n_intents);
         if (r == 0)
+                r = cgroups_load(pods);
+        if (r == 0)
                 layer_roots_recover(pods);
         if (r == 0)
                 r = pods_sync(pods);
@@ -535,6 +557,7 @@ int pods_recover(struct pods *pods, const int *intent_fds, size_t n_intent_fds) 
                         settle(pods, &intents[i]);
                 r = forget_intents(pods, intents, n_intents);
                 pods_judge_drift(pods, NULL);
+                cgroups_retry(pods);
         }
         record_intents_free(intents, n_intents);
         return r < 0 ? r : 0;

@@ -138,6 +138,8 @@ static int parse_part(struct json_object *object, const char *pointer, struct sp
         if (r == 0 && part->n_host > 0)
                 return reader_fail(f, FAILURE_INVALID_SPEC, place,
                         "the \"hostMounts\" of an export are a member of the whole document");
+        if (r == 0 && part->cgroups)
+                return reader_fail(f, FAILURE_INVALID_SPEC, place, "the \"cgroups\" of an export are a member of the whole document");
         if (r == 0 && name)
                 r = rename_container(part, pointer, name, f);
         return r != 0 ? r : join(spec, part, place, f);
@@ -146,7 +148,7 @@ static int parse_part(struct json_object *object, const char *pointer, struct sp
 /* Members of the document that say what the pod was called: copied where there, and of the right shape. */
 static int parse_head(struct json_object *document, struct spec *spec, struct failure *f) {
         static const char *const known[] = {"podmount-export", "id", "name", "lease", "volumes", "hostMounts", "namespaces", "parts", "mounts", "fds",
-                "warnings", "gc", "visibility", NULL};
+                "warnings", "gc", "visibility", "cgroups", NULL};
         struct json_object *version = NULL, *list = NULL;
         int r = reader_get(document, "", "podmount-export", json_type_int, &version, f);
 
@@ -167,6 +169,8 @@ static int parse_head(struct json_object *document, struct spec *spec, struct fa
                 r = document_parse_volumes(document, spec, f);
         if (r == 0)
                 r = document_parse_host(document, "", NULL, spec, f);
+        if (r == 0)
+                r = document_parse_cgroups(document, "", spec, f);
         if (r == 0)
                 r = reader_get(document, "", "mounts", json_type_array, &list, f);
         if (r == 0)

@@ -2,9 +2,8 @@
 
 /*
  * What has to be there before a container starts, in the words of linuxkit's runtime.json: mounts (whose overlays get
- * their upper and work directories made), then directories, network interfaces, and namespaces that are bound to files; and, in
- * words of our own, mounts on the host. What else linuxkit prepares is checked for its shape and told in the warnings, for a service that lacks
- * its network must not look as if it had one.
+ * their upper and work directories made), then directories, network interfaces, cgroups, and namespaces that are bound to files; and, in
+ * words of our own, mounts on the host.
  */
 
 #include <string.h>
@@ -14,48 +13,6 @@
 #include "spec/warning.h"
 #include "util/array.h"
 #include "util/json.h"
-
-/* The parts that are not applied: arrays, and of what. */
-static const struct {
-        const char *name;
-        enum json_type of;
-        const char *reason;
-} parts[] = {
-        {"cgroups", json_type_string, "podmount makes no cgroups"},
-};
-
-static int check_items(struct json_object *part, size_t row, const char *pointer, struct failure *f) {
-        for (size_t i = 0; i < json_object_array_length(part); i++) {
-                _cleanup_free_ char *place = json_pointer_join_index(pointer, i);
-                int r = place ? reader_check_type(json_object_array_get_idx(part, i), parts[row].of, place, f) : -ENOMEM;
-
-                if (r != 0)
-                        return r;
-        }
-        return 0;
-}
-
-static int warn_parts(struct json_object *prepare, const char *pointer, char ***warnings, struct failure *f) {
-        for (size_t row = 0; row < ELEMENTSOF(parts); row++) {
-                _cleanup_free_ char *place = json_pointer_join(pointer, parts[row].name);
-                struct json_object *part = NULL;
-                int r;
-
-                if (!place)
-                        return -ENOMEM;
-                r = reader_get(prepare, pointer, parts[row].name, json_type_array, &part, f);
-                if (r != 0)
-                        return r;
-                if (!part)
-                        continue;
-                r = check_items(part, row, place, f);
-                if (r == 0 && json_object_array_length(part) > 0)
-                        r = warning_add(warnings, "%s is not applied: %s", place, parts[row].reason);
-                if (r != 0)
-                        return r;
-        }
-        return 0;
-}
 
 static int check_members(struct json_object *prepare, const char *pointer, bool strict, char ***warnings,
         struct failure *f) {
@@ -159,8 +116,6 @@ int document_parse_prepare(struct json_object *object, const char *pointer, bool
                 return r;
         r = check_members(prepare, place, strict, warnings, f);
         if (r == 0)
-                r = warn_parts(prepare, place, warnings, f);
-        if (r == 0)
                 r = parse_mounts(prepare, place, strict, container, warnings, f);
         if (r == 0)
                 r = document_parse_host(prepare, place, strict ? NULL : warnings, spec, f);
@@ -168,6 +123,8 @@ int document_parse_prepare(struct json_object *object, const char *pointer, bool
                 r = document_parse_pins(prepare, place, container->name, spec, f);
         if (r == 0)
                 r = document_parse_links(prepare, place, strict ? NULL : warnings, spec, container, f);
+        if (r == 0)
+                r = document_parse_cgroups(prepare, place, spec, f);
         if (r == 0)
                 r = document_parse_path_list(prepare, place, "mkdir", &container->mkdir, f);
         container->prepare_pointer = TAKE_PTR(place);

@@ -50,6 +50,7 @@ struct wanted *wanted_free(struct wanted *wanted) {
         }
         free(wanted->directories);
         (void) strv_free(wanted->containers); /* returns NULL, always */
+        (void) strv_free(wanted->cgroups);
         (void) strv_free(wanted->warnings);
         free(wanted);
         return NULL;
@@ -265,6 +266,8 @@ int wanted_from_spec(
                 return -ENOMEM;
         wanted->memory = facts->memory;
         r = strv_copy(spec->warnings, &wanted->warnings);
+        if (r == 0)
+                r = strv_copy(spec->cgroups, &wanted->cgroups);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < spec->n_volumes; i++) {

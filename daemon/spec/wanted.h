@@ -95,6 +95,7 @@ struct wanted {
         size_t n_directories;
         struct wanted_mount *mounts; /* the volumes first, those on the host last */
         size_t n_mounts;
+        char **cgroups;  /* names of the pod's, or NULL */
         char **warnings; /* the spec's and compilation's */
         uint64_t memory; /* the facts' */
 };

@@ -74,7 +74,7 @@ def busctl(daemon):
     contains(bus.busctl('tree', NAME).out, path, 'busctl tree')
     text = bus.busctl('introspect', NAME, path).out
     for word in ['Bind', 'Mount', 'Unmount', 'Collect', 'ListMounts', 'UUID', 'Name', 'Owner', 'State', 'RootDirectory',
-            'Containers', 'Warnings', 'Drifted', 'MountCount',
+            'Containers', 'Warnings', 'Drifted', 'MountCount', 'Cgroups',
                  'CreatedTimestamp', 'MountsAdded', 'MountsRemoved']:
         contains(text, word, 'introspection of a pod')
     data = specs.tree('busctl-data', {'file': 'x'})

@@ -157,7 +157,7 @@ def exported(daemon):
 @case('what is not applied is told, in either form; a plan shows the steps and changes nothing')
 def told(daemon):
     place = daemon.place
-    rest = {'cgroups': ['podtest']}
+    rest = {'oomScore': 5}
     pod = daemon.create(bundle(place, **rest))
     warnings = daemon.json('show', pod)['Warnings']
     for part in rest:

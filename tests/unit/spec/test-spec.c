@@ -70,9 +70,11 @@ START_TEST(test_prepare) {
         ck_assert(container->mounts[1].prepared);
         ck_assert_str_eq(container->mkdir[0], "/b");
         ck_assert_str_eq(container->mkdir[1], "/a/c");
-        ck_assert_uint_eq(strv_length(oci->warnings), 2);
+        ck_assert_uint_eq(strv_length(oci->warnings), 1);
         ck_assert_ptr_nonnull(strstr(oci->warnings[0], "/prepare/more is not applied"));
-        ck_assert_ptr_nonnull(strstr(oci->warnings[1], "/prepare/cgroups is not applied"));
+        ck_assert_uint_eq(strv_length(oci->cgroups), 1);
+        ck_assert_str_eq(oci->cgroups[0], "x");
+        ck_assert_str_eq(oci->cgroups_pointer, "/prepare/cgroups");
         ck_assert_uint_eq(oci->n_host, 1);
         ck_assert_str_eq(oci->host[0].pointer, "/prepare/bindNS/net");
         ck_assert_str_eq(oci->host[0].destination, "/run/n");
