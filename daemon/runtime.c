@@ -202,7 +202,15 @@ static int go_over_pin(struct runtime *runtime, int directory, const char *name)
         return 0;
 }
 
-static int go_over_pins(struct runtime *runtime, int directory) {
+/* A directory that nothing is mounted on is left over from a layer that was got or put back. */
+static int go_over_layer(int directory, const char *name) {
+        if (name[0] != '.' && unlinkat(directory, name, AT_REMOVEDIR) < 0 && errno != EBUSY && errno != ENOENT)
+                (void) log_errno(LOG_WARNING, errno, "remove what is left over of layers/%s", name);
+        return 0;
+}
+
+/* Files in ns/, or directories in layers/. */
+static int go_over(struct runtime *runtime, int directory, const char *what, unsigned char type) {
         _cleanup_closedir_ DIR *entries = NULL;
         const struct dirent *entry;
         int fd = fcntl(directory, F_DUPFD_CLOEXEC, 3), r = 0;
@@ -212,11 +220,11 @@ static int go_over_pins(struct runtime *runtime, int directory) {
                 int error = errno;
 
                 (void) close_fd(fd);
-                return log_errno(LOG_ERR, error, "read ns/ in the runtime directory");
+                return log_errno(LOG_ERR, error, "read %s/ in the runtime directory", what);
         }
         while (r == 0 && (entry = readdir(entries)))
-                if (entry->d_type == DT_REG)
-                        r = go_over_pin(runtime, directory, entry->d_name);
+                if (entry->d_type == type)
+                        r = type == DT_REG ? go_over_pin(runtime, directory, entry->d_name) : go_over_layer(directory, entry->d_name);
         return r;
 }
 
@@ -259,7 +267,9 @@ static int fill_directory(struct runtime *runtime, uid_t uid, gid_t gid, unsigne
         r = pins < 0 ? pins : 0;
         raise_files();
         if (r == 0)
-                r = go_over_pins(runtime, pins);
+                r = go_over(runtime, pins, "ns", DT_REG);
+        if (r == 0)
+                r = go_over(runtime, layers, "layers", DT_DIR);
         if (r < 0)
                 return r;
         return link_database(runtime->fd);

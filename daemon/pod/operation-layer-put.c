@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A layer is put back: the last holder's mount goes first, and then the holder from the record. So a layer that is in use stays
- * held, and whoever put it back can do so again. What has a mount and no holder is let go by the same operation.
+ * A layer is put back: the last holder goes from the record first, and then the mount; if that stays, the holder comes back, so
+ * that a layer in use stays held, and whoever put it back can do so again. A crash between the two leaves a mount and no holder, which
+ * the next start lets go by the same operation: put back it is either way.
  */
 
 #include <string.h>
@@ -18,6 +19,7 @@ struct put {
         uint64_t connection;
         bool all;
         bool unmounted;      /* a cleanup has done something */
+        uint32_t dropped;    /* how often the holder held it that went before the mount */
         struct layer *layer; /* from its intent on, with its turn */
 };
 
@@ -39,6 +41,8 @@ static const struct holder *find_holder(const struct put *put, const struct laye
 static bool is_last(const struct put *put, const struct layer *layer) {
         const struct holder *holder = find_holder(put, layer);
 
+        if (put->dropped > 0)
+                return holders_of_mount(layer) == 0;
         return put->holder ? holders_of_mount(layer) == 1 && holder && (put->all || holder->count == 1) : holders_of_mount(layer) == 0;
 }
 
@@ -76,20 +80,45 @@ static int plan(struct operation *operation, struct failure *f) {
         r = layer_look(operation->pods, layer);
         if (r < 0)
                 return r;
-        if (!layer->mounted) /* in a retry it went by itself, which is as good */
-                return put->holder || put->layer ? 0 : OPERATION_FINISHED;
-        return layer_plan_unmount(operation, layer);
+        if (!layer->mounted && !put->layer)
+                return put->holder ? 0 : OPERATION_FINISHED;
+        return layer_plan_unmount(operation, layer); /* in a retry it may be gone, and its place may not */
 }
 
-static int intend(struct operation *operation, struct failure *f _unused_) {
+static int intend(struct operation *operation, struct failure *f) {
         struct put *put = put_of(operation);
+        struct layers *layers = operation->pods->layers;
+        const struct holder *holder;
+        uint32_t count;
+        int r;
 
-        put->layer = layers_find(operation->pods->layers, put->id, &operation->caller);
+        put->layer = layers_find(layers, put->id, &operation->caller);
+        holder = find_holder(put, put->layer);
+        count = holder && holder->connection == 0 ? holder->count : 0; /* the others die with us */
+        if (operation->job && count > 0) {
+                r = holder_drop(layers, put->layer, operation->caller.uid, put->holder, put->connection, UINT32_MAX);
+                if (r < 0)
+                        return layer_not_recorded(r, put->id, f);
+                put->dropped = count;
+        }
         put->layer->busy = true;
         return 0;
 }
 
+/* The mount stays, and so does who held it. */
+static void hold_again(struct put *put) {
+        struct layers *layers = put->operation.pods->layers;
+        int r = 0;
+
+        for (; put->dropped > 0 && r == 0; put->dropped--)
+                r = holder_add(layers, put->layer, put->operation.caller.uid, put->holder, put->connection);
+        if (r < 0)
+                log_error("Layer %s stays mounted, and %s holds it no more; podmountctl layer cleanup unmounts it", put->id, put->holder);
+        put->dropped = 0;
+}
+
 static void take_back(struct operation *operation) {
+        hold_again(put_of(operation));
         layer_turn_end(operation->pods, put_of(operation)->layer);
 }
 
@@ -108,7 +137,9 @@ static void result(struct operation *operation, const struct job_result *answer)
                 layer->mounted = false;
                 put->unmounted = true;
         }
-        if (f.kind == FAILURE_NONE && put->holder)
+        if (f.kind != FAILURE_NONE)
+                hold_again(put);
+        else if (put->holder && put->dropped == 0)
                 r = holder_drop(pods->layers, layer, operation->caller.uid, put->holder, put->connection, put->all ? UINT32_MAX : 1);
         if (r < 0)
                 (void) layer_not_recorded(r, put->id, &f);
