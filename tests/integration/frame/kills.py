@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Deaths at any instant: processes of the daemon are killed while clients work, who tell what they were told.
 
-PODMOUNT_KILLS is how many, PODMOUNT_SEED which.
+PODMOUNT_KILLS is how many, PODMOUNT_SEED which, PODMOUNT_WORKERS how many clients work.
 """
 
 import os
@@ -17,7 +17,7 @@ from frame.daemon import PATH
 
 KILLS = int(os.environ.get('PODMOUNT_KILLS', '30'))
 SEED = int(os.environ.get('PODMOUNT_SEED', str(int(time.time()))))
-WORKERS = 3
+WORKERS = int(os.environ.get('PODMOUNT_WORKERS', '3'))
 KEEPER, FRONT, EXECUTOR = range(3)
 
 
