@@ -14,6 +14,7 @@
 
 #include "plan/step.h"
 #include "util/log.h"
+#include "util/text.h"
 
 #define INTENT_MAGIC UINT64_C(0x31746e65746e6970) /* "pintent1" */
 
@@ -35,6 +36,14 @@ enum {
         FIRST = 128,    /* entries that are in the first page… */
         PORTION = 1024, /* …and that room is made for at a time after that */
 };
+
+/* Text lies in entries of a step that no job has. */
+enum {
+        TEXT_STEP = UINT32_MAX,
+        TEXT_SIZE = sizeof(struct intent_mount) - sizeof(uint32_t),
+        TEXT_ENTRIES_MAX = JOB_STEPS_MAX / 8, /* and no more text after that */
+};
+_Static_assert(offsetof(struct intent_mount, mount_id) == sizeof(uint32_t), "the step is what text does not use");
 _Static_assert(offsetof(struct layout, mounts) + FIRST * sizeof(struct intent_mount) <= 4096, "the first page");
 
 /* Where there is no room, a write through the mapping would end the process, SIGBUS in mmap(2): so room is made before. */
@@ -120,12 +129,56 @@ int intent_add_directory(struct intent *intent, uint32_t step, enum intent_direc
 }
 
 enum intent_directory intent_is_directory(const struct intent_mount *entry, uint32_t *ret_made) {
-        uint64_t which = entry->mount_id == 0 ? entry->id >> 32 : INTENT_NO_DIRECTORY;
+        uint64_t which = entry->mount_id == 0 && entry->step != TEXT_STEP ? entry->id >> 32 : INTENT_NO_DIRECTORY;
 
         if (which == INTENT_NO_DIRECTORY || which > INTENT_POINT_FILE)
                 return INTENT_NO_DIRECTORY;
         *ret_made = (uint32_t) entry->id;
         return (enum intent_directory) which;
+}
+
+bool intent_is_mount(const struct intent_mount *entry) {
+        uint32_t made;
+
+        return entry->step != TEXT_STEP && intent_is_directory(entry, &made) == INTENT_NO_DIRECTORY;
+}
+
+int intent_add_place(struct intent *intent, const char *container, const char *target) {
+        _cleanup_free_ char *text = text_format("%s%s", container, target);
+        size_t length = text ? strlen(text) : 0;
+
+        if (!text)
+                return log_oom();
+        if (atomic_load(&intent->layout->count) + length / TEXT_SIZE + 1 > TEXT_ENTRIES_MAX)
+                return 0;
+        for (size_t done = 0; done < length; done += TEXT_SIZE) {
+                struct intent_mount entry = {.step = TEXT_STEP};
+                size_t part = length - done < TEXT_SIZE ? length - done : TEXT_SIZE;
+                int r;
+
+                memcpy((char *) &entry + sizeof(entry.step), text + done, part);
+                r = intent_add(intent, entry.step, entry.id, entry.mount_id);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int intent_place_of(const struct intent_mount *entries, size_t n, char **ret) {
+        size_t first = n;
+        char *text;
+
+        while (first > 0 && entries[first - 1].step == TEXT_STEP)
+                first--;
+        if (first == n)
+                return 0;
+        text = calloc(n - first + 1, TEXT_SIZE);
+        if (!text)
+                return log_oom();
+        for (size_t i = first; i < n; i++)
+                memcpy(text + (i - first) * TEXT_SIZE, (const char *) &entries[i] + sizeof(entries[i].step), TEXT_SIZE);
+        *ret = text;
+        return 1;
 }
 
 void intent_end(struct intent *intent) {

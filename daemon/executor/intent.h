@@ -44,6 +44,13 @@ int intent_add(struct intent *intent, uint32_t step, uint64_t id, uint32_t mount
 int intent_add_directory(struct intent *intent, uint32_t step, enum intent_directory which, uint32_t made);
 /* Whether the entry is such a one, and which. */
 enum intent_directory intent_is_directory(const struct intent_mount *entry, uint32_t *ret_made);
+/* Whether the entry is about a mount. */
+bool intent_is_mount(const struct intent_mount *entry);
+/* Whose target the directory that is added next is, where no record will say so after a crash. In a job with very many of them the later
+ * ones are not said: the room is for mounts. -ENOSPC. */
+int intent_add_place(struct intent *intent, const char *container, const char *target);
+/* What was said of the directory of the n-th entry: the container's name followed by the target, the caller's. 1; 0 if nothing was; -ENOMEM. */
+int intent_place_of(const struct intent_mount *entries, size_t n, char **ret);
 void intent_end(struct intent *intent);
 
 /* Executor: it is at this step of the job now. */

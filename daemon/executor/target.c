@@ -136,13 +136,14 @@ static bool ends_with(const char *path, const char *rest) {
         return tail < size && strcmp(path + size - tail, rest) == 0 && path[size - tail - 1] == '/';
 }
 
-/* What a pod that is never published would leave on a root is written down before it is made. */
+/* What a pod that is never published, or a mount that is never recorded, would leave on a root is written down before it is made: of a
+ * living pod with its place, which otherwise the record would tell. What lies on a mount of this very job goes without. */
 static int note(struct run *run, size_t i, bool file, const char *rest) {
         const struct step *step = &run->job->steps[i];
         enum intent_directory which = step->kind == STEP_MKDIR ? INTENT_TARGET : file ? INTENT_POINT_FILE : INTENT_POINT;
         int r;
 
-        if (run->tree < 0 || step->create != STEP_CREATE_AS_CALLER)
+        if (step->create != STEP_CREATE_AS_CALLER || (run->tree < 0 && step->cover_step != STEP_NO_COVER))
                 return 0;
         /* What lies behind a symlink that led nowhere could not be found by its path again. */
         if (!ends_with(step->target, rest))
@@ -152,7 +153,9 @@ static int note(struct run *run, size_t i, bool file, const char *rest) {
                                          "place itself",
                                          step->target, step->container)
                                : 0;
-        r = intent_add_directory(run->executor->intent, (uint32_t) i, which, (uint32_t) resolve_count(rest));
+        r = run->tree < 0 ? intent_add_place(run->executor->intent, step->container, step->target) : 0;
+        if (r == 0)
+                r = intent_add_directory(run->executor->intent, (uint32_t) i, which, (uint32_t) resolve_count(rest));
         return r < 0 ? log_errno(LOG_ERR, r, "write the intent file") : 0;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "plan/step.h"
+#include "pod/made.h"
 #include "util/array.h"
 #include "util/json.h"
 #include "util/log.h"
@@ -69,17 +70,61 @@ static int add_mount(struct json_object *array, const struct intent_mount *mount
         return 0;
 }
 
-int intent_detail_write_mounts(const struct intent_mount *mounts, size_t n, char **ret) {
+/* An array of them, or NULL. */
+static struct json_object *mounts_new(const struct intent_mount *mounts, size_t n) {
         struct json_object *array = json_object_new_array();
 
-        if (!array)
-                return log_oom();
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; array && i < n; i++)
                 if (add_mount(array, &mounts[i]) < 0) {
                         (void) json_object_put(array);
-                        return log_oom();
+                        array = NULL;
                 }
-        return write_text("mounts", array, ret);
+        return array;
+}
+
+int intent_detail_write_mounts(const struct intent_mount *mounts, size_t n, char **ret) {
+        struct json_object *array = mounts_new(mounts, n);
+
+        return array ? write_text("mounts", array, ret) : log_oom();
+}
+
+static int add_point(struct json_object *array, const struct made_point *point) {
+        struct json_object *item = json_object_new_array(), *place = json_object_new_string(point->place);
+
+        if (!item || !place || json_object_array_add(item, place) < 0) {
+                (void) json_object_put(place);
+                (void) json_object_put(item);
+                return -ENOMEM;
+        }
+        if (json_object_array_add(array, item) < 0) {
+                (void) json_object_put(item);
+                return -ENOMEM;
+        }
+        return add(item, point->made) < 0 || add(item, point->file) < 0 ? -ENOMEM : 0;
+}
+
+int intent_detail_write_made(const struct made *made, char **ret) {
+        _cleanup_json_ struct json_object *detail = json_object_new_object();
+        struct json_object *mounts = mounts_new(made->mounts, made->n_mounts), *points = json_object_new_array();
+        char *text;
+
+        if (!detail || !mounts || !points || json_object_object_add(detail, "mounts", mounts) < 0) {
+                (void) json_object_put(mounts);
+                (void) json_object_put(points);
+                return log_oom();
+        }
+        if (json_object_object_add(detail, "points", points) < 0) {
+                (void) json_object_put(points);
+                return log_oom();
+        }
+        for (size_t i = 0; i < made->n_points; i++)
+                if (add_point(points, &made->points[i]) < 0)
+                        return log_oom();
+        text = json_canonical(detail);
+        if (!text)
+                return log_oom();
+        *ret = text;
+        return 0;
 }
 
 static int read_array(const char *text, const char *name, struct json_object **ret_detail, struct json_object **ret) {
@@ -145,6 +190,27 @@ int intent_detail_read_mounts(const char *text, struct intent_mount **ret, size_
         }
         *ret = TAKE_PTR(mounts);
         *ret_n = n;
+        return 0;
+}
+
+int intent_detail_read_made(const char *text, struct made *ret) {
+        _cleanup_json_ struct json_object *detail = NULL;
+        struct json_object *array = NULL;
+        int r = intent_detail_read_mounts(text, &ret->mounts, &ret->n_mounts);
+
+        if (r < 0 || read_array(text, "points", &detail, &array) < 0)
+                return r; /* without points there are none */
+        for (size_t i = 0; i < json_object_array_length(array); i++) {
+                struct json_object *item = json_object_array_get_idx(array, i);
+                struct json_object *place = json_object_is_type(item, json_type_array) ? json_object_array_get_idx(item, 0) : NULL;
+                int64_t made, file;
+
+                if (!json_object_is_type(place, json_type_string) || !read_number(item, 1, UINT32_MAX, &made) || !read_number(item, 2, 1, &file))
+                        return -EBADMSG;
+                r = made_add_point(ret, json_object_get_string(place), (uint32_t) made, file != 0);
+                if (r < 0)
+                        return r;
+        }
         return 0;
 }
 

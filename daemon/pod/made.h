@@ -8,11 +8,23 @@
 
 #include "pod/operation-private.h"
 
+struct made_point {
+        char *place;   /* the container's name followed by the target */
+        uint32_t made; /* trailing components of it */
+        bool file;     /* the last of them */
+};
+
 struct made {
         struct intent_mount *mounts;
         size_t n_mounts;
+        struct made_point *points; /* mount points on what the pod stood on before */
+        size_t n_points;
 };
 void made_done(struct made *made);
+/* Copies the place. -ENOMEM. */
+int made_add_point(struct made *made, const char *place, uint32_t components, bool file);
+/* What a job had made, by what is left of its intent file. `made` is empty before. -ENOMEM. */
+int made_from_entries(const struct intent_mount *entries, size_t n, struct made *made);
 
 /* Takes from the answer what was made and writes it into the operation's intent: the intent file of the executor serves
  * other jobs from now on. `made` is empty before. -ENOMEM, or as store_put_intent(). */

@@ -21,6 +21,8 @@ enum operation_stage {
         OPERATION_ENDED,
 };
 
+struct made;
+
 struct operation_class {
         enum operation_verb verb;
         int (*validate)(struct operation *operation, struct failure *f);
@@ -113,7 +115,7 @@ int operation_next(struct operation *operation, struct failure *f);
 /* Runs an operation that nobody waits for to its end, through all stations and waiting for its turn. Takes it over. */
 void operation_run_internal(struct operation *operation);
 /* A Mount() of this pod that a crash interrupted: detaches what its job had attached (taken over, also on failure). */
-int operation_new_undo(struct pods *pods, struct pod *pod, uint64_t job, struct intent_mount *made, size_t n_made,
+int operation_new_undo(struct pods *pods, struct pod *pod, uint64_t job, struct made *made,
                        struct operation **ret, struct failure *f);
 
 /* An AddContainer() that a crash interrupted, by the detail of its intent. */

@@ -12,6 +12,7 @@
 #include "pod/doom.h"
 #include "pod/host.h"
 #include "pod/intent-detail.h"
+#include "pod/made.h"
 #include "pod/own-table.h"
 #include "pod/points.h"
 #include "pod/recording.h"
@@ -28,8 +29,7 @@ struct unmount {
         uint64_t mount_id;
         bool lazy, missing_ok;
         uint64_t undone_job;      /* the Mount() to be undone, 0 for a client's call… */
-        struct intent_mount *made;/* …and what it had made */
-        size_t n_made;
+        struct made made;         /* …and what it had made */
 
         int64_t row;              /* the mount's own record */
         int64_t *rows;            /* of all records that go with it */
@@ -46,7 +46,7 @@ static void release(struct operation *operation) {
         free(unmount->container);
         free(unmount->target);
         free(unmount->rows);
-        free(unmount->made);
+        made_done(&unmount->made);
 }
 
 static int missing(const struct unmount *unmount, const char *container, struct failure *f) {
@@ -234,10 +234,12 @@ static int plan(struct operation *operation, struct failure *f) {
         if (r < 0)
                 return log_errno(LOG_ERR, r, "read the mount table");
         if (unmount->undone_job != 0)
-                r = doom_made(operation->pods, operation->uuid, unmount->made, unmount->n_made, &doomed, &n);
+                r = doom_made(operation->pods, operation->uuid, unmount->made.mounts, unmount->made.n_mounts, &doomed, &n);
         else
                 r = list_mount(unmount, &doomed, &n, f);
-        if (r == 0 && unmount->undone_job == 0)
+        if (r == 0 && unmount->undone_job != 0)
+                r = points_doom_made(operation->pod->record, &unmount->made, &directories, &n_directories);
+        else if (r == 0)
                 r = points_doom(operation->pods, operation->pod->record, (struct points_which) {.row = unmount->row},
                                 &directories, &n_directories);
         if (r == 0)
@@ -351,7 +353,7 @@ int operation_new_unmount(struct pods *pods, const struct caller *caller, struct
         return 0;
 }
 
-int operation_new_undo(struct pods *pods, struct pod *pod, uint64_t job, struct intent_mount *made, size_t n_made,
+int operation_new_undo(struct pods *pods, struct pod *pod, uint64_t job, struct made *made,
                        struct operation **ret, struct failure *f) {
         struct operation *operation;
         struct unmount *unmount;
@@ -360,13 +362,13 @@ int operation_new_undo(struct pods *pods, struct pod *pod, uint64_t job, struct 
         r = operation_new(&class, sizeof(struct unmount), pods, &caller_house, pod, pod->record->uuid, NULL, &operation,
                           f);
         if (r != 0) {
-                free(made);
+                made_done(made);
                 return r;
         }
         unmount = unmount_of(operation);
         unmount->undone_job = job;
-        unmount->made = made;
-        unmount->n_made = n_made;
+        unmount->made = *made;
+        *made = (struct made) {};
         unmount->lazy = true;
         *ret = operation;
         return 0;

@@ -51,26 +51,59 @@ static bool is_meant(const struct record_mount *mount, struct points_which which
         return !which.container || strcmp(mount->container, which.container) == 0;
 }
 
+/* What goes with the file system that it is on is left out. */
+static int append(struct plan_directory **list, size_t *n, const struct record_mount *ground, const char *target, uint32_t made, bool file) {
+        struct plan_directory *directory;
+        const char *path;
+
+        if (!ground || !ground->ground_caller || !place_of(ground))
+                return 0;
+        path = target + (strcmp(ground->target, "/") == 0 ? 0 : strlen(ground->target));
+        if (!can_be_found(path, made))
+                return 0;
+        directory = array_append(list, n);
+        if (!directory)
+                return log_oom();
+        *directory = (struct plan_directory) {.root = place_of(ground), .path = path, .made = made, .file = file};
+        return 0;
+}
+
 int points_doom(const struct pods *pods, const struct record_pod *record, struct points_which which,
                 struct plan_directory **list, size_t *n) {
         for (size_t i = record ? record->n_mounts : 0; i > 0; i--) { /* the last one made goes first */
                 const struct record_mount *mount = &record->mounts[i - 1], *ground;
-                struct plan_directory *directory;
-                const char *path;
+                int r;
 
                 if (!is_meant(mount, which) || drift_find_entry(pods_table(pods, record), mount))
                         continue;
                 ground = ground_of(record, mount);
-                if (!ground || !ground->ground_caller || !place_of(ground))
-                        continue; /* it goes with the file system that it is on */
-                path = mount->target + (strcmp(ground->target, "/") == 0 ? 0 : strlen(ground->target));
-                if (!can_be_found(path, mount->made))
-                        continue;
-                directory = array_append(list, n);
-                if (!directory)
-                        return log_oom();
-                *directory = (struct plan_directory) {
-                        .root = place_of(ground), .path = path, .made = mount->made, .file = mount->made_file};
+                r = append(list, n, ground, mount->target, mount->made, mount->made_file);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* The last mount at or above the target. */
+static const struct record_mount *last_ground(const struct record_pod *record, const char *container, size_t length, const char *target) {
+        for (size_t i = record->n_mounts; i > 0; i--) {
+                const struct record_mount *ground = &record->mounts[i - 1];
+
+                if (strlen(ground->container) == length && strncmp(ground->container, container, length) == 0 && path_is_below(target, ground->target))
+                        return ground;
+        }
+        return NULL;
+}
+
+int points_doom_made(const struct record_pod *record, const struct made *made, struct plan_directory **list, size_t *n) {
+        for (size_t i = made->n_points; i > 0; i--) {
+                const struct made_point *point = &made->points[i - 1];
+                size_t length = strcspn(point->place, "/");
+                const char *target = point->place + length;
+                int r = append(list, n, last_ground(record, point->place, length, target), target, point->made, point->file);
+
+                if (r < 0)
+                        return r;
         }
         return 0;
 }

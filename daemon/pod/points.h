@@ -7,6 +7,7 @@
  */
 
 #include "plan/plan.h"
+#include "pod/made.h"
 #include "pod/pods.h"
 
 /* Which mounts are meant: those of a container, or all where it is NULL; or only the one with the row, unless 0. */
@@ -19,3 +20,5 @@ struct points_which {
  * What came as an fd stays. -ENOMEM. */
 int points_doom(const struct pods *pods, const struct record_pod *record, struct points_which which,
                 struct plan_directory **list, size_t *n);
+/* The same for mounts that will never be on the record, in the pod that stands. Its strings are the record's and those of `made`. */
+int points_doom_made(const struct record_pod *record, const struct made *made, struct plan_directory **list, size_t *n);

@@ -16,6 +16,7 @@
 #include "pod/layer-root.h"
 #include "pod/lease.h"
 #include "pod/links.h"
+#include "pod/made.h"
 #include "pod/operation-private.h"
 #include "pod/own-table.h"
 #include "pod/recording.h"
@@ -68,6 +69,19 @@ static int read_intents(const int *fds, size_t n_fds, uint64_t job, struct inten
         return 0;
 }
 
+/* The mounts alone. */
+static int read_mounts(const int *fds, size_t n_fds, uint64_t job, struct intent_mount **ret, size_t *ret_n) {
+        int r = read_intents(fds, n_fds, job, ret, ret_n);
+        size_t n = 0;
+
+        for (size_t i = 0; r == 0 && i < *ret_n; i++)
+                if (intent_is_mount(&(*ret)[i]))
+                        (*ret)[n++] = (*ret)[i];
+        if (r == 0)
+                *ret_n = n;
+        return r;
+}
+
 /* What an interrupted creation, or AddContainer(), had made of the directories on the pod's record. */
 static int keep_directories(const struct pods *pods, const struct record_intent *intent, const struct intent_mount *made,
                             size_t n) {
@@ -116,7 +130,7 @@ static int keep_replacement(const struct pods *pods, const int *fds, size_t n_fd
 
         if (r < 0 || replace.made.mount_id != 0)
                 return r;
-        r = read_intents(fds, n_fds, intent->job, &made, &n);
+        r = read_mounts(fds, n_fds, intent->job, &made, &n);
         if (r < 0 || n == 0)
                 return r;
         replace.made = made[0];
@@ -138,7 +152,7 @@ static int keep_inside(const struct pods *pods, const int *fds, size_t n_fds, st
 
         if (r < 0 || n_known > 0)
                 return r;
-        r = read_intents(fds, n_fds, intent->job, &made, &n);
+        r = read_mounts(fds, n_fds, intent->job, &made, &n);
         if (r < 0 || n == 0)
                 return r;
         r = intent_detail_write_inside(namespace, made, n, &detail);
@@ -218,7 +232,8 @@ static int keep_restored(struct pods *pods, const int *fds, size_t n_fds, const 
 /* Before any job runs, what the intent files say of an interrupted Mount() goes into the store: they serve the jobs of
  * this start next. */
 static int keep_made(struct pods *pods, const int *fds, size_t n_fds, struct record_intent *intent) {
-        _cleanup_free_ struct intent_mount *made = NULL;
+        _cleanup_free_ struct intent_mount *entries = NULL;
+        struct made made = {};
         size_t n = 0;
         int r;
 
@@ -234,9 +249,12 @@ static int keep_made(struct pods *pods, const int *fds, size_t n_fds, struct rec
                 return keep_replacement(pods, fds, n_fds, intent);
         if (intent->verb != RECORD_VERB_MOUNT || intent->detail)
                 return 0;
-        r = read_intents(fds, n_fds, intent->job, &made, &n);
+        r = read_intents(fds, n_fds, intent->job, &entries, &n);
         if (r == 0)
-                r = intent_detail_write_mounts(made, n, &intent->detail);
+                r = made_from_entries(entries, n, &made);
+        if (r == 0)
+                r = intent_detail_write_made(&made, &intent->detail);
+        made_done(&made);
         return r < 0 ? r : store_put_intent(pods->store, intent);
 }
 
@@ -263,16 +281,16 @@ static bool is_recorded(const struct pod *pod, const struct record_intent *inten
 
 static void undo_mount(struct pods *pods, struct pod *pod, const struct record_intent *intent) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
-        struct intent_mount *made = NULL;
+        struct made made = {};
         struct operation *operation;
-        size_t n = 0;
         int r;
 
         event_log(EVENT_RECOVERY, EVENT_OF_POD(pod->record->uuid), "Undoing a Mount() of pod %s that was interrupted", pod->record->uuid);
         history_add_event(pods, pod->record->uuid, EVENT_RECOVERY, 0, NULL, NULL);
-        r = intent_detail_read_mounts(intent->detail, &made, &n);
+        r = intent_detail_read_made(intent->detail, &made);
         if (r == 0)
-                r = operation_new_undo(pods, pod, intent->job, made, n, &operation, &f);
+                r = operation_new_undo(pods, pod, intent->job, &made, &operation, &f);
+        made_done(&made);
         if (r == 0)
                 operation_run_internal(operation);
         else

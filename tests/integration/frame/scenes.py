@@ -110,6 +110,11 @@ class Binding(Scene):
         self.call('Unmount', 'ssa{sv}', POD, self.target, {})
 
 
+class Making(Binding):
+    """The same at a mount point that is made on a writable root."""
+    target = '/made/for/it'
+
+
 class Mounting(Scene):
     """An array of mounts of several kinds, one of them below another."""
     turns = ('act',)
@@ -128,6 +133,11 @@ class Mounting(Scene):
     def back(self):
         for target in (*self.targets[:3], f'{self.targets[-1]}/below', self.targets[-1]):
             self.call('Unmount', 'ssa{sv}', POD, target, {})
+
+
+class Pointing(Mounting):
+    """The same at mount points that are made."""
+    targets = ('/four', '/three', '/two/deep', '/one')
 
 
 class Replacing(Scene):
@@ -215,4 +225,4 @@ class Getting(Layers):
         self.call('PutLayer', 'sa{sv}', 'top', {'holder': 'h'}, interface=LAYERS)
 
 
-SCENES = {scene.__name__.lower(): scene for scene in (Creation, Lazy, Binding, Mounting, Replacing, Adding, Process, Layers, Getting)}
+SCENES = {scene.__name__.lower(): scene for scene in (Creation, Lazy, Binding, Making, Mounting, Pointing, Replacing, Adding, Process, Layers, Getting)}

@@ -97,6 +97,51 @@ START_TEST(test_full) {
 }
 END_TEST
 
+/* Which mount point a directory is about, in however many entries; those are no mounts and no directories. */
+START_TEST(test_place) {
+        static const char *const targets[] = {"/a", "/seven-chars", "/a/target/of/some/more/bytes/than/an/entry/has"};
+        _cleanup_(intent_freep) struct intent *intent = NULL;
+        _cleanup_free_ struct intent_mount *entries = NULL;
+        _cleanup_close_ int fd = new_file();
+        uint32_t made;
+        uint64_t job;
+        size_t n, found = 0, mounts = 0;
+        char *place;
+
+        ck_assert_int_eq(intent_map(fd, &intent), 0);
+        intent_begin(intent, 5);
+        for (uint32_t i = 0; i < ELEMENTSOF(targets); i++) {
+                ck_assert_int_eq(intent_add_place(intent, "main", targets[i]), 0);
+                ck_assert_int_eq(intent_add_directory(intent, i, INTENT_POINT, i + 1), 0);
+                ck_assert_int_eq(intent_add(intent, i, UINT64_MAX - i, 7), 0);
+        }
+        ck_assert_int_eq(intent_add_directory(intent, 3, INTENT_POINT, 1), 0);
+        ck_assert_int_eq(intent_read(fd, &job, &entries, &n), 1);
+        for (size_t i = 0; i < n; i++) {
+                mounts += intent_is_mount(&entries[i]);
+                if (intent_is_directory(&entries[i], &made) == INTENT_NO_DIRECTORY)
+                        continue;
+                if (entries[i].step == 3) {
+                        ck_assert_int_eq(intent_place_of(entries, i, &place), 0);
+                        continue;
+                }
+                ck_assert_int_eq(intent_place_of(entries, i, &place), 1);
+                ck_assert_uint_eq(made, found + 1);
+                ck_assert_int_eq(strncmp(place, "main/", 5), 0);
+                ck_assert_str_eq(place + 4, targets[found++]);
+                free(place);
+        }
+        ck_assert_uint_eq(found, ELEMENTSOF(targets));
+        ck_assert_uint_eq(mounts, ELEMENTSOF(targets));
+        for (uint32_t i = 0; i < JOB_STEPS_MAX / 8; i++) /* text leaves room for what matters more */
+                ck_assert_int_eq(intent_add_place(intent, "main", targets[2]), 0);
+        ck_assert_int_eq(intent_add_directory(intent, 9, INTENT_POINT, 1), 0);
+        free(entries);
+        ck_assert_int_eq(intent_read(fd, &job, &entries, &n), 1);
+        ck_assert_uint_le(n, JOB_STEPS_MAX / 8 + 1);
+}
+END_TEST
+
 /* A full file system is an error code, and no signal. */
 START_TEST(test_no_room) {
         _cleanup_(intent_freep) struct intent *intent = NULL, *second = NULL;
@@ -152,4 +197,4 @@ START_TEST(test_damaged) {
 }
 END_TEST
 
-UNIT_MAIN("intent", test_empty, test_killed, test_at, test_full, test_no_room, test_damaged)
+UNIT_MAIN("intent", test_empty, test_killed, test_at, test_full, test_place, test_no_room, test_damaged)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pod/intent-detail.h"
+#include "pod/made.h"
 #include "tests/unit/unit.h"
 #include "util/array.h"
 
@@ -126,4 +127,33 @@ START_TEST(test_intent_detail) {
 }
 END_TEST
 
-UNIT_MAIN("pod", test_uuid, test_looks_like_uuid, test_lookups, test_intent_detail)
+START_TEST(test_made) {
+        static const char *const bad[] = {"{\"mounts\":[],\"points\":[1]}", "{\"mounts\":[],\"points\":[[1,1,0]]}", "{\"mounts\":[],\"points\":[[\"main/a\",-1,0]]}",
+                                          "{\"mounts\":[],\"points\":[[\"main/a\",1,2]]}"};
+        struct intent_mount mount = {.id = 5, .mount_id = 6};
+        struct made made = {.mounts = &mount, .n_mounts = 1}, read = {};
+        _cleanup_free_ char *text = NULL;
+
+        ck_assert_int_eq(made_add_point(&made, "main/a/\"b", 2, false), 0);
+        ck_assert_int_eq(made_add_point(&made, "main/c", 1, true), 0);
+        ck_assert_int_eq(intent_detail_write_made(&made, &text), 0);
+        ck_assert_int_eq(intent_detail_read_made(text, &read), 0);
+        ck_assert_uint_eq(read.n_mounts, 1);
+        ck_assert_uint_eq(read.mounts[0].id, 5);
+        ck_assert_uint_eq(read.n_points, 2);
+        ck_assert_str_eq(read.points[0].place, "main/a/\"b");
+        ck_assert_uint_eq(read.points[0].made, 2);
+        ck_assert(!read.points[0].file && read.points[1].file);
+        made_done(&read);
+        ck_assert_int_eq(intent_detail_read_made("{\"mounts\":[]}", &read), 0); /* of a version before */
+        made_done(&read);
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                ck_assert_int_eq(intent_detail_read_made(bad[i], &read), -EBADMSG);
+                made_done(&read);
+        }
+        made.mounts = NULL;
+        made_done(&made);
+}
+END_TEST
+
+UNIT_MAIN("pod", test_uuid, test_looks_like_uuid, test_lookups, test_intent_detail, test_made)
