@@ -61,7 +61,7 @@ static int make_point(struct run *run, size_t i) {
                 return 0;
         hand->rest = strdup(name);
         if (!hand->rest) {
-                (void) resolve_unmake(directory, name, true);
+                run_unmake(directory, name, true);
                 return log_oom();
         }
         hand->base = TAKE_FD(directory);
@@ -78,7 +78,7 @@ void host_leave_point(struct run *run, size_t i) {
         if (directory < 0 || hand->base >= 0)
                 return;
         if (!(step->flags & STEP_RESTORE)) {
-                (void) resolve_unmake(directory, name, true);
+                run_unmake(directory, name, true);
                 return;
         }
         hand->rest = strdup(name);

@@ -134,9 +134,9 @@ static void unmake(const struct prepared *prepared) {
                 _cleanup_free_ char *path = path_join(prepared->rest, kernels[i]);
 
                 if (path)
-                        (void) resolve_unmake(prepared->base, path, false);
+                        run_unmake(prepared->base, path, false);
         }
-        (void) resolve_unmake(prepared->base, prepared->rest, false);
+        run_unmake(prepared->base, prepared->rest, false);
 }
 
 void prepare_undo(struct run *run, size_t step) {
@@ -181,6 +181,8 @@ static int unmake_step(struct run *run, size_t i) {
         struct opener *opener = NULL;
         int r;
 
+        if (root < 0) /* it may have been for want of memory or the like */
+                root = open_as_caller(run, step->source.path);
         if (root < 0)
                 return 0;
         r = run->job->caller.root ? 0 : run_opener(run, &opener);
@@ -190,6 +192,8 @@ static int unmake_step(struct run *run, size_t i) {
                 r = opener ? opener_unmake(opener, root, step->target, step->made, step->made_file)
                            : resolve_unmake_in_root(root, step->target, step->made, step->made_file);
         while (r == -EBUSY && wait_for_staging(run));
+        if (r < 0 && r != -EBUSY && !opener) /* another try may do, see resolve_unmake() */
+                r = resolve_unmake_in_root(root, step->target, step->made, step->made_file);
         return r == -ENOMEM ? log_oom() : 0;
 }
 

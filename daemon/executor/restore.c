@@ -283,5 +283,5 @@ void restore_end(struct run *run, bool success) {
                 tell_missing(run, n_missing, first);
         for (size_t i = 0; success && i < run->job->n_steps; i++)
                 if (run->hands[i].base >= 0)
-                        (void) resolve_unmake(run->hands[i].base, run->hands[i].rest, run->hands[i].file);
+                        run_unmake(run->hands[i].base, run->hands[i].rest, run->hands[i].file);
 }

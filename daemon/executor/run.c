@@ -85,6 +85,15 @@ static void forget_step(struct step_result *result) {
 }
 
 /* Takes back one step of a living pod, or what a step of a new one left outside the tree. */
+void run_unmake(int directory, const char *rest, bool file) {
+        int r = resolve_unmake(directory, rest, file);
+
+        if (r < 0 && r != -EBUSY)
+                r = resolve_unmake(directory, rest, file);
+        if (r < 0 && r != -EBUSY)
+                (void) log_errno(LOG_WARNING, r, "remove %s, which was made for a mount; it may stay", rest);
+}
+
 void run_undo_step(struct run *run, size_t step) {
         struct hand *hand = &run->hands[step];
 
@@ -97,7 +106,7 @@ void run_undo_step(struct run *run, size_t step) {
         }
         hand->mount = close_fd(hand->mount);
         if (hand->base >= 0)
-                (void) resolve_unmake(hand->base, hand->rest, hand->file);
+                run_unmake(hand->base, hand->rest, hand->file);
         hand->base = close_fd(hand->base);
         prepare_undo(run, step);
         link_undo(run, step);

@@ -101,6 +101,8 @@ int run_warn(struct run *run, const char *format, ...) _printf_(2, 3);
 int run_answer_fd(struct run *run, int fd);
 /* Forgets the failure of something that can be done without. */
 void run_forgive(struct run *run);
+/* resolve_unmake(), once more where that may help; what stays for want of memory and the like is logged. */
+void run_unmake(int directory, const char *rest, bool file);
 /* Takes back what one step has done outside a tree that nobody sees yet. */
 void run_undo_step(struct run *run, size_t step);
 

@@ -19,6 +19,7 @@
 #include "kernel/submounts.h"
 #include "util/log.h"
 #include "util/path.h"
+#include "util/text.h"
 
 /* Where the mount of a step should be: `parent`, relative to pods/ ("" for pods/ itself) or an absolute one of the host, and
  * the name in it. */
@@ -122,10 +123,11 @@ static void remove_made(struct run *run, const struct step *step) {
 
         if (step->made == 0 || step->made > resolve_count(step->target))
                 return;
-        if (asprintf(&path, "%s/%s", run->job->uuid, step->target) < 0) {
-                path = NULL;
+        path = text_format("%s/%s", run->job->uuid, step->target);
+        if (!path)
+                path = text_format("%s/%s", run->job->uuid, step->target);
+        if (!path)
                 return (void) log_oom();
-        }
         rest = path + strlen(path);
         for (uint32_t i = 0; i < step->made; i++)
                 do
@@ -133,8 +135,10 @@ static void remove_made(struct run *run, const struct step *step) {
                 while (*rest != '/');
         *rest++ = 0;
         base = resolve_beneath(run->pods_fd, path, false);
+        if (base < 0 && base != -ENOENT)
+                base = resolve_beneath(run->pods_fd, path, false); /* as run_unmake() does */
         if (base >= 0)
-                (void) resolve_unmake(base, rest, step->made_file);
+                run_unmake(base, rest, step->made_file);
 }
 
 static int unmount_failed(struct run *run, const struct step *step, int r) {

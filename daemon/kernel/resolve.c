@@ -79,13 +79,20 @@ int resolve_read_beneath(int directory, const char *path, int flags) {
                 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV);
 }
 
-/* The next component of *path, skipping slashes; NULL at the end. */
-static char *next_component(const char **path) {
+/* The next component of *path, skipping slashes: 1; 0 at the end; -ENOMEM, which must never pass for the end. */
+static int next_component(const char **path, char **ret) {
         const char *start = *path + strspn(*path, "/");
         size_t size = strcspn(start, "/");
+        char *component;
 
         *path = start + size;
-        return size > 0 ? strndup(start, size) : NULL;
+        if (size == 0)
+                return 0;
+        component = strndup(start, size);
+        if (!component)
+                return -ENOMEM;
+        *ret = component;
+        return 1;
 }
 
 static int link_text(int fd, char **ret) {
@@ -176,15 +183,16 @@ static int walk_step(struct walk *walk, const char *component, const char *rest)
         return 1;
 }
 
-/* Whether every component of `path` is one that can be made. */
-static bool rest_is_plain(const char *path) {
+/* 0 if every component of `path` is one that can be made; -ENOENT, -ENOMEM. */
+static int check_plain(const char *path) {
         for (;;) {
-                _cleanup_free_ char *component = next_component(&path);
+                _cleanup_free_ char *component = NULL;
+                int r = next_component(&path, &component);
 
-                if (!component)
-                        return true;
+                if (r <= 0)
+                        return r;
                 if (!path_is_component(component))
-                        return false;
+                        return -ENOENT;
         }
 }
 
@@ -226,24 +234,25 @@ static int deepest_parent(int root, const char *path, int *ret_fd, char **ret_re
 int resolve_deepest(int root, const char *path, int *ret_fd, char **ret_where, char **ret_rest) {
         _cleanup_(walk_done) struct walk walk = {.root = root, .where = strdup(""), .ahead = strdup(path), .fd = -1};
         _cleanup_free_ char *rest = NULL;
-        int fd;
+        int fd, r;
 
         if (!walk.where || !walk.ahead)
                 return -ENOMEM;
         if (!ret_where) {
-                int r = deepest_parent(root, path, ret_fd, ret_rest);
-
+                r = deepest_parent(root, path, ret_fd, ret_rest);
                 if (r != 0)
                         return r < 0 ? r : 0;
         }
         for (;;) {
                 const char *after = walk.ahead;
-                _cleanup_free_ char *component = next_component(&after);
-                int r;
+                _cleanup_free_ char *component = NULL;
 
-                if (!component || strcmp(component, ".") == 0) {
-                        if (!component)
-                                break;
+                r = next_component(&after, &component);
+                if (r < 0)
+                        return r;
+                if (r == 0)
+                        break;
+                if (strcmp(component, ".") == 0) {
                         memmove(walk.ahead, after, strlen(after) + 1);
                         continue;
                 }
@@ -256,8 +265,9 @@ int resolve_deepest(int root, const char *path, int *ret_fd, char **ret_where, c
         rest = strdup(walk.ahead + strspn(walk.ahead, "/"));
         if (!rest)
                 return -ENOMEM;
-        if (!rest_is_plain(rest))
-                return -ENOENT;
+        r = check_plain(rest);
+        if (r < 0)
+                return r;
         fd = resolve(root, walk.where[0] ? walk.where : "/", O_NOFOLLOW, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
         if (fd < 0)
                 return fd;
@@ -287,11 +297,15 @@ int resolve_make(int directory, const char *rest, bool file) {
         if (!made)
                 return -ENOMEM;
         for (const char *path = rest;;) {
-                _cleanup_free_ char *name = next_component(&path);
+                _cleanup_free_ char *name = NULL;
+                int at = fd >= 0 ? fd : directory, r = next_component(&path, &name), next;
                 bool last = path[strspn(path, "/")] == 0;
-                int at = fd >= 0 ? fd : directory, r, next;
 
-                if (!name)
+                if (r < 0) {
+                        (void) resolve_unmake(directory, made, false);
+                        return r;
+                }
+                if (r == 0)
                         return fd >= 0 ? TAKE_FD(fd) : resolve_beneath(directory, "", true);
                 r = make_one(at, name, file && last);
                 if (r < 0) {
@@ -317,13 +331,33 @@ static bool is_empty_file(int directory, const char *name) {
 
         if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
                 return errno == ENOENT;
+        errno = 0; /* it is another file, which is no failure */
         return S_ISREG(status.st_mode) && status.st_size == 0;
+}
+
+/* What tells nothing of the directory itself. */
+static int failed(int error) {
+        switch (error) {
+        case ENOMEM:
+        case EMFILE:
+        case ENFILE:
+        case EIO:
+        case EAGAIN:
+        case EINTR:
+        case ENOSPC:
+        case EBUSY:
+                return -error;
+        default:
+                return 0;
+        }
 }
 
 int resolve_unmake(int directory, const char *rest, bool file) {
         _cleanup_free_ char *path = strdup(rest);
 
-        while (path && path[0]) {
+        if (!path)
+                return -ENOMEM;
+        while (path[0]) {
                 char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
                 _cleanup_close_ int parent = -1;
 
@@ -331,11 +365,11 @@ int resolve_unmake(int directory, const char *rest, bool file) {
                         *slash = 0;
                 parent = resolve_beneath(directory, slash ? path : "", true);
                 if (parent < 0 && parent != -ENOENT)
-                        return 0;
+                        return failed(-parent);
                 if (parent >= 0 && file && !is_empty_file(parent, name))
-                        return 0;
+                        return failed(errno);
                 if (parent >= 0 && unlinkat(parent, name, file ? 0 : AT_REMOVEDIR) < 0 && errno != ENOENT)
-                        return errno == EBUSY ? -EBUSY : 0;
+                        return failed(errno);
                 file = false;
                 if (!slash)
                         return 0;
@@ -369,13 +403,11 @@ int resolve_unmake_in_root(int root, const char *path, size_t made, bool file) {
 size_t resolve_count(const char *path) {
         size_t n = 0;
 
-        for (;;) {
-                _cleanup_free_ char *component = next_component(&path);
-
-                if (!component)
-                        return n;
+        for (path += strspn(path, "/"); *path; path += strspn(path, "/")) {
+                path += strcspn(path, "/");
                 n++;
         }
+        return n;
 }
 
 int resolve_where(int fd, char **ret) {

@@ -59,7 +59,7 @@ int resolve_make(int directory, const char *rest, bool file);
 
 /* Removes what resolve_make() made, the deepest first, as far as it is still empty and still of that kind. The first
  * component that has to stay ends it, without error; one that is gone, or never was, does not. -EBUSY: something is mounted
- * on the one that stays. */
+ * on the one that stays; -ENOMEM, -EMFILE, -EIO and their like: another try may remove more. */
 int resolve_unmake(int directory, const char *rest, bool file);
 
 /* The same for the `made` last components of a path in a root directory, the last one a file if `file`, as resolve_in_root()

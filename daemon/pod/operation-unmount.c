@@ -295,6 +295,8 @@ static void result(struct operation *operation, const struct job_result *answer)
                 int r = recording_drop(operation->pods, operation->pod, unmount->rows, unmount->n_rows,
                                        intent_of(unmount));
 
+                if (r < 0) /* it cannot be undone: so the record gets another chance to follow */
+                        r = recording_drop(operation->pods, operation->pod, unmount->rows, unmount->n_rows, intent_of(unmount));
                 (void) failure_from_errno(&f, r);
                 log_debug("Unmounted %zu from pod %s", unmount->n_rows, operation->uuid);
                 tell_changed(operation->pods, operation->pod);
