@@ -9,10 +9,14 @@ import dbus
 from frame import host, specs
 from frame.daemon import LAYERS, MANAGER, Stage
 from frame.images import image
-from frame.tap import Skip, equal
+from frame.tap import Skip
 
 POD = 'aaaaaaaa-0000-4000-8000-000000000001'
 SECONDS = 60
+
+
+class Refused(Exception):
+    """What an answer that is no error says was not done."""
 
 
 class Scene:
@@ -20,10 +24,11 @@ class Scene:
     one operation, `collects` which go on after an error, since what they were asked for was begun."""
     turns = ('act', 'back')
     collects = ()
+    stage = Stage
     config = '[Mounts]\nImageTypes=squashfs\nBusyRetries=20\n'
 
     def __init__(self):
-        self.daemon = Stage(config=self.config + f'HostTargets={host.DIRECTORY}/{type(self).__name__}-host\n')
+        self.daemon = self.stage(config=self.config + f'HostTargets={host.DIRECTORY}/{type(self).__name__}-host\n')
         self.places, self.name = [], type(self).__name__
         self.prepare()
 
@@ -43,7 +48,8 @@ class Scene:
 
     def collect(self, **options):
         rows = self.call('GC', 'asa{sv}', [POD], options)
-        equal([str(row[1]) for row in rows], ['removed'], 'outcome of GC')
+        if [str(row[1]) for row in rows] != ['removed']:
+            raise Refused(f'GC: {[(str(row[1]), str(row[2].get("Reason", ""))) for row in rows]}')
 
     def call(self, *words, interface=MANAGER):
         return self.daemon.call(interface, *words, timeout=SECONDS)

@@ -10,6 +10,7 @@ from frame import host
 from frame.ambush import Ambush, name_of
 from frame.daemon import ERROR
 from frame.look import difference, look
+from frame.scenes import Refused
 from frame.tap import diagnose, eventually
 
 # Whose system calls are counted, and who is killed there.
@@ -23,6 +24,8 @@ def attempt(function):
     try:
         function()
         return DONE, ''
+    except Refused as error:
+        return REFUSED, str(error)
     except dbus.exceptions.DBusException as error:
         name = error.get_dbus_name()
         return (REFUSED if name.startswith(ERROR) else UNTOLD), f'{name}: {error.get_dbus_message()}'
@@ -130,11 +133,11 @@ class Sweep:
         self.scene.daemon.__exit__()
         for path in self.scene.places:
             os.rename(path, f'{path}.{os.urandom(4).hex()}')
-        self.__init_again(scene())
+        self.renew(scene())
 
-    def __init_again(self, scene):
+    def renew(self, scene):
         counts, problems = self.counts, self.problems
-        self.__init__(scene, self.turn)
+        Sweep.__init__(self, scene, self.turn)
         self.counts, self.problems = counts, problems
 
     def run(self, way, numbers):

@@ -1,0 +1,47 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Each system call and each allocation of the front and of an executor fails once during CreatePod, Bind, Unmount and GC: the client is told
+what became of it, nobody crashes, nothing is half made and no file stays open.
+
+PODMOUNT_FAULTS is how many of an operation and a process (8 unless told), or `all`; PODMOUNT_SEED which; PODMOUNT_SCENES and
+PODMOUNT_WHOSE which operations and processes.
+"""
+
+import os
+import random
+
+from frame import host, tap
+from frame.faulty import Faulty
+from frame.kills import SEED
+from frame.scarcity import Scarce
+from frame.scenes import SCENES
+from frame.tap import case, equal
+
+FAULTS = os.environ.get('PODMOUNT_FAULTS', '8')
+OPERATIONS = os.environ.get('PODMOUNT_SCENES', 'creation making').split()
+WHOSE = os.environ.get('PODMOUNT_WHOSE', 'front executor').split()
+
+
+def sweep_all(name, turn):
+    scene = type(SCENES[name].__name__, (SCENES[name],), {'stage': Scarce})
+    sweep, chance = Faulty(scene(), turn, SEED), random.Random(SEED)
+    try:
+        for whose in WHOSE:
+            found = sweep.faults(whose)
+            if FAULTS != 'all':
+                found = chance.sample(found, min(int(FAULTS), len(found)))
+            done = sweep.run(whose, found)
+            tap.diagnose(f'{name} {turn}, {whose}: {done} faults, {len(sweep.problems)} lost so far; {dict(sweep.counts)}')
+        equal(sweep.problems, [], 'what was lost')
+    finally:
+        sweep.daemon.__exit__()
+
+
+for one in OPERATIONS:
+    for turn in SCENES[one].turns:
+        case(f'{one}: {turn}, PODMOUNT_SEED={SEED}', alone=True)(lambda one=one, turn=turn: sweep_all(one, turn))
+
+
+if __name__ == '__main__':
+    host.prepare()
+    tap.run()
