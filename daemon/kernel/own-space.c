@@ -50,13 +50,25 @@ static int make_directories(int mount, const char *path) {
 
 static int furnish(const char *const *directories) {
         _cleanup_close_ int place = fscontext_tmpfs(SIZE, 0, MODE, 0, 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-        int r = place < 0 ? place : 0;
+        int r = place < 0 ? place : make_directories(place, "/proc");
 
         for (const char *const *directory = directories; r == 0 && *directory; directory++)
                 r = make_directories(place, *directory);
         if (r == 0)
                 r = tree_set(place, false, MOUNT_ATTR_RDONLY, 0, 0);
         return r < 0 ? r : TAKE_FD(place);
+}
+
+/* Runtimes that join the namespace want to set themselves up by it (user_namespaces(7), pid_namespaces(7)). */
+static int mount_proc(int place) {
+        _cleanup_fscontext_ struct fscontext context = FSCONTEXT_INIT;
+        _cleanup_close_ int mount = -1;
+        int r = fscontext_open(&context, "proc");
+
+        if (r < 0)
+                return r;
+        mount = fscontext_mount(&context, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+        return mount < 0 ? mount : tree_attach(mount, place, "proc");
 }
 
 static int make_one(int seed, const char *const *directories) {
@@ -73,6 +85,8 @@ static int make_one(int seed, const char *const *directories) {
          * for that among younger ones alone (grab_requested_root() of Linux 6.18): so it is made now, and not before. */
         place = furnish(directories);
         r = place < 0 ? place : visit_change_root(place);
+        if (r == 0)
+                r = mount_proc(place);
         return r < 0 ? r : TAKE_FD(made);
 }
 

@@ -10,7 +10,7 @@
 
 #include "util/cleanup.h"
 
-/* A new one, in which nothing is but these directories (absolute; NULL-terminated), on a read-only tmpfs. `seed`: a namespace of few mounts to
+/* A new one, in which nothing is but a /proc and these directories (absolute; NULL-terminated), on a read-only tmpfs. `seed`: a namespace of few mounts to
  * begin with. An fd, the caller's; the namespace goes with the last of those. -ELOOP where none can be made that may be bound to a file of
  * this process's own. */
 int own_space_make(int seed, const char *const *directories);

@@ -5,6 +5,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 
@@ -12,7 +13,7 @@ from frame import host, specs
 from frame.daemon import Daemon, Stage
 from frame.kills import KILLS, SEED, kill_during
 from frame.own_space import MNT_DETACH, MS_BIND, Resident, mount, points, umount, within
-from frame.tap import case, contains, equal, eventually, run
+from frame.tap import Skip, case, contains, equal, eventually, run
 
 
 class Situation(Daemon):
@@ -72,7 +73,8 @@ def one_line(daemon):
         daemon.ok('bind', pod, daemon.data, f'/mnt/{number}')
     equal(len(lines_of(daemon.runtime)), 1, 'lines of the host after binds')
     equal(daemon.json('show', pod)['MountNamespace'], daemon.file(pod), 'property')
-    equal(points(daemon.file(pod))[0:2], ['/', f'{daemon.runtime}/pods/{pod}'], 'nothing else is there')
+    pod_directory = f'{daemon.runtime}/pods/{pod}'
+    equal([point for point in points(daemon.file(pod)) if not point.startswith(pod_directory)], ['/', '/proc'], 'what else is there')
     daemon.ok('gc', pod)
     daemon.nothing_left()
 
@@ -117,6 +119,37 @@ def enter(daemon):
     equal((done.returncode, done.stdout), (0, 'from the host\n'), 'nsenter')
     visible = daemon.create(daemon.spec(visibility='host'))
     equal(daemon.ok('enter', visible, '--', '/bin/cat', '/data/hello'), 'from the host\n', 'enter a visible pod')
+
+
+@case('crun runs a container in it, by the path of the namespace in its config, and makes the container\'s root its own: that is drift')
+def runtime(daemon):
+    if not shutil.which('crun'):
+        raise Skip('crun is not installed')
+    if not os.path.exists('/sys/fs/cgroup/cgroup.controllers'):  # crun refuses the hybrid hierarchy
+        subprocess.run(['umount', '-R', '/sys/fs/cgroup'], check=True)
+        subprocess.run(['mount', '-t', 'cgroup2', 'cgroup2', '/sys/fs/cgroup'], check=True)
+    pod = daemon.create(daemon.spec(specs.mount('/proc', 'proc')))
+    bundle = specs.tree('private-bundle', {})
+    if not os.path.exists(f'{bundle}/config.json'):
+        subprocess.run(['crun', 'spec'], cwd=bundle, check=True)
+    with open(f'{bundle}/config.json') as file:
+        config = json.load(file)
+    linux = config['linux']
+    linux['namespaces'] = [space for space in linux['namespaces'] if space['type'] not in ('mount', 'cgroup')]
+    linux['namespaces'].append({'type': 'mount', 'path': daemon.file(pod)})
+    for name in ('maskedPaths', 'readonlyPaths', 'resources'):
+        linux.pop(name, None)
+    config.update(root={'path': daemon.rootfs(pod)}, mounts=[])
+    config['process'].update(terminal=False, args=['/bin/cat', '/data/hello'])
+    with open(f'{bundle}/config.json', 'w') as file:
+        json.dump(config, file)
+    # its working directory, the bundle, has to be there, too
+    done = subprocess.run(['crun', '--root', f'{host.DIRECTORY}/crun-state', 'run', '--bundle', '/', '--config', f'{bundle}/config.json',
+        f'private-{os.getpid()}'], capture_output=True, text=True)
+    equal((done.returncode, done.stdout), (0, 'from the host\n'), done.stderr)
+    equal({state for state, _ in daemon.drift(pod)}, {'missing'}, 'drift')
+    daemon.ok('gc', pod)
+    daemon.nothing_left()
 
 
 @case('drift is seen at once: what goes, what comes and what changes there; repair makes it again')
