@@ -44,16 +44,25 @@ static int settle(struct run *run, int namespace) {
         if (r == 0)
                 r = own_space_directory(namespace, path, true);
         if (r < 0)
-                return log_errno(LOG_ERR, r, "open the directory of pods in the mount namespace of pod %s", run->job->uuid);
+                return r;
         run->own.pods = run->pods_fd = r;
         away_set(namespace);
         return 0;
 }
 
 static bool takes_away(const struct job *job) {
-        enum step_kind kind = job->n_steps > 0 ? job->steps[0].kind : STEP_IDENTIFY;
+        for (size_t i = 0; i < job->n_steps; i++) {
+                enum step_kind kind = job->steps[i].kind;
 
-        return kind == STEP_UNMOUNT || kind == STEP_DETACH || kind == STEP_UNMAKE || kind == STEP_REMOVE_POD || kind == STEP_WITHDRAW;
+                if (kind == STEP_UNMOUNT || kind == STEP_DETACH || kind == STEP_UNMAKE || kind == STEP_REMOVE_POD || kind == STEP_WITHDRAW)
+                        return true;
+        }
+        return false;
+}
+
+/* Whoever entered it may have made another directory its root: then nothing that is on record can be found. */
+static bool is_lost(int r) {
+        return r == -ENOENT || r == -EXDEV || r == -ELOOP || r == -ENOTDIR;
 }
 
 int private_begin(struct run *run) {
@@ -68,9 +77,12 @@ int private_begin(struct run *run) {
                 return files;
         r = own_space_open(files, run->job->uuid);
         if (r >= 0)
-                return settle(run, r);
-        if (r == -ENOENT && takes_away(run->job))
+                r = settle(run, r);
+        if (r == 0 || (is_lost(r) && takes_away(run->job)))
                 return 0;
+        if (run->own.namespace >= 0)
+                return run_fail(run, FAILURE_NO_SUCH_POD, -r,
+                        "the root directory of the mount namespace of pod %s is not podmount's any more; collect the pod", run->job->uuid);
         return run_fail(run, FAILURE_NO_SUCH_POD, r == -ENOENT ? 0 : -r,
                 "the mount namespace of pod %s is not bound to ns/%s any more, and its mounts are gone with it or out of reach; collect the pod",
                 run->job->uuid, run->job->uuid);
@@ -88,7 +100,8 @@ int private_make(struct run *run) {
                 r = own_space_make(seed, (const char *const[]) {path, staging, NULL});
         if (r < 0)
                 return run_fail(run, FAILURE_MOUNT_FAILED, -r, "making the mount namespace of pod %s failed", run->job->uuid);
-        return settle(run, r);
+        r = settle(run, r);
+        return r < 0 ? log_errno(LOG_ERR, r, "open the directory of pods in the mount namespace of pod %s", run->job->uuid) : 0;
 }
 
 int private_stage(struct run *run) {
@@ -142,7 +155,7 @@ int private_unpin(struct run *run) {
 }
 
 bool private_is_gone(const struct run *run) {
-        return run->job->private && run->own.namespace < 0;
+        return run->job->private && run->own.pods < 0;
 }
 
 void private_end(struct run *run) {
