@@ -30,7 +30,7 @@ struct tar {
         int (*before)(void *userdata);
         void *before_userdata;
         int error; /* of put(), or of before() */
-        bool over; /* what libarchive writes when it is freed goes nowhere */
+        bool over; /* what libarchive writes from now on goes nowhere: nobody takes it, or it is being freed */
         struct archive *archive;
         struct archive_entry *entry;
         struct links links;
@@ -50,22 +50,19 @@ static int flush(struct tar *tar) {
         return r;
 }
 
-static la_ssize_t take(struct archive *archive, void *userdata, const void *data, size_t size) {
+static la_ssize_t take(struct archive *archive _unused_, void *userdata, const void *data, size_t size) {
         struct tar *tar = userdata;
 
-        if (tar->over)
-                return (la_ssize_t) size;
-        for (size_t done = 0; done < size;) {
+        for (size_t done = 0; done < size && !tar->over;) {
                 size_t n = PIECE_SIZE - tar->size;
 
                 n = n < size - done ? n : size - done;
                 memcpy(tar->piece + tar->size, (const char *) data + done, n);
                 tar->size += n;
                 done += n;
-                if (tar->size == PIECE_SIZE && flush(tar) < 0) {
-                        archive_set_error(archive, -tar->error, "nobody takes it");
-                        return ARCHIVE_FATAL;
-                }
+                /* libarchive keeps what it has of an archive whose writing has failed: each call looks for the error itself. */
+                if (tar->size == PIECE_SIZE && flush(tar) < 0)
+                        tar->over = true;
         }
         return (la_ssize_t) size;
 }
@@ -142,7 +139,7 @@ static int write_header(struct tar *tar, const char *path, struct failure *f) {
         int r = archive_write_header(tar->archive, tar->entry);
 
         /* A warning is of names that are no UTF-8: they are written as they are. */
-        return r == ARCHIVE_OK || r == ARCHIVE_WARN ? 0 : fail(tar, path, f);
+        return (r == ARCHIVE_OK || r == ARCHIVE_WARN) && tar->error == 0 ? 0 : fail(tar, path, f);
 }
 
 /* An empty file whose name says what is gone. */
@@ -203,7 +200,7 @@ static int hand_on(struct tar *tar, const char *path, size_t size, bool hole, st
         for (size_t done = 0; done < size;) {
                 la_ssize_t n = archive_write_data(tar->archive, tar->buffer + done, size - done);
 
-                if (n < 0)
+                if (n < 0 || tar->error < 0)
                         return fail(tar, path, f);
                 if (n == 0)
                         return shortened(path, f); /* it takes what the header said, and no more */
@@ -362,7 +359,7 @@ int tar_change(struct tar *tar, const struct change *change, struct failure *f) 
         if (S_ISSOCK(change->node->status.st_mode))
                 return 0;
         r = write_entry(tar, change, f);
-        if (r == 0 && archive_write_finish_entry(tar->archive) != ARCHIVE_OK)
+        if (r == 0 && (archive_write_finish_entry(tar->archive) != ARCHIVE_OK || tar->error < 0))
                 r = fail(tar, change->path, f);
         if (r == 0)
                 tar->missing = 0;
@@ -373,7 +370,7 @@ int tar_change(struct tar *tar, const struct change *change, struct failure *f) 
 
 int tar_end(struct tar *tar) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
-        int r = archive_write_close(tar->archive) == ARCHIVE_OK ? 0 : fail(tar, "", &f);
+        int r = archive_write_close(tar->archive) == ARCHIVE_OK && tar->error == 0 ? 0 : fail(tar, "", &f);
 
         if (r > 0)
                 return log_errno(LOG_ERR, EIO, "%s", f.text);

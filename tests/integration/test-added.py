@@ -172,13 +172,13 @@ def undone(daemon):
 def told(daemon):
     place = daemon.place
     root = os.open(place.root, os.O_PATH)
-    spec = place.spec(interfaces=[{'name': 'x', 'add': 'dummy'}])
+    spec = place.spec(oomScore=5)
     spec['root']['path'] = 'fd:root'
     daemon.manager('AddContainer', 'sssa{sh}a{sv}', daemon.pod, 'side', json.dumps(spec),
             dbus.Dictionary({'root': dbus.types.UnixFd(root)}, signature='sh'), {})
     os.close(root)
     warnings = daemon.json('show', daemon.pod)['Warnings']
-    for text in ('/prepare/interfaces is not applied', 'directory /data/deep/er of container side stays'):
+    for text in ('/prepare/oomScore is not applied', 'directory /data/deep/er of container side stays'):
         equal(len([line for line in warnings if text in line and line.startswith('container side: ')]), 1, f'{text}: {warnings}')
     daemon.ok('remove-container', daemon.pod, 'side')
     equal(daemon.json('show', daemon.pod)['Warnings'], [], 'warnings')
