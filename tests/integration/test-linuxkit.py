@@ -5,6 +5,7 @@
 import json
 import os
 import random
+import time
 
 from frame import host, specs, tap
 from frame.bus import Bus
@@ -298,9 +299,13 @@ def kills():
         place = Place('kills')
         spec = place.spec()
         spec['prepare']['mkdir'] += [f'/srv/many/{number}/x' for number in range(60)] + [f'/data/many/{n}' for n in range(60)]
+        begin = time.monotonic()
+        whole = daemon.create(spec)
+        took = time.monotonic() - begin
+        daemon.ok('gc', whole)
         for turn in range(30):
             ident = f'00000000-0000-4000-8000-{turn:012}'
-            kill_during(daemon, chance, turn, 'create', '--id', ident, '-', input=json.dumps(spec))
+            kill_during(daemon, chance, turn, 'create', '--id', ident, '-', input=json.dumps(spec), within=1.2 * took)
             pods = [pod['UUID'] for pod in daemon.pods()]
             seen[bool(pods)] += 1
             if pods:
