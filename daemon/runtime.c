@@ -258,16 +258,17 @@ static int fill_directory(struct runtime *runtime, uid_t uid, gid_t gid, unsigne
         if (pins < 0)
                 return pins;
         r = open_intents(intent, n_slots, runtime->intent_fds);
-        if (r == 0)
-                r = own_space_prepare(pins);
         if (r < 0)
-                (void) log_errno(LOG_WARNING, r, "prepare ns/ in the runtime directory: no pod may have a mount namespace to itself");
+                return r;
+        r = own_space_prepare(pins);
+        if (r < 0)
+                (void) log_errno(LOG_WARNING, r, "prepare ns/ in the runtime directory: pods may have no mount namespaces to themselves");
         pins = close_fd(pins);
-        pins = r < 0 ? r : own_directory(runtime->fd, "ns", 0, 0, 0755); /* what is mounted there now */
-        r = pins < 0 ? pins : 0;
+        pins = own_directory(runtime->fd, "ns", 0, 0, 0755); /* what is mounted there now */
+        if (pins < 0)
+                return pins;
         raise_files();
-        if (r == 0)
-                r = go_over(runtime, pins, "ns", DT_REG);
+        r = go_over(runtime, pins, "ns", DT_REG);
         if (r == 0)
                 r = go_over(runtime, layers, "layers", DT_DIR);
         if (r < 0)

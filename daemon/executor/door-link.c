@@ -28,7 +28,7 @@ static int check_words(const struct step *step, struct failure *f) {
                 return refuse(f, "the other end of an interface has no name of its own");
         if (has_peer(step) != (strcmp(step->type, "veth") == 0))
                 return refuse(f, "a veth has another end, and nothing else has");
-        if (step->id != 0 || step->device != 0 || (step->flags & ~(uint32_t) STEP_LINK_MOVE))
+        if ((step->id != 0 && step->kind != STEP_UNLINK) || step->device != 0 || (step->flags & ~(uint32_t) STEP_LINK_MOVE))
                 return refuse(f, "an interface is no mount");
         return 0;
 }

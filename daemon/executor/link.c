@@ -244,6 +244,10 @@ static int move_back(struct run *run, const struct where *where) {
         struct link_info info;
         int r = where->inside ? link_find_marked(where->inside, where->mark, &info) : -ENODEV;
 
+        if (r == 0 && step->id != 0 && info.index != step->id) { /* whoever is root there gave the mark to something of his own */
+                r = run_warn(run, "network interface %s has the mark of container %s's %s and is another one; it stays", info.name, step->container,
+                        step->target) ?: -ENODEV;
+        }
         if (r == 0)
                 r = link_move(where->inside, info.index, where->host_fd, step->target, step->mount_id);
         if (r == 0 || r == -ENODEV)
@@ -290,7 +294,7 @@ static int remove_link(struct run *run, const struct where *where) {
 
         if (r == 0 && where->inside)
                 r = remove_at(run, where, where->inside, step->target, true);
-        if (r == 0)
+        if (r >= 0) /* what stays in the container is no reason to leave what is on the host */
                 r = remove_at(run, where, where->host, step->target, false);
         if (r == 0 && peer_of(step)) /* without the other end, which takes it along */
                 r = remove_at(run, where, where->host, peer_of(step), false);

@@ -50,14 +50,16 @@ static int settle(struct run *run, int namespace) {
         return 0;
 }
 
-static bool takes_away(const struct job *job) {
-        for (size_t i = 0; i < job->n_steps; i++) {
-                enum step_kind kind = job->steps[i].kind;
+/* Whether it is the end of the pod, or about nothing in its namespace. */
+static bool needs_no_namespace(const struct job *job) {
+        size_t n = 0;
 
-                if (kind == STEP_UNMOUNT || kind == STEP_DETACH || kind == STEP_UNMAKE || kind == STEP_REMOVE_POD || kind == STEP_WITHDRAW)
+        for (size_t i = 0; i < job->n_steps; i++) {
+                if (job->steps[i].kind == STEP_REMOVE_POD)
                         return true;
+                n += job->steps[i].kind == STEP_UNLINK || job->steps[i].kind == STEP_CGROUP_REMOVE || job->steps[i].kind == STEP_GC_PROGRAM;
         }
-        return false;
+        return n == job->n_steps;
 }
 
 /* Whoever entered it may have made another directory its root: then nothing that is on record can be found. */
@@ -78,7 +80,7 @@ int private_begin(struct run *run) {
         r = own_space_open(files, run->job->uuid);
         if (r >= 0)
                 r = settle(run, r);
-        if (r == 0 || (is_lost(r) && takes_away(run->job)))
+        if (r == 0 || (is_lost(r) && needs_no_namespace(run->job)))
                 return 0;
         if (run->own.namespace >= 0)
                 return run_fail(run, FAILURE_NO_SUCH_POD, -r,

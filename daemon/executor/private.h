@@ -8,7 +8,7 @@
 
 #include "executor/run.h"
 
-/* A job of such a pod begins: its namespace is found, and run->pods_fd leads there. Without it a job that takes away goes on, for all
+/* A job of such a pod begins: its namespace is found, and run->pods_fd leads there. Without it the job that ends the pod goes on, for all
  * is gone; another one fails. Nothing to do for other pods, and for a creation. */
 int private_begin(struct run *run);
 /* A creation: makes the namespace, which nobody knows until it is pinned. */

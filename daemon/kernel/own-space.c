@@ -197,7 +197,9 @@ int own_space_prepare(int directory) {
         struct identity identity;
         int r = identity_read(directory, "", false, &identity);
 
-        if (r < 0 || identity.mount_root)
+        if (r == 0 && identity.mount_root) /* also of one that died in between */
+                return tree_set(directory, false, 0, 0, MS_PRIVATE);
+        if (r < 0)
                 return r;
         r = has_files_in_use(directory);
         if (r == 0)
@@ -205,7 +207,9 @@ int own_space_prepare(int directory) {
         if (r != 0)
                 return r < 0 ? r : 0;
         clone = tree_clone(directory, false);
-        r = clone < 0 ? clone : tree_attach(clone, directory, "");
+        r = clone < 0 ? clone : tree_set(clone, false, 0, 0, MS_PRIVATE);
+        if (r == 0)
+                r = tree_attach(clone, directory, "");
         return r < 0 ? r : tree_set(clone, false, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, 0, MS_PRIVATE);
 }
 

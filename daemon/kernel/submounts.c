@@ -113,6 +113,11 @@ static int mountinfo_each_away(mountinfo_fn fn, void *userdata) {
         return fd < 0 ? log_errno(LOG_ERR, fd, "open the mount table of another namespace") : mountinfo_read(fd, fn, userdata, &skipped);
 }
 
+/* Whether statmount(2) and listmount(2) are as good as the text away, too: not from Linux 6.8 to 6.10. */
+static bool can_name_away(bool statmount) {
+        return statmount && away_id() != 0;
+}
+
 int submounts_read(int fd, bool statmount, struct submounts *ret) {
         _cleanup_free_ char *path = NULL;
         struct scan scan = {};
@@ -127,8 +132,11 @@ int submounts_read(int fd, bool statmount, struct submounts *ret) {
         scan.path = path;
         scan.key = identity.key;
         r = statmount ? scan_list(&scan) : mountinfo_each(scan_line, &scan);
-        if (r == 0 && !statmount && !scan.found.attached)
-                r = mountinfo_each_away(scan_line, &scan);
+        if (r == 0 && !scan.found.attached && !can_name_away(statmount)) {
+                r = identity_read(fd, "", false, &identity);
+                scan.key = identity.key;
+                r = r < 0 ? log_errno(LOG_ERR, r, "statx a source") : mountinfo_each_away(scan_line, &scan);
+        }
         if (r < 0)
                 return r;
         *ret = scan.found;
@@ -173,8 +181,12 @@ int submounts_find(uint64_t id, uint32_t mount_id, uint64_t device, const char *
                 if (!status)
                         return log_oom();
                 r = status_of(id, status);
-                if (r == -ENOENT)
+                if (r == -ENOENT && can_name_away(statmount))
                         return 0;
+                if (r == -ENOENT) {
+                        r = mountinfo_each_away(search_line, &search);
+                        return r < 0 ? r : search.found;
+                }
                 return r < 0 ? log_errno(LOG_ERR, r, "statmount") : 1;
         }
         r = mountinfo_each(search_line, &search);

@@ -91,6 +91,8 @@ int plan_links_leave(const struct plan_pod *pod, const struct plan_link *links, 
                 r = add(*job, STEP_UNLINK, link, !link->kind || (back && link->on_host) ? STEP_LINK_MOVE : 0);
                 if (r == 0 && link->kind)
                         (*job)->steps[(*job)->n_steps - 1].mount_id = link->index;
+                else if (r == 0) /* there; on the host it gets back what it had, or another one */
+                        (*job)->steps[(*job)->n_steps - 1].id = link->index;
         }
         return r < 0 ? r : bring_forward(*job, at, n);
 }

@@ -84,6 +84,12 @@ static struct garbage *find(const struct list *list, const char *directory) {
         return NULL;
 }
 
+static bool is_uuid(const char *name) {
+        _cleanup_free_ char *uuid = NULL;
+
+        return pod_uuid_canonical(name, &uuid) == 0 && strcmp(uuid, name) == 0;
+}
+
 /* `files`: of those at `base` itself, which have the name of a pod each, or are something else's. */
 static int add_mounts(const struct pods *pods, const char *base, bool files, struct list *list) {
         _cleanup_free_ struct entry **entries = NULL;
@@ -95,7 +101,7 @@ static int add_mounts(const struct pods *pods, const char *base, bool files, str
                 _cleanup_free_ char *directory = NULL;
                 struct garbage *garbage;
 
-                if (!below || !*below || (files && !pod_looks_like_uuid(below)))
+                if (!below || !*below || (files && !is_uuid(below)))
                         continue;
                 directory = strndup(below, strcspn(below, "/"));
                 if (!directory)

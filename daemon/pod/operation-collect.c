@@ -106,6 +106,10 @@ static int plan(struct operation *operation, struct failure *f) {
         r = pods_sync_pod_below(operation->pods, operation->pod, directory);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "read the mount table");
+        if (operation->pod && !collect->lazy && own_table_is_astray(operation->pods, operation->pod))
+                return failure_set(f, FAILURE_BUSY, "The mount namespace of pod %s has another root directory than podmount gave it, or cannot be "
+                                                    "looked at: whatever has entered it may be using the pod; end that, and collect the pod with --lazy.",
+                                   operation->uuid);
         r = operation->pod ? footing_look_host(operation->pods, operation->pod) : 0;
         if (r < 0)
                 return r;

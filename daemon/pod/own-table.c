@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <time.h>
 
+#include "pod/drift.h"
 #include "pod/judge.h"
 #include "pod/registry.h"
 #include "table/reading.h"
@@ -137,6 +138,19 @@ bool pods_has_pin(const struct pods *pods, const char *uuid) {
         return path && table_at(pods->table, path);
 }
 
+bool own_table_is_astray(const struct pods *pods, const struct pod *pod) {
+        enum { OWN_MOUNTS = 2 /* the namespace's root and its proc */ };
+        const struct record_mount *tree = pod_tree_mount(pod);
+
+        if (!pod->own)
+                return false;
+        if (pod->own->fd < 0)
+                return pods_has_pin(pods, pod->record->uuid);
+        if (table_size(pod->own->table) == 0) /* the text is of what lies below the root directory that there was */
+                return true;
+        return tree && table_size(pod->own->table) > OWN_MOUNTS && !drift_find_entry(pod->own->table, tree);
+}
+
 int own_table_resume(struct pods *pods, struct pod *pod) {
         int r = own_table_new(pods, pod);
 
@@ -144,7 +158,7 @@ int own_table_resume(struct pods *pods, struct pod *pod) {
                 if (strcmp(pods->texts[i].name, pod->record->uuid) == 0)
                         return own_table_open(pod, TAKE_FD(pods->texts[i].fd));
         if (r == 0)
-                log_warning("No mount namespace is bound to ns/%s: the mounts of that pod are gone", pod->record->uuid);
+                log_warning("The mount namespace at ns/%s is not there, or could not be looked at: the mounts of that pod show as missing", pod->record->uuid);
         return r;
 }
 

@@ -23,6 +23,10 @@ int own_table_open(struct pod *pod, int fd);
 /* Reads it again; without a text nothing. Whose drift is to be judged is marked. 1 when something changed, 0, or a negative errno, logged. */
 int own_table_read(struct pod *pod);
 
+/* Whether the pod's own namespace shows mounts, but nothing at the pod's place, or cannot be looked at although it is there: somebody who entered it has
+ * made another directory its root, and all that is on record is out of reach. */
+bool own_table_is_astray(const struct pods *pods, const struct pod *pod);
+
 /* Whether a mount namespace is bound to <runtime>/ns/<uuid>, as the host's table has it. */
 bool pods_has_pin(const struct pods *pods, const char *uuid);
 

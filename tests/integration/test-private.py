@@ -148,7 +148,8 @@ def runtime(daemon):
         f'private-{os.getpid()}'], capture_output=True, text=True)
     equal((done.returncode, done.stdout), (0, 'from the host\n'), done.stderr)
     equal({state for state, _ in daemon.drift(pod)}, {'missing'}, 'drift')
-    daemon.ok('gc', pod)
+    contains(daemon.ctl('--json=short', 'gc', pod).out, 'busy')
+    daemon.ok('gc', '--lazy', pod)
     daemon.nothing_left()
 
 
