@@ -33,7 +33,8 @@ struct made {
 struct run_cgroups {
         struct cgroup_hierarchy *hierarchies;
         size_t n;
-        char *unit; /* the cgroup of systemd's unit; NULL: not asked for */
+        char *unit; /* the cgroup of systemd's unit; NULL: not asked for… */
+        bool no_unit; /* …or in vain: it takes long when nobody answers, and is not asked for again */
         struct made *made;
         size_t n_made;
         unsigned waited_ms;
@@ -48,9 +49,11 @@ static int begin(struct run *run) {
         if (!run->cgroups)
                 return log_oom();
         r = cgroup_hierarchies(&run->cgroups->hierarchies, &run->cgroups->n);
-        if (r < 0)
-                return r;
-        return run->cgroups->n > 0 ? 0 : run_fail(run, FAILURE_NOT_SUPPORTED, 0, "no cgroup hierarchy is mounted on this host");
+        if (r == 0 && run->cgroups->n == 0)
+                r = run_fail(run, FAILURE_NOT_SUPPORTED, 0, "no cgroup hierarchy is mounted on this host");
+        if (r != 0) /* the next step looks again, and does not take it for a host without any */
+                cgroup_end(run);
+        return r;
 }
 
 void cgroup_end(struct run *run) {
@@ -76,7 +79,10 @@ static int find_parent(struct run *run, const struct step *step, const char **re
                 *ret = step->source.path;
                 return 0;
         }
+        if (cgroups->no_unit)
+                return run_fail(run, FAILURE_NOT_SUPPORTED, 0, "systemd has given no unit for cgroups");
         r = cgroups->unit ? 0 : cgroup_unit_find(&cgroups->unit, &run->failure);
+        cgroups->no_unit = r != 0;
         if (r != 0)
                 return r;
         *ret = cgroups->unit;

@@ -23,6 +23,7 @@ enum { CLEAR_ENTRIES = 8192 /* in one job, as for a layer that is removed */ };
 
 struct adoption {
         int layer, place; /* the layer's directory, and LAYER_APPLY in it */
+        bool exchanged;   /* and not back */
         char split[sizeof("split-18446744073709551615")];
 };
 
@@ -98,15 +99,15 @@ static int exchange_directories(struct adoption *of) {
         r = layer_sync(of->layer, "");
         if (r == 0)
                 r = set_aside(of);
-        if (r < 0)
-                (void) renameat2(of->place, "diff", of->layer, "diff", RENAME_EXCHANGE); /* as it was, then */
+        if (r < 0) /* as it was, then */
+                of->exchanged = renameat2(of->place, "diff", of->layer, "diff", RENAME_EXCHANGE) < 0;
         return r;
 }
 
 static int exchange(struct adoption *of) {
         int r = exchange_directories(of);
 
-        if (r < 0)
+        if (r < 0 && !of->exchanged) /* it is no record of what another tar made */
                 (void) renameat(of->place, "old-split", of->layer, "tar-split"); /* if it was there; its loss makes the layer's tar another one, and no wrong one */
         return r;
 }

@@ -53,12 +53,16 @@ bool gc_program_is_due(const struct gc_program *program, const struct operation 
         return !program->ended && pod_was_ready(operation->pod);
 }
 
-static bool has_room(const struct pods *pods, uid_t owner) {
+static unsigned count_of(const struct pods *pods, uid_t owner) {
         unsigned own = 0;
 
         for (size_t i = 0; i < pods->n_gc; i++)
                 own += pods->gc_owners[i] == owner;
-        return pods->n_gc < GC_PROGRAMS_MAX && own < GC_PROGRAMS_OF_USER;
+        return own;
+}
+
+static bool has_room(const struct pods *pods, uid_t owner) {
+        return pods->n_gc < GC_PROGRAMS_MAX && count_of(pods, owner) < GC_PROGRAMS_OF_USER;
 }
 
 /* Whoever waits has been given what was free by then: a newcomer overtakes nobody who could run. */
@@ -100,12 +104,16 @@ static void wake(struct gc_program *program, struct pods *pods) {
                 (void) log_errno(LOG_ERR, r, "have a gc program begin");
 }
 
-/* The first whose owner may run one more has its turn, from the loop. */
+/* The first whose owner runs none has its turn, from the loop, else the first whose owner may run one more: whoever has many waiting does
+ * not keep those behind them from their first. */
 static void wake_next(struct pods *pods) {
         struct gc_program *next = pods->gc_waiting;
 
-        while (next && !has_room(pods, next->owner))
+        while (next && count_of(pods, next->owner) > 0)
                 next = next->next;
+        if (!next || !has_room(pods, next->owner))
+                for (next = pods->gc_waiting; next && !has_room(pods, next->owner);)
+                        next = next->next;
         if (!next)
                 return;
         (void) take_slot(next, pods, next->owner); /* there is room */
