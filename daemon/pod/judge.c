@@ -71,6 +71,23 @@ static size_t tell_news(struct pods *pods, struct pod *pod, const struct drift *
         return news;
 }
 
+/* The namespace lives as long as it is looked at, but nobody gets there any more. */
+static int judge_pin(const struct pods *pods, const struct pod *pod, struct drift **drifts, size_t *n) {
+        const struct record_pod *record = pod->record;
+        int r = 0;
+
+        if (!pod->own || pods_has_pin(pods, record->uuid))
+                return 0;
+        for (size_t i = 0; i < record->n_mounts && r == 0; i++) {
+                const struct record_mount *mount = &record->mounts[i];
+
+                if (mount->container[0] != '\0' && strcmp(mount->target, "/") == 0)
+                        r = drift_append(drifts, n, DRIFT_CHANGED, mount->id, mount->row, mount->container, mount->target,
+                                         strdup("the pod's mount namespace is bound to its file no more"));
+        }
+        return r;
+}
+
 void judge_now(struct pods *pods, struct pod *pod) {
         _cleanup_free_ char *directory = NULL;
         struct drift *drifts = NULL, *before = pod->drifts;
@@ -89,7 +106,10 @@ void judge_now(struct pods *pods, struct pod *pod) {
                 pods_remember_later(pods, urgent);
         directory = r < 0 ? NULL : pods_directory(pods, pod->record->uuid);
         r = directory ? drift_judge(pod->record, pods_table(pods, pod->record), pods->table, directory, &drifts, &n_drifts) : -ENOMEM;
+        if (r >= 0)
+                r = judge_pin(pods, pod, &drifts, &n_drifts);
         if (r < 0) {
+                drifts_free(drifts, n_drifts);
                 /* The next change tries again. */
                 (void) log_errno(LOG_ERR, r, "judge the drift of pod %s", pod->record->uuid);
                 return;
@@ -148,19 +168,20 @@ static void mark_on_host(const struct pods *pods, const struct entry *entry) {
 }
 
 void pods_mark_drift(struct pods *pods, const struct changes *changes) {
-        _cleanup_free_ char *base = NULL;
+        _cleanup_free_ char *base = NULL, *pins = NULL;
         struct pod *pod;
 
         if (map_size(pods->by_uuid) == 0) /* as when 90,000 mounts of others are found at the start */
                 return;
         base = path_join(pods->runtime_directory, "pods");
-        if (!base || is_anywhere(changes)) { /* without memory for the path: rather all than none */
+        pins = path_join(pods->runtime_directory, "ns");
+        if (!base || !pins || is_anywhere(changes)) { /* without memory for the path: rather all than none */
                 MAP_FOREACH(pod, pods->by_uuid)
                         pod->judge_again = true;
                 return;
         }
         for (size_t i = 0; i < changes->n_items; i++) {
-                pod = pod_of(pods, base, changes->items[i].entry->point);
+                pod = pod_of(pods, base, changes->items[i].entry->point) ?: pod_of(pods, pins, changes->items[i].entry->point);
                 if (pod)
                         pod->judge_again = true;
                 mark_on_host(pods, changes->items[i].entry);

@@ -106,7 +106,7 @@ static int on_change(sd_event_source *source _unused_, int fd _unused_, uint32_t
         struct pod *pod = own->pod;
 
         if (own_table_read(pod) > 0)
-                judge_pod(own->pods, pod);
+                judge_again(own->pods); /* what the host's table has of the namespace counts, too */
         if (own->cost_us > 500)
                 pause_for(own, own->cost_us * PAUSE_FACTOR);
         return 0;

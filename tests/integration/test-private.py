@@ -258,6 +258,8 @@ def unbound(daemon):
     pod = daemon.create(daemon.spec())
     other = daemon.create(daemon.spec())
     subprocess.run(['umount', daemon.file(pod)], check=True)
+    eventually(lambda: daemon.drift(pod) == [('changed', '/')], 'drift')
+    equal(daemon.state(other), 'ready', 'the other pod')
     contains(daemon.refused('bind', pod, daemon.data, '/mnt/a'), 'is not bound to')
     daemon.restart()
     equal(daemon.state(pod), 'degraded', 'state')
