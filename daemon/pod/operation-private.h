@@ -68,7 +68,8 @@ struct operation {
         struct failure cause;  /* what the undo is for */
         uint32_t new_mounts;   /* that it will add to the record: counted against quotas already… */
         uint32_t brought_max;  /* …with these, which recursive clones may bring along */
-        uint64_t new_tmpfs;    /* bytes that the tmpfs among them may take */
+        uint64_t new_tmpfs;    /* bytes that the tmpfs among them may take… */
+        bool grows;            /* …or one that is there, and no mount is new */
 
         uint64_t *ids;
         size_t n_ids;

@@ -36,7 +36,7 @@ void use_of_pod(const struct pod *pod, const struct operation *except, uint32_t 
 
         *ret_mounts = (uint32_t) (record->n_mounts + record->n_inside + record->n_host);
         *ret_tmpfs = tmpfs_of_pod(record);
-        if (!running || running->new_mounts == 0)
+        if (!running || (running->new_mounts == 0 && !running->grows))
                 return;
         *ret_mounts += running->new_mounts;
         add(ret_tmpfs, running->new_tmpfs);
@@ -78,6 +78,7 @@ int use_check(struct operation *operation, struct quota_use *use, const struct q
         int r;
 
         operation->new_tmpfs = 0;
+        operation->grows = false;
         if (!spared) {
                 use_count(operation->pods, record ? record->owner : operation->caller.uid, record ? record->owner_group : operation->caller.gid,
                           operation, use);
@@ -88,7 +89,9 @@ int use_check(struct operation *operation, struct quota_use *use, const struct q
         if (r != 0)
                 return r;
         operation->new_tmpfs = ask->tmpfs;
-        operation_reserve(operation, use);
+        operation->grows = ask->mounts == 0;
+        if (!operation->grows)
+                operation_reserve(operation, use);
         return 0;
 }
 
