@@ -24,7 +24,7 @@ static int open_literally(const char *path) {
 }
 
 int host_pins(const struct executor *executor, char **ret) {
-        _cleanup_close_ int directory = resolve_beneath(executor->runtime_fd, "ns", true);
+        _cleanup_close_ int directory = resolve_beneath(executor->runtime_fd, "ns", false);
 
         *ret = NULL;
         if (directory == -ENOENT)
@@ -34,7 +34,7 @@ int host_pins(const struct executor *executor, char **ret) {
 
 /* The directory for namespaces, which is root's, and the step's name in it; -1 for a step that is about another place. */
 static int open_pins(const struct run *run, const struct step *step, const char **ret_name) {
-        _cleanup_close_ int directory = resolve_beneath(run->executor->runtime_fd, "ns", true);
+        _cleanup_close_ int directory = resolve_beneath(run->executor->runtime_fd, "ns", false);
         _cleanup_free_ char *where = NULL;
         int r = directory < 0 ? directory : resolve_where(directory, &where);
         const char *name = r < 0 ? NULL : path_below(step->target, where);

@@ -19,7 +19,7 @@
 #include "util/text.h"
 
 static int open_directory(struct run *run, const char *container, char **ret_name) {
-        int directory = resolve_beneath(run->executor->runtime_fd, "ns", true);
+        int directory = resolve_beneath(run->executor->runtime_fd, "ns", false);
 
         if (directory < 0)
                 return log_errno(LOG_ERR, directory, "open ns/ in the runtime directory");

@@ -29,7 +29,7 @@ static int where(const struct run *run, const char *directory, const char *uuid,
 }
 
 static int open_files(const struct run *run) {
-        int fd = resolve_beneath(run->executor->runtime_fd, "ns", true);
+        int fd = resolve_beneath(run->executor->runtime_fd, "ns", false);
 
         return fd < 0 ? log_errno(LOG_ERR, fd, "open ns/ in the runtime directory") : fd;
 }
