@@ -319,6 +319,8 @@ void runtime_close_texts(struct runtime *runtime) {
 
 void runtime_done(struct runtime *runtime) {
         runtime_close_texts(runtime);
+        if (runtime->fd >= 0 && runtime->lock_fd >= 0)
+                own_space_leave(runtime->fd, "ns"); /* a host without pods' namespaces is as it was */
         free(runtime->path);
         (void) close_fd(runtime->fd);
         (void) close_fd(runtime->lock_fd);

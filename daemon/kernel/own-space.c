@@ -140,6 +140,12 @@ int own_space_make(int seed, const char *const *directories) {
         return can_be_bound(made) ? TAKE_FD(made) : make_elsewhere(seed, directories);
 }
 
+void own_space_leave(int directory, const char *name) {
+        if (detach_enter(directory) == 0)
+                (void) detach_name(name, false); /* -EINVAL: there is none; -EBUSY: it is needed */
+        detach_leave();
+}
+
 static int is_of_id(const struct mountinfo_line *line, void *userdata) {
         uint64_t *found = userdata;
 

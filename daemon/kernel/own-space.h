@@ -19,6 +19,9 @@ int own_space_make(int seed, const char *const *directories);
  * mount namespace's file where it would have to copy it to peers. Nothing to do where that is done, or there are files in use. */
 int own_space_prepare(int directory);
 
+/* Takes that mount off the directory `name` in `directory` again, unless something is bound there, or somebody is. */
+void own_space_leave(int directory, const char *name);
+
 /* Binds the namespace to the file `name` in `directory`, which is made: -EEXIST when there is one. */
 int own_space_pin(int namespace, int directory, const char *name);
 /* What is bound to that file: an fd, the caller's. -ENOENT when there is no such file, or nothing bound to it; -EINVAL for what is no mount

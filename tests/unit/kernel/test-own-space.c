@@ -9,6 +9,7 @@
 
 #include "kernel/detach.h"
 #include "kernel/fscontext.h"
+#include "kernel/identity.h"
 #include "kernel/inside.h"
 #include "kernel/resolve.h"
 #include "kernel/submounts.h"
@@ -202,7 +203,8 @@ END_TEST
 
 /* Where the directory of the files lies on a shared mount that others have a copy of. */
 START_TEST(test_shared) {
-        _cleanup_close_ int made = -1, files = -1;
+        _cleanup_close_ int made = -1, files = -1, top = -1, again = -1;
+        struct identity identity;
         pid_t other;
         int ready[2];
         char c;
@@ -227,7 +229,18 @@ START_TEST(test_shared) {
         files = open_files();
         ck_assert_int_eq(own_space_pin(made, files, "one"), 0);
         ck_assert_int_eq(own_space_prepare(files), 0); /* it is */
+        files = close_fd(files);
+        top = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        own_space_leave(top, "ns"); /* in use */
+        files = open_files();
+        again = own_space_open(files, "one");
+        ck_assert_int_ge(again, 0);
         ck_assert_int_eq(own_space_unpin(files, "one"), 0);
+        files = close_fd(files);
+        own_space_leave(top, "ns");
+        files = open_files();
+        ck_assert_int_eq(identity_read(files, "", false, &identity), 0);
+        ck_assert(!identity.mount_root);
         ck_assert_int_eq(kill(other, SIGKILL), 0);
 }
 END_TEST
