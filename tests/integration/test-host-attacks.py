@@ -204,7 +204,7 @@ def kills():
             # a pod that is busy has its mounts on the host back after each try to collect it
             held = open(f'{daemon.rootfs(ident)}/etc/hostname') if verb == 'gc' and turn % 2 else None
             words = {'create': ('create', '--id', ident, '-'), 'gc': ('gc', ident), 'repair': ('repair', ident)}[verb]
-            kill_during(daemon, chance, turn // 3, *words, within=0.15 if held else 0.03, input=json.dumps(places.spec()))
+            kill_during(daemon, chance, turn // 3, *words, within=0.15 if held else 0.015 if verb == 'create' else 0.03, input=json.dumps(places.spec()))
             pods = [pod['UUID'] for pod in daemon.pods() if pod['UUID'] == ident and pod['State'] not in ('creating', 'stopping')]
             if pods:
                 recorded = listed(daemon, ident)

@@ -90,11 +90,12 @@ def kill_during(daemon, chance, victim, *words, within=0.06, **more):
     """A call of podmountctl, at some instant of which KEEPER, FRONT or an EXECUTOR is killed (a larger number is a turn: each has its
     own); then the daemon is there again."""
     victim %= 3
+    # who it is takes longer to find out than many a call takes
+    pid = [daemon.keeper, daemon.front, lambda: chance.choice(daemon.executors())][victim]()
     call = threading.Thread(target=daemon.ctl, args=words, kwargs=more)
     call.start()
     time.sleep(chance.random() * within)
-    what = [daemon.keeper, daemon.front, lambda: chance.choice(daemon.executors())][victim]
-    os.kill(what(), signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
     call.join()
     if victim != EXECUTOR:
         daemon.wait()
