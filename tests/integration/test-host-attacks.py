@@ -8,6 +8,7 @@ import json
 import os
 import random
 import subprocess
+import time
 import threading
 
 import dbus
@@ -192,6 +193,10 @@ def kills():
     seen = {}
     with Stage(config=config(places.top)) as daemon:
         daemon.places = places
+        begin = time.monotonic()
+        whole = daemon.create(places.spec())
+        took = time.monotonic() - begin
+        daemon.ok('gc', whole)
         for turn in range(45):
             ident = f'00000000-0000-4000-8000-{turn:012}'
             verb = ('create', 'gc', 'repair')[turn % 3]
@@ -204,7 +209,7 @@ def kills():
             # a pod that is busy has its mounts on the host back after each try to collect it
             held = open(f'{daemon.rootfs(ident)}/etc/hostname') if verb == 'gc' and turn % 2 else None
             words = {'create': ('create', '--id', ident, '-'), 'gc': ('gc', ident), 'repair': ('repair', ident)}[verb]
-            kill_during(daemon, chance, turn // 3, *words, within=0.15 if held else 0.015 if verb == 'create' else 0.03, input=json.dumps(places.spec()))
+            kill_during(daemon, chance, turn // 3, *words, within=0.15 if held else took if verb == 'create' else 0.03, input=json.dumps(places.spec()))
             pods = [pod['UUID'] for pod in daemon.pods() if pod['UUID'] == ident and pod['State'] not in ('creating', 'stopping')]
             if pods:
                 recorded = listed(daemon, ident)
