@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 
 #include "client/report.h"
 #include "client/value.h"
@@ -18,6 +17,7 @@
 #include "dbus/names.h"
 #include "util/array.h"
 #include "util/bus-json.h"
+#include "util/clock.h"
 
 #define INTERFACE "org.podmount1."
 #define SERVICE "org.varlink.service."
@@ -192,22 +192,15 @@ static int receive_bytes(struct varlink *varlink, int timeout_ms) {
         return keep_fds(varlink, &message);
 }
 
-static uint64_t now_ms(void) {
-        struct timespec now;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
-        return (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
-}
-
 /* The next message, an object. */
 static int receive(struct varlink *varlink, uint64_t timeout_us, struct json_object **ret) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
-        uint64_t end = timeout_us == UINT64_MAX ? UINT64_MAX : now_ms() + timeout_us / 1000;
+        uint64_t end = timeout_us == UINT64_MAX ? UINT64_MAX : clock_ms() + timeout_us / 1000;
         char *nul;
         int r;
 
         while (!(nul = varlink->size > 0 ? memchr(varlink->buffer, '\0', varlink->size) : NULL)) {
-                uint64_t now = now_ms(), left = end == UINT64_MAX ? 0 : end > now ? end - now : 1;
+                uint64_t now = clock_ms(), left = end == UINT64_MAX ? 0 : end > now ? end - now : 1;
 
                 r = receive_bytes(varlink, end == UINT64_MAX ? -1 : left > INT32_MAX ? INT32_MAX : (int) left);
                 if (r == -EINTR)

@@ -16,7 +16,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
-#include <time.h>
 
 #include "control.h"
 #include "executor/executor.h"
@@ -29,6 +28,7 @@
 #include "stores.h"
 #include "util/array.h"
 #include "util/channel.h"
+#include "util/clock.h"
 #include "util/event.h"
 #include "util/log.h"
 #include "util/settings.h"
@@ -64,13 +64,6 @@ struct keeper {
         struct keeper_executor executors[RUNTIME_SLOTS_MAX];
         unsigned n_executors;
 };
-
-static uint64_t now_ms(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail for this clock */
-        return (uint64_t) ts.tv_sec * 1000 + (uint64_t) ts.tv_nsec / 1000000;
-}
 
 static int find_user(const char *name, uid_t *ret_uid, gid_t *ret_gid) {
         const struct passwd *pw;
@@ -144,7 +137,7 @@ static int start_executor(struct keeper *keeper, unsigned slot) {
                         process_exit(EXIT_FAILURE);
                 process_exit(executor_main(&setup));
         }
-        keeper->executors[slot] = (struct keeper_executor) {.pid = pid, .start_ms = now_ms()};
+        keeper->executors[slot] = (struct keeper_executor) {.pid = pid, .start_ms = clock_ms()};
         log_debug("executor %u is process %d", slot, (int) pid);
         return TAKE_FD(ours);
 }
@@ -190,7 +183,7 @@ static int tell_front(struct keeper *keeper, enum control_kind kind, unsigned sl
 
 /* Starts what is to be started now; -1 or the milliseconds until the next one is due. */
 static int start_due(struct keeper *keeper) {
-        uint64_t now = now_ms();
+        uint64_t now = clock_ms();
         int wait = -1;
 
         for (unsigned slot = 0; slot < keeper->n_executors && !keeper->stopping; slot++) {
@@ -223,7 +216,7 @@ static void kill_executor(struct keeper *keeper, unsigned slot) {
         event_log(EVENT_EXECUTOR_HUNG, NULL, "executor %u (process %d) hangs: it is replaced", slot, (int) keeper->executors[slot].pid);
         (void) kill(keeper->executors[slot].pid, SIGKILL);
         /* One that is stuck in the kernel dies when that lets it go: nobody waits for that. */
-        keeper->executors[slot] = (struct keeper_executor) {.pid = 0, .start_ms = now_ms()};
+        keeper->executors[slot] = (struct keeper_executor) {.pid = 0, .start_ms = clock_ms()};
 }
 
 static void on_exit_of(struct keeper *keeper, pid_t pid, int status) {
@@ -234,7 +227,7 @@ static void on_exit_of(struct keeper *keeper, pid_t pid, int status) {
         }
         for (unsigned slot = 0; slot < keeper->n_executors; slot++) {
                 struct keeper_executor *executor = &keeper->executors[slot];
-                uint64_t now = now_ms();
+                uint64_t now = clock_ms();
 
                 if (executor->pid != pid)
                         continue;
@@ -268,9 +261,9 @@ static void stop(struct keeper *keeper) {
         if (keeper->stopping)
                 return;
         keeper->stopping = true;
-        keeper->deadline_ms = now_ms() + STOP_GRACE_MS;
+        keeper->deadline_ms = clock_ms() + STOP_GRACE_MS;
         if (tell_front(keeper, CONTROL_STOP, 0, NULL, NULL, 0) < 0)
-                keeper->deadline_ms = now_ms();
+                keeper->deadline_ms = clock_ms();
 }
 
 static void on_signals(struct keeper *keeper) {
@@ -334,7 +327,7 @@ static void serve(struct keeper *keeper) {
                 int wait = start_due(keeper);
 
                 if (keeper->stopping) {
-                        uint64_t now = now_ms();
+                        uint64_t now = clock_ms();
 
                         if (now >= keeper->deadline_ms) {
                                 log_warning("the front did not end in time: it is killed; what it left is found at the next start");
@@ -349,10 +342,10 @@ static void serve(struct keeper *keeper) {
 
 /* Executors end when the front's ends of their sockets are closed; one that does not is killed. */
 static void end_executors(struct keeper *keeper) {
-        uint64_t deadline = now_ms() + EXECUTOR_GRACE_MS;
+        int64_t deadline = clock_ms() + EXECUTOR_GRACE_MS;
 
-        while (any_executor(keeper) && now_ms() < deadline)
-                turn(keeper, (int) (deadline - now_ms()));
+        while (any_executor(keeper) && clock_ms() < deadline)
+                turn(keeper, (int) (deadline - clock_ms()));
         for (unsigned slot = 0; slot < keeper->n_executors; slot++)
                 if (keeper->executors[slot].pid > 0)
                         (void) kill(keeper->executors[slot].pid, SIGKILL);

@@ -182,8 +182,10 @@ static int take_text(struct runtime *runtime, int directory, const char *name) {
                 return 0;
         namespace = own_space_open(directory, name);
         text = namespace < 0 ? namespace : own_space_mountinfo(namespace);
-        if (text < 0) /* the pod's mounts show as missing */
-                return log_errno(LOG_WARNING, text, "look at the mount namespace at ns/%s", name), 0;
+        if (text < 0) { /* the pod's mounts show as missing */
+                (void) log_errno(LOG_WARNING, text, "look at the mount namespace at ns/%s", name);
+                return 0;
+        }
         slot = array_append(&runtime->texts, &runtime->n_texts);
         if (!slot)
                 return log_oom();

@@ -24,8 +24,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "util/clock.h"
 #include "util/event.h"
 #include "util/log.h"
 
@@ -72,17 +72,10 @@ struct tracker {
         uint64_t lag_last_us, lag_worst_us;
 };
 
-static uint64_t now_us(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail for this clock */
-        return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
-}
-
 static uint64_t pause_after(uint64_t cost, uint64_t factor, uint64_t least, uint64_t most) {
         uint64_t pause = cost * factor;
 
-        return now_us() + (pause < least ? least : pause > most ? most : pause);
+        return clock_us(CLOCK_MONOTONIC) + (pause < least ? least : pause > most ? most : pause);
 }
 
 /* Without changes, too, when a round was due: someone may wait for it. */
@@ -92,7 +85,7 @@ static void tell(const struct tracker *tracker, const struct changes *changes, b
 }
 
 static void note_lag(struct tracker *tracker, uint64_t since) {
-        tracker->lag_last_us = now_us() - since;
+        tracker->lag_last_us = clock_us(CLOCK_MONOTONIC) - since;
         if (tracker->lag_worst_us < tracker->lag_last_us)
                 tracker->lag_worst_us = tracker->lag_last_us;
 }
@@ -111,9 +104,9 @@ static int put_off(struct tracker *tracker) {
         if (tracker->later || tracker->looking)
                 return 0;
         tracker->later = true;
-        tracker->later_since_us = now_us();
-        if (tracker->later_from_us < now_us() + LATER_MIN_US)
-                tracker->later_from_us = now_us() + LATER_MIN_US;
+        tracker->later_since_us = clock_us(CLOCK_MONOTONIC);
+        if (tracker->later_from_us < clock_us(CLOCK_MONOTONIC) + LATER_MIN_US)
+                tracker->later_from_us = clock_us(CLOCK_MONOTONIC) + LATER_MIN_US;
         return arm(tracker->later_timer, tracker->later_from_us);
 }
 
@@ -179,7 +172,7 @@ static int begin_look(struct tracker *tracker) {
 static int look_on(struct tracker *tracker) {
         _cleanup_changes_ struct changes changes = {};
         size_t n = tracker->n_look_ids - tracker->look_next;
-        uint64_t start = now_us();
+        uint64_t start = clock_us(CLOCK_MONOTONIC);
         int r;
 
         if (n > LOOK_SLICE)
@@ -195,7 +188,7 @@ static int look_on(struct tracker *tracker) {
                 r = 1;
         if (changes.n_items > 0)
                 tracker->setup.changed(&changes, r >= 0 && tracker_is_current(tracker), tracker->setup.userdata);
-        tracker->look_cost_us += now_us() - start;
+        tracker->look_cost_us += clock_us(CLOCK_MONOTONIC) - start;
         return r;
 }
 
@@ -221,7 +214,7 @@ static int look_now(struct tracker *tracker) {
                 tracker->look_again = true;
                 return 0;
         }
-        tracker->later_since_us = now_us();
+        tracker->later_since_us = clock_us(CLOCK_MONOTONIC);
         r = begin_look(tracker);
         if (r >= 0)
                 r = look_on(tracker);
@@ -238,12 +231,12 @@ static int take_events(struct tracker *tracker, bool all) {
         _cleanup_changes_ struct changes changes = {};
         uint64_t before = following_counters(tracker->following)->events;
         bool polled = watch_take(tracker->watch, NULL) || tracker->polled, events;
-        uint64_t until = now_us() + TURN_US;
+        uint64_t until = clock_us(CLOCK_MONOTONIC) + TURN_US;
         int r;
 
         do
                 r = following_events(tracker->following, all ? 0 : SLICE, &changes);
-        while (r > 0 && !all && now_us() < until);
+        while (r > 0 && !all && clock_us(CLOCK_MONOTONIC) < until);
 
         tracker->polled = false;
         tell(tracker, &changes, r == 0);
@@ -313,7 +306,7 @@ static int take(struct tracker *tracker, bool all) {
 
 /* One round in the way that there is: a turn's worth, or all. 1 when there is more to take. */
 static int catch_up(struct tracker *tracker, bool all) {
-        uint64_t since = tracker->dirty ? tracker->dirty_since_us : now_us();
+        uint64_t since = tracker->dirty ? tracker->dirty_since_us : clock_us(CLOCK_MONOTONIC);
         uint64_t events = following_counters(tracker->following)->events;
         uint64_t generation = table_generation(tracker->table);
         int r = take(tracker, all);
@@ -343,7 +336,7 @@ static int schedule(struct tracker *tracker) {
         if (tracker->dirty)
                 return 0;
         tracker->dirty = true;
-        tracker->dirty_since_us = now_us();
+        tracker->dirty_since_us = clock_us(CLOCK_MONOTONIC);
         listen_on(tracker, false);
         return arm_round(tracker);
 }
@@ -374,7 +367,7 @@ static int do_round(struct tracker *tracker, uint64_t start) {
 
         if (r > 0)
                 return go_on(tracker, start);
-        tracker->pause_until_us = pause_after(now_us() - start, PAUSE_FACTOR, PAUSE_MIN_US, PAUSE_MAX_US);
+        tracker->pause_until_us = pause_after(clock_us(CLOCK_MONOTONIC) - start, PAUSE_FACTOR, PAUSE_MIN_US, PAUSE_MAX_US);
         if (r < 0) {
                 listen_on(tracker, false);
                 return arm_round(tracker);
@@ -385,7 +378,7 @@ static int do_round(struct tracker *tracker, uint64_t start) {
 
 static int on_round(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
         struct tracker *tracker = userdata;
-        uint64_t start = now_us();
+        uint64_t start = clock_us(CLOCK_MONOTONIC);
 
         if (!tracker->dirty && !tracker->lost) /* tracker_sync() was faster */
                 return 0;
@@ -401,7 +394,7 @@ static int on_more(sd_event_source *source, void *userdata) {
 /* The poll fires before the event is in the queue: alone, it may be about one that comes in a moment. */
 static int on_change(sd_event_source *source _unused_, int fd _unused_, uint32_t revents _unused_, void *userdata) {
         struct tracker *tracker = userdata;
-        uint64_t now = now_us();
+        uint64_t now = clock_us(CLOCK_MONOTONIC);
         bool events;
 
         if (watch_take(tracker->watch, &events))
@@ -426,7 +419,7 @@ static int done(struct tracker *tracker, int r) {
                 return 0;
         }
         listen_on(tracker, false);
-        tracker->dirty_since_us = now_us();
+        tracker->dirty_since_us = clock_us(CLOCK_MONOTONIC);
         (void) arm_round(tracker); /* logged; the next call tries again */
         return r < 0 ? r : 0;
 }

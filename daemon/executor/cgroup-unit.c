@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "dbus/names.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/path.h"
 
@@ -33,13 +34,6 @@ enum {
         ANSWER_MAX = PATH_MAX + 2,
         FD_OUT = STDERR_FILENO + 1, /* of the child, which has no other but stdio */
 };
-
-static int64_t now_ms(void) {
-        struct timespec now;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
-        return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* The job of the unit, and what came of it. */
 struct start {
@@ -101,7 +95,7 @@ static int call_start(sd_bus *bus, sd_bus_message **ret, sd_bus_error *error) {
 
 static int wait_for(sd_bus *bus, const struct start *start, int64_t until_ms) {
         while (!start->over) {
-                int64_t left = until_ms - now_ms();
+                int64_t left = until_ms - clock_ms();
                 int r = sd_bus_process(bus, NULL);
 
                 if (r == 0 && left <= 0)
@@ -151,7 +145,7 @@ static int await_path(sd_bus *bus, int64_t until_ms, char **ret, sd_bus_error *e
         for (;;) {
                 int r = read_path(bus, ret, error);
 
-                if (r < 0 || (*ret)[0] != '\0' || now_ms() >= until_ms)
+                if (r < 0 || (*ret)[0] != '\0' || clock_ms() >= until_ms)
                         return r;
                 free(*ret);
                 *ret = NULL;
@@ -160,7 +154,7 @@ static int await_path(sd_bus *bus, int64_t until_ms, char **ret, sd_bus_error *e
 }
 
 static int ask(char **ret, sd_bus_error *error) {
-        const int64_t until_ms = now_ms() + ANSWER_MS;
+        const int64_t until_ms = clock_ms() + ANSWER_MS;
         sd_bus *bus = NULL;
         int r = sd_bus_open_system(&bus);
 
@@ -173,7 +167,7 @@ static int ask(char **ret, sd_bus_error *error) {
                 *ret = NULL;
                 r = start_unit(bus, until_ms, error);
                 if (r >= 0)
-                        r = await_path(bus, now_ms() + SETTLE_MS, ret, error);
+                        r = await_path(bus, clock_ms() + SETTLE_MS, ret, error);
         }
         sd_bus_flush_close_unref(bus);
         return r;
@@ -199,12 +193,12 @@ static _noreturn_ void child(int out, pid_t parent) {
 
 /* All that comes until the end, or the time is over. */
 static int read_answer(int fd, char *text, size_t size) {
-        const int64_t until_ms = now_ms() + 2 * ANSWER_MS;
+        const int64_t until_ms = clock_ms() + 2 * ANSWER_MS;
         size_t n = 0;
 
         for (;;) {
                 struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-                int64_t left = until_ms - now_ms();
+                int64_t left = until_ms - clock_ms();
                 int ready = poll(&poll_fd, 1, left > 0 ? (int) left : 0);
                 ssize_t got;
 

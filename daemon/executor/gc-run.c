@@ -17,12 +17,12 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "executor/stream-message.h"
 #include "kernel/confine.h"
 #include "kernel/resolve.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/text.h"
 
@@ -56,13 +56,6 @@ struct supervisor {
         size_t n_bytes, n_portions;
         uint64_t left_out;
 };
-
-static int64_t now_ms(void) {
-        struct timespec now;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
-        return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static _noreturn_ void leave(enum end_kind kind, int value) {
         const struct end end = {.kind = kind, .value = value};
@@ -248,7 +241,7 @@ static void supervise(struct supervisor *supervisor) {
         };
 
         for (;;) {
-                int64_t left = supervisor->until_ms - now_ms();
+                int64_t left = supervisor->until_ms - clock_ms();
                 int n = poll(polls, ELEMENTSOF(polls), left > 0 ? (int) (left < INT32_MAX ? left : INT32_MAX) : 0);
 
                 if (n < 0 && errno != EINTR)
@@ -259,14 +252,14 @@ static void supervise(struct supervisor *supervisor) {
                         _exit(0);
                 if (n > 0 && polls[2].revents && !pass_on(supervisor))
                         polls[2].fd = -1; /* all of its ends are closed */
-                if (now_ms() < supervisor->until_ms)
+                if (clock_ms() < supervisor->until_ms)
                         continue;
                 if (supervisor->timed_out) {
                         supervisor->stuck = true;
                         return;
                 }
                 supervisor->timed_out = true;
-                supervisor->until_ms = now_ms() + DEATH_MS;
+                supervisor->until_ms = clock_ms() + DEATH_MS;
                 kill_all();
         }
 }
@@ -326,7 +319,7 @@ static int make_pipe(int ret[2]) {
 }
 
 static _noreturn_ void supervise_all(const struct gc_run *run, int channel) {
-        struct supervisor supervisor = {.run = run, .until_ms = now_ms() + (int64_t) (run->timeout_us / 1000)};
+        struct supervisor supervisor = {.run = run, .until_ms = clock_ms() + (int64_t) (run->timeout_us / 1000)};
         const unsigned long namespaces = run->root ? CONFINE_NAMESPACES | CLONE_NEWNS | CLONE_NEWNET : CLONE_NEWPID;
         int fds[FD_FREE] = {FD_NULL, FD_NULL, FD_NULL}, said[2], report[2], pidfd;
         long pid;

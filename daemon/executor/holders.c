@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "executor/run.h"
 #include "kernel/identity.h"
 #include "kernel/own-space.h"
 #include "kernel/resolve.h"
 #include "util/array.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 #define CAPABILITY(name) (UINT64_C(1) << (name))
@@ -72,13 +72,6 @@ int holders_put_once(struct map *map, uint64_t key, void *value) {
         return r == -EEXIST ? 0 : r;
 }
 
-static int64_t now_ms(void) {
-        struct timespec now;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
-        return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static int put(struct holders *holders, const struct mount_holder *row) {
         int r = holders->portion_size + HOLDER_ROW_MAX > sizeof(holders->portion) ? holders_flush(holders) : 0;
 
@@ -113,7 +106,7 @@ int holders_pulse(struct holders *holders) {
                 return 0;
         holders->steps = 0;
         r = worker_progress(holders->worker);
-        if (r < 0 || now_ms() < holders->until_ms)
+        if (r < 0 || clock_ms() < holders->until_ms)
                 return r;
         r = holders->full ? 0 : tell_end(holders, why);
         return r < 0 ? r : -ETIME;
@@ -124,7 +117,7 @@ static int work(struct worker *worker, const int *fds, void *userdata) {
         int r;
 
         holders->worker = worker;
-        holders->until_ms = now_ms() + SEARCH_MS;
+        holders->until_ms = clock_ms() + SEARCH_MS;
         holders->proc = fds[FD_PROC];
         holders->root = fds[FD_ROOT];
         holders->sys = fds[FD_SYS];

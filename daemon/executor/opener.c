@@ -18,10 +18,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 
 #include "kernel/resolve.h"
 #include "util/channel.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 struct opener {
@@ -52,13 +52,6 @@ struct request {
 struct answer {
         int32_t error; /* 0, and the fd comes along; or a positive errno */
 };
-
-static int64_t now_ms(void) {
-        struct timespec now;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
-        return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Gives up everything that the caller does not have. */
 static int become(const struct job_caller *caller, pid_t parent) {
@@ -158,7 +151,7 @@ int opener_start(const struct job_caller *caller, struct opener **ret) {
 
         if (!opener)
                 return log_oom();
-        *opener = (struct opener){.socket = -1, .pidfd = -1, .deadline = now_ms() + OPENER_DEADLINE_MS};
+        *opener = (struct opener){.socket = -1, .pidfd = -1, .deadline = clock_ms() + OPENER_DEADLINE_MS};
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
                 return log_errno(LOG_ERR, errno, "make the opener's socket");
         /* Like fork(2), with a pidfd: the child is reaped by whoever comes first, and never killed by a stale pid. */
@@ -191,7 +184,7 @@ static int await(struct opener *opener) {
         struct pollfd poll_fd = {.fd = opener->socket, .events = POLLIN};
 
         for (;;) {
-                int64_t left = opener->deadline - now_ms();
+                int64_t left = opener->deadline - clock_ms();
                 int r = poll(&poll_fd, 1, left > 0 ? (int) left : 0);
 
                 if (r > 0)

@@ -10,11 +10,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "executor/intent.h"
 #include "executor/pool-queue.h"
 #include "util/channel.h"
+#include "util/clock.h"
 #include "util/event.h"
 #include "util/log.h"
 
@@ -43,13 +43,6 @@ struct executor_pool {
 };
 
 static void dispatch(struct executor_pool *pool);
-
-static uint64_t now_us(void) {
-        struct timespec now;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
-        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
-}
 
 int executor_pool_new(
         sd_event *event, uint64_t job_timeout_us, pool_replace_fn replace, void *userdata, struct executor_pool **ret) {
@@ -181,7 +174,7 @@ static void worker_lose(struct worker *worker, enum failure_kind kind, const cha
 static void worker_condemn(struct worker *worker, const char *why) {
         event_log(EVENT_EXECUTOR_HUNG, NULL, "Replacing executor %u: %s", worker->slot, why);
         worker->condemned = true;
-        worker->deadline = now_us() + POOL_GRACE_US;
+        worker->deadline = clock_us(CLOCK_MONOTONIC) + POOL_GRACE_US;
         if (sd_event_source_set_time(worker->timer, worker->deadline) < 0 ||
                 sd_event_source_set_enabled(worker->timer, SD_EVENT_ONESHOT) < 0)
                 log_error("No timer for the end of executor %u", worker->slot);
@@ -199,7 +192,7 @@ static int on_timer(sd_event_source *source, uint64_t usec _unused_, void *userd
         }
         if (!worker->job)
                 return 0; /* idle: the next job arms it again */
-        if (now_us() >= worker->deadline) {
+        if (clock_us(CLOCK_MONOTONIC) >= worker->deadline) {
                 worker->pool->n_hung++;
                 worker_condemn(worker, "its job took too long");
                 return 0;
@@ -293,7 +286,7 @@ static int worker_start(struct worker *worker, struct pool_job *job) {
 
         worker->job = job;
         worker->unsent = true;
-        worker->begun_us = now_us();
+        worker->begun_us = clock_us(CLOCK_MONOTONIC);
         worker->deadline = worker->due_us = worker->begun_us + worker->pool->timeout_us;
         (void) sd_event_source_get_enabled(worker->timer, &enabled); /* off, if it cannot be told */
         if (enabled == SD_EVENT_OFF && (sd_event_source_set_time(worker->timer, worker->deadline) < 0 ||
@@ -411,7 +404,7 @@ void executor_pool_counts(
 }
 
 size_t executor_pool_hanging(const struct executor_pool *pool, uint64_t after_us, struct pool_hang ret[POOL_SLOTS_MAX]) {
-        const uint64_t now = now_us();
+        const uint64_t now = clock_us(CLOCK_MONOTONIC);
         size_t n = 0;
 
         for (size_t i = 0; i < POOL_SLOTS_MAX; i++) {

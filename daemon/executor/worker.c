@@ -18,12 +18,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kernel/confine.h"
 #include "kernel/tree.h"
 #include "util/channel.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/text.h"
 
@@ -52,13 +52,6 @@ int worker_order(struct worker *worker _unused_, struct channel_message *ret) {
         return channel_receive(WORKER_CHANNEL, 0, ret);
 }
 
-static int64_t now_ms(void) {
-        struct timespec now;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
-        return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static int say(struct worker *worker, enum stream_kind kind, const void *data, size_t size) {
         union {
                 struct stream_head head;
@@ -78,7 +71,7 @@ static int say(struct worker *worker, enum stream_kind kind, const void *data, s
 }
 
 int worker_progress(struct worker *worker) {
-        int64_t now = now_ms();
+        int64_t now = clock_ms();
 
         if (now - worker->told_ms < PROGRESS_INTERVAL_MS)
                 return 0;

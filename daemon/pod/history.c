@@ -5,9 +5,9 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "util/array.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 enum {
@@ -28,13 +28,6 @@ struct history {
         size_t n_rows;
         sd_event_source *timer;
 };
-
-static uint64_t now_us(void) {
-        struct timespec now;
-
-        (void) clock_gettime(CLOCK_REALTIME, &now); /* cannot fail for this clock */
-        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
-}
 
 static void waiting_done(struct waiting *row) {
         record_event_done(&row->event);
@@ -101,7 +94,7 @@ static int copy(const char *text, char **ret) {
 static int fill(struct pods *pods, const char *uuid, struct waiting *row) {
         const struct pod *pod = map_get(pods->by_uuid, uuid);
 
-        row->event.time_us = now_us();
+        row->event.time_us = clock_us(CLOCK_REALTIME);
         row->event.uid = HISTORY_NOBODY;
         row->gone = !pod;
         row->owner = pod ? pod->record->owner : 0;

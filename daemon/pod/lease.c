@@ -13,11 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 
 #include "pod/history.h"
 #include "pod/operation-private.h"
 #include "pod/registry.h"
+#include "util/clock.h"
 #include "util/event.h"
 #include "util/log.h"
 #include "util/text.h"
@@ -46,13 +46,6 @@ struct lease {
         sd_event_source *timer;
         unsigned tries;           /* collections begun */
 };
-
-static uint64_t now_us(void) {
-        struct timespec now;
-
-        (void) clock_gettime(CLOCK_BOOTTIME, &now); /* cannot fail for this clock */
-        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
-}
 
 static int parse_ttl(const char *text, uint64_t *ret_us, struct failure *f) {
         uint64_t seconds = 0;
@@ -183,7 +176,7 @@ void lease_of_pid(pid_t pid, struct record_lease *ret) {
 }
 
 void lease_prolong(uint64_t ttl_us, struct record_lease *ret) {
-        ret->until_us = now_us() + ttl_us;
+        ret->until_us = clock_us(CLOCK_BOOTTIME) + ttl_us;
 }
 
 static int arm(struct lease *lease, uint64_t at_us) {
@@ -232,7 +225,7 @@ static void end(struct lease *lease, const char *why) {
         history_add_event(lease->pods, record->uuid, EVENT_LEASE_ENDED, 0, NULL, why);
         lease->pods->counters.leases_ended++;
         lease->tries = 0;
-        (void) arm(lease, now_us() + grace); /* logged; gc without a pod takes it, too */
+        (void) arm(lease, clock_us(CLOCK_BOOTTIME) + grace); /* logged; gc without a pod takes it, too */
         tell_changed(lease->pods, lease->pod);
 }
 
@@ -245,7 +238,7 @@ static void collect(struct lease *lease) {
 
         lease->tries++;
         pause = pause < RETRY_MIN_US ? RETRY_MIN_US : pause > RETRY_MAX_US ? RETRY_MAX_US : pause;
-        (void) arm(lease, now_us() + pause); /* logged */
+        (void) arm(lease, clock_us(CLOCK_BOOTTIME) + pause); /* logged */
         if (lease->pod->running) /* perhaps the last such collection */
                 return;
         if (operation_new_collect(lease->pods, &caller_house, lease->pod, &arguments, &operation, &f) == 0)
@@ -380,7 +373,7 @@ void lease_resume(struct pods *pods, struct pod *pod) {
         struct lease *lease = take(pods, pod);
 
         if (lease && lease_ended(pod))
-                (void) arm(lease, now_us() + pods->settings->lease_grace_us); /* logged; gc without a pod takes it, too */
+                (void) arm(lease, clock_us(CLOCK_BOOTTIME) + pods->settings->lease_grace_us); /* logged; gc without a pod takes it, too */
         else if (lease)
                 hang(lease, 0, -1);
 }

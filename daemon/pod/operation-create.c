@@ -6,7 +6,6 @@
 
 #include <string.h>
 #include <systemd/sd-id128.h>
-#include <time.h>
 
 #include "pod/cgroups.h"
 #include "pod/directories.h"
@@ -28,6 +27,7 @@
 #include "pod/turn.h"
 #include "pod/use.h"
 #include "util/array.h"
+#include "util/clock.h"
 #include "util/event.h"
 #include "util/log.h"
 #include "util/path.h"
@@ -209,13 +209,6 @@ static int plan(struct operation *operation, struct failure *f) {
         return r < 0 ? r : OPERATION_FINISHED;
 }
 
-static uint64_t now(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_REALTIME, &ts); /* fails for unknown clocks alone */
-        return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
-}
-
 static int make_record(const struct create *create, struct record_pod **ret) {
         const struct operation *operation = &create->operation;
         _cleanup_(record_pod_freep) struct record_pod *record = calloc(1, sizeof(*record));
@@ -226,7 +219,7 @@ static int make_record(const struct create *create, struct record_pod **ret) {
         record->owner = operation->caller.uid;
         record->owner_group = operation->caller.gid;
         record->state = RECORD_CREATING;
-        record->created_us = now();
+        record->created_us = clock_us(CLOCK_REALTIME);
         record->uuid = strdup(operation->uuid);
         record->spec = strdup(create->spec->canonical);
         if (create->name)
@@ -528,8 +521,7 @@ int operation_new_create(struct pods *pods, const struct caller *caller, const s
         create->dry_run = arguments->dry_run;
         r = take_visibility(create, arguments, f);
         if (r == 0)
-                r = spec_parse(arguments->spec, arguments->spec_size, pods->settings->spec_size_max,
-                       pods->settings->mounts_per_pod, &create->spec, f);
+                r = spec_parse(arguments->spec, arguments->spec_size, pods->settings->spec_size_max, pods->settings->mounts_per_pod, &create->spec, f);
         if (r == 0)
                 r = take_name(create, arguments, f);
         if (r == 0)

@@ -3,13 +3,13 @@
  * record as being made when a daemon starts is removed. */
 
 #include <string.h>
-#include <time.h>
 
 #include "admit/own-ids.h"
 #include "pod/layer-turn.h"
 #include "pod/operation-layer-private.h"
 #include "plan/layer.h"
 #include "util/array.h"
+#include "util/clock.h"
 #include "util/event.h"
 #include "util/log.h"
 #include "util/text.h"
@@ -158,13 +158,6 @@ static int plan(struct operation *operation, struct failure *f _unused_) {
         return r < 0 ? r : set_owner(create, operation->job);
 }
 
-static uint64_t now_us(void) {
-        struct timespec now;
-
-        (void) clock_gettime(CLOCK_REALTIME, &now); /* cannot fail for this clock */
-        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
-}
-
 static int intend(struct operation *operation, struct failure *f) {
         struct create *create = create_of(operation);
         struct layers *layers = operation->pods->layers;
@@ -176,7 +169,7 @@ static int intend(struct operation *operation, struct failure *f) {
                 return r;
         record->owner = operation->caller.uid;
         record->owner_group = operation->caller.gid;
-        record->created_us = now_us();
+        record->created_us = clock_us(CLOCK_REALTIME);
         r = layers_add(layers, record, parent, &create->layer);
         if (r < 0)
                 return layer_not_recorded(r, create->id, f);

@@ -8,7 +8,6 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "executor/image-message.h"
 #include "image/chain.h"
@@ -17,6 +16,7 @@
 #include "pod/layer-turn.h"
 #include "pod/operation-layer-private.h"
 #include "util/array.h"
+#include "util/clock.h"
 #include "util/event.h"
 #include "util/log.h"
 #include "util/text.h"
@@ -235,13 +235,6 @@ static char *choose_id(const struct import *import) {
         return layer_id_is_valid(hex) && !map_get(layers->by_id, hex) ? strdup(hex) : layers_new_id(layers);
 }
 
-static uint64_t now_us(void) {
-        struct timespec now;
-
-        (void) clock_gettime(CLOCK_REALTIME, &now); /* cannot fail for this clock */
-        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
-}
-
 static int new_record(const struct import *import, struct record_layer **ret) {
         _cleanup_(record_layer_freep) struct record_layer *record = calloc(1, sizeof(*record));
         char chain[DIGEST_TEXT_SIZE];
@@ -254,7 +247,7 @@ static int new_record(const struct import *import, struct record_layer **ret) {
                 return log_oom();
         record->owner = import->operation.caller.uid;
         record->owner_group = import->operation.caller.gid;
-        record->created_us = now_us();
+        record->created_us = clock_us(CLOCK_REALTIME);
         record->state = RECORD_LAYER_CREATING;
         *ret = TAKE_PTR(record);
         return 0;

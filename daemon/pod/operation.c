@@ -7,13 +7,13 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 
 #include "pod/cgroups.h"
 #include "pod/history.h"
 #include "pod/registry.h"
 #include "pod/turn.h"
 #include "util/array.h"
+#include "util/clock.h"
 #include "util/event.h"
 #include "util/log.h"
 
@@ -233,13 +233,6 @@ static int submit(struct operation *operation) {
         return r < 0 ? log_errno(LOG_ERR, r, "add the source that ends an operation") : 0;
 }
 
-static uint64_t now_us(void) {
-        struct timespec now;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
-        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
-}
-
 int operation_execute(struct operation *operation, operation_done_fn done, void *userdata, struct failure *f _unused_) {
         int r = map_put_u64(operation->pods->operations, operation->job_id, operation);
 
@@ -256,7 +249,7 @@ int operation_execute(struct operation *operation, operation_done_fn done, void 
         }
         operation->done = done;
         operation->done_userdata = userdata;
-        operation->begun_us = now_us();
+        operation->begun_us = clock_us(CLOCK_MONOTONIC);
         operation->stage = OPERATION_EXECUTING;
         return 0;
 }
@@ -313,7 +306,7 @@ const char *operation_verb_name(enum operation_verb verb) {
 static void count(const struct operation *operation, const struct failure *f) {
         enum counter_outcome outcome = f->kind == FAILURE_NONE ? COUNTER_DONE : f->kind == FAILURE_BUSY ? COUNTER_BUSY : COUNTER_FAILED;
 
-        counters_operation(&operation->pods->counters, operation->class->verb, outcome, now_us() - operation->begun_us);
+        counters_operation(&operation->pods->counters, operation->class->verb, outcome, clock_us(CLOCK_MONOTONIC) - operation->begun_us);
 }
 
 /* Whoever asked for it heard nothing of how it ended: the history of the pod does. */

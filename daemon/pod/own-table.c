@@ -6,12 +6,12 @@
 
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 
 #include "pod/drift.h"
 #include "pod/judge.h"
 #include "pod/registry.h"
 #include "table/reading.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/path.h"
 
@@ -25,13 +25,6 @@ struct own_table {
         sd_event_source *changes, *pause;
         uint64_t cost_us;           /* of the last reading */
 };
-
-static uint64_t now_us(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail for this clock */
-        return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
-}
 
 int own_table_new(struct pods *pods, struct pod *pod) {
         struct own_table *own = calloc(1, sizeof(*own));
@@ -62,7 +55,7 @@ int own_table_read(struct pod *pod) {
         _cleanup_changes_ struct changes changes = {};
         struct own_table *own = pod->own;
         struct entry **entries = NULL;
-        uint64_t begin = now_us();
+        uint64_t begin = clock_us(CLOCK_MONOTONIC);
         size_t n = 0;
         int r;
 
@@ -73,7 +66,7 @@ int own_table_read(struct pod *pod) {
                 return log_errno(LOG_ERR, r, "read the mount table of pod %s", pod->record->uuid);
         r = table_replace(own->table, entries, n, &changes);
         free(entries);
-        own->cost_us = now_us() - begin;
+        own->cost_us = clock_us(CLOCK_MONOTONIC) - begin;
         if (r < 0)
                 return log_errno(LOG_ERR, r, "take in the mount table of pod %s", pod->record->uuid);
         if (changes.n_items > 0)
