@@ -333,15 +333,17 @@ void link_undo(struct run *run, size_t i) {
 
                 if (r == 0)
                         r = step->flags & STEP_LINK_MOVE ? move_back(run, &where) : remove_link(run, &where);
-                if (r != 0)
+                if (r != 0) {
+                        run->link_stays = true;
                         log_warning("Network interface %s of pod %s stays where it is: %s", step->target, run->job->uuid, run->failure.text ?: "");
+                }
                 failure_clear(&run->failure);
                 run->failure.kind = kind; /* what is told is what went wrong first */
                 run->failure.text = TAKE_PTR(text);
                 run->error = error;
         }
         hand->linked = false;
-        if (hand->pinned)
+        if (hand->pinned && !run->link_stays) /* that step came first, and is undone last */
                 link_pin_drop(run, step->container);
         hand->pinned = false;
 }

@@ -82,6 +82,7 @@ struct run {
                 int pods;       /* …and pods/ there */
                 bool pinned;    /* this job has bound it to its file */
         } own;
+        bool link_stays; /* an interface could not be taken back: what keeps its namespace stays, too */
         int namespace, namespace_root; /* STEP_ENTER's, in which the steps after it mount, and its root directory; or -1 */
         bool namespace_foreign;        /* it is owned by another user namespace than ours */
         struct prepared *prepared; /* prepare.h */

@@ -273,7 +273,7 @@ static void result(struct operation *operation, const struct job_result *answer)
                 if (r < 0)
                         (void) failure_from_errno(&f, r);
         } else if (answer) {
-                undo = answer->lost;
+                undo = answer->lost || process->n_links > 0; /* the executor may not have been able to take them back */
                 (void) operation_failure(operation, answer, process->wanted, &f);
         }
         if (undo) {
