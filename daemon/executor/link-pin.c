@@ -5,16 +5,12 @@
 #include "executor/link-pin.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "executor/link.h"
-#include "kernel/detach.h"
 #include "kernel/resolve.h"
 #include "kernel/space.h"
-#include "kernel/tree.h"
 #include "util/log.h"
 #include "util/text.h"
 
@@ -33,13 +29,13 @@ static int open_directory(struct run *run, const char *container, char **ret_nam
 int link_pin_open(struct run *run, const char *container, int *ret) {
         _cleanup_free_ char *name = NULL;
         _cleanup_close_ int directory = open_directory(run, container, &name);
-        _cleanup_close_ int fd = directory < 0 ? -1 : openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_close_ int fd = directory < 0 ? -1 : space_pinned(directory, name);
 
         if (directory < 0)
                 return directory;
-        if (fd < 0 && errno != ENOENT)
-                return log_errno(LOG_ERR, errno, "open the namespace that is kept for container %s of pod %s", container, run->job->uuid);
-        *ret = fd >= 0 && space_kind(fd) == CLONE_NEWNET ? TAKE_FD(fd) : -1; /* else a file on which nothing is mounted */
+        if (fd < 0 && fd != -ENOENT)
+                return log_errno(LOG_ERR, fd, "open the namespace that is kept for container %s of pod %s", container, run->job->uuid);
+        *ret = fd >= 0 && space_kind(fd) == CLONE_NEWNET ? TAKE_FD(fd) : -1;
         return 0;
 }
 
@@ -47,23 +43,6 @@ static bool is_same(int a, int b) {
         struct stat one, other;
 
         return fstat(a, &one) == 0 && fstat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
-}
-
-static int attach(int space, int directory, const char *name) {
-        _cleanup_close_ int file = openat(directory, name, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0444), mount = -1;
-        int r;
-
-        if (file < 0)
-                return -errno;
-        mount = tree_clone(space, false);
-        r = mount < 0 ? mount : tree_set(mount, false, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, 0, MS_PRIVATE);
-        if (r >= 0)
-                r = tree_attach(mount, directory, name);
-        if (r >= 0)
-                r = tree_set(mount, false, 0, 0, MS_PRIVATE); /* a shared place had made it shared */
-        if (r < 0)
-                (void) unlinkat(directory, name, 0);
-        return r < 0 ? r : 0;
 }
 
 int link_pin_make(struct run *run, const char *container, int space, bool *ret_made) {
@@ -82,7 +61,7 @@ int link_pin_make(struct run *run, const char *container, int space, bool *ret_m
                 directory = r = open_directory(run, container, &name);
         if (r < 0)
                 return r;
-        r = attach(space, directory, name);
+        r = space_pin(space, directory, name);
         if (r < 0)
                 return run_fail(run, FAILURE_MOUNT_FAILED, -r, "the network namespace of container %s cannot be kept", container);
         *ret_made = true;
@@ -91,15 +70,12 @@ int link_pin_make(struct run *run, const char *container, int space, bool *ret_m
 
 void link_pin_drop(struct run *run, const char *container) {
         _cleanup_free_ char *name = NULL;
-        _cleanup_close_ int directory = open_directory(run, container, &name), there = -1;
-        int r = 0;
+        _cleanup_close_ int directory = open_directory(run, container, &name);
+        int r;
 
         if (directory < 0)
                 return;
-        there = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-        if (there < 0)
-                return;
-        r = detach_fd(there); /* -EINVAL: nothing is mounted there */
-        if ((r < 0 && r != -EINVAL) || (unlinkat(directory, name, 0) < 0 && errno != ENOENT))
-                (void) log_errno(LOG_WARNING, r < 0 && r != -EINVAL ? r : errno, "let go of ns/%s", name);
+        r = space_unpin(directory, name);
+        if (r < 0)
+                (void) log_errno(LOG_WARNING, r, "let go of ns/%s", name);
 }

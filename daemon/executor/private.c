@@ -11,6 +11,7 @@
 #include "kernel/detach.h"
 #include "kernel/own-space.h"
 #include "kernel/resolve.h"
+#include "kernel/space.h"
 #include "kernel/tree.h"
 #include "kernel/visit.h"
 #include "util/log.h"
@@ -82,6 +83,8 @@ int private_begin(struct run *run) {
                 r = settle(run, r);
         if (r == 0 || (is_lost(r) && needs_no_namespace(run->job)))
                 return 0;
+        if (!is_lost(r) && r != -EINVAL && r != -EPERM) /* of fds or memory, say: the pod is well */
+                return log_errno(LOG_ERR, r, "open the mount namespace of pod %s", run->job->uuid);
         if (run->own.namespace >= 0)
                 return run_fail(run, FAILURE_NO_SUCH_POD, -r,
                         "the root directory of the mount namespace of pod %s is not podmount's any more; collect the pod", run->job->uuid);
@@ -130,7 +133,7 @@ int private_pin(struct run *run) {
                 return files;
         if (text < 0)
                 return log_errno(LOG_ERR, text, "open the mount table of pod %s", run->job->uuid);
-        r = own_space_pin(run->own.namespace, files, run->job->uuid);
+        r = space_pin(run->own.namespace, files, run->job->uuid);
         if (r == -EEXIST)
                 return run_fail(run, FAILURE_TARGET_IN_USE, 0,
                         "a mount namespace is bound to ns/%s already; collect it with podmountctl gc, or choose another UUID", run->job->uuid);
@@ -151,7 +154,7 @@ void private_undo(struct run *run) {
 
 int private_unpin(struct run *run) {
         _cleanup_close_ int files = open_files(run);
-        int r = files < 0 ? files : own_space_unpin(files, run->job->uuid);
+        int r = files < 0 ? files : space_unpin(files, run->job->uuid);
 
         return r < 0 ? log_errno(LOG_ERR, r, "take the mount namespace of pod %s from its file", run->job->uuid) : 0;
 }

@@ -192,10 +192,19 @@ static int has_files_in_use(int directory) {
                         (void) close_fd(fd);
                 return -error;
         }
-        while ((entry = readdir(entries))) /* what is bound is a file of another file system */
-                if (fstatat(directory, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 && entry->d_name[0] != '.' && status.st_dev != above.st_dev)
+        for (;;) {
+                errno = 0;
+                entry = readdir(entries);
+                if (!entry)
+                        return -errno;
+                if (entry->d_name[0] == '.')
+                        continue;
+                if (fstatat(directory, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
+                        if (errno != ENOENT)
+                                return -errno;
+                } else if (status.st_dev != above.st_dev) /* what is bound is a file of another file system */
                         return 1;
-        return 0;
+        }
 }
 
 int own_space_prepare(int directory) {
@@ -208,10 +217,11 @@ int own_space_prepare(int directory) {
         if (r < 0)
                 return r;
         r = has_files_in_use(directory);
-        if (r == 0)
-                r = is_on_shared(directory) > 0 ? 0 : 1;
         if (r != 0)
                 return r < 0 ? r : 0;
+        r = is_on_shared(directory);
+        if (r <= 0)
+                return r;
         clone = tree_clone(directory, false);
         r = clone < 0 ? clone : tree_set(clone, false, 0, 0, MS_PRIVATE);
         if (r == 0)
@@ -219,49 +229,18 @@ int own_space_prepare(int directory) {
         return r < 0 ? r : tree_set(clone, false, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, 0, MS_PRIVATE);
 }
 
-int own_space_pin(int namespace, int directory, const char *name) {
-        _cleanup_close_ int clone = -1, file = resolve_make(directory, name, true);
-        int r = file < 0 ? file : 0;
-
-        if (r < 0)
-                return r;
-        clone = tree_clone(namespace, false);
-        r = clone < 0 ? clone : tree_attach(clone, file, "");
-        if (r == 0) /* what it lies on may have made it shared */
-                r = tree_set(clone, false, 0, 0, MS_PRIVATE);
-        if (r < 0) {
-                file = close_fd(file);
-                clone = close_fd(clone);
-                (void) own_space_unpin(directory, name);
-        }
-        return r;
-}
-
 int own_space_open(int directory, const char *name) {
-        _cleanup_close_ int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-        struct stat status;
-        int kind, r;
+        _cleanup_close_ int fd = space_pinned(directory, name);
+        int r;
 
         if (fd < 0)
-                return -errno;
-        kind = space_kind(fd);
-        if (kind != CLONE_NEWNS) /* a plain file is what nothing is bound to any more */
-                return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && kind == -EINVAL ? -ENOENT : -EINVAL;
+                return fd;
+        if (space_kind(fd) != CLONE_NEWNS)
+                return -EINVAL;
         r = inside_is_host(fd);
         if (r != 0)
                 return r < 0 ? r : -EPERM;
         return TAKE_FD(fd);
-}
-
-int own_space_unpin(int directory, const char *name) {
-        int r = detach_enter(directory);
-
-        if (r == 0)
-                r = detach_name(name, true);
-        detach_leave();
-        if (r < 0 && r != -EINVAL && r != -ENOENT)
-                return r;
-        return unlinkat(directory, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 int own_space_mountinfo(int namespace) {

@@ -22,13 +22,9 @@ int own_space_prepare(int directory);
 /* Takes that mount off the directory `name` in `directory` again, unless something is bound there, or somebody is. */
 void own_space_leave(int directory, const char *name);
 
-/* Binds the namespace to the file `name` in `directory`, which is made: -EEXIST when there is one. */
-int own_space_pin(int namespace, int directory, const char *name);
-/* What is bound to that file: an fd, the caller's. -ENOENT when there is no such file, or nothing bound to it; -EINVAL for what is no mount
- * namespace, -EPERM for this process's own. */
+/* What is bound to the file `name` in `directory` (space_pin(), kernel/space.h): an fd, the caller's. -ENOENT when there is no such file, or nothing
+ * bound to it; -EINVAL for what is no mount namespace, -EPERM for this process's own. */
 int own_space_open(int directory, const char *name);
-/* Takes away both, the bind and the file; that they are gone already is success. */
-int own_space_unpin(int directory, const char *name);
 
 /* The text of its mount table (proc_pid_mountinfo(5)), to read and to poll, whoever has the fd; it keeps the namespace alive. */
 int own_space_mountinfo(int namespace);

@@ -13,12 +13,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "kernel/detach.h"
+#include "kernel/tree.h"
 #include "util/array.h"
 #include "util/channel.h"
 #include "util/log.h"
@@ -217,4 +220,50 @@ bool space_probe_pidns(void) {
         _cleanup_fscontext_ struct fscontext context = FSCONTEXT_INIT;
 
         return own >= 0 && space_open_proc(&context, own, true) == 0;
+}
+
+int space_pinned(int directory, const char *name) {
+        _cleanup_close_ int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        int kind;
+
+        if (fd < 0)
+                return -errno;
+        kind = space_kind(fd);
+        if (kind == -EINVAL) /* a plain file: nothing is bound to it any more, or yet */
+                return -ENOENT;
+        return kind < 0 ? kind : TAKE_FD(fd);
+}
+
+int space_pin(int namespace, int directory, const char *name) {
+        _cleanup_close_ int there = space_pinned(directory, name), file = -1, mount = -1;
+        int r;
+
+        if (there >= 0)
+                return -EEXIST;
+        if (there != -ENOENT)
+                return there;
+        file = openat(directory, name, O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0444);
+        if (file < 0)
+                return -errno;
+        file = close_fd(file);
+        mount = tree_clone(namespace, false);
+        r = mount < 0 ? mount : tree_set(mount, false, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, 0, MS_PRIVATE);
+        if (r == 0)
+                r = tree_attach(mount, directory, name);
+        if (r == 0) /* what it lies on may have made it shared */
+                r = tree_set(mount, false, 0, 0, MS_PRIVATE);
+        if (r < 0)
+                (void) space_unpin(directory, name);
+        return r;
+}
+
+int space_unpin(int directory, const char *name) {
+        int r = detach_enter(directory);
+
+        if (r == 0)
+                r = detach_name(name, true);
+        detach_leave();
+        if (r < 0 && r != -EINVAL && r != -ENOENT)
+                return r;
+        return unlinkat(directory, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }

@@ -25,6 +25,15 @@ int space_is_of(int fd, uid_t uid);
 /* Whether it is one that the host's first process, this process or the kernel itself began with. 1, 0, or a negative errno. */
 int space_is_host(int fd);
 
+/* Binds the namespace of the fd to the file `name` in `directory`, made unless it is there, and to that alone: it lives as long
+ * (namespaces(7), ip-netns(8)). -EEXIST when a namespace is bound there already. A mount namespace: -EINVAL where the place is shared with others,
+ * -ELOOP where its number is not above that of this process's own. */
+int space_pin(int namespace, int directory, const char *name);
+/* What is bound there: an fd, the caller's. -ENOENT for no such file, or one that nothing is bound to. */
+int space_pinned(int directory, const char *name);
+/* Takes both away, the bind and the file; that they are gone already is success. */
+int space_unpin(int directory, const char *name);
+
 /* A process in another namespace for a while. There is no way on when the way back is barred: then it aborts. */
 struct space_visit {
         int back; /* -1: nowhere */

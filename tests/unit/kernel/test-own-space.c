@@ -12,6 +12,7 @@
 #include "kernel/identity.h"
 #include "kernel/inside.h"
 #include "kernel/resolve.h"
+#include "kernel/space.h"
 #include "kernel/submounts.h"
 #include "kernel/tree.h"
 #include "kernel/visit.h"
@@ -92,18 +93,18 @@ START_TEST(test_bound) {
         made = make();
         files = open_files();
         ck_assert_int_eq(own_space_open(files, "one"), -ENOENT);
-        ck_assert_int_eq(own_space_pin(made, files, "one"), 0);
+        ck_assert_int_eq(space_pin(made, files, "one"), 0);
         again = make();
-        ck_assert_int_eq(own_space_pin(again, files, "one"), -EEXIST);
+        ck_assert_int_eq(space_pin(again, files, "one"), -EEXIST);
         ck_assert_int_eq(fstat(made, &one), 0);
         made = close_fd(made); /* the file keeps it */
         found = own_space_open(files, "one");
         ck_assert_int_ge(found, 0);
         ck_assert_int_eq(fstat(found, &other), 0);
         ck_assert_uint_eq(one.st_ino, other.st_ino);
-        ck_assert_int_eq(own_space_unpin(files, "one"), 0);
+        ck_assert_int_eq(space_unpin(files, "one"), 0);
         ck_assert_int_eq(faccessat(files, "one", F_OK, 0), -1);
-        ck_assert_int_eq(own_space_unpin(files, "one"), 0);
+        ck_assert_int_eq(space_unpin(files, "one"), 0);
         plain = openat(files, "one", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
         ck_assert_int_eq(own_space_open(files, "one"), -ENOENT); /* nothing is bound to it */
         ck_assert_int_eq(symlinkat("/proc/self/ns/mnt", files, "link"), 0);
@@ -223,11 +224,11 @@ START_TEST(test_shared) {
         ck_assert_int_eq(read(ready[0], &c, 1), 1);
         made = make();
         files = open_files();
-        ck_assert_int_eq(own_space_pin(made, files, "one"), -EINVAL);
+        ck_assert_int_eq(space_pin(made, files, "one"), -EINVAL);
         ck_assert_int_eq(own_space_prepare(files), 0);
         files = close_fd(files);
         files = open_files();
-        ck_assert_int_eq(own_space_pin(made, files, "one"), 0);
+        ck_assert_int_eq(space_pin(made, files, "one"), 0);
         ck_assert_int_eq(own_space_prepare(files), 0); /* it is */
         files = close_fd(files);
         top = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -235,7 +236,7 @@ START_TEST(test_shared) {
         files = open_files();
         again = own_space_open(files, "one");
         ck_assert_int_ge(again, 0);
-        ck_assert_int_eq(own_space_unpin(files, "one"), 0);
+        ck_assert_int_eq(space_unpin(files, "one"), 0);
         files = close_fd(files);
         own_space_leave(top, "ns");
         files = open_files();
