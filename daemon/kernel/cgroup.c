@@ -100,8 +100,13 @@ static int open_candidate(const struct candidate *candidate) {
         return TAKE_FD(fd);
 }
 
-/* The best one of the hierarchy that candidate `first` is of; -1 when none can be reached. */
-static int open_best(const struct candidates *candidates, size_t first) {
+/* Want of something that is no sign of the place. */
+static bool is_want(int r) {
+        return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -EIO;
+}
+
+/* The best one of the hierarchy that candidate `first` is of; *ret is -1 when none can be reached. */
+static int open_best(const struct candidates *candidates, size_t first, int *ret) {
         const struct candidate *list = candidates->list;
         int best = -1;
         size_t best_size = SIZE_MAX;
@@ -112,13 +117,18 @@ static int open_best(const struct candidates *candidates, size_t first) {
                 if (list[i].device != list[first].device || list[i].root_size >= best_size)
                         continue;
                 fd = open_candidate(&list[i]);
+                if (is_want(fd)) {
+                        (void) close_fd(best);
+                        return log_errno(LOG_ERR, fd, "open a cgroup hierarchy");
+                }
                 if (fd < 0)
                         continue;
                 (void) close_fd(best);
                 best = fd;
                 best_size = list[i].root_size;
         }
-        return best;
+        *ret = best;
+        return 0;
 }
 
 static bool is_first(const struct candidates *candidates, size_t i) {
@@ -140,8 +150,8 @@ static int pick_lines(int *ret) {
         while (getline(&line, &room, from) >= 0)
                 if (strstr(line, " - cgroup") && dprintf(fd, "%s", line) < 0)
                         return log_errno(LOG_ERR, errno, "copy mountinfo");
-        if (ferror(from))
-                return log_errno(LOG_ERR, EIO, "read /proc/self/mountinfo");
+        if (!feof(from)) /* want of memory is no error of the stream's */
+                return log_errno(LOG_ERR, errno ?: EIO, "read /proc/self/mountinfo");
         *ret = TAKE_FD(fd);
         return 0;
 }
@@ -157,8 +167,9 @@ int cgroup_hierarchies(struct cgroup_hierarchy **ret, size_t *ret_n) {
                 r = mountinfo_read(fd, take_line, &candidates, &skipped);
         for (size_t i = 0; r >= 0 && i < candidates.n; i++) {
                 struct cgroup_hierarchy *hierarchy;
-                int root = is_first(&candidates, i) ? open_best(&candidates, i) : -1;
+                int root = -1;
 
+                r = is_first(&candidates, i) ? open_best(&candidates, i, &root) : 0;
                 if (root < 0)
                         continue;
                 hierarchy = array_append(&list, &n);
