@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
@@ -154,7 +153,6 @@ static int keep_own_fds(const struct front_setup *setup) {
 }
 
 static int become_front(const struct front_setup *setup) {
-        struct rlimit files;
         int r;
 
         log_set_role("front");
@@ -171,11 +169,6 @@ static int become_front(const struct front_setup *setup) {
         r = process_die_with(setup->keeper);
         if (r < 0)
                 return r;
-        /* A connection and a request with fds cost a few each; the loop uses epoll, no bitmap of 1,024. */
-        if (getrlimit(RLIMIT_NOFILE, &files) >= 0 && files.rlim_cur < files.rlim_max) {
-                files.rlim_cur = files.rlim_max;
-                (void) setrlimit(RLIMIT_NOFILE, &files); /* a lower limit means an earlier QuotaExceeded, no fault */
-        }
         adopt_watchdog(setup->keeper);
         return process_hide();
 }

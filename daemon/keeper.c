@@ -342,10 +342,10 @@ static void serve(struct keeper *keeper) {
 
 /* Executors end when the front's ends of their sockets are closed; one that does not is killed. */
 static void end_executors(struct keeper *keeper) {
-        int64_t deadline = clock_ms() + EXECUTOR_GRACE_MS;
+        const int64_t deadline = clock_ms() + EXECUTOR_GRACE_MS;
 
-        while (any_executor(keeper) && clock_ms() < deadline)
-                turn(keeper, (int) (deadline - clock_ms()));
+        for (int64_t left; any_executor(keeper) && (left = deadline - clock_ms()) > 0;)
+                turn(keeper, (int) left);
         for (unsigned slot = 0; slot < keeper->n_executors; slot++)
                 if (keeper->executors[slot].pid > 0)
                         (void) kill(keeper->executors[slot].pid, SIGKILL);
@@ -457,6 +457,7 @@ static int prepare(struct keeper *keeper) {
         r = find_user(keeper->options->user, &keeper->uid, &keeper->gid);
         if (r < 0)
                 return r;
+        process_raise_files();
         r = runtime_prepare(keeper->options->runtime_dir, keeper->uid, keeper->gid, keeper->n_executors, &keeper->runtime);
         if (r < 0)
                 return r;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "util/log.h"
@@ -41,6 +42,16 @@ int process_die_with(pid_t parent) {
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
                 return log_errno(LOG_ERR, errno, "PR_SET_PDEATHSIG");
         return getppid() == parent ? 0 : -ESRCH; /* it may have died before the line above */
+}
+
+void process_raise_files(void) {
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= limit.rlim_max)
+                return;
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+                (void) log_errno(LOG_WARNING, errno, "raise the limit of open files");
 }
 
 static int compare_fds(const void *a, const void *b) {

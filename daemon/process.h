@@ -15,6 +15,10 @@ void process_reset_signals(void);
 /* SIGKILL when the parent dies; -ESRCH when it is gone already. Lost by a change of uid: to be called after it. */
 int process_die_with(pid_t parent);
 
+/* As many open files as are to be had, for this process and those that it makes: a client's connection, a pod in a namespace of its own, and each mount that
+ * an undo may have to take back are one or a few each. A lower limit means an earlier QuotaExceeded, no fault. */
+void process_raise_files(void);
+
 /* Closes every fd but 0 to 2 and those given (entries below 0 are passed over; the array is sorted in place). */
 int process_close_others(int *keep, size_t n);
 

@@ -11,7 +11,6 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -230,16 +229,6 @@ static int go_over(struct runtime *runtime, int directory, const char *what, uns
         return r;
 }
 
-/* A pod each, and the host's own limit is small. */
-static void raise_files(void) {
-        struct rlimit files;
-
-        if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= files.rlim_max)
-                return;
-        files.rlim_cur = files.rlim_max;
-        (void) setrlimit(RLIMIT_NOFILE, &files); /* what cannot be opened is told */
-}
-
 static int fill_directory(struct runtime *runtime, uid_t uid, gid_t gid, unsigned n_slots) {
         _cleanup_close_ int pods = -1, layers = -1, intent = -1, state = -1, pins = -1;
         int r;
@@ -269,7 +258,6 @@ static int fill_directory(struct runtime *runtime, uid_t uid, gid_t gid, unsigne
         pins = own_directory(runtime->fd, "ns", 0, 0, 0755); /* what is mounted there now */
         if (pins < 0)
                 return pins;
-        raise_files();
         r = go_over(runtime, pins, "ns", DT_REG);
         if (r == 0)
                 r = go_over(runtime, layers, "layers", DT_DIR);

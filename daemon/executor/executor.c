@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "executor/door.h"
@@ -22,17 +21,6 @@
 #include "kernel/resolve.h"
 #include "util/channel.h"
 #include "util/log.h"
-
-/* Each mount that an undo may have to take back is an open fd: as many as are to be had. */
-static void raise_files_limit(void) {
-        struct rlimit limit;
-
-        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
-                return;
-        limit.rlim_cur = limit.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-                (void) log_errno(LOG_WARNING, errno, "raise the limit of open files");
-}
 
 /* Keeps stdio and the fds of the setup, from 3 on. */
 static int settle_fds(const struct executor_setup *setup, int *ret_socket, int *ret_intent, struct executor *executor) {
@@ -91,7 +79,6 @@ static int settle_process(unsigned slot) {
         umask(0);
         if (chdir("/") < 0)
                 return log_errno(LOG_ERR, errno, "chdir /");
-        raise_files_limit();
         return 0;
 }
 
