@@ -250,6 +250,14 @@ static int worker_send(struct worker *worker) {
         return r;
 }
 
+/* Its process has ended, by itself or because it took too long. */
+static void lose_ended(struct worker *worker) {
+        if (worker->condemned && worker->job)
+                worker_lose(worker, FAILURE_TIMED_OUT, TOO_LONG);
+        else
+                worker_lose(worker, FAILURE_MOUNT_FAILED, "the process that ran the operation ended; see the journal of podmountd, then try again");
+}
+
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata) {
         struct worker *worker = userdata;
         _cleanup_message_ struct channel_message message = {};
@@ -273,11 +281,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
         }
         if (r < 0)
                 (void) log_errno(LOG_ERR, r, "receive from executor %u", worker->slot);
-        if (worker->condemned && worker->job)
-                worker_lose(worker, FAILURE_TIMED_OUT, TOO_LONG);
-        else
-                worker_lose(worker, FAILURE_MOUNT_FAILED,
-                        "the process that ran the operation ended; see the journal of podmountd, then try again");
+        lose_ended(worker);
         return 0;
 }
 
@@ -339,7 +343,7 @@ int executor_pool_add(struct executor_pool *pool, unsigned slot, int socket, int
         if (fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) | O_NONBLOCK) < 0)
                 return log_errno(LOG_ERR, errno, "make the socket of executor %u non-blocking", slot);
         if (pool->workers[slot])
-                worker_lose(pool->workers[slot], FAILURE_TIMED_OUT, TOO_LONG);
+                lose_ended(pool->workers[slot]);
         worker = calloc(1, sizeof(*worker));
         if (!worker)
                 return log_oom();

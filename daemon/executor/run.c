@@ -84,7 +84,6 @@ static void forget_step(struct step_result *result) {
         *result = (struct step_result){};
 }
 
-/* Takes back one step of a living pod, or what a step of a new one left outside the tree. */
 void run_unmake(int directory, const char *rest, bool file) {
         int r = resolve_unmake(directory, rest, file);
 
@@ -94,6 +93,7 @@ void run_unmake(int directory, const char *rest, bool file) {
                 (void) log_errno(LOG_WARNING, r, "remove %s, which was made for a mount; it may stay", rest);
 }
 
+/* Takes back one step of a living pod, or what a step of a new one left outside the tree. */
 void run_undo_step(struct run *run, size_t step) {
         struct hand *hand = &run->hands[step];
 
