@@ -7,7 +7,6 @@
  */
 
 #include <string.h>
-#include <time.h>
 
 #include "client/call.h"
 #include "client/render.h"
@@ -16,6 +15,7 @@
 #include "client/varlink.h"
 #include "client/verb.h"
 #include "dbus/names.h"
+#include "util/clock.h"
 
 struct watch {
         struct client *client;
@@ -40,13 +40,11 @@ static const struct signal_row {
 };
 
 static int new_record(const char *member, struct json_object **ret) {
-        struct timespec now;
         struct json_object *record = json_object_new_object();
 
-        (void) clock_gettime(CLOCK_REALTIME, &now); /* cannot fail for this clock */
         if (!record ||
                 value_add(record, "Timestamp",
-                        json_object_new_int64((int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000)) < 0 ||
+                        json_object_new_int64((int64_t) clock_us(CLOCK_REALTIME))) < 0 ||
                 value_add(record, "Signal", json_object_new_string(member)) < 0) {
                 (void) json_object_put(record);
                 return -ENOMEM;

@@ -7,18 +7,19 @@
 #include "front.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
-#include <time.h>
 
 #include "control.h"
 #include "kernel/confine.h"
 #include "manager.h"
 #include "process.h"
 #include "util/channel.h"
+#include "util/clock.h"
 #include "util/event.h"
 #include "util/log.h"
 
@@ -46,12 +47,9 @@ static void ask_for_executor(unsigned slot, void *userdata) {
 }
 
 static void take_settings(struct front *front, const char *text) {
-        struct timespec ts;
         struct settings settings;
 
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail for this clock */
-        (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%llu",
-                          (unsigned long long) ts.tv_sec * 1000000ULL + (unsigned long long) ts.tv_nsec / 1000ULL);
+        (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_us(CLOCK_MONOTONIC));
         if (settings_from_text(text, &settings) < 0)
                 log_error("the keeper's settings cannot be read: those before stay in force");
         else {

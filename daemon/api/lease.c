@@ -2,10 +2,10 @@
 /* Leases as requests name them, and Renew. */
 
 #include <string.h>
-#include <time.h>
 
 #include "api/verb.h"
 #include "pod/lease.h"
+#include "util/clock.h"
 
 uint64_t request_connection(const struct request *request) {
         const struct peer *peer = request->peer;
@@ -15,13 +15,6 @@ uint64_t request_connection(const struct request *request) {
 
 int request_add_lease_fd(const char *lease, char ***used) {
         return lease && strcmp(lease, "pid") == 0 ? strv_append(used, LEASE_FD) : 0;
-}
-
-static uint64_t clock_us(clockid_t clock) {
-        struct timespec now;
-
-        (void) clock_gettime(clock, &now); /* fails for unknown clocks alone */
-        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
 }
 
 int query_renew(struct request *request, struct failure *f) {

@@ -3,16 +3,8 @@
 
 #include "pod/hang.h"
 
-#include <time.h>
-
 #include "pod/operation-private.h"
-
-static uint64_t clock_us(clockid_t clock) {
-        struct timespec now;
-
-        (void) clock_gettime(clock, &now); /* cannot fail for these */
-        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
-}
+#include "util/clock.h"
 
 /* Whoever may see the pod; where there is none (yet), whoever asked. */
 static bool may_see(const struct pods *pods, const struct operation *operation, const struct caller *caller) {
