@@ -242,7 +242,7 @@ static int record_all(struct process *process, const struct job_result *answer) 
         links_set(record, process->name, RECORD_LINK_MOVING, RECORD_LINK_INSIDE);
         links_settle(record, operation->job, answer);
         r = store_all(process);
-        if (r < 0) /* those before are at the same place, by a job of their own, and nobody knows their indexes then: their marks are enough */
+        if (r < 0 && process->n_links > 0) /* those before are at the same place, by a job of their own, and nobody knows their indexes then: their marks are enough */
                 links_set(record, process->name, RECORD_LINK_INSIDE, RECORD_LINK_MOVING);
         for (size_t i = 0; i < process->n_places; i++) {
                 struct record_mount *mount = &record->host[process->places[i].record];

@@ -3,6 +3,7 @@
 """Network interfaces of containers, "interfaces" of linuxkit's runtime.json: those on the host come with the pod, all come to the process
 that PrepareProcess names, and go with the pod; what the host had is given back."""
 
+import errno
 import json
 import os
 import random
@@ -12,6 +13,7 @@ import subprocess
 import dbus
 
 from frame import host, specs, tap
+from frame.ambush import Ambush, number_of
 from frame.bus import Bus
 from frame.daemon import MANAGER, Daemon
 from frame.host import ALICE, BOB, UserError, as_user
@@ -119,6 +121,31 @@ def outlived(daemon):
     pod = daemon.create(spec(veth(), made('first0', createInRoot=True)))
     daemon.ok('gc', pod)
     nothing(daemon)
+
+
+@case('a file of a namespace is bound again, and that cannot be written down: the interfaces stay the process\'s', alone=True)
+def unwritten():
+    with Situation() as daemon, Process() as process:
+        file = f'{daemon.ns}/net0'
+        pod = daemon.create(spec(veth(), made('x0'), bindNS={'net': file}))
+        words = ('prepare-process', pod, str(process.pid))
+        daemon.ok(*words)
+        told, refused, hit = shown(daemon, pod), 0, True
+        equal(set(told.values()), {'inside'}, 'states')
+        subprocess.run(['umount', file], check=True)
+        for at in range(1, 200):
+            with Ambush([daemon.front()], call=number_of('pwrite64'), at=at, error=errno.ENOSPC) as ambush:
+                done = daemon.ctl(*words)
+            hit, refused = ambush.hit is not None, refused + (done.status != 0)
+            equal(shown(daemon, pod), told, f'write {at}, {done}: states')
+            equal(names(process.pid), ['eth0', 'x0'], f'write {at}: links of the process')
+            if done.status == 0 and not hit:
+                break
+            subprocess.run(['umount', file], stderr=subprocess.DEVNULL)
+        equal((hit, refused > 1), (False, True), f'it was refused {refused} times, and then done')
+        daemon.ok('gc', pod)
+        nothing(daemon)
+        check_log(daemon)
 
 
 @case('one of the host\'s: lent, whatever the container calls it, and back under its name when the process, or the daemon, has ended')

@@ -42,6 +42,16 @@ class Ambush:
             self.calls = int(told[1])
 
 
+def number_of(name):
+    """Of a system call, on this architecture."""
+    try:
+        number = ctypes.CDLL('libseccomp.so.2').seccomp_syscall_resolve_name(name.encode())
+    except OSError as error:
+        raise Skip('libseccomp is not installed') from error
+    assert number >= 0, name
+    return number
+
+
 def name_of(number):
     """What a system call is called."""
     try:
