@@ -20,24 +20,22 @@ static const struct record_cgroup *find(const struct record_cgroup *list, size_t
         return NULL;
 }
 
-static const struct record_cgroup *find_other(const struct pods *pods, const char *uuid, const char *name) {
-        const char *parent = cgroups_parent(pods);
-        const struct record_cgroup *found = find(pods->cgroups_left, pods->n_cgroups_left, name, parent);
-        const struct pod *pod;
+static const struct pod *find_owner(const struct pods *pods, const char *uuid, const char *name) {
+        const struct pod *pod, *owner = NULL;
 
         MAP_FOREACH(pod, pods->by_uuid)
-                if (!found && strcmp(pod->record->uuid, uuid) != 0)
-                        found = find(pod->record->cgroups, pod->record->n_cgroups, name, parent);
-        return found;
+                if (strcmp(pod->record->uuid, uuid) != 0 && find(pod->record->cgroups, pod->record->n_cgroups, name, cgroups_parent(pods)))
+                        owner = pod;
+        return owner;
 }
 
 int cgroups_check(const struct pods *pods, const char *uuid, const struct wanted *wanted, struct failure *f) {
         for (char **name = wanted->cgroups; name && *name; name++) {
-                const struct record_cgroup *other = find_other(pods, uuid, *name);
-
-                if (other)
-                        return failure_set(f, FAILURE_TARGET_IN_USE, "Another pod has, or had, the cgroup %s, and it is not removed yet; choose another name.",
-                                           *name);
+                if (find_owner(pods, uuid, *name))
+                        return failure_set(f, FAILURE_TARGET_IN_USE, "Another pod has the cgroup %s; choose another name.", *name);
+                if (find(pods->cgroups_left, pods->n_cgroups_left, *name, cgroups_parent(pods)))
+                        return failure_set(f, FAILURE_TARGET_IN_USE, "A pod that is gone has left the cgroup %s, which was busy then; "
+                                           "try again in a moment, or choose another name.", *name);
         }
         return 0;
 }

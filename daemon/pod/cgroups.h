@@ -14,7 +14,7 @@
 /* Below what cgroups are made: a path in every hierarchy, "" for systemd's unit. */
 const char *cgroups_parent(const struct pods *pods);
 
-/* FAILURE_TARGET_IN_USE for a name that another pod has, or had. */
+/* FAILURE_TARGET_IN_USE for a name that another pod has, or has left over: cgroups_retry() may help then. */
 int cgroups_check(const struct pods *pods, const char *uuid, const struct wanted *wanted, struct failure *f);
 
 /* Puts all that the job is to make on the record. -ENOMEM. */

@@ -17,14 +17,18 @@ static int validate(struct operation *operation, struct failure *f _unused_) {
 }
 
 static int plan(struct operation *operation, struct failure *f _unused_) {
-        const struct pods *pods = operation->pods;
+        struct pods *pods = operation->pods;
         struct job_caller caller;
         struct plan_pod pod;
         int r = 0;
 
         operation_plan_pod(operation, false, &caller, &pod);
-        for (size_t i = 0; r == 0 && i < pods->n_cgroups_left && i < AT_ONCE_MAX; i++)
-                r = plan_cgroup(&pod, STEP_CGROUP_REMOVE, pods->cgroups_left[i].name, pods->cgroups_left[i].parent, &operation->job);
+        for (size_t i = 0; r == 0 && i < pods->n_cgroups_left && i < AT_ONCE_MAX; i++) {
+                const struct record_cgroup *cgroup = &pods->cgroups_left[(pods->cgroups_turn + i) % pods->n_cgroups_left];
+
+                r = plan_cgroup(&pod, STEP_CGROUP_REMOVE, cgroup->name, cgroup->parent, &operation->job);
+        }
+        pods->cgroups_turn = (pods->cgroups_turn + AT_ONCE_MAX) % pods->n_cgroups_left; /* busy ones keep no others from their turn */
         return r;
 }
 

@@ -20,7 +20,6 @@
 #include "pod/links.h"
 #include "pod/operation-private.h"
 #include "pod/own-table.h"
-#include "pod/own-table.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
 #include "pod/source.h"
@@ -177,8 +176,11 @@ static int validate(struct operation *operation, struct failure *f) {
                 r = host_check(operation->pods, &operation->caller, operation->uuid, create->wanted, f);
         if (r == 0)
                 r = links_check(operation->pods, &operation->caller, create->spec, f);
-        if (r == 0)
+        if (r == 0) {
                 r = cgroups_check(operation->pods, operation->uuid, create->wanted, f);
+                if (r != 0 && !create->dry_run)
+                        cgroups_retry(operation->pods); /* whoever was in it may have ended since the last collection */
+        }
         if (r != 0)
                 return r;
         source_mark_devices(operation, create->wanted);

@@ -97,6 +97,7 @@ struct pods {
         bool cgroups_of_systemd;     /* they lie below a unit of systemd's, set by the manager */
         struct record_cgroup *cgroups_left; /* those of pods that are gone (pod/cgroups.h)… */
         size_t n_cgroups_left;
+        size_t cgroups_turn;         /* …from where on they are tried next, modulo their number… */
         bool removing_cgroups;       /* …which are being removed */
         bool stopping;               /* what can be finished at the next start is not gone on with */
         sd_event_source *wake;

@@ -171,16 +171,19 @@ def refusing(daemon):
     equal(daemon.pods(), [], 'pods')
 
 
-@case('a busy one stays with a warning, its name is not given away, and the next collection or start removes it')
+@case('a busy one stays with a warning, its name is not given away, and the next collection, start or asking for the name removes it')
 def busy(daemon):
-    for again in (lambda: daemon.ok('gc'), daemon.restart):
+    def ask():
+        contains(daemon.refused('create', '-', input=json.dumps(spec('crowded'))), 'was busy then')
+
+    for again in (lambda: daemon.ok('gc'), daemon.restart, ask):
         pod = daemon.create(spec('crowded', 'empty'))
         with Resident(daemon.place(HIERARCHIES[0], 'crowded')):
             done = daemon.json('gc', pod)
             contains(json.dumps(done), 'crowded')
             equal(daemon.pods(), [], 'pods')
             equal(daemon.there(), {'crowded': 1}, 'what is busy')
-            contains(daemon.refused('create', '-', input=json.dumps(spec('crowded'))), 'not removed yet')
+            contains(daemon.refused('create', '-', input=json.dumps(spec('crowded'))), 'was busy then')
             daemon.ok('gc')
             equal(daemon.create(spec('fresh'), '--id', pod), pod, 'another pod of the same UUID')
             daemon.restart()
