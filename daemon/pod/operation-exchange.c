@@ -142,8 +142,7 @@ static int check_below(const struct exchange *exchange, const struct job_result 
 static int check_quota(struct operation *operation, struct failure *f) {
         const struct quota_ask ask = {.mounts = 1, .tmpfs = use_tmpfs(exchange_of(operation)->wanted)};
         struct quota_use use = {
-                .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_inside +
-                                             operation->pod->record->n_host) - 1, /* one goes */
+                .mounts_of_pod = use_mounts(operation->pod->record) - 1, /* one goes */
                 .mounts_max = operation->pods->mounts_max,
         };
 

@@ -160,8 +160,7 @@ static int sort_out(struct mount *mount, const char *container, struct spec_moun
 static int check_quota(struct operation *operation, struct failure *f) {
         const struct quota_ask ask = {.mounts = operation->new_mounts, .tmpfs = use_tmpfs(mount_of(operation)->wanted)};
         struct quota_use use = {
-                .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_inside +
-                                             operation->pod->record->n_host),
+                .mounts_of_pod = use_mounts(operation->pod->record),
                 .mounts_of_namespace = table_size(pods_table(operation->pods, operation->pod->record)),
                 .mounts_max = operation->pods->mounts_max,
         };

@@ -150,7 +150,7 @@ static int check_quota(struct operation *operation, struct failure *f) {
         const struct quota_ask ask = {.mounts = 1};
         const struct pod *pod = operation->pod;
         struct quota_use use = {
-                .mounts_of_pod = (uint32_t) (pod->record->n_mounts + pod->record->n_host) - 1, /* its record is there already */
+                .mounts_of_pod = use_mounts(pod->record) - 1, /* its record is there already */
                 .mounts_of_namespace = table_size(pods_table(operation->pods, operation->pod->record)),
                 .mounts_max = operation->pods->mounts_max,
         };

@@ -109,7 +109,7 @@ static int compile(struct replace *replace, struct failure *f) {
 static int check_quota(struct operation *operation, struct failure *f) {
         const struct quota_ask ask = {.mounts = 1, .tmpfs = use_tmpfs(replace_of(operation)->wanted)};
         struct quota_use use = {
-                .mounts_of_pod = (uint32_t) (operation->pod->record->n_mounts + operation->pod->record->n_host) - 1, /* the old one goes */
+                .mounts_of_pod = use_mounts(operation->pod->record) - 1, /* the old one goes */
                 .mounts_of_namespace = table_size(pods_table(operation->pods, operation->pod->record)),
                 .mounts_max = operation->pods->mounts_max,
         };

@@ -30,11 +30,15 @@ static void add(uint64_t *sum, uint64_t more) {
                 *sum = UINT64_MAX;
 }
 
+uint32_t use_mounts(const struct record_pod *record) {
+        return (uint32_t) (record->n_mounts + record->n_inside + record->n_host);
+}
+
 void use_of_pod(const struct pod *pod, const struct operation *except, uint32_t *ret_mounts, uint64_t *ret_tmpfs) {
         const struct record_pod *record = pod->record;
         const struct operation *running = pod->running == except ? NULL : pod->running;
 
-        *ret_mounts = (uint32_t) (record->n_mounts + record->n_inside + record->n_host);
+        *ret_mounts = use_mounts(record);
         *ret_tmpfs = tmpfs_of_pod(record);
         if (!running || (running->new_mounts == 0 && !running->grows))
                 return;

@@ -11,6 +11,9 @@
 /* Fills in what the user and the group have; not what `except` (or NULL) is about to add. */
 void use_count(const struct pods *pods, uid_t owner, gid_t group, const struct operation *except, struct quota_use *use);
 
+/* The mounts that a pod has on record, wherever they are: what MountsPerPod= is about. */
+uint32_t use_mounts(const struct record_pod *record);
+
 /* The mounts of a pod, and the bytes that its tmpfs may take, with what the operation that runs is about to add, unless that is
  * `except`. */
 void use_of_pod(const struct pod *pod, const struct operation *except, uint32_t *ret_mounts, uint64_t *ret_tmpfs);

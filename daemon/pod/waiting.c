@@ -11,7 +11,7 @@
 int waiting_check_quota(struct operation *operation, uint32_t n, struct failure *f) {
         const struct record_pod *record = operation->pod->record;
         struct quota_use use = {
-                .mounts_of_pod = (uint32_t) (record->n_mounts + record->n_host) - n,
+                .mounts_of_pod = use_mounts(record) - n,
                 .mounts_of_namespace = table_size(pods_table(operation->pods, record)),
                 .mounts_max = operation->pods->mounts_max,
         };

@@ -13,7 +13,7 @@ import dbus
 
 from frame import host, specs, tap
 from frame.bus import Bus
-from frame.daemon import MANAGER, Daemon
+from frame.daemon import ERROR, MANAGER, Daemon
 from frame.dweller import Dweller, RuntimeContainer
 from frame.host import ALICE, BOB, UserError, as_user
 from frame.situation import WithPolkit
@@ -323,6 +323,34 @@ def locked(s):
         equal({'ro', 'nosuid', 'nodev'} - flags(container, '/srv')[0], set(), 'what replaces it has other flags')
         enter = ['nsenter', '-t', str(container.pid), '--user', '--mount', '--root', '/bin/busybox', 'mount', '-o', 'remount,bind,rw', '/srv']
         assert subprocess.run(enter, stderr=subprocess.DEVNULL).returncode != 0, 'and they are not locked'
+
+
+@case('they count against the limit of mounts per pod, for a container that is added, too', alone=True)
+def counted():
+    with WithPolkit(bus, 'yes', '[Limits]\nMountsPerPod=10\n') as s:
+        if 'namespace-ids' not in s.daemon.json('status')['Features']:
+            raise Skip('this kernel cannot find a mount namespace again')
+        spec = specs.podmount({'main': (s.root, True, ())})
+
+        def add():
+            mounts = [specs.mount(f'/tmp/{number}', options=['size=64k']) for number in range(4)]
+            return bus.call(MANAGER, 'AddContainer', 'sssa{sh}a{sv}', pod, 'side', json.dumps(specs.oci(s.root, mounts)), {}, {})
+
+        pod = as_user(ALICE, lambda: str(bus.call(MANAGER, 'CreatePod', 'sa{sh}a{sv}', json.dumps(spec), {}, {})[0]))
+        data = specs.tree('counted-inside', {'hello': 'x'})
+        with Dweller(s.daemon.rootfs(pod)) as container:
+            for target in ('/data', '/srv', '/mnt'):
+                s.daemon.ok('bind', pod, data, target, '--process', container.pid)
+            try:
+                as_user(ALICE, add)
+            except UserError as error:
+                equal(error.name, f'{ERROR}QuotaExceeded', str(error))
+                contains(error.text, 'mounts per pod')
+            else:
+                raise AssertionError('it was added')
+            s.daemon.ok('unmount', pod, '/data')
+            s.daemon.ok('unmount', pod, '/srv')
+            as_user(ALICE, add)
 
 
 class Nested:
