@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * ambush [--call NUMBER] [--at N] [--kill PID|own] [--error ERRNO] [--follow] [--list FILE] PID...: lies in wait, by ptrace(2), for
+ * ambush [--call NUMBER] [--at N] [--kill PID|own|self] [--error ERRNO] [--follow] [--list FILE] PID...: lies in wait, by ptrace(2), for
  * the N-th system call that these processes make together, and those that they fork if --follow is said. On the way into it
  * somebody is killed, so that it is never made, or it fails with ERRNO.
  *
  *   --call NUMBER  counts this system call alone
  *   --kill own     kills the one of PID... that makes the call, or that forked who makes it
+ *   --kill self    kills who makes the call
  *   --list FILE    writes the number of each call that is counted, a line each
  *
  * Says "ready" when it has them and they rest, and counts from then on. Ends when the call has come, or at the end of its
@@ -31,6 +32,9 @@
 #include <unistd.h>
 
 enum {
+        OWN = -1, /* victims */
+        SELF = -2,
+
         STATUS_USAGE = 2,
         STATUS_CANNOT = 125,
         PROCESSES_MAX = 64,
@@ -46,7 +50,7 @@ struct process {
 struct ambush {
         struct process processes[PROCESSES_MAX];
         long call, at, count, hit; /* -1: any call, never, or not yet */
-        pid_t victim;              /* 0: nobody, -1: the one that makes the call */
+        pid_t victim;              /* 0: nobody */
         int error;
         bool follow, ready, over;
         FILE *list;
@@ -101,7 +105,7 @@ static int set_call(pid_t pid, bool entry, int error) {
 
 /* Whoever else is stopped stays so until the victim is gone, and with it those whom the kernel kills along. */
 static void strike(struct ambush *a, const struct process *process) {
-        pid_t victim = a->victim < 0 ? process->own : a->victim;
+        pid_t victim = a->victim == OWN ? process->own : a->victim == SELF ? process->pid : a->victim;
         int fd = (int) syscall(SYS_pidfd_open, victim, 0);
         struct pollfd wait = {.fd = fd, .events = POLLIN};
 
@@ -155,7 +159,8 @@ static void on_stop(struct ambush *a, struct process *process, int status) {
                         a->over = true;
                 }
         } else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK || event == PTRACE_EVENT_CLONE) {
-                if (ptrace(PTRACE_GETEVENTMSG, process->pid, NULL, &child) == 0)
+                /* Its stop or its end may have been told before: then it is gone, or was let go of if all are. */
+                if (!a->over && ptrace(PTRACE_GETEVENTMSG, process->pid, NULL, &child) == 0 && kill((pid_t) child, 0) == 0)
                         (void) add(a, (pid_t) child, process->own);
         } else if (event == 0)
                 pass = number; /* a signal of its own */
@@ -254,6 +259,10 @@ static long number_of(const char *text) {
         return number;
 }
 
+static pid_t victim_of(const char *text) {
+        return strcmp(text, "own") == 0 ? OWN : strcmp(text, "self") == 0 ? SELF : (pid_t) number_of(text);
+}
+
 static void read_options(struct ambush *a, int argc, char **argv) {
         static const struct option options[] = {
                 {"call", required_argument, NULL, 'c'}, {"at", required_argument, NULL, 'a'}, {"kill", required_argument, NULL, 'k'},
@@ -265,7 +274,7 @@ static void read_options(struct ambush *a, int argc, char **argv) {
                 switch (c) {
                 case 'c': a->call = number_of(optarg); break;
                 case 'a': a->at = number_of(optarg); break;
-                case 'k': a->victim = strcmp(optarg, "own") == 0 ? -1 : (pid_t) number_of(optarg); break;
+                case 'k': a->victim = victim_of(optarg); break;
                 case 'e': a->error = (int) number_of(optarg); break;
                 case 'f': a->follow = true; break;
                 case 'l':
@@ -276,7 +285,7 @@ static void read_options(struct ambush *a, int argc, char **argv) {
                 default: exit(STATUS_USAGE);
                 }
         if (optind == argc || (a->at >= 0 && !a->victim == !a->error)) {
-                fputs("usage: ambush [--call NUMBER] [--at N] [--kill PID|own] [--error ERRNO] [--follow] [--list FILE] PID...\n", stderr);
+                fputs("usage: ambush [--call NUMBER] [--at N] [--kill PID|own|self] [--error ERRNO] [--follow] [--list FILE] PID...\n", stderr);
                 exit(STATUS_USAGE);
         }
 }
