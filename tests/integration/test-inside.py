@@ -539,9 +539,9 @@ def kills_remounts(s):
         for round in range(24):
             size, flag = ('2m', 'ro') if round % 2 else ('1m', 'rw')
             kill_during(s, round, 'mount', pod, '/srv', '-o', f'remount,{flag},size={size}', '--process', container.pid)
+            eventually(lambda: inside(s, pod)['/srv']['State'] == 'ok', f'round {round}')  # it may still be brought to its end
             row = inside(s, pod)['/srv']
             own, data = flags(container, '/srv')
-            equal(row['State'], 'ok', f'round {round}')
             equal(('ro' in row['Options'], 'size=2m' in row['Options']), ('ro' in own, 'size=2048k' in data), f'round {round}: {row} {own} {data}')
             equal('ro' in own, 'size=2048k' in data, f'round {round}: half of it: {own} {data}')
             seen.add(('ro' in own) == (flag == 'ro'))
@@ -557,9 +557,11 @@ def kills_replacements(s):
         for round in range(36):
             source = nested if round % 2 == 0 else s.data
             kill_during(s, round, 'replace', pod, '/data', source, '-o', 'rbind', *process)
+
+            def there():
+                return [line.split()[4] for line in container.table().splitlines() if line.split()[4].startswith('/data')]
+            eventually(lambda: sorted(inside(s, pod)) == sorted(there()), f'round {round}: on record and there')  # it may still be brought to its end
             rows = inside(s, pod)
-            there = [line.split()[4] for line in container.table().splitlines() if line.split()[4].startswith('/data')]
-            equal(sorted(rows), sorted(there), f'round {round}: on record and there')
             equal({row['State'] for row in rows.values()}, {'ok'}, f'round {round}: {rows}')
             now = rows['/data']['Source']
             equal(sorted(rows), NESTED if now == nested else ['/data'], f'round {round}: what came along')
@@ -578,9 +580,14 @@ def kills(s):
         before = container.table()
         for round in range(24):
             kill_during(s, round, 'mount', pod, mounts, '--process', container.pid)
-            rows = inside(s, pod)
-            lines = len(container.table().splitlines()) - len(before.splitlines())
-            assert (len(rows), lines) in ((0, 0), (6, 6)), f'round {round}: {len(rows)} on record, {lines} there'
+            seen = []
+
+            def whole():  # it may still be undone
+                rows = inside(s, pod)
+                seen[:] = [rows, len(rows), len(container.table().splitlines()) - len(before.splitlines())]
+                return seen[1:] in ([0, 0], [6, 6])
+            eventually(whole, f'round {round}: all or none, on record and there')
+            rows = seen[0]
             for target in sorted(rows, reverse=True):
                 s.daemon.ok('unmount', pod, target)
             equal(container.table(), before, f'round {round}')

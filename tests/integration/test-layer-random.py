@@ -16,7 +16,7 @@ import time
 
 from frame import backing, tap
 from frame.daemon import Stage
-from frame.layers import apply_file, changes, content, create, differences, get, put, size, tar_of, write_bytes
+from frame.layers import apply_file, changes, content, create, differences, directory_of, get, put, size, tar_of, write_bytes
 from frame.tap import case, equal
 
 SEED = int(os.environ.get('PODMOUNT_SEED', str(int(time.time()))))
@@ -227,7 +227,14 @@ def check_changes(daemon, work, parent, now, then, where):
     equal(size(daemon, work, f'{parent}-copy'), size_of(where, [path for path, kind in wanted.items() if kind != 'deleted']), 'size of the changes')
     own = {path: kind for kind, path, _ in changes(daemon, work, parent)}
     equal({path: (own.get(path), kind) for path, kind in wanted.items() if own.get(path) != kind}, {}, 'changes of the layer')
-    equal([path for path in own if path not in wanted and (own[path] != 'modified' or now.get(path, 'd').startswith('d'))], [], 'changes that are none')
+    equal([path for path in own if path not in wanted and (own[path] != 'modified' or now.get(path, 'd').startswith('d') and not is_opaque(daemon, work, path))],
+        [], 'changes that are none')
+
+
+def is_opaque(daemon, ident, path):
+    """Whether it is a directory in the place of another, which may be like it."""
+    directory = f'{directory_of(daemon, ident)}/{path}'
+    return b'y' in [os.getxattr(directory, name) for name in os.listxattr(directory) if name.endswith('overlay.opaque')]
 
 
 def one_round(daemon, chance, number):
