@@ -8,6 +8,7 @@
 #include "admit/verdict.h"
 #include "api/bus.h"
 #include "api/dispatch.h"
+#include "api/identify.h"
 #include "api/kinds.h"
 #include "api/mappings.h"
 #include "api/polkit.h"
@@ -194,6 +195,16 @@ static bool same_details(char *const *a, char *const *b) {
         return !*a && !*b;
 }
 
+/* What stands before the action's name. */
+static const char *why_denied(enum polkit_answer answer, enum caller_transport transport) {
+        if (answer == POLKIT_NO)
+                return "polkit refused";
+        if (answer == POLKIT_ABSENT)
+                return "there is no polkit to ask for";
+        return transport == CALLER_VARLINK ? "polkit cannot say (one older than 124 can over the system bus alone) whether to allow"
+                                           : "polkit cannot say whether to allow";
+}
+
 static void on_polkit(enum polkit_answer answer, void *userdata) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         struct authorisation *authorisation = userdata;
@@ -212,21 +223,29 @@ static void on_polkit(enum polkit_answer answer, void *userdata) {
                 break;
         case POLKIT_NO:
         case POLKIT_ABSENT:
+        case POLKIT_FAILED:
                 (void) failure_set(&f, FAILURE_ACCESS_DENIED, "User %u may not call %s: %s %s; ask an administrator for a polkit rule, or to be "
                                                               "put into the group podmount",
                                    (unsigned) request->peer->caller.uid, request->method->member,
-                                   answer == POLKIT_NO ? "polkit refused" : "there is no polkit to ask for", authorisation->action);
+                                   why_denied(answer, request->peer->caller.transport), authorisation->action);
                 break;
         }
         dispatch_fail(request, &f);
 }
 
-/* The bus on which polkit is asked, and who about. NULL, a failure, where it cannot be. */
+/* The bus on which polkit is asked, and who about. NULL, a failure, where it cannot be. Over varlink the process that connected is
+ * judged, for whoever holds its socket: once it has ended there is nobody to judge, and its number may be another's. */
 static sd_bus *find_polkit(const struct request *request, struct polkit_subject *ret, struct failure *f) {
         const struct peer *peer = request->peer;
         sd_bus *bus = peer->caller.transport != CALLER_VARLINK ? peer->bus : request->api->bus ? bus_connection(request->api->bus) : NULL;
 
         *ret = (struct polkit_subject) {.bus_name = peer->caller.bus_name, .pidfd = peer->pidfd, .uid = peer->caller.uid};
+        if (bus && !ret->bus_name && ret->pidfd >= 0 && !identify_process_lives(ret->pidfd)) {
+                (void) failure_set(f, FAILURE_ACCESS_DENIED, "User %u may not call %s: polkit would have to be asked about the process that "
+                                                             "connected, which has ended; connect anew",
+                                   (unsigned) peer->caller.uid, request->method->member);
+                return NULL;
+        }
         if (bus && (ret->bus_name || ret->pidfd >= 0))
                 return bus;
         (void) failure_set(f, FAILURE_ACCESS_DENIED, "User %u may not call %s: polkit would have to be asked, and %s; root can, and others can over the system bus",
@@ -245,14 +264,14 @@ static int ask(struct request *request, const char *action, char *const *more, s
 
         if (r < 0)
                 return r;
+        bus = find_polkit(request, &subject, f); /* who has ended meanwhile has no use of a yes, either */
+        if (!bus)
+                return (int) f->kind;
         for (authorisation = request->authorisation; authorisation; authorisation = authorisation->next)
                 if (authorisation->granted && strcmp(authorisation->action, action) == 0 &&
                     same_details(authorisation->details, details))
                         return 0;
 
-        bus = find_polkit(request, &subject, f);
-        if (!bus)
-                return (int) f->kind;
         authorisation = calloc(1, sizeof(*authorisation));
         if (!authorisation)
                 return log_oom();

@@ -45,7 +45,7 @@ void identify_cancel(struct peer *peer) {
                 peer->identity = PEER_UNKNOWN;
 }
 
-static bool process_lives(int pidfd) {
+bool identify_process_lives(int pidfd) {
         struct pollfd fd = {.fd = pidfd, .events = POLLIN};
 
         return poll(&fd, 1, 0) == 0; /* readable once the process has ended, pidfd_open(2) */
@@ -68,7 +68,7 @@ static void learn_unit(struct peer *peer) {
                 return;
         if (sd_pid_get_unit(caller->pid, &unit) < 0) /* it is in none, or systemd does not run here */
                 return;
-        if (process_lives(peer->pidfd)) {
+        if (identify_process_lives(peer->pidfd)) {
                 free(caller->unit);
                 caller->unit = TAKE_PTR(unit);
         }
@@ -76,7 +76,7 @@ static void learn_unit(struct peer *peer) {
 }
 
 static void conclude(struct peer *peer, pid_t pid) {
-        if (peer->pidfd < 0 || pid != peer->caller.pid || !process_lives(peer->pidfd))
+        if (peer->pidfd < 0 || pid != peer->caller.pid || !identify_process_lives(peer->pidfd))
                 set_flags(peer, 0);
         else
                 learn_unit(peer);

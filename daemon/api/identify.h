@@ -13,3 +13,5 @@
 int identify_begin(struct peer *peer);
 /* Forgets what is out; the peer stays unknown. */
 void identify_cancel(struct peer *peer);
+/* Whether the process of a pidfd has not ended. */
+bool identify_process_lives(int pidfd);

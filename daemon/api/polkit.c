@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "util/event.h"
 #include "util/log.h"
@@ -13,6 +14,7 @@
 #define POLKIT_NAME "org.freedesktop.PolicyKit1"
 #define POLKIT_PATH "/org/freedesktop/PolicyKit1/Authority"
 #define POLKIT_INTERFACE "org.freedesktop.PolicyKit1.Authority"
+#define POLKIT_ERRORS "org.freedesktop.PolicyKit1.Error."
 
 enum {
         POLKIT_ALLOW_USER_INTERACTION = 1, /* CheckAuthorizationFlags */
@@ -34,8 +36,11 @@ static enum polkit_answer read_answer(sd_bus_message *m) {
         int authorized, challenge;
 
         if (sd_bus_message_is_method_error(m, NULL)) {
-                event_log(EVENT_POLKIT_SILENT, NULL, "polkit does not answer (%s): the request is denied", sd_bus_message_get_error(m)->name);
-                return POLKIT_ABSENT;
+                const sd_bus_error *error = sd_bus_message_get_error(m);
+
+                event_log(EVENT_POLKIT_SILENT, NULL, "polkit does not answer (%s: %s): the request is denied", error->name,
+                          error->message ? error->message : "no reason given");
+                return strncmp(error->name, POLKIT_ERRORS, strlen(POLKIT_ERRORS)) == 0 ? POLKIT_FAILED : POLKIT_ABSENT;
         }
         if (sd_bus_message_enter_container(m, 'r', "bba{ss}") < 0 || sd_bus_message_read(m, "bb", &authorized, &challenge) < 0) {
                 log_error("polkit's answer cannot be read: the request is denied");

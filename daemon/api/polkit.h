@@ -10,13 +10,14 @@
 
 enum polkit_answer {
         POLKIT_YES,
-        POLKIT_NO,        /* refused, dismissed, or polkit did not answer what it should */
+        POLKIT_NO,        /* refused, or dismissed */
         POLKIT_CHALLENGE, /* a person would have to authenticate, and the caller did not offer to wait for one */
-        POLKIT_ABSENT,    /* there is no polkit, or it failed */
+        POLKIT_ABSENT,    /* there is none, or it did not answer what it should */
+        POLKIT_FAILED,    /* it answered that it cannot say: it knows no such process any more, action or kind of subject */
 };
 
 /* Who is to be authorised: a unique name of the bus, or, without one, a process by its pidfd, which polkit takes since its version 124
- * (an older one fails, which is no yes). */
+ * (an older one wants a number and a start time, and fails, which is no yes). */
 struct polkit_subject {
         const char *bus_name;
         int pidfd;
