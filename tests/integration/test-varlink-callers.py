@@ -18,22 +18,9 @@ from frame.layers import make_tar
 from frame.layouts import Layout, tar_of
 from frame.situation import WithPolkit
 from frame.tap import Skip, case, contains, equal, eventually
-from frame.varlink import Closed, Connection, Refused, Varlink, closed, spec
+from frame.varlink import Closed, Connection, Refused, Varlink, closed, spec, tells_peers
 
 ERROR = 'org.podmount1.'
-
-
-def tells_peers():
-    """Whether this kernel gives a pidfd of who is at the other end of a socket: Linux 6.5 does."""
-    ours, theirs = socket.socketpair()
-    try:
-        os.close(ours.getsockopt(socket.SOL_SOCKET, 77))  # SO_PEERPIDFD
-    except OSError:
-        return False
-    finally:
-        ours.close()
-        theirs.close()
-    return True
 
 
 def as_alice(daemon, function):

@@ -4,27 +4,16 @@
 
 import json
 import os
-import shutil
 import subprocess
 
-from frame import host, specs, tap
-from frame.tap import PATIENCE, Skip, case, contains, equal
+from frame import debian, host, specs, tap
+from frame.tap import PATIENCE, case, contains, equal
 from frame.varlink import SERVICE, Varlink, spec
-
-CACHE = f'{host.BUILD}/debian-13'
 
 
 def varlinkctl():
     """How to run it: Debian 13's, by its own loader, in this machine's root directory, so that it is root to podmountd."""
-    base = f'{CACHE}/base'
-    if not os.path.isdir(base):
-        if not shutil.which('debootstrap'):
-            raise Skip('debootstrap is not installed')
-        environment = dict(os.environ, DEBIAN_ROOT_CACHE=CACHE, DEBIAN_ROOT_SUITE='trixie', DEBIAN_ROOT_INCLUDE='systemd')
-        done = subprocess.run([f'{host.SOURCE}/tests/debian-root', '--base'], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                text=True)
-        if done.returncode:
-            raise Skip(f'no Debian 13 to be had: {done.stderr.strip()[-200:]}')
+    base = debian.newer()
     library, = [name for name in os.listdir(f'{base}/usr/lib') if os.path.isdir(f'{base}/usr/lib/{name}/systemd')]
     loader = [name for name in os.listdir(f'{base}/usr/lib/{library}') if name.startswith('ld-linux')][0]
     libraries = f'{base}/usr/lib/{library}'

@@ -43,6 +43,9 @@ CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configurat
     <allow own="org.freedesktop.machine1"/>
     <allow send_destination="org.podmount1.test"/>
   </policy>
+  <policy user="{polkitd}">
+    <allow own="org.freedesktop.PolicyKit1"/>
+  </policy>
 </busconfig>
 """
 
@@ -63,7 +66,7 @@ class Bus:
         os.makedirs(self.directory, exist_ok=True)
         os.chmod(self.directory, 0o755)
         with open(f'{self.directory}/bus.conf', 'w') as file:
-            file.write(CONFIG.format(directory=self.directory, policy=policy_file(), front=host.FRONT_NAME))
+            file.write(CONFIG.format(directory=self.directory, policy=policy_file(), front=host.FRONT_NAME, polkitd=host.POLKITD_NAME))
         if start:
             self.start()
 

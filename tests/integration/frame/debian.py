@@ -12,17 +12,23 @@ CACHE = f'{host.BUILD}/debian-root'
 ENVIRONMENT = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': '/root', 'LC_ALL': 'C.UTF-8', 'DEBIAN_FRONTEND': 'noninteractive'}
 
 
-def base():
-    """The bare root."""
-    found = f'{CACHE}/base'
-    if not os.path.isdir(found):
+def base(cache=CACHE, program='usr', **variables):
+    """The bare root, made anew if it is one from before this program was wanted in it."""
+    found = f'{cache}/base'
+    if not os.path.exists(f'{found}/{program}'):
         if not shutil.which('debootstrap'):
             raise Skip('debootstrap is not installed')
-        done = subprocess.run([f'{host.SOURCE}/tests/debian-root', '--base'], env=dict(os.environ, DEBIAN_ROOT_CACHE=CACHE),
+        done = subprocess.run([f'{host.SOURCE}/tests/debian-root', '--fresh', '--base'], env=dict(os.environ, DEBIAN_ROOT_CACHE=cache, **variables),
                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             raise Skip(f'no Debian to be had: {done.stderr.strip()[-200:]}')
     return found
+
+
+def newer():
+    """A bare Debian 13 with systemd's programs and polkit. debootstrap does not choose among packages that provide what these need."""
+    return base(f'{host.BUILD}/debian-13', 'usr/lib/polkit-1/polkitd', DEBIAN_ROOT_SUITE='trixie',
+            DEBIAN_ROOT_INCLUDE='systemd,dbus,libpam-systemd,polkitd')
 
 
 def package(name):

@@ -20,6 +20,7 @@ WITHOUT = [name for name in os.environ.get('PODMOUNT_WITHOUT', '').split(',') if
 # Users that every Debian has; the front runs as the last.
 ALICE, BOB, FRONT = 1, 5, 65534
 FRONT_NAME = 'nobody'
+POLKITD, POLKITD_NAME = 8, 'mail'  # a real polkitd, in a root where they are polkitd
 
 
 def prepare():

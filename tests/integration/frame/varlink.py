@@ -3,6 +3,7 @@
 
 import array
 import json
+import os
 import re
 import socket
 
@@ -210,3 +211,16 @@ def closed(c):
         raise AssertionError(f'an answer: {c.receive()!r:.300}')
     except (Closed, ConnectionResetError, BrokenPipeError):
         return True
+
+
+def tells_peers():
+    """Whether this kernel gives a pidfd of who is at the other end of a socket: Linux 6.5 does."""
+    ours, theirs = socket.socketpair()
+    try:
+        os.close(ours.getsockopt(socket.SOL_SOCKET, 77))  # SO_PEERPIDFD
+    except OSError:
+        return False
+    finally:
+        ours.close()
+        theirs.close()
+    return True
