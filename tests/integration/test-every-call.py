@@ -45,7 +45,7 @@ def sweep_all(name, turn):
             equal(sum(sweep.counts.values()) + len(sweep.problems) > before, True, 'kills')
         equal(sweep.problems, [], 'what was lost')
     finally:
-        sweep.daemon.__exit__()
+        sweep.scene.end()
 
 
 for one in chosen('PODMOUNT_SCENES', SCENES):

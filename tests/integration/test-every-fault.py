@@ -36,7 +36,7 @@ def sweep_all(name, turn):
             tap.diagnose(f'{name} {turn}, {whose}: {done} faults, {len(sweep.problems)} lost so far; {dict(sweep.counts)}')
         equal(sweep.problems, [], 'what was lost')
     finally:
-        sweep.daemon.__exit__()
+        sweep.scene.end()
 
 
 for one in OPERATIONS:

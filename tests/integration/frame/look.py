@@ -9,7 +9,7 @@ import sqlite3
 
 import dbus
 
-from frame import host
+from frame import host, own_space
 from frame.daemon import LAYERS, MANAGER, POD
 from frame.host import unescape
 
@@ -54,7 +54,8 @@ def in_kernel(daemon, places):
         if not any(point.startswith(f'{top}/') for top in [daemon.directory, *places]) or is_staging(daemon, point):
             continue
         shared = [word.split(':')[0] for word in fields[6:fields.index('-')]]
-        about = f'{fields[3]} {fields[5]} {shared} {rest[0]}'
+        root = 'mnt' if fields[3].startswith('mnt:[') else fields[3]  # a pod's own mount namespace is another each time
+        about = f'{root} {fields[5]} {shared} {rest[0]}'
         found[f'at {point}'] = f'{found[f"at {point}"]} | {about}' if f'at {point}' in found else about
     for name in os.listdir('/sys/block'):
         try:
@@ -64,6 +65,21 @@ def in_kernel(daemon, places):
             continue
         if host.DIRECTORY in backing:
             found[f'loop of {backing}'] = found.get(f'loop of {backing}', 0) + 1
+    return found
+
+
+def in_own_namespaces(daemon):
+    """Mounts in the namespaces that pods have to themselves."""
+    found, top = {}, f'{daemon.runtime}/ns'
+    for name in os.listdir(top) if os.path.isdir(top) else []:
+        try:
+            lines = own_space.within(f'{top}/{name}', own_space.mountinfo).splitlines()
+        except OSError as error:  # not bound yet, not any more, or another kind of namespace
+            found[f'namespace {name}'] = error.errno
+            continue
+        for number, fields in enumerate(sorted(line.split()[3:] for line in lines)):
+            rest = fields[fields.index('-') + 1:]
+            found[f'in {name} {number}'] = f'{fields[0]} {fields[1]} {fields[2]} {rest[0]}'
     return found
 
 
@@ -119,7 +135,7 @@ def look(daemon, places=()):
         shown = told(daemon)
     except dbus.exceptions.DBusException as error:
         shown = {'error': str(error)}
-    return {**shown, **in_kernel(daemon, places), **on_disk(daemon, places), **on_record(daemon), **strays(daemon)}
+    return {**shown, **in_kernel(daemon, places), **in_own_namespaces(daemon), **on_disk(daemon, places), **on_record(daemon), **strays(daemon)}
 
 
 def difference(seen, wanted):

@@ -2,11 +2,12 @@
 """Operations with what they begin with and what takes them back, for tests that interrupt them."""
 
 import json
+import os
 import subprocess
 
 import dbus
 
-from frame import host, specs
+from frame import host, links, specs
 from frame.daemon import LAYERS, MANAGER, Stage
 from frame.images import image
 from frame.tap import Skip
@@ -28,6 +29,7 @@ class Scene:
     config = '[Mounts]\nImageTypes=squashfs\nBusyRetries=20\n'
 
     def __init__(self):
+        self.surround()
         self.daemon = self.stage(config=self.config + f'HostTargets={host.DIRECTORY}/{type(self).__name__}-host\n')
         self.places, self.name = [], type(self).__name__
         self.prepare()
@@ -53,6 +55,16 @@ class Scene:
 
     def call(self, *words, interface=MANAGER):
         return self.daemon.call(interface, *words, timeout=SECONDS)
+
+    def surround(self):
+        """What is to be there before the daemon starts."""
+
+    def seen(self):
+        """What else is compared: a dict."""
+        return {}
+
+    def end(self):
+        self.daemon.__exit__()
 
     def prepare(self):
         raise NotImplementedError
@@ -204,6 +216,69 @@ class Process(Scene):
         self.renew()
 
 
+class Private(Creation):
+    """A pod in a mount namespace of its own, with cgroups."""
+    config = f'[Prepare]\nCgroupParent=/podmount-scene-{os.getpid()}\n' + Scene.config
+
+    def spec(self):
+        spec = dict(super().spec(), visibility='private')
+        spec['containers'][1]['prepare']['cgroups'] = ['scene']
+        return spec
+
+    def cgroups(self):
+        """Its parent's and below, the innermost first."""
+        found = subprocess.run(['find', '/sys/fs/cgroup', '-depth', '-type', 'd', '-path', f'*/podmount-scene-{os.getpid()}*'], stdout=subprocess.PIPE, text=True)
+        return found.stdout.splitlines()
+
+    def seen(self):
+        return {f'cgroup {path}': True for path in self.cgroups()}
+
+    def end(self):
+        super().end()
+        for path in self.cgroups():
+            os.rmdir(path)
+
+
+class LazyPrivate(Private):
+    """The same, collected lazily."""
+    turns = ('back',)
+
+    def back(self):
+        self.collect(lazy=True, wait=True)
+
+
+class PrivateBinding(Binding):
+    """A bind into a directory that is there, in such a pod."""
+
+    def create(self, spec):
+        super().create(dict(spec, visibility='private'))
+
+
+class PrivateMaking(PrivateBinding):
+    """The same at a mount point that is made on a writable root."""
+    target = Making.target
+
+
+class Linked(Process):
+    """A process that gets links, and whose network namespace is bound to a file, with a private pod."""
+    kinds = ('net',)
+
+    def surround(self):
+        links.enter()
+
+    def renew(self):
+        self.create(dict(specs.oci(specs.rootfs()), visibility='private', prepare={'bindNS': {'net': f'{self.at}/net'},
+            'interfaces': [{'name': 'eth0', 'add': 'veth', 'peer': 'scene0'}]}))
+
+    def end(self):
+        super().end()
+        self.child.kill()
+        self.child.wait()
+
+    def seen(self):
+        return {f'link {name} of {whose}': links.marks(link) for whose, pid in (('host', 0), ('process', self.child.pid)) for name, link in links.links(pid).items()}
+
+
 class Layers(Scene):
     """A layer that is made."""
 
@@ -231,4 +306,5 @@ class Getting(Layers):
         self.call('PutLayer', 'sa{sv}', 'top', {'holder': 'h'}, interface=LAYERS)
 
 
-SCENES = {scene.__name__.lower(): scene for scene in (Creation, Lazy, Binding, Making, Mounting, Pointing, Replacing, Adding, Process, Layers, Getting)}
+SCENES = {scene.__name__.lower(): scene for scene in (Creation, Lazy, Binding, Making, Mounting, Pointing, Replacing, Adding, Process,
+    Private, LazyPrivate, PrivateBinding, PrivateMaking, Linked, Layers, Getting)}

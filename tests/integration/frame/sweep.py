@@ -41,7 +41,7 @@ class Sweep:
         self.settle_once()
 
     def look(self):
-        return look(self.daemon, self.scene.places)
+        return {**look(self.daemon, self.scene.places), **self.scene.seen()}
 
     def settle_once(self):
         """Twice to and fro, so that what is there for good is there; then what it looks like before and after."""
@@ -130,7 +130,7 @@ class Sweep:
         """After something was found, another daemon in another directory, so that one find is not many."""
         diagnose('\n'.join(self.daemon.log().splitlines()[-8:]))
         scene = type(self.scene)
-        self.scene.daemon.__exit__()
+        self.scene.end()
         for path in self.scene.places:
             os.rename(path, f'{path}.{os.urandom(4).hex()}')
         self.renew(scene())
