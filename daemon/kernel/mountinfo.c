@@ -36,10 +36,12 @@ static void iter_freep(struct libmnt_iter **iter) {
 }
 
 /* libmount's callback for a bad line: a positive value makes it drop the line and go on (0 would keep the half-read
- * one). */
+ * one), a negative one makes it give up. Want of memory is no fault of the line's. */
 static int skip_bad_line(struct libmnt_table *table, const char *name, int line) {
         size_t *skipped = mnt_table_get_userdata(table);
 
+        if (errno == ENOMEM)
+                return -ENOMEM;
         log_warning("%s: line %d cannot be parsed; it is left out of the mount table.", name, line);
         (*skipped)++;
         return 1;
@@ -187,6 +189,7 @@ static int parse(char *text, size_t size, size_t *skipped, mountinfo_fn fn, void
                 return log_oom();
         mnt_table_set_userdata(table, skipped);
         mnt_table_set_parser_errcb(table, skip_bad_line);
+        errno = 0;
         r = mnt_table_parse_stream(table, file, "mountinfo");
         return r < 0 ? log_errno(LOG_ERR, r, "parse mountinfo") : hand_on(table, fn, userdata);
 }
