@@ -16,7 +16,7 @@ import time
 
 import dbus
 
-from frame import host, specs, tap
+from frame import host, own_space, specs, tap
 from frame.bus import Bus
 from frame.daemon import MANAGER, Daemon
 from frame.host import ALICE, as_user
@@ -218,6 +218,30 @@ def by_root():
         # the sources of root are root's to choose: those that lead to what is private are not among them
         field.binds = [(source, target) for source, target in field.binds if source.startswith(f'{field.source}/plain')]
         assail(daemon, field, lambda size, seed: batch(field, call, size, seed), ATTACKS // 2)
+        connection.close()
+
+
+@case(f'{ATTACKS // 4} by root into pods in mount namespaces of their own', alone=True)
+def in_own_namespaces():
+    field = Field('own')
+    field.binds = [(source, target) for source, target in field.binds if source.startswith(f'{field.source}/plain')]
+    with Daemon(config=f'{CONFIG}[Mounts]\nVisibility=private\n') as daemon:
+        connection, table = daemon.connection(), host.mount_table()
+
+        def call(method, signature, *arguments):
+            result = daemon.manager(method, signature, *arguments, connection=connection)
+            return result if isinstance(result, tuple) else (result,)
+
+        def run(size, seed):
+            made, pods = batch(field, call, size, seed)
+            grown = [line for line in host.mount_table() if line not in table]
+            equal(sorted(line.split()[4] for line in grown), sorted(f'{daemon.runtime}/ns/{pod}' for pod in pods), 'what the host sees')
+            for pod in pods:
+                lines = own_space.within(f'{daemon.runtime}/ns/{pod}', own_space.mountinfo)
+                equal([line for line in lines.splitlines() if line.split()[3].startswith(('/own-outside', '/own-private'))], [], 'what is shown there')
+            return made, pods
+        assail(daemon, field, run, ATTACKS // 4)
+        equal((host.mount_table(), os.listdir(f'{daemon.runtime}/ns')), (table, []), 'what is left on the host')
         connection.close()
 
 

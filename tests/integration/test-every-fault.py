@@ -18,7 +18,7 @@ from frame.scenes import SCENES
 from frame.tap import Skip, case, equal
 
 FAULTS = os.environ.get('PODMOUNT_FAULTS', '8')
-OPERATIONS = os.environ.get('PODMOUNT_SCENES', 'creation making').split()
+OPERATIONS = os.environ.get('PODMOUNT_SCENES', 'creation making privatemaking').split()
 WHOSE = os.environ.get('PODMOUNT_WHOSE', 'front executor').split()
 
 
