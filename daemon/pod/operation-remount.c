@@ -228,7 +228,11 @@ static void result(struct operation *operation, const struct job_result *answer)
         if (answer->lost || answer->failure != FAILURE_NONE) {
                 if (answer->lost && operation_retry(operation, answer))
                         return;
-                (void) operation_failure(operation, answer, remount->wanted, &f);
+                if (answer->lost && answer->failure != FAILURE_TIMED_OUT && !remount->fd_name)
+                        (void) failure_set(&f, FAILURE_MOUNT_FAILED, "The executor died while it changed a mount of pod %s, and so did those after it; "
+                                           "what was changed shows as drift. Try again.", operation->uuid);
+                else
+                        (void) operation_failure(operation, answer, remount->wanted, &f);
                 take_back(operation);
                 look_again(operation);
                 operation_end(operation, &f);

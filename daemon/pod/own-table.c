@@ -144,12 +144,24 @@ bool own_table_is_astray(const struct pods *pods, const struct pod *pod) {
         return tree && table_size(pod->own->table) > OWN_MOUNTS && !drift_find_entry(pod->own->table, tree);
 }
 
+static void forget_text(struct own_table *own) {
+        own->changes = sd_event_source_disable_unref(own->changes);
+        own->fd = close_fd(own->fd);
+}
+
 int own_table_resume(struct pods *pods, struct pod *pod) {
         int r = own_table_new(pods, pod);
 
-        for (size_t i = 0; i < pods->n_texts && r == 0; i++)
-                if (strcmp(pods->texts[i].name, pod->record->uuid) == 0)
-                        return own_table_open(pod, TAKE_FD(pods->texts[i].fd));
+        for (size_t i = 0; i < pods->n_texts && r == 0; i++) {
+                if (strcmp(pods->texts[i].name, pod->record->uuid) != 0)
+                        continue;
+                r = own_table_open(pod, TAKE_FD(pods->texts[i].fd));
+                if (r == 0 || r == -ENOMEM)
+                        return r;
+                forget_text(pod->own); /* one that cannot be read keeps no other pod from its recovery */
+                r = 0;
+                break;
+        }
         if (r == 0)
                 log_warning("The mount namespace at ns/%s is not there, or could not be looked at: the mounts of that pod show as missing", pod->record->uuid);
         return r;

@@ -262,8 +262,14 @@ static int keep_all_made(struct pods *pods, const int *fds, size_t n_fds, struct
                          size_t n) {
         int r = store_begin(pods->store);
 
-        for (size_t i = 0; i < n && r == 0; i++)
+        for (size_t i = 0; i < n && r == 0; i++) {
                 r = keep_made(pods, fds, n_fds, &intents[i]);
+                if (r == -EBADMSG) { /* one damaged row keeps no other pod from its recovery */
+                        event_log(EVENT_RECOVERY_FAILED, EVENT_OF_POD(intents[i].uuid), "What an interrupted call had made in pod %s cannot be told from its record",
+                                  intents[i].uuid);
+                        r = 0;
+                }
+        }
         r = store_end(pods->store, r);
         return r < 0 ? log_errno(LOG_ERR, r, "write down what interrupted calls had made") : 0;
 }
@@ -370,6 +376,8 @@ static void finish_unmount(struct pods *pods, struct pod *pod, const struct reco
         r = operation_new_unmount(pods, &caller_house, pod, &arguments, &operation, &f);
         if (r == 0)
                 operation_run_internal(operation);
+        else
+                event_log(EVENT_RECOVERY_FAILED, EVENT_OF_POD(pod->record->uuid), "An unmount in pod %s cannot be finished: the mount stays", pod->record->uuid);
 }
 
 static void finish_replace(struct pods *pods, struct pod *pod, const struct record_intent *intent) {

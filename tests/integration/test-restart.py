@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Restarts: what was recorded is compared with the kernel, what was cut off is undone or done, ids stay."""
 
+import contextlib
 import json
 import os
 import signal
@@ -250,6 +251,22 @@ def newer(daemon):
     connection = sqlite3.connect(path)
     equal(connection.execute('PRAGMA user_version').fetchone()[0], 9999, 'version')
     connection.close()
+
+
+@case('a damaged row of an interrupted call keeps no pod from its recovery')
+def damaged_row(daemon):
+    mount_inside, other = 8, daemon.create(specs.oci())
+    for number, detail in enumerate(('', 'x', '{"namespace": 1, "mounts": 7}', '[]')):
+        daemon.stop(signal.SIGKILL)
+        with contextlib.closing(sqlite3.connect(f'{daemon.runtime}/state/state.db')) as connection, connection:
+            connection.execute('INSERT INTO intent (job, uuid, verb, lazy, detail) VALUES (?, ?, ?, 0, ?)', (1000000 + number, other, mount_inside, detail))
+        for end in ('', '-wal', '-shm'):
+            if os.path.exists(f'{daemon.runtime}/state/state.db{end}'):
+                os.chown(f'{daemon.runtime}/state/state.db{end}', host.FRONT, host.FRONT)
+        begun = len(daemon.log())
+        daemon.start()
+        equal(daemon.state(other), 'ready', f'{detail}: state')
+        contains(daemon.log()[begun:], 'cannot be told from its record', f'{detail}: log')
 
 
 @case('a state.db that is no database is refused with a sentence')
