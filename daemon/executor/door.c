@@ -462,7 +462,7 @@ static int check_step(const struct job *job, size_t i, struct failure *f) {
         case STEP_DETACH:
                 return door_check_unmount(step, f);
         case STEP_REMOVE_POD:
-                return i == job->n_steps - 1 ? check_flags(step, 0, f) : refuse(f, "a pod is removed last");
+                return i == job->n_steps - 1 ? check_flags(step, job->private ? STEP_DESERTED : 0, f) : refuse(f, "a pod is removed last");
         case STEP_FIND:
                 return door_check_find(job, step, f);
         case STEP_EXAMINE:

@@ -68,8 +68,23 @@ static bool is_lost(int r) {
         return r == -ENOENT || r == -EXDEV || r == -ELOOP || r == -ENOTDIR;
 }
 
+/* Nothing can be unmounted where nothing is found: who uses it is asked for instead. */
+static int check_deserted(struct run *run, int namespace) {
+        const struct job *job = run->job;
+        pid_t pid = 0;
+        int r;
+
+        if (!(job->steps[job->n_steps - 1].flags & STEP_DESERTED))
+                return 0;
+        r = own_space_find_process(namespace, &pid);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "look for processes in the mount namespace of pod %s", job->uuid);
+        return r == 0 ? 0 : run_fail(run, FAILURE_BUSY, 0, "process %d lives in the mount namespace of pod %s, which has another root directory than "
+                                     "podmount gave it; end that, or collect the pod with --lazy", pid, job->uuid);
+}
+
 int private_begin(struct run *run) {
-        _cleanup_close_ int files = -1;
+        _cleanup_close_ int files = -1, namespace = -1;
         int r;
 
         if (!run->job->private || (run->job->n_steps > 0 && run->job->steps[0].kind == STEP_TREE))
@@ -78,9 +93,12 @@ int private_begin(struct run *run) {
         files = open_files(run);
         if (files < 0)
                 return files;
-        r = own_space_open(files, run->job->uuid);
-        if (r >= 0)
-                r = settle(run, r);
+        namespace = own_space_open(files, run->job->uuid);
+        r = namespace < 0 ? namespace : check_deserted(run, namespace);
+        if (r > 0)
+                return r;
+        if (r == 0)
+                r = settle(run, TAKE_FD(namespace));
         if (r == 0 || (is_lost(r) && needs_no_namespace(run->job)))
                 return 0;
         if (!is_lost(r) && r != -EINVAL && r != -EPERM) /* of fds or memory, say: the pod is well */

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -248,6 +250,27 @@ int own_space_mountinfo(int namespace) {
         int r = visit_enter(&visit, namespace);
 
         return r < 0 ? r : visit_mountinfo(&visit);
+}
+
+int own_space_find_process(int namespace, pid_t *ret) {
+        _cleanup_closedir_ DIR *processes = opendir("/proc");
+        const struct dirent *entry;
+        struct stat wanted, seen;
+
+        if (!processes || fstat(namespace, &wanted) < 0)
+                return -errno;
+        while (errno = 0, entry = readdir(processes)) {
+                char path[sizeof("/ns/mnt") + sizeof(entry->d_name)];
+
+                if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
+                        continue;
+                (void) snprintf(path, sizeof(path), "%s/ns/mnt", entry->d_name);
+                if (fstatat(dirfd(processes), path, &seen, 0) < 0 || seen.st_dev != wanted.st_dev || seen.st_ino != wanted.st_ino)
+                        continue;
+                *ret = (pid_t) strtol(entry->d_name, NULL, 10);
+                return 1;
+        }
+        return -errno;
 }
 
 int own_space_directory(int namespace, const char *path, bool bare) {

@@ -7,6 +7,7 @@
  */
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "util/cleanup.h"
 
@@ -25,6 +26,9 @@ void own_space_leave(int directory, const char *name);
 /* What is bound to the file `name` in `directory` (space_pin(), kernel/space.h): an fd, the caller's. -ENOENT when there is no such file, or nothing
  * bound to it; -EINVAL for what is no mount namespace, -EPERM for this process's own. */
 int own_space_open(int directory, const char *name);
+
+/* A process that lives in it, by its number; kernel threads and those that end meanwhile are none. 1 when there is one, 0 when not. -ENOENT without /proc. */
+int own_space_find_process(int namespace, pid_t *ret);
 
 /* The text of its mount table (proc_pid_mountinfo(5)), to read and to poll, whoever has the fd; it keeps the namespace alive. */
 int own_space_mountinfo(int namespace);

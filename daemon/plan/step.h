@@ -145,7 +145,8 @@ enum step_flags {
         STEP_GC_DEBUG = 1 << 20,             /* STEP_GC_PROGRAM: with --debug */
         STEP_GC_REGISTRY = 1 << 21,          /* STEP_GC_PROGRAM: it is the registry program of the configuration, which runs as root */
         STEP_LINK_MOVE = 1 << 22,            /* STEP_LINK: it is there, made by podmount or, without a type, the host's own; STEP_UNLINK: back */
-        _STEP_FLAGS_ALL = (1 << 23) - 1,
+        STEP_DESERTED = 1 << 23,             /* STEP_REMOVE_POD: of a pod in a namespace of its own, and only if no process lives there */
+        _STEP_FLAGS_ALL = (1 << 24) - 1,
 };
 
 #define STEP_NO_COVER UINT32_MAX

@@ -88,6 +88,7 @@ static int plan(struct operation *operation, struct failure *f) {
         struct job_caller caller;
         struct plan_pod pod;
         size_t n = 0, n_directories = 0, n_points = 0, n_inside = 0;
+        bool deserted, lazy;
         int r;
 
         if (!directory)
@@ -106,14 +107,12 @@ static int plan(struct operation *operation, struct failure *f) {
         r = pods_sync_pod_below(operation->pods, operation->pod, directory);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "read the mount table");
-        if (operation->pod && !collect->lazy && own_table_is_astray(operation->pods, operation->pod))
-                return failure_set(f, FAILURE_BUSY, "The mount namespace of pod %s has another root directory than podmount gave it, or cannot be "
-                                                    "looked at: whatever has entered it may be using the pod; end that, and collect the pod with --lazy.",
-                                   operation->uuid);
+        deserted = operation->pod && !collect->lazy && own_table_is_astray(operation->pods, operation->pod);
+        lazy = collect->lazy || deserted; /* what cannot be found goes with the namespace */
         r = operation->pod ? footing_look_host(operation->pods, operation->pod) : 0;
         if (r < 0)
                 return r;
-        r = doom_pod(operation->pods, operation->uuid, record, collect->lazy, &doomed, &n);
+        r = doom_pod(operation->pods, operation->uuid, record, lazy, &doomed, &n);
         if (r == 0)
                 r = points_doom(operation->pods, record, (struct points_which) {}, &directories, &n_directories);
         n_points = n_directories;
@@ -128,7 +127,9 @@ static int plan(struct operation *operation, struct failure *f) {
                 pod.private = pods_has_pin(operation->pods, operation->uuid);
         if (n_directories > 0)
                 caller = directories_owner(record);
-        r = plan_collect(&pod, doomed, n, directories, n_directories, collect->lazy, &operation->job, f);
+        r = plan_collect(&pod, doomed, n, directories, n_directories, lazy, &operation->job, f);
+        if (r == 0 && deserted)
+                operation->job->steps[operation->job->n_steps - 1].flags |= STEP_DESERTED;
         if (r == 0)
                 r = plan_unmake_first(&pod, directories, n_points, &operation->job);
         if (r == 0 && operation->pod)

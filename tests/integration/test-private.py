@@ -121,7 +121,7 @@ def enter(daemon):
     equal(daemon.ok('enter', visible, '--', '/bin/cat', '/data/hello'), 'from the host\n', 'enter a visible pod')
 
 
-@case('crun runs a container in it, by the path of the namespace in its config, and makes the container\'s root its own: that is drift')
+@case('crun runs a container in it, by the path of the namespace in its config, and makes the container\'s root its own: that is drift, and busy while it runs')
 def runtime(daemon):
     if not shutil.which('crun'):
         raise Skip('crun is not installed')
@@ -148,8 +148,16 @@ def runtime(daemon):
         f'private-{os.getpid()}'], capture_output=True, text=True)
     equal((done.returncode, done.stdout), (0, 'from the host\n'), done.stderr)
     equal({state for state, _ in daemon.drift(pod)}, {'missing'}, 'drift')
-    contains(daemon.ctl('--json=short', 'gc', pod).out, 'busy')
-    daemon.ok('gc', '--lazy', pod)
+    with subprocess.Popen(['nsenter', f'--mount={daemon.file(pod)}', '/bin/busybox', 'sleep', '600']) as process:
+        try:
+            eventually(lambda: os.readlink(f'/proc/{process.pid}/ns/mnt') != os.readlink('/proc/self/ns/mnt'), 'it lives there')
+            answer = daemon.ctl('--json=short', 'gc', pod).out
+            contains(answer, 'busy')
+            contains(answer, f'process {process.pid} lives')
+            equal(len(lines_of(daemon.file(pod))), 1, 'the namespace stays')
+        finally:
+            process.kill()
+    contains(daemon.ok('--json=short', 'gc', pod), 'removed')
     daemon.nothing_left()
 
 

@@ -340,6 +340,9 @@ START_TEST(test_not_granted) {
         job->steps[0].flags = STEP_HOST;
         job->steps[0].id = 1;
         forbid(job, NULL, 0, FAILURE_INVALID_TARGET, "HostTargets=", "what is mounted on the host");
+        job = new_job(true);
+        job_add(job, STEP_REMOVE_POD)->flags = STEP_DESERTED;
+        forbid(job, NULL, 0, FAILURE_INVALID_ARGS, "flags", "a namespace of a pod that has none");
         job = bind_job(false);
         job->steps[0].idmap.given = true;
         mapping = array_append(&job->steps[0].idmap.uids, &job->steps[0].idmap.n_uids);

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 #include "kernel/detach.h"
 #include "kernel/fscontext.h"
@@ -246,4 +247,32 @@ START_TEST(test_shared) {
 }
 END_TEST
 
-UNIT_MAIN("own-space", test_shared, test_made, test_bound, test_others, test_away, test_asked)
+/* Who lives in one is found, and nobody else. */
+START_TEST(test_process) {
+        _cleanup_close_ int made = -1;
+        pid_t other, found = 0;
+        int ready[2], status;
+        char c;
+
+        if (!begin())
+                return;
+        made = make();
+        ck_assert_int_eq(own_space_find_process(made, &found), 0);
+        ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
+        other = fork();
+        if (other == 0) {
+                (void) !write(ready[1], setns(made, CLONE_NEWNS) == 0 ? "x" : "-", 1);
+                (void) pause();
+                _exit(0);
+        }
+        ck_assert_int_eq(read(ready[0], &c, 1), 1);
+        ck_assert_int_eq(c, 'x');
+        ck_assert_int_eq(own_space_find_process(made, &found), 1);
+        ck_assert_int_eq(found, other);
+        ck_assert_int_eq(kill(other, SIGKILL), 0);
+        ck_assert_int_eq(waitpid(other, &status, 0), other);
+        ck_assert_int_eq(own_space_find_process(made, &found), 0);
+}
+END_TEST
+
+UNIT_MAIN("own-space", test_process, test_shared, test_made, test_bound, test_others, test_away, test_asked)
