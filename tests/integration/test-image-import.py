@@ -351,6 +351,16 @@ def rights(daemon):
     import_image(daemon, layout.path)
 
 
+@case('--platform of podmountctl chooses among the images of an index')
+def platforms(daemon):
+    layout = Layout(f'{daemon.directory}/platforms')
+    layout.image([tar_of(('for-riscv', b'riscv'))], architecture='riscv64')
+    contains(daemon.refused('layer', 'import', layout.path), 'riscv64')
+    ident = daemon.ok('layer', 'import', layout.path, '--platform', 'linux/riscv64').strip()
+    equal(ident in daemon.ok('layer', 'list'), True, 'it is a layer')
+    contains(daemon.ctl('layer', 'list', '--platform', 'linux/riscv64').err, '--platform')
+
+
 @case('on a terminal podmountctl shows how many bytes are done with, over D-Bus and over varlink')
 def progress(daemon):
     layout = Layout(f'{daemon.directory}/progress')
