@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/mount.h>
 
+#include "executor/door.h"
+#include "executor/link.h"
 #include "pod/drift.h"
 #include "pod/recording.h"
 #include "util/array.h"
@@ -33,20 +35,30 @@ static const struct record_mount *find_other(const struct pods *pods, const char
         return NULL;
 }
 
-/* Directly in the directory for namespaces. */
-static bool is_pin(const struct pods *pods, const struct wanted_mount *mount) {
+/* The name of a file directly in the directory for namespaces; or NULL. */
+static const char *name_of_pin(const struct pods *pods, const struct wanted_mount *mount) {
         const char *name = mount->kind == WANTED_PIN ? path_below(mount->target, pods->runtime_directory) : NULL;
 
         name = name ? path_below(name, "ns") : NULL;
-        return name && path_is_component(name);
+        return name && path_is_component(name) ? name : NULL;
+}
+
+/* Of a pod's own mount namespace, or of a network namespace that is kept for its interfaces: the executors' door refuses them, too. */
+static bool is_reserved(const char *name) {
+        return door_is_uuid(name) || strncmp(name, LINK_PIN_PREFIX, strlen(LINK_PIN_PREFIX)) == 0;
 }
 
 static int check_one(const struct pods *pods, const char *uuid, const struct wanted_mount *mount, struct failure *f) {
         const char *pointer = mount->pointer ?: "";
         const struct record_mount *other;
+        const char *name = name_of_pin(pods, mount);
         size_t length;
 
-        if (!is_pin(pods, mount) && !prefixes_find(pods->settings->host_targets, mount->target, &length))
+        if (name && is_reserved(name))
+                return failure_set(f, FAILURE_INVALID_TARGET, "%s%s%s has a name that podmountd keeps for its own files there: a UUID, or one that "
+                                                              "begins with " LINK_PIN_PREFIX "; choose another.",
+                                   pointer, *pointer ? ": " : "", mount->target);
+        if (!name && !prefixes_find(pods->settings->host_targets, mount->target, &length))
                 return mount->kind == WANTED_PIN
                                ? failure_set(f, FAILURE_INVALID_TARGET,
                                              "%s%s%s is no file directly in %s/ns, and HostTargets= of podmountd.conf(5) names no directory "

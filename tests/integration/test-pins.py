@@ -145,6 +145,7 @@ def several(daemon):
 def refused(daemon):
     before = host.mount_table()
     for pins, word in (({'net': f'{daemon.runtime}/pods/x'}, 'HostTargets='), ({'net': f'{daemon.ns}/a/b'}, 'HostTargets='),
+            ({'net': f'{daemon.ns}/aaaaaaaa-0000-4000-8000-00000000000a'}, 'its own files'), ({'net': f'{daemon.ns}/link-x'}, 'its own files'),
             ({'net': '/tmp/x'}, 'HostTargets='), ({'net': f'{daemon.ns}/../x'}, '".."'), ({'net': 'x'}, 'relative'), ({'net': 3}, 'bindNS/net'),
             ({'time': f'{daemon.ns}/x'}, 'bindNS/time'), ({'net': f'{daemon.ns}/x', 'uts': f'{daemon.ns}/x'}, 'apart'), ([], 'bindNS')):
         contains(daemon.refused('create', '-', input=json.dumps(dict(specs.oci(), prepare={'bindNS': pins}))), word, str(pins))
