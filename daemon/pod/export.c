@@ -301,7 +301,7 @@ static int add_gc(const struct export *export, struct json_object *document) {
 
 /* Whatever said so when it was made. */
 static int add_visibility(const struct export *export, struct json_object *document) {
-        return export->record->private ? add_text(document, "visibility", "private") : 0;
+        return add_text(document, "visibility", export->record->private ? "private" : "host");
 }
 
 /* "main:/data": names that say the same after a restart. */
