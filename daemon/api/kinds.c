@@ -96,7 +96,7 @@ static int judge_links(const struct spec_container *container, struct kinds *kin
         int r = 0;
 
         for (size_t i = 0; i < container->n_links && r >= 0; i++) {
-                r = add(&kinds->links, "name", container->links[i].name);
+                r = add(&kinds->links, "interface", container->links[i].name);
                 if (r >= 0)
                         r = add(&kinds->links, "kind", container->links[i].kind ?: "none");
         }

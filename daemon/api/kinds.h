@@ -8,7 +8,7 @@
 #include "api/request.h"
 
 /* The polkit details of each sort, pairs of key and value, NULL where there is none: "source", "type" and "target",
- * each with a word for every mount; of links "name" and "kind". */
+ * each with a word for every mount; of links "interface" and "kind". */
 struct kinds {
         char **images, **devices, **host, **pins, **links;
         char **cgroups; /* "cgroups" alone: their names */

@@ -341,7 +341,7 @@ def users():
         pod = as_alice('CreatePod', 'sa{sh}a{sv}', text, {}, {})[0]
         calls = s.polkit.calls()
         equal([call['action'] for call in calls], ['org.podmount1.create', ACTION], 'actions')
-        equal((calls[1]['details']['name'].split(), calls[1]['details']['kind'].split()), (['eth0', 'x0'], ['veth', kind]), 'details')
+        equal((calls[1]['details']['interface'].split(), calls[1]['details']['kind'].split()), (['eth0', 'x0'], ['veth', kind]), 'details')
         for owner in (0, BOB):
             with Process(owner) as process:
                 equal(refusal('PrepareProcess', 'sa{sh}a{sv}', pod, {}, {'pid': dbus.UInt32(process.pid)})[0],
