@@ -301,7 +301,8 @@ static int apply(const struct setting *setting, const char *text, const char *co
                 return parse_paths(text, setting->max, field, expected);
         case SETTING_LINKS:
                 *expected = "names of network interfaces, which have no slash, colon, percent sign or quotation mark";
-                return *text ? link_names_add(field, text) : (field[0] = 0);
+                r = *text ? link_names_add(field, text) : (field[0] = 0);
+                return r == -E2BIG ? -ERANGE : r;
         case SETTING_COUNT:
                 *expected = "a whole number";
                 break;

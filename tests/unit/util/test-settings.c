@@ -162,6 +162,16 @@ START_TEST(test_long_comment) {
 }
 END_TEST
 
+/* Names that do not fit, over several lines. */
+static void check_long_list(void) {
+        static const char line[] = "Interfaces=interface-00001 interface-00002\n";
+        char text[sizeof("[Prepare]\n") + 132 * sizeof(line)] = "[Prepare]\n";
+
+        for (size_t i = 0; i < 132; i++)
+                strcat(text, line);
+        check_refused(text, "is out of range");
+}
+
 START_TEST(test_round_trip) {
         _cleanup_free_ char *text = NULL;
         struct settings settings, back;
@@ -197,6 +207,8 @@ START_TEST(test_round_trip) {
         ck_assert_int_eq(back.visibility, SETTINGS_VISIBILITY_PRIVATE);
         ck_assert_str_eq(settings_cgroup_parent(&back), "/pods/below");
         check_refused("[Prepare]\nCgroupParent=/a /b\n", "is out of range");
+        check_refused("[Prepare]\nInterfaces=a/b\n", "is not names of network interfaces");
+        check_long_list();
         check_refused("[Prepare]\nCgroupParent=/a/../b\n", "is not a list of absolute paths");
         check_refused("[Prepare]\nCgroupParent=/\n", "is not a list of absolute paths");
         ck_assert(back.gc_in_pods && back.gc_in_root_pods && back.gc_timeout_us == 250000);
