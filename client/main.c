@@ -77,7 +77,7 @@ static const struct verb {
                 "| apply LAYER [FILE|-] | import DIRECTORY[:REFERENCE] [--platform OS/ARCHITECTURE[/VARIANT]] | diff LAYER [FILE|-] [--parent LAYER] "
                 "| changes LAYER [--parent LAYER] | size LAYER [--parent LAYER]",
                 "Keep layers of file systems"},
-        {"status", verb_status, 0, 0, 0, false, "", "Show the daemon's version, features and counts"},
+        {"status", verb_status, 0, 0, 0, false, "", "Show the daemon's version, features and counts, what is used of each limit, and what hangs"},
         {"metrics", verb_metrics, 0, 0, 0, false, "", "Print the daemon's counters as OpenMetrics text"},
         {"check", verb_check, 1, 1, 0, true, "SPEC|BUNDLE|-", "Check a spec without a daemon"},
         {"options", verb_options, 0, 1, 0, true, "[TYPE]", "List the mount options that there are"},
