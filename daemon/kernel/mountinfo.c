@@ -35,15 +35,20 @@ static void iter_freep(struct libmnt_iter **iter) {
         mnt_free_iter(*iter);
 }
 
+struct lines {
+        size_t passed, skipped;
+};
+
 /* libmount's callback for a bad line: a positive value makes it drop the line and go on (0 would keep the half-read
  * one), a negative one makes it give up. Want of memory is no fault of the line's. */
 static int skip_bad_line(struct libmnt_table *table, const char *name, int line) {
-        size_t *skipped = mnt_table_get_userdata(table);
+        struct lines *lines = mnt_table_get_userdata(table);
 
         if (errno == ENOMEM)
                 return -ENOMEM;
         log_warning("%s: line %d cannot be parsed; it is left out of the mount table.", name, line);
-        (*skipped)++;
+        lines->passed--;
+        lines->skipped++;
         return 1;
 }
 
@@ -105,7 +110,7 @@ static bool check_line(const char *line, size_t *ret_source_end) {
 }
 
 /* Copies the good lines, marked, to `to`. */
-static int pass_lines(FILE *from, FILE *to, size_t *skipped) {
+static int pass_lines(FILE *from, FILE *to, struct lines *lines) {
         _cleanup_free_ char *line = NULL;
         size_t room = 0, number = 0;
 
@@ -124,9 +129,10 @@ static int pass_lines(FILE *from, FILE *to, size_t *skipped) {
                         continue;
                 if (strlen(line) != (size_t) n || !check_line(line, &source_end)) {
                         log_warning("mountinfo: line %zu cannot be parsed; it is left out of the mount table.", number);
-                        (*skipped)++;
+                        lines->skipped++;
                         continue;
                 }
+                lines->passed++;
                 if (fprintf(to, "%.*s%c%s\n", (int) source_end, line, MARK, line + source_end) < 0)
                         return log_errno(LOG_ERR, errno, "copy mountinfo");
         }
@@ -174,7 +180,7 @@ static int hand_on(struct libmnt_table *table, mountinfo_fn fn, void *userdata) 
         return 0;
 }
 
-static int parse(char *text, size_t size, size_t *skipped, mountinfo_fn fn, void *userdata) {
+static int parse(char *text, size_t size, struct lines *lines, mountinfo_fn fn, void *userdata) {
         _cleanup_(table_unrefp) struct libmnt_table *table = NULL;
         _cleanup_fclose_ FILE *file = NULL;
         int r;
@@ -187,10 +193,12 @@ static int parse(char *text, size_t size, size_t *skipped, mountinfo_fn fn, void
         table = mnt_new_table();
         if (!table)
                 return log_oom();
-        mnt_table_set_userdata(table, skipped);
+        mnt_table_set_userdata(table, lines);
         mnt_table_set_parser_errcb(table, skip_bad_line);
         errno = 0;
         r = mnt_table_parse_stream(table, file, "mountinfo");
+        if (r >= 0 && (size_t) mnt_table_get_nents(table) != lines->passed) /* libmount (2.38) ends well where it had no memory for a line */
+                r = -ENOMEM;
         return r < 0 ? log_errno(LOG_ERR, r, "parse mountinfo") : hand_on(table, fn, userdata);
 }
 
@@ -213,7 +221,8 @@ static int open_text(int fd, FILE **ret) {
 int mountinfo_read(int fd, mountinfo_fn fn, void *userdata, size_t *ret_skipped) {
         _cleanup_free_ char *text = NULL; /* freed last: the stream writes to it until it is closed */
         _cleanup_fclose_ FILE *file = NULL, *marked = NULL;
-        size_t size = 0, skipped = 0;
+        struct lines lines = {};
+        size_t size = 0;
         int r = open_text(fd, &file);
 
         if (r < 0)
@@ -221,16 +230,16 @@ int mountinfo_read(int fd, mountinfo_fn fn, void *userdata, size_t *ret_skipped)
         marked = open_memstream(&text, &size);
         if (!marked)
                 return log_oom();
-        r = pass_lines(file, marked, &skipped);
+        r = pass_lines(file, marked, &lines);
         if (r < 0)
                 return r;
         if (fflush(marked) != 0) /* `text` and `size` are there after it */
                 return log_errno(LOG_ERR, errno, "copy mountinfo");
-        r = parse(text, size, &skipped, fn, userdata);
+        r = parse(text, size, &lines, fn, userdata);
         if (r < 0)
                 return r;
         if (ret_skipped)
-                *ret_skipped = skipped;
+                *ret_skipped = lines.skipped;
         return 0;
 }
 
