@@ -22,8 +22,10 @@
 
 #include "tracker.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "util/clock.h"
 #include "util/event.h"
@@ -317,8 +319,19 @@ static int catch_up(struct tracker *tracker, bool all) {
         return r;
 }
 
+/* The loop counts the fd as taken out also where epoll_ctl(2) has failed to do so, and could not put it in again. */
+static int turn_on(sd_event_source *source) {
+        int r = sd_event_source_set_enabled(source, SD_EVENT_ON);
+
+        if (r != -EEXIST)
+                return r;
+        if (epoll_ctl(sd_event_get_fd(sd_event_source_get_event(source)), EPOLL_CTL_DEL, sd_event_source_get_io_fd(source), NULL) < 0)
+                return -errno;
+        return sd_event_source_set_enabled(source, SD_EVENT_ON);
+}
+
 static void listen_on(struct tracker *tracker, bool on) {
-        int r = sd_event_source_set_enabled(tracker->watch_source, on ? SD_EVENT_ON : SD_EVENT_OFF);
+        int r = on ? turn_on(tracker->watch_source) : sd_event_source_set_enabled(tracker->watch_source, SD_EVENT_OFF);
 
         if (r < 0)
                 (void) log_errno(LOG_ERR, r, "cannot turn the watch over the mount table %s", on ? "on" : "off");

@@ -57,7 +57,10 @@ TABLE = {
     OBJECTS: {'GetManagedObjects': ANYBODY},
     PROPERTIES: {'Get': ANYBODY, 'GetAll': ANYBODY, 'Set': ANYBODY},
 }
-DENIED, HIDDEN, ALLOWED, INTERACTIVE = 'denied', 'hidden', 'allowed', 'asks for a person'
+DENIED, HIDDEN, ALLOWED, INTERACTIVE, BROKEN = 'denied', 'hidden', 'allowed', 'asks for a person', 'broken'
+# What nobody who serves a method says of it.
+UNSERVED = [f'org.freedesktop.DBus.Error.{word}' for word in (
+    'NoReply', 'Timeout', 'TimedOut', 'Disconnected', 'UnknownMethod', 'UnknownInterface', 'ServiceUnknown', 'NameHasNoOwner')]
 # Arguments by name; the others by type. None of them changes much if the call is carried out.
 VALUES = {'source': '/etc', 'target': '/mnt', 'mounts': '[]', 'container': 'main', 'interface_name': MANAGER, 'property_name': 'Version', 'path': '/'}
 
@@ -128,6 +131,8 @@ def outcome(connection, method, pod, destination=NAME):
             return INTERACTIVE, f'{name}: {text}'
         if name in (f'{ERROR}NoSuchPod', 'org.freedesktop.DBus.Error.UnknownObject'):
             return HIDDEN, f'{name}: {text}'
+        if name in UNSERVED:
+            return BROKEN, f'{name}: {text}'
         return ALLOWED, f'{name}: {text}'
     if method.name == 'GC' and str(result[0][1]) == 'not-found':
         return HIDDEN, str([str(result[0][0]), 'not-found'])
@@ -317,7 +322,9 @@ def hanging(s):
         finally:
             os._exit(0)
     os.close(go[0])
-    os.read(ready[0], 1)
+    os.close(ready[1])
+    equal(os.read(ready[0], 1), b'x', 'it has begun')
+    os.close(ready[0])
     eventually(lambda: len(s.polkit.calls()) == len(methods), 'polkit is asked about all')
     equal(s.asked(), sorted((method.judged(), method.name) for method in methods), 'what polkit was asked')
     row = [row for row in s.daemon.json('status')['Quotas'] if row['Limit'] == 'RequestsPerUser']

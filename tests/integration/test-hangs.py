@@ -106,9 +106,12 @@ def waits(s):
         while second.poll() is None:
             seen.append(len(s.hangs()))
         equal(max(seen), 1, 'listed at one time')
-        first.communicate(timeout=60 * tap.PATIENCE)
+        _, err = first.communicate(timeout=60 * tap.PATIENCE)
+        equal(first.returncode != 0, True, f'the one that hung fails: {err}')
+        contains(err, 'took too long', 'the reason')
         _, err = second.communicate(timeout=60 * tap.PATIENCE)
         equal(second.returncode, 0, f'its turn comes: {err}')
+        equal(s.hangs(), [], 'what hangs afterwards')
 
 
 @case('who calls is answered with MountFailed, the step and the reason, also where the file system hangs at the end of a path')

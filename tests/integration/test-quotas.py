@@ -158,7 +158,9 @@ def hanging(s, uid, gid, function):
         finally:
             os._exit(0)
     os.close(go[0])
-    os.read(ready[0], 1)
+    os.close(ready[1])
+    equal(os.read(ready[0], 1), b'x', 'it has begun')
+    os.close(ready[0])
 
     def let_go():
         os.close(go[1])

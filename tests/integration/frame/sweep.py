@@ -3,6 +3,7 @@
 
 import collections
 import os
+import time
 
 import dbus
 
@@ -10,17 +11,18 @@ from frame import host
 from frame.ambush import Ambush, name_of
 from frame.daemon import ERROR
 from frame.look import difference, look
-from frame.scenes import Refused
-from frame.tap import diagnose, eventually
+from frame.scenes import SECONDS, Refused
+from frame.tap import PATIENCE, diagnose, eventually
 
 # Whose system calls are counted, and who is killed there.
 WAYS = {'front': ('front', 'front'), 'executor': ('executor', 'executor'), 'keeper-front': ('front', 'keeper'), 'keeper-executor': ('executor', 'keeper'),
         'front-executor': ('executor', 'front')}
-DONE, REFUSED, UNTOLD = 'done', 'refused', 'untold'
+DONE, REFUSED, UNTOLD, LATE = 'done', 'refused', 'untold', 'nothing in all its time'
 
 
 def attempt(function):
-    """What the client was told, and in which words."""
+    """What the client was told, and in which words: untold is what became of it when the connection ended, not when nobody answered."""
+    begin = time.monotonic()
     try:
         function()
         return DONE, ''
@@ -28,7 +30,8 @@ def attempt(function):
         return REFUSED, str(error)
     except dbus.exceptions.DBusException as error:
         name = error.get_dbus_name()
-        return (REFUSED if name.startswith(ERROR) else UNTOLD), f'{name}: {error.get_dbus_message()}'
+        untold = UNTOLD if time.monotonic() - begin < 0.9 * SECONDS * PATIENCE else LATE
+        return (REFUSED if name.startswith(ERROR) else untold), f'{name}: {error.get_dbus_message()}'
 
 
 class Sweep:
@@ -117,6 +120,8 @@ class Sweep:
             self.daemon.start()
         eventually(lambda: len(self.daemon.executors()) == n_executors, 'executors', 10)
         what = f'{self.scene.name.lower()} {self.turn}, {way} at call {number}, {call}; the client was told: {said} {words}'
+        if said == LATE or said == UNTOLD and WAYS[way][1] == 'executor':  # the front lives and has to say it
+            raise AssertionError(what)
         wanted = {DONE: [self.after], REFUSED: [self.before], UNTOLD: [self.before, self.after]}[said]
         if said == REFUSED and self.turn in self.scene.collects:
             wanted = [self.before, self.after]
