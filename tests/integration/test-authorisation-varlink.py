@@ -67,6 +67,8 @@ class Method:
             name, text = error.name.rsplit('.', 1)[1], str(error)
             if name == 'AccessDenied' and 'may not call' in text:
                 return DENIED, text
+            if name in ('InterfaceNotFound', 'MethodNotFound', 'MethodNotImplemented'):
+                return table.BROKEN, text
             return {'NoSuchPod': HIDDEN, 'InteractiveAuthorizationRequired': INTERACTIVE}.get(name, ALLOWED), text
         hidden = self.name == 'GC' and answer['outcomes'][0]['outcome'] == 'not-found'
         return HIDDEN if hidden else ALLOWED, str(answer)

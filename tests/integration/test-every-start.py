@@ -40,7 +40,7 @@ def interrupt_all(name, turn):
         equal(sum(starts.counts.values()) > 0, True, 'kills')
         equal(starts.problems, [], 'what was lost')
     finally:
-        starts.daemon.__exit__()
+        starts.scene.end()
 
 
 for one in CHOSEN:

@@ -2,6 +2,7 @@
 """Network interfaces, in network namespaces of the tests' own: the host's of the daemon is the test's."""
 
 import ctypes
+import functools
 import json
 import os
 import signal
@@ -34,9 +35,15 @@ def simple_kind():
     return next((kind for kind in ('dummy', 'ifb') if has_kind(kind)), None)
 
 
+@functools.cache
+def of_every_namespace():
+    done = subprocess.run(['unshare', '--net', 'ip', '-j', 'link'], check=True, stdout=subprocess.PIPE)
+    return {link['ifname'] for link in json.loads(done.stdout)}
+
+
 def links(pid=0):
-    """{name: what ip(8) says} of all links but lo."""
-    return {link['ifname']: link for link in json.loads(ip('-j', '-d', 'link', pid=pid).stdout) if link['ifname'] != 'lo'}
+    """{name: what ip(8) says} of all links but those that every network namespace has: lo, and some of the modules that are loaded."""
+    return {link['ifname']: link for link in json.loads(ip('-j', '-d', 'link', pid=pid).stdout) if link['ifname'] not in of_every_namespace()}
 
 
 def names(pid=0):
