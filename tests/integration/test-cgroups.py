@@ -322,6 +322,24 @@ def kills():
         tap.diagnose(f'(collecting, a pod is there afterwards): {seen}')
 
 
+@case('on a host that has the tree of version 2 alone: made, busy with a process in it, and gone', alone=True)
+def unified():
+    subprocess.run(['umount', '-R', '/sys/fs/cgroup'], check=True)  # in this test's own mount namespace; the last case
+    subprocess.run(['mount', '-t', 'cgroup2', 'cgroup2', '/sys/fs/cgroup'], check=True)
+    HIERARCHIES[:] = hierarchies()
+    equal(HIERARCHIES, ['/sys/fs/cgroup'], 'hierarchies')
+    with Situation() as daemon:
+        pod = daemon.create(spec('alone'))
+        equal(daemon.there(), {'alone': 1}, 'cgroups')
+        equal([warning for warning in daemon.json('show', pod)['Warnings'] if 'cgroup' in warning], [], 'warnings')
+        with Resident(daemon.place(HIERARCHIES[0], 'alone')):
+            contains(json.dumps(daemon.json('gc', pod)), 'stays until the next collection')
+            equal(daemon.there(), {'alone': 1}, 'what is busy')
+        daemon.ok('gc')
+        eventually(lambda: daemon.there() == {}, 'it goes')
+        check_log(daemon)
+
+
 if __name__ == '__main__':
     host.prepare()
     if not HIERARCHIES:
