@@ -88,7 +88,7 @@ static int plan(struct operation *operation, struct failure *f) {
         struct job_caller caller;
         struct plan_pod pod;
         size_t n = 0, n_directories = 0, n_points = 0, n_inside = 0;
-        bool deserted, lazy;
+        bool deserted;
         int r;
 
         if (!directory)
@@ -107,12 +107,11 @@ static int plan(struct operation *operation, struct failure *f) {
         r = pods_sync_pod_below(operation->pods, operation->pod, directory);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "read the mount table");
-        deserted = operation->pod && !collect->lazy && own_table_is_astray(operation->pods, operation->pod);
-        lazy = collect->lazy || deserted; /* what cannot be found goes with the namespace */
+        deserted = operation->pod && !collect->lazy && own_table_is_astray(operation->pods, operation->pod); /* what cannot be found goes with it */
         r = operation->pod ? footing_look_host(operation->pods, operation->pod) : 0;
         if (r < 0)
                 return r;
-        r = doom_pod(operation->pods, operation->uuid, record, lazy, &doomed, &n);
+        r = doom_pod(operation->pods, operation->uuid, record, collect->lazy, &doomed, &n);
         if (r == 0)
                 r = points_doom(operation->pods, record, (struct points_which) {}, &directories, &n_directories);
         n_points = n_directories;
@@ -127,7 +126,7 @@ static int plan(struct operation *operation, struct failure *f) {
                 pod.private = pods_has_pin(operation->pods, operation->uuid);
         if (n_directories > 0)
                 caller = directories_owner(record);
-        r = plan_collect(&pod, doomed, n, directories, n_directories, lazy, &operation->job, f);
+        r = plan_collect(&pod, doomed, n, directories, n_directories, collect->lazy, &operation->job, f);
         if (r == 0 && deserted)
                 operation->job->steps[operation->job->n_steps - 1].flags |= STEP_DESERTED;
         if (r == 0)
