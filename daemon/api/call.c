@@ -25,7 +25,11 @@ enum { LISTS_UNREAD_MAX = 8 /* long answers that a connection of the private soc
 static void sent(struct request *request, int r) {
         if (r < 0 && !request->peer->gone)
                 (void) log_errno(LOG_WARNING, r, "cannot answer a call of %s", request->method->member);
-        if (request->peer->caller.transport == CALLER_SOCKET)
+        if (request->peer->caller.transport != CALLER_SOCKET)
+                return;
+        if (r < 0)
+                listener_cut(request->peer); /* so that nobody waits for an answer that does not come */
+        else
                 listener_check_queue(request->peer);
 }
 

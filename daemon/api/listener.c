@@ -219,14 +219,18 @@ void listener_stop(struct listener *listener) {
         acceptor_stop(listener->acceptor);
 }
 
+void listener_cut(struct peer *peer) {
+        int fd = peer->gone ? -1 : sd_bus_get_fd(peer->bus);
+
+        if (fd >= 0)
+                (void) shutdown(fd, SHUT_RDWR); /* the loop hears of the end, when nobody is in the middle of it */
+}
+
 void listener_check_queue(struct peer *peer) {
         uint64_t n = 0;
-        int fd;
 
         if (peer->gone || sd_bus_get_n_queued_write(peer->bus, &n) < 0 || n <= QUEUE_MAX)
                 return;
         event_log(EVENT_CONNECTION_CUT, EVENT_OF_USER(peer->caller.uid), "A connection of user %u does not read: it is cut off", (unsigned) peer->caller.uid);
-        fd = sd_bus_get_fd(peer->bus);
-        if (fd >= 0)
-                (void) shutdown(fd, SHUT_RDWR); /* the loop hears of the end, when nobody is in the middle of it */
+        listener_cut(peer);
 }

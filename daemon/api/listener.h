@@ -20,5 +20,7 @@ int listener_start(struct listener *listener);
 /* Accepts nobody any more; connections go on. */
 void listener_stop(struct listener *listener);
 
+/* Ends a peer's connection; nothing of it is freed before the loop's next turn. */
+void listener_cut(struct peer *peer);
 /* Cuts a peer off whose answers and signals have piled up because it does not read. To be called after each message to it. */
 void listener_check_queue(struct peer *peer);
