@@ -12,7 +12,7 @@ import dbus
 from frame import tap
 from frame.ambush import Ambush, name_of
 from frame.look import difference
-from frame.sweep import DONE, REFUSED, UNTOLD, Sweep, attempt
+from frame.sweep import DONE, LATE, REFUSED, UNTOLD, Sweep, attempt
 from frame.tap import diagnose, eventually
 
 # What cannot fail, or leaves behind what no kernel leaves: a close() that fails has closed. exit, brk: the C library has its own way.
@@ -77,6 +77,8 @@ class Faulty(Sweep):
         with self.failing(whose, fault):
             said, words = attempt(self.function)
         what = f'{self.scene.name.lower()} {self.turn}, {whose}: {fault} {name_of(fault[1]) if fault[0] == "call" else ""}; the client was told: {said} {words}'
+        if said == LATE:
+            raise AssertionError(what)
         if said == UNTOLD:
             try:
                 eventually(self.gone, 'it ends', 0.3, 0.05)
