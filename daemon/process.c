@@ -137,12 +137,8 @@ void process_forget_code(void) {
         (void) dl_iterate_phdr(forget_object, &page); /* it returns what the last one did */
 }
 
-void __gcov_dump(void) __attribute__((__weak__));
-
 void process_exit(int status) {
         if (SANITIZED)
                 exit(status);
-        if (__gcov_dump)
-                __gcov_dump();
         _exit(status);
 }

@@ -33,5 +33,5 @@ int process_hide(void);
  * is counted as its own. */
 void process_forget_code(void);
 
-/* Ends a child without running the parent's exit handlers… but those of a sanitizer or a coverage build. */
+/* Ends a child without running the parent's exit handlers… but those of a sanitizer. */
 _noreturn_ void process_exit(int status);
