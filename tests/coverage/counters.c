@@ -25,6 +25,7 @@ void __real___gcov_dump(void);
 int __wrap_main(int argc, char **argv, char **envp);
 void __wrap___gcov_dump(void);
 void __wrap___gcov_reset(void);
+void __wrap___gcov_reset_int(void);
 void __wrap___gcov_exit(void);
 
 enum { NAME_MAX_BYTES = 64 };
@@ -95,6 +96,9 @@ void __wrap___gcov_dump(void) {
 }
 
 void __wrap___gcov_reset(void) {
+}
+
+void __wrap___gcov_reset_int(void) {
 }
 
 void __wrap___gcov_exit(void) {
