@@ -80,7 +80,7 @@ static int check_deserted(struct run *run, int namespace) {
         if (r < 0)
                 return log_errno(LOG_ERR, r, "look for processes in the mount namespace of pod %s", job->uuid);
         return r == 0 ? 0 : run_fail(run, FAILURE_BUSY, 0, "process %d lives in the mount namespace of pod %s, which has another root directory than "
-                                     "podmount gave it; end that, or collect the pod with --lazy", pid, job->uuid);
+                                     "podmount gave it, or could not be looked at; end that process, or collect the pod with --lazy", pid, job->uuid);
 }
 
 int private_begin(struct run *run) {
@@ -94,11 +94,10 @@ int private_begin(struct run *run) {
         if (files < 0)
                 return files;
         namespace = own_space_open(files, run->job->uuid);
-        r = namespace < 0 ? namespace : check_deserted(run, namespace);
-        if (r > 0)
+        r = namespace < 0 ? 0 : check_deserted(run, namespace);
+        if (r != 0) /* whoever cannot be looked for may be there */
                 return r;
-        if (r == 0)
-                r = settle(run, TAKE_FD(namespace));
+        r = namespace < 0 ? namespace : settle(run, TAKE_FD(namespace));
         if (r == 0 || (is_lost(r) && needs_no_namespace(run->job)))
                 return 0;
         if (!is_lost(r) && r != -EINVAL && r != -EPERM) /* of fds or memory, say: the pod is well */

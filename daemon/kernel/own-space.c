@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -252,23 +253,55 @@ int own_space_mountinfo(int namespace) {
         return r < 0 ? r : visit_mountinfo(&visit);
 }
 
+/* The kernel says EACCES of what is gone, too (proc_pid_ns(5)), and, whatever capabilities there are, where a security module hides a process. */
+static bool is_nobody(int error) {
+        return error == ENOENT || error == ESRCH || error == EACCES;
+}
+
+/* Of a process's threads: 1, 0 or a negative errno. */
+static int find_thread(int processes, const char *pid, const struct stat *wanted) {
+        char path[sizeof("/task/") + 2 * NAME_MAX + sizeof("/ns/mnt")];
+        _cleanup_closedir_ DIR *threads = NULL;
+        const struct dirent *entry;
+        struct stat seen;
+        int fd;
+
+        (void) snprintf(path, sizeof(path), "%s/task", pid);
+        fd = openat(processes, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        threads = fd < 0 ? NULL : fdopendir(fd);
+        if (!threads) {
+                int error = errno;
+
+                (void) close_fd(fd);
+                return is_nobody(error) ? 0 : -error;
+        }
+        while (errno = 0, entry = readdir(threads)) {
+                if (entry->d_name[0] == '.')
+                        continue;
+                (void) snprintf(path, sizeof(path), "%s/ns/mnt", entry->d_name);
+                if (fstatat(fd, path, &seen, 0) < 0) {
+                        if (!is_nobody(errno))
+                                return -errno;
+                } else if (seen.st_dev == wanted->st_dev && seen.st_ino == wanted->st_ino)
+                        return 1;
+        }
+        return is_nobody(errno) ? 0 : -errno;
+}
+
 int own_space_find_process(int namespace, pid_t *ret) {
         _cleanup_closedir_ DIR *processes = opendir("/proc");
         const struct dirent *entry;
-        struct stat wanted, seen;
+        struct stat wanted;
 
         if (!processes || fstat(namespace, &wanted) < 0)
                 return -errno;
         while (errno = 0, entry = readdir(processes)) {
-                char path[sizeof("/ns/mnt") + sizeof(entry->d_name)];
+                int r = entry->d_name[0] < '1' || entry->d_name[0] > '9' ? 0 : find_thread(dirfd(processes), entry->d_name, &wanted);
 
-                if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
-                        continue;
-                (void) snprintf(path, sizeof(path), "%s/ns/mnt", entry->d_name);
-                if (fstatat(dirfd(processes), path, &seen, 0) < 0 || seen.st_dev != wanted.st_dev || seen.st_ino != wanted.st_ino)
-                        continue;
-                *ret = (pid_t) strtol(entry->d_name, NULL, 10);
-                return 1;
+                if (r > 0)
+                        *ret = (pid_t) strtol(entry->d_name, NULL, 10);
+                if (r != 0)
+                        return r;
         }
         return -errno;
 }

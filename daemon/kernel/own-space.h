@@ -27,7 +27,8 @@ void own_space_leave(int directory, const char *name);
  * bound to it; -EINVAL for what is no mount namespace, -EPERM for this process's own. */
 int own_space_open(int directory, const char *name);
 
-/* A process that lives in it, by its number; kernel threads and those that end meanwhile are none. 1 when there is one, 0 when not. -ENOENT without /proc. */
+/* The number of a process of which a thread lives in it, for a caller with CAP_SYS_PTRACE: 1 when there is one, 0 when not; -ENOENT without
+ * /proc. Those that end meanwhile are none, and those that not even that capability lets see. */
 int own_space_find_process(int namespace, pid_t *ret);
 
 /* The text of its mount table (proc_pid_mountinfo(5)), to read and to poll, whoever has the fd; it keeps the namespace alive. */

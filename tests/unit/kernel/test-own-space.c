@@ -247,20 +247,38 @@ START_TEST(test_shared) {
 }
 END_TEST
 
+static int enter_and_wait(void *userdata) {
+        const int *fds = userdata; /* the namespace, and where to say so */
+
+        (void) !write(fds[1], unshare(CLONE_FS) == 0 && setns(fds[0], CLONE_NEWNS) == 0 ? "x" : "-", 1);
+        return pause();
+}
+
+/* Of a process that lives elsewhere one thread lives there: as runtimes in Go have them. */
+static _noreturn_ void live_in_thread(int namespace, int ready) {
+        static char stack[64 * 1024] __attribute__((__aligned__(16)));
+        int fds[] = {namespace, ready};
+
+        if (clone(enter_and_wait, stack + sizeof(stack), CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD, fds) < 0)
+                _exit(1);
+        for (;;)
+                (void) pause();
+}
+
 /* Who lives in one is found, and nobody else. */
-START_TEST(test_process) {
+static void find_one(bool thread) {
         _cleanup_close_ int made = -1;
         pid_t other, found = 0;
         int ready[2], status;
         char c;
 
-        if (!begin())
-                return;
         made = make();
         ck_assert_int_eq(own_space_find_process(made, &found), 0);
         ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
         other = fork();
         if (other == 0) {
+                if (thread)
+                        live_in_thread(made, ready[1]);
                 (void) !write(ready[1], setns(made, CLONE_NEWNS) == 0 ? "x" : "-", 1);
                 (void) pause();
                 _exit(0);
@@ -272,6 +290,13 @@ START_TEST(test_process) {
         ck_assert_int_eq(kill(other, SIGKILL), 0);
         ck_assert_int_eq(waitpid(other, &status, 0), other);
         ck_assert_int_eq(own_space_find_process(made, &found), 0);
+}
+
+START_TEST(test_process) {
+        if (!begin())
+                return;
+        find_one(false);
+        find_one(true);
 }
 END_TEST
 
