@@ -28,7 +28,7 @@ static int plan(struct operation *operation, struct failure *f _unused_) {
 
                 r = plan_cgroup(&pod, STEP_CGROUP_REMOVE, cgroup->name, cgroup->parent, &operation->job);
         }
-        pods->cgroups_turn = (pods->cgroups_turn + AT_ONCE_MAX) % pods->n_cgroups_left; /* busy ones keep no others from their turn */
+        pods->cgroups_turn += AT_ONCE_MAX; /* busy ones keep no others from their turn */
         return r;
 }
 
