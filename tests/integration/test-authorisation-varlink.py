@@ -183,21 +183,13 @@ def hanging(s):
         raise tap.Skip('polkit cannot be asked about who calls over varlink here')
     before, methods = host.mount_table(), asking(s)
     s.polkit.answer('hang')
-    ready, go = os.pipe(), os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(go[1])
-        try:
-            host.drop_to(ALICE)
-            connections = [Connection(s.varlink) for _ in methods]
-            for connection, method in zip(connections, methods):
-                method.send(connection, s.pod)
-            os.write(ready[1], b'x')
-            os.read(go[0], 1)
-        finally:
-            os._exit(0)
-    os.close(go[0])
-    os.read(ready[0], 1)
+
+    def ask():
+        connections = [Connection(s.varlink) for _ in methods]
+        for connection, method in zip(connections, methods):
+            method.send(connection, s.pod)
+        return connections
+    let_go = host.staying(lambda: host.drop_to(ALICE), ask)
     eventually(lambda: len(s.polkit.calls()) == len(methods), 'polkit is asked about all')
     equal(s.asked(), sorted((method.judged(), method.name) for method in methods), 'what polkit was asked')
 
@@ -205,8 +197,7 @@ def hanging(s):
         return [[row['Used'], row['Name']] for row in s.daemon.json('status')['Quotas'] if row['Limit'] == 'RequestsPerUser']
     equal(waiting(), [[len(methods), str(ALICE)]], 'requests that wait')
     equal(s.call_all(BOB, lambda: None, s.methods[:1])[s.methods[0].name][0], ALLOWED, 'another one is served')
-    os.close(go[1])
-    os.waitpid(pid, 0)
+    let_go()
     eventually(lambda: waiting() == [], 'nothing waits')
     s.polkit.answer('yes')
     equal((host.mount_table(), s.daemon.state(s.pod)), (before, 'ready'), 'the mount table and the pod')

@@ -302,36 +302,25 @@ def dying(s):
 def hanging(s):
     before, methods = host.mount_table(), asking(s)
     s.polkit.answer('hang')
-    ready, go = os.pipe(), os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(go[1])
-        try:
-            drop_to(ALICE)
-            connection = bus.connect()
-            connection.call_blocking(NAME, PATH, MANAGER, 'ListPods', 'a{sv}', [dbus.Dictionary({}, 'sv')])
-            for method in methods:
-                message = dbus.lowlevel.MethodCallMessage(NAME, method.path, method.interface, method.name)
-                arguments = method.arguments(s.pod)
-                if arguments:
-                    message.append(*arguments, signature=''.join(type for _, type in method.signatures))
-                connection.send_message(message)
-            connection.flush()
-            os.write(ready[1], b'x')
-            os.read(go[0], 1)
-        finally:
-            os._exit(0)
-    os.close(go[0])
-    os.close(ready[1])
-    equal(os.read(ready[0], 1), b'x', 'it has begun')
-    os.close(ready[0])
+
+    def ask():
+        connection = bus.connect()
+        connection.call_blocking(NAME, PATH, MANAGER, 'ListPods', 'a{sv}', [dbus.Dictionary({}, 'sv')])
+        for method in methods:
+            message = dbus.lowlevel.MethodCallMessage(NAME, method.path, method.interface, method.name)
+            arguments = method.arguments(s.pod)
+            if arguments:
+                message.append(*arguments, signature=''.join(type for _, type in method.signatures))
+            connection.send_message(message)
+        connection.flush()
+        return connection
+    let_go = host.staying(lambda: drop_to(ALICE), ask)
     eventually(lambda: len(s.polkit.calls()) == len(methods), 'polkit is asked about all')
     equal(s.asked(), sorted((method.judged(), method.name) for method in methods), 'what polkit was asked')
     row = [row for row in s.daemon.json('status')['Quotas'] if row['Limit'] == 'RequestsPerUser']
     equal([row[0]['Used'], row[0]['Name']], [len(methods), str(ALICE)], 'requests that wait')
     equal(s.call_all(lambda: None, [s.methods[0]], connect_as(BOB, lambda: None)[0])[repr(s.methods[0])][0], ALLOWED, 'another one is served')
-    os.close(go[1])
-    os.waitpid(pid, 0)
+    let_go()
     eventually(lambda: [r for r in s.daemon.json('status')['Quotas'] if r['Limit'] == 'RequestsPerUser'] == [], 'nothing waits')
     s.polkit.answer('yes')
     equal((host.mount_table(), s.daemon.state(s.pod)), (before, 'ready'), 'the mount table and the pod')

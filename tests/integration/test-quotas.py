@@ -26,12 +26,16 @@ FDS, OPTIONS = dbus.Dictionary({}, 'sh'), dbus.Dictionary({}, 'sv')
 FRIEND = 6  # of Alice's group
 
 
+def become(uid, gid):
+    os.setgroups([])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+
+
 def as_ids(uid, gid, function, *arguments):
     """as_user() with a group of its own."""
     def drop():
-        os.setgroups([])
-        os.setresgid(gid, gid, gid)
-        os.setresuid(uid, uid, uid)
+        become(uid, gid)
         return function(*arguments)
     return as_user(0, drop)
 
@@ -144,27 +148,10 @@ def hanging(s, uid, gid, function):
     """A child that has something in flight until it is let go."""
     s.polkit.answer('hang')
     s.polkit.forget()
-    ready, go = os.pipe(), os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(go[1])
-        try:
-            def stay():
-                kept = function()
-                os.write(ready[1], b'x')
-                os.read(go[0], 1)
-                del kept
-            as_ids(uid, gid, stay)
-        finally:
-            os._exit(0)
-    os.close(go[0])
-    os.close(ready[1])
-    equal(os.read(ready[0], 1), b'x', 'it has begun')
-    os.close(ready[0])
+    end = host.staying(lambda: become(uid, gid), function)
 
     def let_go():
-        os.close(go[1])
-        os.waitpid(pid, 0)
+        end()
         s.polkit.answer('yes')
     return let_go
 

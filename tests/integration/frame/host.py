@@ -129,6 +129,34 @@ def as_user(uid, function, *arguments):
     raise UserError(*value)
 
 
+def staying(become, begin):
+    """A child that becomes somebody, begins something, and stays; what that returns lives as long. What lets it go, and waits for its end."""
+    ready, go = os.pipe(), os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(go[1])
+        try:
+            become()
+            kept = begin()
+            os.write(ready[1], b'x')
+            os.read(go[0], 1)
+            del kept
+        finally:
+            os._exit(0)
+    os.close(go[0])
+    os.close(ready[1])
+    with os.fdopen(ready[0], 'rb') as file:
+        begun = file.read(1)
+
+    def let_go():
+        os.close(go[1])
+        os.waitpid(pid, 0)
+    if not begun:
+        let_go()
+        raise AssertionError('it has not begun')
+    return let_go
+
+
 class UserError(Exception):
     def __init__(self, name, text, trace):
         super().__init__(f'{name}: {text}\n{trace}')
