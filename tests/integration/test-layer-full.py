@@ -6,6 +6,8 @@ again when there is room, and after a restart nothing lies below the state direc
 PODMOUNT_ROOMS is how many sizes of what is left are tried for each (12 unless told)."""
 
 import contextlib
+import errno
+import itertools
 import os
 import subprocess
 
@@ -33,16 +35,29 @@ class Small(Stage):
     @contextlib.contextmanager
     def left(self, pages=None, inodes=None):
         """No more than this can be used meanwhile."""
-        path = f'{self.disk}/filler'
+        path, numbers = f'{self.disk}/filler', itertools.count()
         os.mkdir(path)
-        with open(f'{path}/file', 'wb') as file:
-            if pages is not None:
-                st = os.statvfs(self.disk)
-                os.posix_fallocate(file.fileno(), 0, max(PAGE, st.f_bavail * st.f_frsize - pages * PAGE))
-        if inodes is not None:
-            for number in range(os.statvfs(self.disk).f_favail - inodes):
-                os.mknod(f'{path}/{number}')
+
+        def fill():
+            with open(f'{path}/file', 'wb') as file:
+                if pages is not None:
+                    st = os.statvfs(self.disk)
+                    os.posix_fallocate(file.fileno(), 0, max(PAGE, st.f_bavail * st.f_frsize - pages * PAGE))
+            if inodes is not None:
+                for _ in range(os.statvfs(self.disk).f_favail - inodes):
+                    os.mknod(f'{path}/{next(numbers)}')
+
+        def filled():
+            """Not if the daemon has taken something of what was left since that was asked for: what it does after an answer."""
+            try:
+                fill()
+                return True
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                return False
         try:
+            eventually(filled, 'the disk is filled')
             yield
         finally:
             subprocess.run(['rm', '-r', path], check=True)
