@@ -23,6 +23,7 @@
 #define SYSTEMD "org.freedesktop.systemd1"
 #define MANAGER_PATH "/org/freedesktop/systemd1"
 #define MANAGER SYSTEMD ".Manager"
+#define SLICE "system.slice"
 #define UNIT_EXISTS SYSTEMD ".UnitExists"
 
 enum { ANSWER_PATH = '=', ANSWER_FAILURE = '!' };
@@ -153,7 +154,19 @@ static int await_path(sd_bus *bus, int64_t until_ms, char **ret, sd_bus_error *e
         }
 }
 
-static int ask(char **ret, sd_bus_error *error) {
+/* Where it was, and what is left of it is: a transient service that names no slice is in this one (systemd.special(7)). */
+static int read_place(sd_bus *bus, char **ret, sd_bus_error *error) {
+        _cleanup_free_ char *root = NULL;
+        int r = sd_bus_get_property_string(bus, SYSTEMD, MANAGER_PATH, MANAGER, "ControlGroup", error, &root);
+
+        if (r < 0)
+                return r;
+        free(*ret);
+        *ret = path_join(root, SLICE "/" PODMOUNT_CGROUP_UNIT);
+        return *ret ? 0 : -ENOMEM;
+}
+
+static int ask(bool to_remove, char **ret, sd_bus_error *error) {
         const int64_t until_ms = clock_ms() + ANSWER_MS;
         sd_bus *bus = NULL;
         int r = sd_bus_open_system(&bus);
@@ -168,12 +181,16 @@ static int ask(char **ret, sd_bus_error *error) {
                 r = start_unit(bus, until_ms, error);
                 if (r >= 0)
                         r = await_path(bus, clock_ms() + SETTLE_MS, ret, error);
+                if (to_remove && (r < 0 || (*ret)[0] == '\0')) { /* it is masked, or stopped again meanwhile */
+                        sd_bus_error_free(error);
+                        r = read_place(bus, ret, error);
+                }
         }
         sd_bus_flush_close_unref(bus);
         return r;
 }
 
-static _noreturn_ void child(int out, pid_t parent) {
+static _noreturn_ void child(bool to_remove, int out, pid_t parent) {
         sd_bus_error error = SD_BUS_ERROR_NULL;
         char *path = NULL;
         int r;
@@ -183,7 +200,7 @@ static _noreturn_ void child(int out, pid_t parent) {
                 _exit(1);
         if (dup3(out, FD_OUT, O_CLOEXEC) < 0 || close_range(FD_OUT + 1, ~0U, 0) < 0) /* FD_OUT is the executor's socket */
                 _exit(1);
-        r = ask(&path, &error);
+        r = ask(to_remove, &path, &error);
         if (r < 0)
                 (void) dprintf(FD_OUT, "%c%.512s", ANSWER_FAILURE, error.message ?: strerror(-r)); /* unread, it is a death without a word */
         else
@@ -222,7 +239,7 @@ static int read_answer(int fd, char *text, size_t size) {
 }
 
 /* Children are reaped by the kernel; one that takes too long is ended with the pipe, or by its own time. */
-static int run_child(char *text, size_t size) {
+static int run_child(bool to_remove, char *text, size_t size) {
         _cleanup_close_ int in = -1, out = -1;
         pid_t parent = getpid(), pid;
         int fds[2], r;
@@ -235,16 +252,16 @@ static int run_child(char *text, size_t size) {
         if (pid < 0)
                 return log_errno(LOG_ERR, errno, "fork who asks systemd");
         if (pid == 0)
-                child(out, parent);
+                child(to_remove, out, parent);
         out = close_fd(out);
         r = read_answer(in, text, size);
         return r < 0 ? log_errno(LOG_ERR, r, "hear from who asks systemd") : 0;
 }
 
-int cgroup_unit_find(char **ret, struct failure *f) {
+int cgroup_unit_find(bool to_remove, char **ret, struct failure *f) {
         _cleanup_free_ char *normal = NULL;
         char text[ANSWER_MAX];
-        int r = run_child(text, sizeof(text));
+        int r = run_child(to_remove, text, sizeof(text));
 
         if (r < 0)
                 return r == -ETIMEDOUT ? failure_set(f, FAILURE_NOT_SUPPORTED, "systemd did not answer in time") : r;

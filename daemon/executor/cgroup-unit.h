@@ -7,9 +7,12 @@
  * RemainAfterExit=, loses its cgroup (systemd 252): so it is a service with one process, which does nothing.
  */
 
+#include <stdbool.h>
+
 #include "util/failure.h"
 
 /* The unit's cgroup, absolute, which is the caller's; the unit is started where it does not run, also by who only wants to look at
- * what is left below it: no other place tells where that is. 0, a negative errno (logged), or FAILURE_NOT_SUPPORTED with the sentence filled: systemd did not answer, or
+ * what is left below it. With `to_remove` one that cannot be started (it is masked) has the place that it had when it ran, whether
+ * or not that is there. 0, a negative errno (logged), or FAILURE_NOT_SUPPORTED with the sentence filled: systemd did not answer, or
  * refused. A child does it, because whoever speaks on the bus keeps more memory than an executor has. */
-int cgroup_unit_find(char **ret, struct failure *f);
+int cgroup_unit_find(bool to_remove, char **ret, struct failure *f);

@@ -81,7 +81,7 @@ static int find_parent(struct run *run, const struct step *step, const char **re
         }
         if (cgroups->no_unit)
                 return run_fail(run, FAILURE_NOT_SUPPORTED, 0, "systemd has given no unit for cgroups");
-        r = cgroups->unit ? 0 : cgroup_unit_find(&cgroups->unit, &run->failure);
+        r = cgroups->unit ? 0 : cgroup_unit_find(step->kind == STEP_CGROUP_REMOVE, &cgroups->unit, &run->failure);
         cgroups->no_unit = r != 0;
         if (r != 0)
                 return r;
