@@ -10,6 +10,10 @@
 #include "pod/made.h"
 #include "pod/pods.h"
 
+/* Directories that were made on the way to a mount point are those of every mount since whose own was made in them: whichever of
+ * them goes last removes them. Puts that on the records from `from` on, which are new. */
+void points_share(struct record_pod *record, size_t from);
+
 /* Which mounts are meant: those of a container, or all where it is NULL; or only the one with the row, unless 0. */
 struct points_which {
         const char *container;

@@ -17,6 +17,7 @@
 #include "pod/drift.h"
 #include "pod/history.h"
 #include "pod/host.h"
+#include "pod/points.h"
 #include "pod/registry.h"
 #include "pod/within.h"
 #include "util/array.h"
@@ -288,6 +289,7 @@ int recording_append(struct pods *pods, struct pod *pod, const struct wanted *wa
                 pod->record->mounts[i].job = job ? job->id : 0;
         if (r < 0)
                 recording_truncate(pod, from);
+        points_share(pod->record, from);
         return r;
 }
 

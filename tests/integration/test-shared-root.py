@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Pods on one writable root: a mount point that one of them made and removes again is not taken from under another's mount."""
 
+import itertools
 import json
 import os
 import random
@@ -96,6 +97,25 @@ def living(daemon):
     daemon.ok('gc', maker)
     check_whole(daemon, user)
     equal(daemon.state(user), 'ready', 'state')
+
+
+@case('what was made on the way to several mounts of a pod goes with the last of them, whichever that is')
+def ways(daemon):
+    root = os.path.join(daemon.root, 'way')
+    for order in itertools.permutations(('/way/a/one', '/way/b', '/way/a/two')):
+        pod = daemon.create(specs.oci(daemon.root))
+        for target in ('/way/a/one', '/way/b', '/way/a/two'):
+            daemon.ok('mount', pod, json.dumps(specs.mount(target)))
+        for target in order:
+            equal(os.path.isdir(root), True, f'there is /way before {target} goes')
+            daemon.ok('unmount', pod, target)
+        equal(os.path.lexists(root), False, f'there is /way after {order}')
+        os.makedirs(f'{root}/a')
+        daemon.ok('mount', pod, json.dumps(specs.mount('/way/a/one')))
+        daemon.ok('mount', pod, json.dumps(specs.mount('/way/a/two')))
+        daemon.ok('gc', pod)
+        equal(os.listdir(f'{root}/a'), [], 'what is left of what was made')
+        os.removedirs(f'{root}/a')
 
 
 @case('what is mounted in a running container stays when the pod, or the container, that made its mount point goes')
