@@ -52,7 +52,7 @@ static const char *below(const struct step *step, size_t i) {
 
 static void drop(int fd, bool staged) {
         if (staged)
-                (void) detach_fd(fd); /* the overlay has its own clone */
+                staging_leave(fd); /* the overlay has its own clone */
         (void) close_fd(fd);
 }
 

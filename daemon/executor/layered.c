@@ -17,7 +17,6 @@
 #include "executor/source.h"
 #include "executor/staging.h"
 #include "executor/target.h"
-#include "kernel/detach.h"
 #include "kernel/fscontext.h"
 #include "kernel/identity.h"
 #include "kernel/resolve.h"
@@ -34,9 +33,9 @@ enum { STUBS_SIZE = 1024 * 1024 };
 
 void layered_done(struct layered *on) {
         if (on->staged)
-                (void) detach_fd(on->tmpfs); /* an overlay of it keeps its own clone */
+                staging_leave(on->tmpfs); /* an overlay of it keeps its own clone */
         if (on->clone_staged)
-                (void) detach_fd(on->clone);
+                staging_leave(on->clone);
         (void) close_fd(on->clone);
         (void) close_fd(on->tmpfs);
 }

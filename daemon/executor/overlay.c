@@ -17,6 +17,7 @@
 #include "executor/mapping.h"
 #include "executor/prepare.h"
 #include "executor/source.h"
+#include "executor/staging.h"
 #include "kernel/detach.h"
 #include "kernel/fscontext.h"
 #include "kernel/identity.h"
@@ -139,7 +140,7 @@ struct layers {
 static void layers_done(struct layers *layers) {
         for (size_t i = 0; i < layers->n; i++) {
                 if (i < layers->n_staged)
-                        (void) detach_fd(layers->fds[i]); /* the overlay has its own clone */
+                        staging_leave(layers->fds[i]); /* the overlay has its own clone */
                 (void) close_fd(layers->fds[i]);
         }
         free(layers->fds);

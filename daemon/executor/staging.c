@@ -85,6 +85,15 @@ int staging_attach(struct run *run, int mount, const char *name) {
         return r < 0 ? log_errno(LOG_ERR, r, "attach at %s", path) : 0;
 }
 
+void staging_leave(int mount) {
+        int r = detach_fd(mount);
+
+        if (r < 0 && r != -EINVAL) /* EINVAL: somebody else unmounted it already */
+                r = detach_fd(mount);
+        if (r < 0 && r != -EINVAL)
+                (void) log_errno(LOG_WARNING, r, "detach a mount from the staging directory; it stays until this executor ends");
+}
+
 void staging_clean(const struct executor *executor) {
         _cleanup_free_ char *name = NULL;
         _cleanup_close_ int parent = resolve_beneath(executor->runtime_fd, "staging", true);

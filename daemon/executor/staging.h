@@ -11,5 +11,8 @@
 /* Attaches a detached mount at `name` ("tree", "layer" or "mapped", where several are stacked) of the staging directory. Its fd stays good. */
 int staging_attach(struct run *run, int mount, const char *name);
 
+/* Detaches it from there again, once more where that may help; that it stays until this executor ends is logged. */
+void staging_leave(int mount);
+
 /* At the start of an executor: detaches what one before it left in its slot. */
 void staging_clean(const struct executor *executor);
