@@ -22,7 +22,7 @@ ERRORS = {'epoll_wait': ['EINTR'], 'mmap': ['ENOMEM'], 'clone': ['EAGAIN', 'ENOM
         'ppoll': ['EINTR', 'ENOMEM'], 'dup': ['EMFILE'], 'fcntl': ['EMFILE'], 'socketpair': ['EMFILE'], 'openat2': ['EIO', 'EMFILE', 'EAGAIN']}
 STAYS = re.compile(r'made.*stays?\b')
 # An executor that cannot leave a namespace again ends itself, and another one takes over.
-ENDS = 'return from a mount namespace: this process ends'
+ENDS = 'this process ends, another takes over'
 USUAL = ['EIO', 'ENOMEM', 'ENOSPC']
 CRASHES = re.compile(r'signal (4|6|7|8|11)\b|Sanitizer|runtime error|stack smashing|[Aa]ssertion')
 
