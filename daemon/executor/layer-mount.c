@@ -3,6 +3,7 @@
  * named by fds, or, if it stands on none, as a bind. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -27,34 +28,39 @@ static int mount_bind(struct run *run, size_t i, int *ret_mount) {
         return r == 0 ? layer_bind(run, i, run->job->steps[i].attr_set, ret_mount) : r;
 }
 
-/* Opens the mount point, which is made if it is missing, and is no mount yet. */
+/* Makes the mount point in layers/, if it is missing: then it is undone with the step. */
+static int make_place(struct hand *hand, int directory, const char *id) {
+        _cleanup_free_ char *rest = strdup(id);
+        _cleanup_close_ int base = fcntl(directory, F_DUPFD_CLOEXEC, 3);
+
+        if (!rest)
+                return log_oom();
+        if (base < 0)
+                return log_errno(LOG_ERR, errno, "keep layers/ in the runtime directory open");
+        if (mkdirat(directory, id, 0755) < 0)
+                return errno == EEXIST ? 0 : log_errno(LOG_ERR, errno, "make layers/%s", id);
+        hand->base = TAKE_FD(base);
+        hand->rest = TAKE_PTR(rest);
+        return 0;
+}
+
+/* Opens the mount point, which is no mount yet. */
 static int open_place(struct run *run, size_t i, int *ret_fd) {
         const char *text = run->job->steps[i].target, *colon = strrchr(text, ':'), *id = colon ? colon + 1 : text; /* a reference */
-        struct hand *hand = &run->hands[i];
+        _cleanup_close_ int directory = resolve_beneath(run->executor->runtime_fd, "layers", true);
         struct identity identity;
-        int fd, r;
+        int r;
 
-        hand->base = resolve_beneath(run->executor->runtime_fd, "layers", true);
-        if (hand->base < 0) {
-                r = hand->base;
-                hand->base = -1;
-                return log_errno(LOG_ERR, r, "open layers/ in the runtime directory");
-        }
-        if (mkdirat(hand->base, id, 0755) == 0)
-                hand->rest = strdup(id);
-        else if (errno != EEXIST)
-                return log_errno(LOG_ERR, errno, "make layers/%s", id);
-        if (!hand->rest)
-                hand->base = close_fd(hand->base);
-        fd = resolve_beneath(run->executor->runtime_fd, "layers", true);
-        if (fd < 0)
-                return log_errno(LOG_ERR, fd, "open layers/ in the runtime directory");
-        r = identity_read(fd, id, run->executor->features.unique_id, &identity);
+        if (directory < 0)
+                return log_errno(LOG_ERR, directory, "open layers/ in the runtime directory");
+        r = make_place(&run->hands[i], directory, id);
+        if (r < 0)
+                return r;
+        r = identity_read(directory, id, run->executor->features.unique_id, &identity);
         if (r == 0 && identity.mount_root)
                 r = -EEXIST;
         if (r == 0)
-                r = resolve_beneath(fd, id, true);
-        (void) close_fd(fd);
+                r = resolve_beneath(directory, id, true);
         if (r == -EEXIST)
                 return run_fail(run, FAILURE_TARGET_IN_USE, 0, "something is mounted at layers/%s in the runtime directory already; unmount it", id);
         if (r < 0)

@@ -48,7 +48,7 @@ int hand_layer_unmount(struct run *run, size_t i) {
         r = unmount_here(run, step);
         detach_leave();
         /* That takes copies in other mount namespaces away, too. It stays where something else is mounted. */
-        if (r == 0 && unlinkat(directory, step->target, AT_REMOVEDIR) < 0 && errno != ENOENT && errno != EBUSY)
-                (void) log_errno(LOG_WARNING, errno, "remove layers/%s", step->target);
+        if (r == 0)
+                run_unmake(directory, step->target, false);
         return r;
 }
