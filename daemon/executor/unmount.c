@@ -214,6 +214,14 @@ static int check_left(struct run *run, size_t i) {
         return r;
 }
 
+static int try_unmount(struct run *run, size_t i, struct place *place) {
+        int r = enter(run, place);
+
+        if (r == -ENOMEM)
+                return r;
+        return r < 0 ? elsewhere(run, &run->job->steps[i], false) : unmount_at(run, i, place->name);
+}
+
 int hand_unmount(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
         _cleanup_(place_done) struct place place = {};
@@ -224,17 +232,14 @@ int hand_unmount(struct run *run, size_t i) {
         r = place_of(run, step, &place);
         if (r < 0)
                 return r;
-        r = enter(run, &place);
-        if (r == -ENOMEM)
-                return r;
-        if (r < 0)
-                r = elsewhere(run, step, false);
-        else
-                r = unmount_at(run, i, place.name);
+        r = try_unmount(run, i, &place);
+        if (r > 0 && is_left(run, i)) { /* its mount point would stay: what failed then may not fail again */
+                run_forgive(run);
+                r = try_unmount(run, i, &place);
+        }
         if (r > 0 && is_left(run, i)) {
                 run->hands[i].left = true;
-                failure_clear(&run->failure);
-                run->error = 0;
+                run_forgive(run);
                 return 0;
         }
         if (r == 0 && step->kind == STEP_DETACH)

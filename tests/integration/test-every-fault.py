@@ -3,8 +3,8 @@
 """Each system call and each allocation of the front and of an executor fails once during CreatePod, Bind, Unmount and GC: the client is told
 what became of it, nobody crashes, nothing is half made and no file stays open.
 
-PODMOUNT_FAULTS is how many of an operation and a process (8 unless told), or `all`; PODMOUNT_SEED which; PODMOUNT_SCENES and
-PODMOUNT_WHOSE which operations and processes.
+PODMOUNT_FAULTS is how many of an operation and a process (8 unless told), or `all`; PODMOUNT_SEED which; PODMOUNT_SCENES (`all`: those of all
+methods) and PODMOUNT_WHOSE which operations and processes.
 """
 
 import os
@@ -18,7 +18,8 @@ from frame.scenes import SCENES
 from frame.tap import case, equal
 
 FAULTS = os.environ.get('PODMOUNT_FAULTS', '8')
-OPERATIONS = os.environ.get('PODMOUNT_SCENES', 'creation making privatemaking').split()
+OPERATIONS = os.environ.get('PODMOUNT_SCENES', 'creation making privatemaking getting').replace('all', ' '.join(SCENES)).split()
+LIKELY = 4  # of so many one comes about: each time it is another way to the same
 WHOSE = os.environ.get('PODMOUNT_WHOSE', 'front executor').split()
 
 
@@ -30,7 +31,10 @@ def sweep_all(name, turn):
             found = sweep.faults(whose)
             if FAULTS != 'all':
                 found = chance.sample(found, min(int(FAULTS), len(found)))
+            sweep.hits.clear()
             done = sweep.run(whose, found)
+            missed = [kind for kind in {fault[0] for fault in found} if sweep.hits[kind] == 0 and sum(fault[0] == kind for fault in found) >= LIKELY]
+            equal(missed, [], f'{name} {turn}, {whose}: kinds of faults none of which came about')
             tap.diagnose(f'{name} {turn}, {whose}: {done} faults, {len(sweep.problems)} lost so far; {dict(sweep.counts)}')
         equal(sweep.problems, [], 'what was lost')
     finally:

@@ -21,6 +21,7 @@ NEVER = {'close', 'exit', 'exit_group', 'munmap', 'brk', 'futex', 'madvise', 'ge
 ERRORS = {'epoll_wait': ['EINTR'], 'mmap': ['ENOMEM'], 'clone': ['EAGAIN', 'ENOMEM'], 'clone3': ['EAGAIN', 'ENOMEM'], 'fork': ['EAGAIN'], 'poll': ['EINTR', 'ENOMEM'],
         'ppoll': ['EINTR', 'ENOMEM'], 'dup': ['EMFILE'], 'fcntl': ['EMFILE'], 'socketpair': ['EMFILE'], 'openat2': ['EIO', 'EMFILE', 'EAGAIN']}
 STAYS = re.compile(r'made.*stays?\b')
+UNTIL = 'stays until a cleanup'
 # An executor that cannot leave a namespace again ends itself, and another one takes over.
 ENDS = 'this process ends, another takes over'
 USUAL = ['EIO', 'ENOMEM', 'ENOSPC']
@@ -34,7 +35,7 @@ def open_files(pid):
 class Faulty(Sweep):
     def __init__(self, scene, turn, seed):
         super().__init__(scene, turn)
-        self.random, self.most = random.Random(seed), 0
+        self.random, self.most, self.hits = random.Random(seed), 0, collections.Counter()
 
     def pids(self, whose):
         return [self.daemon.front()] if whose == 'front' else self.daemon.executors()
@@ -72,10 +73,13 @@ class Faulty(Sweep):
         return self.daemon.process.poll() is not None
 
     def one(self, whose, fault):
+        self.scene.warnings = ''
         begun, n_executors, before = len(self.daemon.log()), len(self.daemon.executors()), self.fds()
         self.most = max(self.most, *(number for pid, number in before.items() if pid != self.daemon.front()))
-        with self.failing(whose, fault):
+        with self.failing(whose, fault) as failing:
             said, words = attempt(self.function)
+        if fault[0] == 'memory' and self.daemon.count() >= fault[1] or fault[0] == 'call' and failing.hit is not None:
+            self.hits[fault[0]] += 1
         what = f'{self.scene.name.lower()} {self.turn}, {whose}: {fault} {name_of(fault[1]) if fault[0] == "call" else ""}; the client was told: {said} {words}'
         if said == LATE:
             raise AssertionError(what)
@@ -121,7 +125,12 @@ class Faulty(Sweep):
         try:
             return wanted[self.come_to(what, *wanted)] is self.after
         except AssertionError:
-            look = self.told_to_stay(wanted, self.daemon.log()[begun:])
+            log = self.daemon.log()[begun:] + self.scene.warnings
+            if UNTIL in log:
+                self.scene.tidy()
+                self.counts['told to stay'] += 1
+                return wanted[self.come_to(f'{what}; and tidied up', *wanted)] is self.after
+            look = self.told_to_stay(wanted, log)
             if look:
                 return look is self.after
             if said == DONE or self.turn == 'act':

@@ -26,6 +26,7 @@ class Scene:
     turns = ('act', 'back')
     collects = ()
     stage = Stage
+    warnings = ''  # of the last answer
     kept = 0  # how many fds the front has while there is what act() made
     config = '[Mounts]\nImageTypes=squashfs\nBusyRetries=20\n'
 
@@ -51,6 +52,7 @@ class Scene:
 
     def collect(self, **options):
         rows = self.call('GC', 'asa{sv}', [POD], options)
+        self.warnings = '\n'.join(str(warning) for row in rows for warning in row[2].get('Warnings', []))
         if [str(row[1]) for row in rows] != ['removed']:
             raise Refused(f'GC: {[(str(row[1]), str(row[2].get("Reason", ""))) for row in rows]}')
 
@@ -63,6 +65,9 @@ class Scene:
     def seen(self):
         """What else is compared: a dict."""
         return {}
+
+    def tidy(self):
+        """What somebody does who reads in the log that something stays until then."""
 
     def end(self):
         self.daemon.__exit__()
@@ -293,6 +298,9 @@ class Layers(Scene):
 
     def back(self):
         self.call('RemoveLayer', 'sa{sv}', 'top', {}, interface=LAYERS)
+
+    def tidy(self):
+        self.call('Cleanup', '', interface=LAYERS)
 
 
 class Getting(Layers):
