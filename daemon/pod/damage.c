@@ -110,10 +110,10 @@ static int survey_init(struct survey *survey, const struct record_pod *record, c
 
                 if (is_root(mount) && map_put(survey->roots, mount->container, mount) == -ENOMEM)
                         return -ENOMEM;
-                if (!mount->container[0])
-                        survey->tree_gone = is_missing(survey, mount);
-                if (!mount->container[0] && !mount->target[0])
-                        survey->tree_row = mount->row;
+                if (mount->container[0] || mount->target[0]) /* nor the tmpfs of a container that was added */
+                        continue;
+                survey->tree_gone = is_missing(survey, mount);
+                survey->tree_row = mount->row;
         }
         return 0;
 }

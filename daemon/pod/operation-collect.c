@@ -48,18 +48,23 @@ static void release(struct operation *operation) {
         free(collect_of(operation)->reason);
 }
 
+static int check_leftover(const struct operation *operation, struct failure *f) {
+        if (!map_get(operation->pods->by_uuid, operation->uuid))
+                return 0;
+        return failure_set(f, FAILURE_BUSY, "Pod %s is no leftover any more; it was created meanwhile.", operation->uuid);
+}
+
 static int validate_orphan(const struct collect *collect, struct failure *f) {
         const struct operation *operation = &collect->operation;
         _cleanup_free_ char *uuid = NULL;
+        int r;
 
         if (pod_uuid_canonical(operation->uuid, &uuid) < 0 || strcmp(uuid, operation->uuid) != 0)
                 return failure_set(f, FAILURE_INVALID_TARGET, "%s/pods/%s is no directory that podmountd made; "
                                                               "unmount and remove it by "
                                    "hand.", operation->pods->runtime_directory, operation->uuid);
-        if (map_get(operation->pods->by_uuid, operation->uuid))
-                return failure_set(f, FAILURE_BUSY, "Pod %s is no leftover any more; it was created meanwhile.",
-                                   operation->uuid);
-        return collect->dry_run ? OPERATION_FINISHED : 0;
+        r = check_leftover(operation, f);
+        return r == 0 && collect->dry_run ? OPERATION_FINISHED : r;
 }
 
 static int validate(struct operation *operation, struct failure *f) {
@@ -93,6 +98,9 @@ static int plan(struct operation *operation, struct failure *f) {
 
         if (!directory)
                 return log_oom();
+        r = collect->orphan ? check_leftover(operation, f) : 0; /* it may be another try */
+        if (r != 0)
+                return r;
         /* Whatever was begun is not told, and nothing runs in it. */
         if (!collect->begun_to_unmount && gc_program_is_due(&collect->registry_program, operation))
                 return gc_program_plan(&collect->registry_program, operation);

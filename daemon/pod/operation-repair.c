@@ -327,6 +327,7 @@ static int plan(struct operation *operation, struct failure *f) {
                 r = plan_one(repair, damage, f);
                 if (r == 0)
                         return 0;
+                operation->job = job_free(operation->job); /* as far as it was planned */
                 settle(damage, r, f);
         }
         return wants_cgroups(repair) ? plan_cgroups(repair) : OPERATION_FINISHED;

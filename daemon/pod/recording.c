@@ -539,7 +539,9 @@ int recording_change(struct pods *pods, struct pod *pod, int64_t row, const stru
         free(top->fs_options);
         top->fs_options = NULL;
         top->attributes = attributes;
+        top->tmpfs = copy.tmpfs;
         top->ground_free = copy.ground_free;
+        top->ground_caller = copy.ground_caller;
         top->options = TAKE_PTR(options);
         top->request = TAKE_PTR(request);
         return 0;

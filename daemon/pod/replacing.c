@@ -96,10 +96,10 @@ static void inherit(const struct replacing *replacing) {
                 if (place == SIZE_MAX)
                         continue;
                 mounts[i].row = mounts[place].row;
-                if (mounts[i].made == 0) {
-                        mounts[i].made = mounts[place].made;
+                if (mounts[i].made == 0)
                         mounts[i].made_file = mounts[place].made_file;
-                }
+                if (mounts[i].made < mounts[place].made) /* of what was made then, only the last had gone */
+                        mounts[i].made = mounts[place].made;
         }
 }
 

@@ -19,7 +19,7 @@ from frame.host import ALICE, BOB, UserError, as_user
 from frame.layers import make_tar
 from frame.raw import raw_connection
 from frame.situation import WithPolkit
-from frame.tap import case, diagnose, equal, eventually
+from frame.tap import case, contains, diagnose, equal, eventually
 
 bus = None
 FDS, OPTIONS = dbus.Dictionary({}, 'sh'), dbus.Dictionary({}, 'sv')
@@ -131,6 +131,11 @@ def tmpfs_bytes(s):
     text = refused(lambda: bus.call(MANAGER, 'Mount', 'ssa{sh}a{sv}', pod, json.dumps(
         [{'destination': '/mnt/1', 'options': ['remount', 'size=3M']}]), FDS, OPTIONS) and None)
     equal(text.startswith('bytes of tmpfs per user (TmpfsBytesPerUser=): 1572864 of 2097152 in use, 2097152 more'), True, f'a remount: {text}')
+    for size in ('1536k', '1M'):  # what it was, and what it is, counts at once
+        as_user(ALICE, lambda: bus.call(MANAGER, 'Mount', 'ssa{sh}a{sv}', pod, json.dumps([{'destination': '/mnt/1', 'options': ['remount', f'size={size}']}]),
+            FDS, OPTIONS) and None)
+        if size == '1536k':
+            contains(refused(mount, pod, tmpfs(4, '1')), '2097152 of 2097152 in use')
     return refused(mount, pod, tmpfs(4, '1M')), None
 
 

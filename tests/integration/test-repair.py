@@ -255,6 +255,14 @@ def roots(daemon):
     equal(set(outcomes(rows).values()), {'left'}, 'outcomes')
     contains(rows['main:/tmp']['Message'], 'The tree that the pod stood on is gone', 'message')
     equal(daemon.json('gc', pod)[0]['Outcome'], 'removed', 'collection')
+    pod = daemon.create(specs.oci(mounts=[specs.mount('/tmp')]))
+    daemon.ok('add-container', pod, 'late', '-', input=json.dumps(specs.oci()))
+    umount('-l', f'{daemon.runtime}/pods/{pod}/late')
+    umount(f'{daemon.rootfs(pod)}/tmp')
+    state_is(daemon, pod, 'degraded')
+    found = outcomes(repair(daemon, pod, status=1))
+    equal((found['main:/tmp'], found['late:/']), ('repaired', 'left'), 'a container that was added has no tree any more')
+    equal(daemon.json('gc', pod)[0]['Outcome'], 'removed', 'collection')
 
 
 @case('one container alone, and a container that is not there')
