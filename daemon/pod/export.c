@@ -8,8 +8,10 @@
 #include "pod/export.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "pod/lease.h"
 #include "spec/spec.h"
 #include "store/cgroups.h"
 #include "util/array.h"
@@ -21,6 +23,7 @@ enum { EXPORT_VERSION = 1 };
 struct export {
         const struct record_pod *record;
         struct json_object *parts;
+        bool added; /* the document is what a container was added by, after the pod was made */
         struct failure *f;
 };
 
@@ -70,33 +73,53 @@ static bool is_wanted(const struct record_mount *mount, const char *container) {
         return mount->request && !mount->nested && !is_tree(mount) && strcmp(mount->container, container) == 0;
 }
 
-/* Two fds of one name, of different calls: a document has one for both. */
-static bool is_other_fd(const struct record_mount *a, const struct record_mount *b) {
-        return a->source && b->source && strncmp(a->source, "fd:", 3) == 0 && strcmp(a->source, b->source) == 0 &&
-               a->source_key && b->source_key && strcmp(a->source_key, b->source_key) != 0;
+/* Two of one name may be of different calls: a document has one for both. */
+static bool has_fd(const struct record_mount *mount) {
+        return mount->request && mount->source && strncmp(mount->source, "fd:", 3) == 0 && mount->source_key;
 }
 
+static int compare_places(const void *a, const void *b) {
+        const struct record_mount *const *x = a, *const *y = b;
+        int order = strcmp((*x)->container, (*y)->container);
+
+        return order != 0 ? order : strcmp((*x)->target, (*y)->target);
+}
+
+static int compare_sources(const void *a, const void *b) {
+        const struct record_mount *const *x = a, *const *y = b;
+        int order = strcmp((*x)->source, (*y)->source);
+
+        return order != 0 ? order : strcmp((*x)->source_key, (*y)->source_key);
+}
+
+/* In pods of many mounts, too, while others wait: so they are sorted, and neighbours compared. */
 static int check(const struct export *export) {
         const struct record_pod *record = export->record;
+        _cleanup_free_ const struct record_mount **list = calloc(record->n_mounts + 1, sizeof(*list));
+        size_t n = 0;
 
-        for (size_t i = 0; i < record->n_mounts; i++) {
-                const struct record_mount *mount = &record->mounts[i];
-
-                for (size_t j = 0; mount->request && j < i; j++) {
-                        const struct record_mount *other = &record->mounts[j];
-
-                        if (is_wanted(mount, mount->container) && is_wanted(other, mount->container) &&
-                            strcmp(mount->target, other->target) == 0)
-                                return failure_set(export->f, FAILURE_NOT_SUPPORTED,
-                                                   "Two mounts are stacked at %s in container %s, which no spec can say; "
-                                                   "unmount one of them.", mount->target, mount->container);
-                        if (is_other_fd(mount, other))
-                                return failure_set(export->f, FAILURE_NOT_SUPPORTED,
-                                                   "The mounts at %s and %s are of different fds with the same name, %s; "
-                                                   "unmount one and mount it under another name.", other->target,
-                                                   mount->target, mount->source);
-                }
-        }
+        if (!list)
+                return log_oom();
+        for (size_t i = 0; i < record->n_mounts; i++)
+                if (is_wanted(&record->mounts[i], record->mounts[i].container))
+                        list[n++] = &record->mounts[i];
+        qsort(list, n, sizeof(*list), compare_places);
+        for (size_t i = 1; i < n; i++)
+                if (compare_places(&list[i - 1], &list[i]) == 0)
+                        return failure_set(export->f, FAILURE_NOT_SUPPORTED,
+                                           "Two mounts are stacked at %s in container %s, which no spec can say; "
+                                           "unmount one of them.", list[i]->target, list[i]->container);
+        n = 0;
+        for (size_t i = 0; i < record->n_mounts; i++)
+                if (has_fd(&record->mounts[i]))
+                        list[n++] = &record->mounts[i];
+        qsort(list, n, sizeof(*list), compare_sources);
+        for (size_t i = 1; i < n; i++)
+                if (strcmp(list[i - 1]->source, list[i]->source) == 0 && strcmp(list[i - 1]->source_key, list[i]->source_key) != 0)
+                        return failure_set(export->f, FAILURE_NOT_SUPPORTED,
+                                           "The mounts at %s and %s are of different fds with the same name, %s; "
+                                           "unmount one and mount it under another name.", list[i - 1]->target,
+                                           list[i]->target, list[i]->source);
         return 0;
 }
 
@@ -141,10 +164,10 @@ static int put_mounts(const struct export *export, struct json_object *object, c
 }
 
 /* Whether the container that this spec brought is still there, and was not removed and added anew. */
-static bool is_kept(const struct export *export, const char *name, bool added) {
+static bool is_kept(const struct export *export, const char *name) {
         for (char **container = export->record->containers; container && *container; container++)
                 if (strcmp(*container, name) == 0)
-                        return added || !find_added(export->record, name);
+                        return export->added || !find_added(export->record, name);
         return false;
 }
 
@@ -160,7 +183,7 @@ static int keep_containers(const struct export *export, struct json_object *spec
 
                 if (!name && json_object_object_get_ex(object, "name", &member))
                         name = json_object_get_string(member);
-                if (!name || !is_kept(export, name, only)) {
+                if (!name || !is_kept(export, name)) {
                         (void) json_object_array_del_idx(array, i, 1); /* it is there: fails for nothing else */
                         continue;
                 }
@@ -181,7 +204,7 @@ static int add_part(struct export *export, struct json_object *spec, const char 
         json_object_object_del(spec, "visibility");
         if (r == 0 && json_object_object_get_ex(spec, "podmount", NULL))
                 r = keep_containers(export, spec, container, &n);
-        else if (r == 0 && is_kept(export, container ?: "main", container))
+        else if (r == 0 && is_kept(export, container ?: "main"))
                 r = put_mounts(export, spec, container ?: "main");
         else
                 n = 0;
@@ -215,6 +238,7 @@ static int add_parts(struct export *export) {
         const struct record_pod *record = export->record;
         int r = add_document(export, record->spec, NULL);
 
+        export->added = true;
         for (size_t i = 0; r == 0 && i < record->n_mounts; i++)
                 if (is_tree(&record->mounts[i]) && record->mounts[i].request)
                         r = add_document(export, record->mounts[i].request, record->mounts[i].target);
@@ -383,7 +407,7 @@ static int add_warnings(const struct record_pod *record, struct json_object *doc
 }
 
 /* The fds of all parts, found by reading the document as Restore() will. */
-static int add_fds(struct json_object *document, struct failure *f) {
+static int add_fds(const struct record_pod *record, struct json_object *document, struct failure *f) {
         const char *text = json_object_to_json_string_ext(document, JSON_C_TO_STRING_PLAIN);
         _cleanup_json_ struct json_object *fds = json_object_new_array();
         _cleanup_(spec_freep) struct spec *spec = NULL;
@@ -397,6 +421,8 @@ static int add_fds(struct json_object *document, struct failure *f) {
                 r = spec_fd_names(spec, &names);
         for (char **name = names; r == 0 && name && *name; name++)
                 r = append(fds, json_object_new_string(*name));
+        if (r == 0 && record->lease && strcmp(record->lease, "pid") == 0)
+                r = append(fds, json_object_new_string(LEASE_FD));
         return r != 0 ? r : add(document, "fds", TAKE_PTR(fds));
 }
 
@@ -434,7 +460,7 @@ int export_pod(const struct record_pod *record, char **ret, struct failure *f) {
         if (r == 0)
                 r = add_warnings(record, document);
         if (r == 0)
-                r = add_fds(document, f);
+                r = add_fds(record, document, f);
         if (r != 0)
                 return r;
         text = json_object_to_json_string_ext(document, flags);

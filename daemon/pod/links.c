@@ -20,9 +20,14 @@ static int check_lent(const struct pods *pods, const struct caller *caller, cons
                            link->pointer, link->name);
 }
 
-int links_check(const struct pods *pods, const struct caller *caller, const struct spec *spec, struct failure *f) {
+int links_check(const struct pods *pods, const struct caller *caller, const struct spec *spec, size_t n_there, struct failure *f) {
+        size_t n = n_there;
         int r = 0;
 
+        for (size_t i = 0; i < spec->n_containers; i++)
+                n += spec->containers[i].n_links;
+        if (n > n_there && n > SPEC_LINKS_MAX)
+                return failure_set(f, FAILURE_QUOTA_EXCEEDED, "A pod has at most %d network interfaces; this one would have %zu.", SPEC_LINKS_MAX, n);
         for (size_t i = 0; i < spec->n_containers; i++)
                 for (size_t j = 0; j < spec->containers[i].n_links && r == 0; j++)
                         if (!spec->containers[i].links[j].kind)

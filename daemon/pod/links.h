@@ -14,8 +14,9 @@
 #include "store/store.h"
 
 /* Whether the caller may have those that the host has: root, as far as the configuration names them. Before the executor is asked, whose word
- * counts. FAILURE_ACCESS_DENIED, FAILURE_NOT_SUPPORTED. */
-int links_check(const struct pods *pods, const struct caller *caller, const struct spec *spec, struct failure *f);
+ * counts. With the `n_there` that the pod has already they are SPEC_LINKS_MAX at most. FAILURE_ACCESS_DENIED, FAILURE_NOT_SUPPORTED,
+ * FAILURE_QUOTA_EXCEEDED. */
+int links_check(const struct pods *pods, const struct caller *caller, const struct spec *spec, size_t n_there, struct failure *f);
 
 /* Puts those of the spec's containers on the record; `made`: what is made on the host is, by the job that makes the pod. On failure what was
  * put there stays. -ENOMEM. */

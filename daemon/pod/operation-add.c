@@ -109,7 +109,7 @@ static int validate(struct operation *operation, struct failure *f) {
         if (r == 0)
                 r = source_check_paths(operation, add->wanted, f);
         if (r == 0)
-                r = links_check(operation->pods, &operation->caller, add->spec, f);
+                r = links_check(operation->pods, &operation->caller, add->spec, operation->pod->record->n_links, f);
         if (r != 0)
                 return r;
         source_mark_devices(operation, add->wanted);

@@ -175,7 +175,7 @@ static int validate(struct operation *operation, struct failure *f) {
         if (r == 0)
                 r = host_check(operation->pods, &operation->caller, operation->uuid, create->wanted, f);
         if (r == 0)
-                r = links_check(operation->pods, &operation->caller, create->spec, f);
+                r = links_check(operation->pods, &operation->caller, create->spec, 0, f);
         if (r == 0) {
                 r = cgroups_check(operation->pods, operation->uuid, create->wanted, f);
                 if (r != 0 && !create->dry_run)
@@ -407,6 +407,7 @@ static void undo_failed(struct operation *operation, const char *reason) {
                 free(record->reason);
                 record->reason = text;
         }
+        (void) cgroups_commit(operation->pods, record); /* what cannot be written is logged, and known until the next start */
         if (recording_commit(operation->pods, operation->pod, 0, true, operation->job_id) == 0)
                 log_error("Pod %s could neither be created nor taken back (%s); podmountctl gc tries again",
                           operation->uuid, reason);

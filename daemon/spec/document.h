@@ -46,6 +46,8 @@ int document_parse_prepare(struct json_object *object, const char *pointer, bool
  * the host. */
 int document_parse_pins(struct json_object *object, const char *pointer, const char *container, struct spec *spec,
         struct failure *f);
+/* How many interfaces the spec has so far. */
+size_t document_count_links(const struct spec *spec);
 /* Member "interfaces" of the object at `pointer`, those of this container; of the spec as a whole there are SPEC_LINKS_MAX at most. With
  * `warnings`, members that nobody knows are told there, and else refused. */
 int document_parse_links(struct json_object *object, const char *pointer, char ***warnings, const struct spec *spec,

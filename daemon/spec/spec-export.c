@@ -79,6 +79,8 @@ static int join(struct spec *spec, struct spec *part, const char *pointer, struc
                 if (spec->n_containers >= SPEC_CONTAINERS_MAX)
                         return reader_fail(f, FAILURE_INVALID_SPEC, pointer, "a pod has at most %d containers",
                                 SPEC_CONTAINERS_MAX);
+                if (document_count_links(spec) + part->containers[i].n_links > SPEC_LINKS_MAX)
+                        return reader_fail(f, FAILURE_INVALID_SPEC, pointer, "a pod has at most %d network interfaces", SPEC_LINKS_MAX);
                 slot = array_append(&spec->containers, &spec->n_containers);
                 if (!slot)
                         return -ENOMEM;

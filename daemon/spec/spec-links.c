@@ -119,7 +119,7 @@ static int parse_one(struct json_object *object, const char *pointer, char ***wa
         return r == 0 ? check_apart(container, link, f) : r;
 }
 
-static size_t count(const struct spec *spec) {
+size_t document_count_links(const struct spec *spec) {
         size_t n = 0;
 
         for (size_t i = 0; i < spec->n_containers; i++)
@@ -135,7 +135,7 @@ int document_parse_links(struct json_object *object, const char *pointer, char *
 
         if (r != 0 || !array)
                 return r;
-        if (count(spec) + json_object_array_length(array) > SPEC_LINKS_MAX)
+        if (document_count_links(spec) + json_object_array_length(array) > SPEC_LINKS_MAX)
                 return reader_fail(f, FAILURE_INVALID_SPEC, place, "a pod has at most %d network interfaces", SPEC_LINKS_MAX);
         for (size_t i = 0; i < json_object_array_length(array) && r == 0; i++) {
                 _cleanup_free_ char *item = json_pointer_join_index(place, i);
