@@ -38,6 +38,7 @@ enum {
         EXECUTOR_GRACE_MS = 2000,/* for executors to end once the front is gone */
         RESPAWN_DELAY_MS = 250,  /* before an executor that died at once is started again */
         RESPAWN_QUICK_MS = 1000, /* what "at once" means */
+        CONTROLS_MAX = 16,       /* messages of the front between two looks at signals */
 };
 
 struct keeper_executor {
@@ -282,8 +283,9 @@ static void on_signals(struct keeper *keeper) {
         }
 }
 
+/* A few in a turn: a front that sends them without end keeps no signal from being heard. */
 static void on_control(struct keeper *keeper) {
-        for (;;) {
+        for (unsigned i = 0; i < CONTROLS_MAX; i++) {
                 _cleanup_message_ struct channel_message message = {};
                 struct control_header header;
 

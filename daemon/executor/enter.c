@@ -265,6 +265,9 @@ int hand_withdraw(struct run *run, size_t i) {
                 return 0;
         if (namespace < 0)
                 return run_fail(run, FAILURE_MOUNT_FAILED, -namespace, "the mount namespace of a container cannot be found again");
+        r = inside_is_host(namespace);
+        if (r != 0) /* no mount of a pod was ever recorded there */
+                return run_fail(run, FAILURE_ACCESS_DENIED, r < 0 ? -r : 0, "that is the host's own mount namespace; nothing is unmounted there");
         r = inside_unmount(namespace, step->id, step->flags & STEP_LAZY_BELOW);
         /* What is locked to it is detached with it, used or not: it cannot be unmounted before. */
         if (r == -EBUSY && (step->flags & STEP_RECURSIVE) && inside_is_foreign(namespace) > 0)
