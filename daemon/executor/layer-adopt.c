@@ -22,6 +22,7 @@
 enum { CLEAR_ENTRIES = 8192 /* in one job, as for a layer that is removed */ };
 
 struct adoption {
+        const char *id;
         int layer, place; /* the layer's directory, and LAYER_APPLY in it */
         bool exchanged;   /* and not back */
         char split[sizeof("split-18446744073709551615")];
@@ -120,6 +121,8 @@ static int adopt_split(const struct adoption *of) {
                 return errno == ENOENT ? 0 : -errno; /* it was done, and is being cleared */
         if (unlinkat(of->layer, "tar-split", 0) < 0 && errno != ENOENT) /* of an earlier try */
                 return -errno;
+        if (st.st_size == 0) /* apply_tar() could not write it, or the layer is not all that the tar had */
+                log_info("layer %s has its content, without the record of the tar that it is of: a diff is another tar of the same", of->id);
         /* A copy of the name stays: it says what was done. */
         if (st.st_size > 0 && linkat(of->place, of->split, of->layer, "tar-split", 0) < 0)
                 return -errno;
@@ -152,7 +155,7 @@ int hand_layer_adopt(struct run *run, size_t i) {
                 return 0; /* it was done, and cleared, before */
         if (place < 0)
                 return layer_failed(run, "writing", step->target, -errno);
-        of = (struct adoption) {.layer = layer, .place = place};
+        of = (struct adoption) {.id = step->target, .layer = layer, .place = place};
         r = is_adopted(&of);
         /* An executor died between the two renames: then there is nothing to be taken back. */
         if (r > 0 && set_aside(&of) < 0)

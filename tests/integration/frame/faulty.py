@@ -21,7 +21,7 @@ NEVER = {'close', 'exit', 'exit_group', 'munmap', 'brk', 'futex', 'madvise', 'ge
 ERRORS = {'epoll_wait': ['EINTR'], 'mmap': ['ENOMEM'], 'clone': ['EAGAIN', 'ENOMEM'], 'clone3': ['EAGAIN', 'ENOMEM'], 'fork': ['EAGAIN'], 'poll': ['EINTR', 'ENOMEM'],
         'ppoll': ['EINTR', 'ENOMEM'], 'dup': ['EMFILE'], 'fcntl': ['EMFILE'], 'socketpair': ['EMFILE'], 'openat2': ['EIO', 'EMFILE', 'EAGAIN']}
 STAYS = re.compile(r'made.*stays?\b')
-UNTIL = 'stays until a cleanup'
+UNTIL = re.compile('stays until (a cleanup|the next start)')
 # An executor that cannot leave a namespace again ends itself, and another one takes over.
 ENDS = 'this process ends, another takes over'
 USUAL = ['EIO', 'ENOMEM', 'ENOSPC']
@@ -74,7 +74,7 @@ class Faulty(Sweep):
 
     def one(self, whose, fault):
         self.scene.warnings = ''
-        begun, n_executors, before = len(self.daemon.log()), len(self.daemon.executors()), self.fds()
+        begun, before = len(self.daemon.log()), self.fds()
         self.most = max(self.most, *(number for pid, number in before.items() if pid != self.daemon.front()))
         with self.failing(whose, fault) as failing:
             said, words = attempt(self.function)
@@ -93,7 +93,7 @@ class Faulty(Sweep):
             self.counts['ended'] += 1
             self.daemon.wait()
             self.daemon.start()
-        eventually(lambda: len(self.daemon.executors()) == n_executors, f'{what}: executors', 10)
+        eventually(lambda: len(self.daemon.executors()) == self.n_executors, f'{what}: executors', 10)
         wanted = {DONE: [self.after], REFUSED: [self.before], UNTOLD: [self.before, self.after]}[said]
         if said == REFUSED and self.turn in self.scene.collects:
             wanted = [self.before, self.after]
@@ -119,6 +119,17 @@ class Faulty(Sweep):
                 return look
         return None
 
+    def told_to_lack(self, wanted, log):
+        """Which of the looks it is but for what it is done without, as the log or the pod says: `lacks` of the scene."""
+        def is_told(key, seen, other):
+            return any(pattern.search(key) and re.search(text, f'{log} {seen}') and (not seen or re.sub(text, '', seen) == other) for pattern, text in lacks)
+        lacks = [(re.compile(key), text) for key, text in self.scene.lacks.items()]
+        for look in wanted:
+            if all(is_told(key, seen, other) for key, (seen, other) in difference(self.look(), look).items()):
+                self.counts['told to lack'] += 1
+                return look
+        return None
+
     def outcome(self, what, said, wanted, begun):
         """Whether it is done. What failed after the kernel had done it, and was told to have failed, is drift until it is done again, and
         an intent until the next start."""
@@ -126,11 +137,11 @@ class Faulty(Sweep):
             return wanted[self.come_to(what, *wanted)] is self.after
         except AssertionError:
             log = self.daemon.log()[begun:] + self.scene.warnings
-            if UNTIL in log:
+            if UNTIL.search(log):
                 self.scene.tidy()
                 self.counts['told to stay'] += 1
                 return wanted[self.come_to(f'{what}; and tidied up', *wanted)] is self.after
-            look = self.told_to_stay(wanted, log)
+            look = self.told_to_stay(wanted, log) or self.told_to_lack(wanted, log)
             if look:
                 return look is self.after
             if said == DONE or self.turn == 'act':

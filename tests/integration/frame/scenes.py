@@ -10,6 +10,7 @@ import dbus
 from frame import host, links, specs
 from frame.daemon import LAYERS, MANAGER, Stage
 from frame.images import image
+from frame.layouts import Layout, chain_of, packed, tar_of
 from frame.tap import Skip
 
 POD = 'aaaaaaaa-0000-4000-8000-000000000001'
@@ -27,6 +28,7 @@ class Scene:
     collects = ()
     stage = Stage
     warnings = ''  # of the last answer
+    lacks = {}  # what of a look may be missing, or told with more, when it is done, and what the log or the look says then: patterns
     kept = 0  # how many fds the front has while there is what act() made
     config = '[Mounts]\nImageTypes=squashfs\nBusyRetries=20\n'
 
@@ -225,6 +227,7 @@ class Process(Scene):
 class Private(Creation):
     """A pod in a mount namespace of its own, with cgroups."""
     kept = 1
+    lacks = {'^pod ': "'cgroup scene is not in every hierarchy: [^']*'"}
     config = f'[Prepare]\nCgroupParent=/podmount-scene-{os.getpid()}\n' + Scene.config
 
     def spec(self):
@@ -301,6 +304,7 @@ class Layers(Scene):
 
     def tidy(self):
         self.call('Cleanup', '', interface=LAYERS)
+        self.daemon.restart()
 
 
 class Getting(Layers):
@@ -317,5 +321,56 @@ class Getting(Layers):
         self.call('PutLayer', 'sa{sv}', 'top', {'holder': 'h'}, interface=LAYERS)
 
 
+class Applying(Layers):
+    """The content of a layer, one that is told by its tar."""
+    turns = ('act',)
+    lacks = {'/tar-split$': 'without the record of the tar'}
+
+    def prepare(self):
+        self.tar = f'{host.DIRECTORY}/{self.name}.tar.gz'
+        with open(self.tar, 'wb') as file:
+            file.write(packed(tar_of(('etc/', b''), ('etc/passwd', b'root\n'), ('etc/.wh.gone', b''), ('usr/bin/long' * 12, os.urandom(9000)))))
+        super().prepare()
+        super().act()
+
+    def act(self):
+        with open(self.tar, 'rb') as file:
+            self.call('ApplyDiff', 'sha{sv}', 'top', dbus.types.UnixFd(file.fileno()), {}, interface=LAYERS)
+
+    def back(self):
+        super().back()
+        super().act()
+
+    def seen(self):
+        top = f'{self.daemon.directory}/state/layers/top/diff'
+        return {f'content {base.removeprefix(top)}/{name}': True for base, directories, files in os.walk(top) for name in directories + files}
+
+
+class Importing(Layers):
+    """An image of three layers, two of which are there."""
+    turns = ('act',)
+    lacks = Applying.lacks
+
+    def prepare(self):
+        layout = Layout(f'{host.DIRECTORY}/{self.name}-layout-{os.urandom(4).hex()}')
+        self.layout, tars = layout.path, [tar_of((name, name.encode())) for name in ('one', 'two', 'three')]
+        layout.image(tars[:2], 'base')
+        layout.image(tars, 'whole')
+        self.fetch('base')
+
+    def fetch(self, reference):
+        directory = os.open(self.layout, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            return self.call('ImportImage', 'hsa{sv}', dbus.types.UnixFd(directory), reference, {}, interface=LAYERS)
+        finally:
+            os.close(directory)
+
+    def act(self):
+        self.fetch('whole')
+
+    def back(self):
+        self.call('RemoveLayer', 'sa{sv}', chain_of(*(tar_of((name, name.encode())) for name in ('one', 'two', 'three'))), {}, interface=LAYERS)
+
+
 SCENES = {scene.__name__.lower(): scene for scene in (Creation, Lazy, Binding, Making, Mounting, Pointing, Replacing, Adding, Process,
-    Private, LazyPrivate, PrivateBinding, PrivateMaking, Linked, Layers, Getting)}
+    Private, LazyPrivate, PrivateBinding, PrivateMaking, Linked, Layers, Getting, Applying, Importing)}

@@ -60,6 +60,7 @@ class Sweep:
         else:
             self.before, self.after = self.acted, self.settled
         self.stable()
+        self.n_executors = len(self.daemon.executors())
 
     def stable(self):
         seen = [self.look()]
@@ -108,7 +109,6 @@ class Sweep:
 
     def interrupt(self, way, number):
         """One interruption; whether there was a call to be interrupted at."""
-        n_executors = len(self.daemon.executors())
         with self.ambush(way, at=number, kill=self.victim(way)) as ambush:
             said, words = attempt(self.function)
         if ambush.hit is None:
@@ -118,7 +118,7 @@ class Sweep:
         if WAYS[way][1] != 'executor':
             self.daemon.wait()
             self.daemon.start()
-        eventually(lambda: len(self.daemon.executors()) == n_executors, 'executors', 10)
+        eventually(lambda: len(self.daemon.executors()) == self.n_executors, 'executors', 10)
         what = f'{self.scene.name.lower()} {self.turn}, {way} at call {number}, {call}; the client was told: {said} {words}'
         if said == LATE or said == UNTOLD and WAYS[way][1] == 'executor':  # the front lives and has to say it
             raise AssertionError(what)

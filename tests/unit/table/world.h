@@ -65,7 +65,9 @@ static inline void catch_up(struct world *world) {
         int r;
 
         if (watch_tracking(world->watch) == WATCH_FANOTIFY)
-                r = following_events(world->following, 0, &changes);
+                do
+                        r = following_events(world->following, 0, &changes);
+                while (r == 1); /* a full look at the queue: there may be more */
         else if (watch_tracking(world->watch) == WATCH_LISTMOUNT)
                 r = following_delta(world->following, &changes);
         else
