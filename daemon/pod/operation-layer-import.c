@@ -58,7 +58,7 @@ static struct import *import_of(struct operation *operation) {
 
 /* The job's fd is the layout's again. */
 static void drop_blob(struct import *import) {
-        if (import->layout < 0)
+        if (import->layout <= 0) /* 0, which is stdin: there was no memory for more than this */
                 return;
         (void) close_fd(import->operation.fds[0]);
         import->operation.fds[0] = TAKE_FD(import->layout);

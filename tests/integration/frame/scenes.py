@@ -11,7 +11,8 @@ from frame import host, links, specs
 from frame.daemon import LAYERS, MANAGER, Stage
 from frame.images import image
 from frame.layouts import Layout, chain_of, packed, tar_of
-from frame.tap import Skip
+from frame.look import strays
+from frame.tap import Skip, eventually
 
 POD = 'aaaaaaaa-0000-4000-8000-000000000001'
 SECONDS = 60
@@ -361,9 +362,10 @@ class Importing(Layers):
     def fetch(self, reference):
         directory = os.open(self.layout, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            return self.call('ImportImage', 'hsa{sv}', dbus.types.UnixFd(directory), reference, {}, interface=LAYERS)
+            self.call('ImportImage', 'hsa{sv}', dbus.types.UnixFd(directory), reference, {}, interface=LAYERS)
         finally:
             os.close(directory)
+        eventually(lambda: not strays(self.daemon), 'whoever read documents has ended', 10)
 
     def act(self):
         self.fetch('whole')
