@@ -226,7 +226,18 @@ static int intend_purge(struct operation *operation, struct failure *f _unused_)
         return 0; /* the record says it */
 }
 
+static void tell_left(const struct operation *operation) {
+        log_warning("What is left of layer %s stays until a cleanup or the next start", ((const struct removal *) operation)->id);
+}
+
+static void release_purge(struct operation *operation) {
+        if (removal_of(operation)->turn) /* it was not even planned */
+                tell_left(operation);
+        release(operation);
+}
+
 static void take_back_purge(struct operation *operation) {
+        tell_left(operation);
         layer_turn_end(operation->pods, removal_of(operation)->layer);
 }
 
@@ -265,7 +276,7 @@ static const struct operation_class purge_class = {
         .intend = intend_purge,
         .take_back = take_back_purge,
         .result = result_purge,
-        .release = release,
+        .release = release_purge,
 };
 
 /* Removes what is left of a layer that has lost its name. */

@@ -21,7 +21,7 @@ NEVER = {'close', 'exit', 'exit_group', 'munmap', 'brk', 'futex', 'madvise', 'ge
 ERRORS = {'epoll_wait': ['EINTR'], 'mmap': ['ENOMEM'], 'clone': ['EAGAIN', 'ENOMEM'], 'clone3': ['EAGAIN', 'ENOMEM'], 'fork': ['EAGAIN'], 'poll': ['EINTR', 'ENOMEM'],
         'ppoll': ['EINTR', 'ENOMEM'], 'dup': ['EMFILE'], 'fcntl': ['EMFILE'], 'socketpair': ['EMFILE'], 'openat2': ['EIO', 'EMFILE', 'EAGAIN']}
 STAYS = re.compile(r'made.*stays?\b')
-UNTIL = re.compile('stays until (a cleanup|the next start)')
+UNTIL = re.compile('(stays until|removed at) (a cleanup|the next start)')
 # An executor that cannot leave a namespace again ends itself, and another one takes over.
 ENDS = 'this process ends, another takes over'
 USUAL = ['EIO', 'ENOMEM', 'ENOSPC']
