@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "util/array.h"
+#include "util/text.h"
 
 enum { MEDIA_TYPE_MAX = 255, REFERENCE_MAX = 4096 };
 
@@ -49,7 +50,7 @@ static void take_head(struct image *image, struct wire_reader *reader) {
         take_digest(reader, &image->manifest);
         take_digest(reader, &image->config);
         n = wire_take_u32(reader);
-        if (n == 0 || n > IMAGE_LAYERS_MAX || (image->reference && strlen(image->reference) > REFERENCE_MAX))
+        if (n == 0 || n > IMAGE_LAYERS_MAX || (image->reference && (strlen(image->reference) > REFERENCE_MAX || !text_is_utf8(image->reference, strlen(image->reference)))))
                 wire_fail(reader, -EBADMSG);
         if (reader->error < 0)
                 return;

@@ -110,17 +110,19 @@ static int work(struct worker *worker, const int *fds, void *userdata) {
 }
 
 static int is_empty(int layer) {
-        int fd = openat(layer, "diff", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), n = 0;
+        int fd = openat(layer, "diff", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), n = 0, r;
         DIR *entries = fd < 0 ? NULL : fdopendir(fd);
 
         if (!entries) {
                 (void) close_fd(fd);
                 return -errno;
         }
-        while (n < 3 && readdir(entries))
-                n++;
+        do
+                errno = 0;
+        while (n < 3 && readdir(entries) && ++n);
+        r = -errno; /* a directory that cannot be read is not empty */
         (void) closedir(entries);
-        return n < 3;
+        return r < 0 ? r : n < 3;
 }
 
 /* Owner and mode are those of what it is to take the place of; a tar may have others. */

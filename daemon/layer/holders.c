@@ -85,7 +85,7 @@ static struct holder *append(struct layer *layer, uid_t owner, const char *name,
         return holder;
 }
 
-int holder_add(struct layers *layers, struct layer *layer, uid_t owner, const char *name, uint64_t connection) {
+int holder_add(struct layers *layers, struct layer *layer, uid_t owner, const char *name, uint64_t connection, uint32_t times) {
         struct holder *holder = holder_find(layer, owner, name, connection);
         int r;
 
@@ -93,9 +93,9 @@ int holder_add(struct layers *layers, struct layer *layer, uid_t owner, const ch
                 holder = append(layer, owner, name, connection);
         if (!holder)
                 return log_oom();
-        r = save(layers, layer, holder, holder->count + 1);
+        r = save(layers, layer, holder, holder->count + times);
         if (r == 0)
-                holder->count++;
+                holder->count += times;
         else if (holder->count == 0)
                 forget(layer, holder);
         return r;

@@ -28,8 +28,8 @@ int holder_check_name(const char *name, struct failure *f);
 struct holder *holder_find(const struct layer *layer, uid_t owner, const char *name, uint64_t connection);
 /* Whether another one, or the same once more, can hold it: FAILURE_QUOTA_EXCEEDED. */
 int holder_check_room(const struct layer *layer, uid_t owner, const char *name, uint64_t connection, struct failure *f);
-/* Once more, or for the first time. */
-int holder_add(struct layers *layers, struct layer *layer, uid_t owner, const char *name, uint64_t connection);
+/* So many times more, or for the first time; all of them or none. */
+int holder_add(struct layers *layers, struct layer *layer, uid_t owner, const char *name, uint64_t connection, uint32_t times);
 /* `times` less, and gone at 0. One that is not there is no error. */
 int holder_drop(struct layers *layers, struct layer *layer, uid_t owner, const char *name, uint64_t connection, uint32_t times);
 struct holder_change {

@@ -217,7 +217,7 @@ static void go_on(struct operation *operation, enum phase phase) {
                 return;
         if (r != -ESHUTDOWN)
                 log_warning("What lies beside the content of layer %s stays until the next start", apply->id);
-        if (apply->failure.kind == FAILURE_NONE && (phase == PHASE_ADOPT || phase == PHASE_MERGE || phase == PHASE_APPLY)) {
+        if (apply->failure.kind == FAILURE_NONE && phase != PHASE_CLEAR) {
                 (void) failure_from_errno(&f, r < 0 ? r : -EIO);
                 failure_move(&apply->failure, &f);
         }

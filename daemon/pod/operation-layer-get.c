@@ -114,7 +114,7 @@ static void result(struct operation *operation, const struct job_result *answer)
         else {
                 if (answer)
                         layer_set_mounted(layer, &answer->steps[0]);
-                r = nobody ? 0 : holder_add(pods->layers, layer, operation->caller.uid, get->holder, get->connection);
+                r = nobody ? 0 : holder_add(pods->layers, layer, operation->caller.uid, get->holder, get->connection, 1);
                 if (r < 0)
                         (void) layer_not_recorded(r, get->id, &f);
         }

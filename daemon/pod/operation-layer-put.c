@@ -110,8 +110,8 @@ static void hold_again(struct put *put) {
         struct layers *layers = put->operation.pods->layers;
         int r = 0;
 
-        for (; put->dropped > 0 && r == 0; put->dropped--)
-                r = holder_add(layers, put->layer, put->operation.caller.uid, put->holder, put->connection);
+        if (put->dropped > 0)
+                r = holder_add(layers, put->layer, put->operation.caller.uid, put->holder, put->connection, put->dropped);
         if (r < 0)
                 log_error("Layer %s stays mounted, and %s holds it no more; podmountctl layer cleanup unmounts it", put->id, put->holder);
         put->dropped = 0;

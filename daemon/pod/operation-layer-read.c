@@ -104,9 +104,12 @@ static int make_pipe(struct operation *operation) {
         struct read *read = read_of(operation);
         int pair[2];
 
-        if (operation->n_fds > 0)
-                return 0; /* a retry */
-        operation->fds = malloc(sizeof(*operation->fds));
+        for (; operation->n_fds > 0; operation->n_fds--) { /* a retry: something may be in the old one already */
+                (void) close_fd(operation->fds[0]);
+                read->fd = close_fd(read->fd);
+        }
+        if (!operation->fds)
+                operation->fds = malloc(sizeof(*operation->fds));
         if (!operation->fds)
                 return log_oom();
         if (pipe2(pair, O_CLOEXEC) < 0)

@@ -65,6 +65,7 @@ struct operation {
         unsigned tries;        /* that ended busy or lost… */
         unsigned n_lost;       /* …and the lost ones among them */
         bool undoing;
+        bool begun;            /* a job of it was done: it is gone on with, also when nobody waits for it any more */
         struct failure cause;  /* what the undo is for */
         uint32_t new_mounts;   /* that it will add to the record: counted against quotas already… */
         uint32_t brought_max;  /* …with these, which recursive clones may bring along */

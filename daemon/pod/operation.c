@@ -256,7 +256,7 @@ int operation_execute(struct operation *operation, operation_done_fn done, void 
 
 bool operation_abandon(struct operation *operation) {
         if (operation->stage == OPERATION_EXECUTING) {
-                bool untouched = operation->tries == 0 && !operation->undoing && operation->pool_job &&
+                bool untouched = operation->tries == 0 && !operation->begun && !operation->undoing && operation->pool_job &&
                                  executor_pool_cancel(operation->pods->executors, operation->pool_job);
 
                 if (!untouched) {
@@ -403,6 +403,7 @@ int operation_next(struct operation *operation, struct failure *f) {
         operation->job = job_free(operation->job);
         operation->tries = operation->n_lost = 0;
         operation->undoing = false;
+        operation->begun = true;
         r = operation->class->plan(operation, f);
         if (r == 0)
                 r = operation->class->intend(operation, f);

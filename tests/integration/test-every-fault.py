@@ -14,17 +14,18 @@ from frame import host, tap
 from frame.faulty import Faulty
 from frame.kills import SEED
 from frame.scarcity import Scarce
-from frame.scenes import SCENES
+from frame.scenes import SCENES, WORKING
 from frame.tap import case, equal
 
+ALL = {**SCENES, **WORKING}
 FAULTS = os.environ.get('PODMOUNT_FAULTS', '8')
-OPERATIONS = os.environ.get('PODMOUNT_SCENES', 'creation making privatemaking getting').replace('all', ' '.join(SCENES)).split()
+OPERATIONS = os.environ.get('PODMOUNT_SCENES', 'creation making privatemaking getting').replace('all', ' '.join(ALL)).split()
 LIKELY = 4  # of so many one comes about: each time it is another way to the same
 WHOSE = os.environ.get('PODMOUNT_WHOSE', 'front executor').split()
 
 
 def sweep_all(name, turn):
-    scene = type(SCENES[name].__name__, (SCENES[name],), {'stage': Scarce})
+    scene = type(ALL[name].__name__, (ALL[name],), {'stage': Scarce})
     sweep, chance = Faulty(scene(), turn, SEED), random.Random(SEED)
     try:
         for whose in WHOSE:
@@ -42,7 +43,7 @@ def sweep_all(name, turn):
 
 
 for one in OPERATIONS:
-    for turn in SCENES[one].turns:
+    for turn in ALL[one].turns:
         case(f'{one}: {turn}, PODMOUNT_SEED={SEED}', alone=True)(lambda one=one, turn=turn: sweep_all(one, turn))
 
 

@@ -375,4 +375,6 @@ class Importing(Layers):
 
 
 SCENES = {scene.__name__.lower(): scene for scene in (Creation, Lazy, Binding, Making, Mounting, Pointing, Replacing, Adding, Process,
-    Private, LazyPrivate, PrivateBinding, PrivateMaking, Linked, Layers, Getting, Applying, Importing)}
+    Private, LazyPrivate, PrivateBinding, PrivateMaking, Linked, Layers, Getting)}
+# Those with workers of their own, which tests/ambush cannot kill in the middle; tests/integration/test-layer-apply-kills.py and others do.
+WORKING = {scene.__name__.lower(): scene for scene in (Applying, Importing)}

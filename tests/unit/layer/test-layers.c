@@ -171,10 +171,10 @@ START_TEST(test_holders) {
 
         open_all(path, &layers);
         layer = add(&layers, "a", NULL, 1000, false);
-        ck_assert_int_eq(holder_add(&layers, layer, 1000, "x", 0), 0);
-        ck_assert_int_eq(holder_add(&layers, layer, 1000, "x", 0), 0);
-        ck_assert_int_eq(holder_add(&layers, layer, 0, "x", 0), 0);
-        ck_assert_int_eq(holder_add(&layers, layer, 1000, "x", 5), 0);
+        ck_assert_int_eq(holder_add(&layers, layer, 1000, "x", 0, 1), 0);
+        ck_assert_int_eq(holder_add(&layers, layer, 1000, "x", 0, 1), 0);
+        ck_assert_int_eq(holder_add(&layers, layer, 0, "x", 0, 1), 0);
+        ck_assert_int_eq(holder_add(&layers, layer, 1000, "x", 5, 1), 0);
         ck_assert_uint_eq(layer->n_holders, 3);
         ck_assert_uint_eq(holder_find(layer, 1000, "x", 0)->count, 2);
         ck_assert_ptr_null(holder_find(layer, 1001, "x", 0));
@@ -188,8 +188,8 @@ START_TEST(test_holders) {
         ck_assert_int_eq(holder_drop(&layers, layer, 1000, "y", 0, 1), 0);
         ck_assert_int_eq(holder_drop(&layers, layer, 0, "x", 0, UINT32_MAX), 0);
         ck_assert_uint_eq(holder_find(layer, 1000, "x", 0)->count, 1);
-        ck_assert_int_eq(holder_add(&layers, layer, 1, "c", 9), 0);
-        ck_assert_int_eq(holder_add(&layers, layer, 1, "d", 9), 0);
+        ck_assert_int_eq(holder_add(&layers, layer, 1, "c", 9, 1), 0);
+        ck_assert_int_eq(holder_add(&layers, layer, 1, "d", 9, 1), 0);
         holder_drop_connection(layer, 9);
         ck_assert_uint_eq(layer->n_holders, 1);
         ck_assert_int_eq(holder_drop(&layers, layer, 1000, "x", 0, 1), 0);
@@ -211,7 +211,7 @@ START_TEST(test_holders_of_pods) {
         open_all(path, &layers);
         base = add(&layers, "base", NULL, 0, false);
         own = add(&layers, "own", base, 0, true);
-        ck_assert_int_eq(holder_add(&layers, base, 0, "x", 0), 0);
+        ck_assert_int_eq(holder_add(&layers, base, 0, "x", 0, 1), 0);
         ck_assert_int_eq(holder_check_free(own, &f), 0);
         ck_assert_int_eq(holders_set(&layers, (struct holder_change[]) {{base, 5, HOLDER_POD "p", 2}, {own, 5, HOLDER_POD "p", 1}}, 2), 0);
         ck_assert_uint_eq(base->n_holders, 2);
@@ -252,7 +252,7 @@ START_TEST(test_holder_limits) {
         layer = add(&layers, "a", NULL, 0, false);
         for (unsigned i = 0; i < HOLDERS_MAX; i++) {
                 (void) snprintf(name, sizeof(name), "h%u", i);
-                ck_assert_int_eq(holder_add(&layers, layer, 0, name, 1), 0);
+                ck_assert_int_eq(holder_add(&layers, layer, 0, name, 1, 1), 0);
         }
         failure_clear(&f);
         ck_assert_int_eq(holder_check_room(layer, 0, "h0", 1, &f), 0);

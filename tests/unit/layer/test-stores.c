@@ -208,7 +208,7 @@ START_TEST(test_kept) {
         ck_assert_uint_ne(key, 0);
         ck_assert_int_eq(layers_stand_in(&layers, layer), 0);
         ck_assert_uint_eq(layer->key, key); /* once */
-        ck_assert_int_eq(holder_add(&layers, layer, 0, "h", 0), 0);
+        ck_assert_int_eq(holder_add(&layers, layer, 0, "h", 0, 1), 0);
         ck_assert_int_eq(layers_check_shadow(layer, &root, &f), FAILURE_LAYER_EXISTS);
         ck_assert_ptr_nonnull(strstr(f.text, "held or mounted"));
         layers_done(&layers);
