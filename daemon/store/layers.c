@@ -23,6 +23,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -385,6 +386,24 @@ static struct statement use(struct layer_store *store, enum layer_statement kind
         return (struct statement) {.store = &store->base, .handle = store->statements[kind]};
 }
 
+/* What could not be synchronized is in the log for all that, and would be read from it after a crash: a transaction that changes nothing
+ * takes its place there. */
+static void overwrite(struct layer_store *store) {
+        char sql[sizeof("PRAGMA user_version = ") + 3 * sizeof(int)];
+
+        (void) snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", LAYERS_VERSION); /* cannot be cut: sized for any int */
+        if (sqlite3_exec(store->base.db, sql, NULL, NULL, NULL) != SQLITE_OK)
+                log_warning("layers.db may have after the next start what could not be recorded now: %s", sqlite3_errmsg(store->base.db));
+}
+
+static int change(struct layer_store *store, struct statement *statement) {
+        int r = statement_run(statement);
+
+        if (r < 0)
+                overwrite(store);
+        return r;
+}
+
 static int read_layer(struct statement *statement, struct record_layer ***layers, size_t *n) {
         _cleanup_(record_layer_freep) struct record_layer *layer = calloc(1, sizeof(*layer));
         struct record_layer **slot;
@@ -456,7 +475,7 @@ int layer_store_add(struct layer_store *store, struct record_layer *layer) {
         statement_bind_u64(&statement, layer->created_us);
         statement_bind_text(&statement, layer->chain);
         statement_bind_text(&statement, layer->store);
-        r = statement_run(&statement);
+        r = change(store, &statement);
         if (r == 0)
                 layer->number = (uint64_t) sqlite3_last_insert_rowid(store->base.db);
         return r;
@@ -468,7 +487,7 @@ int layer_store_set_state(struct layer_store *store, uint64_t number, enum recor
         if (state != RECORD_LAYER_REMOVING)
                 statement_bind_int(&statement, state);
         statement_bind_u64(&statement, number);
-        return statement_run(&statement);
+        return change(store, &statement);
 }
 
 int layer_store_keep(struct layer_store *store, uint64_t number, uint64_t parent) {
@@ -476,14 +495,14 @@ int layer_store_keep(struct layer_store *store, uint64_t number, uint64_t parent
 
         statement_bind_u64(&statement, parent);
         statement_bind_u64(&statement, number);
-        return statement_run(&statement);
+        return change(store, &statement);
 }
 
 int layer_store_delete(struct layer_store *store, uint64_t number) {
         struct statement statement = use(store, LAYER_DELETE);
 
         statement_bind_u64(&statement, number);
-        return statement_run(&statement);
+        return change(store, &statement);
 }
 
 int layer_store_set_work(struct layer_store *store, uint64_t number, enum record_layer_work work, uint64_t bytes, uint64_t inodes) {
@@ -493,7 +512,7 @@ int layer_store_set_work(struct layer_store *store, uint64_t number, enum record
         statement_bind_u64(&statement, bytes);
         statement_bind_u64(&statement, inodes);
         statement_bind_u64(&statement, number);
-        return statement_run(&statement);
+        return change(store, &statement);
 }
 
 int layer_store_set_metadata(struct layer_store *store, uint64_t number, char *const *metadata) {
@@ -501,7 +520,7 @@ int layer_store_set_metadata(struct layer_store *store, uint64_t number, char *c
 
         statement_bind_strv(&statement, metadata);
         statement_bind_u64(&statement, number);
-        return statement_run(&statement);
+        return change(store, &statement);
 }
 
 void record_holders_free(struct record_holder *holders, size_t n) {
@@ -553,7 +572,7 @@ int layer_store_put_holder(struct layer_store *store, const struct record_holder
         statement_bind_text(&statement, holder->name);
         if (holder->count > 0)
                 statement_bind_int(&statement, holder->count);
-        return statement_run(&statement);
+        return change(store, &statement);
 }
 
 int layer_store_put_holders(struct layer_store *store, const struct record_holder *holders, size_t n) {
@@ -569,5 +588,6 @@ int layer_store_put_holders(struct layer_store *store, const struct record_holde
         if (rc != SQLITE_OK)
                 r = log_errno(LOG_ERR, statement_errno(db, rc), "layers.db (change holders): %s", sqlite3_errmsg(db));
         (void) sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL); /* not open any more: all the better */
+        overwrite(store);
         return r;
 }
