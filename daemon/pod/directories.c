@@ -158,32 +158,21 @@ static int change(struct record_pod *record, const struct directories_which *whi
         return 0;
 }
 
-/* The path up to and without its `n` last components; what of it was made beside these is a prefix. */
-static size_t length_without(const char *path, uint32_t n) {
-        size_t length = strlen(path);
-
-        for (; n > 0 && length > 0; n--)
-                do
-                        length--;
-                while (length > 0 && path[length] != '/');
-        return length;
-}
-
 /* Whether the mount point's making made the directory that `path` is up to `length`. */
 static bool made_on_the_way(const struct record_directory *point, const struct record_directory *directory, size_t length) {
         return is_point(point->which) && point->step != RECORD_NO_STEP && point->made > 0 &&
-               strcmp(point->root, directory->root) == 0 && length_without(point->path, point->made) < length &&
+               strcmp(point->root, directory->root) == 0 && path_length_without(point->path, point->made) < length &&
                strncmp(point->path, directory->path, length) == 0 && (point->path[length] == '/' || point->path[length] == 0);
 }
 
 /* A directory that lies in what was made for a mount point keeps that from going with the mount: so both go with it. */
 static void claim_way(const struct directories_change *change, struct record_directory *directory) {
-        size_t length = length_without(directory->path, directory->made);
+        size_t length = path_length_without(directory->path, directory->made);
 
         for (size_t i = 0; i < change->n_gone && length > 0; i++)
                 if (made_on_the_way(&change->before[change->gone[i]], directory, length)) {
                         directory->made++;
-                        length = length_without(directory->path, directory->made);
+                        length = path_length_without(directory->path, directory->made);
                         i = SIZE_MAX; /* from the beginning: the next one up may be another's */
                 }
 }

@@ -34,17 +34,6 @@ static const char *place_of(const struct record_mount *ground) {
         return NULL;
 }
 
-/* The path up to and without its `n` last components. */
-static size_t length_without(const char *path, uint32_t n) {
-        size_t length = strlen(path);
-
-        for (; n > 0 && length > 0; n--)
-                do
-                        length--;
-                while (length > 0 && path[length] != '/');
-        return length;
-}
-
 static uint32_t count_between(const char *path, size_t from, size_t to) {
         uint32_t n = 0;
 
@@ -55,7 +44,7 @@ static uint32_t count_between(const char *path, size_t from, size_t to) {
 
 /* Takes a share in what was made on the way to the `other` mount, if what was made for this one begins there. */
 static void share(const struct record_pod *record, const struct record_mount *other, struct record_mount *mount) {
-        size_t begin = length_without(mount->target, mount->made), way = length_without(other->target, other->made);
+        size_t begin = path_length_without(mount->target, mount->made), way = path_length_without(other->target, other->made);
 
         if (mount == other || begin <= way || strncmp(other->target, mount->target, begin) != 0 || other->target[begin] != '/')
                 return;
@@ -64,10 +53,10 @@ static void share(const struct record_pod *record, const struct record_mount *ot
 }
 
 void points_share(struct record_pod *record, size_t from) {
-        for (size_t i = 0; i < record->n_mounts; i++)
-                for (size_t j = from; record->mounts[i].made > 1 && j < record->n_mounts; j++)
-                        if (record->mounts[j].made > 0)
-                                share(record, &record->mounts[i], &record->mounts[j]);
+        for (size_t i = from; i < record->n_mounts; i++)
+                for (size_t j = 0; record->mounts[i].made > 0 && j < record->n_mounts; j++)
+                        if (record->mounts[j].made > 1)
+                                share(record, &record->mounts[j], &record->mounts[i]);
 }
 
 /* What lay behind a symlink that led nowhere has more components than its name. */

@@ -289,7 +289,8 @@ int recording_append(struct pods *pods, struct pod *pod, const struct wanted *wa
                 pod->record->mounts[i].job = job ? job->id : 0;
         if (r < 0)
                 recording_truncate(pod, from);
-        points_share(pod->record, from);
+        else
+                points_share(pod->record, from);
         return r;
 }
 

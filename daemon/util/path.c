@@ -60,6 +60,16 @@ bool path_is_below(const char *path, const char *prefix) {
         return path_below(path, prefix) != NULL;
 }
 
+size_t path_length_without(const char *path, uint32_t n) {
+        size_t length = strlen(path);
+
+        for (; n > 0 && length > 0; n--)
+                do
+                        length--;
+                while (length > 0 && path[length] != '/');
+        return length;
+}
+
 char *path_join(const char *directory, const char *name) {
         size_t head = strlen(directory), tail;
         char *joined;

@@ -4,6 +4,8 @@
 /* Lexical paths: nothing here asks the kernel. */
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "util/cleanup.h"
 
@@ -17,6 +19,9 @@ bool path_is_below(const char *path, const char *prefix);
 
 /* What follows `prefix` in `path` without its leading slash ("" for the prefix itself), or NULL if it is not below. */
 const char *path_below(const char *path, const char *prefix);
+
+/* How long an absolute path is without its `n` last components, and the slash before them; 0 if it has no more than these. */
+size_t path_length_without(const char *path, uint32_t n);
 
 /* Joins with exactly one slash; an empty `name` gives the directory itself. NULL when memory is short. */
 char *path_join(const char *directory, const char *name);

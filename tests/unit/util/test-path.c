@@ -92,6 +92,16 @@ static void check_join(const char *directory, const char *name, const char *expe
         ck_assert_str_eq(joined, expected);
 }
 
+START_TEST(test_length_without) {
+        ck_assert_uint_eq(path_length_without("/a/bc/d", 0), strlen("/a/bc/d"));
+        ck_assert_uint_eq(path_length_without("/a/bc/d", 1), strlen("/a/bc"));
+        ck_assert_uint_eq(path_length_without("/a/bc/d", 2), strlen("/a"));
+        ck_assert_uint_eq(path_length_without("/a/bc/d", 3), 0);
+        ck_assert_uint_eq(path_length_without("/a/bc/d", UINT32_MAX), 0);
+        ck_assert_uint_eq(path_length_without("", 1), 0);
+}
+END_TEST
+
 START_TEST(test_join) {
         check_join("/a", "b", "/a/b");
         check_join("/a/", "b", "/a/b");
@@ -132,4 +142,4 @@ START_TEST(test_names) {
 }
 END_TEST
 
-UNIT_MAIN("path", test_normalize, test_normalize_limits, test_below, test_join, test_names)
+UNIT_MAIN("path", test_normalize, test_normalize_limits, test_below, test_length_without, test_join, test_names)
