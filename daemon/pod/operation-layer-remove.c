@@ -211,6 +211,10 @@ void layer_abolish(struct pods *pods, struct layer *layer) {
         operation_run_internal(operation);
 }
 
+static void tell_left(const struct removal *removal) {
+        log_warning("What is left of layer %s stays until a cleanup or the next start", removal->id);
+}
+
 static int validate_purge(struct operation *operation _unused_, struct failure *f _unused_) {
         return 0;
 }
@@ -226,18 +230,14 @@ static int intend_purge(struct operation *operation, struct failure *f _unused_)
         return 0; /* the record says it */
 }
 
-static void tell_left(const struct operation *operation) {
-        log_warning("What is left of layer %s stays until a cleanup or the next start", ((const struct removal *) operation)->id);
-}
-
 static void release_purge(struct operation *operation) {
         if (removal_of(operation)->turn) /* it was not even planned */
-                tell_left(operation);
+                tell_left(removal_of(operation));
         release(operation);
 }
 
 static void take_back_purge(struct operation *operation) {
-        tell_left(operation);
+        tell_left(removal_of(operation));
         layer_turn_end(operation->pods, removal_of(operation)->layer);
 }
 
@@ -262,7 +262,7 @@ static void result_purge(struct operation *operation, const struct job_result *a
                 gone = r == 0;
         }
         if (r != 0)
-                log_warning("What is left of layer %s stays until a cleanup or the next start", removal->id);
+                tell_left(removal);
         if (!gone)
                 layer_turn_end(pods, removal->layer);
         failure_clear(&f);
