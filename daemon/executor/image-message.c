@@ -43,6 +43,11 @@ int image_message_layer(const struct image_layer *layer, uint8_t **ret, size_t *
         return wire_finish(&writer, ret, ret_size);
 }
 
+/* It is told on the bus, which carries UTF-8 alone. */
+static bool is_reference(const char *text) {
+        return strlen(text) <= REFERENCE_MAX && text_is_utf8(text, strlen(text));
+}
+
 static void take_head(struct image *image, struct wire_reader *reader) {
         uint32_t n;
 
@@ -50,7 +55,7 @@ static void take_head(struct image *image, struct wire_reader *reader) {
         take_digest(reader, &image->manifest);
         take_digest(reader, &image->config);
         n = wire_take_u32(reader);
-        if (n == 0 || n > IMAGE_LAYERS_MAX || (image->reference && (strlen(image->reference) > REFERENCE_MAX || !text_is_utf8(image->reference, strlen(image->reference)))))
+        if (n == 0 || n > IMAGE_LAYERS_MAX || (image->reference && !is_reference(image->reference)))
                 wire_fail(reader, -EBADMSG);
         if (reader->error < 0)
                 return;

@@ -121,7 +121,7 @@ static int adopt_split(const struct adoption *of) {
                 return errno == ENOENT ? 0 : -errno; /* it was done, and is being cleared */
         if (unlinkat(of->layer, "tar-split", 0) < 0 && errno != ENOENT) /* of an earlier try */
                 return -errno;
-        if (st.st_size == 0) /* apply_tar() could not write it, or the layer is not all that the tar had */
+        if (st.st_size == 0) /* none was wanted or could be written, or the layer is not all that the tar had */
                 log_info("layer %s has its content, without the record of the tar that it is of: a diff is another tar of the same", of->id);
         /* A copy of the name stays: it says what was done. */
         if (st.st_size > 0 && linkat(of->place, of->split, of->layer, "tar-split", 0) < 0)
