@@ -413,4 +413,22 @@ START_TEST(test_door) {
 }
 END_TEST
 
-UNIT_MAIN("inside", test_one, test_many, test_user, test_refused, test_remount, test_told, test_door)
+/* Whoever has the numbers of both: it is the executor that says no, before it looks for the mount. */
+START_TEST(test_host) {
+        _cleanup_close_ int first = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC); /* which begin() leaves */
+        _cleanup_job_result_ struct job_result pod = {}, refused = {};
+        uint64_t namespace;
+
+        if (!begin())
+                return;
+        pod = make_pod();
+        ck_assert_int_ge(first, 0);
+        if (inside_is_host(first) != 1) /* the test itself runs in another one */
+                return;
+        ck_assert_int_eq(inside_id(first, &namespace), 0);
+        refused = withdraw(namespace, 1, true); /* no mount has this number */
+        ck_assert_failed(refused, FAILURE_ACCESS_DENIED, "the host's own mount namespace");
+}
+END_TEST
+
+UNIT_MAIN("inside", test_host, test_one, test_many, test_user, test_refused, test_remount, test_told, test_door)

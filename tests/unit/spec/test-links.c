@@ -85,4 +85,25 @@ START_TEST(test_words) {
 }
 END_TEST
 
-UNIT_MAIN("spec-links", test_named, test_unknown_members, test_refused, test_words)
+/* Of a pod, also where an export has it in parts. */
+START_TEST(test_limit) {
+        char list[4096] = "[", spec[16384];
+
+        for (unsigned i = 0; i < SPEC_LINKS_MAX; i++)
+                (void) snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s{\"name\": \"d%u\", \"add\": \"dummy\"}", i > 0 ? ", " : "", i);
+        strcat(list, "]");
+        for (unsigned twice = 0; twice < 2; twice++) {
+                _cleanup_failure_ struct failure f = FAILURE_INIT;
+                _cleanup_(spec_freep) struct spec *parsed = NULL;
+                int r;
+
+                (void) snprintf(spec, sizeof(spec), "{\"podmount-export\": 1, \"parts\": [{\"spec\": " OF("%s") "}, {\"container\": \"late\", \"spec\": " OCI("%s") "}]}",
+                                list, twice ? "[{\"name\": \"x\", \"add\": \"dummy\"}]" : "[]");
+                r = spec_parse(spec, strlen(spec), 1 << 20, 1000, &parsed, &f);
+                ck_assert_msg(r == (twice ? FAILURE_INVALID_SPEC : 0), "%d: %s", r, f.text ?: "");
+                ck_assert(!twice || strstr(f.text, "at most 64 network interfaces"));
+        }
+}
+END_TEST
+
+UNIT_MAIN("spec-links", test_named, test_unknown_members, test_refused, test_words, test_limit)
