@@ -6,6 +6,7 @@ is what was seen, and gives the same tar again; Changes and DiffSize agree with 
 PODMOUNT_SEED is which, PODMOUNT_ROUNDS how many (4 unless told).
 """
 
+import errno
 import os
 import random
 import shutil
@@ -72,8 +73,8 @@ class Changer:
             self.remove_path(target)
         try:
             os.rename(source, target)
-        except OSError:
-            if os.path.lexists(source) and not os.path.lexists(target) and not target.startswith(source) and os.path.isdir(os.path.dirname(target)):
+        except OSError as error:  # EINVAL: a symlink leads from the target into the source
+            if error.errno == errno.EXDEV and not os.path.lexists(target):
                 subprocess.run(['mv', source, target], check=True)
 
     def exchange(self):
