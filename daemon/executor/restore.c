@@ -58,8 +58,7 @@ static int keep_base(struct run *run, size_t i) {
         return hand->rest ? 0 : log_oom();
 }
 
-/* Whether there is a clone of the whole tree, made now if it is the first mount that asks. */
-static bool keep_tree(struct run *run) {
+bool restore_keep_tree(struct run *run) {
         _cleanup_close_ int top = -1, clone = -1;
         int r;
 
@@ -116,12 +115,17 @@ static int keep_alone(struct run *run, size_t i, const char *name) {
         return 0;
 }
 
+void restore_note(struct run *run, size_t i, const struct identity *identity) {
+        run->hands[i].inode = identity->inode;
+        run->hands[i].kept = true;
+        run->result->steps[i].device = identity->device;
+}
+
 int restore_keep(struct run *run, size_t i, const char *name, const struct identity *identity) {
         int r = 0;
 
-        run->hands[i].inode = identity->inode;
-        run->result->steps[i].device = identity->device;
-        if (!(run->job->steps[i].flags & STEP_OF_TREE) || !keep_tree(run))
+        restore_note(run, i, identity);
+        if (!(run->job->steps[i].flags & STEP_OF_TREE) || !restore_keep_tree(run))
                 r = keep_alone(run, i, name);
         if (r == 0)
                 r = keep_base(run, i);

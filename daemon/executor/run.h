@@ -46,6 +46,7 @@ struct hand {
         char *rest;    /* …and which */
         bool file;     /* …the last of them a file */
         uint32_t below; /* mounts that its clone brought along, unless root's; UINT32_MAX: not known */
+        bool ahead;    /* STEP_UNMOUNT: it is gone already, with others */
         bool kept;     /* STEP_RESTORE: it was there, and has been taken off… */
         uint64_t inode; /* …with this root */
         bool linked, pinned; /* STEP_LINK: the interface may be there; the namespace is kept for it, which this step saw to */
@@ -72,6 +73,7 @@ struct run {
         unsigned waited_ms; /* for what a dead executor has left */
         int kept;           /* restore.h: the clone of the pod's tree that mounts come back from, -1 while there is none… */
         bool kept_none;     /* …and none can be had */
+        size_t ahead;       /* STEP_UNMOUNT: the steps before this one have been looked at together */
         bool making;     /* the last target was missing and was made */
         uint64_t plain;  /* the last mount found to be neither proc nor sysfs; 0: none yet */
         struct mapping *mappings; /* mapping.h */

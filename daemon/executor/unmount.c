@@ -222,6 +222,59 @@ static int try_unmount(struct run *run, size_t i, struct place *place) {
         return r < 0 ? elsewhere(run, &run->job->steps[i], false) : unmount_at(run, i, place->name);
 }
 
+/* Whether it may be unmounted at the same time as others: by its id, with nothing of its own to keep or to remove. What is gone by the time
+ * that one of them turns out to be busy is mounted again. */
+static bool is_simple(const struct step *step) {
+        return step->kind == STEP_UNMOUNT && step->flags == (STEP_RESTORE | STEP_OF_TREE) && step->id != 0 && step->made == 0;
+}
+
+/* Of mounts in one directory none lies on another, but where several are at one name; those are told apart by their ids. */
+static size_t count_beside(const struct job *job, size_t i) {
+        const struct step *first = &job->steps[i];
+        const char *slash = strrchr(first->target, '/');
+        const size_t size = slash ? (size_t) (slash - first->target) + 1 : 0;
+        size_t n = 0;
+
+        for (const struct step *step = first; step < job->steps + job->n_steps; step++, n++)
+                if (!is_simple(step) || strncmp(step->target, first->target, size) != 0 || step->target[size] == '\0' || strchr(step->target + size, '/'))
+                        break;
+        return n;
+}
+
+static void note_gone(struct run *run, size_t i, const struct detach_item *item) {
+        if (!item->gone)
+                return;
+        run->hands[i].ahead = run->result->steps[i].done = true;
+        restore_note(run, i, &item->identity);
+}
+
+/* Unmounts what is in the directory of a step, together. What does not go is for its own turn, and says then why. */
+static int unmount_beside(struct run *run, size_t i, struct place *place) {
+        enum { WORTH_IT = 64 };
+        _cleanup_free_ struct detach_item *items = NULL;
+        size_t n;
+
+        if (i < run->ahead || run->job->private || !run->executor->features.unique_id)
+                return 0;
+        n = count_beside(run->job, i);
+        run->ahead = i + n;
+        if (n < WORTH_IT || !restore_keep_tree(run) || enter(run, place) < 0)
+                return 0;
+        items = calloc(n, sizeof(*items));
+        if (!items)
+                return log_oom();
+        for (size_t j = 0; j < n; j++) {
+                const struct step *step = &run->job->steps[i + j];
+                const char *slash = strrchr(step->target, '/');
+
+                items[j] = (struct detach_item) {.name = slash ? slash + 1 : step->target, .id = step->id};
+        }
+        detach_many(items, n);
+        for (size_t j = 0; j < n; j++)
+                note_gone(run, i + j, &items[j]);
+        return 0;
+}
+
 int hand_unmount(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
         _cleanup_(place_done) struct place place = {};
@@ -230,9 +283,11 @@ int hand_unmount(struct run *run, size_t i) {
         if (private_is_gone(run) && !(step->flags & STEP_HOST))
                 return 0;
         r = place_of(run, step, &place);
+        if (r == 0)
+                r = unmount_beside(run, i, &place);
         if (r < 0)
                 return r;
-        r = try_unmount(run, i, &place);
+        r = run->hands[i].ahead ? 0 : try_unmount(run, i, &place);
         if (r > 0 && is_left(run, i)) { /* its mount point would stay: what failed then may not fail again */
                 run_forgive(run);
                 r = try_unmount(run, i, &place);

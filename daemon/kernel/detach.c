@@ -3,6 +3,10 @@
 
 #include "kernel/detach.h"
 
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "kernel/syscalls.h"
@@ -37,6 +41,51 @@ int detach_name(const char *name, bool lazy) {
         int r = unmount_here(name, flags);
 
         return r == -EINVAL ? unmount_away(name, flags, r) : r;
+}
+
+struct crowd {
+        struct detach_item *items;
+        size_t n;
+        atomic_size_t next;
+        atomic_bool over; /* one does not go */
+};
+
+static bool take_off(struct detach_item *item) {
+        if (identity_read(AT_FDCWD, item->name, true, &item->identity) < 0 || item->identity.key != item->id || !item->identity.mount_root)
+                return false;
+        item->gone = unmount_here(item->name, UMOUNT_NOFOLLOW) == 0;
+        return item->gone;
+}
+
+/* With a working directory of its own, which it leaves: a thread that has been joined may hold what it had for a while. */
+static void *take_turns(void *userdata) {
+        struct crowd *crowd = userdata;
+        size_t i;
+
+        if (unshare(CLONE_FS) < 0)
+                return NULL;
+        while (!atomic_load(&crowd->over) && (i = atomic_fetch_add(&crowd->next, 1)) < crowd->n)
+                if (!take_off(&crowd->items[i]))
+                        atomic_store(&crowd->over, true);
+        detach_leave();
+        return NULL;
+}
+
+void detach_many(struct detach_item *items, size_t n) {
+        enum { THREADS = 16, SHARE = 8 /* not worth a thread: fewer */, STACK_SIZE = 64 * 1024 };
+        struct crowd crowd = {.items = items, .n = n};
+        pthread_t threads[THREADS];
+        pthread_attr_t attributes;
+        size_t n_threads = 0;
+
+        if (pthread_attr_init(&attributes) != 0)
+                return;
+        (void) pthread_attr_setstacksize(&attributes, PTHREAD_STACK_MIN + STACK_SIZE); /* as it is, it would do */
+        while (n_threads < THREADS && n_threads < n / SHARE && pthread_create(&threads[n_threads], &attributes, take_turns, &crowd) == 0)
+                n_threads++;
+        for (size_t i = 0; i < n_threads; i++)
+                (void) pthread_join(threads[i], NULL); /* cannot fail: each is joined once */
+        (void) pthread_attr_destroy(&attributes);
 }
 
 int detach_fd(int mount) {

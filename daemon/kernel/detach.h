@@ -7,7 +7,10 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
+#include "kernel/identity.h"
 #include "util/cleanup.h"
 
 /* Enters the directory that mount points lie in. A negative errno. */
@@ -18,6 +21,20 @@ void detach_leave(void);
 /* Unmounts what is mounted topmost at `name` in the entered directory, never following a symlink; `lazy`: with all that
  * hangs below it, now, whoever uses it (MNT_DETACH). -EBUSY, -EINVAL when nothing is mounted there, -ENOENT. */
 int detach_name(const char *name, bool lazy);
+
+/* One of many mounts in the entered directory. */
+struct detach_item {
+        const char *name;
+        uint64_t id; /* unique, of what is to go */
+        bool gone;   /* set: it was there, and is unmounted… */
+        struct identity identity; /* …and this is what it was */
+};
+
+/* Unmounts them, none lazily, several at the same time: each waits for all processors, and those that wait together wait once
+ * (synchronize_rcu_expedited() in umount(2)). They begin in their order, and after the first that does not go no other is begun; what is not `gone` was
+ * left as it is, for whatever reason. In the initial mount namespace only. All threads are over when it returns, and no one's working directory
+ * but the caller's is in there. */
+void detach_many(struct detach_item *items, size_t n);
 
 /* Detaches the very mount that the fd lies on, with all below it. */
 int detach_fd(int mount);

@@ -14,6 +14,7 @@
 #include "pod/own-table.h"
 #include "pod/registry.h"
 #include "pod/volume.h"
+#include "table/hidden.h"
 #include "util/array.h"
 #include "util/log.h"
 #include "util/path.h"
@@ -135,13 +136,14 @@ static const struct entry *hider_of(const struct table *table, const struct entr
 /* Mostly what hides others was mounted after them. Not so by the ids of mounts that have been taken off and mounted again, by
  * which a restart has them in order: each that is hidden goes, with what hangs on it, behind what hides it. `entries` has
  * parents first, and is unmounted from its end. `ret` says of each whether a path leads to another mount. */
-static int put_in_order(const struct table *table, struct entry **entries, size_t n, bool **ret) {
-        bool *are_hidden = calloc(n + 1, sizeof(*are_hidden));
+static int put_in_order(const struct table *table, const char *point, struct entry **entries, size_t n, bool **ret) {
+        _cleanup_(map_freep) struct map *hidden_ones = NULL;
+        _cleanup_free_ bool *are_hidden = calloc(n + 1, sizeof(*are_hidden));
 
-        if (!are_hidden)
+        if (!are_hidden || hidden_below(table, point, &hidden_ones) < 0)
                 return log_oom();
         for (size_t i = 0; i < n; i++)
-                are_hidden[i] = table_at(table, entries[i]->point) != entries[i];
+                are_hidden[i] = map_get_u64(hidden_ones, entries[i]->id) != NULL;
         for (size_t i = n; i-- > 0;) {
                 struct entry *hidden = entries[i];
                 const struct entry *hider = are_hidden[i] ? hider_of(table, hidden) : NULL;
@@ -164,7 +166,7 @@ static int put_in_order(const struct table *table, struct entry **entries, size_
                 }
                 i += at < i; /* another one is here now */
         }
-        *ret = are_hidden;
+        *ret = TAKE_PTR(are_hidden);
         return 0;
 }
 
@@ -185,7 +187,7 @@ static int doom_below(const struct pods *pods, const struct record_pod *record, 
         r = table_below(pods_table(pods, record), point, &entries, &n_entries);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "list the mounts below %s", point);
-        r = lazy ? 0 : put_in_order(pods_table(pods, record), entries, n_entries, &hidden);
+        r = lazy ? 0 : put_in_order(pods_table(pods, record), point, entries, n_entries, &hidden);
         if (r < 0)
                 return r;
         for (size_t i = n_entries; i > 0; i--) {

@@ -112,7 +112,8 @@ static int plan(struct operation *operation, struct failure *f) {
         if (!collect->begun_to_unmount && gc_program_is_due(&collect->program, operation))
                 return gc_program_plan(&collect->program, operation);
         collect->begun_to_unmount = true;
-        r = pods_sync_pod_below(operation->pods, operation->pod, directory);
+        /* What goes at once and never comes back has no propagation to be known, and need not be where it was. */
+        r = collect->lazy ? pods_sync_pod(operation->pods, operation->pod) : pods_sync_pod_below(operation->pods, operation->pod, directory);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "read the mount table");
         deserted = operation->pod && !collect->lazy && own_table_is_astray(operation->pods, operation->pod); /* what cannot be found goes with it */

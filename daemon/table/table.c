@@ -465,20 +465,17 @@ static bool hidden_by_sibling(const struct table *table, struct entry *entry, ch
         return false;
 }
 
-/* Whether a path walk gets to the mount: 1, 0, or -ENOMEM. */
-static int reachable(const struct table *table, struct entry *entry) {
+bool table_is_reached(const struct table *table, struct entry *entry) {
         for (; entry->parent; entry = entry->parent) {
                 _cleanup_free_ char *path = NULL;
 
                 if (strcmp(entry->point, entry->parent->point) == 0)
                         continue; /* it covers its parent: the walk crosses over */
                 path = strdup(entry->point);
-                if (!path)
-                        return -ENOMEM;
-                if (hidden_by_sibling(table, entry, path))
-                        return 0;
+                if (path && hidden_by_sibling(table, entry, path))
+                        return false;
         }
-        return 1;
+        return true;
 }
 
 struct visit {
@@ -489,7 +486,7 @@ struct visit {
 static int is_on_top(struct entry *entry, void *userdata) {
         struct visit *visit = userdata;
 
-        if (table_covering(visit->table, entry) || reachable(visit->table, entry) == 0)
+        if (table_covering(visit->table, entry) || !table_is_reached(visit->table, entry))
                 return 0;
         visit->found = entry;
         return 1;
@@ -534,6 +531,10 @@ int table_subtree(const struct table *table, struct entry *top, struct entry ***
 /* "/" stands for everything, also for what no path leads to. */
 static bool lies_below(const struct entry *entry, const char *path) {
         return strcmp(path, "/") == 0 || path_is_below(entry->point, path);
+}
+
+int table_each_below(const struct table *table, const char *path, int (*fn)(struct entry *entry, void *userdata), void *userdata) {
+        return index_each(table->by_point, path, true, fn, userdata);
 }
 
 static int count(struct entry *entry _unused_, void *userdata) {

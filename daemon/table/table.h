@@ -69,6 +69,14 @@ struct entry *table_get_unique(const struct table *table, uint64_t unique_id);
  * them are hidden below a mount further up the path. */
 struct entry *table_at(const struct table *table, const char *point);
 
+/* Whether a path walk gets to the mount's own mount point, where it may end on another one that sits on it: no other child of its parent, or of one
+ * above, is mounted at a directory on the way. When memory is short, yes. */
+bool table_is_reached(const struct table *table, struct entry *entry);
+
+/* Calls `fn` for all mounts at and below `path`, by their mount points: each directory comes before what is in it, and mounts at one place in no order.
+ * Until it returns other than 0, and returns that; it must not change the table. */
+int table_each_below(const struct table *table, const char *path, int (*fn)(struct entry *entry, void *userdata), void *userdata);
+
 /* Calls `fn` for each other child of the entry's parent at exactly its mount point, until it returns other than 0,
  * and returns that. It must not change the table. */
 int table_each_beside(const struct table *table, const struct entry *entry,

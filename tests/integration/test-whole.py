@@ -102,6 +102,18 @@ def whole(daemon):
         check_whole(daemon, pod, as_it_was)
 
 
+@case('of many in one directory, which go together, one is busy')
+def together(daemon):
+    with make(daemon) as (pod, _):
+        rootfs = daemon.rootfs(pod)
+        daemon.ok('mount', pod, '-', input=json.dumps([specs.bind('/usr', f'/mnt/many/{i}', 'bind') for i in range(200)]))
+        as_it_was = shape(daemon, pod)
+        for place in ['/mnt/many/0', '/mnt/many/100', '/mnt/many/199', '/mnt']:
+            with holder(cwd=rootfs + place) as process:
+                contains(busy(daemon, pod), f'{process.pid}')
+                check_whole(daemon, pod, as_it_was)
+
+
 @case('what a crash between mounting again and cutting off left shared comes back as its record has it')
 def cut_off(daemon):
     with make(daemon) as (pod, as_it_was):
@@ -202,7 +214,7 @@ def kills(daemon):
     for number in range(KILLS):
         with make(daemon) as (pod, _):
             rootfs, what = daemon.rootfs(pod), f'seed {SEED}, kill {number}'
-            daemon.ok('mount', pod, '-', input=json.dumps([specs.bind('/usr', f'/mnt/{i}', 'bind') for i in range(30)]))
+            daemon.ok('mount', pod, '-', input=json.dumps([specs.bind('/usr', f'/mnt/{i}', 'bind') for i in range(chance.choice([30, 120]))]))  # the more go together
             as_it_was = shape(daemon, pod)
             with holder(cwd=rootfs + chance.choice(['/mnt/deep', '/mnt', '/data', '/'])):
                 # It is tried over and over, so that a kill mostly comes between two mounts that go, or come back.

@@ -218,6 +218,67 @@ START_TEST(test_restored_alone) {
 }
 END_TEST
 
+enum { MANY = 100, IN_USE = 60 };
+
+static struct job_result bind_many(void) {
+        struct job *job = new_job(true);
+        char name[sizeof("/tmp/root/many/") + 10];
+
+        make_directory("/tmp/root/many");
+        for (unsigned i = 0; i < MANY; i++) {
+                (void) snprintf(name, sizeof(name), "/tmp/root/many/%u", i); /* holds any unsigned */
+                make_directory(name);
+                add_bind(job, "/tmp/src", name + strlen("/tmp/root"));
+        }
+        return run(job);
+}
+
+static struct job_result unmount_many(const struct job_result *made) {
+        struct job *job = new_job(true);
+        char path[sizeof("main/rootfs/many/") + 10];
+
+        for (unsigned i = 0; i < MANY; i++) {
+                (void) snprintf(path, sizeof(path), "main/rootfs/many/%u", i);
+                add_restored(job, &made->steps[i], path);
+        }
+        return run(job);
+}
+
+/* Many in one directory go together; what went before the one that is in use, and beside it, comes back. */
+START_TEST(test_together) {
+        _cleanup_job_result_ struct job_result made = {}, busy = {}, after = {};
+        int fd;
+
+        if (!begin(NULL))
+                return;
+        made = bind_many();
+        ck_assert_done(made);
+        ck_assert_uint_eq(namespace_count(ROOTFS "/many/"), MANY);
+        fd = open(ROOTFS "/many/60/hello", O_RDONLY | O_CLOEXEC);
+        ck_assert_int_ge(fd, 0);
+        busy = unmount_many(&made);
+        ck_assert_failed(busy, FAILURE_BUSY, "EBUSY");
+        ck_assert_uint_eq(busy.failed_step, IN_USE);
+        ck_assert_uint_eq(namespace_count(ROOTFS "/many/"), MANY);
+        for (unsigned i = 0; i < MANY; i++) {
+                ck_assert(!busy.steps[i].done);
+                if (busy.steps[i].mount_id == 0)
+                        continue;
+                ck_assert_uint_ne(i, IN_USE);
+                made.steps[i].id = busy.steps[i].id;
+                made.steps[i].mount_id = busy.steps[i].mount_id;
+        }
+        ck_assert_uint_ne(busy.steps[IN_USE - 1].mount_id, 0);
+        (void) close_fd(fd);
+        /* Somebody has unmounted one of them, and mounted something else there. */
+        ck_assert_int_eq(umount2(ROOTFS "/many/20", 0), 0);
+        ck_assert_int_eq(mount("foreign", ROOTFS "/many/20", "tmpfs", 0, NULL), 0);
+        after = unmount_many(&made);
+        ck_assert_done(after);
+        ck_assert_uint_eq(namespace_count(ROOTFS "/many/"), 1);
+}
+END_TEST
+
 /* There is no place to go back to: that is told, with what is busy. */
 START_TEST(test_not_restored) {
         _cleanup_job_result_ struct job_result result = {};
@@ -344,4 +405,4 @@ START_TEST(test_copies) {
 END_TEST
 
 UNIT_MAIN("unmount", test_collect, test_collect_lazily, test_collect_old_kernel, test_gone, test_gone_mountinfo,
-        test_recycled, test_busy, test_restored, test_restored_alone, test_not_restored, test_covered, test_renamed, test_not_empty, test_remove_pod, test_copies)
+        test_recycled, test_busy, test_restored, test_restored_alone, test_together, test_not_restored, test_covered, test_renamed, test_not_empty, test_remove_pod, test_copies)

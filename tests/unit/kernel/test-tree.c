@@ -188,6 +188,45 @@ START_TEST(test_detach) {
 }
 END_TEST
 
+/* All of them together, as far as the first that is not what was meant; and the directory is nobody's when they are gone. */
+START_TEST(test_detach_many) {
+        enum { MANY = 200, ODD = 150, ROUNDS = 10 };
+        struct detach_item items[MANY];
+        char names[MANY][sizeof("4294967295")];
+        struct features features;
+
+        if (!begin())
+                return;
+        ck_assert_int_eq(features_probe(NULL, &features), 0);
+        if (!features.unique_id)
+                return unit_skip("no unique ids of mounts");
+        for (unsigned round = 0; round < ROUNDS; round++) {
+                _cleanup_close_ int parent = -1;
+
+                ck_assert_int_eq(mount("many", "/tmp/dst", "tmpfs", 0, NULL), 0);
+                parent = open_path("/tmp/dst");
+                ck_assert_int_eq(detach_enter(parent), 0);
+                parent = close_fd(parent);
+                for (unsigned i = 0; i < MANY; i++) {
+                        struct identity identity;
+
+                        (void) snprintf(names[i], sizeof(names[i]), "%u", i); /* holds any unsigned */
+                        ck_assert_int_eq(mkdir(names[i], 0755), 0);
+                        ck_assert_int_eq(mount("/tmp/src", names[i], NULL, MS_BIND, NULL), 0);
+                        ck_assert_int_eq(identity_read(AT_FDCWD, names[i], true, &identity), 0);
+                        items[i] = (struct detach_item){.name = names[i], .id = identity.key + (i == ODD)};
+                }
+                detach_many(items, MANY);
+                for (unsigned i = 0; i <= ODD; i++)
+                        ck_assert(items[i].gone == (i < ODD) && (i == ODD || items[i].identity.key == items[i].id));
+                for (unsigned i = 0; i < MANY; i++)
+                        ck_assert_int_eq(umount2(names[i], 0), items[i].gone ? -1 : 0);
+                detach_leave();
+                ck_assert_int_eq(umount2("/tmp/dst", 0), 0);
+        }
+}
+END_TEST
+
 /* Features: those that can be had, fewer when taken away, none by a wrong name. */
 START_TEST(test_features) {
         _cleanup_strv_ char **all = NULL, **none = NULL;
@@ -273,4 +312,4 @@ START_TEST(test_gift) {
 END_TEST
 
 UNIT_MAIN(
-        "tree", test_gift, test_clone, test_attributes, test_identity, test_propagation, test_refusals, test_detach, test_features)
+        "tree", test_gift, test_clone, test_attributes, test_identity, test_propagation, test_refusals, test_detach, test_detach_many, test_features)
