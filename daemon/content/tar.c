@@ -18,6 +18,7 @@
 enum {
         PIECE_SIZE = 256 * 1024, /* handed on at once… */
         READ_SIZE = 128 * 1024,  /* …and read */
+        PASS_SIZE = 32 * 1024,   /* of a file: not worth a call more below that */
         SPOIL_MAX = 64,
 };
 
@@ -27,8 +28,10 @@ enum {
 struct tar {
         tar_put_fn put;
         void *userdata;
+        tar_pass_fn pass;
         int (*before)(void *userdata);
         void *before_userdata;
+        bool passed; /* libarchive only counts the bytes that it is given now: they are there already */
         int error; /* of put(), or of before() */
         bool over; /* what libarchive writes from now on goes nowhere: nobody takes it, or it is being freed */
         struct archive *archive;
@@ -53,7 +56,7 @@ static int flush(struct tar *tar) {
 static la_ssize_t take(struct archive *archive _unused_, void *userdata, const void *data, size_t size) {
         struct tar *tar = userdata;
 
-        for (size_t done = 0; done < size && !tar->over;) {
+        for (size_t done = 0; done < size && !tar->over && !tar->passed;) {
                 size_t n = PIECE_SIZE - tar->size;
 
                 n = n < size - done ? n : size - done;
@@ -113,6 +116,10 @@ struct tar *tar_free(struct tar *tar) {
 void tar_before(struct tar *tar, int (*fn)(void *userdata), void *userdata) {
         tar->before = fn;
         tar->before_userdata = userdata;
+}
+
+void tar_pass(struct tar *tar, tar_pass_fn fn) {
+        tar->pass = fn;
 }
 
 int tar_again(struct tar *tar) {
@@ -195,7 +202,7 @@ static int shortened(const char *path, struct failure *f) {
         return failure_set(f, FAILURE_MOUNT_FAILED, "/%s became shorter while it was read", path);
 }
 
-/* Bytes that are there, or a hole, which libarchive counts and does not look at. */
+/* Bytes that are there, or a hole or what was passed, which libarchive counts and does not look at. */
 static int hand_on(struct tar *tar, const char *path, size_t size, bool hole, struct failure *f) {
         for (size_t done = 0; done < size;) {
                 la_ssize_t n = archive_write_data(tar->archive, tar->buffer + done, size - done);
@@ -210,11 +217,45 @@ static int hand_on(struct tar *tar, const char *path, size_t size, bool hole, st
         return 0;
 }
 
+/* As many of the next bytes of a file as were passed are counted; 0 where they have to be read. */
+static int pass_on(struct tar *tar, const char *path, int fd, off_t at, off_t end, size_t *ret, struct failure *f) {
+        const bool worth_it = tar->pass && end - at >= PASS_SIZE;
+        ssize_t n = 0;
+        int r = 0;
+
+        *ret = 0;
+        /* What comes before them first: libarchive tells where holes are when it gets the first bytes. */
+        if (worth_it && (archive_write_data(tar->archive, tar->buffer, 0) < 0 || tar->error < 0))
+                return fail(tar, path, f);
+        if (worth_it)
+                n = flush(tar);
+        if (worth_it && n == 0)
+                n = tar->pass(tar->userdata, fd, at, (size_t) (end - at));
+        *ret = n > 0 ? (size_t) n : 0;
+        if (n == -EOPNOTSUPP)
+                return 0;
+        if (n < 0) {
+                tar->error = (int) n;
+                tar->over = true;
+                return (int) n;
+        }
+        tar->passed = true;
+        for (size_t done = 0; done < *ret && r == 0; done += READ_SIZE)
+                r = hand_on(tar, path, *ret - done < READ_SIZE ? *ret - done : READ_SIZE, false, f);
+        tar->passed = false;
+        return r;
+}
+
 static int write_range(struct tar *tar, const char *path, int fd, off_t at, off_t end, struct failure *f) {
+        size_t passed;
+        int r = pass_on(tar, path, fd, at, end, &passed, f);
+
+        if (r != 0)
+                return r;
+        at += (off_t) passed;
         while (at < end) {
                 size_t size = end - at < READ_SIZE ? (size_t) (end - at) : READ_SIZE;
                 ssize_t n = pread(fd, tar->buffer, size, at);
-                int r;
 
                 if (n < 0 && errno == EINTR)
                         continue;

@@ -16,6 +16,10 @@ struct tar;
 /* Takes all of it, or a negative errno that ends the archive. */
 typedef int (*tar_put_fn)(void *userdata, const void *data, size_t size);
 
+/* Hands `size` bytes of a file from `at` on to whoever put() does, without copying them: how many those were, fewer where the file ends. -EOPNOTSUPP
+ * where it cannot: nothing was handed on, and they are read and put. Another negative errno ends the archive. */
+typedef ssize_t (*tar_pass_fn)(void *userdata, int fd, off_t at, size_t size);
+
 /* The character set of names: once in a process, before it may lose sight of the system's files. Names that are no UTF-8 are written as
  * they are. */
 void tar_prepare(void);
@@ -29,6 +33,8 @@ DEFINE_CLEANUP(struct tar *, tar_free)
 
 /* `fn` is called each time before bytes are put; a negative errno of it is one of put()'s. NULL: nothing is. */
 void tar_before(struct tar *tar, int (*fn)(void *userdata), void *userdata);
+/* What is large enough in a file is handed on by `fn`; its userdata is put()'s. */
+void tar_pass(struct tar *tar, tar_pass_fn fn);
 /* Begins anew where no byte has been put. -ENOMEM. */
 int tar_again(struct tar *tar);
 

@@ -26,7 +26,8 @@ enum {
         MEMORY_MAX = 768 * 1024 * 1024, /* of a worker: what differs in two trees is gathered before it is told */
         FILES_MAX = 4 * CHANGES_DEPTH_MAX + 64, /* for each directory on the way down there are up to four */
         BLOCK = 128 * 1024,
-        WRITE_MAX = 64 * 1024, /* at once: how far a slow reader is shows in between */
+        WRITE_MAX = 64 * 1024, /* at once: how far a slow reader is shows in between… */
+        PASS_MAX = 256 * 1024, /* …and where nothing is copied */
 };
 
 enum { FD_OUT, FD_TOP, FD_BASE, FD_OTHER, FD_OTHER_BASE, FD_SPLIT, _FD_MAX };
@@ -64,6 +65,30 @@ static int put(void *userdata, const void *data, size_t size) {
         return 0;
 }
 
+/* The pages that a file has in memory go into the pipe as they are. */
+static ssize_t pass(void *userdata, int fd, off_t at, size_t size) {
+        struct reading *reading = userdata;
+        size_t done = 0;
+
+        while (done < size) {
+                ssize_t n = splice(fd, &at, reading->fds[FD_OUT], NULL, size - done < PASS_MAX ? size - done : PASS_MAX, SPLICE_F_MORE);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0 && errno == EINVAL && done == 0)
+                        return -EOPNOTSUPP;
+                if (n < 0)
+                        return -errno;
+                if (n == 0)
+                        break;
+                done += (size_t) n;
+                worker_figures(reading->worker)[READ_DONE] += (uint64_t) n;
+                if (worker_progress(reading->worker) < 0)
+                        return -EPIPE;
+        }
+        return (ssize_t) done;
+}
+
 static int pulse(void *userdata, struct failure *f _unused_) {
         struct reading *reading = userdata;
 
@@ -77,6 +102,7 @@ static int play_file(struct reading *reading, const struct split_record *record)
         _cleanup_close_ int fd = resolve_open_beneath(reading->fds[FD_TOP], record->name);
         uint64_t left = record->size;
         struct stat status;
+        ssize_t passed;
 
         if (fd < 0)
                 return fd;
@@ -84,8 +110,12 @@ static int play_file(struct reading *reading, const struct split_record *record)
                 return -errno;
         if (!S_ISREG(status.st_mode) || (uint64_t) status.st_size != record->size)
                 return -EBADMSG;
+        passed = pass(reading, fd, 0, left);
+        if (passed < 0 && passed != -EOPNOTSUPP)
+                return (int) passed;
+        left -= passed > 0 ? (uint64_t) passed : 0;
         while (left > 0) {
-                ssize_t n = read(fd, block, left < sizeof(block) ? (size_t) left : sizeof(block));
+                ssize_t n = pread(fd, block, left < sizeof(block) ? (size_t) left : sizeof(block), (off_t) (record->size - left));
                 int r;
 
                 if (n < 0 && errno == EINTR)
@@ -127,6 +157,7 @@ static int work_tar(struct reading *reading, const struct changes *changes, stru
 
         if (!tar)
                 return log_oom();
+        tar_pass(tar, pass);
         if (reading->fds[FD_SPLIT] >= 0) {
                 r = play(reading);
                 if (r < 0 && r != -EPIPE) {

@@ -380,6 +380,54 @@ START_TEST(test_mapped) {
 }
 END_TEST
 
+static struct {
+        unsigned n;
+        size_t at_once; /* no more than this of a file is passed; 0: nothing can be */
+} passing;
+
+static ssize_t pass_some(void *userdata, int fd, off_t at, size_t size) {
+        static char room[1024 * 1024];
+        ssize_t n;
+
+        passing.n++;
+        if (passing.at_once == 0)
+                return -EOPNOTSUPP;
+        n = pread(fd, room, size < passing.at_once ? size : passing.at_once, at);
+        ck_assert_int_ge(n, 0);
+        ck_assert_int_eq(sink_put(userdata, room, (size_t) n), 0);
+        return n;
+}
+
+/* What is passed on, whole, in part or not at all, is in its place; small files, and the parts between holes that are small, are copied. */
+START_TEST(test_passed) {
+        static const size_t cases[] = {SIZE_MAX, 50000, 0};
+        _cleanup_(sink_done) struct sink wanted = {};
+        struct beside beside;
+
+        if (!layers_begin())
+                return;
+        shell("cd /tmp/up && mkdir a && head -c 300000 /dev/urandom >a/large && head -c 3000 /dev/urandom >small && head -c 32768 /dev/urandom >just");
+        shell("cd /tmp/up && head -c 100000 /dev/urandom >holes && truncate -s 400000 holes && printf x >>holes && ln a/large z");
+        beside_layer(&beside);
+        write_diff(&beside, &wanted);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_(sink_done) struct sink sink = {};
+                _cleanup_tar_ struct tar *tar = tar_new(sink_put, &sink);
+                _cleanup_failure_ struct failure f = FAILURE_INIT;
+
+                passing.n = 0;
+                passing.at_once = cases[i];
+                tar_pass(tar, pass_some);
+                ck_assert_int_eq(diff_write(&beside.changes, NULL, tar, &f), 0);
+                ck_assert_int_eq(tar_end(tar), 0);
+                ck_assert_uint_eq(passing.n, 3);
+                ck_assert_uint_eq(sink.size, wanted.size);
+                ck_assert_int_eq(memcmp(sink.data, wanted.data, sink.size), 0);
+        }
+        beside_done(&beside);
+}
+END_TEST
+
 /* Whatever happens where, no reader takes it for a whole archive. */
 START_TEST(test_incomplete) {
         struct beside beside;
@@ -416,4 +464,4 @@ START_TEST(test_incomplete) {
 END_TEST
 
 UNIT_MAIN("diff", test_kinds, test_applied, test_redirects, test_redirects_late, test_led_out, test_contents, test_links, test_compared, test_many_attributes, test_size, test_base, test_refused, test_mapped,
-        test_incomplete)
+        test_passed, test_incomplete)
