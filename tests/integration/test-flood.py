@@ -16,7 +16,7 @@ from frame import host, specs, tap
 from frame.daemon import Stage
 from frame.host import ALICE, drop_to
 from frame.raw import marshal, raw_connection
-from frame.storm import Echo, Pinger, percentile, ping
+from frame.storm import Echo, Pinger, before_others, percentile, ping
 from frame.tap import Skip, case, diagnose, equal, eventually
 
 ROUNDS = int(os.environ.get('PODMOUNT_FLOOD', '0')) or 6
@@ -115,15 +115,6 @@ class Flood:
         """How many connections it had, and how many calls it has sent."""
         with os.fdopen(self.results) as file:
             return [int(word) for word in file.read().split()]
-
-
-def before_others(pids, yes):
-    """Whoever else uses this machine waits for these processes."""
-    for pid in pids:
-        try:
-            os.sched_setscheduler(pid, os.SCHED_FIFO if yes else os.SCHED_OTHER, os.sched_param(1 if yes else 0))
-        except PermissionError as error:
-            raise Skip('nobody can be put before others here') from error
 
 
 def p99s(daemon):

@@ -14,7 +14,7 @@ import dbus
 
 from frame import host, specs, tap
 from frame.daemon import Daemon, MANAGER, Stage
-from frame.storm import Echo, Pinger, Storm, cpu_of, mount, percentile, unmount
+from frame.storm import Echo, Pinger, Storm, before_others, cpu_of, mount, percentile, unmount
 from frame.tap import Skip, case, diagnose, equal, eventually
 
 LONG = int(os.environ.get('PODMOUNT_STORM', '0'))
@@ -114,12 +114,6 @@ def exact(daemon):
         eventually(lambda: is_exact(daemon), 'the table after', 5)
     equal([line for line in daemon.log().splitlines() if 'departs' in line and '/tmp/' not in line], [], 'false drift')
     daemon.ok('gc', pod)
-
-
-def before_others(pids, yes):
-    """Whoever else uses this machine waits for these processes."""
-    for pid in pids:
-        os.sched_setscheduler(pid, os.SCHED_FIFO if yes else os.SCHED_OTHER, os.sched_param(1 if yes else 0))
 
 
 def p99s(daemon, source, where, pairs, rate):

@@ -6,7 +6,7 @@ import os
 import struct
 import threading
 
-LOOKUP, FORGET, GETATTR, OPEN, FLUSH, INIT = 1, 2, 3, 14, 25, 26
+LOOKUP, FORGET, GETATTR, OPEN, READ, STATFS, FLUSH, INIT = 1, 2, 3, 14, 15, 17, 25, 26
 ENOSYS, ENOENT = 38, 2
 FILE = 2
 
@@ -58,6 +58,10 @@ class Hanging:
             return 0, struct.pack('<Q2I', 3600, 0, 0) + attributes(node)
         if code == OPEN:
             return 0, struct.pack('<Q2I', 1, 0, 0)
+        if code == READ:
+            return 0, b''
+        if code == STATFS:
+            return 0, bytes(80)
         return ENOSYS, b''
 
     def __enter__(self):
