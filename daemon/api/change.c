@@ -42,8 +42,7 @@ static int check_spec_fds(const struct request *request, struct failure *f) {
 
         if (arguments->n_fds == 0)
                 return 0;
-        r = spec_parse(arguments->text, strlen(arguments->text), request->api->settings->spec_size_max,
-                       request->api->settings->mounts_per_pod, &spec, f);
+        r = request_parse_spec(request, &spec, f);
         if (r != 0)
                 return r;
         r = spec_fd_names(spec, &used);

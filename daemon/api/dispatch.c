@@ -14,6 +14,7 @@
 #include "api/history.h"
 #include "api/holders.h"
 #include "api/identify.h"
+#include "api/verb.h"
 #include "spec/spec.h"
 #include "util/log.h"
 
@@ -75,7 +76,9 @@ static int check_size(const struct request *request, struct failure *f) {
         _cleanup_(spec_freep) struct spec *spec = NULL;
         size_t size = text ? strlen(text) : 0;
 
-        return size > size_max ? spec_parse(text, size, size_max, UINT64_MAX, &spec, f) : 0;
+        if (size <= size_max || (request_restores(request) && size <= SPEC_EXPORT_SIZE_MAX))
+                return 0;
+        return request_parse_spec(request, &spec, f);
 }
 
 /* 2 decode: types, sizes, fds; touches no state. */
@@ -104,8 +107,9 @@ static int check_strangers(const struct request *request, struct failure *f) {
         if (caller->transport != CALLER_BUS && caller->uid == 0)
                 return DISPATCH_WAIT;
         for (const struct request *other = request->api->requests; other; other = other->next)
-                n += other->peer == request->peer && other->waiting && other->station == STATION_IDENTIFY;
-        if (n < STRANGER_REQUESTS_MAX)
+                if (other->peer == request->peer && other->waiting && other->station == STATION_IDENTIFY)
+                        n += request_weight(other);
+        if (n == 0 || n + request_weight(request) <= STRANGER_REQUESTS_MAX)
                 return DISPATCH_WAIT;
         return failure_set(f, FAILURE_QUOTA_EXCEEDED,
                            "%d calls of this connection wait for podmountd to learn who makes them: wait for the first answer before asking more",

@@ -11,11 +11,23 @@ int query_export(struct request *request, struct failure *f) {
         if (request->pod->record->state != RECORD_READY)
                 return failure_set(f, FAILURE_BUSY, "Pod %s is %s: it can be exported when it is ready",
                                    request->pod->record->uuid, pod_state_name(pod_get_state(request->pod)));
-        return export_pod(request->pod->record, &request->text, f);
+        return export_pod(request->pod->record, request->api->settings->spec_size_max, &request->text, f);
 }
 
 int encode_export(struct request *request, sd_bus_message *m) {
         return sd_bus_message_append(m, "s", request->text);
+}
+
+bool request_restores(const struct request *request) {
+        return request->method->prepare == prepare_restore;
+}
+
+int request_parse_spec(const struct request *request, struct spec **ret, struct failure *f) {
+        const struct settings *settings = request->api->settings;
+        const char *text = request->arguments.text;
+
+        return (request_restores(request) ? spec_parse_restored : spec_parse)(text, strlen(text), settings->spec_size_max,
+                                                                              settings->mounts_per_pod, ret, f);
 }
 
 static bool contains(char *const *names, const char *name) {
@@ -55,10 +67,9 @@ int prepare_restore(struct request *request, struct failure *f) {
         _cleanup_(spec_freep) struct spec *spec = NULL;
         static char *const none[] = {NULL};
         const struct operation_fds fds = {.names = arguments->fd_names ? arguments->fd_names : none, .fds = arguments->fds};
-        struct create_arguments create = {.spec = arguments->text, .spec_size = strlen(arguments->text)};
+        struct create_arguments create = {.spec = arguments->text, .spec_size = strlen(arguments->text), .restored = true};
         struct operation *operation;
-        int r = spec_parse(create.spec, create.spec_size, request->api->settings->spec_size_max,
-                       request->api->settings->mounts_per_pod, &spec, f);
+        int r = request_parse_spec(request, &spec, f);
 
         if (r == 0 && !spec->exported)
                 return failure_set(f, FAILURE_INVALID_SPEC, "document: this is no export of a pod; CreatePod takes specs");

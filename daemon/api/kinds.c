@@ -108,11 +108,10 @@ static bool may_need_more(const char *text) {
                strstr(text, "bindNS") || strstr(text, "interfaces") || strstr(text, "cgroups");
 }
 
-static int judge_spec(const struct request *request, const char *text, struct kinds *kinds) {
+static int judge_spec(const struct request *request, struct kinds *kinds) {
         _cleanup_(spec_freep) struct spec *spec = NULL;
         _cleanup_failure_ struct failure f = FAILURE_INIT;
-        int r = spec_parse(text, strlen(text), request->api->settings->spec_size_max,
-                       request->api->settings->mounts_per_pod, &spec, &f);
+        int r = request_parse_spec(request, &spec, &f);
 
         if (r == 0)
                 r = judge(request, spec->volumes, spec->n_volumes, kinds);
@@ -147,5 +146,5 @@ int kinds_read(const struct request *request, struct kinds *ret) {
                 return 0;
         return strcmp(request->method->member, "Mount") == 0 || strcmp(request->method->member, "Replace") == 0
                        ? judge_mounts(request, text, ret)
-                       : judge_spec(request, text, ret);
+                       : judge_spec(request, ret);
 }

@@ -64,13 +64,14 @@ static int compile_spec(const struct request *request, struct wanted **ret, stru
         const struct wanted_facts facts = facts_of(request);
         const char *text = request->arguments.text;
         _cleanup_(spec_freep) struct spec *spec = NULL;
-        uint64_t size_max = request->api->settings->spec_size_max, mounts_max = request->api->settings->mounts_per_pod;
+        const struct settings *settings = request->api->settings;
         int r;
 
         if (strcmp(request->method->member, "AddContainer") == 0)
-                r = spec_parse_container(text, strlen(text), size_max, mounts_max, request->arguments.container ?: "", &spec, f);
+                r = spec_parse_container(text, strlen(text), settings->spec_size_max, settings->mounts_per_pod,
+                                         request->arguments.container ?: "", &spec, f);
         else
-                r = spec_parse(text, strlen(text), size_max, mounts_max, &spec, f);
+                r = request_parse_spec(request, &spec, f);
         return r == 0 ? wanted_from_spec(spec, &facts, ret, f) : r;
 }
 

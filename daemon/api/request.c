@@ -47,9 +47,16 @@ static void drop_use(struct map *all, struct request_use *use) {
         free(use);
 }
 
-static int check_use(const struct settings *settings, const struct request_use *use, bool group, size_t n_fds, struct failure *f) {
+uint32_t request_weight(const struct request *request) {
+        const char *text = request->arguments.text;
+
+        return 1 + (uint32_t) (text && *text ? (strlen(text) - 1) / request->api->settings->spec_size_max : 0);
+}
+
+static int check_use(const struct settings *settings, const struct request_use *use, bool group, uint32_t weight, size_t n_fds, struct failure *f) {
         int r = quota_exceeds(group ? QUOTA_REQUESTS_OF_GROUP : QUOTA_REQUESTS_OF_USER, use->n_requests,
-                              group ? settings->requests_per_group : settings->requests_per_user, 1, f);
+                              group ? settings->requests_per_group : settings->requests_per_user,
+                              use->n_requests == 0 ? 1 : weight, f);
 
         return r != 0 ? r : quota_exceeds(group ? QUOTA_FDS_OF_GROUP : QUOTA_FDS_OF_USER, use->n_fds,
                                           group ? settings->fds_per_group : settings->fds_per_user, n_fds, f);
@@ -57,6 +64,7 @@ static int check_use(const struct settings *settings, const struct request_use *
 
 int request_charge(struct request *request, struct failure *f) {
         const struct caller *caller = &request->peer->caller;
+        const uint32_t weight = request_weight(request);
         struct api *api = request->api;
         struct request_use *user, *group;
         int r;
@@ -67,33 +75,34 @@ int request_charge(struct request *request, struct failure *f) {
         group = find_use(api->groups, caller->gid);
         r = user && group ? 0 : log_oom();
         if (r == 0 && !caller_is_root(caller))
-                r = check_use(api->settings, user, false, request->arguments.n_fds, f);
+                r = check_use(api->settings, user, false, weight, request->arguments.n_fds, f);
         if (r == 0 && !caller_is_root(caller))
-                r = check_use(api->settings, group, true, request->arguments.n_fds, f);
+                r = check_use(api->settings, group, true, weight, request->arguments.n_fds, f);
         if (r != 0) {
                 drop_use(api->users, user);
                 drop_use(api->groups, group);
                 return r;
         }
         request->charged = true;
+        request->weight = weight;
         request->n_fds = (uint32_t) request->arguments.n_fds;
-        user->n_requests++;
+        user->n_requests += weight;
         user->n_fds += request->n_fds;
         if (caller->uid != 0) {
-                group->n_requests++;
+                group->n_requests += weight;
                 group->n_fds += request->n_fds;
         } else
                 drop_use(api->groups, group); /* root's own group is nobody's */
         return 0;
 }
 
-static void release_use(struct map *all, uint32_t id, uint32_t n_fds) {
+static void release_use(struct map *all, uint32_t id, const struct request *request) {
         struct request_use *use = map_get_u64(all, id);
 
         if (!use)
                 return;
-        use->n_requests--;
-        use->n_fds -= n_fds;
+        use->n_requests -= request->weight;
+        use->n_fds -= request->n_fds;
         drop_use(all, use);
 }
 
@@ -103,9 +112,9 @@ static void uncharge(struct request *request) {
         if (!request->charged)
                 return;
         request->charged = false;
-        release_use(request->api->users, caller->uid, request->n_fds);
+        release_use(request->api->users, caller->uid, request);
         if (caller->uid != 0)
-                release_use(request->api->groups, caller->gid, request->n_fds);
+                release_use(request->api->groups, caller->gid, request);
 }
 
 struct work *request_add_work(struct request *request, struct operation *operation, const char *id) {

@@ -62,6 +62,7 @@ struct request {
         enum station station;
         bool waiting;             /* for something that calls dispatch_continue() */
         bool charged;             /* counted in api->users and api->groups… */
+        uint32_t weight;          /* …as so many… */
         uint32_t n_fds;           /* …with so many fds */
         struct arguments arguments;
         struct pod *pod;          /* the one that it names; valid within the turn that found it */
@@ -90,7 +91,11 @@ struct request_use {
         uint32_t n_requests, n_fds;
 };
 
-/* Counts the request, and the fds that came with it, for its caller and the caller's group. FAILURE_QUOTA_EXCEEDED past RequestsPerUser=,
+/* How many requests it counts for: one, and one more for each SpecSizeMax= that its document is long, so that the documents that requests wait with
+ * take no more memory when some of them are exports. */
+uint32_t request_weight(const struct request *request);
+
+/* Counts the request by its weight (the only one of its caller counts for no more than it may have), and the fds that came with it, for its caller and the caller's group. FAILURE_QUOTA_EXCEEDED past RequestsPerUser=,
  * FdsPerUser= and the same of groups; root is not charged. */
 int request_charge(struct request *request, struct failure *f);
 

@@ -58,6 +58,10 @@ int prepare_repair(struct request *request, struct failure *f);
 int encode_repair(struct request *request, sd_bus_message *m);
 
 /* export.c */
+/* Whether the request's text is an export that Restore() is to take, which may be longer than a spec. */
+bool request_restores(const struct request *request);
+/* Parses the request's text, a spec or an export, within the limits of its method. */
+int request_parse_spec(const struct request *request, struct spec **ret, struct failure *f);
 int query_export(struct request *request, struct failure *f);
 int encode_export(struct request *request, sd_bus_message *m);
 int prepare_restore(struct request *request, struct failure *f);

@@ -426,7 +426,7 @@ static int add_fds(const struct record_pod *record, struct json_object *document
         return r != 0 ? r : add(document, "fds", TAKE_PTR(fds));
 }
 
-int export_pod(const struct record_pod *record, char **ret, struct failure *f) {
+int export_pod(const struct record_pod *record, uint64_t spec_size_max, char **ret, struct failure *f) {
         const int flags = JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE;
         _cleanup_json_ struct json_object *document = json_object_new_object();
         struct export export = {.record = record, .parts = json_object_new_array(), .f = f};
@@ -466,6 +466,9 @@ int export_pod(const struct record_pod *record, char **ret, struct failure *f) {
         text = json_object_to_json_string_ext(document, flags);
         if (!text)
                 return log_oom();
+        r = spec_check_export(text, strlen(text), spec_size_max, f);
+        if (r != 0)
+                return r;
         *ret = strdup(text);
         return *ret ? 0 : log_oom();
 }

@@ -524,7 +524,8 @@ int operation_new_create(struct pods *pods, const struct caller *caller, const s
         create->dry_run = arguments->dry_run;
         r = take_visibility(create, arguments, f);
         if (r == 0)
-                r = spec_parse(arguments->spec, arguments->spec_size, pods->settings->spec_size_max, pods->settings->mounts_per_pod, &create->spec, f);
+                r = (arguments->restored ? spec_parse_restored : spec_parse)(arguments->spec, arguments->spec_size, pods->settings->spec_size_max,
+                                                                             pods->settings->mounts_per_pod, &create->spec, f);
         if (r == 0)
                 r = take_name(create, arguments, f);
         if (r == 0)

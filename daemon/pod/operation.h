@@ -61,6 +61,7 @@ struct create_arguments {
         uint64_t connection; /* that a lease of the caller hangs on; 0: none */
         const char *spec;
         size_t spec_size;
+        bool restored;     /* Restore(): the spec is an export, and may be as long as those are */
         bool dry_run;      /* Plan(): ends after operation_plan() */
 };
 

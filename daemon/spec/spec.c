@@ -10,6 +10,7 @@
 #include "spec/document.h"
 #include "spec/reader.h"
 #include "spec/spec.h"
+#include "util/json-scan.h"
 #include "util/json.h"
 
 void spec_mount_done(struct spec_mount *mount) {
@@ -72,6 +73,31 @@ struct spec *spec_free(struct spec *spec) {
         return NULL;
 }
 
+static int check_export_size(size_t size, struct failure *f) {
+        if (size <= SPEC_EXPORT_SIZE_MAX)
+                return 0;
+        return failure_set(f, FAILURE_QUOTA_EXCEEDED,
+                "bytes of an export: 0 of %d in use, %zu more asked for; spread its mounts over more pods, or have SpecSizeMax= of "
+                "podmountd.conf(5) raised above that",
+                SPEC_EXPORT_SIZE_MAX, size);
+}
+
+int spec_check_export(const char *text, size_t size, uint64_t size_max, struct failure *f) {
+        struct json_scan scan;
+        int r;
+
+        if (size <= size_max)
+                return 0;
+        r = check_export_size(size, f);
+        if (r == 0)
+                r = json_scan(text, size, JSON_DEPTH_MAX, false, &scan);
+        if (r != 0 || (scan.n_values <= SPEC_EXPORT_VALUES_MAX && scan.n_containers <= SPEC_EXPORT_CONTAINERS_MAX))
+                return r;
+        return failure_set(f, FAILURE_QUOTA_EXCEEDED,
+                "The export has %zu values, of them %zu arrays and objects; Restore() takes %d and %d: spread its mounts over more pods",
+                scan.n_values, scan.n_containers, SPEC_EXPORT_VALUES_MAX, SPEC_EXPORT_CONTAINERS_MAX);
+}
+
 /* Parses the text within the limits that hold for every document. */
 static int parse_text(const char *text, size_t size, uint64_t size_max, struct json_object **ret, struct failure *f) {
         if (size > size_max)
@@ -80,6 +106,15 @@ static int parse_text(const char *text, size_t size, uint64_t size_max, struct j
                         "of podmountd.conf(5) raised",
                         (unsigned long long) size_max, size);
         return json_parse(text, size, ret, f);
+}
+
+static int parse_restored_text(const char *text, size_t size, uint64_t size_max, struct json_object **ret, struct failure *f) {
+        int r;
+
+        if (size <= size_max)
+                return json_parse(text, size, ret, f);
+        r = check_export_size(size, f);
+        return r != 0 ? r : json_parse_few(text, size, SPEC_EXPORT_VALUES_MAX, SPEC_EXPORT_CONTAINERS_MAX, ret, f);
 }
 
 static int parse_document(struct json_object *document, struct spec *spec, struct failure *f) {
@@ -96,15 +131,10 @@ static int parse_document(struct json_object *document, struct spec *spec, struc
                 "\"root\", or podmount's own form, {\"podmount\": 1, \"containers\": […]}; see podmount-spec(5)");
 }
 
-int spec_parse(
-        const char *text, size_t size, uint64_t size_max, uint64_t mounts_max, struct spec **ret, struct failure *f) {
+static int read_document(struct json_object *document, uint64_t mounts_max, struct spec **ret, struct failure *f) {
         _cleanup_(spec_freep) struct spec *spec = NULL;
-        _cleanup_json_ struct json_object *document = NULL;
-        int r;
+        int r = document_check_count(document, mounts_max, f);
 
-        r = parse_text(text, size, size_max, &document, f);
-        if (r == 0)
-                r = document_check_count(document, mounts_max, f);
         if (r != 0)
                 return r;
         spec = calloc(1, sizeof(*spec));
@@ -118,6 +148,22 @@ int spec_parse(
                 return -ENOMEM;
         *ret = TAKE_PTR(spec);
         return 0;
+}
+
+int spec_parse(
+        const char *text, size_t size, uint64_t size_max, uint64_t mounts_max, struct spec **ret, struct failure *f) {
+        _cleanup_json_ struct json_object *document = NULL;
+        int r = parse_text(text, size, size_max, &document, f);
+
+        return r != 0 ? r : read_document(document, mounts_max, ret, f);
+}
+
+int spec_parse_restored(
+        const char *text, size_t size, uint64_t size_max, uint64_t mounts_max, struct spec **ret, struct failure *f) {
+        _cleanup_json_ struct json_object *document = NULL;
+        int r = parse_restored_text(text, size, size_max, &document, f);
+
+        return r != 0 ? r : read_document(document, mounts_max, ret, f);
 }
 
 int spec_parse_container(const char *text, size_t size, uint64_t size_max, uint64_t mounts_max, const char *name,

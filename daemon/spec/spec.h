@@ -157,6 +157,19 @@ int spec_parse(const char *text, size_t size, uint64_t size_max, uint64_t mounts
 struct spec *spec_free(struct spec *spec);
 DEFINE_CLEANUP(struct spec *, spec_free)
 
+/* The longest export that Restore() takes and Export() gives, where specs may not be longer anyway: a message on the system bus has 32 MiB with
+ * all that is in it. What is built of it takes much more memory than its text: hence the other two. */
+enum {
+        SPEC_EXPORT_SIZE_MAX = 31 * 1024 * 1024, /* bytes */
+        SPEC_EXPORT_VALUES_MAX = 2 * 1024 * 1024,
+        SPEC_EXPORT_CONTAINERS_MAX = 512 * 1024, /* arrays and objects */
+};
+
+/* Parses the argument of Restore(): as spec_parse() does up to `size_max` bytes, beyond them within the limits above. */
+int spec_parse_restored(const char *text, size_t size, uint64_t size_max, uint64_t mounts_max, struct spec **ret, struct failure *f);
+/* Whether spec_parse_restored() would take an export of this length and so many values: FAILURE_QUOTA_EXCEEDED. */
+int spec_check_export(const char *text, size_t size, uint64_t size_max, struct failure *f);
+
 /* Parses the argument of AddContainer(): an OCI document, or one of podmount's own with one container, which has this
  * name in either case. `canonical` is of the document as given. */
 int spec_parse_container(const char *text, size_t size, uint64_t size_max, uint64_t mounts_max, const char *name,

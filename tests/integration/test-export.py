@@ -200,6 +200,49 @@ def deferred_and_stacked(s):
     contains(s.daemon.refused('export', pod), 'stacked at /tmp', 'two mounts at a place')
 
 
+@case('what was exported is restored, however long it is: a pod of 3,000 binds, and within RequestsPerUser=')
+def many(s):
+    daemon, few = s.daemon, 'detached-attach' not in s.daemon.json('status')['Features']
+    n, name = (400, '/'.join(['x' * 240] * 4)) if few else (3000, 'a-mount-point-with-a-name')  # without it each mount costs more than the one before
+    data = specs.tree('export-many', {'file': 'x'}, owner=ALICE)
+    points = specs.tree('export-points', {f'{name}/{i}/': '' for i in range(n)}, owner=ALICE)
+    daemon.write_config('[Limits]\nRequestsPerUser=2\n')
+    daemon.restart()
+    pod = daemon.create(specs.oci(points), user=ALICE, over_bus=True)
+    for first in range(0, n, 200):
+        mounts = [specs.bind(data, f'/{name}/{i}', 'bind', 'ro', 'nodev', 'noexec') for i in range(first, first + 200)]
+        daemon.ok('mount', pod, '-', input=json.dumps(mounts), user=ALICE, over_bus=True)
+    text = daemon.ok('export', pod, user=ALICE, over_bus=True)
+    assert len(text) > 1024 * 1024, f'an export of {len(text)} bytes tests nothing'
+    daemon.ok('gc', pod)
+    contains(daemon.refused('create', '-', input=text), 'SpecSizeMax', 'a spec of that length')
+    equal(daemon.ok('restore', '-', input=text, user=ALICE, over_bus=True).strip(), pod, 'the UUID')
+    equal(daemon.ok('export', pod, user=ALICE, over_bus=True), text, 'the export of what was restored')
+    equal(len(daemon.mounts(pod)), n + 1, 'mounts')
+    daemon.ok('gc', pod)
+
+
+@case('an export that is too long for Restore is refused by Export; one that is long is judged like any other')
+def limits(s):
+    pod = s.daemon.create(specs.oci(s.root, mounts=[specs.mount('/tmp')]), user=ALICE, over_bus=True)
+    document = s.export(pod)
+    s.daemon.ok('gc', pod)
+    document['warnings'] = ['x' * (31 << 20)]
+    contains(s.refused(document), 'bytes of an export: 0 of 32505856 in use', 'too long')
+    document['warnings'] = [[]] * (600 << 10)
+    contains(s.refused(document), 'more than 524288 arrays', 'too many arrays')
+    document['warnings'] = ['x' * (2 << 20)]
+    document['parts'][0]['spec']['prepare'] = {'interfaces': [{'name': 'veth0', 'kind': 'dummy'}]}
+    s.polkit.forget()
+    s.daemon.ctl('restore', '-', input=json.dumps(document), user=ALICE, over_bus=True)
+    asked = {call['action'] for call in s.polkit.calls()}
+    document['warnings'] = []
+    s.polkit.forget()
+    s.daemon.ctl('restore', '-', input=json.dumps(document), user=ALICE, over_bus=True)
+    equal(asked, {call['action'] for call in s.polkit.calls()}, 'what polkit was asked about the long one')
+    equal(len(asked) > 1, True, f'about interfaces, too: {asked}')
+
+
 if __name__ == '__main__':
     host.prepare()
     bus = Bus()

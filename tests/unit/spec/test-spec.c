@@ -400,5 +400,42 @@ START_TEST(test_export) {
 }
 END_TEST
 
-UNIT_MAIN("spec", test_prepare, test_export, test_oci, test_own, test_canonical, test_warnings, test_warnings_bounded, test_refusals,
+/* What Restore() takes beyond the limit of specs, and Export() gives: neither more bytes nor more values. */
+START_TEST(test_restored) {
+        static const char head[] = "{\"podmount-export\": 1, \"parts\": [" EXPORT_PART("", "a") "], \"warnings\": [";
+        const struct {
+                const char *item;
+                size_t n;
+                enum failure_kind kind;
+        } cases[] = {
+                {"1", 1000, FAILURE_NONE},
+                {"1", SPEC_EXPORT_VALUES_MAX, FAILURE_INVALID_SPEC},
+                {"[]", SPEC_EXPORT_CONTAINERS_MAX, FAILURE_INVALID_SPEC},
+                {"\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"", SPEC_EXPORT_SIZE_MAX / 50, FAILURE_QUOTA_EXCEEDED},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_failure_ struct failure f = FAILURE_INIT, given = FAILURE_INIT;
+                _cleanup_(spec_freep) struct spec *spec = NULL, *other = NULL;
+                _cleanup_free_ char *text = NULL;
+                size_t size = 0;
+                FILE *out = open_memstream(&text, &size);
+
+                (void) fputs(head, out);
+                for (size_t j = 0; j < cases[i].n; j++)
+                        fprintf(out, "%s%s", j > 0 ? "," : "", cases[i].item);
+                (void) fputs("]}", out);
+                (void) fclose(out);
+                ck_assert_int_eq(spec_parse_restored(text, size, 1024, UINT64_MAX, &spec, &f), (int) cases[i].kind);
+                ck_assert_int_eq(spec_check_export(text, size, 1024, &given), cases[i].kind == FAILURE_NONE ? 0 : FAILURE_QUOTA_EXCEEDED);
+                /* What is no longer than a spec may be is read as one. */
+                if (cases[i].kind == FAILURE_QUOTA_EXCEEDED) {
+                        ck_assert_int_eq(spec_parse_restored(text, size, size, UINT64_MAX, &other, &f), 0);
+                        ck_assert_int_eq(spec_check_export(text, size, size, &given), 0);
+                }
+        }
+}
+END_TEST
+
+UNIT_MAIN("spec", test_prepare, test_export, test_restored, test_oci, test_own, test_canonical, test_warnings, test_warnings_bounded, test_refusals,
         test_limits, test_count, test_many_mounts)
