@@ -115,6 +115,8 @@ void directories_settle_entries(struct record_pod *record, const struct intent_m
 
                         if (directory->step != entries[i].step || (directory->which != which && !(is_point(which) && is_point(directory->which))))
                                 continue;
+                        if (made < directory->made) /* another executor has made more of it before this one */
+                                continue;
                         directory->made = made;
                         directory->which = which; /* whether a mount point is a file shows when it is made */
                 }

@@ -17,7 +17,7 @@
 int directories_intend(const struct job *job, struct record_pod *record, char ***warnings);
 /* Which of them were made after all, by the job's answer (a lost one's, too)… */
 void directories_settle(struct record_pod *record, const struct job_result *result);
-/* …or by what the job's intent file says. */
+/* …or by what an intent file of the job says, the most of them: each executor that has tried it has one. */
 void directories_settle_entries(struct record_pod *record, const struct intent_mount *entries, size_t n);
 
 /* Which of a record's directories are meant: those of the container, or all where it is NULL; with `begun`, of these those of

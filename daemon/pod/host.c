@@ -132,11 +132,22 @@ void host_settle(struct record_pod *record, const struct job *job, const struct 
                 host_take_result(&record->host[i], &result->steps[first + i], job->id);
 }
 
-void host_settle_entries(struct record_pod *record, uint32_t first, const struct intent_mount *entries, size_t n) {
+/* An id that is used again says nothing beside its place. */
+static bool is_attached(const struct table *table, const struct intent_mount *made, const char *target) {
+        const struct entry *entry;
+
+        if (made->id)
+                return table_get_unique(table, made->id);
+        entry = table_get(table, made->mount_id);
+        return entry && strcmp(entry->point, target) == 0;
+}
+
+void host_settle_entries(const struct table *table, struct record_pod *record, uint32_t first, const struct intent_mount *entries, size_t n) {
         for (size_t i = 0; i < n; i++) {
                 const struct step_result result = {.id = entries[i].id, .mount_id = entries[i].mount_id};
 
-                if (entries[i].step >= first && entries[i].step - first < record->n_host)
+                if (entries[i].step >= first && entries[i].step - first < record->n_host && result.mount_id != 0 &&
+                    is_attached(table, &entries[i], record->host[entries[i].step - first].target))
                         host_take_result(&record->host[entries[i].step - first], &result, 0);
         }
 }

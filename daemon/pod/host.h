@@ -21,9 +21,10 @@ int host_check(const struct pods *pods, const struct caller *caller, const char 
 int host_intend(const struct wanted *wanted, struct record_pod *record);
 /* The first step of the job that makes one; the number of its steps if none does. */
 size_t host_first_step(const struct job *job);
-/* What the job's answer (a lost one's, too) says of them; or what its intent file does, `first` being the step above. */
+/* What the job's answer (a lost one's, too) says of them; or what an intent file of the job does, of those that the table has, `first`
+ * being the step above: there may be one of each executor that has tried it. */
 void host_settle(struct record_pod *record, const struct job *job, const struct job_result *result);
-void host_settle_entries(struct record_pod *record, uint32_t first, const struct intent_mount *entries, size_t n);
+void host_settle_entries(const struct table *table, struct record_pod *record, uint32_t first, const struct intent_mount *entries, size_t n);
 /* The answer for one that was made again: what is on record of its mount. */
 void host_take_result(struct record_mount *mount, const struct step_result *result, uint64_t job);
 /* Of a collection that stopped: what was taken off and mounted again has other ids, which go on the record. By the answer, in a

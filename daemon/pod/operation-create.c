@@ -243,6 +243,15 @@ static int make_record(const struct create *create, struct record_pod **ret) {
         return 0;
 }
 
+/* The pod, and what it has outside its tree: within a transaction. */
+static int put(struct store *store, struct record_pod *record) {
+        int r = store_put_pod(store, record);
+
+        if (r == 0)
+                r = host_put(store, record);
+        return r < 0 ? r : cgroups_put(store, record);
+}
+
 static int write_intent(const struct operation *operation, struct record_pod *record) {
         struct record_intent intent = {.job = operation->job_id, .uuid = operation->uuid, .verb = RECORD_VERB_CREATE};
         struct store *store = operation->pods->store;
@@ -255,11 +264,7 @@ static int write_intent(const struct operation *operation, struct record_pod *re
         if (r == 0)
                 r = store_begin(store);
         if (r == 0)
-                r = store_put_pod(store, record);
-        if (r == 0)
-                r = host_put(store, record);
-        if (r == 0)
-                r = cgroups_put(store, record);
+                r = put(store, record);
         if (r == 0)
                 r = store_put_intent(store, &intent);
         r = store_end(store, r);
@@ -333,6 +338,19 @@ static int record_all(struct create *create, const struct job_result *result) {
         return r;
 }
 
+/* What was made outside the pod's tree is known from the answer, or from an intent file that the next job of that executor, the undo
+ * among them, writes over: should the front die before it is undone, the record says it. */
+static void write_made(const struct operation *operation) {
+        struct store *store = operation->pods->store;
+        int r = store_begin(store);
+
+        if (r == 0)
+                r = put(store, operation->pod->record);
+        r = store_end(store, r);
+        if (r < 0) /* it is undone all the same */
+                (void) log_errno(LOG_ERR, r, "write down what was made of pod %s before it is undone", operation->uuid);
+}
+
 /* What the executor has opened in the pod's mount namespace. */
 static int take_table(struct operation *operation, const struct job_result *answer) {
         return answer->fd ? own_table_open(operation->pod, TAKE_FD(*answer->fd)) : -EIO;
@@ -359,6 +377,7 @@ static void result(struct operation *operation, const struct job_result *answer)
                 (void) operation_failure(operation, answer, create->wanted, &f);
 
         if (f.kind != FAILURE_NONE && (answer->lost || r < 0)) {
+                write_made(operation);
                 operation_undo(operation, &f);
                 return;
         }

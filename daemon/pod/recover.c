@@ -82,7 +82,7 @@ static int read_mounts(const int *fds, size_t n_fds, uint64_t job, struct intent
         return r;
 }
 
-/* What an interrupted creation, or AddContainer(), had made of the directories on the pod's record. */
+/* What an interrupted AddContainer() had made of the directories on the pod's record. */
 static int keep_directories(const struct pods *pods, const struct record_intent *intent, const struct intent_mount *made,
                             size_t n) {
         struct pod *pod = map_get(pods->by_uuid, intent->uuid);
@@ -93,7 +93,7 @@ static int keep_directories(const struct pods *pods, const struct record_intent 
         return store_put_pod(pods->store, pod->record);
 }
 
-/* The same for an AddContainer(), and its tmpfs, which its first step made. */
+/* The same, and its tmpfs, which its first step made. */
 static int keep_tree(const struct pods *pods, const int *fds, size_t n_fds, struct record_intent *intent) {
         _cleanup_free_ struct intent_mount *made = NULL;
         _cleanup_free_ char *name = NULL, *detail = NULL;
@@ -163,49 +163,32 @@ static int keep_inside(const struct pods *pods, const int *fds, size_t n_fds, st
         return store_put_intent(pods->store, intent);
 }
 
-/* What an interrupted creation had mounted on the host. */
-static int keep_host(const struct pods *pods, const struct record_intent *intent, const struct intent_mount *made, size_t n) {
+/* All that an interrupted creation had made, or was about to, outside the pod, by whichever of the executors that have tried it. */
+static int keep_created(const struct pods *pods, const int *fds, size_t n_fds, const struct record_intent *intent) {
         struct pod *pod = map_get(pods->by_uuid, intent->uuid);
-        uint32_t first;
-        int r;
-
-        if (!pod || pod->record->n_host == 0 || n == 0)
-                return 0;
-        r = intent_detail_read_host(intent->detail, &first);
-        if (r < 0)
-                return log_errno(LOG_ERR, r, "read where pod %s has its mounts on the host", pod->record->uuid);
-        host_settle_entries(pod->record, first, made, n);
-        return host_put(pods->store, pod->record);
-}
-
-/* Its cgroups, by whichever of the executors that have tried it. */
-static int keep_cgroups(const struct pods *pods, const int *fds, size_t n_fds, const struct record_intent *intent) {
-        struct pod *pod = map_get(pods->by_uuid, intent->uuid);
+        uint32_t first = 0;
         int r = 0;
 
-        if (!pod || pod->record->n_cgroups == 0)
+        if (!pod)
                 return 0;
+        if (pod->record->n_host > 0)
+                r = intent_detail_read_host(intent->detail, &first);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "read where pod %s has its mounts on the host", pod->record->uuid);
         for (size_t i = 0; i < n_fds && r == 0; i++) {
                 _cleanup_free_ struct intent_mount *made = NULL;
                 size_t n = 0;
 
                 r = read_intents(&fds[i], 1, intent->job, &made, &n);
+                directories_settle_entries(pod->record, made, n);
+                host_settle_entries(pods->table, pod->record, first, made, n);
                 cgroups_settle_entries(pod->record, made, n);
         }
+        if (r == 0 && pod->record->n_directories > 0)
+                r = store_put_pod(pods->store, pod->record);
+        if (r == 0)
+                r = host_put(pods->store, pod->record);
         return r < 0 ? r : cgroups_put(pods->store, pod->record);
-}
-
-/* All that an interrupted creation had made, or was about to, outside the pod. */
-static int keep_created(const struct pods *pods, const int *fds, size_t n_fds, const struct record_intent *intent) {
-        _cleanup_free_ struct intent_mount *made = NULL;
-        size_t n = 0;
-        int r = read_intents(fds, n_fds, intent->job, &made, &n);
-
-        if (r == 0)
-                r = keep_directories(pods, intent, made, n);
-        if (r == 0)
-                r = keep_host(pods, intent, made, n);
-        return r < 0 ? r : keep_cgroups(pods, fds, n_fds, intent);
 }
 
 /* What an interrupted collection had mounted again. */

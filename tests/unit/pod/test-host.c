@@ -109,6 +109,63 @@ static void lose_creation(bool front) {
         world_done(&world);
 }
 
+/* The executors die, and the front in the midst of the undo, whose job has the intent files. */
+START_TEST(test_undo_interrupted) {
+        _cleanup_free_ char *before = NULL;
+        struct world_task task;
+        struct world world;
+
+        if (!begin(&world))
+                return;
+        before = world_snapshot();
+        world_lose_answer(&world, world_new_create(&world, NULL, UUID_A, HOST_SPEC), &task);
+        world_crash_undoing(&world, &task);
+        ck_assert_ptr_null(world_pod(&world, UUID_A));
+        world_unchanged(before);
+        world_done(&world);
+}
+END_TEST
+
+/* Two executors have tried it: the file of one tells of mounts that are gone, or of nothing, that of the other of those that are there,
+ * whichever is read first. */
+static void lose_one_of_two(bool first, uint64_t gone) {
+        _cleanup_free_ struct intent_mount *made = NULL;
+        _cleanup_free_ char *before = NULL;
+        struct world_task task;
+        struct world world;
+        uint64_t job = 0;
+        size_t n = 0;
+
+        if (!begin(&world))
+                return;
+        before = world_snapshot();
+        world_lose_answer(&world, world_new_create(&world, NULL, UUID_A, HOST_SPEC), &task);
+        for (unsigned slot = 0; slot < WORLD_EXECUTORS && n == 0; slot++)
+                (void) intent_read(world.executors[slot].intent_fd, &job, &made, &n);
+        ck_assert_uint_gt(n, 0);
+        for (unsigned slot = 0; slot < WORLD_EXECUTORS; slot++) {
+                _cleanup_(intent_freep) struct intent *intent = NULL;
+                const bool right = (slot == 0) == first;
+
+                ck_assert_int_eq(intent_map(world.executors[slot].intent_fd, &intent), 0);
+                intent_begin(intent, job);
+                for (size_t i = 0; i < n; i++)
+                        if (intent_is_mount(&made[i]) && (right || gone))
+                                ck_assert_int_eq(intent_add(intent, made[i].step, right ? made[i].id : gone + i,
+                                                            right ? made[i].mount_id : (uint32_t) (gone + i)), 0);
+        }
+        world_crash(&world, &task);
+        ck_assert_ptr_null(world_pod(&world, UUID_A));
+        world_unchanged(before);
+        world_done(&world);
+}
+
+START_TEST(test_two_have_tried) {
+        for (unsigned i = 0; i < 4; i++)
+                lose_one_of_two(i % 2 == 0, i < 2 ? 0 : 0x7fffff00);
+}
+END_TEST
+
 START_TEST(test_creation_interrupted) {
         lose_creation(true);
 }
@@ -255,5 +312,5 @@ START_TEST(test_gone_or_moved) {
 }
 END_TEST
 
-UNIT_MAIN("host", test_lives_with_its_pod, test_off_the_list, test_taken, test_creation_interrupted, test_executor_lost, test_busy,
+UNIT_MAIN("host", test_lives_with_its_pod, test_off_the_list, test_taken, test_creation_interrupted, test_executor_lost, test_undo_interrupted, test_two_have_tried, test_busy,
         test_not_unmounted_alone, test_collection_interrupted, test_drift, test_gone_or_moved)

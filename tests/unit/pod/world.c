@@ -412,15 +412,27 @@ void world_crash(struct world *world, struct world_task *task) {
         world_restart(world);
 }
 
+static void start_without_intents(struct world *world) {
+        for (unsigned slot = 0; slot < WORLD_EXECUTORS; slot++)
+                ck_assert_int_eq(ftruncate(world->executors[slot].intent_fd, 0), 0);
+        world_start(world);
+        world_idle(world);
+}
+
 void world_crash_twice(struct world *world, struct world_task *task) {
         world_task_done(task);
         world_stop(world);
         world_start(world);
         world_stop(world);
-        for (unsigned slot = 0; slot < WORLD_EXECUTORS; slot++)
-                ck_assert_int_eq(ftruncate(world->executors[slot].intent_fd, 0), 0);
-        world_start(world);
-        world_idle(world);
+        start_without_intents(world);
+}
+
+void world_crash_undoing(struct world *world, struct world_task *task) {
+        for (unsigned i = 0; i < 20; i++) /* the pool sees the ends of the dead, and has nobody who could undo */
+                ck_assert_int_ge(sd_event_run(world->event, 5000), 0);
+        world_task_done(task);
+        world_stop(world);
+        start_without_intents(world);
 }
 
 int world_survive(struct world *world, struct world_task *task) {

@@ -111,6 +111,8 @@ void world_restart_executors(struct world *world);
  * the operation with new executors. The result of that is as of world_run(), and the task stays. */
 void world_crash(struct world *world, struct world_task *task);
 void world_crash_twice(struct world *world, struct world_task *task);
+/* It sees that they are dead and begins to undo, and dies when other jobs have written over the intent files; the next one does the rest. */
+void world_crash_undoing(struct world *world, struct world_task *task);
 int world_survive(struct world *world, struct world_task *task);
 /* Keeps the mount at this path busy until the fd is closed. */
 int world_hold(const char *path);
