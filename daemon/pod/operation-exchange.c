@@ -306,6 +306,8 @@ static void made(struct exchange *exchange, const struct job_result *answer) {
                 (void) strv_copy(answer->warnings, &operation->warnings); /* words for people alone */
         if (answer && answer->n_steps > 1)
                 exchange->detail.made = (struct intent_mount) {.id = answer->steps[1].id, .mount_id = answer->steps[1].mount_id};
+        if (exchange->detail.made.id == 0 && exchange->cause.kind == FAILURE_NONE)
+                (void) failure_from_errno(&exchange->cause, -EBADMSG); /* an answer that does not say what was made */
         if (exchange->detail.made.id == 0 || (failed && answer && !answer->lost)) {
                 forget_intent(exchange);
                 end_failed(exchange);

@@ -350,9 +350,14 @@ static void result(struct operation *operation, const struct job_result *answer)
                 operation_end(operation, &f); /* the intent stays for the next start */
                 return;
         }
-        if (answer && answer->n_steps > 0 && !replace->resumed) {
-                replace->detail.made = (struct intent_mount) {.id = answer->steps[0].id, .mount_id = answer->steps[0].mount_id};
-                if (answer->lost || answer->failure != FAILURE_NONE)
+        if (answer && !replace->resumed) {
+                if (answer->n_steps > 0)
+                        replace->detail.made = (struct intent_mount) {.id = answer->steps[0].id, .mount_id = answer->steps[0].mount_id};
+                if (answer->n_steps == 0) /* memory was short when the intent file was to be read */
+                        (void) failure_set(&f, FAILURE_MOUNT_FAILED, "What became of the mount at %s is not known, for its executor died; "
+                                                                     "podmountctl tree %s shows what is there.",
+                                           replace->target, operation->uuid);
+                else if (answer->lost || answer->failure != FAILURE_NONE)
                         (void) operation_failure(operation, answer, replace->wanted, &f);
                 else if (answer->warnings)
                         (void) strv_copy(answer->warnings, &operation->warnings); /* words for people alone */

@@ -4,6 +4,7 @@
 #include "kernel/identity.h"
 #include "kernel/tree.h"
 #include "pod/intent-replace.h"
+#include "pod/operation-private.h"
 #include "tests/unit/kernel-features.h"
 #include "tests/unit/pod/world.h"
 
@@ -109,6 +110,24 @@ START_TEST(test_lost_executor) {
 }
 END_TEST
 
+/* It died, and memory was short when its intent file was read: nobody knows what it had done, and nobody says that it is done. */
+START_TEST(test_lost_and_unread) {
+        const struct job_result lost = {.failure = FAILURE_NONE, .failed_step = UINT32_MAX, .lost = true};
+        struct world_task task;
+        struct world world;
+
+        if (!begin(&world))
+                return;
+        world_lose_answer(&world, new_replace(&world, BIND("/tmp/next", "/data")), &task);
+        task.operation->class->result(task.operation, &lost);
+        ck_assert(task.ended);
+        ck_assert_int_eq(task.result, FAILURE_MOUNT_FAILED);
+        ck_assert_ptr_nonnull(strstr(task.failure.text, "/data is not known"));
+        world_crash(&world, &task);
+        world_done(&world);
+}
+END_TEST
+
 static void intend(struct world *world, const struct intent_mount *made) {
         world_intend_replace(world, pod_find_mount(world_pod(world, UUID_A), "main", "/data")->row, 0, made);
 }
@@ -183,4 +202,4 @@ START_TEST(test_detail) {
 }
 END_TEST
 
-UNIT_MAIN("replace", test_place, test_interrupted, test_lost_executor, test_halfway, test_detail)
+UNIT_MAIN("replace", test_place, test_interrupted, test_lost_executor, test_lost_and_unread, test_halfway, test_detail)
