@@ -140,7 +140,8 @@ static int check_below(const struct exchange *exchange, const struct job_result 
 }
 
 static int check_quota(struct operation *operation, struct failure *f) {
-        const struct quota_ask ask = {.mounts = 1, .tmpfs = use_tmpfs(exchange_of(operation)->wanted)};
+        const struct exchange *exchange = exchange_of(operation);
+        const struct quota_ask ask = {.mounts = 1, .tmpfs = use_tmpfs_beyond(exchange->wanted, old_of(exchange))};
         struct quota_use use = {
                 .mounts_of_pod = use_mounts(operation->pod->record) - 1, /* one goes */
                 .mounts_max = operation->pods->mounts_max,

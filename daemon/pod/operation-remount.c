@@ -79,8 +79,7 @@ static int find(struct remount *remount, const char **ret_container, struct reco
 /* A tmpfs may become larger. One that a crash interrupted was allowed. */
 static int check_quota(struct operation *operation, const struct record_mount *mount, struct failure *f) {
         const struct remount *remount = remount_of(operation);
-        const uint64_t wanted = use_tmpfs(remount->wanted);
-        const struct quota_ask ask = {.tmpfs = wanted > mount->tmpfs ? wanted - mount->tmpfs : 0};
+        const struct quota_ask ask = {.tmpfs = use_tmpfs_beyond(remount->wanted, mount)};
         struct quota_use use = {};
 
         return remount->interrupted != 0 || ask.tmpfs == 0 ? 0 : use_check(operation, &use, &ask, 0, f);

@@ -107,7 +107,9 @@ static int compile(struct replace *replace, struct failure *f) {
 }
 
 static int check_quota(struct operation *operation, struct failure *f) {
-        const struct quota_ask ask = {.mounts = 1, .tmpfs = use_tmpfs(replace_of(operation)->wanted)};
+        const struct replace *replace = replace_of(operation);
+        const struct record_mount *old = recording_find_row(operation->pod, replace->detail.row);
+        const struct quota_ask ask = {.mounts = 1, .tmpfs = use_tmpfs_beyond(replace->wanted, old)};
         struct quota_use use = {
                 .mounts_of_pod = use_mounts(operation->pod->record) - 1, /* the old one goes */
                 .mounts_of_namespace = table_size(pods_table(operation->pods, operation->pod->record)),

@@ -107,6 +107,12 @@ uint64_t use_tmpfs(const struct wanted *wanted) {
         return sum;
 }
 
+uint64_t use_tmpfs_beyond(const struct wanted *wanted, const struct record_mount *old) {
+        const uint64_t sum = use_tmpfs(wanted);
+
+        return sum > old->tmpfs ? sum - old->tmpfs : 0;
+}
+
 /* A root or a bind whose writes go to a tmpfs: the record has the ground for mount points, which only that makes free. */
 static bool is_overlaid(const struct record_mount *mount) {
         return mount->ground_free && strcmp(mount->type, "bind") == 0 &&

@@ -25,5 +25,8 @@ int use_check(struct operation *operation, struct quota_use *use, const struct q
 /* How many bytes the tmpfs among these mounts may take. */
 uint64_t use_tmpfs(const struct wanted *wanted);
 
+/* Of what is wanted, how many bytes they may take beyond `old`, which they replace. */
+uint64_t use_tmpfs_beyond(const struct wanted *wanted, const struct record_mount *old);
+
 /* Finds out what the store does not keep: how much the tmpfs on record may take. */
 void use_load(const struct pods *pods, struct pod *pod);

@@ -15,11 +15,12 @@ import dbus.lowlevel
 from frame import host, openmetrics, specs, tap
 from frame.bus import Bus
 from frame.daemon import ERROR, LAYERS, MANAGER, NAME, PATH
+from frame.dweller import Dweller
 from frame.host import ALICE, BOB, UserError, as_user
 from frame.layers import make_tar
 from frame.raw import raw_connection
 from frame.situation import WithPolkit
-from frame.tap import case, contains, diagnose, equal, eventually
+from frame.tap import Skip, case, contains, diagnose, equal, eventually
 
 bus = None
 FDS, OPTIONS = dbus.Dictionary({}, 'sh'), dbus.Dictionary({}, 'sv')
@@ -340,6 +341,35 @@ def check(setting, value, fill, used, asked, scope, metric):
 
 for row in TABLE:
     case(f'{row[0]}: refused with the limit, what is used and what it is; in status and metrics', alone=True)(lambda row=row: check(*row))
+
+
+def replace(pod, size, fd=None):
+    """What Replace of /mnt/1 by a tmpfs of this size answers, in a running container if an fd of its process is given."""
+    fds, options = ({'there': dbus.types.UnixFd(fd)}, {'namespace': 'fd:there'}) if fd else ({}, {})
+    return int(bus.call(MANAGER, 'Replace', 'sssa{sh}a{sv}', pod, '/mnt/1', json.dumps({'type': 'tmpfs', 'options': [f'size={size}']}),
+        dbus.Dictionary(fds, 'sh'), dbus.Dictionary(options, 'sv')))
+
+
+@case('TmpfsBytesPerUser: a mount that replaces another counts for what it adds, in a running container, too', alone=True)
+def replaced():
+    with Situation('[Limits]\nTmpfsBytesPerUser=2M\n') as s:
+        features = s.daemon.json('status')['Features']
+        if 'beneath' not in features:
+            raise Skip('this kernel cannot put a mount beneath another')
+        pod = as_user(ALICE, create, s, tmpfs(1, '1M'), tmpfs(2, '512k'))
+        as_user(ALICE, replace, pod, '1536k')
+        equal(s.quotas()['TmpfsBytesPerUser'][2], 2 << 20, 'used')
+        contains(refused(replace, pod, '1540k'), '2097152 of 2097152 in use, 4096 more')
+        as_user(ALICE, replace, pod, '1M')
+        as_user(ALICE, lambda: bus.call(MANAGER, 'Unmount', 'ssa{sv}', pod, '/mnt/1', OPTIONS) and None)
+        with Dweller(s.daemon.rootfs(pod), ALICE) as container:
+            fd = os.pidfd_open(container.pid)
+            as_user(ALICE, lambda: len(bus.call(MANAGER, 'Mount', 'ssa{sh}a{sv}', pod, json.dumps([tmpfs(1, '1M')]), {'there': dbus.types.UnixFd(fd)},
+                dbus.Dictionary({'namespace': 'fd:there'}, 'sv'))))
+            as_user(ALICE, replace, pod, '1536k', fd)
+            equal(s.quotas()['TmpfsBytesPerUser'][2], 2 << 20, 'used')
+            contains(refused(replace, pod, '1540k', fd), '2097152 of 2097152 in use, 4096 more')
+            os.close(fd)
 
 
 @case('no limit is missing from the table above', alone=True)
