@@ -136,18 +136,13 @@ static void write_table(FILE *file, const struct api *api) {
 
 /* What the users have most of: of which user is not said. Root is not charged. */
 static int write_quotas(FILE *file, const struct api *api) {
-        uint64_t limits[_QUOTA_LIMIT_MAX], used[_QUOTA_LIMIT_MAX] = {};
-        _cleanup_free_ struct usage *rows = NULL;
-        size_t n = 0;
-        int r = usage_list(api, NULL, &rows, &n);
+        uint64_t limits[_QUOTA_LIMIT_MAX], used[_QUOTA_LIMIT_MAX];
+        int r = usage_most(api, used);
 
         if (r < 0)
                 return r;
         for (unsigned i = 0; i < _QUOTA_LIMIT_MAX; i++)
                 limits[i] = i == QUOTA_MOUNTS_OF_HOST ? quota_of_host(api->settings, api->pods->mounts_max) : quota_maximum(api->settings, i);
-        for (size_t i = 0; i < n; i++)
-                if (rows[i].used > used[rows[i].limit])
-                        used[rows[i].limit] = rows[i].used;
         head(file, "quota_limit", "gauge", NULL, "What one user, one group, one pod or the host may have.");
         for (unsigned i = 0; i < _QUOTA_LIMIT_MAX; i++)
                 (void) fprintf(file, "podmount_quota_limit{quota=\"%s\"} %" PRIu64 "\n", quota_metric(i), limits[i]);

@@ -30,7 +30,8 @@ struct accounts {
         uint64_t streams;
         const struct pod *fullest, *longest; /* by mounts, and by its spec */
         uint64_t most_mounts, most_bytes;
-        struct usage *rows;
+        uint64_t *most; /* by limit: only what is most is asked for… */
+        struct usage *rows; /* …or NULL, and this is */
         size_t n_rows;
 };
 
@@ -169,6 +170,11 @@ static void count_requests(const struct accounts *accounts) {
 static int add_row(struct accounts *accounts, const struct usage *row) {
         struct usage *slot;
 
+        if (accounts->most) {
+                if (row->used > accounts->most[row->limit])
+                        accounts->most[row->limit] = row->used;
+                return 0;
+        }
         if (accounts->n_rows >= USAGE_ROWS_MAX)
                 return 0;
         slot = array_append(&accounts->rows, &accounts->n_rows);
@@ -221,19 +227,40 @@ static int add_limit(struct accounts *accounts, enum quota_limit limit) {
         return add_row(accounts, &row);
 }
 
-int usage_list(const struct api *api, const struct caller *caller, struct usage **ret, size_t *ret_n) {
-        struct accounts accounts = {.api = api, .caller = caller, .users = map_new(MAP_KEY_U64), .groups = map_new(MAP_KEY_U64)};
-        int r = accounts.users && accounts.groups ? 0 : -ENOMEM;
+static int fill(struct accounts *accounts) {
+        const struct caller *caller = accounts->caller;
+        int r;
 
-        if (r == 0 && !sees_all(&accounts) && (!account_of(&accounts, false, caller->uid) || !account_of(&accounts, true, caller->gid)))
+        accounts->users = map_new(MAP_KEY_U64);
+        accounts->groups = map_new(MAP_KEY_U64);
+        r = accounts->users && accounts->groups ? 0 : -ENOMEM;
+        if (r == 0 && !sees_all(accounts) && (!account_of(accounts, false, caller->uid) || !account_of(accounts, true, caller->gid)))
                 r = -ENOMEM; /* what has nothing is shown, too */
         if (r == 0) {
-                count_pods(&accounts);
-                count_layers(&accounts);
-                count_requests(&accounts);
+                count_pods(accounts);
+                count_layers(accounts);
+                count_requests(accounts);
         }
         for (unsigned limit = 0; limit < _QUOTA_LIMIT_MAX && r == 0; limit++)
-                r = add_limit(&accounts, limit);
+                r = add_limit(accounts, limit);
+        return r;
+}
+
+int usage_most(const struct api *api, uint64_t *ret) {
+        struct accounts accounts = {.api = api, .most = ret};
+        int r;
+
+        for (unsigned limit = 0; limit < _QUOTA_LIMIT_MAX; limit++)
+                ret[limit] = 0;
+        r = fill(&accounts);
+        accounts_done(&accounts);
+        return r;
+}
+
+int usage_list(const struct api *api, const struct caller *caller, struct usage **ret, size_t *ret_n) {
+        struct accounts accounts = {.api = api, .caller = caller};
+        int r = fill(&accounts);
+
         if (r == 0) {
                 *ret = TAKE_PTR(accounts.rows);
                 *ret_n = accounts.n_rows;

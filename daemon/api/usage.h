@@ -22,5 +22,7 @@ struct usage {
 /* What this caller may see: its own and its group's, or, for root, everybody's but root's own, which are not limited; of pods the one
  * that has most. NULL: as root. The rows are the caller's; the UUIDs are valid within this turn of the loop. -ENOMEM. */
 int usage_list(const struct api *api, const struct caller *caller, struct usage **ret, size_t *ret_n);
-/* The same as aa{sv}: Limit s, Of s, Name s, Used t, Maximum t. */
+/* What the one that has most of it has, by limit: as root sees it, of however many there are. `ret` has room for all limits. -ENOMEM. */
+int usage_most(const struct api *api, uint64_t *ret);
+/* The list as aa{sv}: Limit s, Of s, Name s, Used t, Maximum t. */
 int usage_append(const struct api *api, const struct caller *caller, sd_bus_message *m);
