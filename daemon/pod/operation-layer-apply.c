@@ -371,6 +371,7 @@ int operation_new_layer_apply(struct pods *pods, const struct caller *caller, co
         if (r != 0)
                 return r;
         apply_of(operation)->id = strdup(id);
+        operation->layer = apply_of(operation)->id;
         if (!apply_of(operation)->id)
                 return log_oom();
         *ret = TAKE_PTR(operation);

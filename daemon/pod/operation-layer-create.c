@@ -150,7 +150,7 @@ static int plan(struct operation *operation, struct failure *f _unused_) {
 
         if (!*create->id) {
                 free(create->id);
-                create->id = layers_new_id(operation->pods->layers);
+                operation->layer = create->id = layers_new_id(operation->pods->layers);
         }
         if (!create->id)
                 return log_oom();
@@ -242,6 +242,7 @@ int operation_new_layer_create(struct pods *pods, const struct caller *caller, c
                 return r;
         create = create_of(operation);
         create->id = strdup(asked->id);
+        operation->layer = create->id;
         if (!create->id || copy(create, 0, asked->id, &create->asked.id) < 0 || copy(create, 1, asked->parent, &create->asked.parent) < 0 ||
             copy(create, 2, asked->label, &create->asked.label) < 0 || copy(create, 3, asked->uid_map, &create->asked.uid_map) < 0 ||
             copy(create, 4, asked->gid_map, &create->asked.gid_map) < 0)

@@ -142,6 +142,7 @@ int operation_new_layer_get(struct pods *pods, const struct caller *caller, cons
         if (r != 0)
                 return r;
         get_of(operation)->id = strdup(id);
+        operation->layer = get_of(operation)->id;
         get_of(operation)->holder = strdup(holder);
         get_of(operation)->connection = connection;
         if (!get_of(operation)->id || !get_of(operation)->holder)

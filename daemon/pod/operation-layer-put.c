@@ -172,6 +172,7 @@ static int new_put(struct pods *pods, const struct caller *caller, const char *i
         if (r != 0)
                 return r;
         put_of(operation)->id = strdup(id);
+        operation->layer = put_of(operation)->id;
         put_of(operation)->holder = holder ? strdup(holder) : NULL;
         if (!put_of(operation)->id || (holder && !put_of(operation)->holder))
                 return log_oom();

@@ -290,6 +290,7 @@ int operation_new_layer_read(struct pods *pods, const struct caller *caller, enu
         read->fd = -1;
         read->reading = reading;
         read->id = strdup(id);
+        operation->layer = read->id;
         read->parent = strdup(parent);
         if (!read->id || !read->parent)
                 return log_oom();

@@ -186,6 +186,7 @@ static int new_removal(const struct operation_class *class, struct pods *pods, c
         if (r != 0)
                 return r;
         removal_of(operation)->id = strdup(id);
+        operation->layer = removal_of(operation)->id;
         if (!removal_of(operation)->id)
                 return log_oom();
         *ret = TAKE_PTR(operation);

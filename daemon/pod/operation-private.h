@@ -47,7 +47,8 @@ struct operation {
         enum operation_stage stage;
         struct pods *pods;
         struct pod *pod;
-        char *uuid;
+        char *uuid;            /* of its pod; "" for one without… */
+        const char *layer;     /* …which may be about a layer: its id, the verb's own; NULL or "" while there is none */
         struct caller caller;
         uint64_t begun_us;     /* CLOCK_MONOTONIC: when it was executed */
         bool abandoned;        /* its maker has gone, and it goes on */

@@ -176,6 +176,22 @@ void operation_plan_pod(struct operation *operation, bool dry, struct job_caller
         };
 }
 
+/* What it is about, for people: " on pod UUID"; the first half, the second is `*ret_id`. */
+static const char *subject(const struct operation *operation, const char **ret_id) {
+        const bool layer = operation->layer && *operation->layer;
+
+        *ret_id = layer ? operation->layer : operation->uuid;
+        return layer ? " on layer " : *operation->uuid ? " on pod " : "";
+}
+
+/* Nobody hears of it but who reads the log. */
+static void log_failed(const struct operation *operation, const struct failure *f) {
+        const char *id, *words = subject(operation, &id);
+        const char *const fields[] = {operation->layer && *operation->layer ? "LAYER=" : "POD=", id, NULL};
+
+        event_log(EVENT_OPERATION_FAILED, *id ? fields : NULL, "An operation%s%s that nobody waits for failed: %s", words, id, f->text);
+}
+
 /* What takes mounts away has no undo. */
 static bool leaves_what_it_did(const struct operation *operation) {
         const enum operation_verb verb = operation->class->verb;
@@ -193,9 +209,11 @@ int operation_failure(const struct operation *operation, const struct job_result
                 return failure_set(f, FAILURE_MOUNT_FAILED, "The executor died while it took mounts of pod %s away, and so did those "
                                                             "after it; what is unmounted stays so. Try again.",
                                    operation->uuid);
-        if (result->lost && result->failure != FAILURE_TIMED_OUT)
-                return failure_set(f, FAILURE_MOUNT_FAILED, "The executor died while it worked on pod %s; nothing was changed; try again.",
-                                   operation->uuid);
+        if (result->lost && result->failure != FAILURE_TIMED_OUT) {
+                const char *id, *words = subject(operation, &id);
+
+                return failure_set(f, FAILURE_MOUNT_FAILED, "The executor died while it worked%s%s; nothing was changed; try again.", words, id);
+        }
         if (wanted && job && result->failed_step < job->n_steps &&
             job->steps[result->failed_step].wanted < wanted->n_mounts)
                 pointer = wanted->mounts[job->steps[result->failed_step].wanted].pointer ?: "";
@@ -332,8 +350,7 @@ void operation_end(struct operation *operation, struct failure *f) {
                 tell_history(operation, f);
         if (operation->internal) {
                 if (f->kind != FAILURE_NONE)
-                        event_log(EVENT_OPERATION_FAILED, EVENT_OF_POD(operation->uuid), "An operation on pod %s that nobody waits for failed: %s", operation->uuid,
-                                    f->text);
+                        log_failed(operation, f);
                 operation_forget(operation);
         } else if (operation->done) /* else it has answered, and whoever heard that frees it */
                 operation->done(operation, f, operation->done_userdata);
@@ -379,13 +396,14 @@ static bool may_retry(struct operation *operation, const struct job_result *resu
 }
 
 bool operation_retry(struct operation *operation, const struct job_result *result) {
+        const char *id, *words = subject(operation, &id);
         int r;
 
         if (!may_retry(operation, result))
                 return false;
         operation->tries++;
         operation->pods->counters.retries++;
-        log_debug("A job of pod %s is tried again: %s", operation->uuid, result->text ?: "its executor died");
+        log_debug("A job%s%s is tried again: %s", words, id, result->text ?: "its executor died");
         r = sd_event_add_time_relative(operation->pods->event, &operation->timer, CLOCK_MONOTONIC,
                                        operation->pods->settings->busy_interval_us, 0, on_retry, operation);
         if (r < 0) {
@@ -501,7 +519,7 @@ static void run(struct operation *operation, void *userdata _unused_) {
                 return;
         if (r != OPERATION_FINISHED) {
                 (void) failure_from_errno(&f, r);
-                event_log(EVENT_OPERATION_FAILED, EVENT_OF_POD(operation->uuid), "An operation on pod %s that nobody waits for failed: %s", operation->uuid, f.text);
+                log_failed(operation, &f);
         }
         operation_free(operation);
 }

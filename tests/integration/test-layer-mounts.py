@@ -8,8 +8,11 @@ import stat
 import subprocess
 import time
 
+import dbus
+import dbus.lowlevel
+
 from frame import host, tap
-from frame.daemon import ERROR, Stage
+from frame.daemon import ERROR, LAYERS, PATH, Stage
 from frame.layers import call, create, directory_of, error_of, get, put, read, write
 from frame.tap import Skip, case, contains, equal, eventually
 
@@ -385,6 +388,32 @@ def refusals(daemon):
         put(daemon, 'base', f'h{number}', '--all') if number == 255 else call(daemon, 'PutLayer', 'sa{sv}', 'base',
                 {'holder': f'h{number}', 'all': True})
     equal(mounts(daemon), [], 'mounts')
+
+
+@case('what fails when its caller has gone is told in the log, by the name of its layer')
+def nobody_waits(daemon):
+    connection = daemon.connection()
+
+    def ask():
+        connection.call_blocking(None, PATH, LAYERS, 'LayerExists', 's', ('base',))
+    create(daemon, 'base')
+    ask()  # it is known now who calls
+    os.rename(directory_of(daemon, 'base'), directory_of(daemon, 'base') + '-away')
+    stopped = daemon.executors()
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        message = dbus.lowlevel.MethodCallMessage(None, PATH, LAYERS, 'GetLayer')
+        message.append('base', dbus.Dictionary({}, 'sv'), signature='sa{sv}')
+        connection.send_message(message)
+        ask()
+        connection.close()
+        eventually(lambda: 'what was begun is finished' in daemon.log(), 'its caller has gone')
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    eventually(lambda: 'that nobody waits for failed' in daemon.log(), 'it has failed')
+    contains(daemon.log(), 'An operation on layer base that nobody waits for failed: ')
 
 
 if __name__ == '__main__':
