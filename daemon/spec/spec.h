@@ -157,12 +157,12 @@ int spec_parse(const char *text, size_t size, uint64_t size_max, uint64_t mounts
 struct spec *spec_free(struct spec *spec);
 DEFINE_CLEANUP(struct spec *, spec_free)
 
-/* The longest export that Restore() takes and Export() gives, where specs may not be longer anyway: a message on the system bus has 32 MiB with
- * all that is in it. What is built of it takes much more memory than its text: hence the other two. */
+/* The longest export that Restore() takes and Export() gives, where specs may not be longer anyway: room for as many mounts as a pod has by default, of
+ * 500 bytes each. What is built of it takes more memory than its text, and time of everybody's: hence the other two. */
 enum {
-        SPEC_EXPORT_SIZE_MAX = 31 * 1024 * 1024, /* bytes */
-        SPEC_EXPORT_VALUES_MAX = 2 * 1024 * 1024,
-        SPEC_EXPORT_CONTAINERS_MAX = 512 * 1024, /* arrays and objects */
+        SPEC_EXPORT_SIZE_MAX = 8 * 1024 * 1024, /* bytes */
+        SPEC_EXPORT_VALUES_MAX = 512 * 1024,
+        SPEC_EXPORT_CONTAINERS_MAX = 128 * 1024, /* arrays and objects */
 };
 
 /* Parses the argument of Restore(): as spec_parse() does up to `size_max` bytes, beyond them within the limits above. */

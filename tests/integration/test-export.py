@@ -227,10 +227,10 @@ def limits(s):
     pod = s.daemon.create(specs.oci(s.root, mounts=[specs.mount('/tmp')]), user=ALICE, over_bus=True)
     document = s.export(pod)
     s.daemon.ok('gc', pod)
-    document['warnings'] = ['x' * (31 << 20)]
-    contains(s.refused(document), 'bytes of an export: 0 of 32505856 in use', 'too long')
-    document['warnings'] = [[]] * (600 << 10)
-    contains(s.refused(document), 'more than 524288 arrays', 'too many arrays')
+    document['warnings'] = ['x' * (8 << 20)]
+    contains(s.refused(document), 'bytes of an export: 0 of 8388608 in use', 'too long')
+    document['warnings'] = [[]] * (150 << 10) + ['x' * (1 << 20)]
+    contains(s.refused(document), 'more than 131072 arrays', 'too many arrays')
     document['warnings'] = ['x' * (2 << 20)]
     document['parts'][0]['spec']['prepare'] = {'interfaces': [{'name': 'veth0', 'kind': 'dummy'}]}
     s.polkit.forget()
