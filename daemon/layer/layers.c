@@ -115,6 +115,7 @@ static int enter(struct loading *loading, size_t i) {
         layer->key = record->number;
         layer->store = record->store;
         layer->missing = record->store ? layers_missing(layers, record) : NULL;
+        layer->adopting = record->work == RECORD_LAYER_ADOPTING;
         r = file(layers, layer);
         if (r < 0) {
                 layer->record = NULL; /* still the list's */
@@ -521,6 +522,7 @@ int layers_set_work(struct layers *layers, struct layer *layer, enum record_laye
         if (r < 0)
                 return r;
         layer->record->work = work;
+        layer->adopting = work == RECORD_LAYER_ADOPTING;
         layer->record->bytes = bytes;
         layer->record->inodes = inodes;
         return 0;

@@ -45,6 +45,7 @@ struct layer {
         uint32_t n_children;
         bool busy;                   /* an operation changes it: others wait */
         bool mounting;               /* that one mounts it: it counts as mounted */
+        bool adopting;               /* what was made beside it may yet take the place of what it has, though nobody is at work on that */
         const char *writer, *reader; /* the methods that are at work on what it has (layer/uses.h), or NULL… */
         uint32_t n_readers;          /* …and how many of the latter */
 };

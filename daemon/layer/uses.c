@@ -25,7 +25,7 @@ const char *layer_problem(const struct layer *layer) {
         return missing ? missing->missing : "";
 }
 
-int layer_check_written(const struct layer *layer, struct failure *f) {
+static int check_writer(const struct layer *layer, struct failure *f) {
         for (const struct layer *at = layer; at; at = at->parent)
                 if (at->writer)
                         return failure_set(f, FAILURE_LAYER_IN_USE, "Layer %s is being written by %s; try again when that is done", at->record->id,
@@ -33,8 +33,19 @@ int layer_check_written(const struct layer *layer, struct failure *f) {
         return 0;
 }
 
+int layer_check_written(const struct layer *layer, struct failure *f) {
+        int r = check_writer(layer, f);
+
+        for (const struct layer *at = layer; at && r == 0; at = at->parent)
+                if (at->adopting)
+                        r = failure_set(f, FAILURE_LAYER_IN_USE,
+                                        "The new content of layer %s could not take the place of what it has yet; podmountctl layer cleanup tries again, once nobody holds it",
+                                        at->record->id);
+        return r;
+}
+
 int layer_check_idle(const struct layer *layer, struct failure *f) {
-        int r = layer_check_written(layer, f);
+        int r = check_writer(layer, f);
 
         if (r != 0 || layer->n_readers == 0)
                 return r;

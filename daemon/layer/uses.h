@@ -12,9 +12,10 @@
 int layer_check_whole(const struct layer *layer, struct failure *f);
 /* The phrase of that, or "". */
 const char *layer_problem(const struct layer *layer);
-/* FAILURE_LAYER_IN_USE while it, or what it stands on, is being written: for whoever reads or mounts it. */
+/* FAILURE_LAYER_IN_USE while it, or what it stands on, is being written, or has new content that is not in its place yet: for whoever reads,
+ * mounts or writes it. */
 int layer_check_written(const struct layer *layer, struct failure *f);
-/* FAILURE_LAYER_IN_USE while anybody works on it, so that it cannot be removed… */
+/* FAILURE_LAYER_IN_USE while anybody works on it, or writes what it stands on, so that it cannot be removed… */
 int layer_check_idle(const struct layer *layer, struct failure *f);
 /* …or also while it is mounted or held, or anything that stands on it is, or is worked on: for whoever is to write it. */
 int layer_check_unseen(const struct layers *layers, const struct layer *layer, struct failure *f);

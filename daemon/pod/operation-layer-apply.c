@@ -31,6 +31,7 @@ struct apply {
         char *id;
         struct layer *layer;
         enum phase phase;
+        bool again;             /* it goes on with what a crash, or another operation, left */
         uint64_t content;       /* bytes, for the answer */
         bool over;              /* the layer has content */
         uint64_t bytes, inodes; /* of what the tar has made */
@@ -62,6 +63,21 @@ static struct layer *find_busy(const struct layers *layers, const struct layer *
         return NULL;
 }
 
+/* What is in use is not exchanged: it stays on record as it is. */
+static int validate_again(const struct apply *apply) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        int r;
+
+        if (apply->phase != PHASE_ADOPT)
+                return 0;
+        if (!apply->layer->adopting)
+                return OPERATION_FINISHED; /* another one was faster */
+        r = layer_check_unseen(apply->operation.pods->layers, apply->layer, &f);
+        if (r > 0)
+                log_warning("The new content of layer %s does not take the place of what it has until a cleanup or the next start: %s", apply->id, f.text);
+        return r > 0 ? OPERATION_FINISHED : r;
+}
+
 static int validate(struct operation *operation, struct failure *f) {
         struct apply *apply = apply_of(operation);
         struct layers *layers = operation->pods->layers;
@@ -79,11 +95,13 @@ static int validate(struct operation *operation, struct failure *f) {
         if (busy)
                 return layer_turn_take(operation, busy);
         if (apply->layer)
-                return 0; /* what a crash left */
+                return apply->again && !apply->stream.begun ? validate_again(apply) : 0;
         if (layer->record->chain)
                 return failure_set(f, FAILURE_NOT_SUPPORTED, "Layer %s is a layer of an image, and is what its digest says: make a layer on it for what is to be added",
                                    apply->id);
         r = layer_check_whole(layer, f);
+        if (r == 0)
+                r = layer_check_written(layer, f);
         if (r == 0)
                 r = layer_check_unseen(layers, layer, f);
         return r == 0 ? layer_stream_check(operation, f) : r;
@@ -300,15 +318,17 @@ static void result_adopt(struct operation *operation, const struct job_result *a
         if (answer && answer->lost && operation_retry(operation, answer))
                 return;
         if (answer && !answer->lost && answer->failure == FAILURE_NONE) {
+                apply->layer->adopting = false; /* whatever the record says until the rest is removed */
                 go_on(operation, PHASE_CLEAR);
                 return;
         }
         (void) layer_failure(answer, apply->id, &f);
-        if (answer && !answer->lost && set_work(apply, RECORD_LAYER_APPLYING, apply->old_bytes, apply->old_inodes) == 0) {
+        /* What was charged for the old content is known to the operation that made the new one alone. */
+        if (answer && !answer->lost && !apply->again && set_work(apply, RECORD_LAYER_APPLYING, apply->old_bytes, apply->old_inodes) == 0) {
                 give_up(operation, &f);
                 return;
         }
-        /* Which of the two the layer has is not known: the next start makes it the new one. */
+        /* Which of the two the layer has is not known: a cleanup, or the next start, makes it the new one. */
         failure_move(&apply->failure, &f);
         finish(operation);
 }
@@ -393,6 +413,7 @@ void layer_apply_again(struct pods *pods, struct layer *layer) {
         }
         apply = apply_of(operation);
         apply->layer = layer;
+        apply->again = true;
         apply->phase = layer->record->work == RECORD_LAYER_ADOPTING ? PHASE_ADOPT : PHASE_CLEAR;
         operation_run_internal(operation);
 }

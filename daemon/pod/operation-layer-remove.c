@@ -296,8 +296,12 @@ static void purge(struct pods *pods, struct layer *layer) {
 
 uint32_t layers_purge_again(struct pods *pods, const struct caller *caller) {
         struct layers *layers = pods->layers;
+        struct layer *layer;
         uint32_t n = 0;
 
+        MAP_FOREACH(layer, layers->by_id)
+                if (layer->adopting && !layer->writer && layers_may_see(layer, caller))
+                        layer_apply_again(pods, layer);
         for (size_t i = 0; i < layers->n_removing; i++)
                 if (!layers->removing[i]->busy && layers_may_see(layers->removing[i], caller)) {
                         purge(pods, layers->removing[i]);

@@ -29,7 +29,7 @@ int operation_new_layer_let_go(struct pods *pods, const struct caller *caller, c
 bool operation_layer_unmounted(const struct operation *operation);
 /* A connection has ended, and what was held with it. */
 void layers_disconnect(struct pods *pods, uint64_t connection);
-/* What was half removed is removed, again if it could not be. How many. */
+/* What was half removed is removed, again if it could not be: how many. What could not take the place of a layer's content does, if it can now. */
 uint32_t layers_purge_again(struct pods *pods, const struct caller *caller);
 
 /* Adds what a tar has, the one fd, to what a layer has: all of it or nothing. operation_layer_bytes() says how much it was. */

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """ApplyDiff: what a tar has becomes what a layer has, all of it or nothing, whatever the tar is made of."""
 
+import contextlib
 import gzip
 import hashlib
 import lzma
 import os
+import sqlite3
 import stat
 import struct
 import subprocess
@@ -353,6 +355,68 @@ def in_use(daemon):
     os.close(reader)
     equal(done, [5000], 'bytes')
     equal(os.listdir(directory_of(daemon, 'low')), ['file'], 'it is there')
+
+
+def left_whole(daemon, ident, *names):
+    """As a crash leaves it: what was made is whole, and not in its place yet."""
+    daemon.stop()
+    place = f'{daemon.directory}/state/layers/{ident}/.apply'
+    os.makedirs(f'{place}/diff')
+    for name in ('diff/new', *names):
+        with open(f'{place}/{name}', 'w'):
+            pass
+    with contextlib.closing(sqlite3.connect(f'{daemon.directory}/state/records/layers.db')) as db:
+        db.execute('UPDATE layer SET work = 2, bytes = 77 WHERE id = ?', (ident,))
+        db.commit()
+    daemon.start()
+    return place
+
+
+def recorded(daemon, ident):
+    """Its work and bytes; while the daemon runs the file is its own."""
+    daemon.stop()
+    with contextlib.closing(sqlite3.connect(f'{daemon.directory}/state/records/layers.db')) as db:
+        found = db.execute('SELECT work, bytes FROM layer WHERE id = ?', (ident,)).fetchone()
+    daemon.start()
+    return found
+
+
+@case('what is whole does not take the place of what somebody holds, and until it does nobody gets that')
+def held_at_start(daemon):
+    new_layer(daemon, 'below')
+    new_layer(daemon, 'above', '--parent', 'below')
+    path = make_tar(f'{daemon.directory}/below.tar', ('old', b'old'))
+    daemon.ok('layer', 'apply', 'below', path)
+    daemon.ok('layer', 'get', 'above', '--holder', 'me')
+    left_whole(daemon, 'below', 'opaque')
+    for ident in ('below', 'above'):
+        contains(daemon.ctl('layer', 'get', ident, '--holder', 'other').err, 'new content of layer below')
+    contains(daemon.ctl('layer', 'apply', 'below', path).err, 'new content of layer below')
+    daemon.ok('layer', 'cleanup')
+    equal((os.listdir(directory_of(daemon, 'below')), recorded(daemon, 'below')), (['old'], (2, 77)), 'what is held')
+    daemon.ok('layer', 'put', 'above', '--holder', 'me')
+    daemon.ok('layer', 'cleanup')
+    eventually(lambda: '.apply' not in state_of(daemon, 'below'), 'it is done', 10)
+    equal((os.listdir(directory_of(daemon, 'below')), recorded(daemon, 'below')), (['new'], (0, 77)), 'what was to be')
+    daemon.ok('layer', 'get', 'above', '--holder', 'me')
+    daemon.ok('layer', 'put', 'above', '--holder', 'me')
+
+
+@case('what could not take its place stays on record, with what it is charged with, and can be removed')
+def not_adopted(daemon):
+    for ident in ('again', 'removed'):
+        new_layer(daemon, ident)
+        place = left_whole(daemon, ident)  # without a file that is needed
+        contains(daemon.ctl('layer', 'get', ident, '--holder', 'me').err, 'new content of layer')
+        equal((os.listdir(directory_of(daemon, ident)), recorded(daemon, ident)), ([], (2, 77)), 'as it was')
+        if ident == 'removed':
+            daemon.ok('layer', 'remove', ident)
+            continue
+        with open(f'{place}/opaque', 'w'):
+            pass
+        daemon.ok('layer', 'cleanup')
+        eventually(lambda: '.apply' not in state_of(daemon, ident), 'it is done', 10)
+        equal((os.listdir(directory_of(daemon, ident)), recorded(daemon, ident)), (['new'], (0, 77)), 'what was to be')
 
 
 if __name__ == '__main__':
