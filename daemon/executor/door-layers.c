@@ -35,11 +35,11 @@ static int check_read_one(const char *text, uint64_t number, bool writes, struct
         return reference.store > 0 && writes ? refuse(f, "a layer in a store that is written to") : 0;
 }
 
-/* The layers below, by id. */
-static int check_chain(const struct step *step, struct failure *f) {
+/* The layers below, by id, beside `more` lower ones. */
+static int check_chain(const struct step *step, size_t more, struct failure *f) {
         size_t n = strv_length(step->stubs);
 
-        if (n + !(step->flags & STEP_LAYER_WRITABLE) > JOB_LAYERS_MAX)
+        if (n + more > JOB_LAYERS_MAX)
                 return refuse(f, "a layer that stands on too many others");
         for (size_t i = 0; i < n; i++)
                 if (!is_layer(step->stubs[i]) || strcmp(step->stubs[i], step->target) == 0)
@@ -79,7 +79,7 @@ static int check_idmap(const struct job *job, const struct step *step, struct fa
 
 static int check_mount(const struct job *job, const struct step *step, struct failure *f) {
         const uint64_t must = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (step->flags & STEP_LAYER_WRITABLE ? 0 : MOUNT_ATTR_RDONLY);
-        int r = check_chain(step, f);
+        int r = check_chain(step, !(step->flags & STEP_LAYER_WRITABLE), f);
 
         if (r == 0)
                 r = check_idmap(job, step, f);
@@ -158,8 +158,8 @@ static int check_digests(const struct step *step, struct failure *f) {
 }
 
 /* Layers beside that of the step: of what it is read beside, or of what it stands on. */
-static int check_layers(const struct step *step, struct failure *f) {
-        if (step->upper.kind != STEP_SOURCE_NONE || step->work.kind != STEP_SOURCE_NONE || step->n_layers > JOB_LAYERS_MAX)
+static int check_layers(const struct step *step, size_t max, struct failure *f) {
+        if (step->upper.kind != STEP_SOURCE_NONE || step->work.kind != STEP_SOURCE_NONE || step->n_layers > max)
                 return refuse(f, "a layer beside what is none");
         for (size_t i = 0; i < step->n_layers; i++)
                 if (step->layers[i].kind != STEP_SOURCE_LAYER || !is_layer(step->layers[i].path))
@@ -179,13 +179,13 @@ static int check_apply(const struct job *job, const struct step *step, struct fa
         for (size_t i = 0; i < step->n_layers; i++)
                 if (step->layers[i].path && strcmp(step->layers[i].path, step->target) == 0)
                         return refuse(f, "a layer that stands on itself");
-        return check_layers(step, f) ?: check_digests(step, f) ?: check_idmap(job, step, f);
+        return check_layers(step, JOB_LAYERS_MAX, f) ?: check_digests(step, f) ?: check_idmap(job, step, f);
 }
 
 /* What a layer is read beside: nothing, what it stands on, or another one. */
 static int check_read(const struct job *job, const struct step *step, struct failure *f) {
         const bool pipe = step->kind == STEP_LAYER_DIFF;
-        int r = check_chain(step, f);
+        int r = check_chain(step, 0, f); /* these are merged, and the layer is beside them */
 
         if (r == 0)
                 r = check_idmap(job, step, f);
@@ -195,7 +195,7 @@ static int check_read(const struct job *job, const struct step *step, struct fai
                 return refuse(f, "a tar goes to an fd that came along");
         if (step->flags & ~(uint32_t) STEP_LAYER_OWN || ((step->flags & STEP_LAYER_OWN) && step->n_layers > 0))
                 return refuse(f, "a layer that is read beside two others");
-        return check_layers(step, f);
+        return check_layers(step, JOB_LAYERS_BESIDE_MAX, f);
 }
 
 /* A tar, or a pipe for one. */

@@ -222,7 +222,7 @@ static int mount_shown(struct run *run, size_t i, const struct layer_stack *stac
         int r;
 
         if (stack->n > 1)
-                return layer_stack_mount(run, i, stack->fds, stack->n, -1, -1, attributes, ret_mount);
+                return layer_stack_mount(run, i, stack->fds, stack->n, stack->upper, stack->work, attributes, ret_mount);
         r = mapped ? fcntl(stack->fds[0], F_DUPFD_CLOEXEC, 0) : tree_clone(stack->fds[0], false);
         if (r == -1 && mapped)
                 r = -errno;
@@ -231,6 +231,17 @@ static int mount_shown(struct run *run, size_t i, const struct layer_stack *stac
         *ret_mount = r;
         r = tree_set(*ret_mount, false, attributes, 0, MS_PRIVATE);
         return r < 0 ? layer_failed(run, "reading", id_of(&run->job->steps[i]), r) : 0;
+}
+
+/* A read-write layer may stand on as many as there may be lower ones: it is the upper one then, as when it is mounted. */
+static int open_own(struct run *run, const struct step *step, struct layer_stack *stack) {
+        int r;
+
+        if (step->n_layers == JOB_LAYERS_MAX)
+                return open_upper(run, step->target, stack);
+        r = open_part(run, step->target, "diff", &stack->fds[0]);
+        stack->n = r == 0;
+        return r;
 }
 
 int layer_show(struct run *run, size_t i, bool own, int *ret_fd) {
@@ -243,10 +254,8 @@ int layer_show(struct run *run, size_t i, bool own, int *ret_fd) {
         stack.staged = calloc(step->n_layers + 1, sizeof(*stack.staged));
         if (!stack.fds || !stack.staged)
                 return log_oom();
-        if (own) {
-                r = open_part(run, step->target, "diff", &stack.fds[0]);
-                stack.n = r == 0;
-        }
+        if (own)
+                r = open_own(run, step, &stack);
         for (size_t j = 0; j < step->n_layers && r == 0; j++)
                 r = add_lower(run, i, step->layers[j].path, &stack);
         if (r == 0)

@@ -28,7 +28,8 @@ int layer_stack_mount(struct run *run, size_t step, const int *lower, size_t n, 
 int layer_merge(struct run *run, size_t step, const char *const *ids, size_t n, int *ret_fd);
 
 /* What the layer shows of a step that has what it stands on as its layers, with (`own`) or without what it has itself; opened for reading,
- * and by nobody to be written to or left upwards. Lower layers have the step's id mapping. There must be one of all. */
+ * and by nobody to be written to or left upwards. Lower layers have the step's id mapping. There must be one of all. The
+ * layer itself must be mounted nowhere. */
 int layer_show(struct run *run, size_t step, bool own, int *ret_fd);
 
 /* A detached clone of the step's layer, which stands on none: with these attributes, and, unless it is written to, the step's id

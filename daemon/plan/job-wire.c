@@ -214,7 +214,7 @@ static bool step_is_valid(const struct job *job, size_t index) {
                 return false;
         if (step->cover_step != STEP_NO_COVER && step->cover_step >= index)
                 return false;
-        if (step->n_layers > JOB_LAYERS_MAX || step->n_options > JOB_OPTIONS_MAX || !idmap_is_valid(job, step))
+        if (step->n_layers > JOB_LAYERS_BESIDE_MAX || step->n_options > JOB_OPTIONS_MAX || !idmap_is_valid(job, step))
                 return false;
         for (size_t i = 0; i < step->n_layers; i++)
                 if (!source_is_valid(job, &step->layers[i]))
@@ -388,7 +388,7 @@ static void take_source(struct wire_reader *reader, struct step_source *ret) {
 }
 
 static void take_layers(struct wire_reader *reader, struct step *step) {
-        size_t n = wire_take_count(reader, JOB_LAYERS_MAX, SOURCE_SIZE_MIN);
+        size_t n = wire_take_count(reader, JOB_LAYERS_BESIDE_MAX, SOURCE_SIZE_MIN);
 
         if (n > 0) {
                 step->layers = calloc(n, sizeof(*step->layers));

@@ -21,7 +21,8 @@
 enum step_limits {
         JOB_STEPS_MAX = 131072,
         JOB_GROUPS_MAX = 65536, /* NGROUPS_MAX */
-        JOB_LAYERS_MAX = 500,   /* of one overlay */
+        JOB_LAYERS_MAX = 500,   /* lower ones of one overlay */
+        JOB_LAYERS_BESIDE_MAX = JOB_LAYERS_MAX + 1, /* of what is read beside another: a read-write one with all that it stands on */
         JOB_CANDIDATES_MAX = 256, /* of one STEP_FIND */
         HOLDERS_MOUNTS_MAX = 4096, /* STEP_HOLDERS of one job */
         JOB_OPTIONS_MAX = 512,  /* of one file system: a spec's and our own */

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Layers that are mounted: what they show, who holds them, and when they go."""
 
+import io
 import os
 import signal
 import stat
 import subprocess
+import tarfile
 import time
 
 import dbus
@@ -13,7 +15,7 @@ import dbus.lowlevel
 
 from frame import host, tap
 from frame.daemon import ERROR, LAYERS, PATH, Stage
-from frame.layers import call, create, directory_of, error_of, get, put, read, write
+from frame.layers import call, changes, create, directory_of, error_of, fill, get, put, read, tar_of, write
 from frame.tap import Skip, case, contains, equal, eventually
 
 
@@ -298,6 +300,19 @@ def long_chain(daemon):
     path = get(daemon, 'written')
     write(f'{path}/file-0', 'new')
     equal(len(os.listdir(path)), 10, 'files')
+    put(daemon, 'written')
+    # What is mounted is limited: what is below a read-write layer is as many as that of any other.
+    equal([one[:2] for one in changes(daemon, 'written', parent) if one[1]], [('modified', 'file-0')], 'beside its parent')
+    equal(sorted(one[:2] for one in changes(daemon, 'l0', 'written') if one[1]),
+            sorted([('modified', 'file-0')] + [('deleted', f'file-{n}') for n in range(50, 500, 50)]), 'of another beside it')
+    os.mkdir(f'{directory_of(daemon, "l0")}/way', 0o701)
+    for name in ('way/first', 'way/second'):
+        fill(daemon, 'written', (name, b'x'))
+    with tarfile.open(fileobj=io.BytesIO(tar_of(daemon, 'written', parent))) as tar:
+        equal({'way/first', 'way/second'} - set(tar.getnames()), set(), 'what the tar lacks')
+    path = get(daemon, 'written')
+    equal((sorted(os.listdir(f'{path}/way')), os.stat(f'{path}/way').st_mode & 0o777), (['first', 'second'], 0o701), 'a directory from below')
+    equal((read(f'{path}/file-0'), len(os.listdir(path))), ('new', 11), 'files')
     put(daemon, 'written')
 
 

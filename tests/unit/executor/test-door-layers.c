@@ -310,6 +310,28 @@ static struct job *good_read(void) {
         return job;
 }
 
+static void add_beside(struct job *job, unsigned n) {
+        struct step *step = &job->steps[0];
+
+        while (step->n_layers < n)
+                *(struct step_source *) array_append(&step->layers, &step->n_layers) = (struct step_source) {.kind = STEP_SOURCE_LAYER, .path = strdup("other")};
+}
+
+/* What is below a layer that is read is merged, and the layer is not: so it may be a read-write one with as many below as there may be. */
+START_TEST(test_read_long) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_(job_freep) struct job *longest = good_read();
+        uint32_t step;
+
+        add_many(longest, JOB_LAYERS_MAX);
+        add_beside(longest, JOB_LAYERS_BESIDE_MAX);
+        ck_assert_msg(door_check(longest, &step, &f) == 0, "%s", f.text);
+        REFUSE(good_read, "too many others", add_many(job, JOB_LAYERS_MAX + 1));
+        REFUSE(good_read, "beside what is none", add_beside(job, JOB_LAYERS_BESIDE_MAX + 1));
+        REFUSE(good_apply_high, "beside what is none", add_beside(job, JOB_LAYERS_MAX + 1));
+}
+END_TEST
+
 static struct job *good_open_stored(void) {
         struct job *job = good_read();
 
@@ -364,4 +386,4 @@ START_TEST(test_stores) {
 }
 END_TEST
 
-UNIT_MAIN("door-layers", test_stores, test_merge, test_apply, test_layers, test_root, test_mount, test_options, test_unmount)
+UNIT_MAIN("door-layers", test_stores, test_read_long, test_merge, test_apply, test_layers, test_root, test_mount, test_options, test_unmount)
