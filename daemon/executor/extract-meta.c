@@ -108,11 +108,22 @@ static int compare_entries(const void *a, const void *b) {
         return le32toh(x->id) < le32toh(y->id) ? -1 : le32toh(x->id) > le32toh(y->id);
 }
 
-static int add_acl_entry(struct extract *extract, struct acl *acl, size_t *n, int permissions, int tag, int id) {
+/* What a name means on the host of the tar is not known here, and on this one it is not asked. */
+static int named_alone(struct extract *extract, int tag, const char *name) {
+        const char *what = tag_of(tag) == TAG_USER ? "user" : "group";
+
+        return worker_fail(extract->worker, FAILURE_NOT_SUPPORTED, 0,
+                           "%s: its ACL has the %s \"%.100s\" by name alone, and names are not looked up: make the tar with bsdtar, which writes ids, too, or without ACLs",
+                           extract->name, what, name ? name : "");
+}
+
+static int add_acl_entry(struct extract *extract, struct acl *acl, size_t *n, int permissions, int tag, int id, const char *name) {
         struct acl_entry *slot = &acl->entries[*n];
         uint32_t mapped = UINT32_MAX;
         int r = 0;
 
+        if (id == -1 && (tag_of(tag) == TAG_USER || tag_of(tag) == TAG_GROUP)) /* libarchive's for none */
+                return named_alone(extract, tag, name);
         if (tag_of(tag) == TAG_USER)
                 r = map_uid(extract, (uint32_t) id, &mapped);
         else if (tag_of(tag) == TAG_GROUP)
@@ -145,7 +156,7 @@ static int read_acl(struct extract *extract, struct archive_entry *entry, int ty
                 return -ENOMEM;
         acl->version = htole32(ACL_VERSION);
         while (r == 0 && used < (size_t) n + 4 && archive_entry_acl_next(entry, type, &kind, &permissions, &tag, &id, &name) == ARCHIVE_OK)
-                r = add_acl_entry(extract, acl, &used, permissions, tag, id);
+                r = add_acl_entry(extract, acl, &used, permissions, tag, id, name);
         if (r != 0)
                 return r;
         qsort(acl->entries, used, sizeof(acl->entries[0]), compare_entries);

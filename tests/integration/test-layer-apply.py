@@ -54,6 +54,11 @@ def state_of(daemon, ident):
     return sorted(os.listdir(f'{daemon.directory}/state/layers/{ident}'))
 
 
+def acl_of(text):
+    """A file with an ACL, with this one entry for somebody, as GNU tar writes it, or bsdtar, with an id behind."""
+    return entry('acl', pax_headers={'SCHILY.acl.access': f'user::rwx\n{text}\ngroup::r--\nmask::rwx\nother::---'})
+
+
 def new_layer(daemon, ident, *words):
     daemon.ok('layer', 'create', '--id', ident, *words)
     return ident
@@ -138,6 +143,8 @@ def hostile(daemon):
         ((('f' * 256, b''),), INVALID, 'too long'),
         ((('d/' * 33000, b''),), INVALID, 'too long'),
         (((entry('own', uid=2 ** 32), None),), INVALID, 'uid'),
+        (((acl_of('user:somebody:r-x'), None),), ERROR + 'NotSupported', 'user "somebody" by name alone', 'bsdtar'),
+        (((acl_of('group:somebody:r-x'), None),), ERROR + 'NotSupported', 'group "somebody" by name alone', 'bsdtar'),
     ]
     for members, name, *words in cases:
         refused(daemon, 'h', tar(*members), name, *words)
