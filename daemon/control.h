@@ -12,7 +12,7 @@
 
 enum control_kind {
         /* keeper → front */
-        CONTROL_EXECUTOR, /* a new executor for the slot: fds are its socket and its intent file */
+        CONTROL_EXECUTOR, /* a new executor for the slot: fds are its socket and its intent file, read-only */
         CONTROL_SETTINGS, /* re-read: the settings as text follow */
         CONTROL_STOP,     /* finish what runs, answer, exit */
         /* front → keeper */

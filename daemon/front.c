@@ -145,7 +145,7 @@ static int keep_own_fds(const struct front_setup *setup) {
         n += WATCH_FDS;
         for (unsigned slot = 0; slot < RUNTIME_SLOTS_MAX; slot++) {
                 keep[n++] = setup->sockets[slot];
-                keep[n++] = setup->runtime->intent_fds[slot];
+                keep[n++] = setup->runtime->read_intent_fds[slot];
         }
         return process_close_others(keep, n);
 }
@@ -193,7 +193,7 @@ static int start(struct front *front, const struct front_setup *setup) {
 
                 if (setup->sockets[slot] < 0)
                         continue;
-                intent = fcntl(setup->runtime->intent_fds[slot], F_DUPFD_CLOEXEC, 3);
+                intent = fcntl(setup->runtime->read_intent_fds[slot], F_DUPFD_CLOEXEC, 3);
                 if (intent < 0) {
                         (void) close_fd(setup->sockets[slot]);
                         return log_errno(LOG_ERR, errno, "cannot duplicate the intent file");

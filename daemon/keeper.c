@@ -196,7 +196,7 @@ static int start_due(struct keeper *keeper) {
                 if (executor->start_ms <= now) {
                         socket_fd = start_executor(keeper, slot);
                         if (socket_fd >= 0) {
-                                const int fds[] = {socket_fd, keeper->runtime.intent_fds[slot]};
+                                const int fds[] = {socket_fd, keeper->runtime.read_intent_fds[slot]};
 
                                 if (tell_front(keeper, CONTROL_EXECUTOR, slot, NULL, fds, ELEMENTSOF(fds)) >= 0)
                                         continue;

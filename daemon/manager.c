@@ -316,7 +316,7 @@ int manager_add_executor(struct manager *manager, unsigned slot, int socket, int
 }
 
 int manager_start(struct manager *manager) {
-        int r = pods_recover(&manager->pods, manager->runtime->intent_fds, ELEMENTSOF(manager->runtime->intent_fds));
+        int r = pods_recover(&manager->pods, manager->runtime->read_intent_fds, ELEMENTSOF(manager->runtime->read_intent_fds));
 
         runtime_close_texts(manager->runtime);
         manager->pods.texts = NULL;

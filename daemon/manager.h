@@ -35,7 +35,7 @@ int manager_new(const struct manager_setup *setup, struct manager **ret);
 struct manager *manager_free(struct manager *manager);
 DEFINE_CLEANUP(struct manager *, manager_free)
 
-/* A new executor for a slot; takes both fds over, also on failure. */
+/* A new executor for a slot; takes both fds over, also on failure. The intent file is read only. */
 int manager_add_executor(struct manager *manager, unsigned slot, int socket, int intent_fd);
 
 /* Recovers what is on record, then serves. What needs executors goes on in the loop. */

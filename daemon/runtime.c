@@ -156,8 +156,8 @@ static void await_executor(int fd, unsigned slot, int *turns) {
         log_warning("Executor %u of an earlier podmountd does not end: what it still does may depart from the records", slot);
 }
 
-static int open_intents(int directory, unsigned n_slots, int *fds) {
-        int turns = 1000;
+static int open_intents(struct runtime *runtime, int directory, unsigned n_slots) {
+        int turns = 1000, *fds = runtime->intent_fds;
 
         for (unsigned slot = 0; slot < RUNTIME_SLOTS_MAX; slot++) {
                 char name[sizeof("4294967295")];
@@ -166,8 +166,12 @@ static int open_intents(int directory, unsigned n_slots, int *fds) {
                 fds[slot] = openat(directory, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | (slot < n_slots ? O_CREAT : 0), 0600);
                 if (fds[slot] < 0 && (slot < n_slots || errno != ENOENT))
                         return log_errno(LOG_ERR, errno, "cannot open intent/%s in the runtime directory", name);
-                if (fds[slot] >= 0)
-                        await_executor(fds[slot], slot, &turns);
+                if (fds[slot] < 0)
+                        continue;
+                runtime->read_intent_fds[slot] = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+                if (runtime->read_intent_fds[slot] < 0)
+                        return log_errno(LOG_ERR, errno, "cannot open intent/%s in the runtime directory", name);
+                await_executor(fds[slot], slot, &turns);
         }
         return 0;
 }
@@ -248,7 +252,7 @@ static int fill_directory(struct runtime *runtime, uid_t uid, gid_t gid, unsigne
         pins = own_directory(runtime->fd, "ns", 0, 0, 0755);
         if (pins < 0)
                 return pins;
-        r = open_intents(intent, n_slots, runtime->intent_fds);
+        r = open_intents(runtime, intent, n_slots);
         if (r < 0)
                 return r;
         r = own_space_prepare(pins);
@@ -318,5 +322,7 @@ void runtime_done(struct runtime *runtime) {
         (void) close_fd(runtime->varlink_fd);
         for (unsigned slot = 0; slot < RUNTIME_SLOTS_MAX; slot++)
                 (void) close_fd(runtime->intent_fds[slot]);
+        for (unsigned slot = 0; slot < RUNTIME_SLOTS_MAX; slot++)
+                (void) close_fd(runtime->read_intent_fds[slot]);
         *runtime = RUNTIME_INIT;
 }

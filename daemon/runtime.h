@@ -30,11 +30,13 @@ struct runtime {
         int varlink_fd; /* the varlink socket, likewise: the service manager's (LISTEN_FDNAMES=varlink, sd_listen_fds(3)), or our own */
         struct own_space_text *texts; /* of mount namespaces that pods have to themselves, bound below ns/; until the front has them */
         size_t n_texts;
-        int intent_fds[RUNTIME_SLOTS_MAX]; /* by slot; -1 where there is no file */
+        int intent_fds[RUNTIME_SLOTS_MAX]; /* by slot, for executors; -1 where there is no file */
+        int read_intent_fds[RUNTIME_SLOTS_MAX]; /* of the same files, read-only: for the front, which must not cut one short that an executor has mapped */
 };
 
 #define RUNTIME_INIT                                                                                             \
-        ((struct runtime) {.fd = -1, .lock_fd = -1, .listen_fd = -1, .varlink_fd = -1, .intent_fds = {[0 ... RUNTIME_SLOTS_MAX - 1] = -1}})
+        ((struct runtime) {.fd = -1, .lock_fd = -1, .listen_fd = -1, .varlink_fd = -1, .intent_fds = {[0 ... RUNTIME_SLOTS_MAX - 1] = -1}, \
+                           .read_intent_fds = {[0 ... RUNTIME_SLOTS_MAX - 1] = -1}})
 
 /* Prepares the directory for a front that runs as `uid` and `gid` and makes intent files for `n_slots` executors; files of
  * an earlier daemon's further slots are opened, too. Waits for executors of an earlier daemon that have not ended yet, at most

@@ -64,6 +64,8 @@ START_TEST(test_made) {
         expect("socket", S_IFSOCK | 0666, 0);
         ck_assert_int_ge(runtime.intent_fds[1], 0);
         ck_assert_int_lt(runtime.intent_fds[2], 0);
+        ck_assert_int_eq(fcntl(runtime.read_intent_fds[1], F_GETFL) & O_ACCMODE, O_RDONLY);
+        ck_assert_int_lt(runtime.read_intent_fds[2], 0);
 }
 END_TEST
 
