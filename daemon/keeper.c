@@ -38,6 +38,8 @@ enum {
         EXECUTOR_GRACE_MS = 2000,/* for executors to end once the front is gone */
         RESPAWN_DELAY_MS = 250,  /* before an executor that died at once is started again */
         RESPAWN_QUICK_MS = 1000, /* what "at once" means */
+        RESTARTS_AT_ONCE = RUNTIME_SLOTS_MAX, /* of executors, whatever they ended of; after so many… */
+        RESTART_MS = 125,        /* …one in this time: the front, who can have each end, has us fork no more than that */
         CONTROLS_MAX = 16,       /* messages of the front between two looks at signals */
 };
 
@@ -64,6 +66,7 @@ struct keeper {
         uint64_t deadline_ms; /* while stopping: then the front is killed */
         struct keeper_executor executors[RUNTIME_SLOTS_MAX];
         unsigned n_executors;
+        uint64_t restarts_ms; /* by when the last restart were due if there was one each RESTART_MS */
 };
 
 static int find_user(const char *name, uid_t *ret_uid, gid_t *ret_gid) {
@@ -182,6 +185,16 @@ static int tell_front(struct keeper *keeper, enum control_kind kind, unsigned sl
         return channel_send(keeper->control, message, sizeof(header) + length, fds, n_fds);
 }
 
+/* 0, and counts one more; or when the next executor may be started. */
+static uint64_t count_restart(struct keeper *keeper, uint64_t now) {
+        const uint64_t ahead = (uint64_t) RESTART_MS * (RESTARTS_AT_ONCE - 1);
+
+        if (keeper->restarts_ms > now + ahead)
+                return keeper->restarts_ms - ahead;
+        keeper->restarts_ms = (keeper->restarts_ms > now ? keeper->restarts_ms : now) + RESTART_MS;
+        return 0;
+}
+
 /* Starts what is to be started now; -1 or the milliseconds until the next one is due. */
 static int start_due(struct keeper *keeper) {
         uint64_t now = clock_ms();
@@ -193,6 +206,12 @@ static int start_due(struct keeper *keeper) {
 
                 if (executor->pid > 0)
                         continue;
+                if (executor->start_ms <= now) {
+                        uint64_t later = count_restart(keeper, now);
+
+                        if (later > 0)
+                                executor->start_ms = later;
+                }
                 if (executor->start_ms <= now) {
                         socket_fd = start_executor(keeper, slot);
                         if (socket_fd >= 0) {

@@ -5,13 +5,21 @@
 import ctypes
 import fcntl
 import os
+import re
 import signal
+import socket
+import struct
+import time
 
 from frame import host, specs, tap
 from frame.daemon import Daemon
-from frame.tap import case, equal, eventually
+from frame.tap import case, diagnose, equal, eventually
 
 PIDFD_GETFD = 438
+MAGIC = 0x706f646d6f756e74  # of a message, util/channel.c
+REPLACE = 3  # CONTROL_REPLACE
+SECONDS = 4
+AT_ONCE = 16
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -68,6 +76,41 @@ def intents(daemon):
     eventually(lambda: len(daemon.executors()) == len(before) and before[0] not in daemon.executors(), 'another executor', 10)
     create_and_collect(daemon, 'after')
     check_intents(daemon)
+
+
+def control_of(daemon):
+    """The front's socket to the keeper: made in one call with the one that the keeper has, whose number is the one before."""
+    def sockets(pid):
+        found = {}
+        for number, link in links_of(pid).items():
+            if link.startswith('socket:['):
+                fd = take(pid, number)
+                with socket.socket(fileno=fd) as one:
+                    if (one.family, one.type) == (socket.AF_UNIX, socket.SOCK_SEQPACKET):
+                        found[int(link[8:-1])] = number
+        return found
+    keepers, fronts = sockets(daemon.keeper()), sockets(daemon.front())
+    equal(len(keepers), 1, 'sockets of the keeper')
+    return socket.socket(fileno=take(daemon.front(), fronts[next(iter(keepers)) + 1]))
+
+
+@case('a front that asks for other executors without end has a few started in a second, and then serves on')
+def replacements(daemon):
+    started = lambda: len(re.findall(r'executor [0-9]+ is process', daemon.log()))
+    before, end = started(), time.monotonic() + SECONDS
+    with control_of(daemon) as control:
+        while time.monotonic() < end:
+            for slot in range(20):  # more than there can be
+                try:
+                    control.send(struct.pack('=QIIII', MAGIC, 8, 0, REPLACE, slot), socket.MSG_DONTWAIT)
+                except BlockingIOError:
+                    time.sleep(0.001)
+    count = started() - before
+    diagnose(f'{count} executors in {SECONDS} s')
+    # So many at once, and then eight a second.
+    equal((count > AT_ONCE, count <= AT_ONCE + 8 * (SECONDS + 1)), (True, True), f'{count} executors were started')
+    eventually(lambda: len(daemon.executors()) == len({number for number in re.findall(r'executor ([0-9]+) is process', daemon.log())}), 'all executors', 10)
+    create_and_collect(daemon, 'later')
 
 
 if __name__ == '__main__':
