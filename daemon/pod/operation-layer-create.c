@@ -179,14 +179,18 @@ static int intend(struct operation *operation, struct failure *f) {
         return 0;
 }
 
-/* Nothing was made. */
+/* Nothing was made, unless an executor was lost that may have. */
 static void take_back(struct operation *operation) {
         struct create *create = create_of(operation);
+        struct layer *layer = TAKE_PTR(create->layer);
 
-        layer_turn_end(operation->pods, create->layer);
-        if (layers_forget(operation->pods->layers, create->layer) < 0)
+        if (operation->n_lost > 0) {
+                layer_abolish(operation->pods, layer);
+                return;
+        }
+        layer_turn_end(operation->pods, layer);
+        if (layers_forget(operation->pods->layers, layer) < 0)
                 log_error("Layer %s is on record as being made; the next start forgets it", create->id);
-        create->layer = NULL;
 }
 
 static void result(struct operation *operation, const struct job_result *answer) {

@@ -104,9 +104,14 @@ static int intend(struct operation *operation, struct failure *f) {
         return 0;
 }
 
+/* An executor that was lost may have taken the directory's name away: then the layer is removed, by an operation that nobody waits for. */
 static void take_back(struct operation *operation) {
         struct removal *removal = removal_of(operation);
 
+        if (!removal->finish && !removal->unmounting && operation->n_lost > 0) {
+                layer_abolish(operation->pods, removal->layer);
+                return;
+        }
         if (!removal->finish && !removal->unmounting && layers_keep(operation->pods->layers, removal->layer) < 0)
                 log_error("Layer %s is on record as being removed; the next start removes it", removal->id);
         layer_turn_end(operation->pods, removal->layer);
