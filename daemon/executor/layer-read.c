@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -68,17 +69,18 @@ static int put(void *userdata, const void *data, size_t size) {
 /* The pages that a file has in memory go into the pipe as they are. */
 static ssize_t pass(void *userdata, int fd, off_t at, size_t size) {
         struct reading *reading = userdata;
+        off64_t offset = at;
         size_t done = 0;
 
-        while (done < size) {
-                ssize_t n = splice(fd, &at, reading->fds[FD_OUT], NULL, size - done < PASS_MAX ? size - done : PASS_MAX, SPLICE_F_MORE);
+        while (done < size && done < SSIZE_MAX - PASS_MAX) {
+                ssize_t n = splice(fd, &offset, reading->fds[FD_OUT], NULL, size - done < PASS_MAX ? size - done : PASS_MAX, SPLICE_F_MORE);
 
                 if (n < 0 && errno == EINTR)
                         continue;
-                if (n < 0 && errno == EINVAL && done == 0)
-                        return -EOPNOTSUPP;
-                if (n < 0)
-                        return -errno;
+                if (n < 0 && errno == EPIPE)
+                        return -EPIPE;
+                if (n < 0) /* reading says what is wrong with the file, or does better */
+                        return done > 0 ? (ssize_t) done : -EOPNOTSUPP;
                 if (n == 0)
                         break;
                 done += (size_t) n;

@@ -73,7 +73,7 @@ struct run {
         unsigned waited_ms; /* for what a dead executor has left */
         int kept;           /* restore.h: the clone of the pod's tree that mounts come back from, -1 while there is none… */
         bool kept_none;     /* …and none can be had */
-        size_t ahead;       /* STEP_UNMOUNT: the steps before this one have been looked at together */
+        size_t ahead_from, ahead; /* STEP_UNMOUNT: the steps from the one to before the other have been looked at together */
         bool making;     /* the last target was missing and was made */
         uint64_t plain;  /* the last mount found to be neither proc nor sysfs; 0: none yet */
         struct mapping *mappings; /* mapping.h */

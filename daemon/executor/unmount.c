@@ -248,31 +248,38 @@ static void note_gone(struct run *run, size_t i, const struct detach_item *item)
         restore_note(run, i, &item->identity);
 }
 
+static void note_begun(size_t i, void *userdata) {
+        const struct run *run = userdata;
+
+        intent_at(run->executor->intent, (uint32_t) (run->ahead_from + i));
+}
+
 /* Unmounts what is in the directory of a step, together. What does not go is for its own turn, and says then why. */
-static int unmount_beside(struct run *run, size_t i, struct place *place) {
+static void unmount_beside(struct run *run, size_t i, struct place *place) {
         enum { WORTH_IT = 64 };
         _cleanup_free_ struct detach_item *items = NULL;
         size_t n;
 
         if (i < run->ahead || run->job->private || !run->executor->features.unique_id)
-                return 0;
+                return;
         n = count_beside(run->job, i);
+        run->ahead_from = i;
         run->ahead = i + n;
         if (n < WORTH_IT || !restore_keep_tree(run) || enter(run, place) < 0)
-                return 0;
+                return;
         items = calloc(n, sizeof(*items));
         if (!items)
-                return log_oom();
+                return (void) log_oom();
         for (size_t j = 0; j < n; j++) {
                 const struct step *step = &run->job->steps[i + j];
                 const char *slash = strrchr(step->target, '/');
 
                 items[j] = (struct detach_item) {.name = slash ? slash + 1 : step->target, .id = step->id};
         }
-        detach_many(items, n);
+        detach_many(items, n, note_begun, run);
         for (size_t j = 0; j < n; j++)
                 note_gone(run, i + j, &items[j]);
-        return 0;
+        intent_at(run->executor->intent, (uint32_t) i);
 }
 
 int hand_unmount(struct run *run, size_t i) {
@@ -283,10 +290,9 @@ int hand_unmount(struct run *run, size_t i) {
         if (private_is_gone(run) && !(step->flags & STEP_HOST))
                 return 0;
         r = place_of(run, step, &place);
-        if (r == 0)
-                r = unmount_beside(run, i, &place);
         if (r < 0)
                 return r;
+        unmount_beside(run, i, &place);
         r = run->hands[i].ahead ? 0 : try_unmount(run, i, &place);
         if (r > 0 && is_left(run, i)) { /* its mount point would stay: what failed then may not fail again */
                 run_forgive(run);

@@ -43,12 +43,30 @@ int detach_name(const char *name, bool lazy) {
         return r == -EINVAL ? unmount_away(name, flags, r) : r;
 }
 
+enum { THREADS = 16 };
+
 struct crowd {
         struct detach_item *items;
         size_t n;
-        atomic_size_t next;
-        atomic_bool over; /* one does not go */
+        void (*begun)(size_t i, void *userdata);
+        void *userdata;
+        atomic_size_t next, n_places;
+        atomic_size_t places[THREADS]; /* what each of them is at; SIZE_MAX: nothing */
+        atomic_bool over;              /* one does not go */
 };
+
+/* Two that tell at the same time may tell in the wrong order; the next one that is begun tells again. */
+static void tell_begun(struct crowd *crowd) {
+        size_t first = SIZE_MAX;
+
+        for (size_t i = 0; i < THREADS; i++) {
+                const size_t at = atomic_load(&crowd->places[i]);
+
+                first = at < first ? at : first;
+        }
+        if (first != SIZE_MAX)
+                crowd->begun(first, crowd->userdata);
+}
 
 static bool take_off(struct detach_item *item) {
         if (identity_read(AT_FDCWD, item->name, true, &item->identity) < 0 || item->identity.key != item->id || !item->identity.mount_root)
@@ -60,26 +78,34 @@ static bool take_off(struct detach_item *item) {
 /* With a working directory of its own, which it leaves: a thread that has been joined may hold what it had for a while. */
 static void *take_turns(void *userdata) {
         struct crowd *crowd = userdata;
+        atomic_size_t *place = &crowd->places[atomic_fetch_add(&crowd->n_places, 1)];
         size_t i;
 
         if (unshare(CLONE_FS) < 0)
                 return NULL;
-        while (!atomic_load(&crowd->over) && (i = atomic_fetch_add(&crowd->next, 1)) < crowd->n)
+        while (!atomic_load(&crowd->over) && (i = atomic_fetch_add(&crowd->next, 1)) < crowd->n) {
+                atomic_store(place, i);
+                tell_begun(crowd);
                 if (!take_off(&crowd->items[i]))
                         atomic_store(&crowd->over, true);
+        }
+        atomic_store(place, SIZE_MAX);
+        tell_begun(crowd);
         detach_leave();
         return NULL;
 }
 
-void detach_many(struct detach_item *items, size_t n) {
-        enum { THREADS = 16, SHARE = 8 /* not worth a thread: fewer */, STACK_SIZE = 64 * 1024 };
-        struct crowd crowd = {.items = items, .n = n};
+void detach_many(struct detach_item *items, size_t n, void (*begun)(size_t i, void *userdata), void *userdata) {
+        enum { SHARE = 8 /* not worth a thread: fewer */, STACK_SIZE = 64 * 1024 };
+        struct crowd crowd = {.items = items, .n = n, .begun = begun, .userdata = userdata};
         pthread_t threads[THREADS];
         pthread_attr_t attributes;
         size_t n_threads = 0;
 
         if (pthread_attr_init(&attributes) != 0)
                 return;
+        for (size_t i = 0; i < THREADS; i++)
+                atomic_init(&crowd.places[i], SIZE_MAX);
         (void) pthread_attr_setstacksize(&attributes, PTHREAD_STACK_MIN + STACK_SIZE); /* as it is, it would do */
         while (n_threads < THREADS && n_threads < n / SHARE && pthread_create(&threads[n_threads], &attributes, take_turns, &crowd) == 0)
                 n_threads++;

@@ -32,9 +32,10 @@ struct detach_item {
 
 /* Unmounts them, none lazily, several at the same time: each waits for all processors, and those that wait together wait once
  * (synchronize_rcu_expedited() in umount(2)). They begin in their order, and after the first that does not go no other is begun; what is not `gone` was
- * left as it is, for whatever reason. In the initial mount namespace only. All threads are over when it returns, and no one's working directory
+ * left as it is, for whatever reason. In the initial mount namespace only. `begun` is told, by whichever thread, the
+ * first of those that are begun and not done: the one that hangs, if one does. All threads are over when it returns, and no one's working directory
  * but the caller's is in there. */
-void detach_many(struct detach_item *items, size_t n);
+void detach_many(struct detach_item *items, size_t n, void (*begun)(size_t i, void *userdata), void *userdata);
 
 /* Detaches the very mount that the fd lies on, with all below it. */
 int detach_fd(int mount);

@@ -42,7 +42,7 @@ static int compare_above(const void *key, const void *place) {
 }
 
 /* Where nothing is found, which is nearly always, the look is all that it costs. */
-static int look(struct pods *pods, struct pod *pod, const uint64_t *ids, size_t n) {
+int footing_look_at(struct pods *pods, struct pod *pod, const uint64_t *ids, size_t n) {
         bool marked = pod->judge_again, found;
         int r;
 
@@ -65,7 +65,7 @@ static int look(struct pods *pods, struct pod *pod, const uint64_t *ids, size_t 
 int footing_look_tree(struct pods *pods, struct pod *pod) {
         const struct record_mount *tree = pod_find_mount(pod, "", "");
 
-        return tree ? look(pods, pod, &tree->id, 1) : 0;
+        return tree ? footing_look_at(pods, pod, &tree->id, 1) : 0;
 }
 
 int footing_look_host(struct pods *pods, struct pod *pod) {
@@ -80,7 +80,7 @@ int footing_look_host(struct pods *pods, struct pod *pod) {
         for (size_t i = 0; i < pod->record->n_host; i++)
                 if (!pod->record->host[i].deferred)
                         ids[n++] = pod->record->host[i].id;
-        return look(pods, pod, ids, n);
+        return footing_look_at(pods, pod, ids, n);
 }
 
 int footing_look(struct pods *pods, struct pod *pod, const struct wanted *wanted) {
@@ -102,5 +102,5 @@ int footing_look(struct pods *pods, struct pod *pod, const struct wanted *wanted
                 if (n == 0 || ids[n - 1] != mount->id)
                         ids[n++] = mount->id;
         }
-        return look(pods, pod, ids, n);
+        return footing_look_at(pods, pod, ids, n);
 }

@@ -83,6 +83,34 @@ static int validate(struct operation *operation, struct failure *f) {
         return turn_take(operation, operation->pod) ? 0 : OPERATION_WAIT;
 }
 
+/* What is to go. Lazily, only those are looked at again whose mount points, which podmount made in somebody's root, are to go as well, wherever a rename has
+ * taken them: all else goes with the tree, and never comes back. */
+static int doom(const struct collect *collect, const char *directory, struct plan_doomed **doomed, size_t *n) {
+        const struct operation *operation = &collect->operation;
+        const struct record_pod *record = operation->pod ? operation->pod->record : NULL;
+        _cleanup_free_ uint64_t *ids = NULL;
+        size_t n_ids = 0, n_unknown = 0;
+        int r = doom_pod(operation->pods, operation->uuid, record, collect->lazy, doomed, n);
+
+        if (r < 0 || !collect->lazy || !operation->pod)
+                return r;
+        ids = calloc(*n + 1, sizeof(*ids));
+        if (!ids)
+                return log_oom();
+        for (size_t i = 0; i < *n; i++)
+                if ((*doomed)[i].made > 0 && !(*doomed)[i].host) {
+                        ids[n_ids++] = (*doomed)[i].id;
+                        n_unknown += (*doomed)[i].id == 0;
+                }
+        if (n_ids == 0)
+                return 0;
+        r = n_unknown > 0 ? pods_sync_pod_below(operation->pods, operation->pod, directory) : footing_look_at(operation->pods, operation->pod, ids, n_ids);
+        if (r < 0)
+                return r;
+        free(TAKE_PTR(*doomed));
+        return doom_pod(operation->pods, operation->uuid, record, true, doomed, n);
+}
+
 static int plan(struct operation *operation, struct failure *f) {
         struct collect *collect = collect_of(operation);
         _cleanup_free_ char *directory = pods_directory(operation->pods, operation->uuid);
@@ -112,7 +140,6 @@ static int plan(struct operation *operation, struct failure *f) {
         if (!collect->begun_to_unmount && gc_program_is_due(&collect->program, operation))
                 return gc_program_plan(&collect->program, operation);
         collect->begun_to_unmount = true;
-        /* What goes at once and never comes back has no propagation to be known, and need not be where it was. */
         r = collect->lazy ? pods_sync_pod(operation->pods, operation->pod) : pods_sync_pod_below(operation->pods, operation->pod, directory);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "read the mount table");
@@ -120,7 +147,7 @@ static int plan(struct operation *operation, struct failure *f) {
         r = operation->pod ? footing_look_host(operation->pods, operation->pod) : 0;
         if (r < 0)
                 return r;
-        r = doom_pod(operation->pods, operation->uuid, record, collect->lazy, &doomed, &n);
+        r = doom(collect, directory, &doomed, &n);
         if (r == 0)
                 r = points_doom(operation->pods, record, (struct points_which) {}, &directories, &n_directories);
         n_points = n_directories;

@@ -49,7 +49,7 @@ static bool sits_on_root(const struct entry *entry) {
 
 /* Whether another child of its parent is mounted at a directory above it. */
 static bool has_sibling_above(const struct pass *pass, const struct entry *entry) {
-        for (size_t i = pass->depth; i-- > 0;)
+        for (size_t i = entry->parent ? pass->depth : 0; i-- > 0;)
                 if (pass->way[i]->parent == entry->parent && strcmp(pass->way[i]->point, entry->point) != 0)
                         return true;
         return false;

@@ -298,9 +298,11 @@ def renamed_above(daemon):
         if os.path.exists(f'{inside}/mnt/y'):  # else it was made for that mount, and went with it
             os.rename(f'{inside}/mnt/y', f'{inside}/mnt/x')
         equal(daemon.json('gc', pod)[0]['Outcome'], 'removed', what)
-        pod = daemon.create(specs.oci(root=root, mounts=mounts))
-        os.rename(f'{daemon.rootfs(pod)}/mnt/a', f'{daemon.rootfs(pod)}/mnt/w')
-        equal(daemon.json('gc', pod)[0]['Outcome'], 'removed', f'{what}, all at once')
+        for words in (['gc'], ['gc', '--lazy']):
+            pod = daemon.create(specs.oci(root=root, mounts=mounts))
+            os.rename(f'{daemon.rootfs(pod)}/mnt/a', f'{daemon.rootfs(pod)}/mnt/w')
+            equal(daemon.json(*words, pod)[0]['Outcome'], 'removed', f'{what}, all at once: {words}')
+            equal(listing(), before, f'{what}, all at once: {words}')
         equal(host.mounts_below(f'{daemon.runtime}/pods'), {}, f'{what}: what is left')
     equal(listing(), before, 'the root')
 

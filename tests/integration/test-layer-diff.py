@@ -113,7 +113,7 @@ def chains(daemon):
 @case('while it is read a layer stays; whoever stops reading ends it, and is the only one who hears of it')
 def held(daemon):
     create(daemon, 'base')
-    fill(daemon, 'base', *((f'small-{i}', b'x' * 20000) for i in range(400)))  # of a large one the pipe may hold all
+    fill(daemon, 'base', *((f'small-{i}', b'x' * 20000) for i in range(400)))
     fd = open_tar(daemon, 'base')
     name, text = error_of(daemon, 'RemoveLayer', 'sa{sv}', 'base', {})
     equal(name, ERROR + 'LayerInUse', text)
