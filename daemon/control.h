@@ -17,6 +17,7 @@ enum control_kind {
         CONTROL_STOP,     /* finish what runs, answer, exit */
         /* front → keeper */
         CONTROL_REPLACE,  /* the slot's executor hangs: kill it, start another */
+        CONTROL_MORE,     /* all executors are held up, and jobs wait: start one more, in a slot of its own, if there may be more */
 };
 
 struct control_header {

@@ -39,7 +39,7 @@ static void notify_ready(const struct front *front) {
 
 static void ask_for_executor(unsigned slot, void *userdata) {
         const struct front *front = userdata;
-        const struct control_header header = {.kind = CONTROL_REPLACE, .slot = slot};
+        const struct control_header header = {.kind = slot == POOL_SLOT_NEW ? CONTROL_MORE : CONTROL_REPLACE, .slot = slot};
         int r = channel_send(front->control, &header, sizeof(header), NULL, 0);
 
         if (r < 0)

@@ -239,6 +239,14 @@ static void kill_executor(struct keeper *keeper, unsigned slot) {
         keeper->executors[slot] = (struct keeper_executor) {.pid = 0, .start_ms = clock_ms()};
 }
 
+/* It stays: who held up all of them may come again. */
+static void add_executor(struct keeper *keeper) {
+        if (keeper->n_executors >= RUNTIME_SLOTS_MAX || keeper->stopping)
+                return;
+        log_notice("All %u executors are held up while others wait: there is one more now", keeper->n_executors);
+        keeper->executors[keeper->n_executors++] = (struct keeper_executor) {.pid = 0, .start_ms = clock_ms()};
+}
+
 static void on_exit_of(struct keeper *keeper, pid_t pid, int status) {
         if (pid == keeper->front) {
                 keeper->front = 0;
@@ -315,6 +323,8 @@ static void on_control(struct keeper *keeper) {
                 memcpy(&header, message.data, sizeof(header));
                 if (header.kind == CONTROL_REPLACE)
                         kill_executor(keeper, header.slot);
+                else if (header.kind == CONTROL_MORE)
+                        add_executor(keeper);
         }
 }
 
@@ -479,7 +489,7 @@ static int prepare(struct keeper *keeper) {
         if (r < 0)
                 return r;
         process_raise_files();
-        r = runtime_prepare(keeper->options->runtime_dir, keeper->uid, keeper->gid, keeper->n_executors, &keeper->runtime);
+        r = runtime_prepare(keeper->options->runtime_dir, keeper->uid, keeper->gid, RUNTIME_SLOTS_MAX, &keeper->runtime);
         if (r < 0)
                 return r;
         r = find_features(keeper, &features);

@@ -42,6 +42,7 @@ int pool_job_new(const struct job *job, const int *fds, size_t n_fds, struct poo
         if (n_fds > CHANNEL_FDS_MAX)
                 return -E2BIG;
         new->id = job->id;
+        new->uid = job->caller.root ? 0 : job->caller.uid;
         new->n_steps = job->n_steps;
         new->answers_fd = job_answers_fd(job);
         r = job_encode(job, &new->data, &new->size);
@@ -131,9 +132,12 @@ int pool_queue_push(struct pool_queue *queue, const char *uuid, struct pool_job 
         return 0;
 }
 
-struct pool_job *pool_queue_take(struct pool_queue *queue) {
+struct pool_job *pool_queue_take(struct pool_queue *queue, bool (*may)(const struct pool_job *job, void *userdata), void *userdata) {
         struct pool_line *line = queue->ready;
         struct pool_job *job;
+
+        while (line && may && !may(line->first, userdata))
+                line = line->ready_next;
 
         if (!line)
                 return NULL;
@@ -192,7 +196,7 @@ void pool_queue_done(struct pool_queue *queue) {
         struct pool_job *job;
 
         /* What runs has been declared over before, so every line that is left can be served. */
-        while ((job = pool_queue_take(queue))) {
+        while ((job = pool_queue_take(queue, NULL, NULL))) {
                 pool_queue_over(queue, job);
                 pool_job_free(job);
         }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "executor/pool.h"
 #include "util/map.h"
@@ -19,6 +20,7 @@ struct pool_job {
         struct pool_line *line;
         struct pool_job *next;
         bool started;
+        uid_t uid; /* for whom it runs */
         uint64_t id;
         size_t n_steps;
         bool answers_fd; /* step_kind_answers_fd() */
@@ -47,8 +49,8 @@ DEFINE_CLEANUP(struct pool_job *, pool_job_free)
 
 /* Puts a job at the end of its pod's line; the queue's from now on, unless that fails with -ENOMEM. */
 int pool_queue_push(struct pool_queue *queue, const char *uuid, struct pool_job *job);
-/* The next job that may start, NULL when there is none. Its line waits until it is put back or over. */
-struct pool_job *pool_queue_take(struct pool_queue *queue);
+/* The next job that may start, by its pod and by `may` (NULL: any), NULL when there is none. Its line waits until it is put back or over. */
+struct pool_job *pool_queue_take(struct pool_queue *queue, bool (*may)(const struct pool_job *job, void *userdata), void *userdata);
 /* A taken job that could not start: first in its line again. */
 void pool_queue_put_back(struct pool_queue *queue, struct pool_job *job);
 /* A taken job is over and the caller's; its line goes on. */

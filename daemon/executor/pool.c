@@ -39,14 +39,61 @@ struct executor_pool {
         void *userdata;
         struct worker *workers[POOL_SLOTS_MAX];
         struct pool_queue queue;
+        sd_event_source *held_up; /* armed while jobs wait */
         uint64_t n_hung, n_lost; /* executors */
 };
 
 static void dispatch(struct executor_pool *pool);
 
+/* Arms the timer where jobs wait, or turns it off. */
+static void watch_queue(struct executor_pool *pool) {
+        int enabled = SD_EVENT_OFF, r;
+
+        (void) sd_event_source_get_enabled(pool->held_up, &enabled); /* off, if it cannot be told */
+        if (!pool->queue.ready) {
+                (void) sd_event_source_set_enabled(pool->held_up, SD_EVENT_OFF); /* at worst one needless wake-up more */
+                return;
+        }
+        if (enabled != SD_EVENT_OFF)
+                return;
+        r = sd_event_source_set_time(pool->held_up, clock_us(CLOCK_MONOTONIC) + POOL_HELD_UP_US);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(pool->held_up, SD_EVENT_ONESHOT);
+        if (r < 0)
+                (void) log_errno(LOG_ERR, r, "no timer for jobs that wait");
+}
+
+/* Whether each has been at one job for long. `*ret_n`: how many there are. */
+static bool are_held_up(const struct executor_pool *pool, unsigned *ret_n) {
+        const uint64_t now = clock_us(CLOCK_MONOTONIC);
+        bool all = true;
+
+        *ret_n = 0;
+        for (size_t i = 0; i < POOL_SLOTS_MAX; i++) {
+                const struct worker *worker = pool->workers[i];
+
+                if (!worker)
+                        continue;
+                ++*ret_n;
+                all = all && worker->job && worker->begun_us + POOL_HELD_UP_US <= now;
+        }
+        return all;
+}
+
+static int on_held_up(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+        struct executor_pool *pool = userdata;
+        unsigned n;
+
+        if (pool->queue.ready && are_held_up(pool, &n) && n > 0 && n < POOL_GROWN_MAX)
+                pool->replace(POOL_SLOT_NEW, pool->userdata);
+        watch_queue(pool);
+        return 0;
+}
+
 int executor_pool_new(
         sd_event *event, uint64_t job_timeout_us, pool_replace_fn replace, void *userdata, struct executor_pool **ret) {
         _cleanup_(executor_pool_freep) struct executor_pool *pool = calloc(1, sizeof(*pool));
+        int r;
 
         if (!pool)
                 return log_oom();
@@ -56,6 +103,11 @@ int executor_pool_new(
         pool->userdata = userdata;
         if (pool_queue_init(&pool->queue) < 0)
                 return -ENOMEM;
+        r = sd_event_add_time(event, &pool->held_up, CLOCK_MONOTONIC, UINT64_MAX, 0, on_held_up, pool);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(pool->held_up, SD_EVENT_OFF);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "no timer for the executors");
         *ret = TAKE_PTR(pool);
         return 0;
 }
@@ -96,6 +148,7 @@ struct executor_pool *executor_pool_free(struct executor_pool *pool) {
         }
         if (pool->queue.lines)
                 pool_queue_done(&pool->queue);
+        sd_event_source_disable_unref(pool->held_up);
         sd_event_unref(pool->event);
         free(pool);
         return NULL;
@@ -309,14 +362,31 @@ static struct worker *idle_worker(struct executor_pool *pool) {
         return NULL;
 }
 
+/* Nobody but root gets the last one that is idle, of as many as there can be, beside others. */
+static bool may_start(const struct pool_job *job, void *userdata) {
+        const struct executor_pool *pool = userdata;
+        unsigned n = 0, n_idle = 0, n_own = 0;
+
+        for (size_t i = 0; i < POOL_SLOTS_MAX; i++) {
+                const struct worker *worker = pool->workers[i];
+
+                n += worker != NULL;
+                n_idle += worker && !worker->job && !worker->condemned;
+                n_own += worker && worker->job && worker->job->uid == job->uid;
+        }
+        return job->uid == 0 || n_own == 0 || n_idle > 1 || n < POOL_GROWN_MAX;
+}
+
 static void dispatch(struct executor_pool *pool) {
         for (;;) {
                 struct worker *worker = idle_worker(pool);
-                struct pool_job *job = worker ? pool_queue_take(&pool->queue) : NULL;
+                struct pool_job *job = worker ? pool_queue_take(&pool->queue, may_start, pool) : NULL;
                 int r;
 
-                if (!job)
+                if (!job) {
+                        watch_queue(pool);
                         return;
+                }
                 r = worker_start(worker, job);
                 if (r >= 0)
                         continue;

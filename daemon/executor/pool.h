@@ -3,7 +3,8 @@
 
 /*
  * The executors as the front sees them: jobs go in, results come back. One job at a time for a pod, in the order of
- * submission; jobs of different pods side by side on as many executors as there are.
+ * submission; jobs of different pods side by side on as many executors as there are. Where all are held up more come, so that who hangs
+ * does not keep others waiting; when no more can come, the last that is idle is for nobody who has another one at work, root aside.
  */
 
 #include <stdbool.h>
@@ -12,7 +13,13 @@
 
 #include "plan/step.h"
 
-enum { POOL_SLOTS_MAX = 64, POOL_GRACE_US = 5 * 1000 * 1000 };
+enum {
+        POOL_SLOTS_MAX = 64,
+        POOL_SLOT_NEW = POOL_SLOTS_MAX, /* in place of a slot: one more */
+        POOL_GROWN_MAX = 16,            /* no more are asked for when there are so many */
+        POOL_GRACE_US = 5 * 1000 * 1000,
+        POOL_HELD_UP_US = 250 * 1000,   /* how long all have to be at their jobs, while others wait, before there is one more */
+};
 
 struct executor_pool;
 struct pool_job;
@@ -22,7 +29,7 @@ struct pool_job;
  * noted), failed_step is the one that it was at (UINT32_MAX: not known), and such a mount is attached if the kernel has it. A lost job of an executor that was to be replaced is told
  * when that one is dead, or at the latest POOL_GRACE_US after it was asked for. */
 typedef void (*pool_done_fn)(const struct job_result *result, void *userdata);
-/* Asks the keeper to kill and replace the executor of this slot. */
+/* Asks the keeper to kill and replace the executor of this slot; POOL_SLOT_NEW: all are held up, and one more is asked for, which comes or does not. */
 typedef void (*pool_replace_fn)(unsigned slot, void *userdata);
 
 /* A pool without executors on an event loop, which it keeps a reference of. A negative errno. */

@@ -9,12 +9,14 @@
 #include "executor/executor.h"
 #include "executor/pool.h"
 #include "util/channel.h"
+#include "util/clock.h"
 #include "tests/unit/executor/hands.h"
 
 static sd_event *event;
 static struct executor_pool *pool;
-static pid_t executors[4];
-static unsigned replaced;
+static pid_t executors[POOL_GROWN_MAX];
+static unsigned replaced, n_executors, asked_for_more;
+static bool grows; /* the keeper makes one more when it is asked to */
 
 /* What came back. */
 struct answer {
@@ -63,6 +65,12 @@ static bool replace_later;
 
 /* As the keeper does: kills, reaps, makes another. */
 static void on_replace(unsigned slot, void *userdata _unused_) {
+        if (slot == POOL_SLOT_NEW) {
+                asked_for_more++;
+                if (grows)
+                        add_executor(n_executors++);
+                return;
+        }
         replaced++;
         ck_assert_int_eq(kill(executors[slot], SIGKILL), 0);
         ck_assert_int_eq(waitpid(executors[slot], NULL, 0), executors[slot]);
@@ -77,6 +85,7 @@ static bool begin(unsigned n, uint64_t timeout_us) {
         ck_assert_int_eq(executor_pool_new(event, timeout_us, on_replace, NULL, &pool), 0);
         for (unsigned i = 0; i < n; i++)
                 add_executor(i);
+        n_executors = n;
         return true;
 }
 
@@ -314,6 +323,73 @@ END_TEST
 
 /* An executor that is killed at any moment of a job leaves nothing unknown: every mount of the pod that the kernel
  * has is in the intent file. */
+static void signal_all(int signal) {
+        for (unsigned i = 0; i < n_executors; i++)
+                ck_assert_int_eq(kill(executors[i], signal), 0);
+}
+
+/* Where the only one is held up another pod waits for one more, and for no deadline. */
+START_TEST(test_held_up) {
+        struct answer held = {}, other = {};
+        uint64_t begun;
+
+        grows = true;
+        if (!begin(1, 60 * 1000 * 1000))
+                return;
+        signal_all(SIGSTOP);
+        submit(create_job(1), NULL, &held);
+        submit(create_job(2), NULL, &other);
+        begun = clock_us(CLOCK_MONOTONIC);
+        until(&other.n, 1);
+        ck_assert_int_eq(other.failure, FAILURE_NONE);
+        ck_assert(clock_us(CLOCK_MONOTONIC) - begun >= POOL_HELD_UP_US);
+        ck_assert_uint_eq(asked_for_more, 1);
+        ck_assert_uint_eq(held.n, 0);
+        ck_assert_int_eq(kill(executors[0], SIGCONT), 0);
+        until(&held.n, 1);
+        ck_assert_int_eq(held.failure, FAILURE_NONE);
+        ck_assert_uint_eq(replaced, 0);
+        end();
+}
+END_TEST
+
+static struct pool_job *submit_as(uid_t uid, unsigned number, struct answer *answer) {
+        struct job *job = bind_job(0, "/tmp/none");
+
+        job->uuid[1] = (char) ('0' + number / 10);
+        job->uuid[2] = (char) ('0' + number % 10);
+        job->caller.root = uid == 0;
+        job->caller.uid = uid;
+        return submit(job, NULL, answer);
+}
+
+/* Of as many as there can be a user does not get the last one as well; root and others do. */
+START_TEST(test_last_one) {
+        enum { SOMEBODY = 1000 };
+        struct answer answers[POOL_GROWN_MAX + 3] = {};
+        struct pool_job *waits, *other;
+        unsigned n = 0;
+
+        if (!begin(POOL_GROWN_MAX, 60 * 1000 * 1000))
+                return;
+        signal_all(SIGSTOP);
+        for (; n < POOL_GROWN_MAX - 1; n++)
+                ck_assert(executor_pool_started(submit_as(SOMEBODY, n, &answers[n])));
+        waits = submit_as(SOMEBODY, n, &answers[n]);
+        ck_assert(!executor_pool_started(waits));
+        n++;
+        other = submit_as(SOMEBODY + 1, n, &answers[n]);
+        ck_assert(executor_pool_started(other) && !executor_pool_started(waits));
+        n++;
+        ck_assert(!executor_pool_started(submit_as(0, n, &answers[n])));
+        n++;
+        signal_all(SIGCONT);
+        until(&answered, n);
+        ck_assert_uint_eq(asked_for_more, 0);
+        end();
+}
+END_TEST
+
 START_TEST(test_killed_anywhere) {
         static const char point[] = POD "/main/rootfs/";
 
@@ -386,4 +462,4 @@ START_TEST(test_garbage) {
 }
 END_TEST
 
-UNIT_MAIN("pool", test_jobs, test_fds, test_side_by_side, test_death, test_timeout, test_timeout_later, test_killed_anywhere, test_garbage)
+UNIT_MAIN("pool", test_jobs, test_fds, test_side_by_side, test_death, test_timeout, test_timeout_later, test_held_up, test_last_one, test_killed_anywhere, test_garbage)
