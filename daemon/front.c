@@ -6,6 +6,7 @@
 
 #include "front.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -36,6 +37,8 @@ static void notify_ready(const struct front *front) {
 
         (void) sd_notifyf(false, "READY=1\nSTATUS=Serving, %s.", status ? status : ""); /* nobody may be listening */
 }
+
+static_assert((int) POOL_GROWN_MAX <= (int) RUNTIME_SLOTS_MAX, "each executor has an intent file");
 
 static void ask_for_executor(unsigned slot, void *userdata) {
         const struct front *front = userdata;

@@ -243,7 +243,7 @@ static void kill_executor(struct keeper *keeper, unsigned slot) {
 static void add_executor(struct keeper *keeper) {
         if (keeper->n_executors >= RUNTIME_SLOTS_MAX || keeper->stopping)
                 return;
-        log_notice("All %u executors are held up while others wait: there is one more now", keeper->n_executors);
+        event_log(EVENT_EXECUTOR_ADDED, NULL, "all %u executors are held up while others wait: there is one more now", keeper->n_executors);
         keeper->executors[keeper->n_executors++] = (struct keeper_executor) {.pid = 0, .start_ms = clock_ms()};
 }
 

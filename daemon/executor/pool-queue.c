@@ -138,7 +138,6 @@ struct pool_job *pool_queue_take(struct pool_queue *queue, bool (*may)(const str
 
         while (line && may && !may(line->first, userdata))
                 line = line->ready_next;
-
         if (!line)
                 return NULL;
         line_unready(queue, line);

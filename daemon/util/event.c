@@ -27,6 +27,7 @@ static const struct {
         [EVENT_RECOVERY_FAILED] = {"recovery-failed", "0a729d8ee6ec442ead709a75518851a6", LOG_ERR},
         [EVENT_EXECUTOR_HUNG] = {"executor-hung", "0bd294f2d17b4bcba8a8ecb055763a09", LOG_WARNING},
         [EVENT_EXECUTOR_ENDED] = {"executor-ended", "bf2631d3976a4795a503994b586f923a", LOG_WARNING},
+        [EVENT_EXECUTOR_ADDED] = {"executor-added", "848267f1ef814d3c949eb11345f64223", LOG_NOTICE},
         [EVENT_TABLE_OVERFLOW] = {"table-overflow", "567208de561047d1a28e320b53cfdcfa", LOG_INFO},
         [EVENT_BUS_SERVED] = {"bus-served", "009a0ef4057448babf69a4a7a4f07faa", LOG_INFO},
         [EVENT_BUS_LOST] = {"bus-lost", "d20a53ab12fc401a84f025516b0a504d", LOG_NOTICE},

@@ -221,6 +221,7 @@ def many(daemon):
         daemon.ok('unmount', daemon.other, '/mnt')
         diagnose(f'with {len(pods)} that hang, {len(daemon.executors())} executors, and a bind of another pod in {first:.2f} s')
         equal(first < 3 * tap.PATIENCE, True, f'{first:.2f} s')
+        contains(daemon.log(), 'executors are held up while others wait', 'the log')
         equal([process.poll() for process in waiting], [None] * len(pods), 'they hang still')
     for process in waiting:
         process.wait()
