@@ -87,42 +87,53 @@ START_TEST(test_taken) {
 }
 END_TEST
 
-/* All is made, and nothing of it on record but what was intended, when the front dies, or the executors alone. */
-static void lose_creation(bool front) {
-        _cleanup_free_ char *before = NULL;
-        struct world_task task;
+/* A creation whose executors have made all of it and died: nothing of it is on record but what was intended. */
+struct lost {
         struct world world;
+        struct world_task task;
+        char *before;
+};
 
-        if (!begin(&world))
-                return;
-        before = world_snapshot();
-        world_lose_answer(&world, world_new_create(&world, NULL, UUID_A, HOST_SPEC), &task);
+static bool begin_lost(struct lost *lost) {
+        if (!begin(&lost->world))
+                return false;
+        lost->before = world_snapshot();
+        world_lose_answer(&lost->world, world_new_create(&lost->world, NULL, UUID_A, HOST_SPEC), &lost->task);
         ck_assert_uint_eq(world_count(WORLD_PLACES), 2);
+        return true;
+}
+
+/* Nothing of it is left. */
+static void end_lost(struct lost *lost) {
+        ck_assert_ptr_null(world_pod(&lost->world, UUID_A));
+        world_unchanged(lost->before);
+        world_done(&lost->world);
+        free(lost->before);
+}
+
+/* The front dies, too, or the executors alone. */
+static void lose_creation(bool front) {
+        struct lost lost;
+
+        if (!begin_lost(&lost))
+                return;
         if (front)
-                world_crash(&world, &task);
+                world_crash(&lost.world, &lost.task);
         else {
-                ck_assert_int_eq(world_survive(&world, &task), FAILURE_MOUNT_FAILED);
-                world_task_done(&task);
+                ck_assert_int_eq(world_survive(&lost.world, &lost.task), FAILURE_MOUNT_FAILED);
+                world_task_done(&lost.task);
         }
-        ck_assert_ptr_null(world_pod(&world, UUID_A));
-        world_unchanged(before);
-        world_done(&world);
+        end_lost(&lost);
 }
 
 /* The executors die, and the front in the midst of the undo, whose job has the intent files. */
 START_TEST(test_undo_interrupted) {
-        _cleanup_free_ char *before = NULL;
-        struct world_task task;
-        struct world world;
+        struct lost lost;
 
-        if (!begin(&world))
+        if (!begin_lost(&lost))
                 return;
-        before = world_snapshot();
-        world_lose_answer(&world, world_new_create(&world, NULL, UUID_A, HOST_SPEC), &task);
-        world_crash_undoing(&world, &task);
-        ck_assert_ptr_null(world_pod(&world, UUID_A));
-        world_unchanged(before);
-        world_done(&world);
+        world_crash_undoing(&lost.world, &lost.task);
+        end_lost(&lost);
 }
 END_TEST
 
@@ -130,34 +141,28 @@ END_TEST
  * whichever is read first. */
 static void lose_one_of_two(bool first, uint64_t gone) {
         _cleanup_free_ struct intent_mount *made = NULL;
-        _cleanup_free_ char *before = NULL;
-        struct world_task task;
-        struct world world;
+        struct lost lost;
         uint64_t job = 0;
         size_t n = 0;
 
-        if (!begin(&world))
+        if (!begin_lost(&lost))
                 return;
-        before = world_snapshot();
-        world_lose_answer(&world, world_new_create(&world, NULL, UUID_A, HOST_SPEC), &task);
         for (unsigned slot = 0; slot < WORLD_EXECUTORS && n == 0; slot++)
-                (void) intent_read(world.executors[slot].intent_fd, &job, &made, &n);
+                (void) intent_read(lost.world.executors[slot].intent_fd, &job, &made, &n);
         ck_assert_uint_gt(n, 0);
         for (unsigned slot = 0; slot < WORLD_EXECUTORS; slot++) {
                 _cleanup_(intent_freep) struct intent *intent = NULL;
                 const bool right = (slot == 0) == first;
 
-                ck_assert_int_eq(intent_map(world.executors[slot].intent_fd, &intent), 0);
+                ck_assert_int_eq(intent_map(lost.world.executors[slot].intent_fd, &intent), 0);
                 intent_begin(intent, job);
                 for (size_t i = 0; i < n; i++)
                         if (intent_is_mount(&made[i]) && (right || gone))
                                 ck_assert_int_eq(intent_add(intent, made[i].step, right ? made[i].id : gone + i,
                                                             right ? made[i].mount_id : (uint32_t) (gone + i)), 0);
         }
-        world_crash(&world, &task);
-        ck_assert_ptr_null(world_pod(&world, UUID_A));
-        world_unchanged(before);
-        world_done(&world);
+        world_crash(&lost.world, &lost.task);
+        end_lost(&lost);
 }
 
 START_TEST(test_two_have_tried) {
