@@ -22,11 +22,12 @@
 #include "bundle.h"
 #include "dbus/names.h"
 #include "raw.h"
+#include "least-bind.h"
 #include "roundtrip.h"
 #include "varlink.h"
 #include "sample.h"
 
-enum { BLOCK = 20, BIND_BLOCKS = 20, POD_ROUNDS = 100, BATCH = 1000, BATCH_ROUNDS = 9, BIG = 10000, BIG_ROUNDS = 3 };
+enum { BLOCK = 20, BIND_BLOCKS = 20, LEAST_BLOCKS = 10, POD_ROUNDS = 100, BATCH = 1000, BATCH_ROUNDS = 9, BIG = 10000, BIG_ROUNDS = 3 };
 enum { BUNDLE_ROUNDS = 30, KUBERNETES_MOUNTS = 40 };
 
 struct bench {
@@ -182,6 +183,20 @@ static void bench_roundtrip(void) {
         samples_done(&through);
 }
 
+/* How far the budget of a Bind can be kept at all: with a record of it, and without. */
+static void bench_least(const struct bench *b, double base) {
+        struct samples with = {}, without = {};
+
+        for (size_t block = 0; block < LEAST_BLOCKS; block++) {
+                least_bind_measure(b->root, b->scratch, "bind", NULL, BLOCK, &without);
+                least_bind_measure(b->root, b->scratch, "bind", b->scratch, BLOCK, &with);
+        }
+        sample_print("least-bind", samples_median(&with), "ping + raw bind", base, 0);
+        sample_print("least-bind-without-record", samples_median(&without), "ping + raw bind", base, 0);
+        samples_done(&with);
+        samples_done(&without);
+}
+
 static void bench_varlink(struct bench *b, const char *socket) {
         struct samples varlink = {}, dbus = {};
 
@@ -217,6 +232,8 @@ static void bench_bind(struct bench *b) {
         }
         (void) gc(b, uuid, false);
         report(b, "ping", &pings, NULL, 0, 0);
+        if (!b->destination)
+                bench_least(b, samples_median(&pings) + samples_median(&raws));
         report(b, "bind", &binds, "ping + raw bind", samples_median(&pings) + samples_median(&raws), b->bind_budget);
         samples_done(&pings);
         samples_done(&raws);

@@ -60,6 +60,14 @@ static int cloned(const char *source, uint64_t set) {
         return tree;
 }
 
+int raw_clone(const char *source) {
+        return cloned(source, 0);
+}
+
+void raw_attach(int tree, int at) {
+        must(move_mount(tree, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH), "move_mount");
+}
+
 static int made(const char *type, uint64_t set) {
         _cleanup_close_ int context = must(fsopen(type, FSOPEN_CLOEXEC), type);
         int tree;
@@ -74,7 +82,7 @@ static int made(const char *type, uint64_t set) {
 static void attach(int tree, int root_fd, const char *target) {
         _cleanup_close_ int at = resolve(root_fd, target);
 
-        must(move_mount(tree, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH), "move_mount");
+        raw_attach(tree, at);
 }
 
 void raw_bind(const char *source, int root_fd, const char *target) {

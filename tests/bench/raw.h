@@ -12,6 +12,9 @@
 /* Binds `source` at `target` (both exist below the directory `root_fd`), read-only if asked: open_tree, mount_setattr, openat2,
  * move_mount. */
 void raw_bind(const char *source, int root_fd, const char *target);
+/* Its parts: a detached clone of `source`, shared in a group of its own, an fd of which is returned; such a tree attached at `at`. */
+int raw_clone(const char *source);
+void raw_attach(int tree, int at);
 /* Unmounts what is at `target` below `root_fd`, lazily if `lazy`. */
 void raw_unmount(int root_fd, const char *target, int lazy);
 /* Builds the tree of a pod of 12 mounts over `root` and `source` detached, attaches it at `point`. */
