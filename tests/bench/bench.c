@@ -22,12 +22,12 @@
 #include "bundle.h"
 #include "dbus/names.h"
 #include "raw.h"
-#include "least-bind.h"
+#include "least-request.h"
 #include "roundtrip.h"
 #include "varlink.h"
 #include "sample.h"
 
-enum { BLOCK = 20, BIND_BLOCKS = 20, LEAST_BLOCKS = 10, POD_ROUNDS = 100, BATCH = 1000, BATCH_ROUNDS = 9, BIG = 10000, BIG_ROUNDS = 3 };
+enum { BLOCK = 20, BIND_BLOCKS = 20, LEAST_BLOCKS = 20, POD_ROUNDS = 100, BATCH = 1000, BATCH_ROUNDS = 9, BIG = 10000, BIG_ROUNDS = 3 };
 enum { BUNDLE_ROUNDS = 30, KUBERNETES_MOUNTS = 40 };
 
 struct bench {
@@ -183,16 +183,18 @@ static void bench_roundtrip(void) {
         samples_done(&through);
 }
 
-/* How far the budget of a Bind can be kept at all: with a record of it, and without. */
-static void bench_least(const struct bench *b, double base) {
+/* How far a budget can be kept at all: with records, and without. */
+static void bench_least(const struct bench *b, const char *name, const char *spec, double base, double budget) {
+        _cleanup_free_ char *unrecorded = text("%s-unrecorded", name);
+        struct least least = {.bus = b->destination != NULL, .root = b->root, .scratch = b->scratch, .spec = spec};
         struct samples with = {}, without = {};
 
         for (size_t block = 0; block < LEAST_BLOCKS; block++) {
-                least_bind_measure(b->root, b->scratch, "bind", NULL, BLOCK, &without);
-                least_bind_measure(b->root, b->scratch, "bind", b->scratch, BLOCK, &with);
+                least.records = block % 2 == 1;
+                least_measure(&least, BLOCK, least.records ? &with : &without);
         }
-        sample_print("least-bind", samples_median(&with), "ping + raw bind", base, 0);
-        sample_print("least-bind-without-record", samples_median(&without), "ping + raw bind", base, 0);
+        report(b, name, &with, "ping + raw calls", base, budget);
+        report(b, unrecorded, &without, "ping + raw calls", base, 0);
         samples_done(&with);
         samples_done(&without);
 }
@@ -232,8 +234,7 @@ static void bench_bind(struct bench *b) {
         }
         (void) gc(b, uuid, false);
         report(b, "ping", &pings, NULL, 0, 0);
-        if (!b->destination)
-                bench_least(b, samples_median(&pings) + samples_median(&raws));
+        bench_least(b, "least-bind", NULL, samples_median(&pings) + samples_median(&raws), b->bind_budget);
         report(b, "bind", &binds, "ping + raw bind", samples_median(&pings) + samples_median(&raws), b->bind_budget);
         samples_done(&pings);
         samples_done(&raws);
@@ -273,6 +274,7 @@ static void bench_pod(struct bench *b) {
                 samples_add(&pods, time);
                 samples_add(&strict, gc(b, uuid, false));
         }
+        bench_least(b, "least-create-12", spec, samples_median(&pings) + samples_median(&raws), 1.5);
         report(b, "create-12", &pods, "ping + raw calls", samples_median(&pings) + samples_median(&raws), 1.5);
         report(b, "gc-12", &strict, NULL, 0, 0);
 
