@@ -6,6 +6,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -117,6 +118,13 @@ static int named_alone(struct extract *extract, int tag, const char *name) {
                            extract->name, what, name ? name : "");
 }
 
+/* libarchive counts in int and tells INT_MAX for everything above: whose it is is lost, and is not guessed. */
+static int too_high(struct extract *extract, const char *name) {
+        return worker_fail(extract->worker, FAILURE_NOT_SUPPORTED, 0,
+                           "%s: its ACL names a user or group whose id is above %d (\"%.100s\"), which cannot be read from the text of an ACL: give the tar the attribute as the kernel has it (SCHILY.xattr), or no ACLs",
+                           extract->name, INT_MAX - 1, name ? name : "");
+}
+
 static int add_acl_entry(struct extract *extract, struct acl *acl, size_t *n, int permissions, int tag, int id, const char *name) {
         struct acl_entry *slot = &acl->entries[*n];
         uint32_t mapped = UINT32_MAX;
@@ -124,6 +132,8 @@ static int add_acl_entry(struct extract *extract, struct acl *acl, size_t *n, in
 
         if (id == -1 && (tag_of(tag) == TAG_USER || tag_of(tag) == TAG_GROUP)) /* libarchive's for none */
                 return named_alone(extract, tag, name);
+        if (id == INT_MAX)
+                return too_high(extract, name);
         if (tag_of(tag) == TAG_USER)
                 r = map_uid(extract, (uint32_t) id, &mapped);
         else if (tag_of(tag) == TAG_GROUP)
