@@ -312,6 +312,13 @@ static struct entry *find_made(const struct table *table, const struct intent_mo
         return entry && mount->id && entry->unique_id && entry->unique_id != mount->id ? NULL : entry;
 }
 
+struct entry *doom_find_made(const struct pods *pods, const char *uuid, const struct intent_mount *mount) {
+        const struct pod *pod = map_get(pods->by_uuid, uuid);
+        struct entry *entry = pod ? find_made(pods_table(pods, pod->record), mount) : NULL;
+
+        return entry ?: find_made(pods->table, mount);
+}
+
 int doom_made(const struct pods *pods, const char *uuid, const struct intent_mount *mounts, size_t n_mounts,
               struct plan_doomed **ret, size_t *ret_n) {
         _cleanup_free_ char *directory = pods_directory(pods, uuid);
@@ -323,11 +330,9 @@ int doom_made(const struct pods *pods, const char *uuid, const struct intent_mou
                 return log_oom();
         for (size_t i = n_mounts; i > 0; i--) {
                 const struct intent_mount *mount = &mounts[i - 1];
-                struct entry *entry = pod ? find_made(pods_table(pods, pod->record), mount) : NULL;
+                struct entry *entry = doom_find_made(pods, uuid, mount);
                 int r;
 
-                if (!entry)
-                        entry = find_made(pods->table, mount);
                 if (!entry)
                         continue;
                 r = doom_append(&list, &n, entry, NULL, directory);

@@ -36,6 +36,8 @@ int doom_container(const struct pods *pods, const struct record_pod *record, con
 int doom_place(const struct record_pod *record, const char *container, const char *rootfs, struct plan_doomed **list,
                size_t *n);
 
+/* The table's entry of a mount that a job for this pod had made, by its intent; NULL when there is none. */
+struct entry *doom_find_made(const struct pods *pods, const char *uuid, const struct intent_mount *mount);
 /* Those of the mounts that a job had made, by its intent, which the table has below the pod; latest first. */
 int doom_made(const struct pods *pods, const char *uuid, const struct intent_mount *mounts, size_t n_mounts,
               struct plan_doomed **ret, size_t *ret_n);

@@ -12,6 +12,7 @@
 #include "pod/history.h"
 #include "pod/host.h"
 #include "pod/intent-detail.h"
+#include "pod/intent-files.h"
 #include "pod/intent-replace.h"
 #include "pod/layer-root.h"
 #include "pod/lease.h"
@@ -24,7 +25,6 @@
 #include "pod/renewing.h"
 #include "pod/use.h"
 #include "pod/within.h"
-#include "util/array.h"
 #include "util/event.h"
 #include "util/log.h"
 
@@ -39,47 +39,6 @@ static void collect(struct pods *pods, struct pod *pod, bool lazy, const char *r
         else
                 event_log(EVENT_RECOVERY_FAILED, EVENT_OF_POD(pod->record->uuid), "Pod %s could not be collected at the start; podmountctl gc %s tries again",
                           pod->record->uuid, pod->record->uuid);
-}
-
-/* What the intent files say that this job has made; 0 with nothing when none is about it. */
-static int read_intents(const int *fds, size_t n_fds, uint64_t job, struct intent_mount **ret, size_t *ret_n) {
-        for (size_t i = 0; i < n_fds; i++) {
-                struct intent_mount *mounts = NULL;
-                uint64_t found = 0;
-                size_t n = 0;
-                int r;
-
-                if (fds[i] < 0)
-                        continue;
-                r = intent_read(fds[i], &found, &mounts, &n);
-                if (r == -ENOMEM)
-                        return log_oom();
-                if (r < 0) /* another one may be about the job */
-                        (void) log_errno(LOG_WARNING, r, "read intent file %zu", i);
-                if (r == 1 && found == job) {
-                        *ret = mounts;
-                        *ret_n = n;
-                        return 0;
-                }
-                if (r == 1)
-                        free(mounts);
-        }
-        *ret = NULL;
-        *ret_n = 0;
-        return 0;
-}
-
-/* The mounts alone. */
-static int read_mounts(const int *fds, size_t n_fds, uint64_t job, struct intent_mount **ret, size_t *ret_n) {
-        int r = read_intents(fds, n_fds, job, ret, ret_n);
-        size_t n = 0;
-
-        for (size_t i = 0; r == 0 && i < *ret_n; i++)
-                if (intent_is_mount(&(*ret)[i]))
-                        (*ret)[n++] = (*ret)[i];
-        if (r == 0)
-                *ret_n = n;
-        return r;
 }
 
 /* What an interrupted AddContainer() had made of the directories on the pod's record. */
@@ -98,18 +57,20 @@ static int keep_tree(const struct pods *pods, const int *fds, size_t n_fds, stru
         _cleanup_free_ struct intent_mount *made = NULL;
         _cleanup_free_ char *name = NULL, *detail = NULL;
         struct intent_mount tree;
-        size_t n = 0;
+        size_t n = 0, n_trees = 0;
         int r;
 
         r = intent_detail_read_container(intent->detail, &name, &tree);
         if (r < 0 || tree.mount_id != 0)
                 return r;
-        r = read_intents(fds, n_fds, intent->job, &made, &n);
-        for (size_t i = 0; i < n && r == 0; i++)
-                if (made[i].step == 0)
-                        tree = made[i];
+        r = intent_files_read(fds, n_fds, intent->job, &made, &n);
         if (r == 0)
                 r = keep_directories(pods, intent, made, n);
+        for (size_t i = 0; i < n; i++)
+                if (made[i].step == 0 && intent_is_mount(&made[i]))
+                        made[n_trees++] = made[i];
+        if (n_trees > 0)
+                tree = *intent_files_choose(pods, intent->uuid, name, made, n_trees);
         if (r < 0 || tree.mount_id == 0)
                 return r;
         r = intent_detail_write_container(name, &tree, &detail);
@@ -130,10 +91,10 @@ static int keep_replacement(const struct pods *pods, const int *fds, size_t n_fd
 
         if (r < 0 || replace.made.mount_id != 0)
                 return r;
-        r = read_mounts(fds, n_fds, intent->job, &made, &n);
+        r = intent_files_read_mounts(fds, n_fds, intent->job, &made, &n);
         if (r < 0 || n == 0)
                 return r;
-        replace.made = made[0];
+        replace.made = *intent_files_choose(pods, intent->uuid, NULL, made, n);
         r = intent_replace_write(&replace, &detail);
         if (r < 0)
                 return r;
@@ -152,7 +113,7 @@ static int keep_inside(const struct pods *pods, const int *fds, size_t n_fds, st
 
         if (r < 0 || n_known > 0)
                 return r;
-        r = read_mounts(fds, n_fds, intent->job, &made, &n);
+        r = intent_files_read_mounts(fds, n_fds, intent->job, &made, &n);
         if (r < 0 || n == 0)
                 return r;
         r = intent_detail_write_inside(namespace, made, n, &detail);
@@ -163,10 +124,12 @@ static int keep_inside(const struct pods *pods, const int *fds, size_t n_fds, st
         return store_put_intent(pods->store, intent);
 }
 
-/* All that an interrupted creation had made, or was about to, outside the pod, by whichever of the executors that have tried it. */
+/* All that an interrupted creation had made, or was about to, outside the pod. */
 static int keep_created(const struct pods *pods, const int *fds, size_t n_fds, const struct record_intent *intent) {
         struct pod *pod = map_get(pods->by_uuid, intent->uuid);
+        _cleanup_free_ struct intent_mount *made = NULL;
         uint32_t first = 0;
+        size_t n = 0;
         int r = 0;
 
         if (!pod)
@@ -175,15 +138,10 @@ static int keep_created(const struct pods *pods, const int *fds, size_t n_fds, c
                 r = intent_detail_read_host(intent->detail, &first);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "read where pod %s has its mounts on the host", pod->record->uuid);
-        for (size_t i = 0; i < n_fds && r == 0; i++) {
-                _cleanup_free_ struct intent_mount *made = NULL;
-                size_t n = 0;
-
-                r = read_intents(&fds[i], 1, intent->job, &made, &n);
-                directories_settle_entries(pod->record, made, n);
-                host_settle_entries(pods->table, pod->record, first, made, n);
-                cgroups_settle_entries(pod->record, made, n);
-        }
+        r = intent_files_read(fds, n_fds, intent->job, &made, &n);
+        directories_settle_entries(pod->record, made, n);
+        host_settle_entries(pods->table, pod->record, first, made, n);
+        cgroups_settle_entries(pod->record, made, n);
         if (r == 0 && pod->record->n_directories > 0)
                 r = store_put_pod(pods->store, pod->record);
         if (r == 0)
@@ -191,25 +149,21 @@ static int keep_created(const struct pods *pods, const int *fds, size_t n_fds, c
         return r < 0 ? r : cgroups_put(pods->store, pod->record);
 }
 
-/* What an interrupted collection had mounted again. */
+/* What an interrupted collection had mounted again, which is there still, or no more. */
 static int keep_restored(struct pods *pods, const int *fds, size_t n_fds, const struct record_intent *intent) {
         struct pod *pod = map_get(pods->by_uuid, intent->uuid);
-        int r = 0;
+        _cleanup_free_ struct intent_mount *made = NULL;
+        size_t n = 0;
+        int r;
 
-        /* It may have been tried by several executors: what each of them had mounted again is there still, or no more. */
-        for (size_t i = 0; pod && i < n_fds && r == 0; i++) {
-                _cleanup_free_ struct intent_mount *made = NULL;
-                size_t n = 0;
-
-                r = read_intents(&fds[i], 1, intent->job, &made, &n);
-                if (r < 0 || n == 0)
-                        continue;
-                host_find_restored(pods->table, pod->record, made, n);
-                r = host_put(pods->store, pod->record);
-                if (r == 0)
-                        r = renewing_find(pods, pod, made, n);
-        }
-        return r;
+        if (!pod)
+                return 0;
+        r = intent_files_read(fds, n_fds, intent->job, &made, &n);
+        if (r < 0 || n == 0)
+                return r;
+        host_find_restored(pods->table, pod->record, made, n);
+        r = host_put(pods->store, pod->record);
+        return r < 0 ? r : renewing_find(pods, pod, made, n);
 }
 
 /* Before any job runs, what the intent files say of an interrupted Mount() goes into the store: they serve the jobs of
@@ -232,7 +186,7 @@ static int keep_made(struct pods *pods, const int *fds, size_t n_fds, struct rec
                 return keep_replacement(pods, fds, n_fds, intent);
         if (intent->verb != RECORD_VERB_MOUNT || intent->detail)
                 return 0;
-        r = read_intents(fds, n_fds, intent->job, &entries, &n);
+        r = intent_files_read(fds, n_fds, intent->job, &entries, &n);
         if (r == 0)
                 r = made_from_entries(entries, n, &made);
         if (r == 0)

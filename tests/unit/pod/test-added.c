@@ -129,6 +129,37 @@ START_TEST(test_lost) {
 }
 END_TEST
 
+/* Another executor has tried it as well, one that was busy and took back what it had made, say. */
+static void lose_one_of_two(bool first, enum world_tried other) {
+        _cleanup_free_ char *before = NULL;
+        struct world_task task;
+        struct world world;
+
+        if (!begin(&world))
+                return;
+        before = world_snapshot();
+        world_lose_answer(&world, new_add(&world, SIDE), &task);
+        ck_assert(exists("/tmp/root/point/beside") && exists("/tmp/root/data/deep/er"));
+        world_have_two_tried(&world, first, other);
+        world_crash(&world, &task);
+        world_unchanged(before);
+        check_untouched(&world);
+        add(&world);
+        world_done(&world);
+}
+
+START_TEST(test_two_have_tried) {
+        WORLD_TRIES(lose_one_of_two);
+}
+END_TEST
+
+/* The tree that the other one took back had an id that is used again by a mount on the tree that is there. */
+START_TEST(test_two_have_tried_same_ids) {
+        lose_one_of_two(true, WORLD_USED_AGAIN);
+        lose_one_of_two(false, WORLD_USED_AGAIN);
+}
+END_TEST
+
 /* A mount is gone and what was made for it is there: as if who unmounted it had died before the next step. */
 START_TEST(test_left_behind) {
         static const char *const gone[] = {POD_A "/side/rootfs/point/a", POD_A "/side/rootfs/point/b", POD_A "/side/rootfs/lone/a",
@@ -200,4 +231,4 @@ START_TEST(test_unmounted) {
 }
 END_TEST
 
-UNIT_MAIN("added", test_removed, test_interrupted, test_interrupted_twice, test_lost, test_left_behind, test_unmounted)
+UNIT_MAIN("added", test_removed, test_interrupted, test_interrupted_twice, test_lost, test_two_have_tried, test_two_have_tried_same_ids, test_left_behind, test_unmounted)

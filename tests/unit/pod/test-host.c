@@ -137,37 +137,19 @@ START_TEST(test_undo_interrupted) {
 }
 END_TEST
 
-/* Two executors have tried it: the file of one tells of mounts that are gone, or of nothing, that of the other of those that are there,
- * whichever is read first. */
-static void lose_one_of_two(bool first, uint64_t gone) {
-        _cleanup_free_ struct intent_mount *made = NULL;
+/* Two executors have tried it. */
+static void lose_one_of_two(bool first, enum world_tried other) {
         struct lost lost;
-        uint64_t job = 0;
-        size_t n = 0;
 
         if (!begin_lost(&lost))
                 return;
-        for (unsigned slot = 0; slot < WORLD_EXECUTORS && n == 0; slot++)
-                (void) intent_read(lost.world.executors[slot].intent_fd, &job, &made, &n);
-        ck_assert_uint_gt(n, 0);
-        for (unsigned slot = 0; slot < WORLD_EXECUTORS; slot++) {
-                _cleanup_(intent_freep) struct intent *intent = NULL;
-                const bool right = (slot == 0) == first;
-
-                ck_assert_int_eq(intent_map(lost.world.executors[slot].intent_fd, &intent), 0);
-                intent_begin(intent, job);
-                for (size_t i = 0; i < n; i++)
-                        if (intent_is_mount(&made[i]) && (right || gone))
-                                ck_assert_int_eq(intent_add(intent, made[i].step, right ? made[i].id : gone + i,
-                                                            right ? made[i].mount_id : (uint32_t) (gone + i)), 0);
-        }
+        world_have_two_tried(&lost.world, first, other);
         world_crash(&lost.world, &lost.task);
         end_lost(&lost);
 }
 
 START_TEST(test_two_have_tried) {
-        for (unsigned i = 0; i < 4; i++)
-                lose_one_of_two(i % 2 == 0, i < 2 ? 0 : 0x7fffff00);
+        WORLD_TRIES(lose_one_of_two);
 }
 END_TEST
 

@@ -148,6 +148,30 @@ START_TEST(test_mount_interrupted_twice) {
 }
 END_TEST
 
+/* One executor did it and died, another one undid something of it, and what the first had made could not be put on record. */
+static void lose_one_of_two(bool first, enum world_tried other) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_free_ char *before = NULL;
+        struct world_task task;
+        struct world world;
+
+        if (!world_begin(&world))
+                return;
+        ck_assert_int_eq(world_create(&world, NULL, UUID_A, NULL, FULL, &f), 0);
+        before = world_snapshot();
+        world_lose_answer(&world, world_new_bind(&world, UUID_A, "/tmp/src", "/etc", false), &task);
+        world_have_two_tried(&world, first, other);
+        world_crash(&world, &task);
+        world_unchanged(before);
+        ck_assert_int_eq(pod_get_state(world_pod(&world, UUID_A)), POD_READY);
+        world_done(&world);
+}
+
+START_TEST(test_two_have_tried) {
+        WORLD_TRIES(lose_one_of_two);
+}
+END_TEST
+
 static void interrupt_unmount(bool executed) {
         const struct unmount_arguments arguments = {.target = "/data"};
         _cleanup_failure_ struct failure f = FAILURE_INIT;
@@ -210,6 +234,6 @@ START_TEST(test_collection_interrupted) {
 END_TEST
 
 UNIT_MAIN("recover", test_untouched_pods_keep_their_ids, test_drift_while_away, test_creation_interrupted,
-          test_mount_interrupted, test_mount_recorded, test_mount_interrupted_twice, test_unmount_interrupted_before,
+          test_mount_interrupted, test_mount_recorded, test_mount_interrupted_twice, test_two_have_tried, test_unmount_interrupted_before,
           test_unmount_interrupted_after,
           test_collection_interrupted)

@@ -91,6 +91,29 @@ START_TEST(test_interrupted) {
 }
 END_TEST
 
+/* It was noted twice, the second time as something that is not there. */
+static void lose_one_of_two(bool first, enum world_tried other) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        struct world_task task;
+        struct world world;
+        size_t n_records;
+
+        if (!begin(&world))
+                return;
+        n_records = world_pod(&world, UUID_A)->record->n_mounts;
+        world_lose_answer(&world, new_replace(&world, BIND("/tmp/next", "/data")), &task);
+        world_have_two_tried(&world, first, other);
+        world_crash(&world, &task);
+        check_replaced(&world, n_records);
+        ck_assert_int_eq(world_collect(&world, UUID_A, false, &f), 0);
+        world_done(&world);
+}
+
+START_TEST(test_two_have_tried) {
+        WORLD_TRIES(lose_one_of_two);
+}
+END_TEST
+
 /* The executor alone died: the caller is told that it is done. */
 START_TEST(test_lost_executor) {
         _cleanup_failure_ struct failure f = FAILURE_INIT;
@@ -202,4 +225,4 @@ START_TEST(test_detail) {
 }
 END_TEST
 
-UNIT_MAIN("replace", test_place, test_interrupted, test_lost_executor, test_lost_and_unread, test_halfway, test_detail)
+UNIT_MAIN("replace", test_place, test_interrupted, test_two_have_tried, test_lost_executor, test_lost_and_unread, test_halfway, test_detail)

@@ -164,6 +164,31 @@ START_TEST(test_mount_interrupted) {
 }
 END_TEST
 
+/* The same when two executors have an intent file about it. */
+static void lose_one_of_two(bool first, enum world_tried other) {
+        struct operation *operation;
+        struct world_task task;
+        struct world world;
+
+        if (!begin(&world))
+                return;
+        operation = new_mount(&world, TWO);
+        world_task_start(&world, operation, &task);
+        run_to_second_job(&world, operation);
+        world_steal_answers(&world);
+        world_have_two_tried(&world, first, other);
+        world_crash(&world, &task);
+        ck_assert_int_eq(seen("/data/hello"), -ENOENT);
+        ck_assert_uint_eq(on_record(&world), 0);
+        dweller_end(&dweller);
+        world_done(&world);
+}
+
+START_TEST(test_two_have_tried) {
+        WORLD_TRIES(lose_one_of_two);
+}
+END_TEST
+
 /* The executor died after its work: the front undoes what the intent file says. */
 START_TEST(test_executor_lost) {
         struct operation *operation;
@@ -351,5 +376,5 @@ START_TEST(test_replace_halfway) {
 }
 END_TEST
 
-UNIT_MAIN("within", test_mounted_and_again, test_namespace_ends, test_mount_interrupted, test_executor_lost,
+UNIT_MAIN("within", test_mounted_and_again, test_namespace_ends, test_mount_interrupted, test_two_have_tried, test_executor_lost,
         test_unmount_interrupted, test_remount_interrupted, test_replace_interrupted, test_replace_halfway)

@@ -441,6 +441,47 @@ int world_survive(struct world *world, struct world_task *task) {
         return task->result;
 }
 
+/* The next mount among the entries, the first one after the last. */
+static const struct intent_mount *mount_after(const struct intent_mount *entries, size_t n, size_t i) {
+        do
+                i = (i + 1) % n;
+        while (!intent_is_mount(&entries[i]));
+        return &entries[i];
+}
+
+static void write_intent(int fd, uint64_t job, const struct intent_mount *entries, size_t n, const enum world_tried *other) {
+        _cleanup_(intent_freep) struct intent *intent = NULL;
+
+        ck_assert_int_eq(intent_map(fd, &intent), 0);
+        intent_begin(intent, job);
+        for (size_t i = 0; i < n && !(other && *other == WORLD_NOTHING); i++) {
+                struct intent_mount entry = entries[i];
+
+                if (other && intent_is_mount(&entry) && *other == WORLD_GONE)
+                        entry = (struct intent_mount) {.step = entry.step, .id = entry.id ? (UINT64_C(1) << 40) + i : 0,
+                                                       .mount_id = 0x7fffff00 + (uint32_t) i};
+                else if (other && intent_is_mount(&entry)) {
+                        entry = *mount_after(entries, n, i);
+                        entry.step = entries[i].step;
+                }
+                ck_assert_int_eq(intent_add(intent, entry.step, entry.id, entry.mount_id), 0);
+        }
+}
+
+void world_have_two_tried(struct world *world, bool first, enum world_tried other) {
+        _cleanup_free_ struct intent_mount *made = NULL;
+        uint64_t job = 0;
+        size_t n = 0;
+
+        for (unsigned slot = 0; slot < WORLD_EXECUTORS && n == 0; slot++) {
+                free(TAKE_PTR(made));
+                (void) intent_read(world->executors[slot].intent_fd, &job, &made, &n);
+        }
+        ck_assert_uint_gt(n, 0);
+        for (unsigned slot = 0; slot < WORLD_EXECUTORS; slot++)
+                write_intent(world->executors[slot].intent_fd, job, made, n, (slot == 0) == first ? NULL : &other);
+}
+
 int world_hold(const char *path) {
         int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 

@@ -114,6 +114,15 @@ void world_crash_twice(struct world *world, struct world_task *task);
 /* It sees that they are dead and begins to undo, and dies when other jobs have written over the intent files; the next one does the rest. */
 void world_crash_undoing(struct world *world, struct world_task *task);
 int world_survive(struct world *world, struct world_task *task);
+/* What the intent file of an executor says that is not the one which has made what is there: nothing; mounts that are gone; or their ids are
+ * those of others that are there. */
+enum world_tried { WORLD_NOTHING, WORLD_GONE, WORLD_USED_AGAIN };
+/* Has the intent files say that two executors have tried the job whose answer was lost. `first`: what is there is read first. WORLD_TRIES
+ * calls `lose` with what there is of both. */
+void world_have_two_tried(struct world *world, bool first, enum world_tried other);
+#define WORLD_TRIES(lose)                                                                                        \
+        for (unsigned try = 0; try < 4; try++)                                                                   \
+                lose(try % 2 == 0, try < 2 ? WORLD_NOTHING : WORLD_GONE)
 /* Keeps the mount at this path busy until the fd is closed. */
 int world_hold(const char *path);
 /* How many mounts the kernel has at or below this path. */
