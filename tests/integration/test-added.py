@@ -2,20 +2,25 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Containers that are prepared when they are added to a living pod: what was made for them goes with them."""
 
+import errno
 import json
 import os
 import random
+import re
+import signal
+import struct
 import subprocess
 
 import dbus
 
 from frame import host, specs, tap
+from frame.ambush import Ambush, number_of
 from frame.bus import Bus
 from frame.daemon import ERROR, MANAGER, Daemon, Stage
 from frame.host import ALICE, UserError, as_user
 from frame.kills import kill_during
 from frame.situation import WithPolkit
-from frame.tap import case, contains, equal, eventually
+from frame.tap import PATIENCE, case, contains, equal, eventually
 
 bus = None
 
@@ -263,6 +268,71 @@ def kills():
             seen['side' in daemon.json('show', pod)['Containers']] += 1
         assert seen[True] and seen[False], seen
         tap.diagnose(f'there or not: {seen}')
+
+
+def slot(daemon, number):
+    """The process of the executor in that slot."""
+    return int(re.findall(rf'executor {number} is process (\d+)', daemon.log())[-1])
+
+
+def jobs_noted(daemon):
+    """The jobs that the intent files of the first two executors are about, behind the magic number."""
+    found = []
+    for number in range(2):
+        with open(f'{daemon.runtime}/intent/{number}', 'rb') as file:
+            found.append(struct.unpack('=QQ', file.read(16))[1])
+    return found
+
+
+def answers(daemon, *words, **more):
+    """How many messages the first executor sends at this."""
+    with Ambush([slot(daemon, 0)], call=number_of('sendmsg')) as ambush:
+        daemon.ok(*words, **more)
+    return ambush.calls
+
+
+def give_up(daemon, words, spec):
+    """Starts the call, with a mount point that is removed under the first executor, so that it is tried again after a while."""
+    before = daemon.log().count('is tried again')
+    for at in range(1, 20):
+        with Ambush([slot(daemon, 0)], call=number_of('move_mount'), at=at, error=errno.ENOENT):
+            call = subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, *words], stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
+            call.stdin.write(spec)
+            call.stdin.close()
+            eventually(lambda: daemon.log().count('is tried again') > before or call.poll() is not None, 'the first try is over', 30)
+        if call.poll() is None:
+            return call
+        equal(call.returncode != 0, True, f'attaching number {at} fails')
+    raise AssertionError('no failure passes')
+
+
+@case('one executor gives up and dies, the next one has made the container when all die: nothing of it stays', alone=True)
+def tried_by_two():
+    with Stage(config=f'[Daemon]\nExecutors=2\n[Mounts]\nBusyIntervalMSec={int(2000 * PATIENCE)}\n') as daemon:
+        place = Place('two')
+        pod = daemon.create(specs.podmount({'main': (specs.rootfs(), True, ())}))
+        words, spec, before = ['add-container', pod, 'side', '-'], json.dumps(place.spec()), host.mount_table()
+        n = answers(daemon, *words, input=spec) - answers(daemon, 'show', pod)  # without that of who calls
+        daemon.ok('remove-container', pod, 'side')
+        equal(host.mount_table(), before, 'the mount table')
+        place.untouched()
+
+        call = give_up(daemon, words, spec)
+        os.kill(daemon.keeper(), signal.SIGSTOP)  # no other comes in its place
+        os.kill(slot(daemon, 0), signal.SIGKILL)
+        with Ambush([slot(daemon, 1)], call=number_of('sendmsg'), at=n, kill=daemon.keeper()) as ambush:
+            call.wait(30 * PATIENCE)
+        daemon.wait()
+        equal(ambush.hit, number_of('sendmsg'), 'where all died: at the answer')
+        first, second = jobs_noted(daemon)
+        equal(first, second, 'the job that both files are about')
+        equal(len(host.mounts_below(daemon.rootfs(pod, 'side'))) > 3, True, 'the container is there')
+        daemon.start()
+        eventually(lambda: host.mount_table() == before, 'the mount table is as it was')
+        place.untouched()
+        equal((daemon.state(pod), daemon.json('show', pod)['Containers']), ('ready', ['main']), 'the pod')
+        daemon.ok('gc', pod)
 
 
 if __name__ == '__main__':
