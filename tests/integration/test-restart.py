@@ -3,16 +3,20 @@
 """Restarts: what was recorded is compared with the kernel, what was cut off is undone or done, ids stay."""
 
 import contextlib
+import errno
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
 import time
 
 from frame import host, specs, tap
+from frame.ambush import Ambush, number_of
 from frame.daemon import MANAGER, PATH, Stage
-from frame.tap import case, contains, equal, eventually
+from frame.fuse import LOOKUP, Hanging
+from frame.tap import PATIENCE, case, contains, equal, eventually
 
 
 def start_create(daemon, spec, ident):
@@ -281,6 +285,51 @@ def damaged(daemon):
     daemon.launch()
     equal(daemon.wait() > 0, True, 'exit status')
     contains(daemon.log(), 'state.db', 'log')
+
+
+class Never(Hanging):
+    """Does not answer when a file is looked for."""
+
+    def answer(self, code, node, body):
+        return None if code == LOOKUP else super().answer(code, node, body)
+
+
+def slot(daemon, number):
+    """The process of the executor in that slot, if it lives."""
+    pid = int(re.findall(rf'executor {number} is process (\d+)', daemon.log())[-1])
+    return pid if host.alive(pid) else None
+
+
+@case('an executor dies, what it had mounted cannot be put on record, and all die when the next one begins to undo it: a start does')
+def unrecorded(daemon):
+    daemon.write_config('[Daemon]\nExecutors=2\n')
+    daemon.restart()
+    pod, where = daemon.create(specs.oci()), f'{daemon.directory}/fuse'
+    before = host.mount_table()
+    os.mkdir(where)
+    with Never(where):
+        os.kill(daemon.keeper(), signal.SIGSTOP)  # no other comes in the place of the first
+        os.kill(slot(daemon, 0), signal.SIGKILL)
+        mounts = json.dumps([specs.mount('/mnt'), specs.bind(f'{where}/never', '/srv', 'bind')])
+        call = subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, 'mount', pod, mounts],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        eventually(lambda: f'{daemon.rootfs(pod)}/mnt' in host.mounts_below(daemon.rootfs(pod)), 'one mount is made, the other one hangs', 10)
+        os.kill(daemon.keeper(), signal.SIGCONT)
+        second = slot(daemon, 1)
+        eventually(lambda: len(daemon.executors()) == 2 and slot(daemon, 0), 'another executor')
+        time.sleep(PATIENCE)  # what the front writes beside is written
+        with Ambush([slot(daemon, 0)], call=number_of('umount2'), at=1, kill=daemon.keeper()) as undo, \
+                Ambush([daemon.front()], call=number_of('pwrite64'), at=1, error=errno.ENOSPC) as full:
+            os.kill(second, signal.SIGKILL)
+            call.wait(30 * PATIENCE)
+        daemon.wait()
+        equal((undo.hit, full.hit), (number_of('umount2'), number_of('pwrite64')), 'where all died, and what had failed')
+        contains(daemon.log(), 'A crash now would leave mounts in pod', 'the log')
+    contains(host.mounts_below(daemon.rootfs(pod)), f'{daemon.rootfs(pod)}/mnt', 'what is left')
+    daemon.start()
+    eventually(lambda: host.mount_table() == before, 'the mount table is as it was')
+    equal(daemon.state(pod), 'ready', 'the pod')
+    daemon.ok('gc', pod)
 
 
 if __name__ == '__main__':
