@@ -182,6 +182,27 @@ static int check_apply(const struct job *job, const struct step *step, struct fa
         return check_layers(step, JOB_LAYERS_MAX, f) ?: check_digests(step, f) ?: check_idmap(job, step, f);
 }
 
+/* The mapping of the layer beside which one is read. */
+static int check_beside_idmap(const struct job *job, const struct step *step, struct failure *f) {
+        const struct step_option *option = step->options;
+        _cleanup_idmap_ struct idmap idmap = {};
+        const char *must = NULL;
+        int r;
+
+        if (step->n_options == 0)
+                return 0;
+        if (step->n_options != 1 || step->n_layers == 0 || strcmp(option->name, PLAN_READ_IDMAP) != 0 || option->fd != STEP_NO_FD || !option->value)
+                return refuse(f, "a reading with options that are no id mapping of the layer beside it");
+        if (!job->caller.root && job->caller.uid == 0)
+                return refuse(f, "the root of another place maps no ids");
+        r = idmap_parse(option->value, &idmap, &must);
+        if (r < 0)
+                return r;
+        if (r > 0 || idmap.n_uids == 0 || idmap.n_gids == 0 || strchr(option->value, '@'))
+                return refuse(f, "an id mapping of a layer that is none");
+        return 0;
+}
+
 /* What a layer is read beside: nothing, what it stands on, or another one. */
 static int check_read(const struct job *job, const struct step *step, struct failure *f) {
         const bool pipe = step->kind == STEP_LAYER_DIFF;
@@ -189,6 +210,8 @@ static int check_read(const struct job *job, const struct step *step, struct fai
 
         if (r == 0)
                 r = check_idmap(job, step, f);
+        if (r == 0)
+                r = check_beside_idmap(job, step, f);
         if (r != 0)
                 return r;
         if (pipe ? step->source.kind != STEP_SOURCE_FD || step->source.fd != 0 : step->source.kind != STEP_SOURCE_NONE)

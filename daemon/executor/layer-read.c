@@ -31,13 +31,16 @@ enum {
         PASS_MAX = 256 * 1024, /* …and where nothing is copied */
 };
 
+enum { MAP_NOW, MAP_THEN, _MAP_MAX };
 enum { FD_OUT, FD_TOP, FD_BASE, FD_OTHER, FD_OTHER_BASE, FD_SPLIT, _FD_MAX };
 
-/* What a worker is told, followed by its mappings of uids, then of gids. */
+/* What a worker is told, followed by the mappings of uids, then of gids, of the layer; then those of the other one. */
 struct request {
         int at[_FD_MAX]; /* among the worker's fds, or -1 */
         uint32_t kind, flags;
-        uint32_t mapped, n_uids, n_gids;
+        struct {
+                uint32_t given, n_uids, n_gids;
+        } maps[_MAP_MAX];
 };
 
 struct reading {
@@ -227,29 +230,46 @@ static int tell_all(struct reading *reading, const struct request *request, cons
         }
 }
 
+/* The mappings lie behind the request, and stay there. */
+static int take_maps(const struct request *request, void *order, size_t size, struct idmap ret[static _MAP_MAX]) {
+        struct id_mapping *at = (void *) ((uint8_t *) order + sizeof(*request));
+        size_t n = 0;
+
+        for (size_t i = 0; i < _MAP_MAX; i++)
+                n += (size_t) request->maps[i].n_uids + request->maps[i].n_gids;
+        if (size != sizeof(*request) + n * sizeof(*at))
+                return -EBADMSG;
+        for (size_t i = 0; i < _MAP_MAX; i++) {
+                const uint32_t n_uids = request->maps[i].n_uids, n_gids = request->maps[i].n_gids;
+
+                ret[i] = (struct idmap) {.given = request->maps[i].given, .uids = at, .n_uids = n_uids, .gids = at + n_uids, .n_gids = n_gids};
+                at += n_uids + n_gids;
+        }
+        return 0;
+}
+
 static int work(struct worker *worker, const int *given, size_t n_given, void *order, size_t size) {
         struct reading reading = {.worker = worker};
         _cleanup_failure_ struct failure f = FAILURE_INIT;
         struct changes changes = {.pulse = pulse, .pulse_userdata = &reading};
         struct view then = {};
-        struct id_mapping *mappings;
+        struct idmap idmaps[_MAP_MAX];
         struct request request;
-        struct idmap idmap;
         int *fds = reading.fds;
         int r;
 
         if (size < sizeof(request))
                 return -EBADMSG;
         memcpy(&request, order, sizeof(request));
-        if (size != sizeof(request) + ((size_t) request.n_uids + request.n_gids) * sizeof(*mappings))
-                return -EBADMSG;
-        mappings = (void *) ((uint8_t *) order + sizeof(request));
-        idmap = (struct idmap) {.given = request.mapped, .uids = mappings, .n_uids = request.n_uids, .gids = mappings + request.n_uids, .n_gids = request.n_gids};
+        r = take_maps(&request, order, size, idmaps);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < _FD_MAX; i++)
                 fds[i] = request.at[i] < 0 || (size_t) request.at[i] >= n_given ? -1 : given[request.at[i]];
         changes.layer = (request.flags & STEP_LAYER_OWN) && fds[FD_BASE] >= 0;
         changes.now.root = (struct place) {.top = fds[FD_TOP], .base = fds[FD_BASE]};
-        changes.now.map = idmap.given ? &idmap : NULL;
+        changes.now.map = idmaps[MAP_NOW].given ? &idmaps[MAP_NOW] : NULL;
+        then.map = idmaps[MAP_THEN].given ? &idmaps[MAP_THEN] : NULL;
         if (changes.layer)
                 then.root = (struct place) {.top = -1, .base = fds[FD_BASE]};
         else
@@ -324,25 +344,50 @@ void layer_read_prepare(void) {
         spare_prepare(&spare);
 }
 
-static int start(struct run *run, const struct step *step, struct request *request, const int *fds, size_t n) {
-        const struct idmap *idmap = &step->idmap;
+static uint8_t *put_maps(uint8_t *at, const struct idmap *idmap) {
         const size_t uids = idmap->n_uids * sizeof(*idmap->uids), gids = idmap->n_gids * sizeof(*idmap->gids);
-        const size_t size = sizeof(*request) + uids + gids;
-        _cleanup_free_ uint8_t *order = malloc(size);
-        int channel, r;
 
-        if (!order)
-                return log_oom();
+        if (uids > 0)
+                memcpy(at, idmap->uids, uids);
+        if (gids > 0)
+                memcpy(at + uids, idmap->gids, gids);
+        return at + uids + gids;
+}
+
+/* That of the layer beside which it is read; the door has seen that it is one. */
+static int read_beside_idmap(const struct step *step, struct idmap *ret) {
+        const char *must;
+        int r = step->n_options > 0 ? idmap_parse(step->options[0].value, ret, &must) : 0;
+
+        ret->given = r == 0 && step->n_options > 0;
+        return r > 0 ? -EINVAL : r;
+}
+
+static int start(struct run *run, const struct step *step, struct request *request, const int *fds, size_t n) {
+        _cleanup_idmap_ struct idmap beside = {};
+        const struct idmap *idmaps[_MAP_MAX] = {[MAP_NOW] = &step->idmap, [MAP_THEN] = &beside};
+        int channel, r = read_beside_idmap(step, &beside);
+        _cleanup_free_ uint8_t *order = NULL;
+        size_t size = sizeof(*request);
+        uint8_t *at;
+
+        if (r < 0)
+                return r;
         request->kind = step->kind;
         request->flags = step->flags;
-        request->mapped = idmap->given;
-        request->n_uids = (uint32_t) idmap->n_uids;
-        request->n_gids = (uint32_t) idmap->n_gids;
+        for (size_t i = 0; i < _MAP_MAX; i++) {
+                request->maps[i].given = idmaps[i]->given;
+                request->maps[i].n_uids = (uint32_t) idmaps[i]->n_uids;
+                request->maps[i].n_gids = (uint32_t) idmaps[i]->n_gids;
+                size += (idmaps[i]->n_uids + idmaps[i]->n_gids) * sizeof(*idmaps[i]->uids);
+        }
+        order = malloc(size);
+        if (!order)
+                return log_oom();
         memcpy(order, request, sizeof(*request));
-        if (uids > 0)
-                memcpy(order + sizeof(*request), idmap->uids, uids);
-        if (gids > 0)
-                memcpy(order + sizeof(*request) + uids, idmap->gids, gids);
+        at = order + sizeof(*request);
+        for (size_t i = 0; i < _MAP_MAX; i++)
+                at = put_maps(at, idmaps[i]);
         tar_prepare();
         r = spare_start(&spare, fds, n, order, size, &channel);
         return r < 0 ? r : run_answer_fd(run, channel);

@@ -80,14 +80,14 @@ int plan_copy_caller(const struct job_caller *from, struct job_caller *ret) {
         return 0;
 }
 
-static int add_label(struct step *step, const char *label) {
+static int add_option(struct step *step, const char *name, const char *value) {
         struct step_option *option = array_append(&step->options, &step->n_options);
 
         if (!option)
                 return log_oom();
         option->fd = STEP_NO_FD;
-        option->name = strdup("context");
-        option->value = strdup(label);
+        option->name = strdup(name);
+        option->value = strdup(value);
         return option->name && option->value ? 0 : log_oom();
 }
 
@@ -100,7 +100,7 @@ static int fill_mount(struct step *step, const struct plan_layer *layer) {
         for (size_t i = 0; i < layer->n_below && r == 0; i++)
                 r = strv_append(&step->stubs, layer->below[i]);
         if (r == 0 && layer->label)
-                r = add_label(step, layer->label);
+                r = add_option(step, "context", layer->label);
         if (r == 0 && layer->idmap) {
                 r = idmap_copy(layer->idmap, &step->idmap);
                 step->idmap.given = r == 0;
@@ -186,6 +186,12 @@ int plan_layer_merge(uint64_t job, const char *id, uint64_t number, bool base, u
         return 0;
 }
 
+static int add_beside_idmap(struct step *step, const struct idmap *idmap) {
+        _cleanup_free_ char *text = idmap_to_text(idmap);
+
+        return text ? add_option(step, PLAN_READ_IDMAP, text) : log_oom();
+}
+
 int plan_layer_read(uint64_t job, const struct job_caller *caller, enum step_kind kind, const struct plan_read *read, struct job **ret) {
         _cleanup_(job_freep) struct job *made = NULL;
         struct step *step;
@@ -205,6 +211,8 @@ int plan_layer_read(uint64_t job, const struct job_caller *caller, enum step_kin
                 r = strv_append(&step->stubs, read->below[i]);
         if (r == 0)
                 r = add_layers(step, read->beside, read->n_beside);
+        if (r == 0 && read->beside_idmap)
+                r = add_beside_idmap(step, read->beside_idmap);
         if (r == 0 && read->idmap) {
                 r = idmap_copy(read->idmap, &step->idmap);
                 step->idmap.given = r == 0;

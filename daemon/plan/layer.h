@@ -84,8 +84,11 @@ struct plan_read {
         bool own;                  /* beside that; else */
         const char *const *beside; /* …beside another one, with what that stands on, topmost first; or beside nothing */
         size_t n_beside;
-        const struct idmap *idmap; /* of what is in its own directory, or NULL */
+        const struct idmap *idmap; /* of what is in its own directory, or NULL… */
+        const struct idmap *beside_idmap; /* …and in that of the one beside it */
 };
+/* The option of the step that has the second of them, as text: idmap_to_text(). */
+#define PLAN_READ_IDMAP "idmap"
 /* What the figures of its worker's reports are. */
 enum read_figure {
         READ_DONE, /* bytes that were written, or entries that were looked at */

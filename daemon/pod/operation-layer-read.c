@@ -121,18 +121,27 @@ static int make_pipe(struct operation *operation) {
         return 0;
 }
 
+/* Whether the ids in its own directory are those that the host sees; a read-only one's are the container's. */
+static bool is_mapped(const struct layer *layer) {
+        return layer->record->read_write && layer->record->uid_map;
+}
+
 static int plan_reading(struct operation *operation, const struct layer *layer, const struct layer *other, const struct job_caller *caller) {
         struct read *read = read_of(operation);
         _cleanup_free_ const char **below = NULL, **beside = NULL;
-        _cleanup_idmap_ struct idmap idmap = {};
+        _cleanup_idmap_ struct idmap idmap = {}, other_idmap = {};
         struct plan_read plan = {.id = layer_reference(layer), .number = layer->record->number, .own = other && layer->parent == other};
         int r = layer_chain(layer->parent, &below, &plan.n_below);
 
         if (r == 0 && other && !plan.own)
                 r = layer_chain(other, &beside, &plan.n_beside);
-        if (r == 0 && layer->record->read_write && layer->record->uid_map) {
+        if (r == 0 && is_mapped(layer)) {
                 r = layer_read_map(layer->record, &idmap);
                 plan.idmap = &idmap;
+        }
+        if (r == 0 && plan.n_beside > 0 && is_mapped(other)) {
+                r = layer_read_map(other->record, &other_idmap);
+                plan.beside_idmap = &other_idmap;
         }
         if (r == 0 && read->reading == LAYER_READ_DIFF)
                 r = make_pipe(operation);

@@ -3,12 +3,14 @@
 """All that a file system can hold, through ApplyDiff and Diff, beside what tar(1) and bsdtar(1) make of the same archives."""
 
 import errno
+import io
 import os
 import shutil
 import socket
 import stat
 import struct
 import subprocess
+import tarfile
 
 import dbus
 
@@ -310,6 +312,36 @@ def mapped(daemon):
     value = os.getxattr(f'{directory_of(daemon, "shifted")}/acl/file', 'system.posix_acl_access')
     equal(value, acl((1, 7, NOBODY), (2, 5, 101234), (2, 6, 3100000), (4, 4, NOBODY), (8, 1, 200077), (16, 7, NOBODY), (32, 0, NOBODY)), 'the ACL on the disk')
     same_bytes(tar_of(daemon, 'shifted'), data, 'its tar')
+
+
+@case('a layer is compared with one that has maps by the ids that containers see, whichever of them is asked for')
+def mapped_beside(daemon):
+    def owned(ident, owner, *words):
+        member = tarfile.TarInfo('f')
+        member.uid = member.gid = owner
+        with tarfile.open(f'{daemon.directory}/{ident}.tar', 'w') as tar:
+            tar.addfile(member)
+        create(daemon, ident, 'low', *words)
+        apply_file(daemon, ident, f'{daemon.directory}/{ident}.tar')
+
+    create(daemon, 'low')
+    maps = [('--read-write', '--uid-map', f'0-{base}-65536', '--gid-map', f'0-{base}-65536') for base in (100000, 300000)]
+    owned('seen', 9)
+    owned('other', 100009)
+    owned('first', 9, *maps[0])
+    owned('second', 9, *maps[1])
+
+    def changes(ident, parent):
+        return daemon.json('layer', 'changes', ident, '--parent', parent)
+
+    for ident, parent in ('seen', 'first'), ('first', 'seen'), ('second', 'first'), ('first', 'second'):
+        equal([change for change in changes(ident, parent) if change['Path'] == 'f'], [], f'changes of {ident} beside {parent}')
+    for ident, parent in ('other', 'first'), ('first', 'other'):
+        found = [(change['Kind'], change['Detail']) for change in changes(ident, parent) if change['Path'] == 'f']
+        equal(found, [('modified', 'owner')], f'changes of {ident} beside {parent}')
+    data = tar_of(daemon, 'other', 'first')
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        equal([(member.name, member.uid) for member in tar if member.isreg()], [('f', 100009)], 'the tar')
 
 
 @case('what is changed of it in a layer above comes up with all that it has, and to a copy')
