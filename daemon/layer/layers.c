@@ -304,6 +304,11 @@ int layers_check_backing(const struct layers *layers, struct failure *f) {
         return r == 0 && layers->backing ? backing_judge(layers->backing, layers->path, f) : r;
 }
 
+/* Also of layers that are only read: Linux 6.1 dies of opening a file of an overlay over ecryptfs. */
+int layers_check_overlay(const struct layers *layers, const struct layer *layer, struct failure *f) {
+        return layer->store || !layers->backing || layers->backing->full ? 0 : layers_check_backing(layers, f);
+}
+
 bool layers_may_see(const struct layer *layer, const struct caller *caller) {
         if (layer->store) /* users there are others, of the same numbers */
                 return layer->record->owner == 0 || caller_is_root(caller);

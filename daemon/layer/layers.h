@@ -89,6 +89,8 @@ void layers_done(struct layers *layers);
 int layers_check(const struct layers *layers, struct failure *f);
 /* …or also where the file system cannot hold layers. */
 int layers_check_backing(const struct layers *layers, struct failure *f);
+/* …if this layer, which is there, lies on it and is to be part of an overlay; a file system without room when it was tried may do. */
+int layers_check_overlay(const struct layers *layers, const struct layer *layer, struct failure *f);
 
 /* Whether this caller may know of the layer: its own, and those in a store that root made there; root all. */
 bool layers_may_see(const struct layer *layer, const struct caller *caller);

@@ -36,13 +36,14 @@ static int in_use(const struct spec_container *container, const struct layer *la
                            container->pointer, layer->record->id, by);
 }
 
-static int check_written(const struct spec_container *container, const struct layer *layer, struct failure *f) {
+static int check_layer(const struct layers *layers, const struct spec_container *container, const struct layer *layer, struct failure *f) {
         _cleanup_failure_ struct failure inner = FAILURE_INIT;
         int r = layer_check_whole(layer, &inner);
 
         if (r == 0)
                 r = layer_check_written(layer, &inner);
-
+        if (r == 0)
+                r = layers_check_overlay(layers, layer, &inner);
         return r > 0 ? failure_set(f, inner.kind, "%s/root/layer: %s", container->pointer, inner.text) : r;
 }
 
@@ -103,7 +104,7 @@ static int find(struct operation *operation, const struct spec *spec, size_t i, 
                                    container->pointer, container->root.text);
         if (layer->busy && wait)
                 return layer_turn_take(operation, layer);
-        r = check_written(container, layer, f);
+        r = check_layer(layers, container, layer, f);
         if (r == 0)
                 r = check_alone(operation->pods, spec, i, layer, f);
         return r == 0 ? describe(layer, roots) : r;

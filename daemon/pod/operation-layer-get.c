@@ -77,7 +77,9 @@ static int plan(struct operation *operation, struct failure *f) {
                 operation->job_id = store_next_job(operation->pods->store);
         if (layer->mounted)
                 return 0; /* there is nothing to execute */
-        r = layer_check_mounts(operation, layer, f);
+        r = layer->parent ? layers_check_overlay(operation->pods->layers, layer, f) : 0;
+        if (r == 0)
+                r = layer_check_mounts(operation, layer, f);
         return r == 0 ? layer_plan_mount(operation, layer) : r;
 }
 
