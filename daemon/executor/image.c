@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "executor/filesystem.h"
@@ -24,6 +26,7 @@ struct image {
         const struct step *step;
         bool writable;
         int data, device; /* the file or block device; the loop device on it, or -1 */
+        off_t size;       /* of the file; 0: a block device */
         char *node;       /* what the file system opens */
 };
 
@@ -104,6 +107,7 @@ static int open_device(struct image *image) {
                 return r;
         if (S_ISBLK(status.st_mode))
                 return find_node(image, status.st_rdev);
+        image->size = status.st_size;
         r = loop_attach(image->data, !image->writable, &image->device, &image->node);
         return r < 0 ? loop_failed(image, r) : 0;
 }
@@ -129,6 +133,25 @@ static int set_safe(struct image *image, struct fscontext *context) {
         return fscontext_set(context, "errors", "remount-ro");
 }
 
+/* Erofs mounts what has lost its end, and reading from there fails: the size that it has by its own word is compared with the file's. What
+ * has further devices is on those, too. */
+static int check_whole(struct image *image, int mount) {
+        struct statfs fs;
+
+        if (strcmp(image->step->type, "erofs") != 0 || image->size == 0)
+                return 0;
+        for (size_t i = 0; i < image->step->n_options; i++)
+                if (strcmp(image->step->options[i].name, "device") == 0)
+                        return 0;
+        if (fstatfs(mount, &fs) < 0)
+                return log_errno(LOG_ERR, errno, "fstatfs an image");
+        if (fs.f_blocks == 0 || (uint64_t) (fs.f_blocks - 1) * (uint64_t) fs.f_bsize < (uint64_t) image->size)
+                return 0;
+        return run_fail(image->run, FAILURE_MOUNT_FAILED, EINVAL,
+                        "source %s cannot be mounted as erofs at %s: it is truncated, %jd bytes of an image of %" PRIu64,
+                        source_name(&image->step->source), image->step->target, (intmax_t) image->size, (uint64_t) fs.f_blocks * (uint64_t) fs.f_bsize);
+}
+
 static int make(struct image *image, int *ret_mount) {
         _cleanup_fscontext_ struct fscontext context = FSCONTEXT_INIT;
         int r = fscontext_open(&context, image->step->type), mount;
@@ -147,6 +170,11 @@ static int make(struct image *image, int *ret_mount) {
         mount = fscontext_mount(&context, run_attributes(image->run, image->step, 0));
         if (mount < 0)
                 return make_failed(image, &context, mount);
+        r = check_whole(image, mount);
+        if (r != 0) {
+                (void) close_fd(mount);
+                return r;
+        }
         *ret_mount = mount;
         return 0;
 }

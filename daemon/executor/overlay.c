@@ -124,6 +124,10 @@ int overlay_mount(struct run *run, size_t i, const struct overlay *overlay, int 
                         "one may not all have been written when the machine or that overlay ended; take new directories, or, if you "
                         "trust the upper one, remove work/incompat in the work directory first",
                         step->target);
+        if (mount == -ELOOP) /* it says why in its log alone, too */
+                return run_fail(run, FAILURE_MOUNT_FAILED, -mount,
+                        "the overlay of %s: one of its directories is named twice, or lies in another of them, by whatever path; name each once, side by side",
+                        step->target);
         if (mount < 0)
                 return failed(run, step, &context, "making it failed", mount);
         *ret_mount = mount;

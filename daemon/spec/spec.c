@@ -117,6 +117,18 @@ static int parse_restored_text(const char *text, size_t size, uint64_t size_max,
         return r != 0 ? r : json_parse_few(text, size, SPEC_EXPORT_VALUES_MAX, SPEC_EXPORT_CONTAINERS_MAX, ret, f);
 }
 
+/* linuxkit's file: lists of these, and of what podmount's own form and OCI's have by other names. */
+static bool is_runtime(struct json_object *document) {
+        static const char *const members[] = {"mounts", "mkdir", "interfaces", "bindNS", "cgroups", "namespace"};
+        size_t n = 0;
+
+        if (json_object_get_type(document) != json_type_object || json_object_object_length(document) == 0)
+                return false;
+        for (size_t i = 0; i < ELEMENTSOF(members); i++)
+                n += json_object_object_get_ex(document, members[i], NULL);
+        return n == (size_t) json_object_object_length(document);
+}
+
 static int parse_document(struct json_object *document, struct spec *spec, struct failure *f) {
         if (json_object_get_type(document) == json_type_object) {
                 if (json_object_object_get_ex(document, "podmount-export", NULL))
@@ -126,6 +138,10 @@ static int parse_document(struct json_object *document, struct spec *spec, struc
                 if (json_object_object_get_ex(document, "ociVersion", NULL))
                         return document_parse_oci(document, spec, f);
         }
+        if (is_runtime(document))
+                return reader_fail(f, FAILURE_INVALID_SPEC, "",
+                        "this looks like linuxkit's runtime.json, which names no root: leave it as runtime.json beside the config.json of a "
+                        "bundle, or give it as \"prepare\" of a container; see podmount-spec(5)");
         return reader_fail(f, FAILURE_INVALID_SPEC, "",
                 "this is no spec: give an OCI config.json, an object with \"ociVersion\" and "
                 "\"root\", or podmount's own form, {\"podmount\": 1, \"containers\": […]}; see podmount-spec(5)");

@@ -119,11 +119,17 @@ def bad_images(s):
     for type in MAKERS:
         path = image(type)
         cut = f'{host.DIRECTORY}/cut.{type}'
-        with open(path, 'rb') as whole, open(cut, 'wb') as file:
-            file.write(whole.read(1100 if type == 'erofs' else 100000))  # erofs reads no further than its superblock
-        name, text = s.refused(specs.mount('/mnt', type, cut))
-        equal(name, 'MountFailed', text)
-        contains(text, cut, 'which image')
+        size = os.stat(path).st_size
+        for left in 1100, size // 2, size - 4096:
+            with open(path, 'rb') as whole, open(cut, 'wb') as file:
+                file.write(whole.read(left))
+            if left == size - 4096 and type != 'erofs':  # what is behind the last of it is room, or padding
+                continue
+            name, text = s.refused(specs.mount('/mnt', type, cut))
+            equal(name, 'MountFailed', text)
+            contains(text, cut, 'which image')
+            if type == 'erofs' and left >= 4096:  # that the kernel itself mounts
+                contains(text, f'it is truncated, {left} bytes of an image of {size}', 'why')
         other = image('erofs' if type != 'erofs' else 'squashfs')
         name, text = s.refused(specs.mount('/mnt', type, other))
         equal(name, 'MountFailed', text)
@@ -333,6 +339,12 @@ def overlays(s):
         name, text = s.refused(specs.mount('/mnt', 'overlay', 'overlay', options))
         equal(name, 'InvalidSpec', text)
         contains(text, words[:100], 'which layer')
+    os.symlink('1', f'{base}/link')
+    os.symlink(base, f'{host.DIRECTORY}/layers/all')
+    for lower in f'{base}/1:{base}/link', f'{base}/1:{host.DIRECTORY}/layers/all':
+        name, text = s.refused(specs.mount('/mnt', 'overlay', 'overlay', [f'lowerdir={lower}']))
+        equal(name, 'MountFailed', text)
+        contains(text, 'named twice, or lies in another', 'by a symlink')
     name, text = s.refused(specs.mount('/mnt', 'overlay', 'overlay', [f'lowerdir={base}/1:{base}/none']))
     equal(name, 'NoSuchSource', text)
     contains(text, f'{base}/none', 'which layer')

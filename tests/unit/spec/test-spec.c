@@ -146,6 +146,7 @@ static const struct refusal refusals[] = {
         /* neither form */
         {"[]", FAILURE_INVALID_SPEC, "document: ", "ociVersion"},
         {"{}", FAILURE_INVALID_SPEC, "document: ", "\"podmount\": 1"},
+        {"{\"mounts\": [], \"mkdir\": [\"/x\"]}", FAILURE_INVALID_SPEC, "document: ", "linuxkit's runtime.json"},
         {"null", FAILURE_INVALID_SPEC, "document: ", "no spec"},
         {"\"x\"", FAILURE_INVALID_SPEC, "document: ", "no spec"},
         /* no JSON at all */
