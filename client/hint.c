@@ -53,7 +53,7 @@ static const struct hint_row {
         {FAILURE_LAYER_EXISTS, PODMOUNT_ERROR_LAYER_EXISTS,
                 "choose another --id, or remove the layer that is there with `podmountctl layer remove LAYER`."},
         {FAILURE_LAYER_IN_USE, PODMOUNT_ERROR_LAYER_IN_USE,
-                "remove the layers on it first; `podmountctl layer info LAYER` shows what uses it."},
+                "`podmountctl layer info LAYER` shows what uses it."},
         {FAILURE_ACCESS_DENIED, PODMOUNT_ERROR_ACCESS_DENIED,
                 "ask to be added to the group podmount, or run as root; podmountd(8) describes who may what."},
         {FAILURE_INVALID_ARGS, PODMOUNT_ERROR_INVALID_ARGS, "podmountctl(1) describes the arguments of each verb."},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The registry of layers. Parents are pointers, so that a chain is walked without a look-up. */
 
+#include "layer/holders.h"
 #include "layer/layers-private.h"
 
 #include <errno.h>
@@ -380,17 +381,23 @@ static int name_children(const struct layers *layers, const struct layer *layer,
 }
 
 static int name_holders(const struct layer *layer, struct failure *f) {
+        static const char put[] = "let them put it back first (podmountctl layer put)", collect[] = "collect those pods first (podmountctl gc)",
+                          both[] = "collect the pods and let the others put it back first (podmountctl gc, podmountctl layer put)";
         _cleanup_strv_ char **names = NULL;
         _cleanup_free_ char *list = NULL;
+        size_t n_pods = 0;
         int r = 0;
 
-        for (size_t i = 0; i < layer->n_holders && i < NAMED_MAX && r == 0; i++)
-                r = strv_append(&names, layer->holders[i].name);
+        for (size_t i = 0; i < layer->n_holders; i++) {
+                n_pods += holder_is_pod(&layer->holders[i]);
+                if (i < NAMED_MAX && r == 0)
+                        r = strv_append(&names, layer->holders[i].name);
+        }
         list = r == 0 ? strv_join(names, ", ") : NULL;
         if (!list)
                 return log_oom();
-        return failure_set(f, FAILURE_LAYER_IN_USE, "Layer %s is held by %s%s; let them put it back first (podmountctl layer put)",
-                           layer->record->id, list, layer->n_holders > NAMED_MAX ? ", …" : "");
+        return failure_set(f, FAILURE_LAYER_IN_USE, "Layer %s is held by %s%s; %s", layer->record->id, list,
+                           layer->n_holders > NAMED_MAX ? ", …" : "", n_pods == 0 ? put : n_pods == layer->n_holders ? collect : both);
 }
 
 int layers_check_unused(const struct layers *layers, const struct layer *layer, struct failure *f) {

@@ -16,6 +16,7 @@
 struct put {
         struct operation operation;
         char *id, *holder; /* holder NULL: what nobody holds is let go */
+        uid_t owner;       /* whom the holder is for */
         uint64_t connection;
         bool all;
         bool unmounted;      /* a cleanup has done something */
@@ -34,7 +35,18 @@ static void release(struct operation *operation) {
 }
 
 static const struct holder *find_holder(const struct put *put, const struct layer *layer) {
-        return put->holder ? holder_find(layer, put->operation.caller.uid, put->holder, put->connection) : NULL;
+        return put->holder ? holder_find(layer, put->owner, put->holder, put->connection) : NULL;
+}
+
+/* Whose holder it is: the caller's own; where there is none, root's call is about that of another user. */
+static void find_owner(struct put *put, const struct layer *layer) {
+        const struct holder *holder = NULL;
+
+        put->owner = put->operation.caller.uid;
+        if (put->holder && put->connection == 0 && caller_is_root(&put->operation.caller) && !find_holder(put, layer))
+                holder = holder_find_any(layer, put->holder);
+        if (holder)
+                put->owner = holder->owner;
 }
 
 /* Whether nobody holds the layer when this has been put back. */
@@ -61,6 +73,7 @@ static int validate(struct operation *operation, struct failure *f) {
                 return put->holder ? layers_no_such(put->id, f) : OPERATION_FINISHED;
         if (layer->busy)
                 return layer_turn_take(operation, layer);
+        find_owner(put, layer);
         if (put->holder ? !find_holder(put, layer) : holders_of_mount(layer) > 0)
                 return OPERATION_FINISHED; /* a retry; or somebody has got it meanwhile */
         return pods_check_runtime(operation->pods, f);
@@ -96,7 +109,7 @@ static int intend(struct operation *operation, struct failure *f) {
         holder = find_holder(put, put->layer);
         count = holder && holder->connection == 0 ? holder->count : 0; /* the others die with us */
         if (operation->job && count > 0) {
-                r = holder_drop(layers, put->layer, operation->caller.uid, put->holder, put->connection, UINT32_MAX);
+                r = holder_drop(layers, put->layer, put->owner, put->holder, put->connection, UINT32_MAX);
                 if (r < 0)
                         return layer_not_recorded(r, put->id, f);
                 put->dropped = count;
@@ -111,7 +124,7 @@ static void hold_again(struct put *put) {
         int r = 0;
 
         if (put->dropped > 0)
-                r = holder_add(layers, put->layer, put->operation.caller.uid, put->holder, put->connection, put->dropped);
+                r = holder_add(layers, put->layer, put->owner, put->holder, put->connection, put->dropped);
         if (r < 0)
                 log_error("Layer %s stays mounted, and %s holds it no more; podmountctl layer cleanup unmounts it", put->id, put->holder);
         put->dropped = 0;
@@ -140,7 +153,7 @@ static void result(struct operation *operation, const struct job_result *answer)
         if (f.kind != FAILURE_NONE)
                 hold_again(put);
         else if (put->holder && put->dropped == 0)
-                r = holder_drop(pods->layers, layer, operation->caller.uid, put->holder, put->connection, put->all ? UINT32_MAX : 1);
+                r = holder_drop(pods->layers, layer, put->owner, put->holder, put->connection, put->all ? UINT32_MAX : 1);
         if (r < 0)
                 (void) layer_not_recorded(r, put->id, &f);
         layer_turn_end(pods, layer);

@@ -204,6 +204,17 @@ def held(s):
     contains(refused(remove, ALICE, 'hers')[1], 'held by x')
     put(0, 'hers', holder='x')
     equal(os.path.exists(path), False, 'it is unmounted')
+    for _ in range(2):
+        get(ALICE, 'hers', holder='gone')
+    get(ALICE, 'hers', holder='x')
+    get(0, 'hers', holder='x')
+    put(0, 'hers', holder='gone')
+    put(0, 'hers', holder='none')
+    put(0, 'hers', holder='x')
+    equal(holders(s, 'hers'), [(ALICE, 'gone', 1), (ALICE, 'x', 1)], "root puts back its own first, and once what another has twice")
+    for holder in 'gone', 'x':
+        put(0, 'hers', holder=holder)
+    equal((holders(s, 'hers'), os.path.exists(path)), ([], False), 'what is held by nobody')
     s.polkit.answer('no')
     equal(refused(get, ALICE, 'hers')[0], DENIED, 'without a yes')
     equal(holders(s, 'hers'), [], 'holders')
