@@ -341,8 +341,11 @@ int query_layer_info(struct request *request, struct failure *f) {
 }
 
 int encode_layer_info(struct request *request, sd_bus_message *m) {
-        const struct layer *layer = layers_find(layers_of(request), request->arguments.layer, &request->peer->caller);
+        struct layer *layer = layers_find(layers_of(request), request->arguments.layer, &request->peer->caller);
 
+        /* Somebody may have unmounted it; whoever works on it knows better. */
+        if (layer && !layer->busy)
+                (void) layer_look(request->api->pods, layer); /* logged; then what was known is told */
         return layer ? append_layer(request->api->pods, m, layer, &request->peer->caller) : -ENOENT;
 }
 

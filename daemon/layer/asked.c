@@ -13,6 +13,8 @@
 #include "util/log.h"
 #include "util/text.h"
 
+#define FORM "made of CONTAINER-HOST-SIZE with # between them, as 0-100000-65536"
+
 static int check_maps(const struct layer_asked *asked, struct failure *f) {
         _cleanup_idmap_ struct idmap idmap = {};
         _cleanup_free_ char *text = NULL;
@@ -24,15 +26,17 @@ static int check_maps(const struct layer_asked *asked, struct failure *f) {
         if (!asked->uid_map || !asked->gid_map)
                 return failure_set(f, FAILURE_INVALID_ARGS, "The options uid-map and gid-map are given together or not at all");
         if (strpbrk(asked->uid_map, ";=@") || strpbrk(asked->gid_map, ";=@"))
-                must = "made of CONTAINER-HOST-SIZE with # between them";
+                must = FORM;
         text = text_format("uids=%s;gids=%s", asked->uid_map, asked->gid_map);
         if (!text)
                 return log_oom();
         r = must ? 1 : idmap_parse(text, &idmap, &must);
+        if (r == 1 && strstr(must, "uids=")) /* how both are given elsewhere */
+                must = FORM;
         if (r < 0)
                 return log_oom();
         if (r == 0 && (idmap.n_uids == 0 || idmap.n_gids == 0))
-                must = "made of CONTAINER-HOST-SIZE with # between them";
+                must = FORM;
         return must ? failure_set(f, FAILURE_INVALID_OPTION, "uid-map and gid-map must be %s", must) : 0;
 }
 

@@ -147,6 +147,7 @@ def boot(daemon):
     equal((holders(daemon, 'base'), mounts(daemon), daemon.json('layer', 'info', 'base')['Path']), ([('a', 1, False)], [], ''), 'state')
     equal(read(f'{get(daemon, "base", "b")}/file'), 'x', 'content')
     subprocess.run(['umount', path], check=True)  # behind the daemon's back
+    equal(daemon.json('layer', 'info', 'base')['Path'], '', 'where it is')
     equal(read(f'{get(daemon, "base", "c")}/file'), 'x', 'content')
     for holder in 'abc':
         put(daemon, 'base', holder)
