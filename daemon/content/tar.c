@@ -16,9 +16,9 @@
 #include "util/text.h"
 
 enum {
-        PIECE_SIZE = 256 * 1024, /* handed on at once… */
-        READ_SIZE = 128 * 1024,  /* …and read */
-        PASS_SIZE = 32 * 1024,   /* of a file: not worth a call more below that */
+        PIECE_SIZE = 64 * 1024, /* handed on at once: each page of it is one that a young process does not have yet… */
+        READ_SIZE = 64 * 1024,  /* …and read */
+        PASS_SIZE = 32 * 1024,  /* of a file: not worth a call more below that */
         SPOIL_MAX = 64,
 };
 
@@ -29,6 +29,7 @@ struct tar {
         tar_put_fn put;
         void *userdata;
         tar_pass_fn pass;
+        tar_drop_fn drop;
         int (*before)(void *userdata);
         void *before_userdata;
         bool passed; /* libarchive only counts the bytes that it is given now: they are there already */
@@ -42,8 +43,12 @@ struct tar {
         size_t size;
 };
 
+int tar_release(struct tar *tar) {
+        return tar->before ? tar->before(tar->before_userdata) : 0;
+}
+
 static int flush(struct tar *tar) {
-        int r = tar->size > 0 && tar->before ? tar->before(tar->before_userdata) : 0;
+        int r = tar->size > 0 && !tar->drop ? tar_release(tar) : 0;
 
         if (r == 0 && tar->size > 0)
                 r = tar->put(tar->userdata, tar->piece, tar->size);
@@ -122,8 +127,16 @@ void tar_pass(struct tar *tar, tar_pass_fn fn) {
         tar->pass = fn;
 }
 
+void tar_hold(struct tar *tar, tar_drop_fn fn) {
+        tar->drop = fn;
+}
+
 int tar_again(struct tar *tar) {
+        int r = tar->drop ? tar->drop(tar->userdata) : 0;
+
         end(tar);
+        if (r < 0)
+                return r;
         tar->error = 0;
         tar->over = false;
         tar->missing = 0;

@@ -20,6 +20,9 @@ typedef int (*tar_put_fn)(void *userdata, const void *data, size_t size);
  * where it cannot: nothing was handed on, and they are read and put. Another negative errno ends the archive. */
 typedef ssize_t (*tar_pass_fn)(void *userdata, int fd, off_t at, size_t size);
 
+/* Forgets what put() and the other have been given and have held back: a negative errno. */
+typedef int (*tar_drop_fn)(void *userdata);
+
 /* The character set of names: once in a process, before it may lose sight of the system's files. Names that are no UTF-8 are written as
  * they are. */
 void tar_prepare(void);
@@ -31,11 +34,16 @@ struct tar *tar_free(struct tar *tar);
 DEFINE_CLEANUP(struct tar *, tar_free)
 #define _cleanup_tar_ _cleanup_(tar_freep)
 
-/* `fn` is called each time before bytes are put; a negative errno of it is one of put()'s. NULL: nothing is. */
+/* `fn` is called each time before bytes are put, or let go where they are held back; a negative errno of it is one of put()'s. NULL: nothing is. */
 void tar_before(struct tar *tar, int (*fn)(void *userdata), void *userdata);
 /* What is large enough in a file is handed on by `fn`; its userdata is put()'s. */
 void tar_pass(struct tar *tar, tar_pass_fn fn);
-/* Begins anew where no byte has been put. -ENOMEM. */
+/* Whoever takes the bytes holds them back for a while, and calls tar_release() before the first of them goes on; `fn` forgets them, and its userdata is
+ * put()'s. */
+void tar_hold(struct tar *tar, tar_drop_fn fn);
+/* 0, or what is to be returned by put(), or by what passes on: then nothing goes on. */
+int tar_release(struct tar *tar);
+/* Begins anew where no byte has been put, or let go. A negative errno. */
 int tar_again(struct tar *tar);
 
 /* An entry with its contents, a whiteout for what was deleted. FAILURE_NOT_SUPPORTED for a name that would be a whiteout,

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/capability.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +14,7 @@
 #include "executor/layer-split.h"
 #include "executor/layer-stack.h"
 #include "executor/layer.h"
+#include "executor/outlet.h"
 #include "executor/spare.h"
 #include "kernel/resolve.h"
 #include "plan/layer.h"
@@ -26,9 +26,7 @@
 enum {
         MEMORY_MAX = 768 * 1024 * 1024, /* of a worker: what differs in two trees is gathered before it is told */
         FILES_MAX = 4 * CHANGES_DEPTH_MAX + 64, /* for each directory on the way down there are up to four */
-        BLOCK = 128 * 1024,
-        WRITE_MAX = 64 * 1024, /* at once: how far a slow reader is shows in between… */
-        PASS_MAX = 256 * 1024, /* …and where nothing is copied */
+        BLOCK = 64 * 1024,
 };
 
 enum { MAP_NOW, MAP_THEN, _MAP_MAX };
@@ -45,54 +43,11 @@ struct request {
 
 struct reading {
         struct worker *worker;
+        struct outlet *outlet; /* of a tar */
         int fds[_FD_MAX]; /* or -1 */
         uint8_t *portion;
         size_t size;
 };
-
-static int put(void *userdata, const void *data, size_t size) {
-        struct reading *reading = userdata;
-
-        for (const uint8_t *at = data; size > 0;) {
-                ssize_t n = write(reading->fds[FD_OUT], at, size < WRITE_MAX ? size : WRITE_MAX);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -errno;
-                at += n;
-                size -= (size_t) n;
-                worker_figures(reading->worker)[READ_DONE] += (uint64_t) n;
-                if (worker_progress(reading->worker) < 0)
-                        return -EPIPE;
-        }
-        return 0;
-}
-
-/* The pages that a file has in memory go into the pipe as they are. */
-static ssize_t pass(void *userdata, int fd, off_t at, size_t size) {
-        struct reading *reading = userdata;
-        off64_t offset = at;
-        size_t done = 0;
-
-        while (done < size && done < SSIZE_MAX - PASS_MAX) {
-                ssize_t n = splice(fd, &offset, reading->fds[FD_OUT], NULL, size - done < PASS_MAX ? size - done : PASS_MAX, SPLICE_F_MORE);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0 && errno == EPIPE)
-                        return -EPIPE;
-                if (n < 0) /* reading says what is wrong with the file, or does better */
-                        return done > 0 ? (ssize_t) done : -EOPNOTSUPP;
-                if (n == 0)
-                        break;
-                done += (size_t) n;
-                worker_figures(reading->worker)[READ_DONE] += (uint64_t) n;
-                if (worker_progress(reading->worker) < 0)
-                        return -EPIPE;
-        }
-        return (ssize_t) done;
-}
 
 static int pulse(void *userdata, struct failure *f _unused_) {
         struct reading *reading = userdata;
@@ -115,7 +70,7 @@ static int play_file(struct reading *reading, const struct split_record *record)
                 return -errno;
         if (!S_ISREG(status.st_mode) || (uint64_t) status.st_size != record->size)
                 return -EBADMSG;
-        passed = pass(reading, fd, 0, left);
+        passed = outlet_pass(reading->outlet, fd, 0, left);
         if (passed < 0 && passed != -EOPNOTSUPP)
                 return (int) passed;
         left -= passed > 0 ? (uint64_t) passed : 0;
@@ -127,7 +82,7 @@ static int play_file(struct reading *reading, const struct split_record *record)
                         continue;
                 if (n <= 0)
                         return n < 0 ? -errno : -EBADMSG;
-                r = put(reading, block, (size_t) n);
+                r = outlet_put(reading->outlet, block, (size_t) n);
                 if (r < 0)
                         return r;
                 left -= (uint64_t) n;
@@ -143,7 +98,7 @@ static int play(struct reading *reading) {
         if (r < 0)
                 return r;
         while ((r = split_reader_next(reader, &record)) > 0) {
-                r = record.kind == SPLIT_RAW ? put(reading, record.data, record.size) : play_file(reading, &record);
+                r = record.kind == SPLIT_RAW ? outlet_put(reading->outlet, record.data, record.size) : play_file(reading, &record);
                 if (r < 0)
                         return r;
         }
@@ -156,29 +111,45 @@ static int stopped(struct reading *reading, int error) {
         return worker_fail(reading->worker, FAILURE_MOUNT_FAILED, -error, "the tar cannot be written");
 }
 
-static int work_tar(struct reading *reading, const struct changes *changes, struct failure *f) {
-        _cleanup_tar_ struct tar *tar = tar_new(put, reading);
+/* In place of what is missing of it. */
+static int spoil(struct reading *reading, struct tar *tar, int r) {
+        tar_spoil(tar);
+        (void) outlet_flush(reading->outlet); /* as far as somebody takes it */
+        return r;
+}
+
+static int write_tar(struct reading *reading, const struct changes *changes, struct tar *tar, struct failure *f) {
         int r;
 
-        if (!tar)
-                return log_oom();
-        tar_pass(tar, pass);
         if (reading->fds[FD_SPLIT] >= 0) {
                 r = play(reading);
-                if (r < 0 && r != -EPIPE) {
-                        tar_spoil(tar);
-                        return worker_fail(reading->worker, FAILURE_MOUNT_FAILED, -r, "the layer is not what its tar had any more");
-                }
-                return r < 0 ? stopped(reading, r) : 0;
-        }
-        r = diff_write(changes, reading, tar, f);
-        if (r != 0 && r != -EPIPE) {
-                tar_spoil(tar);
-                return r;
+                if (r < 0 && r != -EPIPE)
+                        return spoil(reading, tar, worker_fail(reading->worker, FAILURE_MOUNT_FAILED, -r, "the layer is not what its tar had any more"));
+        } else {
+                r = diff_write(changes, reading, tar, f);
+                if (r != 0 && r != -EPIPE)
+                        return spoil(reading, tar, r);
+                if (r == 0)
+                        r = tar_end(tar);
         }
         if (r == 0)
-                r = tar_end(tar);
+                r = outlet_flush(reading->outlet);
         return r < 0 ? stopped(reading, r) : 0;
+}
+
+static int work_tar(struct reading *reading, const struct changes *changes, struct failure *f) {
+        _cleanup_outlet_ struct outlet outlet;
+        _cleanup_tar_ struct tar *tar = NULL;
+
+        outlet_open(&outlet, reading->worker, reading->fds[FD_OUT]);
+        reading->outlet = &outlet;
+        tar = tar_new(outlet_put, &outlet);
+        if (!tar)
+                return log_oom();
+        tar_pass(tar, outlet_pass);
+        tar_hold(tar, outlet_drop);
+        outlet.tar = tar;
+        return write_tar(reading, changes, tar, f);
 }
 
 static int flush(struct reading *reading) {

@@ -145,6 +145,44 @@ START_TEST(test_redirects) {
 }
 END_TEST
 
+/* Takes what is written as whoever lets nothing go before there is enough of it. */
+struct holder {
+        struct sink sink;
+        struct tar *tar;
+        unsigned dropped;
+};
+
+enum { HOLDER_MAX = 200 * 1024 };
+
+static int holder_put(void *userdata, const void *data, size_t size) {
+        struct holder *holder = userdata;
+        int r = sink_put(&holder->sink, data, size);
+
+        return r == 0 && holder->sink.size > HOLDER_MAX ? tar_release(holder->tar) : r;
+}
+
+static int holder_drop(void *userdata) {
+        struct holder *holder = userdata;
+
+        holder->dropped++;
+        holder->sink.size = 0;
+        return 0;
+}
+
+static void expect_held(struct beside *beside, const struct sink *wanted) {
+        struct holder holder = {};
+        _cleanup_tar_ struct tar *tar = holder.tar = tar_new(holder_put, &holder);
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+
+        tar_hold(tar, holder_drop);
+        ck_assert_int_eq(diff_write(&beside->changes, NULL, tar, &f), 0);
+        ck_assert_int_eq(tar_end(tar), 0);
+        ck_assert_uint_eq(holder.dropped, 1);
+        ck_assert_uint_eq(holder.sink.size, wanted->size);
+        ck_assert_int_eq(memcmp(holder.sink.data, wanted->data, wanted->size), 0);
+        sink_done(&holder.sink);
+}
+
 /* The same, found out when more has been told than is held back: what is told is the comparison of two trees, from the beginning and once. */
 START_TEST(test_redirects_late) {
         struct beside beside, trees;
@@ -167,6 +205,7 @@ START_TEST(test_redirects_late) {
         ck_assert_uint_gt(sink.size, 512 * 1024);
         ck_assert_uint_eq(sink.size, wanted_sink.size);
         ck_assert_int_eq(memcmp(sink.data, wanted_sink.data, sink.size), 0);
+        expect_held(&beside, &wanted_sink);
         ck_assert_uint_eq(size_diff(&beside), size_diff(&trees));
         beside_done(&beside);
         beside_done(&trees);
