@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,12 +181,21 @@ static int serve_one(struct executor *executor, int socket, const struct channel
         return r < 0 && r != -EPIPE ? log_errno(LOG_ERR, r, "send a result") : 0;
 }
 
+/* What a job may begin with, unless the next one is there. */
+static void make_ready(int socket) {
+        struct pollfd poll_fd = {.fd = socket, .events = POLLIN};
+        const int pause = layer_read_pause();
+
+        if (pause == 0 || poll(&poll_fd, 1, pause) == 0)
+                layer_read_prepare();
+}
+
 static int serve(struct executor *executor, int socket) {
         for (;;) {
                 _cleanup_message_ struct channel_message message = {};
                 int r;
 
-                layer_read_prepare();
+                make_ready(socket);
                 r = channel_receive(socket, 0, &message);
                 if (r == 0)
                         return 0;

@@ -27,6 +27,7 @@ enum {
         MEMORY_MAX = 768 * 1024 * 1024, /* of a worker: what differs in two trees is gathered before it is told */
         FILES_MAX = 4 * CHANGES_DEPTH_MAX + 64, /* for each directory on the way down there are up to four */
         BLOCK = 64 * 1024,
+        PAUSE_MS = 4, /* what was answered goes first, and takes as long with little to tell */
 };
 
 enum { MAP_NOW, MAP_THEN, _MAP_MAX };
@@ -311,6 +312,12 @@ static struct spare spare = {
         .channel = -1,
 };
 
+static enum step_kind last; /* that there was an order for */
+
+int layer_read_pause(void) {
+        return last == STEP_LAYER_DIFF && spare_is_missing(&spare) ? PAUSE_MS : 0;
+}
+
 void layer_read_prepare(void) {
         spare_prepare(&spare);
 }
@@ -344,7 +351,7 @@ static int start(struct run *run, const struct step *step, struct request *reque
 
         if (r < 0)
                 return r;
-        request->kind = step->kind;
+        request->kind = last = step->kind;
         request->flags = step->flags;
         for (size_t i = 0; i < _MAP_MAX; i++) {
                 request->maps[i].given = idmaps[i]->given;

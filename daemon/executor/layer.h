@@ -34,6 +34,8 @@ int layer_is_of(int layers, const char *name, uint64_t number);
 /* A detached mount of the layer that a STEP_ROOT has as its source. *ret_mapped: its own ids are mapped, not those of layers of it. */
 int layer_root(struct run *run, size_t step, int *ret_mount, bool *ret_mapped);
 
+/* How long an executor waits for the next job, in ms, before it does the next: after a Diff its worker, the front and the client have the machine first. */
+int layer_read_pause(void);
 /* Between two jobs, in an executor that has read a layer: a worker is made that waits for the next one (executor/spare.h). */
 void layer_read_prepare(void);
 

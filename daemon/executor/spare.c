@@ -51,10 +51,14 @@ int spare_start(struct spare *spare, const int *fds, size_t n_fds, void *order, 
         return worker_start(&setup, ret_channel);
 }
 
+bool spare_is_missing(const struct spare *spare) {
+        return spare->wanted && spare->channel < 0;
+}
+
 void spare_prepare(struct spare *spare) {
         struct worker_setup setup = spare->setup;
 
-        if (!spare->wanted || spare->channel >= 0)
+        if (!spare_is_missing(spare))
                 return;
         setup.name = "podmount-spare";
         setup.work = wait_for_order;

@@ -20,5 +20,7 @@ struct spare {
 /* Gives an order to the one that waits, or to one that is made now. *ret_channel and what is returned as of worker_start(). */
 int spare_start(struct spare *spare, const int *fds, size_t n_fds, void *order, size_t size, int *ret_channel);
 
+/* Whether the next has something to make. */
+bool spare_is_missing(const struct spare *spare);
 /* Between two jobs: makes one that waits, once there has been an order. That it fails is logged, and nothing else. */
 void spare_prepare(struct spare *spare);

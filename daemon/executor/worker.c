@@ -48,16 +48,20 @@ uint64_t *worker_figures(struct worker *worker) {
         return worker->figures;
 }
 
-int worker_order(struct worker *worker _unused_, struct channel_message *ret) {
-        return channel_receive(WORKER_CHANNEL, 0, ret);
+int worker_order(struct worker *worker, struct channel_message *ret) {
+        int r = channel_receive(WORKER_CHANNEL, 0, ret);
+
+        worker->told_ms = clock_ms(); /* there is no progress to tell yet */
+        return r;
 }
 
 static int say(struct worker *worker, enum stream_kind kind, const void *data, size_t size) {
-        union {
+        static union { /* not on the stack, of which each page would be touched */
                 struct stream_head head;
                 uint8_t bytes[STREAM_MESSAGE_MAX];
-        } message = {.head = {.magic = STREAM_MAGIC, .kind = kind}};
+        } message;
 
+        message.head = (struct stream_head) {.magic = STREAM_MAGIC, .kind = kind};
         if (size > STREAM_BYTES_MAX)
                 return -E2BIG;
         if (kind == STREAM_FAILED) {
