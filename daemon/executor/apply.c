@@ -142,9 +142,30 @@ static int read_end(struct apply *apply) {
 
 /* Before anything is kept: what was read is what was promised. */
 static int check_digests(struct apply *apply) {
-        int r = apply->setup->verify ? tar_source_drain(apply->source) : 0;
+        const struct apply_setup *setup = apply->setup;
+        int r = setup->verify_read ? tar_source_drain(apply->source) : 0;
 
-        return r == 0 && apply->setup->verify ? apply->setup->verify(apply->worker, apply->setup->source.userdata) : r;
+        if (r == 0 && setup->verify_read)
+                r = setup->verify_read(apply->worker, setup->source.userdata);
+        return r == 0 && setup->verify_plain ? setup->verify_plain(apply->worker, setup->source.userdata) : r;
+}
+
+/* That a tar is damaged is told as what it comes of, where that can be known: it is not the one that was promised. */
+static int find_cause(struct apply *apply, int r) {
+        const struct apply_setup *setup = apply->setup;
+        _cleanup_failure_ struct failure found = FAILURE_INIT;
+        int other;
+
+        if (r != FAILURE_INVALID_ARGS || !setup->verify_read || !apply->source)
+                return r;
+        worker_doubt(apply->worker, &found);
+        other = tar_source_drain(apply->source);
+        if (other == 0)
+                other = setup->verify_read(apply->worker, setup->source.userdata);
+        if (other != 0)
+                return other;
+        worker_insist(apply->worker, &found);
+        return r;
 }
 
 /* It is charged like what is in the layer, and goes without a failure where there is no room for it. */
@@ -186,5 +207,5 @@ int apply_tar(struct worker *worker, const struct apply_setup *setup) {
         if (r == 0 && syncfs(setup->into.root) < 0)
                 r = worker_fail(worker, errno == ENOSPC || errno == EDQUOT ? FAILURE_QUOTA_EXCEEDED : FAILURE_MOUNT_FAILED, errno,
                                 "bringing the layer onto the disk");
-        return r;
+        return find_cause(&apply, r);
 }

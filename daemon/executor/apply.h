@@ -14,7 +14,8 @@ struct apply_setup {
         struct extract_setup into;
         int split;             /* where to write what the tar has beside its files' content (executor/layer-split.h), or -1; nothing
                                 * is left there if the two together would not be the same tar */
-        int (*verify)(struct worker *worker, void *userdata); /* of the source's, after all was read, or NULL: 0, or a worker_fail() */
+        /* Of the source's, after all was read, or NULL: 0, or a worker_fail(). First what was read, then what it is uncompressed. */
+        int (*verify_read)(struct worker *worker, void *userdata), (*verify_plain)(struct worker *worker, void *userdata);
         size_t content_figure; /* which of the worker's figures counts the bytes of all files */
 };
 

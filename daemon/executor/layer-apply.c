@@ -47,20 +47,27 @@ static void see_tar(const void *data, size_t size, void *userdata) {
         digester_add(((struct digests *) userdata)->of_tar, data, size);
 }
 
-static int verify(struct worker *worker, void *userdata) {
+static int verify_blob(struct worker *worker, void *userdata) {
         const struct digests *digests = userdata;
-        char wanted[DIGEST_TEXT_SIZE], is[DIGEST_TEXT_SIZE], of[DIGEST_TEXT_SIZE];
-        struct digest blob, tar;
+        char wanted[DIGEST_TEXT_SIZE], is[DIGEST_TEXT_SIZE];
+        struct digest blob;
 
         digester_end(digests->of_blob, &blob);
+        if (digest_equal(&blob, &digests->blob))
+                return 0;
+        return worker_fail(worker, FAILURE_INVALID_SPEC, 0, "the blob %s has another digest: %s", digest_text(&digests->blob, wanted), digest_text(&blob, is));
+}
+
+static int verify_tar(struct worker *worker, void *userdata) {
+        const struct digests *digests = userdata;
+        char wanted[DIGEST_TEXT_SIZE], is[DIGEST_TEXT_SIZE], of[DIGEST_TEXT_SIZE];
+        struct digest tar;
+
         digester_end(digests->of_tar, &tar);
-        if (!digest_equal(&blob, &digests->blob))
-                return worker_fail(worker, FAILURE_INVALID_SPEC, 0, "the blob %s has another digest: %s", digest_text(&digests->blob, wanted),
-                                   digest_text(&blob, is));
-        if (!digest_equal(&tar, &digests->diff_id))
-                return worker_fail(worker, FAILURE_INVALID_SPEC, 0, "the layer in the blob %s has the diff-id %s, not %s as the image's config says",
-                                   digest_text(&blob, wanted), digest_text(&tar, is), digest_text(&digests->diff_id, of));
-        return 0;
+        if (digest_equal(&tar, &digests->diff_id))
+                return 0;
+        return worker_fail(worker, FAILURE_INVALID_SPEC, 0, "the layer in the blob %s has the diff-id %s, not %s as the image's config says",
+                           digest_text(&digests->blob, wanted), digest_text(&tar, is), digest_text(&digests->diff_id, of));
 }
 
 /* The reading of a blob of an image, with its digests; that of any other tar as it is. */
@@ -76,7 +83,8 @@ static int prepare_digests(const struct step *step, struct digests *digests, str
         setup->source.read = see_blob;
         setup->source.plain = see_tar;
         setup->source.userdata = digests;
-        setup->verify = verify;
+        setup->verify_read = verify_blob;
+        setup->verify_plain = verify_tar;
         return 0;
 }
 

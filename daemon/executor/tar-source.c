@@ -76,7 +76,7 @@ struct tar_source *tar_source_free(struct tar_source *source) {
 }
 
 int tar_source_new(struct worker *worker, const struct tar_source_setup *setup, struct tar_source **ret) {
-        _cleanup_(tar_source_freep) struct tar_source *source = calloc(1, sizeof(*source));
+        struct tar_source *source = *ret = calloc(1, sizeof(*source));
         struct archive_entry *entry;
         struct archive *archive;
 
@@ -103,7 +103,6 @@ int tar_source_new(struct worker *worker, const struct tar_source_setup *setup, 
         default:
                 return broken(source);
         }
-        *ret = TAKE_PTR(source);
         return 0;
 }
 

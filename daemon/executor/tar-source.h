@@ -23,11 +23,11 @@ struct tar_source_setup {
         void *userdata;
 };
 
-/* Reads the beginning, to see what compression it is. */
+/* Reads the beginning, to see what compression it is. *ret is the caller's after a failure, too, to be drained; NULL: memory. */
 int tar_source_new(struct worker *worker, const struct tar_source_setup *setup, struct tar_source **ret);
 /* The next bytes, valid until the next call; *ret_size 0: there are no more. */
 int tar_source_next(struct tar_source *source, const void **ret, size_t *ret_size);
-/* Reads what comes behind the end of the compressed stream, for whoever is shown it. */
+/* Reads what comes behind the end of the compressed stream, or behind the place where it is damaged, for whoever is shown it. */
 int tar_source_drain(struct tar_source *source);
 struct tar_source *tar_source_free(struct tar_source *source);
 DEFINE_CLEANUP(struct tar_source *, tar_source_free)

@@ -102,6 +102,14 @@ int worker_fail(struct worker *worker, enum failure_kind kind, int error, const 
         return failure_set(&worker->failure, kind, "%s", text ? text : "");
 }
 
+void worker_doubt(struct worker *worker, struct failure *ret) {
+        failure_move(ret, &worker->failure);
+}
+
+void worker_insist(struct worker *worker, struct failure *failure) {
+        failure_move(&worker->failure, failure);
+}
+
 static int limit(int resource, rlim_t value) {
         const struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
 

@@ -58,3 +58,6 @@ int worker_progress(struct worker *worker);
 int worker_portion(struct worker *worker, const void *data, size_t size);
 /* Sets the failure that is told in the end, `error` as run_fail() has it. Returns its kind. */
 int worker_fail(struct worker *worker, enum failure_kind kind, int error, const char *format, ...) _printf_(4, 5);
+/* The failure so far, for somebody who may know better; there is none then, until another is set, or this one again by worker_insist(). It is the caller's. */
+void worker_doubt(struct worker *worker, struct failure *ret);
+void worker_insist(struct worker *worker, struct failure *failure);

@@ -210,6 +210,20 @@ def truncated(layout, manifest):
     os.truncate(path, os.stat(path).st_size - 10)
 
 
+@broken('InvalidSpec', 'has another digest')
+def damaged(layout, manifest):
+    with open(layout.where(manifest['layers'][1]['digest']), 'r+b') as file:
+        file.seek(-40, os.SEEK_END)
+        file.write(b'\xff' * 30)
+
+
+@broken('InvalidSpec', 'has another digest')
+def overwritten(layout, manifest):
+    path = layout.where(manifest['layers'][1]['digest'])
+    with open(path, 'r+b') as file:
+        file.write(b'no tar, and no gzip'.ljust(os.stat(path).st_size, b'.'))
+
+
 @broken('SourceDenied', 'is a symbolic link')
 def linked(layout, manifest):
     path = layout.where(manifest['layers'][1]['digest'])
