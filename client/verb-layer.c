@@ -68,8 +68,11 @@ int layer_print_number(struct client *client, const char *name, uint64_t number)
 static int create(struct client *client, const struct arguments *arguments) {
         _cleanup_message_unref_ sd_bus_message *m = NULL, *reply = NULL;
         const char *id;
-        int r = new_call(client, "CreateLayer", &m);
+        int r;
 
+        if (!arguments->uid_map != !arguments->gid_map)
+                return report_usage("--uid-map and --gid-map are given together or not at all");
+        r = new_call(client, "CreateLayer", &m);
         if (r != 0)
                 return r;
         r = sd_bus_message_append(m, "ss", arguments->id ? arguments->id : "", arguments->parent ? arguments->parent : "");

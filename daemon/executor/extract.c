@@ -320,6 +320,8 @@ static int write_other(struct extract *extract, struct archive_entry *entry, int
                 r = extract_fail(extract, FAILURE_INVALID_ARGS, 0, "an entry of a type that a layer cannot have");
         if (r == 0 && (type == AE_IFCHR || type == AE_IFBLK) && !extract->setup.devices)
                 r = extract_fail(extract, FAILURE_ACCESS_DENIED, 0, "it is a device node, and those are for root");
+        if (r == 0 && type == AE_IFLNK && !*(archive_entry_symlink(entry) ?: ""))
+                r = extract_fail(extract, FAILURE_INVALID_ARGS, 0, "a symbolic link that leads nowhere: its target is empty");
         if (r == 0 && type == AE_IFCHR && archive_entry_rdev(entry) == 0)
                 r = extract_fail(extract, FAILURE_INVALID_ARGS, 0, "a character device 0:0 would be a whiteout; a tar has .wh.NAME for that");
         if (r == 0)

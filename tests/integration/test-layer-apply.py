@@ -143,6 +143,7 @@ def hostile(daemon):
         ((('f' * 256, b''),), INVALID, 'too long'),
         ((('d/' * 33000, b''),), INVALID, 'too long'),
         (((entry('own', uid=2 ** 32), None),), INVALID, 'uid'),
+        (((entry('link', tarfile.SYMTYPE, linkname=''), None),), INVALID, 'its target is empty'),
         (((acl_of('user:somebody:r-x'), None),), ERROR + 'NotSupported', 'user "somebody" by name alone', 'bsdtar'),
         (((acl_of('user:3000000000:r-x:3000000000'), None),), ERROR + 'NotSupported', 'id is above 2147483646', '3000000000'),
         (((acl_of('group:somebody:r-x'), None),), ERROR + 'NotSupported', 'group "somebody" by name alone', 'bsdtar'),
