@@ -58,12 +58,18 @@ static bool stands_on(const struct layer *layer, const struct layer *other) {
         return layer != NULL;
 }
 
-int layer_check_unseen(const struct layers *layers, const struct layer *layer, struct failure *f) {
+bool layer_is_read(const struct layers *layers, const struct layer *layer) {
         const struct layer *other;
-        int r = layer_check_idle(layer, f);
 
-        if (r != 0)
-                return r;
+        MAP_FOREACH(other, layers->by_id)
+                if (other->n_readers > 0 && stands_on(other, layer))
+                        return true;
+        return false;
+}
+
+int layer_check_unheld(const struct layers *layers, const struct layer *layer, struct failure *f) {
+        const struct layer *other;
+
         MAP_FOREACH(other, layers->by_id) {
                 const char *id = other->record->id;
 
@@ -75,11 +81,20 @@ int layer_check_unseen(const struct layers *layers, const struct layer *layer, s
                 if (other->mounted)
                         return failure_set(f, FAILURE_LAYER_IN_USE, "Layer %s is mounted%s; unmount it first (podmountctl layer cleanup)", id,
                                            other == layer ? "" : ", and stands on this one");
-                r = layer_check_idle(other, f);
-                if (r != 0)
-                        return r;
         }
         return 0;
+}
+
+int layer_check_unseen(const struct layers *layers, const struct layer *layer, struct failure *f) {
+        const struct layer *other;
+        int r = layer_check_idle(layer, f);
+
+        if (r == 0)
+                r = layer_check_unheld(layers, layer, f);
+        MAP_FOREACH(other, layers->by_id)
+                if (r == 0 && stands_on(other, layer))
+                        r = layer_check_idle(other, f);
+        return r;
 }
 
 void layers_written_of(const struct layers *layers, uid_t owner, uint64_t *ret_bytes, uint64_t *ret_inodes) {

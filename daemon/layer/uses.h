@@ -3,7 +3,7 @@
 
 /*
  * Work that takes long on what is in a layer: whoever reads it does so beside other readers, whoever writes it alone, and nobody
- * mounts what is being written, nor anything that stands on it. Nothing waits for such work: it is refused, by name.
+ * mounts what is being written, nor anything that stands on it. Nothing waits long for such work (pod/layer-turn.h): it is refused, by name.
  */
 
 #include "layer/layers.h"
@@ -15,9 +15,13 @@ const char *layer_problem(const struct layer *layer);
 /* FAILURE_LAYER_IN_USE while it, or what it stands on, is being written, or has new content that is not in its place yet: for whoever reads,
  * mounts or writes it. */
 int layer_check_written(const struct layer *layer, struct failure *f);
+/* Whether anybody reads it, or what stands on it. */
+bool layer_is_read(const struct layers *layers, const struct layer *layer);
 /* FAILURE_LAYER_IN_USE while anybody works on it, or writes what it stands on, so that it cannot be removed… */
 int layer_check_idle(const struct layer *layer, struct failure *f);
-/* …or also while it is mounted or held, or anything that stands on it is, or is worked on: for whoever is to write it. */
+/* …while it, or anything that stands on it, is mounted or held… */
+int layer_check_unheld(const struct layers *layers, const struct layer *layer, struct failure *f);
+/* …or while either: for whoever is to write it. */
 int layer_check_unseen(const struct layers *layers, const struct layer *layer, struct failure *f);
 
 /* What ApplyDiff and ImportImage wrote into a user's layers. */

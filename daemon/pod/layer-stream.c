@@ -7,6 +7,7 @@
 
 #include "admit/quota.h"
 #include "layer/uses.h"
+#include "pod/layer-turn.h"
 #include "util/log.h"
 
 static bool is_of(const struct layer_stream *stream, uid_t uid) {
@@ -156,8 +157,10 @@ void layer_stream_end(struct layer_stream *of) {
         for (struct layer_stream **at = &pods->layer_streams; *at; at = &(*at)->next)
                 if (*at == of) {
                         *at = of->next;
-                        return;
+                        break;
                 }
+        if (!of->writes)
+                layer_turn_look_again(pods);
 }
 
 void layer_streams_stop(struct pods *pods) {

@@ -103,6 +103,10 @@ static int validate(struct operation *operation, struct failure *f) {
         if (r == 0)
                 r = layer_check_written(layer, f);
         if (r == 0)
+                r = layer_check_unheld(layers, layer, f);
+        if (r == 0)
+                r = layer_turn_after_readers(operation, layer);
+        if (r == 0)
                 r = layer_check_unseen(layers, layer, f);
         return r == 0 ? layer_stream_check(operation, f) : r;
 }

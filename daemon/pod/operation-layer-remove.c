@@ -57,7 +57,10 @@ static int validate(struct operation *operation, struct failure *f) {
         if (layer->busy)
                 return layer_turn_take(operation, layer);
         removal->finish = layer->record->state != RECORD_LAYER_READY; /* an earlier removal could not go on */
-        r = layer_check_idle(layer, f);
+        if (layer->n_children == 0 && layer->n_holders == 0) /* else it is refused, whoever reads it */
+                r = layer_turn_after_readers(operation, layer);
+        if (r == 0)
+                r = layer_check_idle(layer, f);
         return r == 0 ? layers_check_unused(layers, layer, f) : r;
 }
 

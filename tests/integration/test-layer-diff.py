@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What layers change, told: Diff, Changes, DiffSize and OpenDiff."""
 
+import contextlib
 import errno
 import io
 import os
@@ -9,11 +10,16 @@ import signal
 import stat
 import subprocess
 import tarfile
+import threading
+import time
 
-from frame import backing, tap
-from frame.daemon import ERROR, Stage
-from frame.layers import apply, call, changes, content, create, directory_of, error_of, fill, open_tar, read_all, size, tar_of
-from frame.tap import case, contains, equal, eventually
+import dbus
+import dbus.lowlevel
+
+from frame import backing, host, tap
+from frame.daemon import ERROR, LAYERS, PATH, Stage
+from frame.layers import apply, call, changes, content, create, directory_of, error_of, fill, make_tar, open_tar, read_all, size, tar_of
+from frame.tap import PATIENCE, case, contains, equal, eventually
 
 
 def names(data):
@@ -110,16 +116,140 @@ def chains(daemon):
     equal((told['a'], told['b'], told['f1']), ('modified', 'deleted', 'added'), 'beside the lowest')
 
 
+def workers(daemon):
+    """The processes that read layers for this daemon, and their guards."""
+    found, parents = [], [daemon.keeper()]
+    while parents:
+        children = host.processes_of(parents.pop())
+        parents += children
+        found += [pid for pid, name in children.items() if name == 'podmount-read']
+    return found
+
+
+def kill_workers(daemon):
+    for pid in workers(daemon):
+        with contextlib.suppress(ProcessLookupError):  # the other one of a pair goes by itself
+            os.kill(pid, signal.SIGKILL)
+
+
+def unread(daemon, ident):
+    """The end of a pipe that holds less than the tar of this layer, which is made."""
+    create(daemon, ident)
+    fill(daemon, ident, *((f'small-{i}', b'x' * 20000) for i in range(400)))
+    return open_tar(daemon, ident)
+
+
 @case('while it is read a layer stays; whoever stops reading ends it, and is the only one who hears of it')
 def held(daemon):
-    create(daemon, 'base')
-    fill(daemon, 'base', *((f'small-{i}', b'x' * 20000) for i in range(400)))
-    fd = open_tar(daemon, 'base')
-    name, text = error_of(daemon, 'RemoveLayer', 'sa{sv}', 'base', {})
-    equal(name, ERROR + 'LayerInUse', text)
-    contains(text, 'is being read by Diff')
-    os.close(fd)
+    os.close(unread(daemon, 'base'))
     eventually(lambda: 'Diff of layer base ended before its end: nobody reads it any more' in daemon.log(), 'the log tells', 20)
+    call(daemon, 'RemoveLayer', 'sa{sv}', 'base', {})
+
+
+@case('what changes a layer that is being read waits for half a second, is refused then, and keeps nobody else waiting')
+def patience(daemon):
+    fd = unread(daemon, 'base')
+    create(daemon, 'top', 'base')
+    path = make_tar(f'{daemon.directory}/new.tar', ('new', b'new'))
+    took = {}
+    with open(path, 'rb') as tar:
+        for method, ident, signature, arguments in (('ApplyDiff', 'base', 'sha{sv}', (dbus.types.UnixFd(tar.fileno()), {})),
+                ('RemoveLayer', 'base', 'sa{sv}', ({},))):
+            if method == 'RemoveLayer':
+                call(daemon, 'RemoveLayer', 'sa{sv}', 'top', {})
+            begun = time.monotonic()
+            name, text = error_of(daemon, method, signature, ident, *arguments)
+            took[method] = time.monotonic() - begun
+            equal(name, ERROR + 'LayerInUse', text)
+            contains(text, 'Layer base is being read by Diff')
+    for method, seconds in took.items():
+        equal(0.45 <= seconds <= 0.5 + 2 * PATIENCE, True, f'{method} was refused after {seconds:.3f} s')
+    removals = []
+
+    def waits():
+        removals.append(threading.Thread(target=daemon.ctl, args=('layer', 'remove', 'base')))
+        removals[-1].start()
+        time.sleep(0.1)
+        call(daemon, 'CreateLayer', 'ssa{sv}', 'other', '', {})
+        call(daemon, 'RemoveLayer', 'sa{sv}', 'other', {})
+        return removals[-1].is_alive()
+
+    eventually(waits, 'it waits while another layer is removed')
+    os.close(fd)
+    for removal in removals:
+        removal.join()
+    equal(bool(call(daemon, 'LayerExists', 's', 'base')), False, 'it has been removed when nobody read it any more')
+
+
+@case('what waits for the end of a reading goes on when that ends, before its own time is over')
+def woken(daemon):
+    def goes_on():
+        fd = unread(daemon, 'base')
+        begun = time.monotonic()
+        removal = threading.Thread(target=call, args=(daemon, 'RemoveLayer', 'sa{sv}', 'base', {}))
+        removal.start()
+        time.sleep(0.1)
+        os.close(fd)
+        removal.join()
+        seconds = time.monotonic() - begun
+        call(daemon, 'RemoveLayer', 'sa{sv}', 'base', {})
+        return seconds < 0.45
+
+    eventually(goes_on, 'it goes on')
+
+
+@case('who waits for the end of a reading may leave, or have no more time: then nothing comes of it')
+def impatient(daemon):
+    fd = unread(daemon, 'base')
+    name, text = error_of(daemon, 'RemoveLayer', 'sa{sv}', 'base', {'timeout': dbus.UInt64(100000)})
+    equal(name, ERROR + 'TimedOut', text)
+
+    def ends():
+        """How many callers left, and how many were refused first: on a slow machine."""
+        log = daemon.log()
+        return (log.count('The caller of RemoveLayer (uid 0) left: nothing was changed'),
+                log.count('RemoveLayer base by uid 0: failed, Layer base is being read'))
+
+    def leaves():
+        known = ends()
+        own = daemon.connection()
+        own.call_blocking(None, PATH, 'org.freedesktop.DBus.Peer', 'Ping', '', ())
+        message = dbus.lowlevel.MethodCallMessage(None, PATH, LAYERS, 'RemoveLayer')
+        message.append('base', {}, signature='sa{sv}')
+        own.send_message(message)
+        own.flush()
+        time.sleep(0.1)
+        own.close()
+        eventually(lambda: ends() != known, 'the log tells how it ended')
+        return ends()[0] > known[0]
+
+    eventually(leaves, 'its caller left while it waited')
+    os.close(fd)
+    eventually(lambda: 'Diff of layer base ended before its end: nobody reads it any more' in daemon.log(), 'the reading ends', 20)
+    equal(bool(call(daemon, 'LayerExists', 's', 'base')), True, 'the layer is there')
+    call(daemon, 'RemoveLayer', 'sa{sv}', 'base', {})
+
+
+@case('whoever has read a tar to its end can remove the layer, or apply another one to it, at once; also after the end of a worker that was killed')
+def at_once(daemon):
+    own = daemon.connection()
+    path = make_tar(f'{daemon.directory}/some.tar', ('a', b'a' * 100000))
+    with open(path, 'rb') as tar:
+        def add(ident):
+            tar.seek(0)
+            call(daemon, 'ApplyDiff', 'sha{sv}', ident, dbus.types.UnixFd(tar.fileno()), {}, connection=own)
+
+        for number in range(30):
+            ident = f'r{number}'
+            call(daemon, 'CreateLayer', 'ssa{sv}', ident, '', {}, connection=own)
+            add(ident)
+            for change in (add, lambda ident: call(daemon, 'RemoveLayer', 'sa{sv}', ident, {}, connection=own)):
+                read_all(open_tar(daemon, ident, connection=own))
+                change(ident)
+    own.close()
+    fd = unread(daemon, 'base')
+    kill_workers(daemon)
+    read_all(fd)
     call(daemon, 'RemoveLayer', 'sa{sv}', 'base', {})
 
 
@@ -151,24 +281,18 @@ def deep(daemon):
     equal(max(name.count('d') for name in names(tar_of(daemon, 'deep', 'base'))), depth, 'the deepest')
 
 
-def workers():
-    found = subprocess.run(['pgrep', '-x', 'podmount-read'], stdout=subprocess.PIPE, text=True, check=False).stdout.split()
-    return [int(pid) for pid in found]
-
-
 @case('a worker that is killed leaves a tar without an end, and nothing else')
 def killed(daemon):
     create(daemon, 'base')
     fill(daemon, 'base', ('big', b'x' * 8000000))
     fd = open_tar(daemon, 'base')
-    eventually(lambda: len(workers()) >= 1, 'it works')
-    for pid in workers():
-        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: len(workers(daemon)) >= 1, 'it works')
+    kill_workers(daemon)
     data = read_all(fd)
     assert len(data) < 8000000, len(data)
     eventually(lambda: 'Diff of layer base ended before its end' in daemon.log(), 'the log tells', 20)
     equal(len(tar_of(daemon, 'base')) > 8000000, True, 'the next one is whole')
-    eventually(lambda: workers() == [], 'no worker is left')
+    eventually(lambda: workers(daemon) == [], 'no worker is left')
 
 
 @case('the directory of a layer, to be read file by file, and nothing else')
