@@ -53,7 +53,7 @@ void extract_below_done(struct extract *extract) {
         (void) close_fd(extract->below);
 }
 
-static bool is_hidden(const struct extract *extract, const char *name) {
+bool extract_hides(const struct extract *extract, const char *name) {
         return extract->hidden && map_get(extract->hidden, name);
 }
 
@@ -63,8 +63,8 @@ static int descend(const struct extract *extract, int *fd, const char *name, con
 
         if (*fd < 0)
                 return 0;
-        next = is_hidden(extract, name) ? -1 : openat(*fd, component, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (next < 0 && !is_hidden(extract, name) && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+        next = extract_hides(extract, name) ? -1 : openat(*fd, component, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (next < 0 && !extract_hides(extract, name) && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
                 return -errno;
         (void) close_fd(*fd);
         *fd = next;
@@ -88,7 +88,7 @@ static int find(struct extract *extract, const char *name) {
                 return -ENOMEM;
         if (done > 0)
                 fd = TAKE_FD(extract->below);
-        else if (!is_hidden(extract, "")) {
+        else if (!extract_hides(extract, "")) {
                 fd = fcntl(extract->setup.below, F_DUPFD_CLOEXEC, 0);
                 if (fd < 0)
                         return -errno;

@@ -89,6 +89,10 @@ int extract_name(struct extract *extract, struct archive_entry *entry) {
         r = clean(extract, archive_entry_pathname(entry), "the name", &extract->name);
         if (r == 0 && link)
                 r = clean(extract, link, "what it is a hard link to", &extract->link);
+        if (r == 0)
+                r = extract_follow(extract, "its name", &extract->name);
+        if (r == 0 && link)
+                r = extract_follow(extract, "what it is a hard link to", &extract->link);
         if (r != 0)
                 return r;
         extract->base = strrchr(extract->name, '/');

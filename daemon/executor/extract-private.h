@@ -2,7 +2,7 @@
 #pragma once
 
 /* What the parts of extract share: extract.c has the entries, extract-place.c where they go, extract-meta.c what they carry,
- * extract-below.c what a tar leads through. */
+ * extract-below.c what a tar leads through, extract-follow.c through which links of the layers below. */
 
 #include <sys/stat.h>
 #include <time.h>
@@ -66,6 +66,8 @@ int extract_note(struct extract *extract, char kind, const char *first, const ch
 /* extract-below.c */
 /* From now on nothing that lies below shows in the directory of this name. */
 int extract_hide(struct extract *extract, const char *name);
+/* Whether that is so. */
+bool extract_hides(const struct extract *extract, const char *name);
 /* Makes a directory that the tar does not have (yet), `base` in `directory`: as the one below, or 0755 and root's. */
 int extract_lead(struct extract *extract, int directory, const char *base, const char *name);
 /* The same for the root directory, when all is written. */
@@ -73,6 +75,11 @@ int extract_lead_root(struct extract *extract);
 /* An entry of the tar comes for a directory that is there: what it has of the one below goes. */
 int extract_strip(struct extract *extract, int fd);
 void extract_below_done(struct extract *extract);
+
+/* extract-follow.c */
+/* Puts in the place of *name, which is `what` of the entry, where it leads through links of the layers below: all but its last component is followed,
+ * inside the root of the layer, where the tar itself has nothing. */
+int extract_follow(struct extract *extract, const char *what, char **name);
 
 /* extract-meta.c */
 /* Whether an extended attribute of this name is kept, of a file or a directory. */

@@ -3,7 +3,8 @@
 
 /*
  * Writes the entries of a tar into a directory, for a worker. Each name is walked component by component from that directory on,
- * through directories alone, never through a link, so that no name leads out of it, whatever is made in between. What overlayfs
+ * through directories alone, never through a link, so that no name leads out of it, whatever is made in between; links that it leads through in
+ * the layers below are worked out before that, and change the name. What overlayfs
  * means by a whiteout is made of what a tar means by one (OCI image-spec, layer.md).
  *
  * 0; a negative errno (memory); or a positive enum failure_kind of a worker_fail().
@@ -25,6 +26,7 @@ struct extract_setup {
         int opaque;                /* where the names of opaque directories go, a NUL behind each; the caller's */
         int below;                 /* what the layer shows without this tar, read-only, whose directories those are as that the tar leads through; the
                                     * caller's, or -1 */
+        int own;                   /* what the layer itself has of that, whose links no name leads through; the caller's, or -1 */
         bool root_below;           /* …so is the root directory, if the tar does not have it */
         int notes;                 /* where is written down what is to be done when this is put over what the layer has (executor/merge.h); the
                                     * caller's, or -1 if it has nothing */

@@ -24,7 +24,7 @@
 enum { MEMORY_MAX = 768 * 1024 * 1024 /* of a worker: a window of 256 MiB, twice, and the names of many directories */ };
 
 /* In the order of the worker's fds. */
-enum { FD_TAR, FD_ROOT, FD_SPLIT, FD_OPAQUE, FD_NOTES, FD_BELOW /* or none */, _FD_MAX };
+enum { FD_TAR, FD_ROOT, FD_SPLIT, FD_OPAQUE, FD_NOTES, FD_BELOW /* or none… */, FD_OWN /* …or not this */, _FD_MAX };
 
 struct request {
         const struct step *step;
@@ -98,6 +98,7 @@ static int work(struct worker *worker, const int *fds, void *userdata) {
                         .root = fds[FD_ROOT],
                         .opaque = fds[FD_OPAQUE],
                         .below = request->below ? fds[FD_BELOW] : -1,
+                        .own = request->over ? fds[FD_OWN] : -1,
                         .root_below = request->over || !(step->flags & STEP_LAYER_WRITABLE),
                         .notes = request->over ? fds[FD_NOTES] : -1,
                         .base = (step->flags & STEP_LAYER_BASE) && !request->over,
@@ -162,7 +163,7 @@ static int start(struct run *run, const struct step *step, bool over, int *fds) 
         struct worker_setup setup = {
                 .name = "podmount-apply",
                 .fds = fds,
-                .n_fds = request.below ? _FD_MAX : FD_BELOW,
+                .n_fds = over ? _FD_MAX : request.below ? FD_OWN : FD_BELOW,
                 .capabilities = CAPABILITY(CAP_CHOWN) | CAPABILITY(CAP_DAC_OVERRIDE) | CAPABILITY(CAP_FOWNER) | CAPABILITY(CAP_FSETID) |
                                 CAPABILITY(CAP_SETFCAP) | (run->job->caller.root ? CAPABILITY(CAP_MKNOD) : 0),
                 .memory_max = MEMORY_MAX,
@@ -185,7 +186,7 @@ static int start(struct run *run, const struct step *step, bool over, int *fds) 
 int hand_layer_apply(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
         _cleanup_close_ int layer = -1;
-        int fds[_FD_MAX] = {[FD_TAR] = run->fds[step->source.fd], [FD_ROOT] = -1, [FD_SPLIT] = -1, [FD_OPAQUE] = -1, [FD_NOTES] = -1, [FD_BELOW] = -1};
+        int fds[_FD_MAX] = {[FD_TAR] = run->fds[step->source.fd], [FD_ROOT] = -1, [FD_SPLIT] = -1, [FD_OPAQUE] = -1, [FD_NOTES] = -1, [FD_BELOW] = -1, [FD_OWN] = -1};
         bool over;
         int r = layer_open(run, step, &layer);
 
@@ -199,6 +200,8 @@ int hand_layer_apply(struct run *run, size_t i) {
                 r = layer_failed(run, "writing", step->target, r);
         if (r == 0 && (over || step->n_layers > 0))
                 r = layer_show(run, i, over, &fds[FD_BELOW]);
+        if (r == 0 && over)
+                r = layer_show_own(run, i, &fds[FD_OWN]);
         if (r == 0)
                 r = start(run, step, over, fds);
         run->result->steps[i].attributes = over ? APPLY_OVER : APPLY_ALONE;

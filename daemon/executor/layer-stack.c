@@ -269,6 +269,26 @@ int layer_show(struct run *run, size_t i, bool own, int *ret_fd) {
         return *ret_fd < 0 ? layer_failed(run, "reading", step->target, -errno) : 0;
 }
 
+int layer_show_own(struct run *run, size_t i, int *ret_fd) {
+        const struct step *step = &run->job->steps[i];
+        _cleanup_(layer_stack_done) struct layer_stack stack = LAYER_STACK_INIT;
+        _cleanup_close_ int mount = -1;
+        int r;
+
+        stack.fds = calloc(1, sizeof(*stack.fds));
+        stack.staged = calloc(1, sizeof(*stack.staged));
+        if (!stack.fds || !stack.staged)
+                return log_oom();
+        r = open_part(run, step->target, "diff", &stack.fds[0]);
+        stack.n = r == 0;
+        if (r == 0)
+                r = mount_shown(run, i, &stack, false, &mount);
+        if (r != 0)
+                return r;
+        *ret_fd = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return *ret_fd < 0 ? layer_failed(run, "reading", step->target, -errno) : 0;
+}
+
 int layer_bind(struct run *run, size_t i, uint64_t attributes, int *ret_mount) {
         const uint64_t less = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
         const struct step *step = &run->job->steps[i];

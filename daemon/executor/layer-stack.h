@@ -31,6 +31,8 @@ int layer_merge(struct run *run, size_t step, const char *const *ids, size_t n, 
  * and by nobody to be written to or left upwards. Lower layers have the step's id mapping. There must be one of all. The
  * layer itself must be mounted nowhere. */
 int layer_show(struct run *run, size_t step, bool own, int *ret_fd);
+/* In the same way what the step's layer has itself, and nothing else. */
+int layer_show_own(struct run *run, size_t step, int *ret_fd);
 
 /* A detached clone of the step's layer, which stands on none: with these attributes, and, unless it is written to, the step's id
  * mapping. */

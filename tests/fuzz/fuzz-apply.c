@@ -96,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         fuzz_check(root >= 0);
         setup.source.fd = tar;
         setup.split = split;
-        setup.into = (struct extract_setup) {.root = root, .opaque = opaque, .below = -1, .base = data[0] & 1, .devices = false, .bytes_max = 1024 * 1024,
+        setup.into = (struct extract_setup) {.root = root, .opaque = opaque, .below = -1, .own = -1, .base = data[0] & 1, .devices = false, .bytes_max = 1024 * 1024,
                 .inodes_max = 200, .bytes_figure = 5, .inodes_figure = 6};
         if (apply_tar(&worker, &setup) == 0)
                 read_record(split);
