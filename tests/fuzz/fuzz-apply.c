@@ -41,10 +41,33 @@ int __wrap_worker_fail(struct worker *worker _unused_, enum failure_kind kind, i
         return (int) kind;
 }
 
-static char directory[] = "/dev/shm/podmount-fuzz-XXXXXX";
+static char directory[] = "/dev/shm/podmount-fuzz-XXXXXX", below[] = "/dev/shm/podmount-below-XXXXXX";
+static unsigned n_below; /* what is in it */
+
+/* The layers below, with links that names may lead through. */
+static const struct {
+        const char *name, *target; /* NULL: a directory */
+} lower[] = {
+        {"usr", NULL}, {"usr/lib", NULL}, {"usr/lib/d", NULL}, {"a", NULL}, {"a/b", NULL}, {"lib", "usr/lib"}, {"l", "/usr/lib"}, {"u", "../../usr"}, {"o", "o"},
+        {"a/c", "../usr"}, {"a/b/x", "../../lib/d"}, {"t", "/"}, {"n", "nothing/there"}, {"e", "../../../etc"}, {"x", "y"}, {"y", "a/c"},
+};
 
 static int remove_one(const char *path, const struct stat *status _unused_, int type _unused_, struct FTW *where) {
         return where->level == 0 ? 0 : remove(path);
+}
+
+static unsigned counted;
+
+static int count_one(const char *path _unused_, const struct stat *status _unused_, int type _unused_, struct FTW *where _unused_) {
+        counted++;
+        return 0;
+}
+
+/* Nothing comes to what lies below. */
+static unsigned count_below(void) {
+        counted = 0;
+        fuzz_check(nftw(below, count_one, 32, FTW_PHYS) == 0);
+        return counted;
 }
 
 static void clear(void) {
@@ -54,11 +77,25 @@ static void clear(void) {
 static void finish(void) {
         clear();
         (void) rmdir(directory);
+        (void) nftw(below, remove_one, 32, FTW_PHYS | FTW_DEPTH);
+        (void) rmdir(below);
+}
+
+static void make_below(void) {
+        char path[128];
+
+        fuzz_check(mkdtemp(below));
+        for (size_t i = 0; i < ELEMENTSOF(lower); i++) {
+                (void) snprintf(path, sizeof(path), "%s/%s", below, lower[i].name); /* names of ours are short */
+                fuzz_check((lower[i].target ? symlink(lower[i].target, path) : mkdir(path, 0755)) == 0);
+        }
+        n_below = count_below();
 }
 
 int LLVMFuzzerInitialize(int *argc _unused_, char ***argv _unused_) {
         fuzz_quiet();
         fuzz_check(mkdtemp(directory));
+        make_below();
         (void) atexit(finish);
         return 0;
 }
@@ -79,9 +116,9 @@ static void read_record(int fd) {
                         ;
 }
 
-/* The first byte says how: as a base or not, with devices or not, or as a record. */
+/* The first byte says how: as a base or not, on layers with links or on none, or as a record. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-        _cleanup_close_ int tar = -1, split = memfd_create("split", MFD_CLOEXEC), opaque = memfd_create("opaque", MFD_CLOEXEC), root = -1;
+        _cleanup_close_ int tar = -1, split = memfd_create("split", MFD_CLOEXEC), opaque = memfd_create("opaque", MFD_CLOEXEC), root = -1, under = -1;
         struct apply_setup setup = {.source = {.figure = 0}, .content_figure = 1};
         struct worker worker = {};
 
@@ -93,13 +130,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 return 0;
         }
         root = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        fuzz_check(root >= 0);
+        if (data[0] & 2)
+                under = open(below, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        fuzz_check(root >= 0 && (under >= 0 || !(data[0] & 2)));
         setup.source.fd = tar;
         setup.split = split;
-        setup.into = (struct extract_setup) {.root = root, .opaque = opaque, .below = -1, .own = -1, .base = data[0] & 1, .devices = false, .bytes_max = 1024 * 1024,
+        setup.into = (struct extract_setup) {.root = root, .opaque = opaque, .below = under, .own = -1, .base = data[0] & 1, .devices = false, .bytes_max = 1024 * 1024,
                 .inodes_max = 200, .bytes_figure = 5, .inodes_figure = 6};
         if (apply_tar(&worker, &setup) == 0)
                 read_record(split);
         clear();
+        if (under >= 0)
+                fuzz_check(count_below() == n_below);
         return 0;
 }

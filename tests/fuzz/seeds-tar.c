@@ -23,6 +23,15 @@ static const struct row {
         {"usr/.wh..wh..opq", NULL, "", S_IFREG},
         {"usr/a-name-that-is-longer-than-what-a-header-of-ustar-holds-so-that-there-is-one-of-pax-before-it-or-two-of-gnu/file", NULL, "x", S_IFREG},
         {"run/pipe", NULL, NULL, S_IFIFO},
+        /* Of fuzz-apply.c's layers below: through links, to what is above the root, to nothing, round and round. */
+        {"lib/through", NULL, "x", S_IFREG},
+        {"a/c/lib/d/deep", NULL, "x", S_IFREG},
+        {"l/again", "lib/through", NULL, S_IFREG},
+        {"a/b/x/.wh.gone", NULL, "", S_IFREG},
+        {"t/u/lib/.wh..wh..opq", NULL, "", S_IFREG},
+        {"e/passwd", NULL, "x", S_IFREG},
+        {"n/new", NULL, "x", S_IFREG},
+        {"lib", NULL, NULL, S_IFDIR},
 };
 
 static void write_entry(struct archive *archive, const struct row *row) {
@@ -69,6 +78,8 @@ static void seed_tar(const char *name, int which, int format, int filter) {
 void seeds_of_tar(void) {
         seed_tar("pax", 0, ARCHIVE_FORMAT_TAR_PAX_RESTRICTED, ARCHIVE_FILTER_NONE);
         seed_tar("pax-base", 1, ARCHIVE_FORMAT_TAR_PAX_RESTRICTED, ARCHIVE_FILTER_NONE);
+        seed_tar("pax-below", 2, ARCHIVE_FORMAT_TAR_PAX_RESTRICTED, ARCHIVE_FILTER_NONE);
+        seed_tar("ustar-below", 2, ARCHIVE_FORMAT_TAR_USTAR, ARCHIVE_FILTER_NONE);
         seed_tar("gnu", 0, ARCHIVE_FORMAT_TAR_GNUTAR, ARCHIVE_FILTER_NONE);
         seed_tar("ustar", 0, ARCHIVE_FORMAT_TAR_USTAR, ARCHIVE_FILTER_NONE);
         seed_tar("gzip", 0, ARCHIVE_FORMAT_TAR_PAX_RESTRICTED, ARCHIVE_FILTER_GZIP);
