@@ -2,6 +2,7 @@
 /* The door again, for steps on layers: whatever a captured front says, an id is the name of a directory and nothing else, and a
  * mount has the attributes and options that layers have. */
 
+#include "plan/layer.h"
 #include "tests/unit/executor/refusals.h"
 
 static struct job *good_layer(void) {
@@ -332,6 +333,41 @@ START_TEST(test_read_long) {
 }
 END_TEST
 
+static struct step_option *add_beside_idmap(struct job *job, const char *text) {
+        struct step_option *option = array_append(&job->steps[0].options, &job->steps[0].n_options);
+
+        ck_assert_ptr_nonnull(option);
+        *option = (struct step_option) {.name = strdup(PLAN_READ_IDMAP), .value = strdup(text), .fd = STEP_NO_FD};
+        return option;
+}
+
+#define BESIDE_IDMAP "uids=0-100000-65536;gids=0-100000-65536"
+
+static struct job *good_mapped_beside(void) {
+        struct job *job = good_read();
+
+        add_beside(job, 1);
+        (void) add_beside_idmap(job, BESIDE_IDMAP);
+        return job;
+}
+
+START_TEST(test_read_mapped_beside) {
+        static const char *const bad[] = {"", "x", "uids=0-1-1", "uids=0-1-0;gids=0-1-1", "uids=@0-1-1;gids=0-1-1", "uids=0-1-2#1-5-2;gids=0-1-1"};
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+        _cleanup_(job_freep) struct job *good = good_mapped_beside();
+        uint32_t step;
+
+        ck_assert_msg(door_check(good, &step, &f) == 0, "%s", f.text);
+        REFUSE(good_read, "no id mapping of the layer beside", (void) add_beside_idmap(job, BESIDE_IDMAP));
+        REFUSE(good_mapped_beside, "no id mapping of the layer beside", (void) add_beside_idmap(job, BESIDE_IDMAP));
+        REFUSE(good_mapped_beside, "no id mapping of the layer beside", set(&job->steps[0].options[0].name, "context"));
+        REFUSE(good_mapped_beside, "no id mapping of the layer beside", set(&job->steps[0].options[0].value, NULL));
+        REFUSE(good_mapped_beside, "the root of another place", job->caller.root = false; job->caller.uid = 0);
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                REFUSE(good_mapped_beside, "that is none", set(&job->steps[0].options[0].value, bad[i]));
+}
+END_TEST
+
 static struct job *good_open_stored(void) {
         struct job *job = good_read();
 
@@ -386,4 +422,4 @@ START_TEST(test_stores) {
 }
 END_TEST
 
-UNIT_MAIN("door-layers", test_stores, test_read_long, test_merge, test_apply, test_layers, test_root, test_mount, test_options, test_unmount)
+UNIT_MAIN("door-layers", test_stores, test_read_long, test_read_mapped_beside, test_merge, test_apply, test_layers, test_root, test_mount, test_options, test_unmount)
