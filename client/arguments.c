@@ -47,6 +47,7 @@ enum {
         OPTION_METADATA,
         OPTION_HOLDER,
         OPTION_ALL,
+        OPTION_OWNER,
         OPTION_PLATFORM,
 };
 
@@ -83,6 +84,7 @@ static const struct option long_options[] = {
         {"metadata", required_argument, NULL, OPTION_METADATA},
         {"holder", required_argument, NULL, OPTION_HOLDER},
         {"all", no_argument, NULL, OPTION_ALL},
+        {"owner", required_argument, NULL, OPTION_OWNER},
         {"platform", required_argument, NULL, OPTION_PLATFORM},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, OPTION_VERSION},
@@ -118,6 +120,8 @@ const char *argument_option_name(unsigned mask) {
                 "--holder",
                 "--all",
                 "--platform",
+                "--visibility",
+                "--owner",
         };
         int lowest = mask ? __builtin_ctz(mask) : 0;
 
@@ -194,6 +198,16 @@ int argument_split_options(const char *text, char ***options) {
         while ((word = strsep(&rest, ",")))
                 if (*word && strv_append(options, word) < 0)
                         return -ENOMEM;
+        return 0;
+}
+
+static int add_owner(const char *text, struct arguments *arguments) {
+        uint64_t uid;
+
+        if (argument_parse_number(text, &uid) < 0 || uid >= UINT32_MAX)
+                return report_usage("--owner %s: expected the uid of a user", text);
+        arguments->given |= ARGUMENT_OWNER;
+        arguments->owner = (uint32_t) uid;
         return 0;
 }
 
@@ -359,6 +373,8 @@ static int apply(int option, const char *value, struct client *client, struct ar
                         *texts[i].to = value;
                         return 0;
                 }
+        if (option == OPTION_OWNER)
+                return add_owner(value, arguments);
         if (option == OPTION_PROCESS || option == OPTION_NAMESPACE)
                 return add_namespace(option, value, arguments);
         if (option == OPTION_FD) {

@@ -45,6 +45,7 @@ enum argument_option {
         ARGUMENT_ALL = 1 << 25,
         ARGUMENT_PLATFORM = 1 << 26,
         ARGUMENT_VISIBILITY = 1 << 27,
+        ARGUMENT_OWNER = 1 << 28,
 };
 
 #define ARGUMENT_NAMESPACE_FD "namespace"
@@ -53,6 +54,7 @@ struct arguments {
         unsigned given; /* enum argument_option: what stood on the command line */
         const char *id, *name, *lease, *container, *path, *cwd; /* of argv */
         const char *parent, *label, *uid_map, *gid_map, *holder, *platform, *visibility; /* of argv */
+        uint32_t owner; /* a uid */
         char **options; /* of -o, one an element; NULL if none */
         char **metadata; /* pairs of key and value; NULL if none */
         struct argument_fd *fds;

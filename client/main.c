@@ -71,9 +71,9 @@ static const struct verb {
         {"path-info", verb_path_info, 1, 2, 0, false, "[POD[:CONTAINER]] PATH", "Show what a path in a container, or of the host, lies on"},
         {"layer", verb_layer, 1, WORDS_ANY,
                 ARGUMENT_ID | ARGUMENT_PARENT | ARGUMENT_READ_WRITE | ARGUMENT_LABEL | ARGUMENT_UID_MAP | ARGUMENT_GID_MAP |
-                        ARGUMENT_METADATA | ARGUMENT_HOLDER | ARGUMENT_ALL | ARGUMENT_PLATFORM,
+                        ARGUMENT_METADATA | ARGUMENT_HOLDER | ARGUMENT_ALL | ARGUMENT_OWNER | ARGUMENT_PLATFORM,
                 true, "create [--id LAYER] [--parent LAYER] [--read-write] [--label LABEL] [--uid-map MAP --gid-map MAP] "
-                "[--metadata KEY=VALUE]… | remove LAYER… | get LAYER [--holder NAME] | put LAYER [--holder NAME] [--all] | cleanup | list | info LAYER | exists LAYER | status "
+                "[--metadata KEY=VALUE]… | remove LAYER… | get LAYER [--holder NAME] | put LAYER [--holder NAME] [--all] [--owner UID] | cleanup | list | info LAYER | exists LAYER | status "
                 "| apply LAYER [FILE|-] | import DIRECTORY[:REFERENCE] [--platform OS/ARCHITECTURE[/VARIANT]] | diff LAYER [FILE|-] [--parent LAYER] "
                 "| changes LAYER [--parent LAYER] | size LAYER [--parent LAYER]",
                 "Keep layers of file systems"},

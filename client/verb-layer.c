@@ -111,6 +111,8 @@ static int send_hold(struct client *client, const struct arguments *arguments, c
                 r = call_option_string(m, "holder", arguments->holder);
         if (r >= 0)
                 r = call_option_true(m, "all", arguments->given & ARGUMENT_ALL);
+        if (r >= 0 && arguments->given & ARGUMENT_OWNER)
+                r = sd_bus_message_append(m, "{sv}", "owner", "u", arguments->owner);
         if (r >= 0)
                 r = call_close_options(m);
         return call_send(client, m, r, ret_reply);
@@ -388,7 +390,7 @@ static const struct layer_verb {
                 "[--id LAYER] [--parent LAYER] [--read-write] [--label LABEL] [--uid-map MAP --gid-map MAP] [--metadata KEY=VALUE]…"},
         {"remove", remove_all, 1, UINT16_MAX, 0, "LAYER…"},
         {"get", get, 1, 1, ARGUMENT_HOLDER, "LAYER [--holder NAME]"},
-        {"put", put, 1, 1, ARGUMENT_HOLDER | ARGUMENT_ALL, "LAYER [--holder NAME] [--all]"},
+        {"put", put, 1, 1, ARGUMENT_HOLDER | ARGUMENT_ALL | ARGUMENT_OWNER, "LAYER [--holder NAME] [--all] [--owner UID]"},
         {"apply", layer_apply, 1, 2, 0, "LAYER [FILE|-]"},
         {"import", layer_import, 1, 1, ARGUMENT_PLATFORM, "DIRECTORY[:REFERENCE] [--platform OS/ARCHITECTURE[/VARIANT]]"},
         {"diff", layer_diff, 1, 2, ARGUMENT_PARENT, "LAYER [FILE|-] [--parent LAYER]"},

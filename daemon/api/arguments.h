@@ -31,7 +31,7 @@ struct arguments {
         const char *label, *uid_map, *gid_map, *holder, *platform, *progress;
         char **metadata;        /* pairs of key and value */
         uint64_t mount_id, namespace_id, after, timeout_us;
-        uint32_t limit, pid;
+        uint32_t limit, pid, owner;
         bool stack, lazy, wait, dry_run, missing_ok, read_write, connection_bound, all;
 };
 

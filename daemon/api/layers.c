@@ -90,12 +90,16 @@ int encode_get_layer(struct request *request, sd_bus_message *m) {
 int prepare_put_layer(struct request *request, struct failure *f) {
         const struct arguments *arguments = &request->arguments;
         struct operation *operation = NULL;
+        const struct caller *caller = &request->peer->caller;
+        const uid_t owner = arguments->owner ? arguments->owner : caller->uid;
         uint64_t connection;
         int r = connection_of(request, &connection, f);
 
+        if (r == 0 && owner != caller->uid && !caller_is_root(caller))
+                r = failure_set(f, FAILURE_ACCESS_DENIED, "The option owner is for root: what others hold they put back themselves");
         if (r == 0)
-                r = operation_new_layer_put(request->api->pods, &request->peer->caller, arguments->layer, holder_of(arguments), connection,
-                                            arguments->all, &operation, f);
+                r = operation_new_layer_put(request->api->pods, caller, arguments->layer, holder_of(arguments), owner, connection, arguments->all,
+                                            &operation, f);
         return add(request, r, operation);
 }
 
@@ -344,7 +348,7 @@ int encode_layer_info(struct request *request, sd_bus_message *m) {
         struct layer *layer = layers_find(layers_of(request), request->arguments.layer, &request->peer->caller);
 
         /* Somebody may have unmounted it; whoever works on it knows better. */
-        if (layer && !layer->busy)
+        if (layer && layer->mounted && !layer->busy)
                 (void) layer_look(request->api->pods, layer); /* logged; then what was known is told */
         return layer ? append_layer(request->api->pods, m, layer, &request->peer->caller) : -ENOENT;
 }

@@ -53,7 +53,8 @@
 
 #define IMPORT_IMAGE_KEYS KEYS(KEY("platform", "s", platform), KEY("progress", "s", progress))
 #define GET_LAYER_KEYS KEYS(KEY("holder", "s", holder), KEY("connection-bound", "b", connection_bound))
-#define PUT_LAYER_KEYS KEYS(KEY("holder", "s", holder), KEY("connection-bound", "b", connection_bound), KEY("all", "b", all))
+#define PUT_LAYER_KEYS KEYS(KEY("holder", "s", holder), KEY("connection-bound", "b", connection_bound), KEY("all", "b", all),    \
+                           KEY("owner", "u", owner))
 
 #define MANAGER PODMOUNT_MANAGER_INTERFACE
 #define LAYERS PODMOUNT_LAYER_STORE_INTERFACE

@@ -52,16 +52,6 @@ struct holder *holder_find(const struct layer *layer, uid_t owner, const char *n
         return NULL;
 }
 
-struct holder *holder_find_any(const struct layer *layer, const char *name) {
-        for (size_t i = 0; i < layer->n_holders; i++) {
-                struct holder *holder = &layer->holders[i];
-
-                if (holder->connection == 0 && strcmp(holder->name, name) == 0)
-                        return holder;
-        }
-        return NULL;
-}
-
 int holder_check_room(const struct layer *layer, uid_t owner, const char *name, uint64_t connection, struct failure *f) {
         const struct holder *holder = holder_find(layer, owner, name, connection);
         size_t n = holders_of_mount(layer);

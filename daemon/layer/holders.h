@@ -26,8 +26,6 @@ int holder_check_name(const char *name, struct failure *f);
 
 /* NULL if there is none. */
 struct holder *holder_find(const struct layer *layer, uid_t owner, const char *name, uint64_t connection);
-/* The same of whichever user: root puts back what others hold, who may be gone. It must not go with a connection. */
-struct holder *holder_find_any(const struct layer *layer, const char *name);
 /* Whether another one, or the same once more, can hold it: FAILURE_QUOTA_EXCEEDED. */
 int holder_check_room(const struct layer *layer, uid_t owner, const char *name, uint64_t connection, struct failure *f);
 /* So many times more, or for the first time; all of them or none. */

@@ -38,17 +38,6 @@ static const struct holder *find_holder(const struct put *put, const struct laye
         return put->holder ? holder_find(layer, put->owner, put->holder, put->connection) : NULL;
 }
 
-/* Whose holder it is: the caller's own; where there is none, root's call is about that of another user. */
-static void find_owner(struct put *put, const struct layer *layer) {
-        const struct holder *holder = NULL;
-
-        put->owner = put->operation.caller.uid;
-        if (put->holder && put->connection == 0 && caller_is_root(&put->operation.caller) && !find_holder(put, layer))
-                holder = holder_find_any(layer, put->holder);
-        if (holder)
-                put->owner = holder->owner;
-}
-
 /* Whether nobody holds the layer when this has been put back. */
 static bool is_last(const struct put *put, const struct layer *layer) {
         const struct holder *holder = find_holder(put, layer);
@@ -73,7 +62,6 @@ static int validate(struct operation *operation, struct failure *f) {
                 return put->holder ? layers_no_such(put->id, f) : OPERATION_FINISHED;
         if (layer->busy)
                 return layer_turn_take(operation, layer);
-        find_owner(put, layer);
         if (put->holder ? !find_holder(put, layer) : holders_of_mount(layer) > 0)
                 return OPERATION_FINISHED; /* a retry; or somebody has got it meanwhile */
         return pods_check_runtime(operation->pods, f);
@@ -186,6 +174,7 @@ static int new_put(struct pods *pods, const struct caller *caller, const char *i
                 return r;
         put_of(operation)->id = strdup(id);
         operation->layer = put_of(operation)->id;
+        put_of(operation)->owner = caller->uid;
         put_of(operation)->holder = holder ? strdup(holder) : NULL;
         if (!put_of(operation)->id || (holder && !put_of(operation)->holder))
                 return log_oom();
@@ -193,11 +182,12 @@ static int new_put(struct pods *pods, const struct caller *caller, const char *i
         return 0;
 }
 
-int operation_new_layer_put(struct pods *pods, const struct caller *caller, const char *id, const char *holder, uint64_t connection,
-                            bool all, struct operation **ret, struct failure *f) {
+int operation_new_layer_put(struct pods *pods, const struct caller *caller, const char *id, const char *holder, uid_t owner, uint64_t connection, bool all,
+                            struct operation **ret, struct failure *f) {
         int r = new_put(pods, caller, id, holder, ret, f);
 
         if (r == 0) {
+                put_of(*ret)->owner = owner;
                 put_of(*ret)->connection = connection;
                 put_of(*ret)->all = all;
         }

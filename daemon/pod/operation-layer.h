@@ -20,9 +20,10 @@ int operation_new_layer_get(struct pods *pods, const struct caller *caller, cons
                             struct operation **ret, struct failure *f);
 /* Where it is mounted; the operation's. */
 const char *operation_layer_path(const struct operation *operation);
-/* The end of that, once or for `all` times that it was got; the last one unmounts it. What is not held is put back already. */
-int operation_new_layer_put(struct pods *pods, const struct caller *caller, const char *id, const char *holder, uint64_t connection,
-                            bool all, struct operation **ret, struct failure *f);
+/* The end of that, once or for `all` times that it was got, of a holder of the user `owner`; the last one unmounts it. What is not held is put back
+ * already. */
+int operation_new_layer_put(struct pods *pods, const struct caller *caller, const char *id, const char *holder, uid_t owner, uint64_t connection, bool all,
+                            struct operation **ret, struct failure *f);
 /* A layer that nobody holds is unmounted, if it is mounted; operation_layer_unmounted() says whether it was. */
 int operation_new_layer_let_go(struct pods *pods, const struct caller *caller, const char *id, struct operation **ret, struct failure *f);
 /* Of an operation_new_layer_put() or _let_go(). */

@@ -4,6 +4,8 @@
 
 import os
 
+import dbus
+
 from frame import host, tap
 from frame.bus import Bus
 from frame.daemon import ERROR, LAYERS, PATH
@@ -208,12 +210,15 @@ def held(s):
         get(ALICE, 'hers', holder='gone')
     get(ALICE, 'hers', holder='x')
     get(0, 'hers', holder='x')
-    put(0, 'hers', holder='gone')
-    put(0, 'hers', holder='none')
-    put(0, 'hers', holder='x')
-    equal(holders(s, 'hers'), [(ALICE, 'gone', 1), (ALICE, 'x', 1)], "root puts back its own first, and once what another has twice")
-    for holder in 'gone', 'x':
-        put(0, 'hers', holder=holder)
+    for _ in range(2):
+        put(0, 'hers', holder='x')
+    equal(holders(s, 'hers'), [(ALICE, 'gone', 2), (ALICE, 'x', 1)], 'root puts back its own, and again nothing')
+    contains(refused(lambda: put(ALICE, 'hers', holder='x', owner=dbus.UInt32(BOB)))[1], 'The option owner is for root')
+    put(0, 'hers', holder='x', owner=dbus.UInt32(BOB))
+    put(0, 'hers', holder='gone', owner=dbus.UInt32(ALICE))
+    equal(holders(s, 'hers'), [(ALICE, 'gone', 1), (ALICE, 'x', 1)], 'what another has twice, once')
+    put(ALICE, 'hers', holder='x', owner=dbus.UInt32(ALICE))
+    s.daemon.ok('layer', 'put', 'hers', '--holder', 'gone', '--owner', str(ALICE), '--all')
     equal((holders(s, 'hers'), os.path.exists(path)), ([], False), 'what is held by nobody')
     s.polkit.answer('no')
     equal(refused(get, ALICE, 'hers')[0], DENIED, 'without a yes')

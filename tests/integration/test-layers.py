@@ -143,7 +143,7 @@ def refusals(daemon):
     contains(create_error(daemon, 'a', metadata=dbus.Dictionary({str(n): '' for n in range(65)}, 'ss'))[1], 'at most 64 keys')
     contains(create_error(daemon, 'a', metadata=dbus.Dictionary({'k': 'x' * 16384}, 'ss'))[1], 'at most 16384 bytes')
     contains(create_error(daemon, 'a', label='l')[1], 'A label is for a layer on a parent')
-    for words in [['create', 'x'], ['remove'], ['list', 'x'], ['info'], ['list', '--parent', 'x'], ['get'], ['put', 'x', '--parent', 'y'], ['get', 'x', '--all'], ['nothing'], ['create', '--metadata', 'x'], ['create', '--uid-map', '0-1-1']]:
+    for words in [['create', 'x'], ['remove'], ['list', 'x'], ['info'], ['list', '--parent', 'x'], ['get'], ['put', 'x', '--parent', 'y'], ['get', 'x', '--all'], ['nothing'], ['create', '--metadata', 'x'], ['create', '--uid-map', '0-1-1'], ['put', 'x', '--owner', 'me'], ['get', 'x', '--owner', '1']]:
         equal(daemon.ctl('layer', *words).status, 2, f'wrong usage: {words}')
     layer(daemon, 'create', '--id', 'base')
     equal(create_error(daemon, 'a', 'base', label='a"b')[0], ERROR + 'InvalidOption', 'label')
