@@ -21,7 +21,10 @@
 #define POD "/tmp/run/pods/" UUID
 #define ROOTFS POD "/main/rootfs"
 
-enum { CALLER = 12345 };
+enum {
+        CALLER = 12345,
+        CHILD_SLOT = 1, /* of an executor beside the test's own hands: each cleans the staging directory of its slot when it starts */
+};
 
 static struct executor executor;
 

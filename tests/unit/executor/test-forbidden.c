@@ -31,7 +31,12 @@ static bool begin(void) {
         ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
         child = fork();
         if (child == 0) {
-                const struct executor_setup setup = {.socket = pair[1], .intent_fd = intent, .runtime_fd = executor.runtime_fd, .layers_fd = -1};
+                const struct executor_setup setup = {.slot = CHILD_SLOT,
+                        .socket = pair[1],
+                        .intent_fd = intent,
+                        .runtime_fd = executor.runtime_fd,
+                        .layers_fd = -1,
+                        .without = unit_without()};
 
                 log_set_level(LOG_CRIT);
                 _exit(executor_main(&setup));
