@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "executor/source.h"
 #include "kernel/gift.h"
 #include "kernel/inside.h"
 #include "kernel/namespaces.h"
@@ -39,8 +40,9 @@ static int open_namespace(struct run *run, int fd) {
                 r = namespaces_open(fd, &run->namespace, &run->namespace_root);
         if (r == -EBADF)
                 return run_fail(run, FAILURE_INVALID_ARGS, 0,
-                        "the fd that names where to mount is neither a pidfd nor a mount namespace; send one of "
-                        "pidfd_open(2) or of /proc/PID/ns/mnt");
+                        "%s, which names where to mount, is neither a pidfd nor a mount namespace; send one of "
+                        "pidfd_open(2) or of /proc/PID/ns/mnt",
+                        source_name(run, &run->at->source));
         if (r == -ESRCH)
                 return run_fail(run, FAILURE_INVALID_ARGS, -r, "the process whose mount namespace is meant has ended");
         return r < 0 ? run_fail(run, FAILURE_ACCESS_DENIED, -r, "the mount namespace that is meant cannot be entered") : 0;

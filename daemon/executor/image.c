@@ -42,21 +42,21 @@ static int check_kind(struct image *image, const struct stat *status) {
 
         if (S_ISBLK(status->st_mode) && !device)
                 return run_fail(image->run, FAILURE_ACCESS_DENIED, 0,
-                        "source %s is a block device, which the right to mount images does not cover; name it by its "
+                        "source %s for %s is a block device, which the right to mount images does not cover; name it by its "
                         "path below /dev, or send an fd of it",
-                        source_name(source));
+                        source_name(image->run, source), image->step->target);
         if (S_ISREG(status->st_mode) && device)
-                return run_fail(image->run, FAILURE_NO_SUCH_SOURCE, ENOTBLK, "source %s is no block device",
-                        source_name(source));
+                return run_fail(image->run, FAILURE_NO_SUCH_SOURCE, ENOTBLK, "source %s for %s is no block device",
+                        source_name(image->run, source), image->step->target);
         if (!S_ISREG(status->st_mode) && !S_ISBLK(status->st_mode))
                 return run_fail(image->run, FAILURE_NO_SUCH_SOURCE, 0,
-                        "source %s is neither a file nor a block device, so it holds no file system of type %s",
-                        source_name(source), image->step->type);
+                        "source %s for %s is neither a file nor a block device, so it holds no file system of type %s",
+                        source_name(image->run, source), image->step->target, image->step->type);
         return 0;
 }
 
 static int loop_failed(struct image *image, int r) {
-        const char *name = source_name(&image->step->source);
+        const char *name = source_name(image->run, &image->step->source);
 
         if (r == -ENODEV)
                 return run_fail(image->run, FAILURE_NOT_SUPPORTED, -r,
@@ -119,7 +119,7 @@ static int make_failed(struct image *image, const struct fscontext *context, int
                 return run_fail(image->run, FAILURE_NOT_SUPPORTED, -r, "this kernel has no file system of type %s",
                         image->step->type);
         return run_fail(image->run, FAILURE_MOUNT_FAILED, -r, "source %s cannot be mounted as %s at %s%s%s",
-                source_name(&image->step->source), image->step->type, image->step->target,
+                source_name(image->run, &image->step->source), image->step->type, image->step->target,
                 words ? ", the kernel says: " : ", is it a whole image of that type?", words ? words : "");
 }
 
@@ -149,7 +149,7 @@ static int check_whole(struct image *image, int mount) {
                 return 0;
         return run_fail(image->run, FAILURE_MOUNT_FAILED, EINVAL,
                         "source %s cannot be mounted as erofs at %s: it is truncated, %jd bytes of an image of %" PRIu64,
-                        source_name(&image->step->source), image->step->target, (intmax_t) image->size, (uint64_t) fs.f_blocks * (uint64_t) fs.f_bsize);
+                        source_name(image->run, &image->step->source), image->step->target, (intmax_t) image->size, (uint64_t) fs.f_blocks * (uint64_t) fs.f_bsize);
 }
 
 static int make(struct image *image, int *ret_mount) {

@@ -51,7 +51,7 @@ static int check_overlay(struct layered *on) {
         if (r < 0 || !below.children)
                 return r;
         return run_warn(on->run, "%s of container %s is an overlay of %s, without what is mounted below that.", on->step->target,
-                on->step->container, source_name(&on->step->source));
+                on->step->container, source_name(on->run, &on->step->source));
 }
 
 static int make_tmpfs(struct layered *on, uint64_t size) {
@@ -343,7 +343,7 @@ int layered_file(struct layered *on, int *ret_mount) {
                 return run_fail(on->run, FAILURE_MOUNT_FAILED, -r,
                         "the file %s cannot be copied for %s of container %s, which the overlay of its size of %llu bytes "
                         "is to hold",
-                        source_name(&on->step->source), on->step->target, on->step->container,
+                        source_name(on->run, &on->step->source), on->step->target, on->step->container,
                         (unsigned long long) on->step->size);
         *ret_mount = TAKE_FD(mount);
         return 0;

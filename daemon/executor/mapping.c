@@ -134,13 +134,13 @@ static int take(struct run *run, const struct step *step, struct mapping *mappin
         r = userns_owner(fd, &owner);
         if (r < 0)
                 return run_fail(run, FAILURE_INVALID_ARGS, 0,
-                        "the fd that maps the ids of %s is no user namespace, or the host's own; send one of "
+                        "%s, which maps the ids of %s, is no user namespace, or the host's own; send one of "
                         "/proc/PID/ns/user of a process in another",
-                        step->target);
+                        source_fd_name(run, step->userns.fd), step->target);
         if (!run->job->caller.root && owner != run->job->caller.uid)
                 return run_fail(run, FAILURE_SOURCE_DENIED, 0,
-                        "the user namespace that maps the ids of %s belongs to user %u; the caller maps by its own",
-                        step->target, (unsigned) owner);
+                        "the user namespace %s that maps the ids of %s belongs to user %u; the caller maps by its own",
+                        source_fd_name(run, step->userns.fd), step->target, (unsigned) owner);
         r = read_maps(run, step, fd, &mapping->idmap);
         if (r == 0 && !run->job->caller.root)
                 r = check_own(run, step, &mapping->idmap);
@@ -207,7 +207,7 @@ static int check_owner(struct run *run, const struct step_source *source, const 
         return run_fail(run, FAILURE_SOURCE_DENIED, 0,
                 "source %s belongs to user %u and group %u, which the id mapping does not name; anyone but root maps "
                 "what belongs to itself",
-                source_name(source), (unsigned) status.st_uid, (unsigned) status.st_gid);
+                source_name(run, source), (unsigned) status.st_uid, (unsigned) status.st_gid);
 }
 
 /* Which it was is found out by the one mount alone, which is given up in any case: older kernels clone no detached one. */
@@ -219,9 +219,9 @@ static int map_failed(struct run *run, const struct step *step, const struct ste
                 return run_fail(run, FAILURE_NOT_SUPPORTED, -r,
                         "the ids of %s for %s cannot be mapped: it is mapped already, or its file system is of another user "
                         "namespace",
-                        source_name(source), step->target);
+                        source_name(run, source), step->target);
         return run_fail(run, r == -EINVAL ? FAILURE_NOT_SUPPORTED : FAILURE_MOUNT_FAILED, -r,
-                "the ids of %s%s for %s cannot be mapped: %s", below ? "a mount below " : "", source_name(source),
+                "the ids of %s%s for %s cannot be mapped: %s", below ? "a mount below " : "", source_name(run, source),
                 step->target, r == -EINVAL ? "this kernel's file system knows no id mapping" : "the kernel refuses");
 }
 
@@ -250,10 +250,10 @@ int mapping_layer(
 
         if (mount < 0)
                 return run_fail(run, mount == -EPERM ? FAILURE_SOURCE_DENIED : FAILURE_MOUNT_FAILED, -mount,
-                        "layer %s cannot be cloned", source_name(source));
+                        "layer %s cannot be cloned", source_name(run, source));
         r = tree_set(mount, false, 0, 0, MS_PRIVATE);
         if (r < 0)
-                return run_fail(run, FAILURE_MOUNT_FAILED, -r, "layer %s cannot be cut from its peers", source_name(source));
+                return run_fail(run, FAILURE_MOUNT_FAILED, -r, "layer %s cannot be cut from its peers", source_name(run, source));
         r = mapping_apply(run, i, source, mount, false);
         if (r == 0 && staged)
                 r = staging_attach(run, mount, "mapped");

@@ -10,6 +10,7 @@
 #include "executor/filesystem.h"
 #include "executor/host.h"
 #include "executor/run.h"
+#include "executor/source.h"
 #include "executor/target.h"
 #include "executor/volume.h"
 #include "kernel/detach.h"
@@ -93,10 +94,9 @@ uint64_t run_attributes(struct run *run, const struct step *step, uint64_t inher
 static int dress_failed(struct run *run, const struct step *step, int r) {
         if (r == -EINVAL && step->source.kind == STEP_SOURCE_FD)
                 return run_fail(run, FAILURE_SOURCE_DENIED, -r,
-                        "the fd given as source of %s is on no mount of the host's mount namespace, nor the root of a "
-                        "detached mount; "
-                        "open it there, or send the fd of open_tree(2) with OPEN_TREE_CLONE",
-                        step->target);
+                        "%s, given as source of %s, is on no mount of the host's mount namespace, nor the root of a "
+                        "detached mount; open it there, or send the fd of open_tree(2) with OPEN_TREE_CLONE",
+                        source_name(run, &step->source), step->target);
         return run_fail(run, FAILURE_MOUNT_FAILED, -r, "the attributes of the mount at %s cannot be set", step->target);
 }
 

@@ -191,16 +191,16 @@ static int open_own(struct run *run, size_t i, const struct step_source *source,
                 return log_errno(LOG_ERR, errno, "fstat an overlay directory");
         if (status.st_uid != run->job->caller.uid)
                 return run_fail(run, FAILURE_SOURCE_DENIED, 0,
-                        "the overlay's %s directory %s must be owned by the caller", what, source_name(source));
+                        "the overlay's %s directory %s must be owned by the caller", what, source_name(run, source));
         if (which != INTENT_WORK)
                 return 0;
         r = is_empty(*ret_fd, &empty);
         if (r < 0)
                 return run_fail(run, FAILURE_SOURCE_DENIED, -r, "the overlay's work directory %s cannot be read",
-                        source_name(source));
+                        source_name(run, source));
         if (!empty)
                 return run_fail(run, FAILURE_SOURCE_DENIED, ENOTEMPTY, "the overlay's work directory %s must be empty",
-                        source_name(source));
+                        source_name(run, source));
         return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <sched.h>
 
+#include "executor/source.h"
 #include "executor/target.h"
 #include "kernel/namespaces.h"
 #include "kernel/space.h"
@@ -21,12 +22,13 @@ int pin_check(struct run *run, const char *what, int fd) {
 
         if (r == -EINVAL)
                 return run_fail(run, FAILURE_INVALID_ARGS, 0,
-                        "what came as the fd for %s is no namespace, and nothing else is mounted on the host from an fd; send one of "
+                        "%s for %s is no namespace, and nothing else is mounted on the host from an fd; send one of "
                         "/proc/PID/ns, or name a path",
-                        what);
+                        source_name(run, &run->at->source), what);
         if (r == -EBADF || r == -ENOTTY)
                 return run_fail(run, FAILURE_INVALID_ARGS, 0,
-                        "the fd for %s was opened with O_PATH, and the kernel tells nothing of it; open it for reading", what);
+                        "%s for %s was opened with O_PATH, and the kernel tells nothing of it; open it for reading",
+                        source_name(run, &run->at->source), what);
         if (r != 0)
                 return run_fail(run, FAILURE_ACCESS_DENIED, r < 0 ? -r : 0,
                         "the namespace for %s is the host's own%s; name that of a container", what,
@@ -71,7 +73,8 @@ int pin_open_namespace(struct run *run, const struct step *step, const char *kin
         }
         switch (-r) {
         case EBADF:
-                return run_fail(run, FAILURE_INVALID_ARGS, 0, "the fd of the process is no pidfd; send one of pidfd_open(2)");
+                return run_fail(run, FAILURE_INVALID_ARGS, 0, "%s, which names the process, is no pidfd; send one of pidfd_open(2)",
+                                source_name(run, &step->source));
         case ESRCH:
                 return run_fail(run, FAILURE_INVALID_ARGS, -r, "the process whose %s namespace is meant for %s has ended, or has none",
                         kind, step->target);

@@ -33,7 +33,7 @@ static int of_source(struct run *run, size_t i, int *ret_mount, bool *ret_mapped
         if (!directory)
                 return run_fail(run, FAILURE_NO_SUCH_SOURCE, ENOTDIR,
                         "the root of container %s, %s, is not a directory", root.step->container,
-                        source_name(&root.step->source));
+                        source_name(run, &root.step->source));
         root.source = run->hands[i].source;
         r = source_clone(run, i, &root.clone, &root.recursive);
         if (r == 0)

@@ -218,6 +218,7 @@ void run_job(struct executor *executor, const struct job *job, const int *fds, s
 
         for (size_t i = 0; r == 0 && i < job->n_steps; i++) {
                 intent_at(executor->intent, (uint32_t) i);
+                run.at = &job->steps[i];
                 r = run_step(&run, i);
                 if (r == 0)
                         result->steps[i].done = true;

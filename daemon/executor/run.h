@@ -57,6 +57,7 @@ struct run {
         struct executor *executor;
         const struct job *job;
         const int *fds; /* the job's, job->n_fds of them */
+        const struct step *at; /* the step that it is at; NULL before the first */
         struct job_result *result;
         struct failure failure;
         int error;             /* the errno behind the failure, 0 if none */

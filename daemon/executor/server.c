@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 
 #include "executor/filesystem.h"
+#include "executor/source.h"
 #include "util/log.h"
 
 enum { FUSE_MAJOR = 10, FUSE_MINOR = 229 };
@@ -33,18 +34,19 @@ bool server_is_file(const struct step *step) {
         return mode && mode->value && mode->value[strspn(mode->value, "0")] == '1';
 }
 
-static int check_fuse(struct run *run, const struct step *step, int fd, int flags) {
+static int check_fuse(struct run *run, const struct step *step, uint32_t fd, int flags) {
         struct stat status;
 
-        if (fstat(fd, &status) < 0)
+        if (fstat(run->fds[fd], &status) < 0)
                 return log_errno(LOG_ERR, errno, "fstat a server's fd");
         if (!S_ISCHR(status.st_mode) || status.st_rdev != makedev(FUSE_MAJOR, FUSE_MINOR))
                 return run_fail(run, FAILURE_INVALID_ARGS, 0,
-                        "the fd of the fuse at %s is not /dev/fuse; open that for reading and writing and send it",
-                        step->target);
+                        "%s of the fuse at %s is not /dev/fuse; open that for reading and writing and send it",
+                        source_fd_name(run, fd), step->target);
         if ((flags & O_ACCMODE) != O_RDWR)
                 return run_fail(run, FAILURE_INVALID_ARGS, 0,
-                        "the fd of the fuse at %s is not open for reading and writing", step->target);
+                        "%s of the fuse at %s is not open for reading and writing", source_fd_name(run, fd),
+                        step->target);
         return 0;
 }
 
@@ -69,20 +71,18 @@ int server_check(struct run *run, const struct step *step) {
                 return r;
         for (size_t i = 0; i < step->n_options; i++) {
                 const struct step_option *option = &step->options[i];
-                int fd, flags;
+                int flags;
 
                 if (option->fd == STEP_NO_FD)
                         continue;
-                fd = run->fds[option->fd];
-                flags = fcntl(fd, F_GETFL);
+                flags = fcntl(run->fds[option->fd], F_GETFL);
                 if (flags < 0)
                         return log_errno(LOG_ERR, errno, "look at a server's fd");
                 if (flags & O_PATH)
                         return run_fail(run, FAILURE_INVALID_ARGS, 0,
-                                "the fd given as option %s of %s was opened with O_PATH, and no data goes through such a "
-                                "one",
-                                option->name, step->target);
-                r = strcmp(step->type, "fuse") == 0 ? check_fuse(run, step, fd, flags) : 0;
+                                "%s, given as option %s of %s, was opened with O_PATH, and no data goes through such a one",
+                                source_fd_name(run, option->fd), option->name, step->target);
+                r = strcmp(step->type, "fuse") == 0 ? check_fuse(run, step, option->fd, flags) : 0;
                 if (r != 0)
                         return r;
         }

@@ -16,15 +16,32 @@
 #include "kernel/resolve.h"
 #include "kernel/submounts.h"
 #include "kernel/tree.h"
+#include "util/array.h"
 #include "util/log.h"
 
-const char *source_name(const struct step_source *source) {
-        static char name[sizeof("fd ") + 3 * sizeof(uint32_t)];
+enum { FD_NAME_MAX = 64 }; /* name_is_valid(): longer ones are no client's */
 
-        if (source->kind != STEP_SOURCE_FD && source->path)
-                return source->path;
-        (void) snprintf(name, sizeof(name), "fd %" PRIu32, source->fd); /* cannot be cut: sized for any number */
+const char *source_fd_name(const struct run *run, uint32_t fd) {
+        static char name[sizeof("fd \"\"") + FD_NAME_MAX];
+
+        if (fd < strv_length(run->job->fd_names))
+                (void) snprintf(name, sizeof(name), "fd \"%.*s\"", FD_NAME_MAX, run->job->fd_names[fd]);
+        else
+                (void) snprintf(name, sizeof(name), "fd %" PRIu32, fd);
         return name;
+}
+
+const char *source_name(const struct run *run, const struct step_source *source) {
+        return source->kind != STEP_SOURCE_FD && source->path ? source->path : source_fd_name(run, source->fd);
+}
+
+/* Where the step is to put it: " for TARGET" in two halves. */
+static const char *for_word(const struct run *run) {
+        return run->at && run->at->target ? " for " : "";
+}
+
+static const char *for_target(const struct run *run) {
+        return run->at && run->at->target ? run->at->target : "";
 }
 
 static int open_failed(struct run *run, const char *path, int r) {
@@ -110,9 +127,9 @@ static int take_fd(struct run *run, const struct step_source *source, int *ret_f
         kind = S_ISDIR(identity.mode) ? NULL : mountless(fd);
         if (kind)
                 return run_fail(run, FAILURE_INVALID_ARGS, 0,
-                        "%s is %s, which cannot be mounted; send an fd of a directory, of a file or of a detached "
+                        "%s%s%s is %s, which cannot be mounted; send an fd of a directory, of a file or of a detached "
                         "mount",
-                        source_name(source), kind);
+                        source_name(run, source), for_word(run), for_target(run), kind);
         fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         if (fd < 0)
                 return log_errno(LOG_ERR, errno, "duplicate an fd of a job");
@@ -167,11 +184,11 @@ static int take_data(struct run *run, const struct step_source *source, bool wri
                 return log_errno(LOG_ERR, errno, "look at an fd of a job");
         if (flags & O_PATH)
                 return run_fail(run, FAILURE_INVALID_ARGS, 0,
-                        "%s was opened with O_PATH, and its data is needed; open it for %s", source_name(source),
-                        write ? "reading and writing" : "reading");
+                        "%s%s%s was opened with O_PATH, and its data is needed; open it for %s", source_name(run, source),
+                        for_word(run), for_target(run), write ? "reading and writing" : "reading");
         if ((flags & O_ACCMODE) == O_WRONLY || (write && (flags & O_ACCMODE) != O_RDWR))
-                return run_fail(run, FAILURE_INVALID_ARGS, 0, "%s is not open for %s", source_name(source),
-                        write ? "reading and writing" : "reading");
+                return run_fail(run, FAILURE_INVALID_ARGS, 0, "%s%s%s is not open for %s", source_name(run, source),
+                        for_word(run), for_target(run), write ? "reading and writing" : "reading");
         fd = fcntl(run->fds[source->fd], F_DUPFD_CLOEXEC, 3);
         if (fd < 0)
                 return log_errno(LOG_ERR, errno, "duplicate an fd of a job");
@@ -235,7 +252,7 @@ int source_is_directory(struct run *run, size_t i, bool *ret) {
 }
 
 static int hidden(struct run *run, const struct step *step, const char *what) {
-        return run_fail(run, FAILURE_SOURCE_DENIED, 0, "source %s has %s", source_name(&step->source), what);
+        return run_fail(run, FAILURE_SOURCE_DENIED, 0, "source %s has %s", source_name(run, &step->source), what);
 }
 
 static int too_many(struct run *run) {
@@ -293,7 +310,7 @@ int source_count(struct run *run, int top, size_t own) {
 
 static int clone_failed(struct run *run, const struct step *step, int r) {
         return run_fail(run, r == -EPERM || r == -EACCES ? FAILURE_SOURCE_DENIED : FAILURE_MOUNT_FAILED, -r,
-                "source %s cannot be cloned%s", source_name(&step->source),
+                "source %s cannot be cloned%s", source_name(run, &step->source),
                 r == -EINVAL ? " (is it on an unbindable mount?)" : "");
 }
 
@@ -367,7 +384,8 @@ int source_check_layer(struct run *run, const struct step_source *source, int fd
         if (r < 0)
                 return log_errno(LOG_ERR, r, "look at a layer");
         if (!S_ISDIR(identity.mode))
-                return run_fail(run, FAILURE_NO_SUCH_SOURCE, ENOTDIR, "%s is not a directory", source_name(source));
+                return run_fail(run, FAILURE_NO_SUCH_SOURCE, ENOTDIR, "%s%s%s is not a directory", source_name(run, source),
+                        for_word(run), for_target(run));
         if (run->job->caller.root)
                 return 0;
         r = submounts_read(fd, run->executor->features.statmount, &below);
@@ -375,6 +393,6 @@ int source_check_layer(struct run *run, const struct step_source *source, int fd
                 return r;
         if (below.children)
                 return run_fail(run, FAILURE_SOURCE_DENIED, 0,
-                        "%s has mounts below it, and an overlay of it would show what they hide", source_name(source));
+                        "%s has mounts below it, and an overlay of it would show what they hide", source_name(run, source));
         return 0;
 }

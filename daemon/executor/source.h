@@ -40,4 +40,6 @@ int source_count(struct run *run, int top, size_t own);
 int source_check_layer(struct run *run, const struct step_source *source, int fd);
 
 /* How people call a source: its path, or "fd <index>". Valid until the next call. */
-const char *source_name(const struct step_source *source);
+const char *source_name(const struct run *run, const struct step_source *source);
+/* The same of an fd of the job: `fd "NAME"`, by the client's name. */
+const char *source_fd_name(const struct run *run, uint32_t fd);

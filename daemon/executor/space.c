@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "executor/filesystem.h"
+#include "executor/source.h"
 
 static const struct {
         const char *type, *name;
@@ -26,8 +27,8 @@ static int check(struct run *run, const struct step *step, int fd, size_t row) {
 
         if (r < 0 || r != rows[row].kind)
                 return run_fail(run, FAILURE_INVALID_ARGS, 0,
-                        "the fd that names the namespace of %s at %s is %s; send one of /proc/PID/ns/%s", step->type,
-                        step->target, r < 0 ? "no namespace" : "a namespace of another kind",
+                        "%s, which names the namespace of %s at %s, is %s; send one of /proc/PID/ns/%s",
+                        source_fd_name(run, step->space.fd), step->type, step->target, r < 0 ? "no namespace" : "a namespace of another kind",
                         rows[row].kind == CLONE_NEWNET ? "net" : rows[row].name);
         if (run->job->caller.root)
                 return 0;

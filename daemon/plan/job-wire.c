@@ -5,7 +5,7 @@
  * what the encoder writes. A kind of step carries only the fields that it has, named in one table for both directions,
  * so that an unmount with a source cannot even be said.
  *
- *     job   magic, id, uuid, private, owner, owner_group, caller, containers, n_fds, steps
+ *     job   magic, id, uuid, private, owner, owner_group, caller, containers, n_fds, fd_names, steps
  *     step  kind, flags, wanted, then the fields of the kind in the order of enum step_field
  */
 
@@ -227,7 +227,8 @@ static bool step_is_valid(const struct job *job, size_t index) {
 }
 
 static bool head_is_valid(const struct job *job) {
-        return uuid_is_valid(job->uuid) && (!job->private || job->uuid[0]) && job->caller.n_groups <= JOB_GROUPS_MAX && job->n_fds <= CHANNEL_FDS_MAX;
+        return uuid_is_valid(job->uuid) && (!job->private || job->uuid[0]) && job->caller.n_groups <= JOB_GROUPS_MAX && job->n_fds <= CHANNEL_FDS_MAX &&
+               strv_length(job->fd_names) <= job->n_fds;
 }
 
 static void put_source(struct wire_writer *writer, const struct step_source *source) {
@@ -358,6 +359,7 @@ int job_encode(const struct job *job, uint8_t **ret, size_t *ret_size) {
                 wire_put_u32(&writer, job->caller.groups[i]);
         wire_put_strv(&writer, job->containers);
         wire_put_u32(&writer, job->n_fds);
+        wire_put_strv(&writer, job->fd_names);
         wire_put_count(&writer, job->n_steps);
         for (size_t i = 0; i < job->n_steps; i++)
                 put_step(&writer, &job->steps[i]);
@@ -579,6 +581,7 @@ int job_decode(const uint8_t *data, size_t size, struct job **ret) {
         take_caller(&reader, &job->caller);
         job->containers = wire_take_strv(&reader, JOB_CONTAINERS_MAX);
         job->n_fds = wire_take_u32(&reader);
+        job->fd_names = wire_take_strv(&reader, CHANNEL_FDS_MAX);
         if (reader.error == 0 && !head_is_valid(job))
                 return -EBADMSG;
         n = wire_take_count(&reader, JOB_STEPS_MAX, STEP_SIZE_MIN);

@@ -37,6 +37,12 @@ int make_job(const struct plan_pod *pod, struct job **ret) {
                 }
         }
         job->n_fds = (uint32_t) strv_length(pod->fd_names);
+        if (pod->fd_names) {
+                int r = strv_copy(pod->fd_names, &job->fd_names);
+
+                if (r < 0)
+                        return r;
+        }
         *ret = TAKE_PTR(job);
         return 0;
 }

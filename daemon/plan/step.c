@@ -123,6 +123,7 @@ struct job *job_free(struct job *job) {
                 step_done(&job->steps[i]);
         free(job->steps);
         strv_free(job->containers);
+        strv_free(job->fd_names);
         free(job->caller.groups);
         free(job);
         return NULL;

@@ -216,7 +216,8 @@ struct job {
         char **containers;        /* names, NULL-terminated: STEP_TREE makes them. Never NULL when decoded */
         struct step *steps;
         size_t n_steps;
-        uint32_t n_fds;           /* how many fds travel along */
+        uint32_t n_fds;           /* how many fds travel along… */
+        char **fd_names;          /* …and what refusals call them: the client's names of the first ones, NULL-terminated. Never NULL when decoded */
 };
 
 /* An empty job; NULL when memory is short. */

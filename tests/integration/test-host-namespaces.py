@@ -106,8 +106,8 @@ def refused(daemon):
         outside = places.spec([specs.bind('fd:net', f'{places.outside}/bound')])
         contains(daemon.refused('create', *spaces.words('net'), '-', input=json.dumps(outside), fds=fds), 'HostTargets=')
     for path, word in (('/proc/self/ns/net', "host's own"), ('/proc/self/ns/mnt', "host's own"), ('/etc/hostname', 'no namespace'),
-            ('/', 'no namespace')):
-        fd = os.open(path, os.O_RDONLY)
+            ('/', f'fd "net" for {places.top}/net is no namespace'), (None, f'fd "net" for {places.top}/net was opened with O_PATH')):
+        fd = os.open(path, os.O_RDONLY) if path else os.open('/proc/self/ns/net', os.O_PATH)
         contains(daemon.refused('create', '--fd', f'net={fd}', '-', input=json.dumps(spec(daemon, 'net')), fds=(fd,)), word, path)
         os.close(fd)
     equal(host.mount_table(), before, 'the mount table')

@@ -157,7 +157,7 @@ def kinds(s):
                 (os.pidfd_open(neighbour.pid), 'AccessDenied', 'another than that'),
                 (os.pidfd_open(shared.pid), 'InvalidTarget', 'appears on the host'),
                 (fd, 'InvalidArgs', 'has ended'),
-                (os.open('/proc/self/ns/net', os.O_RDONLY), 'InvalidArgs', 'neither a pidfd'),
+                (os.open('/proc/self/ns/net', os.O_RDONLY), 'InvalidArgs', 'fd "there", which names where to mount, is neither a pidfd'),
                 (os.open(f'/proc/{neighbour.pid}/ns/mnt', os.O_PATH), 'InvalidArgs', 'neither a pidfd'),
                 (os.open('/etc', os.O_PATH), 'InvalidArgs', 'neither a pidfd')):
             refused(s, 0, pod, mounts, what, name, words)

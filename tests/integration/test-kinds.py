@@ -280,6 +280,36 @@ def binds(s):
     listener.close()
 
 
+@case('an fd of the wrong kind is refused by the name that the client gave it, with the target that it is for')
+def wrong_fds(s):
+    erofs, files = image('erofs'), specs.tree('wrong-fds', {'file': 'x'})
+    opened = {'opath': os.open(erofs, os.O_PATH), 'written': os.open(erofs, os.O_WRONLY), 'dir': os.open(files, os.O_RDONLY),
+              'file': os.open(f'{files}/file', os.O_RDONLY), 'memory': os.memfd_create('x'), 'net': os.open('/proc/self/ns/net', os.O_RDONLY),
+              'fuse': os.open('/dev/fuse', os.O_RDONLY), 'path': os.open('/dev/fuse', os.O_PATH), 'null': os.open('/dev/null', os.O_RDWR)}
+    cases = [
+        (specs.mount('/mnt', 'erofs', 'fd:opath'), 'fd "opath" for /mnt was opened with O_PATH'),
+        (specs.mount('/mnt', 'erofs', 'fd:written'), 'fd "written" for /mnt is not open for reading'),
+        (specs.mount('/mnt', 'erofs', 'fd:dir'), 'fd "dir" for /mnt is neither a file nor a block device'),
+        (specs.bind('fd:memory', '/mnt'), 'fd "memory" for /mnt is a memfd'),
+        (specs.bind('fd:net', '/mnt'), 'fd "net" for /mnt is a namespace'),
+        (specs.mount('/mnt', 'overlay', 'overlay', ['lowerdir+=fd:file', f'lowerdir+={files}']), 'fd "file" for /mnt is not a directory'),
+        (specs.mount('/mnt', 'fuse', 'x', ['fd=fd:fuse']), 'fd "fuse" of the fuse at /mnt is not open'),
+        (specs.mount('/mnt', 'fuse', 'x', ['fd=fd:path']), 'fd "path", given as option fd of /mnt, was opened with O_PATH'),
+        (specs.mount('/mnt', 'fuse', 'x', ['fd=fd:null']), 'fd "null" of the fuse at /mnt is not /dev/fuse'),
+        (dict(specs.bind(files, '/mnt'), userns='fd:file'), 'fd "file", which maps the ids of /mnt, is no user namespace'),
+    ]
+    if '9p' in read('/proc/filesystems'):
+        cases.append((specs.mount('/mnt', '9p', 'x', ['trans=fd', 'rfdno=fd:opath', 'wfdno=fd:opath']), 'fd "opath", given as option rfdno of /mnt'))
+    for mount, words in cases:
+        text = json.dumps(mount)
+        contains(s.refused(mount, {name: fd for name, fd in opened.items() if f'fd:{name}"' in text})[1], words, text)
+    spec = {'podmount': 1, 'containers': [{'name': 'main', 'root': {'path': 'fd:file'}, 'mounts': []}]}
+    contains(s.daemon.refused('create', '-', '--fd', f'file={opened["file"]}', fds=[opened['file']], input=json.dumps(spec)),
+             'the root of container main, fd "file", is not a directory', 'a root')
+    for fd in opened.values():
+        os.close(fd)
+
+
 @case('FUSE: a real server answers behind a mount made with its /dev/fuse; other fds are refused by name')
 def fuse(s):
     if not shutil.which('squashfuse'):

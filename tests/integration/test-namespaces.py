@@ -74,14 +74,17 @@ def foreign(s):
             as_user(uid, lambda: bus.call(MANAGER, 'CreatePod', 'sa{sh}a{sv}', text, {'pid': dbus.types.UnixFd(fd)}, {}))
         except UserError as error:
             equal(host.mount_table(), before, 'the table')
+            said.append(error.text)
             return error.name.rsplit('.', 1)[1]
         raise AssertionError('not refused')
+    said = []
     with Container(BOB) as bobs, Container(ALICE) as own:
         fds, alices = bobs.fds(), own.fds()
         equal(create(ALICE, fds['pid']), 'AccessDenied', "Bob's")
         equal(create(ALICE, os.open('/proc/self/ns/pid', os.O_RDONLY)), 'AccessDenied', "the host's")
         equal(create(ALICE, alices['net']), 'InvalidArgs', 'of another kind')
         equal(create(ALICE, os.open('/etc/passwd', os.O_RDONLY)), 'InvalidArgs', 'no namespace')
+        contains(said[-1], 'fd "pid", which names the namespace of proc at /proc, is no namespace', 'which fd')
         user = os.open(f'/proc/{bobs.pid}/ns/user', os.O_RDONLY)
         equal(create(ALICE, user), 'InvalidArgs', 'a user namespace')
 

@@ -154,7 +154,7 @@ def refused(daemon):
     other = spec(daemon, ('net',))
     contains(daemon.refused('create', '-', input=json.dumps(other)), 'another pod')
     contains(daemon.refused('prepare-process', pod, str(os.getpid())), "host's own")
-    contains(daemon.refused('prepare-process', pod, '--fd', 'process=0', fds=()), 'pidfd')
+    contains(daemon.refused('prepare-process', pod, '--fd', 'process=0', fds=()), 'fd "process", which names the process, is no pidfd')
     with Process() as process:
         pidfd = os.pidfd_open(process.pid)
     contains(daemon.refused('prepare-process', pod, '--fd', f'process={pidfd}', fds=(pidfd,)), 'ended')

@@ -100,12 +100,12 @@ START_TEST(test_wrong_fds) {
                 int flags;
                 const char *words;
         } rows[] = {
-                {"fuse", "/dev/null", O_RDWR, "is not /dev/fuse; open that for reading and writing and send it"},
+                {"fuse", "/dev/null", O_RDWR, "fd \"mine\" of the fuse at /data is not /dev/fuse; open that for reading and writing and send it"},
                 {"fuse", "/tmp/src/hello", O_RDWR, "is not /dev/fuse"},
                 {"fuse", "/dev/fuse", O_RDONLY, "is not open for reading and writing"},
                 {"fuse", "/dev/fuse", O_WRONLY, "is not open for reading and writing"},
-                {"fuse", "/dev/fuse", O_PATH, "fd given as option fd of /data was opened with O_PATH"},
-                {"9p", "/tmp/src/hello", O_PATH, "fd given as option rfdno of /data was opened with O_PATH"},
+                {"fuse", "/dev/fuse", O_PATH, "fd \"mine\", given as option fd of /data, was opened with O_PATH"},
+                {"9p", "/tmp/src/hello", O_PATH, "fd \"mine\", given as option rfdno of /data, was opened with O_PATH"},
         };
 
         if (!begin())
@@ -113,11 +113,14 @@ START_TEST(test_wrong_fds) {
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
                 _cleanup_job_result_ struct job_result result = {};
                 _cleanup_close_ int fd = open(rows[i].path, rows[i].flags | O_CLOEXEC);
+                struct job *job;
 
                 if (fd < 0 && strcmp(rows[i].path, "/dev/fuse") == 0)
                         continue;
                 ck_assert_int_ge(fd, 0);
-                result = run_fds(new_served(true, rows[i].type, 1), &fd);
+                job = new_served(true, rows[i].type, 1);
+                ck_assert_int_eq(strv_append(&job->fd_names, "mine"), 0);
+                result = run_fds(job, &fd);
                 ck_assert_failed(result, FAILURE_INVALID_ARGS, rows[i].words);
         }
         ck_assert_uint_eq(namespace_count(ROOTFS "/data"), 0);

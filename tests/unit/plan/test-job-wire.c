@@ -152,6 +152,7 @@ static struct job *example(void) {
         job->caller.groups[2] = UINT32_MAX - 1;
         ck_assert_int_eq(strv_append(&job->containers, "main"), 0);
         ck_assert_int_eq(strv_append(&job->containers, "second.one"), 0);
+        ck_assert_int_eq(strv_append(&job->fd_names, "data"), 0); /* the others have none */
 
         step = add(job, STEP_TREE, NULL, NULL);
         step->size = 1 << 20;
@@ -252,6 +253,8 @@ START_TEST(test_identity) {
         ck_assert(!back->caller.root);
         ck_assert_str_eq(back->containers[1], "second.one");
         ck_assert_ptr_null(back->containers[2]);
+        ck_assert_str_eq(back->fd_names[0], "data");
+        ck_assert_ptr_null(back->fd_names[1]);
         ck_assert_uint_eq(back->n_steps, job->n_steps);
         ck_assert_str_eq(back->steps[1].stubs[1], "/a b");
         ck_assert_uint_eq(back->steps[1].size, UINT64_MAX);
@@ -423,6 +426,17 @@ START_TEST(test_encode_refuses) {
 }
 END_TEST
 
+START_TEST(test_more_names_than_fds) {
+        struct job *job = job_new();
+
+        ck_assert_ptr_nonnull(job);
+        job->n_fds = 1;
+        ck_assert_int_eq(strv_append(&job->fd_names, "a"), 0);
+        ck_assert_int_eq(strv_append(&job->fd_names, "b"), 0);
+        check_not_encoded(job, -EINVAL);
+}
+END_TEST
+
 START_TEST(test_size_limit) {
         struct job *job = job_new();
         char *big = malloc(CHANNEL_MESSAGE_MAX / 2);
@@ -551,4 +565,4 @@ END_TEST
 
 UNIT_MAIN("job-wire", test_identity, test_empty_vectors_are_there, test_every_prefix_is_refused,
         test_trailing_bytes_are_refused, test_mutations, test_random, test_refused_values, test_encode_refuses,
-        test_size_limit, test_lying_count, test_mappings, test_mappings_refused, test_names)
+        test_more_names_than_fds, test_size_limit, test_lying_count, test_mappings, test_mappings_refused, test_names)
