@@ -22,11 +22,13 @@ static const struct hint_row {
                 "choose another --id or --name, or collect the pod that is there with `podmountctl gc POD`."},
         {FAILURE_INVALID_SPEC, PODMOUNT_ERROR_INVALID_SPEC,
                 "correct the place that the JSON pointer names and try `podmountctl check SPEC`; podmount-spec(5) "
-                "describes the format."},
+                "describes the format, that of exports, too."},
         {FAILURE_INVALID_OPTION, PODMOUNT_ERROR_INVALID_OPTION,
                 "podmount-spec(5) lists the options of each file-system type."},
         {FAILURE_INVALID_TARGET, PODMOUNT_ERROR_INVALID_TARGET,
-                "choose an absolute path without `..` that exists in the container or that can be created there."},
+                "choose an absolute path without `..` that exists in the container or that can be created there; for one on the host "
+                "have an administrator add a directory above it to HostTargets= in podmountd.conf(5), and, if you are not root, have polkit "
+                "allow you org.podmount1.host-target."},
         {FAILURE_TARGET_IN_USE, PODMOUNT_ERROR_TARGET_IN_USE,
                 "unmount what is there with `podmountctl unmount POD TARGET`, or mount on top of it with --stack; on the host "
                 "choose another place."},

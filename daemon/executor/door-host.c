@@ -122,7 +122,7 @@ int door_check_host(const struct job *job, const char *prefixes, const char *pin
                 *ret_step = (uint32_t) i;
                 return failure_set(f, FAILURE_INVALID_TARGET,
                         "%s is on the host, and HostTargets= of podmountd.conf(5) names no directory above it%s; an administrator "
-                        "can name one%s",
+                        "can add one to it%s",
                         step->target, goes ? " any more" : "", goes ? " again, or unmount it by hand" : "");
         }
         return 0;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mount.h>
 
+#include "dbus/names.h"
 #include "executor/door.h"
 #include "executor/link.h"
 #include "pod/drift.h"
@@ -48,7 +49,23 @@ static bool is_reserved(const char *name) {
         return door_is_uuid(name) || strncmp(name, LINK_PIN_PREFIX, strlen(LINK_PIN_PREFIX)) == 0;
 }
 
-static int check_one(const struct pods *pods, const char *uuid, const struct wanted_mount *mount, struct failure *f) {
+static int refuse_place(const struct pods *pods, const struct caller *caller, const struct wanted_mount *mount, struct failure *f) {
+        const char *pointer = mount->pointer ?: "";
+
+        if (mount->kind == WANTED_PIN)
+                return failure_set(f, FAILURE_INVALID_TARGET,
+                                   "%s%s%s is no file directly in %s/ns, and HostTargets= of podmountd.conf(5) names no directory "
+                                   "above it; choose one there, or have an administrator add a directory above it to HostTargets=.",
+                                   pointer, *pointer ? ": " : "", mount->target, pods->runtime_directory);
+        return failure_set(f, FAILURE_INVALID_TARGET,
+                           "%s%s%s is on the host, and HostTargets= of podmountd.conf(5) names no directory above it; "
+                           "choose another place, or have an administrator add a directory above it to HostTargets=%s.", pointer,
+                           *pointer ? ": " : "", mount->target,
+                           caller_is_root(caller) ? "" : " (and polkit allow you " PODMOUNT_ACTION_HOST_TARGET ")");
+}
+
+static int check_one(const struct pods *pods, const struct caller *caller, const char *uuid, const struct wanted_mount *mount,
+                     struct failure *f) {
         const char *pointer = mount->pointer ?: "";
         const struct record_mount *other;
         const char *name = name_of_pin(pods, mount);
@@ -59,15 +76,7 @@ static int check_one(const struct pods *pods, const char *uuid, const struct wan
                                                               "begins with " LINK_PIN_PREFIX "; choose another.",
                                    pointer, *pointer ? ": " : "", mount->target);
         if (!name && !prefixes_find(pods->settings->host_targets, mount->target, &length))
-                return mount->kind == WANTED_PIN
-                               ? failure_set(f, FAILURE_INVALID_TARGET,
-                                             "%s%s%s is no file directly in %s/ns, and HostTargets= of podmountd.conf(5) names no directory "
-                                             "above it; choose one there.",
-                                             pointer, *pointer ? ": " : "", mount->target, pods->runtime_directory)
-                               : failure_set(f, FAILURE_INVALID_TARGET,
-                                   "%s%s%s is on the host, and HostTargets= of podmountd.conf(5) names no directory above it; "
-                                   "choose another place, or have an administrator name one.", pointer, *pointer ? ": " : "",
-                                   mount->target);
+                return refuse_place(pods, caller, mount, f);
         other = find_other(pods, uuid, mount->target);
         return other ? failure_set(f, FAILURE_TARGET_IN_USE, "%s%s%s lies at, above or below %s, where another pod has a mount "
                                                              "on the host; choose another place.",
@@ -89,7 +98,7 @@ int host_check(const struct pods *pods, const struct caller *caller, const char 
                                            "%s%s%s is another place for a caller in another mount namespace or below another "
                                            "root directory than for podmountd; ask from the host's.", mount->pointer ?: "",
                                            mount->pointer && *mount->pointer ? ": " : "", mount->target);
-                r = check_one(pods, uuid, mount, f);
+                r = check_one(pods, caller, uuid, mount, f);
         }
         return r;
 }

@@ -160,7 +160,10 @@ def planned(daemon):
              ('.host', places.layers, 'detach, remove-directories')], 'steps')
     equal(plan['actions'], [], 'actions for root')
     contains(daemon.ok('plan', '-', input=json.dumps(places.spec())), places.memory)
-    contains(daemon.refused('plan', '-', input=json.dumps(places.spec([specs.mount('/mnt')]))), 'HostTargets=')
+    said = daemon.refused('plan', '-', input=json.dumps(places.spec([specs.mount('/mnt')])))
+    contains(said, 'have an administrator add a directory above it to HostTargets=.', 'what to do')
+    contains(said, 'for one on the host have an administrator add a directory above it to HostTargets= in podmountd.conf(5)', 'the hint')
+    contains(said, 'org.podmount1.host-target', 'the hint')
     equal(host.mount_table(), before, 'the mount table')
 
 
