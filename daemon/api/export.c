@@ -71,8 +71,6 @@ int prepare_restore(struct request *request, struct failure *f) {
         struct operation *operation;
         int r = request_parse_spec(request, &spec, f);
 
-        if (r == 0 && !spec->exported)
-                return failure_set(f, FAILURE_INVALID_SPEC, "document: this is no export of a pod; CreatePod takes specs");
         if (r == 0)
                 r = check_fds(request, spec, f);
         if (r != 0)

@@ -156,7 +156,9 @@ static int parse_head(struct json_object *document, struct spec *spec, struct fa
 
         if (r == 0 && json_object_get_int64(version) != EXPORT_VERSION)
                 return reader_fail(f, FAILURE_INVALID_SPEC, "/podmount-export",
-                        "version %s of the format is not known to this podmount", json_object_to_json_string(version));
+                        "version %s of the format is not known to this podmount, which knows %d: restore it with one that is as new as "
+                        "that which exported it",
+                        json_object_to_json_string(version), EXPORT_VERSION);
         if (r == 0)
                 r = reader_check_known(document, "", known, f);
         if (r == 0)

@@ -98,13 +98,22 @@ int spec_check_export(const char *text, size_t size, uint64_t size_max, struct f
                 scan.n_values, scan.n_containers, SPEC_EXPORT_VALUES_MAX, SPEC_EXPORT_CONTAINERS_MAX);
 }
 
+/* By its first member, before anybody reads so much. */
+static bool looks_exported(const char *text, size_t size) {
+        static const char head[] = "{\"podmount-export\"";
+
+        return size >= strlen(head) && strncmp(text, head, strlen(head)) == 0;
+}
+
 /* Parses the text within the limits that hold for every document. */
 static int parse_text(const char *text, size_t size, uint64_t size_max, struct json_object **ret, struct failure *f) {
         if (size > size_max)
                 return failure_set(f, FAILURE_QUOTA_EXCEEDED,
-                        "bytes of a spec (SpecSizeMax=): 0 of %llu in use, %zu more asked for; split it, or have SpecSizeMax= "
+                        "bytes of a spec (SpecSizeMax=): 0 of %llu in use, %zu more asked for; %s have SpecSizeMax= "
                         "of podmountd.conf(5) raised",
-                        (unsigned long long) size_max, size);
+                        (unsigned long long) size_max, size,
+                        looks_exported(text, size) ? "this is an export of a pod: restore it, by Restore() or `podmountctl restore`, or"
+                                                   : "split it, or");
         return json_parse(text, size, ret, f);
 }
 
@@ -147,6 +156,23 @@ static int parse_document(struct json_object *document, struct spec *spec, struc
                 "\"root\", or podmount's own form, {\"podmount\": 1, \"containers\": […]}; see podmount-spec(5)");
 }
 
+/* What is no export, and where to go with it. */
+static int check_exported(struct json_object *document, struct failure *f) {
+        static const char *const members[] = {"podmount", "ociVersion", "root", "containers", "mounts"};
+        const bool object = json_object_is_type(document, json_type_object);
+
+        if (object && json_object_object_get_ex(document, "podmount-export", NULL))
+                return 0;
+        for (size_t i = 0; object && i < ELEMENTSOF(members); i++)
+                if (json_object_object_get_ex(document, members[i], NULL))
+                        return reader_fail(f, FAILURE_INVALID_SPEC, "",
+                                "this is no export of a pod, as `podmountctl export` prints it, but looks like a spec (it has \"%s\"): "
+                                "give it to CreatePod(), `podmountctl create`",
+                                members[i]);
+        return reader_fail(f, FAILURE_INVALID_SPEC, "",
+                "this is no export of a pod: that is an object with \"podmount-export\", as `podmountctl export` prints it");
+}
+
 static int read_document(struct json_object *document, uint64_t mounts_max, struct spec **ret, struct failure *f) {
         _cleanup_(spec_freep) struct spec *spec = NULL;
         int r = document_check_count(document, mounts_max, f);
@@ -179,6 +205,8 @@ int spec_parse_restored(
         _cleanup_json_ struct json_object *document = NULL;
         int r = parse_restored_text(text, size, size_max, &document, f);
 
+        if (r == 0)
+                r = check_exported(document, f);
         return r != 0 ? r : read_document(document, mounts_max, ret, f);
 }
 
@@ -190,6 +218,11 @@ int spec_parse_container(const char *text, size_t size, uint64_t size_max, uint6
 
         if (r != 0)
                 return r;
+        if (spec->n_containers != 1 && spec->exported)
+                return reader_fail(f, FAILURE_INVALID_SPEC, "/parts",
+                        "this is an export of a pod of %zu containers, and one is added: restore the pod, by Restore() or `podmountctl restore`, "
+                        "or add the spec of one",
+                        spec->n_containers);
         if (spec->n_containers != 1)
                 return reader_fail(f, FAILURE_INVALID_SPEC, "/containers",
                         "there are %zu containers; add them one by one", spec->n_containers);

@@ -165,7 +165,7 @@ enum {
         SPEC_EXPORT_CONTAINERS_MAX = 128 * 1024, /* arrays and objects */
 };
 
-/* Parses the argument of Restore(): as spec_parse() does up to `size_max` bytes, beyond them within the limits above. */
+/* Parses the argument of Restore(), an export and nothing else: as spec_parse() does up to `size_max` bytes, beyond them within the limits above. */
 int spec_parse_restored(const char *text, size_t size, uint64_t size_max, uint64_t mounts_max, struct spec **ret, struct failure *f);
 /* Whether spec_parse_restored() would take an export of this length and so many values: FAILURE_QUOTA_EXCEEDED. */
 int spec_check_export(const char *text, size_t size, uint64_t size_max, struct failure *f);

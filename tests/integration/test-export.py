@@ -111,7 +111,15 @@ def retries(s):
     equal(found, document, 'all the rest')
     third = s.daemon.create(document)
     equal(s.export(third)['parts'], document['parts'], 'what create makes of an export')
-    contains(s.daemon.refused('restore', '-', input=json.dumps(specs.oci())), 'no export of a pod', 'a plain spec')
+    for text, words in (
+            (specs.oci(), 'looks like a spec (it has "ociVersion"): give it to CreatePod(), `podmountctl create`'),
+            ({'podmount': 1, 'containers': []}, 'looks like a spec (it has "podmount")'),
+            ({}, 'that is an object with "podmount-export", as `podmountctl export` prints it'),
+            ({'podmount-export': 2}, 'version 2 of the format is not known to this podmount')):
+        contains(s.daemon.refused('restore', '-', input=json.dumps(text)), words, str(text))
+    two = specs.podmount({name: (s.root, False, []) for name in ('one', 'two')})
+    whole = s.export(s.daemon.create(two))
+    contains(s.daemon.refused('add-container', third, 'more', '-', input=json.dumps(whole)), 'an export of a pod of 2 containers', 'no container')
 
 
 def host_uuid():

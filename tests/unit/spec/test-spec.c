@@ -401,6 +401,46 @@ START_TEST(test_export) {
 }
 END_TEST
 
+START_TEST(test_no_export) {
+        static const struct {
+                const char *text, *words;
+        } cases[] = {
+                {OCI(""), "this is no export of a pod, as `podmountctl export` prints it, but looks like a spec (it has \"ociVersion\"): give it to CreatePod()"},
+                {"{\"podmount\": 1}", "looks like a spec (it has \"podmount\")"},
+                {"{\"podmount\": 7, \"containers\": []}", "looks like a spec (it has \"podmount\")"},
+                {"{\"root\": {}}", "looks like a spec (it has \"root\")"},
+                {"{}", "this is no export of a pod: that is an object with \"podmount-export\", as `podmountctl export` prints it"},
+                {"[]", "this is no export of a pod: that is an object with"},
+                {"3", "this is no export of a pod: that is an object with"},
+                {"{\"podmount-export\": 2}", "/podmount-export: version 2 of the format is not known to this podmount, which knows 1: restore it with one"},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_failure_ struct failure f = FAILURE_INIT;
+                struct spec *spec = NULL;
+
+                ck_assert_int_eq(spec_parse_restored(cases[i].text, strlen(cases[i].text), SIZE_MAX_OF_SPEC, UINT64_MAX, &spec, &f), FAILURE_INVALID_SPEC);
+                ck_assert_msg(strstr(f.text, cases[i].words), "%s: %s", cases[i].text, f.text);
+        }
+}
+END_TEST
+
+/* Where an export is no spec, it is told what it is. */
+START_TEST(test_export_elsewhere) {
+        static const char two[] = EXPORT_OF("", EXPORT_PART("", "a") ", " EXPORT_PART("", "b"));
+        _cleanup_failure_ struct failure long_one = FAILURE_INIT, container = FAILURE_INIT, spec_failure = FAILURE_INIT;
+        struct spec *spec = NULL;
+
+        ck_assert_int_eq(spec_parse(two, strlen(two), 20, UINT64_MAX, &spec, &long_one), FAILURE_QUOTA_EXCEEDED);
+        ck_assert_msg(strstr(long_one.text, "restore it, by Restore()"), "%s", long_one.text);
+        ck_assert_int_eq(spec_parse(OCI(""), strlen(OCI("")), 20, UINT64_MAX, &spec, &spec_failure), FAILURE_QUOTA_EXCEEDED);
+        ck_assert_msg(strstr(spec_failure.text, "split it, or have"), "%s", spec_failure.text);
+        ck_assert_int_eq(spec_parse_container(two, strlen(two), SIZE_MAX_OF_SPEC, UINT64_MAX, "a", &spec, &container), FAILURE_INVALID_SPEC);
+        ck_assert_msg(strncmp(container.text, "/parts: this is an export of a pod of 2", strlen("/parts: this is an export of a pod of 2")) == 0, "%s",
+                      container.text);
+}
+END_TEST
+
 /* What Restore() takes beyond the limit of specs, and Export() gives: neither more bytes nor more values. */
 START_TEST(test_restored) {
         static const char head[] = "{\"podmount-export\": 1, \"parts\": [" EXPORT_PART("", "a") "], \"warnings\": [";
@@ -438,5 +478,5 @@ START_TEST(test_restored) {
 }
 END_TEST
 
-UNIT_MAIN("spec", test_prepare, test_export, test_restored, test_oci, test_own, test_canonical, test_warnings, test_warnings_bounded, test_refusals,
+UNIT_MAIN("spec", test_prepare, test_export, test_no_export, test_export_elsewhere, test_restored, test_oci, test_own, test_canonical, test_warnings, test_warnings_bounded, test_refusals,
         test_limits, test_count, test_many_mounts)
