@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,6 +21,8 @@
 enum {
         BLOCK = 256 * 1024,
         TAR_END = 1024, /* zeros that a whole tar ends with */
+        WHY_TRIES = 20,
+        WHY_MS = 50,
 };
 
 /* Unless one is named, what the layer stands on: *ret is to be freed. */
@@ -94,7 +97,24 @@ static int write_all(int fd, const char *data, size_t size, const char *name) {
         return 0;
 }
 
-static int copy(int from, int to, const char *name) {
+/* The daemon hears of it from its worker, maybe after us. */
+static int tell_why(struct client *client, const char *id) {
+        for (int i = 0; i < WHY_TRIES; i++) {
+                _cleanup_json_ struct json_object *layer = NULL;
+                const char *why;
+
+                if (layer_ask(client, "LayerInfo", id, &layer) != 0)
+                        break;
+                why = value_string(layer, "LastDiffError", "");
+                if (*why)
+                        return report_error("The tar is incomplete, and nothing to use: %s", why);
+                (void) poll(NULL, 0, WHY_MS);
+        }
+        return report_error("The tar is incomplete, and nothing to use; the journal of podmountd says why");
+}
+
+/* *ret_whole: it has come to its end. */
+static int copy(int from, int to, const char *name, bool *ret_whole) {
         static char block[BLOCK];
         struct tail tail = {};
         ssize_t n;
@@ -110,7 +130,8 @@ static int copy(int from, int to, const char *name) {
                 if (r != 0)
                         return r;
         }
-        return is_end(&tail) ? 0 : report_error("The tar is incomplete; the journal of podmountd says why");
+        *ret_whole = is_end(&tail);
+        return 0;
 }
 
 int layer_diff(struct client *client, const struct arguments *arguments) {
@@ -118,6 +139,7 @@ int layer_diff(struct client *client, const struct arguments *arguments) {
         const bool file = strcmp(name, "-") != 0;
         _cleanup_message_unref_ sd_bus_message *reply = NULL;
         _cleanup_close_ int out = -1;
+        bool whole;
         int fd, r;
 
         if (!file && isatty(STDOUT_FILENO))
@@ -133,7 +155,8 @@ int layer_diff(struct client *client, const struct arguments *arguments) {
         out = file ? open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
         if (out < 0)
                 return report_errno(errno, "Cannot write %s", name);
-        return copy(fd, out, file ? name : "the tar");
+        r = copy(fd, out, file ? name : "the tar", &whole);
+        return r != 0 || whole ? r : tell_why(client, arguments->words[2]);
 }
 
 static int read_changes(sd_bus_message *reply, struct json_object *list) {

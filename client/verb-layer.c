@@ -302,6 +302,7 @@ static int info(struct client *client, const struct arguments *arguments) {
                 {"Path", "Mounted at", RENDER_TEXT, false},
                 {"Store", "Store", RENDER_TEXT, false},
                 {"Problem", "Problem", RENDER_TEXT, false},
+                {"LastDiffError", "Last diff broke off", RENDER_TEXT, false},
         };
         _cleanup_json_ struct json_object *layer = NULL;
         int r = layer_ask(client, "LayerInfo", arguments->words[2], &layer);

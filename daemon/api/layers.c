@@ -258,6 +258,11 @@ static int append_path(const struct pods *pods, sd_bus_message *m, const struct 
         return path ? wire_append_entry(m, "Path", path) : -ENOMEM;
 }
 
+/* It is the affair of who has read it. */
+static const char *diff_error(const struct layer *layer, const struct caller *caller) {
+        return layer->diff_error && (caller_is_root(caller) || layer->diff_user == caller->uid) ? layer->diff_error : "";
+}
+
 static int append_layer(const struct pods *pods, sd_bus_message *m, const struct layer *layer, const struct caller *caller) {
         const struct record_layer *record = layer->record;
         int r = sd_bus_message_open_container(m, 'a', "{sv}");
@@ -282,6 +287,8 @@ static int append_layer(const struct pods *pods, sd_bus_message *m, const struct
         if (r >= 0)
                 r = wire_append_entry(m, "Problem", layer_problem(layer));
         if (r >= 0)
+                r = wire_append_entry(m, "LastDiffError", diff_error(layer, caller));
+        if (r >= 0)
                 r = append_path(pods, m, layer);
         if (r >= 0)
                 r = append_holders(m, layer, caller);
@@ -299,7 +306,7 @@ static int compare_layers(const void *a, const void *b) {
 /* About how many bytes of a message the layer is. */
 static size_t size_of(const struct layer *layer) {
         enum { FIXED = 1024, EACH = 128 /* what is told beside texts */ };
-        size_t size = FIXED;
+        size_t size = FIXED + (layer->diff_error ? strlen(layer->diff_error) : 0);
 
         for (char **text = layer->record->metadata; text && *text; text++)
                 size += EACH + strlen(*text);

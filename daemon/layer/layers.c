@@ -26,6 +26,7 @@ struct layer *layer_free(struct layer *layer) {
                 free(layer->holders[i].name);
         free(layer->holders);
         free(layer->reference);
+        free(layer->diff_error);
         free(layer);
         return NULL;
 }

@@ -48,6 +48,8 @@ struct layer {
         bool adopting;               /* what was made beside it may yet take the place of what it has, though nobody is at work on that */
         const char *writer, *reader; /* the methods that are at work on what it has (layer/uses.h), or NULL… */
         uint32_t n_readers;          /* …and how many of the latter */
+        char *diff_error;            /* why the last Diff of this user broke off when somebody read it already; NULL: it did not, as far as known */
+        uid_t diff_user;
 };
 
 /* An additional store. */

@@ -181,6 +181,17 @@ static void take_back(struct operation *operation) {
         layer_stream_end(&read_of(operation)->stream);
 }
 
+/* For LayerInfo: whoever reads a tar hears of nothing else but its end. NULL: a new one begins. */
+static void set_diff_error(const struct read *read, const char *text) {
+        struct layer *layer = find(read, read->id);
+
+        if (!layer)
+                return;
+        free(layer->diff_error);
+        layer->diff_error = text ? strdup(text) : NULL; /* without memory for it, the log has it */
+        layer->diff_user = read->operation.caller.uid;
+}
+
 /* The failure is moved out. */
 static void finish(struct operation *operation, struct failure *f) {
         struct read *read = read_of(operation);
@@ -188,6 +199,8 @@ static void finish(struct operation *operation, struct failure *f) {
         layer_stream_end(&read->stream);
         if ((read->answered || operation->internal) && f->kind != FAILURE_NONE) {
                 log_notice("%s of layer %s ended before its end: %s", readings[read->reading].method, read->id, f->text);
+                if (read->answered)
+                        set_diff_error(read, f->text);
                 failure_clear(f);
         }
         operation_end(operation, f);
@@ -257,6 +270,7 @@ static void follow(struct operation *operation, const struct job_result *answer,
                 return;
         }
         read->answered = true;
+        set_diff_error(read, NULL);
         operation_answer(operation);
 }
 

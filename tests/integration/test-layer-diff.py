@@ -295,6 +295,25 @@ def killed(daemon):
     eventually(lambda: workers(daemon) == [], 'no worker is left')
 
 
+@case('what cannot be told in a tar leaves one without an end, and its reader is told why: the user who read it, until the next one')
+def told_why(daemon):
+    path = stack(daemon)
+    out = f'{daemon.directory}/cut.tar'
+    equal(daemon.json('layer', 'info', 'work')['LastDiffError'], '', 'before')
+    for name in ('.wh.x', b'a\xffb'):
+        os.mkdir(f'{path}/wrong')
+        name = os.fsencode(name)
+        open(os.path.join(os.fsencode(path), b'wrong', name if name.startswith(b'.wh.') else b'.wh.' + name), 'w').close()
+        for words in ((out,), ()):
+            said = daemon.refused('layer', 'diff', 'work', *words, '--parent', 'base')
+            contains(said, 'The tar is incomplete, and nothing to use: /wrong/.wh.', 'why')
+            contains(said, 'rename it', 'what to do')
+        contains(daemon.json('layer', 'info', 'work')['LastDiffError'], '/wrong/.wh.', 'kept')
+        subprocess.run(['rm', '-r', f'{path}/wrong'], check=True)
+    daemon.ok('layer', 'diff', 'work', out, '--parent', 'base')
+    equal(daemon.json('layer', 'info', 'work')['LastDiffError'], '', 'after one that is whole')
+
+
 @case('the directory of a layer, to be read file by file, and nothing else')
 def opened(daemon):
     stack(daemon)

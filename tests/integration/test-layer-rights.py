@@ -143,6 +143,27 @@ def changes(s):
         equal(refused(told, ALICE, method, 'own')[0], DENIED, method)
 
 
+@case("why a tar has no end is told to the user who has read it, and to root")
+def broken_off(s):
+    s.polkit.answer('yes')
+    create(ALICE, 'hers')
+    with open(f'{s.daemon.directory}/state/layers/hers/diff/.wh.x', 'w'):
+        pass
+
+    def read(uid):
+        as_user(uid, lambda: len(os.fdopen(bus.call(LAYERS, 'Diff', 'ssa{sv}', 'hers', '', {}).take(), 'rb').read()))
+
+    def reason(uid):
+        return as_user(uid, lambda: str(bus.call(LAYERS, 'LayerInfo', 's', 'hers')['LastDiffError']))
+
+    read(0)
+    eventually(lambda: '/.wh.x cannot be told' in reason(0), 'root is told')
+    equal(reason(ALICE), '', "what Alice is told of root's")
+    read(ALICE)
+    eventually(lambda: '/.wh.x cannot be told' in reason(ALICE), 'Alice is told')
+    contains(reason(0), '/.wh.x cannot be told', 'root, too')
+
+
 @case('a label is for root, whoever may make layers')
 def labels(s):
     s.polkit.answer('yes')
