@@ -97,6 +97,20 @@ int layer_is_of(int layers, const char *name, uint64_t number) {
         return strcmp(text, wanted) == 0;
 }
 
+int layer_rename(int from_directory, const char *from, int to_directory, const char *to) {
+        struct stat st;
+
+        if (renameat2(from_directory, from, to_directory, to, RENAME_NOREPLACE) == 0)
+                return 0;
+        if (errno != EINVAL)
+                return -errno;
+        if (fstatat(to_directory, to, &st, AT_SYMLINK_NOFOLLOW) == 0)
+                return -EEXIST;
+        if (errno != ENOENT)
+                return -errno;
+        return renameat(from_directory, from, to_directory, to) < 0 ? -errno : 0;
+}
+
 /* What is to become a layer, complete and on the disk. */
 static int fill(const struct job *job, int layers, const char *name) {
         _cleanup_close_ int layer = -1;
@@ -123,8 +137,8 @@ static int make(const struct job *job, int layers, const char *name) {
 
         if (r == 0)
                 r = fill(job, layers, name);
-        if (r == 0 && renameat2(layers, name, layers, job->steps[0].target, RENAME_NOREPLACE) < 0)
-                r = -errno;
+        if (r == 0)
+                r = layer_rename(layers, name, layers, job->steps[0].target);
         if (r == 0)
                 r = layer_sync(layers, "");
         if (r < 0)
@@ -155,12 +169,12 @@ int hand_layer_make(struct run *run, size_t i) {
 
 /* What the disk may not have stays a layer. If not even that can be done it is gone: the record goes only when the disk has it (layer-purge.c). */
 static int retire(int layers, const char *id, const char *name) {
-        int r;
+        int r = layer_rename(layers, id, layers, name);
 
-        if (renameat2(layers, id, layers, name, RENAME_NOREPLACE) < 0)
-                return -errno;
+        if (r < 0)
+                return r;
         r = layer_sync(layers, "");
-        return r < 0 && renameat2(layers, name, layers, id, RENAME_NOREPLACE) == 0 ? r : 0;
+        return r < 0 && layer_rename(layers, name, layers, id) == 0 ? r : 0;
 }
 
 int hand_layer_retire(struct run *run, size_t i) {

@@ -42,13 +42,13 @@ static DIR *open_entries(int directory, const char *name) {
 /* Gives a directory a new name at the top. */
 static int move_up(struct clearing *clearing, int directory, const char *name) {
         char to[sizeof("18446744073709551615")];
+        int r;
 
         for (;;) {
                 (void) snprintf(to, sizeof(to), "%" PRIu64, ++clearing->moved); /* always fits */
-                if (renameat2(directory, name, clearing->top, to, RENAME_NOREPLACE) == 0)
-                        return 0;
-                if (errno != EEXIST)
-                        return -errno;
+                r = layer_rename(directory, name, clearing->top, to);
+                if (r != -EEXIST)
+                        return r;
         }
 }
 

@@ -15,6 +15,11 @@ int layer_locate(struct run *run, const char *reference, int *ret_layers, const 
 /* fsync(2) of something in a directory, or of the directory itself for "". A negative errno, not logged. */
 int layer_sync(int directory, const char *name);
 
+/* renameat2(2) with RENAME_NOREPLACE of something of ours, also where the file system knows no flags (ecryptfs, FUSE, NFS) and says EINVAL to them:
+ * then by a look beforehand, which is enough in a directory that nobody else makes names in; where somebody does all the same, a directory still
+ * takes the place of nothing but an empty one. A negative errno, not logged: -EEXIST for a name that is taken. */
+int layer_rename(int from_directory, const char *from, int to_directory, const char *to);
+
 /* Removes a directory and all that is in it, however deep and whatever it is, without following anything out of it or into
  * a mount. The directory must be root's alone. `*budget`: entries that it may take, counted down. 0; 1: there is more; a
  * negative errno, not logged, -EBUSY for a mount point. -ENOENT is 0. */

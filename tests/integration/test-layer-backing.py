@@ -14,7 +14,7 @@ from frame.daemon import ERROR, Stage
 from frame.layers import apply_error, create, directory_of, error_of, get, listed, make_tar, put, read, write
 from frame.layers import tar_of as tar_of_layer
 from frame.layouts import Layout, import_error, tar_of
-from frame.tap import case, contains, equal
+from frame.tap import case, contains, equal, eventually
 
 
 class Moved(Stage):
@@ -73,11 +73,30 @@ def still_had(daemon):
         equal([name for name in tar.getnames() if name != '.'], ['c'], 'its diff')
 
 
+def removable(daemon):
+    """What is there can be removed, however deep it is, also where the file system renames without flags alone."""
+    write(f'{get(daemon, "lone")}/other', 'o')
+    put(daemon, 'lone')
+    os.makedirs(f'{directory_of(daemon, "lone")}/a/b/c/d')
+    write(f'{directory_of(daemon, "lone")}/a/b/c/d/file', 'x')
+    os.makedirs(f'{directory_of(daemon, "work")}/1/2/1/2')
+    for ident in ('lone', 'work', 'child'):
+        daemon.ok('layer', 'remove', ident)
+    eventually(lambda: daemon.json('layer', 'status')['Removing'] == 0, 'all of them are gone')
+    daemon.ok('layer', 'cleanup')
+    equal(listed(daemon), ['base'], 'layers')
+    equal(os.listdir(f'{daemon.state}/layers'), ['base'], 'their directories')
+    daemon.stop()
+    daemon.start()
+    equal((listed(daemon), os.listdir(f'{daemon.state}/layers')), (['base'], ['base']), 'after a restart')
+
+
 @case('on a ramfs, which keeps no attributes')
 def on_ramfs():
     with Moved(lambda path: subprocess.run(['mount', '-t', 'ramfs', '-o', 'mode=0700', 'ramfs', path], check=True)) as daemon:
         checked(daemon, 'ramfs', 'does not keep trusted.overlay attributes', TellsTypes=True, Attributes=False)
         still_had(daemon)
+        removable(daemon)
 
 
 @case('on an ecryptfs, which makes no whiteouts and is no upper directory')
@@ -91,6 +110,7 @@ def on_ecryptfs():
     with Moved(mount) as daemon:
         checked(daemon, 'ecryptfs', 'cannot leave a whiteout behind when it renames', TellsTypes=True, Attributes=True, Whiteouts=False, Upper=False)
         still_had(daemon)
+        removable(daemon)
 
 
 if __name__ == '__main__':
