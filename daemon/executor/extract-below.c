@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Directories that a tar leads through and does not have. They are what lies below them, as far as that shows through: with its mode,
- * owner, times, ACLs and attributes, not with those of a directory that nobody asked for.
+ * owner, times, ACLs and attributes, not with those of a directory that nobody asked for. Files that are copied from there (extract-copy.c) have the same
+ * of theirs.
  */
 
 #include "executor/extract-private.h"
@@ -57,6 +58,13 @@ bool extract_hides(const struct extract *extract, const char *name) {
         return extract->hidden && map_get(extract->hidden, name);
 }
 
+int extract_below_errno(struct extract *extract, int error, const char *what) {
+        if (error == EPERM)
+                return extract_fail(extract, FAILURE_NOT_SUPPORTED, error,
+                                    "what it leads to in the layers below is there as a redirect or metacopy of overlayfs, and these are not followed");
+        return extract_errno(extract, error, what);
+}
+
 /* One component on, if that is a directory and shows through. `*fd` is closed. */
 static int descend(const struct extract *extract, int *fd, const char *name, const char *component) {
         int next;
@@ -78,8 +86,7 @@ static size_t known_way(const struct extract *extract, const char *name) {
         return size > 0 && strncmp(extract->below_name, name, size) == 0 && (!name[size] || name[size] == '/') ? size : 0;
 }
 
-/* extract->below: the directory of this name in what lies below, or -1. */
-static int find(struct extract *extract, const char *name) {
+int extract_find_below(struct extract *extract, const char *name) {
         _cleanup_free_ char *way = strdup(name);
         size_t done = known_way(extract, name);
         _cleanup_close_ int fd = -1;
@@ -121,16 +128,20 @@ static bool is_mapped(const struct id_mapping *list, size_t n, uint32_t id) {
         return id != nobody;
 }
 
-static int not_mapped(struct extract *extract, const char *name) {
+int extract_not_mapped(struct extract *extract, const char *what, const char *name) {
         return worker_fail(extract->worker, FAILURE_INVALID_ARGS, 0,
-                           "%s: the owner of the directory %s, which the layer has below it, is not in the uid-map or gid-map of the layer", extract->name, name);
+                           "%s: the owner of the %s %s, which the layer has below it, is not in the uid-map or gid-map of the layer", extract->name, what, name);
+}
+
+bool extract_is_mapped(const struct extract *extract, const struct stat *is) {
+        const struct idmap *idmap = extract->setup.idmap;
+
+        return !idmap || (is_mapped(idmap->uids, idmap->n_uids, is->st_uid) && is_mapped(idmap->gids, idmap->n_gids, is->st_gid));
 }
 
 static int copy_owner(struct extract *extract, int fd, const struct stat *from, const char *name) {
-        const struct idmap *idmap = extract->setup.idmap;
-
-        if (idmap && (!is_mapped(idmap->uids, idmap->n_uids, from->st_uid) || !is_mapped(idmap->gids, idmap->n_gids, from->st_gid)))
-                return not_mapped(extract, name);
+        if (!extract_is_mapped(extract, from))
+                return extract_not_mapped(extract, "directory", name);
         if (fchown(fd, from->st_uid, from->st_gid) < 0 || fchmod(fd, from->st_mode & 07777) < 0)
                 return extract_errno(extract, errno, "setting owner and mode of a directory on the way");
         return 0;
@@ -150,26 +161,33 @@ static bool names_somebody(const char *key, const void *value, size_t size) {
         return names;
 }
 
+int extract_check_acl(struct extract *extract, const char *key, const void *value, size_t size) {
+        if (!extract->setup.acls_unmapped || !names_somebody(key, value, size))
+                return 0;
+        return extract_fail(extract, FAILURE_NOT_SUPPORTED, 0,
+                            "what the layers below have for it, or for a directory on the way, has an ACL whose ids this kernel does not map (Linux 6.2 does); have the tar name that itself");
+}
+
 /* One attribute, of which the default ACL is kept for the end, as for other directories. */
 static int copy_attribute(struct extract *extract, int from, int to, const char *key, struct extract_directory *slot) {
-        _cleanup_free_ void *value = malloc(LIST_MAX);
+        _cleanup_free_ void *value = NULL;
         ssize_t size;
         int r;
 
-        if (!extract_keeps(key, false))
+        if (!extract_keeps(key, !slot))
                 return 0;
+        value = malloc(LIST_MAX);
         if (!value)
                 return -ENOMEM;
         size = fgetxattr(from, key, value, LIST_MAX);
         if (size < 0)
-                return errno == ENODATA || errno == EOPNOTSUPP ? 0 : extract_errno(extract, errno, "reading an attribute of the directory below one on the way");
-        if (extract->setup.acls_unmapped && names_somebody(key, value, (size_t) size))
-                return extract_fail(extract, FAILURE_NOT_SUPPORTED, 0,
-                                    "a directory on the way has an ACL below, whose ids this kernel does not map (Linux 6.2 does); have the tar name the directory");
-        r = extract_charge(extract, (uint64_t) size);
+                return errno == ENODATA || errno == EOPNOTSUPP ? 0 : extract_errno(extract, errno, "reading an attribute of what lies below");
+        r = extract_check_acl(extract, key, value, (size_t) size);
+        if (r == 0)
+                r = extract_charge(extract, (uint64_t) size);
         if (r != 0)
                 return r;
-        if (strcmp(key, ACL_DEFAULT) == 0) {
+        if (slot && strcmp(key, ACL_DEFAULT) == 0) {
                 slot->acl = TAKE_PTR(value);
                 slot->acl_size = (size_t) size;
                 return 0;
@@ -177,11 +195,12 @@ static int copy_attribute(struct extract *extract, int from, int to, const char 
         if (fsetxattr(to, key, value, (size_t) size, 0) == 0)
                 return 0;
         if (errno == EINVAL && extract->setup.idmap && strncmp(key, "system.", strlen("system.")) == 0)
-                return extract_fail(extract, FAILURE_INVALID_ARGS, 0, "the ACL of a directory on the way has an id that is not in the uid-map or gid-map of the layer");
-        return extract_errno(extract, errno, "setting an attribute of a directory on the way");
+                return extract_fail(extract, FAILURE_INVALID_ARGS, 0,
+                                    "the ACL of what the layers below have for it, or for a directory on the way, has an id that is not in the uid-map or gid-map of the layer");
+        return extract_errno(extract, errno, "setting an attribute of what lies below");
 }
 
-static int copy_attributes(struct extract *extract, int from, int to, struct extract_directory *slot) {
+int extract_copy_attributes(struct extract *extract, int from, int to, struct extract_directory *slot) {
         _cleanup_free_ char *list = malloc(LIST_MAX);
         ssize_t size;
         int r = 0;
@@ -190,7 +209,7 @@ static int copy_attributes(struct extract *extract, int from, int to, struct ext
                 return -ENOMEM;
         size = flistxattr(from, list, LIST_MAX);
         if (size < 0)
-                return errno == EOPNOTSUPP ? 0 : extract_errno(extract, errno, "reading the attributes of the directory below one on the way");
+                return errno == EOPNOTSUPP ? 0 : extract_errno(extract, errno, "reading the attributes of what lies below");
         for (const char *key = list; r == 0 && key < list + size; key += strlen(key) + 1)
                 r = copy_attribute(extract, from, to, key, slot);
         return r;
@@ -214,7 +233,7 @@ static int dress_as(struct extract *extract, int from, int to, const char *name)
         slot->times[1] = st.st_mtim;
         extract->led = true;
         r = copy_owner(extract, to, &st, name);
-        return r != 0 ? r : copy_attributes(extract, from, to, slot);
+        return r != 0 ? r : extract_copy_attributes(extract, from, to, slot);
 }
 
 static int dress_new(struct extract *extract, int directory, const char *base, const char *name) {
@@ -245,11 +264,11 @@ int extract_lead(struct extract *extract, int directory, const char *base, const
         int r = extract_count(extract);
 
         if (r == 0 && extract->setup.below >= 0) {
-                r = find(extract, name);
+                r = extract_find_below(extract, name);
                 if (r == -EACCES && extract->setup.idmap) /* nobody has the powers of such an owner */
-                        return not_mapped(extract, name);
+                        return extract_not_mapped(extract, "directory", name);
                 if (r < 0)
-                        return r == -ENOMEM ? r : extract_errno(extract, -r, "looking for what lies below a directory on the way");
+                        return r == -ENOMEM ? r : extract_below_errno(extract, -r, "looking for what lies below a directory on the way");
         }
         if (r != 0)
                 return r;

@@ -178,7 +178,7 @@ static int step_below(struct walk *walk, const char *component) {
         if (next < 0 && (errno == ENOTDIR || errno == ELOOP) && walk->own < 0)
                 return step_aside(walk, component);
         if (next < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
-                return errno == EACCES && walk->links == 0 ? -ENOTDIR : extract_errno(walk->extract, errno, "looking for what lies below a directory on the way");
+                return errno == EACCES && walk->links == 0 ? -ENOTDIR : extract_below_errno(walk->extract, errno, "looking for what lies below a directory on the way");
         set_fd(&walk->below, next);
         return 0;
 }

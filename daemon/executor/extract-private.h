@@ -2,7 +2,8 @@
 #pragma once
 
 /* What the parts of extract share: extract.c has the entries, extract-place.c where they go, extract-meta.c what they carry,
- * extract-below.c what a tar leads through, extract-follow.c through which links of the layers below. */
+ * extract-link.c hard links, extract-below.c what a tar leads through, extract-follow.c through which links of the layers below, extract-copy.c what is copied
+ * from there. */
 
 #include <sys/stat.h>
 #include <time.h>
@@ -37,6 +38,9 @@ struct extract {
         int below;          /* …and what shows of that in the directory that was last looked for there, or -1… */
         char *below_name;   /* …by this name */
         bool led;           /* a directory was made as one below is */
+        struct map *copies; /* what was copied of what lies below, by its inode, or NULL… */
+        struct map *wanted; /* …and the names that it has there (extract-link.c), or NULL */
+        struct map *noted;  /* names of hard links that are made later, or NULL */
 };
 
 /* "NAME: …" as worker_fail() has it. */
@@ -62,12 +66,36 @@ int extract_charge(struct extract *extract, uint64_t bytes);
 int extract_opaque(struct extract *extract, const char *name);
 /* Writes down what is to be done later; `second` may be NULL. It is paid for, too. */
 int extract_note(struct extract *extract, char kind, const char *first, const char *second);
+int extract_write_all(struct extract *extract, int fd, const uint8_t *data, size_t size);
+
+/* extract-link.c */
+/* Makes the entry, a hard link, in this directory. */
+int extract_write_link(struct extract *extract, int directory, const char *name);
+/* When all is written: what was copied for hard links gets its own names, where these still show. */
+int extract_place_copies(struct extract *extract);
+void extract_link_done(struct extract *extract);
+
+/* extract-copy.c */
+/* Makes `name` in `to` a copy of what is no directory in what lies below: all that is kept of it, with holes and without its other names. */
+int extract_copy(struct extract *extract, int from, const char *base, const struct stat *is, int to, const char *name);
 
 /* extract-below.c */
 /* From now on nothing that lies below shows in the directory of this name. */
 int extract_hide(struct extract *extract, const char *name);
 /* Whether that is so. */
 bool extract_hides(const struct extract *extract, const char *name);
+/* extract->below: the directory of this name in what lies below, as far as that is not hidden, or -1. 0, or a negative errno; -EACCES: through an id mapping
+ * that has no place for an owner; -EPERM: overlayfs believes no redirect and no metacopy. */
+int extract_find_below(struct extract *extract, const char *name);
+/* extract_errno() for what is looked up there. */
+int extract_below_errno(struct extract *extract, int error, const char *what);
+/* Whether the owner of something that lies below has a place in the layer's mapping, and the failure if it has none. */
+bool extract_is_mapped(const struct extract *extract, const struct stat *is);
+int extract_not_mapped(struct extract *extract, const char *what, const char *name);
+/* Attributes that are kept, from what lies below; the default ACL of a directory goes into the slot, which is NULL for a file. */
+int extract_copy_attributes(struct extract *extract, int from, int to, struct extract_directory *slot);
+/* Whether the ids of such an attribute could be read. */
+int extract_check_acl(struct extract *extract, const char *key, const void *value, size_t size);
 /* Makes a directory that the tar does not have (yet), `base` in `directory`: as the one below, or 0755 and root's. */
 int extract_lead(struct extract *extract, int directory, const char *base, const char *name);
 /* The same for the root directory, when all is written. */

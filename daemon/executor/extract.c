@@ -48,6 +48,7 @@ struct extract *extract_free(struct extract *extract) {
         }
         free(extract->directories);
         extract_below_done(extract);
+        extract_link_done(extract);
         free(extract->name);
         free(extract->link);
         free(extract->parent_name);
@@ -72,7 +73,7 @@ int extract_look(struct extract *extract, struct archive_entry *entry, const cha
         return 0;
 }
 
-static int write_all(struct extract *extract, int fd, const uint8_t *data, size_t size) {
+int extract_write_all(struct extract *extract, int fd, const uint8_t *data, size_t size) {
         while (size > 0) {
                 ssize_t n = write(fd, data, size);
 
@@ -113,7 +114,7 @@ static int write_content(struct extract *extract, struct archive *archive, struc
                 }
                 r = extract_charge(extract, size);
                 if (r == 0)
-                        r = write_all(extract, fd, data, size);
+                        r = extract_write_all(extract, fd, data, size);
                 if (r != 0)
                         return r;
                 at = offset + (la_int64_t) size;
@@ -167,10 +168,10 @@ int extract_note(struct extract *extract, char kind, const char *first, const ch
         int r = extract_charge(extract, 1 + strlen(first) + 1 + (second ? strlen(second) + 1 : 0));
 
         if (r == 0)
-                r = write_all(extract, extract->setup.notes, (const uint8_t *) &kind, 1);
+                r = extract_write_all(extract, extract->setup.notes, (const uint8_t *) &kind, 1);
         if (r == 0)
-                r = write_all(extract, extract->setup.notes, (const uint8_t *) first, strlen(first) + 1);
-        return r == 0 && second ? write_all(extract, extract->setup.notes, (const uint8_t *) second, strlen(second) + 1) : r;
+                r = extract_write_all(extract, extract->setup.notes, (const uint8_t *) first, strlen(first) + 1);
+        return r == 0 && second ? extract_write_all(extract, extract->setup.notes, (const uint8_t *) second, strlen(second) + 1) : r;
 }
 
 int extract_opaque(struct extract *extract, const char *name) {
@@ -183,7 +184,7 @@ int extract_opaque(struct extract *extract, const char *name) {
         if (r == 0)
                 r = extract_charge(extract, size);
         if (r == 0)
-                r = write_all(extract, extract->setup.opaque, (const uint8_t *) name, size);
+                r = extract_write_all(extract, extract->setup.opaque, (const uint8_t *) name, size);
         return r == 0 ? extract_hide(extract, name) : r;
 }
 
@@ -233,54 +234,6 @@ static int write_directory(struct extract *extract, struct archive_entry *entry,
         extract->has_root |= !*name;
         r = extract_strip(extract, fd);
         return r == 0 ? dress(extract, entry, fd, slot) : r;
-}
-
-/* What it is a hard link to may be there when this is put over what the layer has. */
-static int link_later(struct extract *extract, int directory, const char *name) {
-        int r;
-
-        if (extract->setup.notes < 0)
-                return worker_fail(extract->worker, FAILURE_INVALID_ARGS, 0, "%s: it is a hard link to %s, which the tar does not have before it, or which is a directory",
-                                   extract->name, extract->link);
-        r = extract_remove(extract, directory, name);
-        return r == 0 ? extract_note(extract, MERGE_LINK, extract->name, extract->link) : r;
-}
-
-static int link_now(struct extract *extract, int from, const char *base, int directory, const char *name) {
-        struct stat is;
-        int r;
-
-        if (fstatat(from, base, &is, AT_SYMLINK_NOFOLLOW) == 0 && node_is_whiteout(&is))
-                return link_later(extract, directory, name);
-        if (linkat(from, base, directory, name, 0) == 0)
-                return 0;
-        if (errno == EEXIST) {
-                r = extract_remove(extract, directory, name);
-                if (r != 0 || linkat(from, base, directory, name, 0) == 0)
-                        return r;
-        }
-        return errno == ENOENT || errno == EPERM ? link_later(extract, directory, name) : extract_errno(extract, errno, "making the hard link");
-}
-
-static int write_link(struct extract *extract, int directory, const char *name) {
-        _cleanup_close_ int own = fcntl(directory, F_DUPFD_CLOEXEC, 0);
-        const char *base;
-        int from, r;
-
-        if (own < 0)
-                return -errno;
-        if (strcmp(extract->link, extract->name) == 0)
-                return extract_fail(extract, FAILURE_INVALID_ARGS, 0, "it is a hard link to itself");
-        r = extract_parent(extract, extract->link, extract->setup.notes < 0 ? EXTRACT_FIND : EXTRACT_SEEK, &from, &base);
-        if (r == 0 || r == -ENOENT) {
-                int counted = extract_count(extract);
-
-                if (counted != 0)
-                        return counted;
-        }
-        if (r == -ENOENT)
-                return link_later(extract, own, name);
-        return r == 0 ? link_now(extract, from, base, own, name) : r;
 }
 
 /* Anything without content, made by one call. */
@@ -398,7 +351,7 @@ int extract_write(struct extract *extract, struct archive *archive, struct archi
         if (extract->whiteout)
                 return write_whiteout(extract, entry, directory, base);
         if (extract->link)
-                return write_link(extract, directory, base);
+                return extract_write_link(extract, directory, base);
         if (archive_entry_filetype(entry) == AE_IFDIR)
                 return write_directory(extract, entry, directory, base);
         if (archive_entry_filetype(entry) == AE_IFREG)
@@ -425,8 +378,10 @@ static int finish_one(struct extract *extract, const struct extract_directory *o
 }
 
 int extract_finish(struct extract *extract) {
-        int r = extract_lead_root(extract);
+        int r = extract_place_copies(extract);
 
+        if (r == 0)
+                r = extract_lead_root(extract);
         /* What comes twice has the times that came last. */
         for (size_t i = 0; i < extract->n_directories && r == 0; i++)
                 r = finish_one(extract, &extract->directories[i]);

@@ -24,7 +24,7 @@
 enum { MEMORY_MAX = 768 * 1024 * 1024 /* of a worker: a window of 256 MiB, twice, and the names of many directories */ };
 
 /* In the order of the worker's fds. */
-enum { FD_TAR, FD_ROOT, FD_SPLIT, FD_OPAQUE, FD_NOTES, FD_BELOW /* or none… */, FD_OWN /* …or not this */, _FD_MAX };
+enum { FD_TAR, FD_ROOT, FD_SPLIT, FD_OPAQUE, FD_NOTES, FD_STASH, FD_BELOW /* or none… */, FD_OWN /* …or not this */, _FD_MAX };
 
 struct request {
         const struct step *step;
@@ -99,6 +99,7 @@ static int work(struct worker *worker, const int *fds, void *userdata) {
                         .opaque = fds[FD_OPAQUE],
                         .below = request->below ? fds[FD_BELOW] : -1,
                         .own = request->over ? fds[FD_OWN] : -1,
+                        .stash = fds[FD_STASH],
                         .root_below = request->over || !(step->flags & STEP_LAYER_WRITABLE),
                         .notes = request->over ? fds[FD_NOTES] : -1,
                         .base = (step->flags & STEP_LAYER_BASE) && !request->over,
@@ -146,7 +147,7 @@ static int make_place(int layer, int *fds) {
         if (fstatat(layer, "diff", &st, AT_SYMLINK_NOFOLLOW) < 0 || mkdirat(layer, LAYER_APPLY, 0700) < 0)
                 return -errno;
         place = openat(layer, LAYER_APPLY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (place < 0 || mkdirat(place, "diff", 0700) < 0 || fchownat(place, "diff", st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+        if (place < 0 || mkdirat(place, "stash", 0700) < 0 || mkdirat(place, "diff", 0700) < 0 || fchownat(place, "diff", st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
             fchmodat(place, "diff", st.st_mode & 07777, 0) < 0)
                 return -errno;
         fds[FD_ROOT] = openat(place, "diff", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -155,7 +156,8 @@ static int make_place(int layer, int *fds) {
         if (fds[FD_ROOT] < 0 || fds[FD_SPLIT] < 0 || fds[FD_OPAQUE] < 0)
                 return -errno;
         fds[FD_NOTES] = openat(place, "notes", O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
-        return fds[FD_NOTES] < 0 ? -errno : 0;
+        fds[FD_STASH] = openat(place, "stash", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        return fds[FD_NOTES] < 0 || fds[FD_STASH] < 0 ? -errno : 0;
 }
 
 static int start(struct run *run, const struct step *step, bool over, int *fds) {
@@ -186,7 +188,7 @@ static int start(struct run *run, const struct step *step, bool over, int *fds) 
 int hand_layer_apply(struct run *run, size_t i) {
         const struct step *step = &run->job->steps[i];
         _cleanup_close_ int layer = -1;
-        int fds[_FD_MAX] = {[FD_TAR] = run->fds[step->source.fd], [FD_ROOT] = -1, [FD_SPLIT] = -1, [FD_OPAQUE] = -1, [FD_NOTES] = -1, [FD_BELOW] = -1, [FD_OWN] = -1};
+        int fds[_FD_MAX] = {[FD_TAR] = run->fds[step->source.fd], [FD_ROOT] = -1, [FD_SPLIT] = -1, [FD_OPAQUE] = -1, [FD_NOTES] = -1, [FD_STASH] = -1, [FD_BELOW] = -1, [FD_OWN] = -1};
         bool over;
         int r = layer_open(run, step, &layer);
 

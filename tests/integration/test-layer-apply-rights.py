@@ -112,6 +112,41 @@ def quotas(s):
     equal(int(s.daemon.ok('layer', 'apply', 'roots', bomb)), 64 << 20, 'root')
 
 
+def stand(ident, parent):
+    as_user(ALICE, lambda: str(bus.call(LAYERS, 'CreateLayer', 'ssa{sv}', ident, parent, {})))
+
+
+def hard(name, to):
+    return entry(name, tarfile.LNKTYPE, linkname=to), None
+
+
+@case('what is copied for hard links to layers below is counted like what a tar has, once each, and devices are for root')
+def links(s):
+    s.polkit.answer('yes')
+    create(ALICE, 'base')
+    s.daemon.ok('layer', 'apply', 'base', tar(s, *[(f'big{n}', b'x' * 200000) for n in range(3)], (entry('null', tarfile.CHRTYPE, devmajor=1, devminor=3), None)))
+    for number, (members, error, word) in enumerate([
+        ([hard(f'h{n}', f'big{n}') for n in range(3)], ERROR + 'QuotaExceeded', 'h2: with it there are more bytes than the caller may have (LayerBytesPerUser=)'),
+        ([('own', b'x' * 300000), hard('h', 'big0')], ERROR + 'QuotaExceeded', 'h: with it there are more bytes'),
+        ([hard(f'h{n}', 'big0') for n in range(16)], ERROR + 'QuotaExceeded', 'LayerInodesPerUser='),  # and the copy's own name
+        ([('first', b'1'), hard('h', 'null')], DENIED, 'device node of the layers below'),
+    ]):
+        stand(f'l{number}', 'base')
+        name, text = refused(ALICE, f'l{number}', tar(s, *members))
+        equal(name, error, text)
+        contains(text, word)
+        equal(left(s, f'l{number}'), (['diff', 'meta', 'work'], []), 'what there is of it')
+    for members in ([hard(f'h{n}', 'big0') for n in range(15)], [hard('h', 'big1'), hard('i', 'big2')]):
+        equal(apply(ALICE, 'l0', tar(s, *members)), 0, 'bytes of the tar')
+        equal(os.stat(f'{s.daemon.directory}/state/layers/l0/diff/{members[0][0].linkname}').st_nlink, 1 + len(members) if members[1][0].linkname == 'big0' else 2, 'names')
+        contains(refused(ALICE, 'l1', tar(s, *[hard(f'h{n}', f'big{n}') for n in range(3)]))[1], 'PerUser=')
+        as_user(ALICE, lambda: bus.call(LAYERS, 'RemoveLayer', 'sa{sv}', 'l0', {}) and None)
+        eventually(lambda: s.daemon.json('layer', 'status')['Removing'] == 0, 'it is removed', 10)
+        stand('l0', 'base')
+    s.daemon.ok('layer', 'apply', 'l1', tar(s, *[hard(f'h{n}', f'big{n}') for n in range(3)], hard('n', 'null')))
+    equal(os.stat(f'{s.daemon.directory}/state/layers/l1/diff/n').st_rdev, os.makedev(1, 3), 'root')
+
+
 @case('a user works on as many layers at a time as it may')
 def streams(s):
     s.polkit.answer('yes')

@@ -159,9 +159,9 @@ static int work(struct worker *worker, const int *fds _unused_, void *userdata _
         char name[16] = "/";
 
         for (unsigned i = 0; i < TARS; i++) {
-                char split[24];
+                char split[24], copies[24];
                 struct apply_setup setup = {.source = {.figure = 0}, .content_figure = 1};
-                _cleanup_close_ int tar = open_noise(), root = -1, record = -1, opaque = -1, below = -1, notes = -1;
+                _cleanup_close_ int tar = open_noise(), root = -1, record = -1, opaque = -1, below = -1, notes = -1, stash = -1;
                 struct merge_setup merge = {.base = i % 4 == 3, .bytes_max = 1024 * 1024, .inodes_max = 1000000, .bytes_figure = 3, .inodes_figure = 4};
 
                 /* Every other one over what the last one has left. */
@@ -169,8 +169,10 @@ static int work(struct worker *worker, const int *fds _unused_, void *userdata _
                         below = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 (void) snprintf(name, sizeof(name), "/%u", i);
                 (void) snprintf(split, sizeof(split), "/split-%u", i);
-                if (mkdir(name, 0755) < 0)
+                (void) snprintf(copies, sizeof(copies), "/copies-%u", i);
+                if (mkdir(name, 0755) < 0 || mkdir(copies, 0755) < 0)
                         return -errno;
+                stash = open(copies, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 root = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 record = open(split, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
                 opaque = open("/opaque", O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -179,7 +181,7 @@ static int work(struct worker *worker, const int *fds _unused_, void *userdata _
                         return -errno;
                 setup.source.fd = tar;
                 setup.split = record;
-                setup.into = (struct extract_setup) {.root = root, .opaque = opaque, .below = below, .own = i % 3 ? -1 : below, .notes = below < 0 ? -1 : notes, .root_below = i % 3, .base = i % 4 == 2, .devices = i % 3 == 0, .bytes_max = 1024 * 1024,
+                setup.into = (struct extract_setup) {.root = root, .opaque = opaque, .below = below, .own = i % 3 ? -1 : below, .stash = stash, .notes = below < 0 ? -1 : notes, .root_below = i % 3, .base = i % 4 == 2, .devices = i % 3 == 0, .bytes_max = 1024 * 1024,
                         .inodes_max = 1000000, .bytes_figure = 5, .inodes_figure = 6};
                 worker_figures(worker)[5] = 0;
                 (void) apply_tar(worker, &setup); /* as a rule it is refused */
@@ -228,7 +230,7 @@ static void check_inside(const char *path) {
         while (readdir(directory))
                 n++;
         (void) closedir(directory);
-        ck_assert_uint_eq(n, 2 + 2 * TARS + 2);
+        ck_assert_uint_eq(n, 2 + 3 * TARS + 2);
 }
 
 START_TEST(test_noise) {
