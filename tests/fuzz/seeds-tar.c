@@ -34,6 +34,22 @@ static const struct row {
         {"lib", NULL, NULL, S_IFDIR},
 };
 
+/* Hard links to what is there alone, what removes it before and after that, and another name of the same file. */
+static const struct row links[] = {
+        {"hard", "a/b/f", NULL, S_IFREG},
+        {"again", "a/b/f.too", NULL, S_IFREG},
+        {"through", "lib/d/f", NULL, S_IFREG},
+        {"a/own", "a/f", NULL, S_IFREG},
+        {"over", "through", NULL, S_IFREG},
+        {"symlink", "e", NULL, S_IFREG},
+        {"usr/lib/d/.wh.f", NULL, "", S_IFREG},
+        {"last", "f", NULL, S_IFREG},
+        {"f", NULL, "x", S_IFREG},
+        {"a/b/.wh..wh..opq", NULL, "", S_IFREG},
+        {"late", "usr/lib/f", NULL, S_IFREG},
+        {"usr", NULL, NULL, S_IFDIR},
+};
+
 static void write_entry(struct archive *archive, const struct row *row) {
         struct archive_entry *entry = archive_entry_new();
         size_t size = row->content ? strlen(row->content) : 0;
@@ -57,7 +73,7 @@ static void write_entry(struct archive *archive, const struct row *row) {
 }
 
 /* `which`: what fuzz-apply.c makes of the first byte. */
-static void seed_tar(const char *name, int which, int format, int filter) {
+static void seed_rows(const char *name, int which, int format, int filter, const struct row *all, size_t n) {
         static char room[256 * 1024];
         struct archive *archive = archive_write_new();
         size_t used = 0;
@@ -67,15 +83,21 @@ static void seed_tar(const char *name, int which, int format, int filter) {
                 fprintf(stderr, "seeds: %s: %s\n", name, archive_error_string(archive));
                 exit(EXIT_FAILURE);
         }
-        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
-                if (format != ARCHIVE_FORMAT_TAR_USTAR || strlen(rows[i].path) < 100)
-                        write_entry(archive, &rows[i]);
+        for (size_t i = 0; i < n; i++)
+                if (format != ARCHIVE_FORMAT_TAR_USTAR || strlen(all[i].path) < 100)
+                        write_entry(archive, &all[i]);
         (void) archive_write_close(archive);
         seed("fuzz-apply", name, which, room, used);
         (void) archive_write_free(archive);
 }
 
+static void seed_tar(const char *name, int which, int format, int filter) {
+        seed_rows(name, which, format, filter, rows, ELEMENTSOF(rows));
+}
+
 void seeds_of_tar(void) {
+        seed_rows("links", 2, ARCHIVE_FORMAT_TAR_USTAR, ARCHIVE_FILTER_NONE, links, ELEMENTSOF(links));
+        seed_rows("links-over", 10, ARCHIVE_FORMAT_TAR_USTAR, ARCHIVE_FILTER_NONE, links, ELEMENTSOF(links));
         seed_tar("pax", 0, ARCHIVE_FORMAT_TAR_PAX_RESTRICTED, ARCHIVE_FILTER_NONE);
         seed_tar("pax-base", 1, ARCHIVE_FORMAT_TAR_PAX_RESTRICTED, ARCHIVE_FILTER_NONE);
         seed_tar("pax-below", 2, ARCHIVE_FORMAT_TAR_PAX_RESTRICTED, ARCHIVE_FILTER_NONE);
