@@ -123,24 +123,58 @@ static int check(const struct export *export) {
         return 0;
 }
 
-/* Whether the mount is one of "prepare" still: as such Restore() makes the directories of its overlay, too. */
-static bool is_prepared(struct json_object *prepared, struct json_object *mount) {
-        for (size_t i = 0; prepared && i < json_object_array_length(prepared); i++) {
-                struct json_object *asked = json_object_array_get_idx(prepared, i);
+/* What tells the mounts of "prepare" apart: the texts are those of values that json-c made, so that equal ones are the same. */
+static int prepared_key(struct json_object *mount, char **ret) {
+        struct json_object *destination = json_object_object_get(mount, "destination"), *options = json_object_object_get(mount, "options");
+        const char *place = json_object_to_json_string_ext(destination, JSON_C_TO_STRING_PLAIN);
+        const char *more = json_object_to_json_string_ext(options, JSON_C_TO_STRING_PLAIN);
 
-                if (json_object_equal(json_object_object_get(asked, "destination"), json_object_object_get(mount, "destination")) &&
-                    json_object_equal(json_object_object_get(asked, "options"), json_object_object_get(mount, "options")))
-                        return true;
+        if (place && more && asprintf(ret, "%s%s", place, more) >= 0)
+                return 0;
+        *ret = NULL;
+        return log_oom();
+}
+
+/* Those mounts as the keys of an object, for a pod may have thousands of them. */
+static int index_prepared(struct json_object *asked, struct json_object **ret) {
+        _cleanup_json_ struct json_object *keys = json_object_new_object();
+        int r = keys ? 0 : log_oom();
+
+        for (size_t i = 0; r == 0 && asked && i < json_object_array_length(asked); i++) {
+                _cleanup_free_ char *key = NULL;
+
+                r = prepared_key(json_object_array_get_idx(asked, i), &key);
+                if (r == 0 && json_object_object_add(keys, key, NULL) < 0)
+                        r = log_oom();
         }
-        return false;
+        if (r == 0)
+                *ret = TAKE_PTR(keys);
+        return r;
+}
+
+/* Whether the mount is one of "prepare" still (1) or not (0): as such Restore() makes the directories of its overlay, too. */
+static int is_prepared(struct json_object *keys, struct json_object *mount) {
+        _cleanup_free_ char *key = NULL;
+
+        if (json_object_object_length(keys) == 0)
+                return 0;
+        return prepared_key(mount, &key) < 0 ? -ENOMEM : json_object_object_get_ex(keys, key, NULL);
+}
+
+static int append_mount(struct json_object *mount, struct json_object *keys, struct json_object *prepared, struct json_object *mounts) {
+        int r = is_prepared(keys, mount);
+
+        if (r < 0)
+                (void) json_object_put(mount);
+        return r < 0 ? r : append(r > 0 ? prepared : mounts, mount);
 }
 
 /* Replaces the mounts of a container's object, or of an OCI document, and those of its "prepare". */
 static int put_mounts(const struct export *export, struct json_object *object, const char *container) {
         struct json_object *prepare = json_object_object_get(object, "prepare");
         struct json_object *asked = json_object_object_get(prepare, "mounts");
-        _cleanup_json_ struct json_object *mounts = json_object_new_array(), *prepared = json_object_new_array();
-        int r = mounts && prepared ? 0 : log_oom();
+        _cleanup_json_ struct json_object *mounts = json_object_new_array(), *prepared = json_object_new_array(), *keys = NULL;
+        int r = mounts && prepared ? index_prepared(asked, &keys) : log_oom();
 
         if (prepare) { /* they are the pod's: see add_host() */
                 json_object_object_del(prepare, "hostMounts");
@@ -154,7 +188,7 @@ static int put_mounts(const struct export *export, struct json_object *object, c
                         continue;
                 r = parse_own(export->record->mounts[i].request, &mount);
                 if (r == 0)
-                        r = append(is_prepared(asked, mount) ? prepared : mounts, mount);
+                        r = append_mount(mount, keys, prepared, mounts);
         }
         if (r == 0 && asked)
                 r = add(prepare, "mounts", TAKE_PTR(prepared));
