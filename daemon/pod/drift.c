@@ -15,6 +15,7 @@
 #include "pod/fs-options.h"
 #include "pod/sight.h"
 #include "spec/spec.h"
+#include "table/hidden.h"
 #include "util/array.h"
 #include "util/map.h"
 #include "util/path.h"
@@ -29,12 +30,14 @@ struct judgement {
         const struct table *table;
         const struct entry *tree; /* the pod's own tmpfs, NULL when it is gone */
         struct map *recorded;     /* recycled id of an entry → the record that names it */
+        struct map *hidden;       /* those below the tree on which no path walk ends; NULL without a tree */
         struct drift *drifts;
         size_t n_drifts;
 };
 
 static void judgement_done(struct judgement *judgement) {
         (void) map_free(judgement->recorded);
+        (void) map_free(judgement->hidden);
         drifts_free(judgement->drifts, judgement->n_drifts);
 }
 
@@ -163,10 +166,15 @@ static const char *propagation_word(uint64_t wanted) {
 /* The foreign mount that a walk to the mount's place meets instead of it, or NULL: on its root, or at a directory above
  * it. Covers that are on record are no drift. */
 static const struct entry *foreign_cover(const struct judgement *judgement, const struct entry *entry) {
-        const struct entry *met = table_at(judgement->table, entry->point);
+        const struct entry *met;
         _cleanup_free_ char *path = NULL;
 
-        if (met == entry || !*entry->point || !judgement->tree)
+        if (!*entry->point || !judgement->tree)
+                return NULL;
+        if (path_is_below(entry->point, judgement->tree->point) && !map_get_u64(judgement->hidden, entry->id))
+                return NULL;
+        met = table_at(judgement->table, entry->point);
+        if (met == entry)
                 return NULL;
         path = met ? NULL : strdup(entry->point);
         while (!met && path && strlen(path) > strlen(judgement->tree->point)) {
@@ -382,7 +390,9 @@ int drift_judge(const struct record_pod *record, const struct table *table, cons
         judgement.tree = tree;
         if (!judgement.recorded)
                 return -ENOMEM;
-        r = judge_records(&judgement, record, tree);
+        r = tree ? hidden_below(table, tree->point, &judgement.hidden) : 0;
+        if (r == 0)
+                r = judge_records(&judgement, record, tree);
         if (r < 0)
                 return r;
         r = tree ? table_subtree(table, tree, &entries, &n_entries)

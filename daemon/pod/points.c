@@ -7,20 +7,14 @@
 #include "pod/own-table.h"
 #include "pod/points.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "pod/drift.h"
+#include "pod/grounds.h"
 #include "util/array.h"
 #include "util/log.h"
 #include "util/path.h"
-
-/* What the mount was put on: the latest one before it, at or above its target. */
-static const struct record_mount *ground_of(const struct record_pod *record, const struct record_mount *mount) {
-        for (const struct record_mount *ground = mount; ground-- > record->mounts;)
-                if (strcmp(ground->container, mount->container) == 0 && path_is_below(mount->target, ground->target))
-                        return ground;
-        return NULL;
-}
 
 /* The directory of the host in which the ground keeps what is made on it; NULL when that has no path. */
 static const char *place_of(const struct record_mount *ground) {
@@ -42,21 +36,57 @@ static uint32_t count_between(const char *path, size_t from, size_t to) {
         return n;
 }
 
-/* Takes a share in what was made on the way to the `other` mount, if what was made for this one begins there. */
-static void share(const struct record_pod *record, const struct record_mount *other, struct record_mount *mount) {
-        size_t begin = path_length_without(mount->target, mount->made), way = path_length_without(other->target, other->made);
-
-        if (mount == other || begin <= way || strncmp(other->target, mount->target, begin) != 0 || other->target[begin] != '/')
-                return;
-        if (strcmp(other->container, mount->container) == 0 && ground_of(record, other) == ground_of(record, mount))
-                mount->made += count_between(mount->target, way, begin);
+/* The directory in which what was made for a mount begins, as the length of its path, is one on the way to the other mount. */
+static bool leads_to(const struct record_mount *mount, size_t begin, const struct record_mount *other) {
+        return strncmp(other->target, mount->target, begin) == 0 && other->target[begin] == '/' && strcmp(other->container, mount->container) == 0;
 }
 
-void points_share(struct record_pod *record, size_t from) {
+/* Those of all, where they are asked for often; NULL: they are looked for one by one. */
+static const struct record_mount *ground_of(const struct record_pod *record, const struct record_mount **grounds, size_t i) {
+        return grounds ? grounds[i] : ground_find(record, &record->mounts[i]);
+}
+
+/* Takes its shares in what was made on the ways to others. `ways`: where that begins for each, SIZE_MAX for nothing. */
+static void share(struct record_pod *record, const struct record_mount **grounds, size_t *ways, size_t i) {
+        struct record_mount *mount = &record->mounts[i];
+        size_t begin = path_length_without(mount->target, mount->made);
+
+        for (size_t j = 0; j < record->n_mounts && begin > 0; j++) {
+                if (ways[j] >= begin || j == i || !leads_to(mount, begin, &record->mounts[j]) ||
+                    ground_of(record, grounds, i) != ground_of(record, grounds, j))
+                        continue;
+                mount->made += count_between(mount->target, ways[j], begin);
+                begin = ways[j];
+        }
+        if (mount->made > 1)
+                ways[i] = begin;
+}
+
+/* The front serves nobody meanwhile: with thousands of new mounts in a pod of thousands, each pair of them is a comparison of two numbers
+ * at most, but for those that have to do with each other. */
+int points_share(struct record_pod *record, size_t from) {
+        enum { FEW = 16 };
+        _cleanup_free_ const struct record_mount **grounds = NULL;
+        _cleanup_free_ size_t *ways = NULL;
+        size_t n = 0;
+        int r;
+
         for (size_t i = from; i < record->n_mounts; i++)
-                for (size_t j = 0; record->mounts[i].made > 0 && j < record->n_mounts; j++)
-                        if (record->mounts[j].made > 1)
-                                share(record, &record->mounts[j], &record->mounts[i]);
+                n += record->mounts[i].made > 0;
+        if (n == 0)
+                return 0;
+        ways = calloc(record->n_mounts, sizeof(*ways));
+        if (!ways)
+                return log_oom();
+        r = n > FEW ? grounds_find_all(record, &grounds) : 0;
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < record->n_mounts; i++)
+                ways[i] = record->mounts[i].made > 1 ? path_length_without(record->mounts[i].target, record->mounts[i].made) : SIZE_MAX;
+        for (size_t i = from; i < record->n_mounts; i++)
+                if (record->mounts[i].made > 0)
+                        share(record, grounds, ways, i);
+        return 0;
 }
 
 /* What lay behind a symlink that led nowhere has more components than its name. */
@@ -95,40 +125,26 @@ static int append(struct plan_directory **list, size_t *n, const struct record_m
 
 int points_doom(const struct pods *pods, const struct record_pod *record, struct points_which which,
                 struct plan_directory **list, size_t *n) {
-        for (size_t i = record ? record->n_mounts : 0; i > 0; i--) { /* the last one made goes first */
-                const struct record_mount *mount = &record->mounts[i - 1], *ground;
-                int r;
+        _cleanup_free_ const struct record_mount **grounds = NULL;
+        int r = record && which.row == 0 ? grounds_find_all(record, &grounds) : 0;
 
-                if (!is_meant(mount, which) || drift_find_entry(pods_table(pods, record), mount))
-                        continue;
-                ground = ground_of(record, mount);
-                r = append(list, n, ground, mount->target, mount->made, mount->made_file);
-                if (r < 0)
-                        return r;
+        for (size_t i = record ? record->n_mounts : 0; i > 0 && r == 0; i--) { /* the last one made goes first */
+                const struct record_mount *mount = &record->mounts[i - 1];
+
+                if (is_meant(mount, which) && !drift_find_entry(pods_table(pods, record), mount))
+                        r = append(list, n, ground_of(record, grounds, i - 1), mount->target, mount->made, mount->made_file);
         }
-        return 0;
-}
-
-/* The last mount at or above the target. */
-static const struct record_mount *last_ground(const struct record_pod *record, const char *container, size_t length, const char *target) {
-        for (size_t i = record->n_mounts; i > 0; i--) {
-                const struct record_mount *ground = &record->mounts[i - 1];
-
-                if (strlen(ground->container) == length && strncmp(ground->container, container, length) == 0 && path_is_below(target, ground->target))
-                        return ground;
-        }
-        return NULL;
+        return r;
 }
 
 int points_doom_made(const struct record_pod *record, const struct made *made, struct plan_directory **list, size_t *n) {
-        for (size_t i = made->n_points; i > 0; i--) {
-                const struct made_point *point = &made->points[i - 1];
-                size_t length = strcspn(point->place, "/");
-                const char *target = point->place + length;
-                int r = append(list, n, last_ground(record, point->place, length, target), target, point->made, point->file);
+        _cleanup_free_ const struct record_mount **grounds = NULL;
+        int r = made->n_points > 0 ? grounds_find_points(record, made->points, made->n_points, &grounds) : 0;
 
-                if (r < 0)
-                        return r;
+        for (size_t i = made->n_points; i > 0 && r == 0; i--) {
+                const struct made_point *point = &made->points[i - 1];
+
+                r = append(list, n, grounds[i - 1], point->place + strcspn(point->place, "/"), point->made, point->file);
         }
-        return 0;
+        return r;
 }

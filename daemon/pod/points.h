@@ -11,8 +11,9 @@
 #include "pod/pods.h"
 
 /* Directories that were made on the way to a mount point are those of every mount since whose own was made in them: whichever of
- * them goes last removes them. Puts that on the records from `from` on, which are new. */
-void points_share(struct record_pod *record, size_t from);
+ * them goes last removes them. Puts that on the records from `from` on, which are new. -ENOMEM, logged,
+ * when nothing has changed. */
+int points_share(struct record_pod *record, size_t from);
 
 /* Which mounts are meant: those of a container, or all where it is NULL; or only the one with the row, unless 0. */
 struct points_which {

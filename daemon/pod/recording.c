@@ -287,10 +287,10 @@ int recording_append(struct pods *pods, struct pod *pod, const struct wanted *wa
                 r = append_all_nested(pods, pod, wanted, places);
         for (size_t i = from; i < pod->record->n_mounts; i++)
                 pod->record->mounts[i].job = job ? job->id : 0;
+        if (r == 0)
+                r = points_share(pod->record, from);
         if (r < 0)
                 recording_truncate(pod, from);
-        else
-                points_share(pod->record, from);
         return r;
 }
 

@@ -5,6 +5,8 @@
  * able to reach them; what remains in the data options are overlay's switches.
  */
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "spec/compile.h"
@@ -91,20 +93,29 @@ static int check_pair(struct compile *c, const struct wanted_mount *w, const str
         return 0;
 }
 
+static int compare_sources(const void *a, const void *b) {
+        const struct source *const *x = a, *const *y = b;
+
+        return (*x)->kind != (*y)->kind ? ((*x)->kind > (*y)->kind) - ((*x)->kind < (*y)->kind) : path_compare((*x)->text, (*y)->text);
+}
+
+/* In their order what lies in a directory follows it, so that of those that are not apart two are neighbours. */
 static int check_apart(struct compile *c, const struct wanted_mount *w) {
+        _cleanup_free_ const struct source **sorted = calloc(w->n_lower + 2, sizeof(*sorted));
+        size_t n = 0;
         int r = 0;
 
-        for (size_t i = 0; i < w->n_lower && r == 0; i++)
-                for (size_t j = 0; j < i && r == 0; j++)
-                        r = check_pair(c, w, &w->lower[j], &w->lower[i]);
-        for (size_t i = 0; i < w->n_lower && r == 0; i++) {
-                if (w->upper.kind != SOURCE_NONE)
-                        r = check_pair(c, w, &w->upper, &w->lower[i]);
-                if (r == 0 && w->work.kind != SOURCE_NONE)
-                        r = check_pair(c, w, &w->work, &w->lower[i]);
-        }
-        if (r == 0 && w->upper.kind != SOURCE_NONE && w->work.kind != SOURCE_NONE)
-                r = check_pair(c, w, &w->upper, &w->work);
+        if (!sorted)
+                return -ENOMEM;
+        for (size_t i = 0; i < w->n_lower; i++)
+                sorted[n++] = &w->lower[i];
+        if (w->upper.kind != SOURCE_NONE)
+                sorted[n++] = &w->upper;
+        if (w->work.kind != SOURCE_NONE)
+                sorted[n++] = &w->work;
+        qsort(sorted, n, sizeof(*sorted), compare_sources);
+        for (size_t i = 1; i < n && r == 0; i++)
+                r = check_pair(c, w, sorted[i - 1], sorted[i]);
         return r;
 }
 

@@ -9,23 +9,24 @@
 
 #include "store/store.h"
 #include "util/array.h"
+#include "util/text.h"
 
 enum { STRINGS = 4 /* a directory; before version 8 it had no container, and 3 */ };
 
 int record_directories_write(const struct record_pod *pod, char ***ret) {
-        _cleanup_strv_ char **strv = NULL;
+        _cleanup_strv_ char **strv = pod->n_directories == 0 ? NULL : calloc(STRINGS * pod->n_directories + 1, sizeof(char *));
+        char **next = strv;
 
-        for (size_t i = 0; i < pod->n_directories; i++) {
+        if (!strv && pod->n_directories > 0)
+                return -ENOMEM;
+        for (size_t i = 0; i < pod->n_directories; i++, next += STRINGS) {
                 const struct record_directory *directory = &pod->directories[i];
-                _cleanup_free_ char *numbers = NULL;
 
-                if (asprintf(&numbers, "%" PRIu32 " %" PRIu32 " %" PRIu32, directory->made, directory->step,
-                            directory->which) < 0) {
-                        numbers = NULL;
-                        return -ENOMEM;
-                }
-                if (strv_append(&strv, directory->root) < 0 || strv_append(&strv, directory->path) < 0 ||
-                        strv_append(&strv, directory->container) < 0 || strv_append(&strv, numbers) < 0)
+                next[0] = strdup(directory->root);
+                next[1] = next[0] ? strdup(directory->path) : NULL;
+                next[2] = next[1] ? strdup(directory->container) : NULL;
+                next[3] = next[2] ? text_format("%" PRIu32 " %" PRIu32 " %" PRIu32, directory->made, directory->step, directory->which) : NULL;
+                if (!next[3])
                         return -ENOMEM;
         }
         *ret = TAKE_PTR(strv);

@@ -89,16 +89,14 @@ int strv_appendf(char ***strv, const char *format, ...) {
 }
 
 int strv_copy(char *const *strv, char ***ret) {
-        _cleanup_strv_ char **copy = NULL;
+        _cleanup_strv_ char **copy = calloc(strv_length(strv) + 1, sizeof(char *));
 
-        copy = calloc(1, sizeof(char *));
         if (!copy)
                 return -ENOMEM;
         for (size_t i = 0; strv && strv[i]; i++) {
-                int r = strv_append(&copy, strv[i]);
-
-                if (r < 0)
-                        return r;
+                copy[i] = strdup(strv[i]);
+                if (!copy[i])
+                        return -ENOMEM;
         }
         *ret = TAKE_PTR(copy);
         return 0;

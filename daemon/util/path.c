@@ -44,6 +44,18 @@ int path_normalize(const char *path, char **ret) {
         return 0;
 }
 
+static int rank(char c) {
+        return c == '\0' ? 0 : c == '/' ? 1 : 2 + (unsigned char) c;
+}
+
+int path_compare(const char *a, const char *b) {
+        size_t i = 0;
+
+        while (a[i] && a[i] == b[i])
+                i++;
+        return rank(a[i]) - rank(b[i]);
+}
+
 const char *path_below(const char *path, const char *prefix) {
         size_t length = strlen(prefix);
 

@@ -17,6 +17,9 @@ int path_normalize(const char *path, char **ret);
 /* Whether `path` is `prefix` itself or lies below it, by whole components; both normalised. */
 bool path_is_below(const char *path, const char *prefix);
 
+/* An order, as of strcmp(3), in which what lies below a path follows it at once: a slash comes before all other bytes. */
+int path_compare(const char *a, const char *b);
+
 /* What follows `prefix` in `path` without its leading slash ("" for the prefix itself), or NULL if it is not below. */
 const char *path_below(const char *path, const char *prefix);
 

@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Who removes the directories that were made on the way to a mount point. */
+/* Who removes the directories that were made on the way to a mount point. PODMOUNT_SEED repeats one run. */
 
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "pod/grounds.h"
 #include "pod/points.h"
 #include "tests/unit/unit.h"
+#include "util/array.h"
+#include "util/path.h"
 
 static char main_container[] = "main", other_container[] = "other", root_target[] = "/";
 
@@ -15,7 +22,7 @@ static uint32_t shared(const char *target, uint32_t made, const struct record_mo
         strcpy(text, target);
         memcpy(mounts + 2, before, n * sizeof(*before));
         mounts[n + 2] = (struct record_mount) {.container = main_container, .target = text, .made = made};
-        points_share(&record, n + 2);
+        ck_assert_int_eq(points_share(&record, n + 2), 0);
         for (size_t i = 0; i < n; i++)
                 ck_assert_uint_eq(mounts[i + 2].made, before[i].made); /* which is on record already */
         return mounts[n + 2].made;
@@ -68,4 +75,91 @@ START_TEST(test_more_than_there_is) {
 }
 END_TEST
 
-UNIT_MAIN("points", test_way, test_ways, test_grounds, test_more_than_there_is)
+enum { MANY = 80 };
+
+static uint64_t state;
+
+static unsigned draw(unsigned n) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        return (unsigned) (state % n);
+}
+
+/* Short paths of few names, so that they have to do with each other. */
+static void draw_target(char text[32]) {
+        static const char *const names[] = {"/a", "/b", "/a-b", "/ab"};
+        unsigned n = draw(5);
+
+        text[0] = '\0';
+        for (unsigned i = 0; i < n; i++)
+                strcat(text, names[draw(4)]);
+        if (n == 0)
+                strcpy(text, "/");
+}
+
+/* What points_share() says, mount by mount as it stands there. */
+static void share_one_by_one(struct record_pod *record, size_t from) {
+        for (size_t i = from; i < record->n_mounts; i++)
+                for (size_t j = 0; record->mounts[i].made > 0 && j < record->n_mounts; j++) {
+                        struct record_mount *mount = &record->mounts[i], *other = &record->mounts[j];
+                        size_t begin = path_length_without(mount->target, mount->made), way = path_length_without(other->target, other->made);
+
+                        if (i == j || other->made < 2 || begin <= way || strncmp(other->target, mount->target, begin) != 0 || other->target[begin] != '/')
+                                continue;
+                        if (strcmp(other->container, mount->container) != 0 || ground_find(record, other) != ground_find(record, mount))
+                                continue;
+                        for (size_t c = way; c < begin; c++)
+                                mount->made += mount->target[c] == '/';
+                }
+}
+
+START_TEST(test_many) {
+        const char *given = getenv("PODMOUNT_SEED");
+        uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t) time(NULL);
+        unsigned n_shared = 0;
+
+        fprintf(stderr, "# seed %" PRIu64 "\n", seed);
+        state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1; /* never 0 for a seed of seconds */
+        for (unsigned turn = 0; turn < 3000; turn++) {
+                char targets[MANY][32], places[MANY][40];
+                struct record_mount mounts[MANY] = {}, expected[MANY];
+                struct made_point points[MANY];
+                struct record_pod record = {.mounts = mounts, .n_mounts = 1 + draw(MANY)};
+                _cleanup_free_ const struct record_mount **grounds = NULL, **of_points = NULL;
+                size_t from = draw((unsigned) record.n_mounts);
+
+                for (size_t i = 0; i < record.n_mounts; i++) {
+                        draw_target(targets[i]);
+                        mounts[i] = (struct record_mount) {.container = draw(4) ? main_container : other_container,
+                                .target = targets[i], .made = draw(4)};
+                        (void) snprintf(places[i], sizeof(places[i]), "%s%s", i % 3 ? "main" : "mai", targets[MANY - 1 - i < i ? MANY - 1 - i : i]); /* fits */
+                        points[i] = (struct made_point) {.place = places[i], .made = 1};
+                }
+                ck_assert_int_eq(grounds_find_all(&record, &grounds), 0);
+                for (size_t i = 0; i < record.n_mounts; i++)
+                        ck_assert_ptr_eq(grounds[i], ground_find(&record, &mounts[i]));
+                ck_assert_int_eq(grounds_find_points(&record, points, record.n_mounts, &of_points), 0);
+                for (size_t i = 0; i < record.n_mounts; i++) {
+                        struct record_mount last[MANY + 1];
+                        struct record_pod longer = {.mounts = last, .n_mounts = record.n_mounts + 1};
+                        const struct record_mount *ground;
+
+                        memcpy(last, mounts, sizeof(mounts));
+                        last[record.n_mounts] = (struct record_mount) {.container = i % 3 ? main_container : (char *) "mai", .target = strchr(places[i], '/')};
+                        ground = ground_find(&longer, &last[record.n_mounts]);
+                        ck_assert_ptr_eq(of_points[i], ground ? mounts + (ground - last) : NULL);
+                }
+                memcpy(expected, mounts, sizeof(mounts));
+                share_one_by_one(&(struct record_pod) {.mounts = expected, .n_mounts = record.n_mounts}, from);
+                ck_assert_int_eq(points_share(&record, from), 0);
+                for (size_t i = 0; i < record.n_mounts; i++) {
+                        n_shared += i >= from && mounts[i].made > 3;
+                        ck_assert_uint_eq(mounts[i].made, expected[i].made);
+                }
+        }
+        ck_assert_uint_gt(n_shared, 100);
+}
+END_TEST
+
+UNIT_MAIN("points", test_way, test_ways, test_grounds, test_more_than_there_is, test_many)

@@ -92,6 +92,18 @@ static void check_join(const char *directory, const char *name, const char *expe
         ck_assert_str_eq(joined, expected);
 }
 
+START_TEST(test_compare) {
+        static const char *const in_order[] = {"", "/", "/a", "/a/b", "/a/b/c", "/a/c", "/a\n", "/a b", "/a-b", "/a.b/c", "/ab", "/a\xff", "/b"};
+
+        for (size_t i = 0; i < ELEMENTSOF(in_order); i++)
+                for (size_t j = 0; j < ELEMENTSOF(in_order); j++) {
+                        int order = path_compare(in_order[i], in_order[j]);
+
+                        ck_assert_msg((order > 0) - (order < 0) == (i > j) - (i < j), "\"%s\" and \"%s\": %d", in_order[i], in_order[j], order);
+                }
+}
+END_TEST
+
 START_TEST(test_length_without) {
         ck_assert_uint_eq(path_length_without("/a/bc/d", 0), strlen("/a/bc/d"));
         ck_assert_uint_eq(path_length_without("/a/bc/d", 1), strlen("/a/bc"));
@@ -142,4 +154,4 @@ START_TEST(test_names) {
 }
 END_TEST
 
-UNIT_MAIN("path", test_normalize, test_normalize_limits, test_below, test_length_without, test_join, test_names)
+UNIT_MAIN("path", test_normalize, test_normalize_limits, test_below, test_compare, test_length_without, test_join, test_names)
