@@ -368,6 +368,10 @@ static int check_filesystem(const struct job *job, size_t i, struct failure *f) 
                 r = door_check_server(step, f);
         if (r == 0 && (step->flags & STEP_COPY_UP) && strcmp(step->type, "tmpfs") != 0)
                 return refuse(f, "only a tmpfs begins with a copy");
+        if (r == 0 && step->stubs && step->stubs[0] && strcmp(step->type, "tmpfs") != 0)
+                return refuse(f, "only a tmpfs has mount points made in it");
+        if (r == 0)
+                r = check_layers_of_clone(step, f);
         return r != 0 ? r : check_flags(step, FLAGS_MADE | STEP_COPY_UP | STEP_OPTIONAL, f);
 }
 

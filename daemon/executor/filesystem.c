@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 
 #include "executor/copyup.h"
+#include "executor/layered.h"
 #include "executor/run.h"
 #include "executor/target.h"
 #include "kernel/fscontext.h"
@@ -60,9 +61,13 @@ static int open_context(
         return r < 0 ? filesystem_failed(run, step, context, NULL, r) : 0;
 }
 
+static bool has_stubs(const struct step *step) {
+        return step->stubs && step->stubs[0];
+}
+
 /* What a tmpfs gets only after its first content. */
 static uint64_t late(const struct step *step) {
-        return step->flags & STEP_COPY_UP ? MOUNT_ATTR_RDONLY : 0;
+        return step->flags & STEP_COPY_UP || has_stubs(step) ? MOUNT_ATTR_RDONLY : 0;
 }
 
 static int make(struct run *run, const struct step *step, int *ret_mount) {
@@ -105,9 +110,21 @@ static int make_devices(struct run *run, size_t i) {
         return r == 0 ? devices_attach(run, step, own) : r;
 }
 
+/* Its mount points, and then what it gets only after them. */
+static int fill(struct run *run, size_t i, int mount) {
+        const struct step *step = &run->job->steps[i];
+        int r = layered_fill(run, i, mount);
+
+        if (r == 0 && run_attributes(run, step, 0) & late(step)) {
+                r = tree_set(mount, false, late(step), 0, 0);
+                if (r < 0)
+                        return log_errno(LOG_ERR, r, "make a tmpfs that has content read-only");
+        }
+        return r;
+}
+
 /* The target is opened before the mount is noted, since it is what is copied. */
 static int place_copy(struct run *run, size_t i, int *mount) {
-        const struct step *step = &run->job->steps[i];
         _cleanup_close_ int target = -1;
         int r = target_open(run, i, false, &target);
 
@@ -115,9 +132,9 @@ static int place_copy(struct run *run, size_t i, int *mount) {
                 r = copyup_copy(run, i, *mount, target);
         if (r != 0)
                 return r;
-        r = tree_set(*mount, false, run_attributes(run, step, 0) & late(step), 0, 0);
-        if (r < 0)
-                return log_errno(LOG_ERR, r, "make a copied tmpfs read-only");
+        r = fill(run, i, *mount);
+        if (r != 0)
+                return r;
         r = enter_lock(run, i, mount);
         if (r == 0)
                 r = run_share(run, i, *mount);
@@ -137,8 +154,12 @@ static int make_and_place(struct run *run, size_t i) {
                 r = server_check(run, step);
         if (r == 0)
                 r = make(run, step, &mount);
+        if (r == 0 && step->flags & STEP_COPY_UP)
+                return place_copy(run, i, &mount);
+        if (r == 0 && has_stubs(step))
+                r = fill(run, i, mount);
         if (r == 0)
-                r = step->flags & STEP_COPY_UP ? place_copy(run, i, &mount) : run_place(run, i, &mount);
+                r = run_place(run, i, &mount);
         return r;
 }
 

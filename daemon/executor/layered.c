@@ -229,6 +229,17 @@ int layered_stubs(struct layered *on, bool *ret_needed) {
         return 0;
 }
 
+int layered_fill(struct run *run, size_t i, int mount) {
+        _cleanup_(layered_done) struct layered on = LAYERED_INIT(run, i);
+        bool needed;
+
+        on.clone = fcntl(mount, F_DUPFD_CLOEXEC, 3);
+        on.tmpfs = fcntl(mount, F_DUPFD_CLOEXEC, 3);
+        if (on.clone < 0 || on.tmpfs < 0)
+                return log_errno(LOG_ERR, errno, "duplicate a mount");
+        return layered_stubs(&on, &needed);
+}
+
 /* The root goes on top: its directories keep their modes and owners, and what it lacks shows through from below. For
  * optional mount points alone nothing of it is given up: no mount that came along, and not the root as it is. */
 static int over_stubs(struct layered *on, int *ret_mount) {

@@ -29,6 +29,8 @@ int layered_file(struct layered *on, int *ret_mount);
 /* Makes what the clone lacks of the step's stubs in the tmpfs, which becomes one if there is any: on->made_stub. *ret_needed: one
  * of them has to be, and is not for a mount that can be done without. */
 int layered_stubs(struct layered *on, bool *ret_needed);
+/* Makes those that a new tmpfs, `mount`, lacks in it: it is writable yet. Leaves the fd alone. */
+int layered_fill(struct run *run, size_t i, int mount);
 /* An upper and a work directory in a tmpfs of the step's size, the former as the root of the clone is. */
 int layered_upper(struct layered *on, int *ret_upper, int *ret_work);
 void layered_done(struct layered *on);

@@ -26,7 +26,7 @@ enum {
 /* A mount that others may be put on: one of the pod's already, or one that this job makes. */
 struct ground {
         enum plan_ground kind;
-        bool stubbed;       /* a read-only clone or overlay of this job: mount points are stubs of its step… */
+        bool stubbed;       /* a read-only clone, overlay or tmpfs of this job: mount points are stubs of its step… */
         char **stubs;       /* …these, owned until the step takes them over */
         size_t n_stubs;
         uint32_t step;      /* STEP_NO_COVER for one that is there already… */
@@ -102,6 +102,8 @@ static struct ground ground_of(const struct wanted_mount *mount, uint32_t step) 
         case WANTED_FILESYSTEM:
                 if (!readonly && (strcmp(mount->type, "tmpfs") == 0 || strcmp(mount->type, "devtmpfs") == 0))
                         ground.kind = PLAN_GROUND_FREELY;
+                else if (strcmp(mount->type, "tmpfs") == 0)
+                        ground.stubbed = true; /* it gets them before it becomes read-only */
                 break;
         case WANTED_BIND:
                 /* Stubs would be an overlay, and what others write to the volume below that is not sure to be seen. */

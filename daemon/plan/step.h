@@ -110,7 +110,7 @@ enum step_create {
         STEP_CREATE_NEVER,     /* InvalidTarget: it lies on something that podmount may not modify */
         STEP_CREATE_FREELY,    /* it lies on a file system that the pod's own plan made (0755, root) */
         STEP_CREATE_AS_CALLER, /* it lies on a writable root: by a child that is the caller */
-        STEP_CREATE_STUB,      /* it lies on a read-only root, bind or overlay: that one's step has put a stub there */
+        STEP_CREATE_STUB,      /* it lies on a read-only root, bind, overlay or tmpfs: that one's step has put a stub there */
         _STEP_CREATE_MAX,
 };
 
@@ -172,7 +172,7 @@ struct step {
         size_t n_options;
         struct idmap idmap;        /* STEP_ROOT, STEP_BIND, and the layers of STEP_OVERLAY: owned… */
         struct step_source userns; /* …or by this user namespace, an fd: then without mappings */
-        char **stubs;      /* STEP_ROOT, STEP_BIND, STEP_OVERLAY: targets that must exist in it; what is missing gets a stub overlay.
+        char **stubs;      /* STEP_ROOT, STEP_BIND, STEP_OVERLAY: targets that must exist in it; what is missing gets a stub overlay. A tmpfs has them made in it.
                             * STEP_FIND: where the program may be. STEP_LINK, STEP_UNLINK: the name of the other end of a veth. STEP_LAYER_MOUNT: the ids of what it stands on, topmost first.
                             * NULL-terminated; never NULL when decoded */
         uint64_t attr_set, attr_clear; /* MOUNT_ATTR_* */
