@@ -11,6 +11,7 @@
 #include "pod/footing.h"
 #include "pod/made.h"
 #include "pod/operation-private.h"
+#include "pod/overlay-facts.h"
 #include "pod/own-table.h"
 #include "pod/present.h"
 #include "pod/recording.h"
@@ -198,6 +199,8 @@ static int validate(struct operation *operation, struct failure *f) {
         facts.caller_is_root = caller_is_root(&operation->caller);
         mount->wanted = wanted_free(mount->wanted);
         r = volume_facts(operation->pod, &facts, &volumes);
+        if (r == 0)
+                r = overlay_facts(operation->pod->record, container, &facts);
         if (r == 0)
                 r = wanted_from_mounts(container, rest, n, &facts, &mount->wanted, f);
         if (r == 0)

@@ -15,6 +15,7 @@
 #include "pod/doom.h"
 #include "pod/footing.h"
 #include "pod/operation-private.h"
+#include "pod/overlay-facts.h"
 #include "pod/own-table.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
@@ -101,6 +102,9 @@ static int compile(struct operation *operation, struct failure *f) {
         remount->namespace = mount->namespace;
         facts.caller_is_root = remount->as_root;
         facts.any_volume = true; /* it was found when the mount was made */
+        r = mount->namespace != 0 || mount->ground_free ? 0 : overlay_facts(operation->pod->record, container, &facts);
+        if (r < 0)
+                return r;
         r = spec_parse_mounts(mount->request, strlen(mount->request), UINT64_MAX, &there, &n, f);
         if (r != 0)
                 return r;

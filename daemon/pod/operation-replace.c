@@ -14,6 +14,7 @@
 #include "pod/footing.h"
 #include "pod/intent-replace.h"
 #include "pod/operation-private.h"
+#include "pod/overlay-facts.h"
 #include "pod/own-table.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
@@ -90,6 +91,8 @@ static int compile(struct replace *replace, struct failure *f) {
         facts.caller_is_root = replace->detail.root;
         replace->wanted = wanted_free(replace->wanted);
         r = volume_facts(replace->operation.pod, &facts, &volumes);
+        if (r == 0)
+                r = overlay_facts(replace->operation.pod->record, old->container, &facts);
         if (r < 0)
                 return r;
         r = wanted_from_mounts(old->container, replace->mounts, replace->n_mounts, &facts, &replace->wanted, f);

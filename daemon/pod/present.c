@@ -5,6 +5,8 @@
 
 #include "pod/present.h"
 
+#include <sys/mount.h>
+
 #include "util/log.h"
 
 int present_list(const struct pod *pod, struct plan_present **ret, size_t *ret_n) {
@@ -22,7 +24,7 @@ int present_list(const struct pod *pod, struct plan_present **ret, size_t *ret_n
                         .container = mount->container,
                         .target = mount->target,
                         .id = mount->id,
-                        .ground = mount->ground_free     ? PLAN_GROUND_FREELY :
+                        .ground = mount->ground_free && !(mount->attributes & MOUNT_ATTR_RDONLY) ? PLAN_GROUND_FREELY :
                                   mount->ground_caller ? PLAN_GROUND_CALLER :
                                                          PLAN_GROUND_NEVER,
                 };

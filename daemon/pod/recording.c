@@ -509,10 +509,8 @@ int recording_change(struct pods *pods, struct pod *pod, int64_t row, const stru
         copy.fs_options = NULL; /* what it made of them is seen anew */
         if (wanted->kind == WANTED_FILESYSTEM)
                 copy.tmpfs = wanted_tmpfs(wanted, pods->facts.memory);
-        if (wanted->kind != WANTED_BIND)
+        if (wanted->kind != WANTED_BIND) /* that says whether a tmpfs takes its writes, which stays so */
                 set_ground(wanted, &copy);
-        else if (wanted->attr_set & MOUNT_ATTR_RDONLY)
-                copy.ground_free = false; /* whether a tmpfs took its writes cannot be told any more */
         r = store_begin(pods->store);
         if (r == 0)
                 r = store_put_mount(pods->store, pod->record->uuid, &copy);

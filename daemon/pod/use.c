@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "pod/overlay-facts.h"
 #include "spec/source.h"
 
 static uint64_t tmpfs_of(const struct record_mount *mounts, size_t n) {
@@ -119,19 +120,11 @@ static bool is_overlaid(const struct record_mount *mount) {
                strncmp(mount->source, source_prefix(SOURCE_VOLUME), strlen(source_prefix(SOURCE_VOLUME))) != 0;
 }
 
-/* What the container's document says, of the pod's or, for one that was added, of its own. */
 static uint64_t overlay_size(const struct pods *pods, const struct pod *pod, const char *container) {
-        const struct record_mount *tree = pod_find_mount(pod, "", container);
-        const char *text = tree && tree->request ? tree->request : pod->record->spec;
-        _cleanup_failure_ struct failure f = FAILURE_INIT;
-        _cleanup_(spec_freep) struct spec *spec = NULL;
-        uint64_t size = 0;
+        struct wanted_facts facts;
+        int r = overlay_facts(pod->record, container, &facts); /* logged: the size of most is at hand */
 
-        if (text && spec_parse(text, strlen(text), UINT64_MAX, UINT64_MAX, &spec, &f) == 0)
-                for (size_t i = 0; i < spec->n_containers; i++)
-                        if (spec->n_containers == 1 || strcmp(spec->containers[i].name, container) == 0)
-                                size = spec->containers[i].overlay_size;
-        return size > 0 ? size : pods->facts.tmpfs_size;
+        return r == 0 && facts.overlay_size > 0 ? facts.overlay_size : pods->facts.tmpfs_size;
 }
 
 static void load(const struct pods *pods, const struct pod *pod, struct record_mount *mounts, size_t n) {

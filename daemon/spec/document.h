@@ -24,6 +24,8 @@ int document_parse_own(struct json_object *document, struct spec *spec, struct f
 int document_parse_root_path(struct json_object *root, const char *pointer, struct source *ret, struct failure *f);
 /* The same, or the layer that it names instead. */
 int document_parse_root_source(struct json_object *root, const char *pointer, struct source *ret, struct failure *f);
+/* What takes the writes to the container's root, which is read already: members "overlay" and "overlaySize" of the object. */
+int document_parse_overlay(struct json_object *root, const char *pointer, struct spec_container *container, struct failure *f);
 
 /* Member "namespaces" of the object at `pointer`: {"pid": "fd:NAME"…} over what `ret` holds already. */
 int document_parse_namespaces(struct json_object *object, const char *pointer, struct source *ret, struct failure *f);

@@ -128,7 +128,7 @@ static int check_version(struct json_object *document, struct failure *f) {
 
 static int parse_root(
         struct json_object *document, struct spec *spec, struct spec_container *container, struct failure *f) {
-        static const char *const applied[] = {"path", "readonly", NULL};
+        static const char *const applied[] = {"path", "readonly", "overlay", "overlaySize", NULL};
         static const struct unapplied none[] = {{NULL}};
         struct json_object *root = NULL;
         int r;
@@ -143,6 +143,8 @@ static int parse_root(
         if (r != 0)
                 return r;
         r = reader_get_bool(root, "/root", "readonly", false, &container->root_readonly, f);
+        if (r == 0)
+                r = document_parse_overlay(root, "/root", container, f);
         if (r != 0)
                 return r;
         return warn_members(spec, root, "/root", none, applied, f);

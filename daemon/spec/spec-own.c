@@ -14,9 +14,6 @@
 
 enum { FORMAT_VERSION = 1 };
 
-#define OVERLAY_SIZE_MIN INT64_C(65536)
-#define OVERLAY_SIZE_MAX (INT64_C(1) << 49)
-
 /* A name of a pod or container; NULL when there is none. */
 static int parse_name(struct json_object *object, const char *pointer, char **ret, struct failure *f) {
         _cleanup_free_ char *name = NULL;
@@ -31,64 +28,6 @@ static int parse_name(struct json_object *object, const char *pointer, char **re
                         "the first a letter or digit",
                         name);
         *ret = TAKE_PTR(name);
-        return 0;
-}
-
-static enum spec_overlay overlay_of(const char *word) {
-        static const struct {
-                const char *word;
-                enum spec_overlay overlay;
-        } overlays[] = {{"tmpfs", SPEC_OVERLAY_TMPFS}, {"all", SPEC_OVERLAY_ALL}, {"persistent", SPEC_OVERLAY_PERSISTENT}};
-
-        for (size_t i = 0; word && i < ELEMENTSOF(overlays); i++)
-                if (strcmp(word, overlays[i].word) == 0)
-                        return overlays[i].overlay;
-        return SPEC_OVERLAY_NONE;
-}
-
-static int check_persistent(
-        struct spec_container *container, const char *pointer, const struct json_object *size, struct failure *f) {
-        if (container->root.kind != SOURCE_LAYER)
-                return reader_fail_member(f, FAILURE_INVALID_SPEC, pointer, "overlay",
-                        "\"persistent\" is for a root that is a read-write layer, which takes what is written; a directory takes it "
-                        "without an overlay");
-        if (container->root_readonly)
-                return reader_fail_member(f, FAILURE_INVALID_SPEC, pointer, "overlay",
-                        "nothing can be written to a root that is readonly; leave one of the two out");
-        if (size)
-                return reader_fail_member(f, FAILURE_INVALID_SPEC, pointer, "overlaySize",
-                        "it is the size of a tmpfs, and a layer has none");
-        container->overlay = SPEC_OVERLAY_PERSISTENT;
-        return 0;
-}
-
-static int parse_overlay(
-        struct json_object *root, const char *pointer, struct spec_container *container, struct failure *f) {
-        _cleanup_free_ char *overlay = NULL;
-        struct json_object *size = NULL;
-        enum spec_overlay kind;
-        int r;
-
-        r = reader_get_string(root, pointer, "overlay", &overlay, f);
-        if (r == 0)
-                r = reader_get(root, pointer, "overlaySize", json_type_int, &size, f);
-        if (r != 0)
-                return r;
-        kind = overlay_of(overlay);
-        if (kind == SPEC_OVERLAY_NONE && overlay)
-                return reader_fail_member(f, FAILURE_INVALID_SPEC, pointer, "overlay",
-                        "\"%.80s\" is no overlay of a root; there are \"tmpfs\", over the root, \"all\", over each "
-                        "writable bind, too, and \"persistent\", of a read-write layer",
-                        overlay);
-        if (kind == SPEC_OVERLAY_PERSISTENT)
-                return check_persistent(container, pointer, size, f);
-        if (size && (!overlay || json_object_get_int64(size) < OVERLAY_SIZE_MIN ||
-                            json_object_get_int64(size) > OVERLAY_SIZE_MAX))
-                return reader_fail_member(f, FAILURE_INVALID_SPEC, pointer, "overlaySize",
-                        "it is the size of the overlay's tmpfs in bytes, %lld to %lld, and needs the member overlay",
-                        (long long) OVERLAY_SIZE_MIN, (long long) OVERLAY_SIZE_MAX);
-        container->overlay_size = size ? (uint64_t) json_object_get_int64(size) : 0;
-        container->overlay = kind;
         return 0;
 }
 
@@ -122,7 +61,7 @@ static int parse_root(struct json_object *object, struct spec_container *contain
         if (r != 0)
                 return r;
         r = document_parse_propagation(root, pointer, "propagation", container, f);
-        return r != 0 ? r : parse_overlay(root, pointer, container, f);
+        return r != 0 ? r : document_parse_overlay(root, pointer, container, f);
 }
 
 static int parse_container(struct json_object *object, struct spec *spec, struct spec_container *container,

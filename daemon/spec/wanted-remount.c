@@ -75,11 +75,20 @@ static bool has_option(const struct spec_mount *mount, const char *name) {
         return false;
 }
 
+static bool is_volume(const struct spec_mount *mount) {
+        const char *prefix = source_prefix(SOURCE_VOLUME);
+
+        return mount->source && strncmp(mount->source, prefix, strlen(prefix)) == 0;
+}
+
 static int check_attribute(const struct remount *remount, const struct option_row *row) {
         if (remount->clone && !remount->facts->caller_is_root && (row->clear & RESTRICTING))
                 return fail(remount, FAILURE_ACCESS_DENIED,
                         "only root loosens a bind, which may have this from its source; leave it out, or unmount it and bind "
                         "anew");
+        if (remount->clone && remount->facts->overlay == SPEC_OVERLAY_ALL && !is_volume(remount->there) && (row->clear & MOUNT_ATTR_RDONLY))
+                return fail(remount, FAILURE_INVALID_OPTION,
+                        "the root says \"overlay\": \"all\", and what is written would go to the source; unmount it and bind it anew");
         if (remount->type && strcmp(remount->type, "overlay") == 0 && !remount->facts->caller_is_root &&
                 (row->clear & INHERITED))
                 return fail(remount, FAILURE_ACCESS_DENIED,

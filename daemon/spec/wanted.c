@@ -62,11 +62,11 @@ const char *wanted_container(const struct wanted *wanted, const struct wanted_mo
         return mount->container == WANTED_HOST ? SPEC_HOST : wanted->containers[mount->container];
 }
 
-static void set_overlay(const struct compile *c, const struct spec_container *container, struct wanted_mount *w) {
-        if (container->overlay == SPEC_OVERLAY_NONE || container->overlay == SPEC_OVERLAY_PERSISTENT)
+static void set_overlay(const struct compile *c, enum spec_overlay overlay, uint64_t size, struct wanted_mount *w) {
+        if (overlay == SPEC_OVERLAY_NONE || overlay == SPEC_OVERLAY_PERSISTENT)
                 return;
         w->overlay = SPEC_OVERLAY_TMPFS;
-        w->overlay_size = container->overlay_size ? container->overlay_size : c->facts->tmpfs_size;
+        w->overlay_size = size ? size : c->facts->tmpfs_size;
 }
 
 /* A root's attributes hold for the mounts below its source, too: they are part of what the container has as its root.
@@ -80,7 +80,7 @@ static int compile_root(struct compile *c, size_t index, const struct spec_conta
         w->kind = WANTED_ROOT;
         w->container = index;
         w->recursive = true;
-        set_overlay(c, container, w);
+        set_overlay(c, container->overlay, container->overlay_size, w);
         w->propagation = container->propagation;
         w->propagation_recursive = container->propagation_recursive;
         w->attr_set = w->attr_set_below = container->root_readonly ? MOUNT_ATTR_RDONLY : 0;
@@ -174,12 +174,12 @@ static int compile_all_mounts(struct compile *c, size_t index, const struct spec
 }
 
 /* Every writable bind of the container gets what its root has; not those of volumes, which are there to be shared. */
-static void overlay_all(struct compile *c, const struct spec_container *container, size_t from) {
-        for (size_t i = from; container->overlay == SPEC_OVERLAY_ALL && i < c->wanted->n_mounts; i++) {
+static void overlay_all(struct compile *c, enum spec_overlay overlay, uint64_t size, size_t from) {
+        for (size_t i = from; overlay == SPEC_OVERLAY_ALL && i < c->wanted->n_mounts; i++) {
                 struct wanted_mount *w = c->wanted->mounts + i;
 
                 if (w->kind == WANTED_BIND && w->source.kind != SOURCE_VOLUME && !(w->attr_set & MOUNT_ATTR_RDONLY))
-                        set_overlay(c, container, w);
+                        set_overlay(c, overlay, size, w);
         }
 }
 
@@ -290,7 +290,7 @@ int wanted_from_spec(
                 c.maps = compile_maps(&c, container);
                 c.userns = &container->root_userns;
                 r = compile_all_mounts(&c, i, container);
-                overlay_all(&c, container, from);
+                overlay_all(&c, container->overlay, container->overlay_size, from);
                 if (r == 0)
                         r = compile_paths(&c, i, container);
                 if (r == 0)
@@ -323,6 +323,7 @@ int wanted_from_mounts(const char *container, const struct spec_mount *mounts, s
         r = compile_mounts(&c, 0, mounts, n);
         if (r != 0)
                 return r;
+        overlay_all(&c, facts->overlay, facts->overlay_size, 0);
         *ret = TAKE_PTR(wanted);
         return 0;
 }

@@ -131,6 +131,8 @@ struct wanted_facts {
         const struct wanted_layer *layers; /* those that the spec's roots are of… */
         size_t n_layers;
         bool any_layer;            /* …where that is not known, any, as a read-only one without others below */
+        enum spec_overlay overlay; /* what the root of the container that mounts of a living pod are for says… */
+        uint64_t overlay_size;     /* …and the size, as of struct spec_container */
         const struct source *spaces; /* _SPEC_NAMESPACE_MAX of them: what a Mount() call names; NULL for none */
         const struct source *process; /* SOURCE_FD, a pidfd: whose namespaces are bound to files; NULL: they wait */
         enum wanted_cgroup cgroup; /* what /sys/fs/cgroup is on this host: cgroup2, or v1 in a tmpfs. For root `cgroup`

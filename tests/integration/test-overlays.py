@@ -54,6 +54,104 @@ def overlay_all(daemon):
     equal([listing(path) for path in (root, source, single)], before, 'the sources')
 
 
+@case('overlay "all" holds for what comes to the living pod: bound, mounted, put in place of another, made writable, exported')
+def overlay_all_live(daemon):
+    root = specs.rootfs('live-root')
+    source = specs.tree('live-source', {'kept': 'of the source\n', 'file': 'one file\n'})
+    before = [listing(path) for path in (root, source)]
+    pod = daemon.create(own({'path': root, 'overlay': 'all'}, [specs.bind(source, '/data'), specs.bind(source, '/srv', 'bind', 'ro')]))
+    daemon.ok('add-container', pod, 'more', '-', input=json.dumps(own({'path': root, 'overlay': 'all'}, name='more')))
+    for container in ('main', 'more'):
+        daemon.ok('bind', pod, source, '/late', '--container', container)
+        daemon.ok('bind', pod, f'{source}/file', '/etc/file', '--container', container)
+        daemon.ok('mount', pod, '-', '--container', container, input=json.dumps([specs.bind(source, '/mnt'), specs.bind(source, '/ro', 'bind', 'ro')]))
+    if 'beneath' in daemon.json('status')['Features']:
+        daemon.ok('replace', pod, '/data', '-', '--container', 'main', input=json.dumps(specs.bind(source, '/data')))
+    contains(daemon.refused('mount', pod, '-', '--container', 'main', input=json.dumps([{'destination': '/srv', 'options': ['remount', 'rw']}])), 'would go to the source')
+
+    def write(rootfs, paths):
+        for path in paths:
+            with open(f'{rootfs}/{path}', 'a') as file:
+                file.write('written\n')
+        for path in ('ro', 'srv')[:1 if 'more' in rootfs else 2]:
+            assert os.statvfs(f'{rootfs}/{path}').f_flag & os.ST_RDONLY, path
+        equal([listing(path) for path in (root, source)], before, 'the sources')
+
+    late = ('new', 'late/kept', 'etc/file', 'mnt/new')
+    write(daemon.rootfs(pod), (*late, 'data/kept'))
+    write(daemon.rootfs(pod, 'more'), late)
+    # writable, read-only and writable again is what it was
+    for option in ('ro', 'rw'):
+        daemon.ok('mount', pod, '-', '--container', 'main', input=json.dumps([{'destination': '/mnt', 'options': ['remount', option]}]))
+    write(daemon.rootfs(pod), late)
+    shapes = {key: (mount['Type'], sorted(mount['Options'])) for key, mount in daemon.mounts(pod).items()}
+    document = daemon.ok('export', pod)
+    daemon.ok('gc', pod)
+    daemon.ok('restore', '-', input=document)
+    equal({key: (mount['Type'], sorted(mount['Options'])) for key, mount in daemon.mounts(pod).items()}, shapes, 'what was restored')
+    daemon.ok('bind', pod, source, '/later', '--container', 'more')
+    write(daemon.rootfs(pod), (*late, 'data/kept'))
+    write(daemon.rootfs(pod, 'more'), (*late, 'later/kept'))
+    daemon.ok('gc', pod)
+    equal([listing(path) for path in (root, source)], before, 'the sources')
+
+
+@case('a read-only tmpfs has the mount points of what lies on it, whichever way it came')
+def readonly_tmpfs(daemon):
+    root = specs.rootfs('tmpfs-root')
+    source = specs.tree('tmpfs-source', {'file': 'x\n'})
+    mounts = [specs.mount('/srv', options=['ro', 'mode=0711']), specs.bind(source, '/srv/a/b'), specs.bind(f'{source}/file', '/srv/file'),
+            specs.mount('/srv/a/b/c'), specs.mount('/etc', options=['ro', 'tmpcopyup']), specs.mount('/etc/more/deep')]
+    os.mkdir(f'{source}/c')
+    old = os.umask(0o077)
+    try:
+        pod = daemon.create(own({'path': root, 'readonly': True}, mounts))
+        daemon.ok('mount', pod, '-', input=json.dumps([specs.mount('/mnt', options=['ro']), specs.bind(source, '/mnt/x')]))
+    finally:
+        os.umask(old)
+    rootfs = daemon.rootfs(pod)
+    for path in ('srv', 'etc', 'mnt'):
+        assert os.statvfs(f'{rootfs}/{path}').f_flag & os.ST_RDONLY, path
+    equal(stat.S_IMODE(os.stat(f'{rootfs}/srv').st_mode), 0o711, 'the mode that was asked for')
+    for path in ('srv/a', 'etc/more'):
+        equal(stat.S_IMODE(os.stat(f'{rootfs}/{path}').st_mode), 0o755, f'the mode of {path}')
+    for path in ('srv/a/b/file', 'srv/file', 'mnt/x/file'):
+        equal(open(f'{rootfs}/{path}').read(), 'x\n', path)
+    assert sorted(os.listdir(f'{rootfs}/etc')) == sorted(os.listdir(f'{root}/etc') + ['more'])
+    equal(sorted(os.listdir(f'{rootfs}/srv')), ['a', 'file'], 'what was made')
+    # one that became read-only later is restored with them, too
+    daemon.ok('mount', pod, '-', input=json.dumps([specs.mount('/tmp'), specs.bind(source, '/tmp/z')]))
+    daemon.ok('mount', pod, '-', input=json.dumps([{'destination': '/tmp', 'options': ['remount', 'ro']}]))
+    document = daemon.ok('export', pod)
+    table = sorted(daemon.mounts(pod))
+    daemon.ok('gc', pod)
+    daemon.ok('restore', '-', input=document)
+    equal(sorted(daemon.mounts(pod)), table, 'what was restored')
+    daemon.ok('gc', pod)
+
+
+@case('the root of an OCI document has its overlay, too')
+def overlay_oci(daemon):
+    root, source = specs.rootfs('oci-root'), specs.tree('oci-source', {'kept': 'x\n'})
+    before = [listing(path) for path in (root, source)]
+    for overlay in ('tmpfs', 'all'):
+        spec = specs.oci(root, [specs.bind(source, '/srv/made')])
+        spec['root'].update(overlay=overlay, overlaySize=1 << 20)
+        pod = daemon.create(spec)
+        daemon.ok('bind', pod, source, '/data')
+        with open(f'{daemon.rootfs(pod)}/new', 'w') as file:
+            file.write('x')
+        if overlay == 'all':
+            for path in ('srv/made/kept', 'data/new'):
+                with open(f'{daemon.rootfs(pod)}/{path}', 'a') as file:
+                    file.write('written\n')
+        equal(daemon.json('show', pod)['Warnings'], [], 'warnings')
+        daemon.ok('gc', pod)
+        equal([listing(path) for path in (root, source)], before, 'the sources')
+    spec['root']['overlay'] = 'tmpsf'
+    contains(daemon.refused('create', '-', input=json.dumps(spec)), '/root/overlay')
+
+
 @case('an overlay has its size and no more, and its flags')
 def size(daemon):
     spec = own({'path': specs.rootfs(), 'overlay': 'all', 'overlaySize': 1 << 20},
