@@ -122,7 +122,7 @@ static int over_tmpfs(struct layered *on, int *ret_mount) {
         if (r != 0)
                 return r;
         return overlay_mount(on->run, on->index,
-                &(struct overlay){.layers = &layer, .n_layers = 1, .upper = upper, .work = work}, ret_mount);
+                &(struct overlay){.layers = &layer, .n_layers = 1, .upper = upper, .work = work, .own_upper = true}, ret_mount);
 }
 
 /* Whether the mount that needs this stub is one of a file. */

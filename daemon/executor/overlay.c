@@ -40,7 +40,7 @@ static int inherited(const struct overlay *overlay, uint64_t *ret) {
         int r;
 
         for (size_t i = 0; i <= overlay->n_layers; i++) {
-                int fd = i < overlay->n_layers ? overlay->layers[i] : overlay->upper;
+                int fd = i < overlay->n_layers ? overlay->layers[i] : overlay->own_upper ? -1 : overlay->upper;
 
                 if (fd < 0 || (overlay->stubs && i + 1 == overlay->n_layers))
                         continue;

@@ -12,6 +12,7 @@ struct overlay {
         size_t n_layers;
         bool stubs; /* the last one has empty mount points of ours alone, and restricts nothing */
         int upper, work; /* or -1 */
+        bool own_upper;  /* they are on a tmpfs of ours, which restricts nothing either: the layers below say what the overlay allows */
 };
 
 /* A detached overlay with the options and attributes of the step. The caller's fds stay its own. Layers restrict what

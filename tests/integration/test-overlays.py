@@ -158,6 +158,8 @@ def size(daemon):
             [specs.bind(specs.tree('sized', {'x': ''}), '/data', 'bind', 'noexec')])
     pod = daemon.create(spec)
     assert os.statvfs(f'{daemon.rootfs(pod)}/data').f_flag & os.ST_NOEXEC
+    # what the sources allow, and no less: set-user-ID programs and devices are root's to have
+    assert not os.statvfs(daemon.rootfs(pod)).f_flag & (os.ST_NOSUID | os.ST_NODEV), os.statvfs(daemon.rootfs(pod))
     try:
         with open(f'{daemon.rootfs(pod)}/data/big', 'wb') as file:
             file.write(b'x' * (2 << 20))

@@ -119,6 +119,18 @@ def overlay_stubs(s):
     equal([os.listdir(trees[which]) for which in ('low', 'upper')], [['low'], ['upper']], 'the directories')
 
 
+@case("a tmpfs over a caller's root and binds gives no devices and no set-user-ID programs")
+def overlay_flags(s):
+    root, data = specs.rootfs('flags-root', ALICE), specs.tree('flags-data', {'file': 'x'}, ALICE)
+    for overlay in ('tmpfs', 'all'):
+        spec = specs.oci(root, [specs.bind(data, '/data')])
+        spec['root']['overlay'] = overlay
+        pod = s.daemon.create(spec, user=ALICE, over_bus=True)
+        for path in ('', '/data'):
+            equal(os.statvfs(f'{s.daemon.rootfs(pod)}{path}').f_flag & (os.ST_NOSUID | os.ST_NODEV), os.ST_NOSUID | os.ST_NODEV, f'{overlay} {path}')
+        s.daemon.ok('gc', pod)
+
+
 @case("an overlay's directories are the caller's own, lower ones too, and work is empty")
 def overlay_directories(s):
     lower = specs.tree('lower', {'file': 'lower'}, owner=ALICE)
