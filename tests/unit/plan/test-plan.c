@@ -110,7 +110,8 @@ static void check_usual(const struct job *job, enum step_create on_root, uint32_
         check_create(job, "/data", on_root, root_cover, 0);
         check_create(job, "/data/inner", STEP_CREATE_NEVER, STEP_NO_COVER, 0);
         check_create(job, "/devil", on_root, root_cover, 0);
-        check_create(job, "/ro/x", STEP_CREATE_NEVER, STEP_NO_COVER, 0);
+        check_create(job, "/ro/x", STEP_CREATE_STUB, STEP_NO_COVER, 0);
+        ck_assert_str_eq(find(job, "main", "/ro")->stubs[0], "/ro/x"); /* made before it becomes read-only */
 }
 
 START_TEST(test_readonly_root) {
