@@ -31,9 +31,11 @@ struct arguments {
         const char *label, *uid_map, *gid_map, *holder, *platform, *progress;
         char **metadata;        /* pairs of key and value */
         uint64_t mount_id, namespace_id, after, timeout_us;
-        uint32_t limit, pid, owner;
+        uint32_t limit, pid, owner; /* owner: ARGUMENTS_NO_UID where it is not given */
         bool stack, lazy, wait, dry_run, missing_ok, read_write, connection_bound, all;
 };
+
+#define ARGUMENTS_NO_UID UINT32_MAX /* nobody's: (uid_t) -1 */
 
 /* Releases what is owned and empties all. */
 void arguments_done(struct arguments *arguments);

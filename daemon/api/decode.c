@@ -315,7 +315,7 @@ static int check_signature(sd_bus_message *m, const struct argument_row *rows, s
 
 int decode_arguments(sd_bus_message *m, const struct argument_row *rows, const struct option_key *keys, struct arguments *ret,
                      struct failure *f) {
-        struct arguments arguments = {};
+        struct arguments arguments = {.owner = ARGUMENTS_NO_UID};
         int r = sd_bus_message_rewind(m, true);
 
         if (r < 0)

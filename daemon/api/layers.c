@@ -91,7 +91,7 @@ int prepare_put_layer(struct request *request, struct failure *f) {
         const struct arguments *arguments = &request->arguments;
         struct operation *operation = NULL;
         const struct caller *caller = &request->peer->caller;
-        const uid_t owner = arguments->owner ? arguments->owner : caller->uid;
+        const uid_t owner = arguments->owner != ARGUMENTS_NO_UID ? arguments->owner : caller->uid;
         uint64_t connection;
         int r = connection_of(request, &connection, f);
 

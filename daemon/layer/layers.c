@@ -390,9 +390,13 @@ static int name_holders(const struct layer *layer, struct failure *f) {
         int r = 0;
 
         for (size_t i = 0; i < layer->n_holders; i++) {
-                n_pods += holder_is_pod(&layer->holders[i]);
-                if (i < NAMED_MAX && r == 0)
-                        r = strv_append(&names, layer->holders[i].name);
+                const struct holder *holder = &layer->holders[i];
+
+                n_pods += holder_is_pod(holder);
+                if (i >= NAMED_MAX || r < 0)
+                        continue;
+                /* Whose it is, where that is not clear: only that user, or root for it, puts it back. */
+                r = holder_is_pod(holder) || holder->owner == layer->record->owner ? strv_append(&names, holder->name) : strv_appendf(&names, "%s of UID %u", holder->name, (unsigned) holder->owner);
         }
         list = r == 0 ? strv_join(names, ", ") : NULL;
         if (!list)

@@ -36,7 +36,7 @@ struct layer {
         const char *missing;         /* why it is not to be had, though something stands on it or holds it: a phrase; or NULL */
         struct holder *holders;
         size_t n_holders;
-        bool mounted;                /* at <runtime>/layers/<id>, as far as known, with these ids: */
+        bool mounted, covered;       /* at <runtime>/layers/<id>, as far as known, with these ids; and something else over it: */
         uint64_t mount_unique;       /* 0 where the kernel has none */
         uint32_t mount_id;
         uint64_t device;             /* of its root */

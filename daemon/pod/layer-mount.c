@@ -50,9 +50,24 @@ static int is_of_layer(const struct entry *entry, const struct layer *layer) {
         return source && strcmp(source, wanted) == 0;
 }
 
+/* Of several mounts on each other's roots at one place the lowest that is of the layer: it was there first. Who covers it may have
+ * bound it over itself. */
+static int find_mount(const struct entry *top, const char *path, const struct layer *layer, const struct entry **ret) {
+        *ret = NULL;
+        for (const struct entry *entry = top; entry && strcmp(entry->point, path) == 0; entry = entry->parent) {
+                int r = is_of_layer(entry, layer);
+
+                if (r < 0)
+                        return r;
+                if (r > 0)
+                        *ret = entry;
+        }
+        return 0;
+}
+
 int layer_look(struct pods *pods, struct layer *layer) {
         _cleanup_free_ char *path = layer_path(pods, layer);
-        const struct entry *entry;
+        const struct entry *top, *entry;
         int r;
 
         if (!path)
@@ -60,11 +75,12 @@ int layer_look(struct pods *pods, struct layer *layer) {
         r = pods_sync(pods);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "read the mount table");
-        entry = table_at(pods->table, path);
-        r = entry ? is_of_layer(entry, layer) : 0;
+        top = table_at(pods->table, path);
+        r = find_mount(top, path, layer, &entry);
         if (r < 0)
                 return r;
-        layer->mounted = r > 0;
+        layer->mounted = entry;
+        layer->covered = entry && entry != top;
         if (layer->mounted) {
                 layer->mount_unique = entry->unique_id;
                 layer->mount_id = entry->id;
@@ -75,6 +91,7 @@ int layer_look(struct pods *pods, struct layer *layer) {
 
 void layer_set_mounted(struct layer *layer, const struct step_result *made) {
         layer->mounted = true;
+        layer->covered = false;
         layer->mount_unique = made->id;
         layer->mount_id = made->mount_id;
         layer->device = made->device;

@@ -75,6 +75,8 @@ static int plan(struct operation *operation, struct failure *f) {
                 return log_oom();
         if (operation->job_id == 0)
                 operation->job_id = store_next_job(operation->pods->store);
+        if (layer->covered)
+                return failure_set(f, FAILURE_TARGET_IN_USE, "Another mount covers layers/%s in the runtime directory; unmount that first", layer->record->id);
         if (layer->mounted)
                 return 0; /* there is nothing to execute */
         r = layer->parent ? layers_check_overlay(operation->pods->layers, layer, f) : 0;

@@ -388,6 +388,28 @@ def foreign(daemon):
     put(daemon, 'base')
 
 
+@case('a held layer that something else covers is not given, put back or removed until that has gone')
+def covered(daemon):
+    create(daemon, 'base', file='x')
+    create(daemon, 'over', 'base', file='y')
+    for ident in ('base', 'over'):
+        path = get(daemon, ident)
+        for cover in (['-t', 'tmpfs', 'cover', path], ['--bind', path, path]):
+            subprocess.run(['mount', *cover], check=True)
+            before = host.mount_table()
+            equal(error_of(daemon, 'GetLayer', 'sa{sv}', ident, {})[0], ERROR + 'TargetInUse', 'got')
+            name, text = error_of(daemon, 'PutLayer', 'sa{sv}', ident, {'holder': 'h'})
+            equal(name, ERROR + 'Busy', f'put back: {text}')
+            contains(text, 'unmount that first')
+            equal(host.mount_table(), before, 'the mount table')
+            equal(len(holders(daemon, ident)), 1, 'holders')
+            daemon.restart()
+            equal(host.mount_table(), before, 'the mount table')
+            subprocess.run(['umount', path], check=True)
+        put(daemon, ident)
+        equal(os.path.exists(path), False, 'its mount point')
+
+
 @case('holders, layers and options that cannot be are refused')
 def refusals(daemon):
     create(daemon, 'base')

@@ -224,7 +224,7 @@ def held(s):
     equal(holders(s, 'hers'), [(0, 'x', 1), (ALICE, 'x', 1)], 'holders')
     put(ALICE, 'hers', holder='x')
     equal(holders(s, 'hers'), [(0, 'x', 1)], "root's stays")
-    contains(refused(remove, ALICE, 'hers')[1], 'held by x')
+    contains(refused(remove, ALICE, 'hers')[1], 'held by x of UID 0;')
     put(0, 'hers', holder='x')
     equal(os.path.exists(path), False, 'it is unmounted')
     for _ in range(2):
@@ -235,6 +235,7 @@ def held(s):
         put(0, 'hers', holder='x')
     equal(holders(s, 'hers'), [(ALICE, 'gone', 2), (ALICE, 'x', 1)], 'root puts back its own, and again nothing')
     contains(refused(lambda: put(ALICE, 'hers', holder='x', owner=dbus.UInt32(BOB)))[1], 'The option owner is for root')
+    contains(refused(lambda: put(ALICE, 'hers', holder='x', owner=dbus.UInt32(0)))[1], 'The option owner is for root')
     put(0, 'hers', holder='x', owner=dbus.UInt32(BOB))
     put(0, 'hers', holder='gone', owner=dbus.UInt32(ALICE))
     equal(holders(s, 'hers'), [(ALICE, 'gone', 1), (ALICE, 'x', 1)], 'what another has twice, once')
