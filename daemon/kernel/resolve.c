@@ -70,8 +70,30 @@ int resolve_beneath(int directory, const char *path, bool same_mount) {
                 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | (same_mount ? RESOLVE_NO_XDEV : 0));
 }
 
+/* The kernel takes a path of PATH_MAX bytes at most, and what can be made piece by piece is opened so, too. */
 int resolve_open_beneath(int directory, const char *path) {
-        return resolve_as(directory, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+        const uint64_t how = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+        _cleanup_close_ int at = -1;
+
+        while (strnlen(path, PATH_MAX) == PATH_MAX) {
+                char piece[PATH_MAX];
+                size_t n = PATH_MAX - 1;
+                int next;
+
+                while (n > 0 && path[n] != '/')
+                        n--;
+                if (n == 0)
+                        return -ENAMETOOLONG;
+                memcpy(piece, path, n);
+                piece[n] = '\0';
+                next = resolve_as(at >= 0 ? at : directory, piece, O_PATH | O_DIRECTORY, how);
+                if (next < 0)
+                        return next;
+                (void) close_fd(at);
+                at = next;
+                path += n + 1;
+        }
+        return resolve_as(at >= 0 ? at : directory, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, how);
 }
 
 int resolve_read_beneath(int directory, const char *path, int flags) {

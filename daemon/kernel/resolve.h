@@ -35,7 +35,7 @@ int resolve_child(int directory, const char *name);
 int resolve_beneath(int directory, const char *path, bool same_mount);
 
 /* The same way, but for reading, with the rights of whoever calls: what is there may be no regular file, which the caller looks at
- * before it reads; opening waits for nobody. */
+ * before it reads; opening waits for nobody. A path may be longer than PATH_MAX. */
 int resolve_open_beneath(int directory, const char *path);
 
 /* Like resolve_beneath() within one mount, but opened for reading with more flags, as O_DIRECTORY: by who has no /proc to reopen an O_PATH fd

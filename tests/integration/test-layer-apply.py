@@ -17,7 +17,7 @@ import time
 
 from frame import backing, host, tap
 from frame.daemon import ERROR, LAYERS, Stage
-from frame.layers import apply, apply_error, content, differences, directory_of, entry, make_tar
+from frame.layers import apply, apply_error, content, differences, directory_of, entry, make_tar, tar_of
 from frame.tap import case, contains, equal, eventually
 
 
@@ -182,6 +182,8 @@ def deep(daemon):
     equal(sorted(os.listdir(where)), ['file', 'hard'], 'at the end')
     equal(os.stat('file', dir_fd=where).st_nlink, 2, 'links')
     os.close(where)
+    with open(path, 'rb') as tar:
+        equal(tar_of(daemon, 'deep') == tar.read(), True, 'the same tar again')
 
 
 @case('whiteouts of a tar are overlayfs\'s, but in a layer without a parent')
