@@ -10,9 +10,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/mount.h>
 
 #include "pod/container.h"
 #include "pod/doom.h"
+#include "pod/drift.h"
 #include "pod/footing.h"
 #include "pod/operation-private.h"
 #include "pod/overlay-facts.h"
@@ -86,6 +88,17 @@ static int check_quota(struct operation *operation, const struct record_mount *m
         return remount->interrupted != 0 || ask.tmpfs == 0 ? 0 : use_check(operation, &use, &ask, 0, f);
 }
 
+/* A read-only bind on which mount points were made is an overlay without an upper directory: the word alone would make nothing writable. */
+static int check_stubbed(const struct operation *operation, const struct record_mount *mount, const struct wanted_mount *wanted, struct failure *f) {
+        const struct entry *entry = drift_find_entry(pods_table(operation->pods, operation->pod->record), mount);
+
+        if (wanted->kind != WANTED_BIND || (wanted->attr_set & MOUNT_ATTR_RDONLY) || !entry || !entry->superblock_readonly ||
+            strcmp(entry->type, "overlay") != 0)
+                return 0;
+        return failure_set(f, FAILURE_INVALID_OPTION, "Mount points were made over the read-only bind at %s, in an overlay that nobody can write "
+                                                      "to; unmount it and bind it anew.", mount->target);
+}
+
 /* What is there becomes what it is to be. */
 static int compile(struct operation *operation, struct failure *f) {
         struct remount *remount = remount_of(operation);
@@ -111,6 +124,8 @@ static int compile(struct operation *operation, struct failure *f) {
         remount->wanted = wanted_free(remount->wanted);
         r = wanted_from_remount(container, there, remount->asked, &facts, &remount->wanted, f);
         spec_mounts_free(there, n);
+        if (r == 0)
+                r = check_stubbed(operation, mount, &remount->wanted->mounts[0], f);
         return r == 0 ? check_quota(operation, mount, f) : r;
 }
 

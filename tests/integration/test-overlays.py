@@ -191,6 +191,10 @@ def stubs(daemon):
     equal(sorted(os.listdir(data)), ['file', 'made', 'there'], 'entries')
     for path in ('made/deep/hello', 'there/hello', 'made/file'):
         equal(open(f'{data}/{path}').read(), 'hello\n', path)
+    remount = json.dumps([{'destination': '/data', 'options': ['remount', 'rw']}])
+    contains(daemon.refused('mount', pod, '-', input=remount), 'unmount it and bind it anew')
+    daemon.ok('mount', pod, '-', input=remount.replace('rw', 'noexec'))
+    assert os.statvfs(data).f_flag & (os.ST_RDONLY | os.ST_NOEXEC) == os.ST_RDONLY | os.ST_NOEXEC
     equal(listing(source), before, 'the source')
     daemon.ok('gc', pod)
 
