@@ -266,6 +266,14 @@ static int read_then(struct walk *walk, const struct level *level, const char *n
         return r == -ENOENT ? 0 : r;
 }
 
+/* No tar has a socket: a name that is one's is a name of nothing. */
+static void leave_out(struct found *found) {
+        if (found->part == PLACE_NOWHERE || !S_ISSOCK(found->node.status.st_mode))
+                return;
+        found_done(found);
+        *found = (struct found) {};
+}
+
 /* An entry of the deepest directory. */
 static int look(struct walk *walk, const char *name) {
         const struct changes *changes = walk->changes;
@@ -281,10 +289,13 @@ static int look(struct walk *walk, const char *name) {
         if (r < 0)
                 return r;
         r = place_read(&changes->now, &place, name, &now.node, &now.part, &foreign);
+        if (r == 0)
+                leave_out(&now);
         if (r == 0 && changes->then)
                 r = read_then(walk, level, name, &now, &then, &foreign);
         if (r < 0)
                 return fail(walk, r, foreign);
+        leave_out(&then);
         if (now.part == PLACE_NOWHERE && then.part == PLACE_NOWHERE)
                 return 0;
         return tell(walk, level, name, &now, &then);

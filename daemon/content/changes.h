@@ -10,6 +10,8 @@
  * - Two trees: everything in both is looked at. Files with the same attributes, sizes and times are the same if they are
  *   one inode with one time of its last change, else their contents decide.
  *
+ * Sockets count as nothing, for a tar has none: what one took the place of was deleted.
+ *
  * A directory that a redirect has moved brings files that were there: that one of them has another name elsewhere is not told of a layer
  * beside what it stands on (content/moved.h).
  *

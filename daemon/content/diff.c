@@ -163,7 +163,7 @@ static int list_change(const struct change *change, void *userdata, struct failu
         _cleanup_free_ char *words = NULL;
         int r = look(telling, change, f);
 
-        if (r != 0 || !kinds[change->kind] || (change->node && S_ISSOCK(change->node->status.st_mode)))
+        if (r != 0 || !kinds[change->kind])
                 return r;
         words = node_words(change->differences);
         if (!words)

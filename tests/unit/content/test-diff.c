@@ -5,6 +5,8 @@
 #include <linux/capability.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "tests/unit/content/layers.h"
 #include "util/text.h"
@@ -85,6 +87,68 @@ START_TEST(test_kinds) {
                 "deleted opaque/sub/old\n"
                 "modified owned owner\n"
                 "modified touched\n");
+}
+END_TEST
+
+static void make_socket(const char *path) {
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        strcpy(address.sun_path, path);
+        ck_assert_int_ge(fd, 0);
+        ck_assert_int_eq(bind(fd, (const struct sockaddr *) &address, sizeof(address)), 0);
+}
+
+/* What the diff has is what the list tells. */
+static void expect_entries(struct beside *beside, const char *list, const char *entries) {
+        _cleanup_(sink_done) struct sink sink = {};
+        _cleanup_free_ char *found = NULL;
+        size_t size = 0;
+        FILE *to = open_memstream(&found, &size);
+        struct archive *archive = archive_read_new();
+        struct archive_entry *entry;
+
+        write_diff(beside, &sink);
+        ck_assert_uint_eq(size_diff(beside), 2);
+        ck_assert_int_eq(archive_read_support_format_tar(archive), ARCHIVE_OK);
+        ck_assert_int_eq(archive_read_open_memory(archive, sink.data, sink.size), ARCHIVE_OK);
+        while (archive_read_next_header(archive, &entry) == ARCHIVE_OK)
+                fprintf(to, "%s\n", archive_entry_pathname(entry));
+        archive_read_free(archive);
+        ck_assert_int_eq(fclose(to), 0);
+        ck_assert_str_eq(found, entries);
+        expect_list(beside, list);
+}
+
+START_TEST(test_sockets) {
+        static const char entries[] = "./\nkept\nrun/\nrun/.wh.app\nrun/.wh.dd\n";
+        struct beside beside;
+
+        if (!layers_begin())
+                return;
+        shell("cd /tmp/low && mkdir -p run/dd/x && echo 1 >run/app && echo 1 >kept && find . -exec touch -d @1000000000 {} +");
+        make_socket("/tmp/low/run/both");
+        shell("touch -d @1000000000 /tmp/low/run");
+        layers_mount("redirect_dir=nofollow,metacopy=off");
+        shell("cd /tmp/merged && rm -r run/app run/dd run/both && echo 2 >kept");
+        make_socket("/tmp/merged/run/app");
+        make_socket("/tmp/merged/run/dd");
+        make_socket("/tmp/merged/run/both");
+        make_socket("/tmp/merged/run/new");
+        shell("touch -d @1000000000 /tmp/merged /tmp/low");
+        beside_layer(&beside);
+        expect_entries(&beside, "modified kept time\nmodified run time\ndeleted run/app\ndeleted run/dd\n", entries);
+        beside_tree(&beside, "/tmp/merged", "/tmp/low");
+        expect_entries(&beside, "modified kept time\nmodified run time\ndeleted run/app\ndeleted run/dd\n", entries);
+        beside_view(&beside, "/tmp/low");
+        expect_entries(&beside, "modified kept time\nmodified run time\ndeleted run/app\ndeleted run/dd\n", entries);
+        beside_view(&beside, NULL);
+        expect_entries(&beside, "added \nadded kept\nadded run\n", "./\nkept\nrun/\n");
+        /* The other way round a file takes the place of nothing. */
+        beside_tree(&beside, "/tmp/low", "/tmp/merged");
+        shell("rm /tmp/low/kept && cp -a /tmp/merged/kept /tmp/low/kept");
+        shell("echo 1 >/tmp/low/run/app && touch -r /tmp/merged/run /tmp/low/run && touch -d @1000000000 /tmp/low");
+        expect_entries(&beside, "added run/app\nadded run/dd\nadded run/dd/x\n", "./\nrun/\nrun/app\nrun/dd/\nrun/dd/x/\n");
 }
 END_TEST
 
@@ -502,5 +566,5 @@ START_TEST(test_incomplete) {
 }
 END_TEST
 
-UNIT_MAIN("diff", test_kinds, test_applied, test_redirects, test_redirects_late, test_led_out, test_contents, test_links, test_compared, test_many_attributes, test_size, test_base, test_refused, test_mapped,
+UNIT_MAIN("diff", test_kinds, test_sockets, test_applied, test_redirects, test_redirects_late, test_led_out, test_contents, test_links, test_compared, test_many_attributes, test_size, test_base, test_refused, test_mapped,
         test_passed, test_incomplete)
