@@ -83,11 +83,49 @@ static int fail(struct walk *walk, int r, uint32_t foreign) {
         return failure_set(walk->failure, FAILURE_MOUNT_FAILED, "/%s cannot be read: %s", path, strerror(-r));
 }
 
-static ssize_t read_all(int fd, char *buffer, size_t size) {
+/* What is read of both files at a time, and where they are. */
+struct comparison {
+        int fds[2];
+        off_t at, size;
+        bool holes; /* there may be some */
+};
+
+static int begin_comparison(struct comparison *comparison) {
+        for (size_t i = 0; i < ELEMENTSOF(comparison->fds); i++) {
+                struct stat status;
+
+                if (fstat(comparison->fds[i], &status) < 0)
+                        return -errno;
+                if (status.st_blocks < status.st_size / 512)
+                        comparison->holes = true;
+                if (status.st_size > comparison->size)
+                        comparison->size = status.st_size;
+        }
+        return 0;
+}
+
+/* Goes to where one of them has data, for where neither has any they are the same. 0 when there is none any more. */
+static int skip_holes(struct comparison *comparison) {
+        off_t next = comparison->size;
+
+        for (size_t i = 0; i < ELEMENTSOF(comparison->fds) && comparison->holes; i++) {
+                off_t data = lseek(comparison->fds[i], comparison->at, SEEK_DATA);
+
+                if (data < 0 && errno != ENXIO)
+                        data = comparison->at; /* nobody says where holes are */
+                if (data >= 0 && data < next)
+                        next = data;
+        }
+        if (comparison->holes && next > comparison->at)
+                comparison->at = next;
+        return comparison->at < comparison->size;
+}
+
+static ssize_t read_at(int fd, char *buffer, off_t at) {
         size_t n = 0;
 
-        while (n < size) {
-                ssize_t got = read(fd, buffer + n, size - n);
+        while (n < COMPARE_SIZE) {
+                ssize_t got = pread(fd, buffer + n, COMPARE_SIZE - n, at + (off_t) n);
 
                 if (got < 0 && errno != EINTR)
                         return -errno;
@@ -98,26 +136,29 @@ static ssize_t read_all(int fd, char *buffer, size_t size) {
         return (ssize_t) n;
 }
 
-/* 1: they are the same. */
+/* 1: they are the same. Costs what they hold, not what size they have. */
 static int compare_contents(struct walk *walk, int a, int b) {
         _cleanup_free_ char *buffer = malloc(2 * COMPARE_SIZE);
+        struct comparison comparison = {.fds = {a, b}};
+        int r = buffer ? begin_comparison(&comparison) : -ENOMEM;
 
-        if (!buffer)
-                return log_oom();
-        for (;;) {
-                ssize_t n = read_all(a, buffer, COMPARE_SIZE), m = n < 0 ? n : read_all(b, buffer + COMPARE_SIZE, COMPARE_SIZE);
-                int r;
+        if (r < 0)
+                return fail(walk, r, 0);
+        while (skip_holes(&comparison)) {
+                ssize_t n = read_at(a, buffer, comparison.at), m = n < 0 ? n : read_at(b, buffer + COMPARE_SIZE, comparison.at);
 
                 if (n < 0 || m < 0)
                         return fail(walk, (int) (n < 0 ? n : m), 0);
                 if (n != m || memcmp(buffer, buffer + COMPARE_SIZE, (size_t) n) != 0)
                         return 0;
                 if (n == 0)
-                        return 1;
+                        break; /* both became shorter */
+                comparison.at += n;
                 r = walk->changes->pulse ? walk->changes->pulse(walk->changes->pulse_userdata, walk->failure) : 0;
                 if (r != 0)
                         return r < 0 ? r : -ECANCELED;
         }
+        return 1;
 }
 
 /* The device tells nothing: each overlay has its own. A copy that overlayfs made has the inode number of what it is the copy of, and

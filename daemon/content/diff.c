@@ -188,8 +188,8 @@ static int count_change(const struct change *change, void *userdata, struct fail
                 return r;
         if (links_matter(&change->node->status) && links_note(&telling->links, &change->node->status, change->path, &first) < 0)
                 return log_oom();
-        if (!first)
-                telling->size += (uint64_t) change->node->status.st_size;
+        if (!first && __builtin_add_overflow(telling->size, (uint64_t) change->node->status.st_size, &telling->size))
+                telling->size = UINT64_MAX;
         return 0;
 }
 

@@ -18,6 +18,7 @@
 enum {
         PIECE_SIZE = 64 * 1024, /* handed on at once: each page of it is one that a young process does not have yet… */
         READ_SIZE = 64 * 1024,  /* …and read */
+        SKIP_SIZE = 1 << 30,    /* of a hole, which nobody reads */
         PASS_SIZE = 32 * 1024,  /* of a file: not worth a call more below that */
         SPOIL_MAX = 64,
 };
@@ -218,7 +219,7 @@ static int shortened(const char *path, struct failure *f) {
 /* Bytes that are there, or a hole or what was passed, which libarchive counts and does not look at. */
 static int hand_on(struct tar *tar, const char *path, size_t size, bool hole, struct failure *f) {
         for (size_t done = 0; done < size;) {
-                la_ssize_t n = archive_write_data(tar->archive, tar->buffer + done, size - done);
+                la_ssize_t n = archive_write_data(tar->archive, hole ? tar->buffer : tar->buffer + done, size - done);
 
                 if (n < 0 || tar->error < 0)
                         return fail(tar, path, f);
@@ -284,9 +285,10 @@ static int write_range(struct tar *tar, const char *path, int fd, off_t at, off_
         return 0;
 }
 
+/* More at a time than the buffer has: libarchive counts it, and looks at none of it. */
 static int skip_range(struct tar *tar, const char *path, off_t at, off_t end, struct failure *f) {
         while (at < end) {
-                size_t size = end - at < READ_SIZE ? (size_t) (end - at) : READ_SIZE;
+                size_t size = end - at < SKIP_SIZE ? (size_t) (end - at) : SKIP_SIZE;
                 int r = hand_on(tar, path, size, true, f);
 
                 if (r != 0)
@@ -314,7 +316,7 @@ static int write_contents(struct tar *tar, const char *path, int fd, off_t size,
                         r = write_range(tar, path, fd, from, from + length, f);
                 at = from + length;
         }
-        return r == 0 ? skip_range(tar, path, at, size, f) : r;
+        return r; /* a hole at the end goes without saying */
 }
 
 /* libarchive writes others in a way that no reader understands. */

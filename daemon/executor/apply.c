@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -85,15 +86,29 @@ static void bound_record(struct apply *apply) {
                 apply->recorder = recorder_free(apply->recorder);
 }
 
+/* Holes are free, but whoever reads the layer goes over them and adds such sizes up. Numbers that are no size come out of libarchive as the largest, or as
+ * negative ones. */
+static int check_size(struct apply *apply, struct archive_entry *entry) {
+        const la_int64_t size = archive_entry_size(entry);
+        const char *name = archive_entry_pathname(entry);
+
+        if (size >= 0 && size <= APPLY_FILE_SIZE_MAX)
+                return 0;
+        return worker_fail(apply->worker, FAILURE_INVALID_ARGS, 0, "%s: a size of %" PRId64 " bytes, and no file may have more than 1 PiB", name ? name : "",
+                           (int64_t) size);
+}
+
 static int one_entry(struct apply *apply, struct archive_entry *entry) {
         uint64_t *content = &worker_figures(apply->worker)[apply->setup->content_figure];
         const char *name;
-        int r = extract_look(apply->extract, entry, &name);
+        int r = check_size(apply, entry);
 
+        if (r == 0)
+                r = extract_look(apply->extract, entry, &name);
         if (r != 0)
                 return r;
-        if (archive_entry_size(entry) > 0 && archive_entry_filetype(entry) == AE_IFREG)
-                *content += (uint64_t) archive_entry_size(entry);
+        if (archive_entry_filetype(entry) == AE_IFREG && __builtin_add_overflow(*content, (uint64_t) archive_entry_size(entry), content))
+                *content = UINT64_MAX;
         bound_record(apply);
         if (name && apply->recorder)
                 recorder_file(apply->recorder, (uint64_t) archive_filter_bytes(apply->archive, 0), name, (uint64_t) archive_entry_size(entry));

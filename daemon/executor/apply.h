@@ -9,6 +9,9 @@
 #include "executor/extract.h"
 #include "executor/tar-source.h"
 
+/* Bytes that a file may have, holes and all: far past what is meant, far below where sums overflow. */
+#define APPLY_FILE_SIZE_MAX (INT64_C(1) << 50)
+
 struct apply_setup {
         struct tar_source_setup source;
         struct extract_setup into;
