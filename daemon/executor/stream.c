@@ -20,7 +20,7 @@ struct stream {
         sd_event_source *io, *timer;
         uint64_t timeout_us;
         char *what;
-        bool ended;
+        bool ended, bounded;
         stream_told_fn told;
         void *userdata;
 };
@@ -34,6 +34,10 @@ struct stream *stream_free(struct stream *stream) {
         free(stream->what);
         free(stream);
         return NULL;
+}
+
+void stream_bound(struct stream *stream) {
+        stream->bounded = true;
 }
 
 /* The stream may be gone after this. */
@@ -61,8 +65,11 @@ static void tell_death(struct stream *stream) {
 
 static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
         struct stream *stream = userdata;
-        _cleanup_free_ char *text = text_format("%s made no progress for %" PRIu64 " s (StreamTimeoutSec=): does the other end of the file descriptor go on?",
-                                                stream->what, stream->timeout_us / 1000000);
+        const uint64_t seconds = stream->timeout_us / 1000000;
+        _cleanup_free_ char *text =
+                stream->bounded ? text_format("%s was not done within %" PRIu64 " s (StreamTimeoutSec=)", stream->what, seconds)
+                                : text_format("%s made no progress for %" PRIu64 " s (StreamTimeoutSec=): does the other end of the file descriptor go on?",
+                                              stream->what, seconds);
 
         stream_break(stream, FAILURE_TIMED_OUT, text);
         return 0;
@@ -124,7 +131,7 @@ static int on_io(sd_event_source *source _unused_, int fd, uint32_t events _unus
         if (report.kind == STREAM_DONE || report.kind == STREAM_FAILED)
                 tell_end(stream, &report);
         else {
-                r = arm(stream);
+                r = stream->bounded ? 0 : arm(stream);
                 if (r < 0)
                         (void) log_errno(LOG_ERR, r, "arm the timer of %s", stream->what);
                 stream->told(&report, stream->userdata);

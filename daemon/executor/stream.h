@@ -29,6 +29,8 @@ typedef void (*stream_told_fn)(const struct stream_report *report, void *userdat
 
 /* Takes the fd over, also on failure. `what` names the work in failures ("ApplyDiff"), and is copied. A negative errno, logged. */
 int stream_new(sd_event *event, int fd, uint64_t timeout_us, const char *what, stream_told_fn told, void *userdata, struct stream **ret);
+/* From here on it is not enough that it makes progress: it has to end by `timeout_us` after stream_new(). */
+void stream_bound(struct stream *stream);
 /* Closes it: a worker that has not ended stops. Takes NULL. */
 struct stream *stream_free(struct stream *stream);
 DEFINE_CLEANUP(struct stream *, stream_free)

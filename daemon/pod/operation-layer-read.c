@@ -17,6 +17,8 @@
 #include "pod/operation-layer-private.h"
 #include "util/log.h"
 
+#define GONE "whoever asked for it has gone"
+
 enum {
         CHANGES_MAX = 32 * 1024 * 1024, /* bytes of a list: a message of D-Bus has 128 MiB, an array in it 64 */
         PIPE_SIZE = 1024 * 1024,
@@ -262,13 +264,16 @@ static void follow(struct operation *operation, const struct job_result *answer,
                 (void) failure_from_errno(f, r);
                 return;
         }
-        if (read->reading != LAYER_READ_DIFF)
-                return;
-        close_writer(operation);
+        if (read->reading == LAYER_READ_DIFF)
+                close_writer(operation);
+        else
+                stream_bound(read->stream.stream); /* all of the answer comes at once: nobody else would see that it does not come */
         if (operation->internal) { /* nobody is going to read it */
-                (void) failure_set(f, FAILURE_INVALID_ARGS, "whoever asked for it has gone");
+                (void) failure_set(f, FAILURE_INVALID_ARGS, GONE);
                 return;
         }
+        if (read->reading != LAYER_READ_DIFF)
+                return;
         read->answered = true;
         set_diff_error(read, NULL);
         operation_answer(operation);
@@ -291,6 +296,14 @@ static void result(struct operation *operation, const struct job_result *answer)
         finish(operation, &f);
 }
 
+/* Nobody hears what the worker finds out. A tar that is being read is no longer its maker's. */
+static void abandoned(struct operation *operation) {
+        struct read *read = read_of(operation);
+
+        if (read->stream.stream && !read->answered)
+                stream_break(read->stream.stream, FAILURE_INVALID_ARGS, GONE);
+}
+
 static const struct operation_class class = {
         .verb = OPERATION_LAYER_READ,
         .validate = validate,
@@ -298,6 +311,7 @@ static const struct operation_class class = {
         .intend = intend,
         .take_back = take_back,
         .result = result,
+        .abandoned = abandoned,
         .release = release,
 };
 

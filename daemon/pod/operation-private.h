@@ -39,6 +39,8 @@ struct operation_class {
         void (*undo_failed)(struct operation *operation, const char *reason);
         /* Or NULL: the operation goes on after an undo (its cause is moved out), instead of ending with it. */
         void (*undone)(struct operation *operation, struct failure *cause);
+        /* Or NULL: its maker has gone, and it goes on. It may end here. */
+        void (*abandoned)(struct operation *operation);
         void (*release)(struct operation *operation);
 };
 

@@ -280,6 +280,8 @@ bool operation_abandon(struct operation *operation) {
                 if (!untouched) {
                         operation->internal = operation->abandoned = true;
                         operation->done = NULL;
+                        if (operation->class->abandoned)
+                                operation->class->abandoned(operation);
                         return false;
                 }
                 (void) map_remove_u64(operation->pods->operations, operation->job_id);

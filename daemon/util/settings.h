@@ -23,7 +23,7 @@ struct settings {
         int log_level;          /* LogLevel=info */
         uint32_t executors;     /* Executors=2, 1 to 16 */
         uint64_t job_timeout_us;/* JobTimeoutSec=30: an executor that takes longer is replaced */
-        uint64_t stream_timeout_us; /* StreamTimeoutSec=60: work on a client's stream that makes no progress for longer is ended */
+        uint64_t stream_timeout_us; /* StreamTimeoutSec=60: work on a client's stream that makes no progress for longer is ended; Changes and DiffSize that take longer, too */
         uint64_t lease_grace_us; /* LeaseGraceSec=5: from the end of a pod's lease to its collection */
         uint64_t sweep_us;      /* SweepSec=0: how often all mounts are looked at for what nobody tells; 0 is never */
         /* [Collection] */
