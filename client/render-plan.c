@@ -20,13 +20,6 @@ static void table_unrefp(struct libscols_table **table) {
         scols_unref_table(*table);
 }
 
-static int set_cell(struct libscols_line *line, size_t column, char *text) {
-        if (text && scols_line_refer_data(line, column, text) == 0)
-                return 0;
-        free(text);
-        return -ENOMEM;
-}
-
 /* As deep as the daemon nests, which is bounded by it and by the parser. */
 static int add_mounts(struct libscols_table *table, struct libscols_line *parent, struct json_object *mounts) {
         for (size_t i = 0; mounts && i < json_object_array_length(mounts); i++) {
@@ -36,10 +29,10 @@ static int add_mounts(struct libscols_table *table, struct libscols_line *parent
 
                 if (!line || asprintf(&text, "%s:%s", value_string(mount, "container", ""), value_string(mount, "target", "")) < 0)
                         return -ENOMEM;
-                if (set_cell(line, 0, text) < 0)
+                if (render_cell(line, 0, text) < 0)
                         return -ENOMEM;
                 for (size_t j = 1; j < ELEMENTSOF(columns); j++)
-                        if (set_cell(line, j, render_text(mount, columns[j].key, columns[j].kind)) < 0)
+                        if (render_cell(line, j, render_text(mount, columns[j].key, columns[j].kind)) < 0)
                                 return -ENOMEM;
                 if (add_mounts(table, line, value_array(mount, "mounts")) < 0)
                         return -ENOMEM;
@@ -48,7 +41,7 @@ static int add_mounts(struct libscols_table *table, struct libscols_line *parent
 }
 
 int render_plan_tree(struct json_object *mounts) {
-        _cleanup_(table_unrefp) struct libscols_table *table = scols_new_table();
+        _cleanup_(table_unrefp) struct libscols_table *table = render_new_table();
 
         if (!table)
                 return report_oom();

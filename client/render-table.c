@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Tables for people, by libsmartcols, which also keeps control characters from the terminal. */
+/* Tables for people, by libsmartcols. */
 
 #include <inttypes.h>
 #include <libsmartcols.h>
@@ -14,6 +14,27 @@
 
 static void table_unrefp(struct libscols_table **table) {
         scols_unref_table(*table);
+}
+
+/* libsmartcols would escape control characters itself, but not what turns text around. */
+struct libscols_table *render_new_table(void) {
+        struct libscols_table *table = scols_new_table();
+
+        if (table && scols_table_enable_noencoding(table, 1) != 0) {
+                scols_unref_table(table);
+                return NULL;
+        }
+        return table;
+}
+
+int render_cell(struct libscols_line *line, size_t column, char *text) {
+        char *escaped = text ? report_escape_cell(text) : NULL;
+
+        free(text);
+        if (escaped && scols_line_refer_data(line, column, escaped) == 0)
+                return 0; /* the line owns it from here */
+        free(escaped);
+        return -ENOMEM;
 }
 
 static char *user_text(struct json_object *value) {
@@ -59,6 +80,8 @@ char *render_text(struct json_object *object, const char *key, enum render_kind 
                 return strdup(json_object_get_boolean(value) ? "yes" : "no");
         if (json_object_is_type(value, json_type_array))
                 return array_text(value);
+        if (kind == RENDER_PATH && *json_object_get_string(value) == '\0')
+                return strdup("/");
         return strdup(json_object_get_string(value));
 }
 
@@ -69,14 +92,10 @@ static int add_row(
         if (!line)
                 return -ENOMEM;
         for (size_t i = 0; i < n_columns; i++) {
-                char *text = render_text(row, columns[i].key, columns[i].kind);
+                int r = render_cell(line, i, render_text(row, columns[i].key, columns[i].kind));
 
-                if (!text)
-                        return -ENOMEM;
-                if (scols_line_refer_data(line, i, text) != 0) { /* the line owns it from here */
-                        free(text);
-                        return -ENOMEM;
-                }
+                if (r < 0)
+                        return r;
         }
         return 0;
 }
@@ -89,7 +108,7 @@ int render_table(const struct render_column *columns, size_t n_columns, struct j
                         puts(empty);
                 return 0;
         }
-        table = scols_new_table();
+        table = render_new_table();
         if (!table)
                 return report_oom();
         for (size_t i = 0; i < n_columns; i++)

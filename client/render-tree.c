@@ -28,22 +28,15 @@ static void table_unrefp(struct libscols_table **table) {
         scols_unref_table(*table);
 }
 
-static int set_cell(struct libscols_line *line, size_t column, char *text) {
-        if (text && scols_line_refer_data(line, column, text) == 0)
-                return 0;
-        free(text);
-        return -ENOMEM;
-}
-
 static int fill_pod_line(struct libscols_line *line, struct json_object *pod) {
         const char *name = value_string(pod, "Name", "");
         char *text;
 
         if (asprintf(&text, *name ? "%s (%s)" : "%s%s", value_string(pod, "UUID", ""), name) < 0)
                 return -ENOMEM;
-        if (set_cell(line, COLUMN_TARGET, text) < 0)
+        if (render_cell(line, COLUMN_TARGET, text) < 0)
                 return -ENOMEM;
-        return set_cell(line, COLUMN_STATE, strdup(value_string(pod, "State", "")));
+        return render_cell(line, COLUMN_STATE, strdup(value_string(pod, "State", "")));
 }
 
 /* The pod's own tmpfs is what the pod's line stands for. */
@@ -57,10 +50,10 @@ static int fill_mount_line(struct libscols_line *line, struct json_object *mount
         /* a container's root is told apart from other containers' by the container's name in front */
         if (asprintf(&text, "%s:%s", value_string(mount, "Container", ""), value_string(mount, "Target", "")) < 0)
                 return -ENOMEM;
-        if (set_cell(line, COLUMN_TARGET, text) < 0)
+        if (render_cell(line, COLUMN_TARGET, text) < 0)
                 return -ENOMEM;
         for (size_t i = COLUMN_TARGET + 1; i < _COLUMN_MAX; i++)
-                if (set_cell(line, i, render_text(mount, columns[i].key, columns[i].kind)) < 0)
+                if (render_cell(line, i, render_text(mount, columns[i].key, columns[i].kind)) < 0)
                         return -ENOMEM;
         return 0;
 }
@@ -80,8 +73,8 @@ static int add_mounts(
                         if (!line || fill_mount_line(line, mount) < 0)
                                 return -ENOMEM;
                         (void) scols_line_set_userdata(line, mount); /* fails for a NULL line only */
-                } else if (set_cell(top, COLUMN_ID, render_text(mount, "ID", RENDER_TEXT)) < 0 ||
-                           set_cell(top, COLUMN_TYPE, render_text(mount, "Type", RENDER_TEXT)) < 0) {
+                } else if (render_cell(top, COLUMN_ID, render_text(mount, "ID", RENDER_TEXT)) < 0 ||
+                           render_cell(top, COLUMN_TYPE, render_text(mount, "Type", RENDER_TEXT)) < 0) {
                         return -ENOMEM;
                 }
                 r = id > 0 ? map_put_u64(lines, id, line) : 0;
@@ -125,7 +118,7 @@ static int add_pod(struct libscols_table *table, struct json_object *pod) {
 }
 
 int render_tree(struct json_object *pods) {
-        _cleanup_(table_unrefp) struct libscols_table *table = scols_new_table();
+        _cleanup_(table_unrefp) struct libscols_table *table = render_new_table();
 
         if (json_object_array_length(pods) == 0) {
                 puts("No pods.");

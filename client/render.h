@@ -8,10 +8,14 @@
 #include "client/client.h"
 #include "util/json.h"
 
+struct libscols_line;
+struct libscols_table;
+
 enum render_kind {
         RENDER_TEXT, /* strings as they are, numbers in decimal, arrays with commas, booleans as yes and no */
         RENDER_USER, /* a uid, by name where there is one */
         RENDER_TIME, /* microseconds since the epoch, in local time */
+        RENDER_PATH, /* relative to a root directory, which is "/" */
 };
 
 struct render_column {
@@ -40,6 +44,10 @@ int render_tree(struct json_object *pods);
 
 /* The "tree" of a plan, each mount under the one that it is put on. */
 int render_plan_tree(struct json_object *mounts);
+
+/* For those who draw tables of their own: an empty one, NULL when memory is short; and a cell, escaped. The text is taken over, and may be NULL: -ENOMEM. */
+struct libscols_table *render_new_table(void);
+int render_cell(struct libscols_line *line, size_t column, char *text);
 
 /* A member as text; "" when it is absent. NULL when memory is short. The caller frees it. */
 char *render_text(struct json_object *object, const char *key, enum render_kind kind);

@@ -40,7 +40,18 @@ static size_t sequence_length(const unsigned char *text) {
         return length;
 }
 
-char *report_escape(const char *text) {
+/* How much of `text` goes as it is, 0 for a byte that does not. */
+static size_t plain_length(const unsigned char *text, bool cell) {
+        size_t length = sequence_length(text);
+
+        if (text_turns((const char *) text, length))
+                return 0;
+        if (cell && text[0] == '\\' && text[1] == 'x')
+                return 0;
+        return cell && length > 1 && MB_CUR_MAX == 1 ? 0 : length;
+}
+
+static char *escape(const char *text, bool cell) {
         static const char digits[] = "0123456789abcdef";
         const unsigned char *from = (const unsigned char *) text;
         char *escaped, *to;
@@ -49,7 +60,7 @@ char *report_escape(const char *text) {
         if (!escaped)
                 return NULL;
         while (*from) {
-                size_t length = sequence_length(from);
+                size_t length = plain_length(from, cell);
 
                 if (length == 0) {
                         *to++ = '\\';
@@ -62,6 +73,14 @@ char *report_escape(const char *text) {
         }
         *to = '\0';
         return escaped;
+}
+
+char *report_escape(const char *text) {
+        return escape(text, false);
+}
+
+char *report_escape_cell(const char *text) {
+        return escape(text, true);
 }
 
 static void say(const char *prefix, const char *text, const char *more) {

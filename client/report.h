@@ -25,5 +25,7 @@ int report_bus_error(const sd_bus_error *error, int r);
 /* The same for what the client found out by itself: `name` is of dbus/names.h. */
 int report_failure(const char *name, const struct failure *f);
 
-/* A copy without control characters and broken UTF-8; NULL when memory is short. The caller frees it. */
+/* A copy without control characters, characters that turn text around and broken UTF-8; NULL when memory is short. The caller frees it. */
 char *report_escape(const char *text);
+/* The same for a cell of a table, where \x itself is escaped, too, and only what the locale has is left. */
+char *report_escape_cell(const char *text);

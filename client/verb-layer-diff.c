@@ -178,7 +178,7 @@ static int read_changes(sd_bus_message *reply, struct json_object *list) {
 int layer_changes(struct client *client, const struct arguments *arguments) {
         static const struct render_column columns[] = {
                 {"Kind", "CHANGE", RENDER_TEXT, false},
-                {"Path", "PATH", RENDER_TEXT, false},
+                {"Path", "PATH", RENDER_PATH, false},
                 {"Detail", "OF", RENDER_TEXT, false},
         };
         _cleanup_message_unref_ sd_bus_message *reply = NULL;

@@ -74,6 +74,18 @@ bool text_is_utf8(const char *text, size_t size) {
         return true;
 }
 
+bool text_turns(const char *character, size_t size) {
+        const unsigned char *byte = (const unsigned char *) character;
+
+        if (size == 2)
+                return byte[0] == 0xd8 && byte[1] == 0x9c; /* U+061C */
+        if (size != 3 || byte[0] != 0xe2)
+                return false;
+        if (byte[1] == 0x80) /* U+200E, U+200F, U+202A to U+202E */
+                return byte[2] == 0x8e || byte[2] == 0x8f || (byte[2] >= 0xaa && byte[2] <= 0xae);
+        return byte[1] == 0x81 && byte[2] >= 0xa6 && byte[2] <= 0xa9; /* U+2066 to U+2069 */
+}
+
 /* C0, DEL, and C1, which is U+0080 to U+009F in two bytes. */
 static bool is_control(const char *text, size_t length) {
         const unsigned char *byte = (const unsigned char *) text;
@@ -95,7 +107,7 @@ char *text_escape(const char *text, size_t max) {
 
         for (size_t i = 0; i < size;) {
                 size_t length = text_character(text + i, size - i);
-                bool plain = length > 0 && !is_control(text + i, length);
+                bool plain = length > 0 && !is_control(text + i, length) && !text_turns(text + i, length);
                 size_t used = length > 0 ? length : 1, width = plain ? length : used * 4;
 
                 if (at + width > max) {

@@ -21,6 +21,10 @@ size_t text_character(const char *text, size_t size);
 /* Whether all `size` bytes are UTF-8. */
 bool text_is_utf8(const char *text, size_t size);
 
-/* A copy with every byte of an invalid sequence or a control character (C0, DEL, C1) written as \xHH, cut at a
+/* Whether this character, of so many bytes, turns the direction of the text around it (Unicode's Bidi_Control): what is shown may then be read as
+ * something else. */
+bool text_turns(const char *character, size_t size);
+
+/* A copy with every byte of an invalid sequence, a control character (C0, DEL, C1) or one of text_turns() written as \xHH, cut at a
  * character's end with "..." where it would be longer than `max` bytes (at least 4). NULL when memory is short. */
 char *text_escape(const char *text, size_t max);

@@ -349,7 +349,22 @@ def client(daemon):
     contains(text, 'deleted')
     contains(text, 'etc/gone')
     equal({one['Path']: one['Kind'] for one in daemon.json('layer', 'changes', 'work', '--parent', 'base')}['etc/gone'], 'deleted', 'JSON')
+    equal(['modified', '/', 'time'] in [line.split() for line in text.splitlines()], True, text)
+    equal([one['Path'] for one in daemon.json('layer', 'changes', 'work', '--parent', 'base')][0], '', 'the root in JSON')
     equal(daemon.ok('layer', 'size', 'work', '--parent', 'base').strip(), '10', 'size')
+
+
+@case('names in tables turn nothing around and steer nothing, in any locale')
+def hostile_names(daemon):
+    create(daemon, 'base')
+    fill(daemon, 'base', ('gpj.\u202eexe', b'1'), ('a\u2066b', b'2'), ('c\x1b[31m', b'3'), ('d\\x41', b'4'), ('über', b'5'))
+    found = {}
+    for locale in ('C.UTF-8', 'C'):
+        os.environ['LC_ALL'] = locale
+        text = daemon.ok('layer', 'changes', 'base')
+        found[locale] = [line.split()[1] for line in text.splitlines()[1:]]
+    equal(found['C.UTF-8'], ['/', 'a\\xe2\\x81\\xa6b', 'c\\x1b[31m', 'd\\x5cx41', 'gpj.\\xe2\\x80\\xaeexe', 'über'], 'UTF-8')
+    equal(found['C'], found['C.UTF-8'][:-1] + ['\\xc3\\xbcber'], 'ASCII')
 
 
 if __name__ == '__main__':

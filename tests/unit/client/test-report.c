@@ -16,6 +16,8 @@ START_TEST(test_escape) {
                 {"\xc0\xaf\xe0\x80\xaf", "\\xc0\\xaf\\xe0\\x80\\xaf"}, /* overlong */
                 {"\xed\xa0\x80", "\\xed\\xa0\\x80"},                 /* a surrogate */
                 {"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"},         /* past U+10FFFF */
+                {"a\xe2\x80\xae" "b\xe2\x81\xa6" "c\xe2\x80\x8e" "d\xd8\x9c", "a\\xe2\\x80\\xaeb\\xe2\\x81\\xa6c\\xe2\\x80\\x8ed\\xd8\\x9c"}, /* what turns text around */
+                {"\xe2\x80\xa9\xe2\x81\xaa\xe2\x80\x8d", "\xe2\x80\xa9\xe2\x81\xaa\xe2\x80\x8d"}, /* their neighbours */
                 {"", ""},
         };
 

@@ -50,6 +50,8 @@ START_TEST(test_escape) {
         check_escape("plain \xc3\xa4 \\n", 100, "plain \xc3\xa4 \\n");
         check_escape("a\nb\x1b[31m\x7f", 100, "a\\x0ab\\x1b[31m\\x7f");
         check_escape("\xff\xc3", 100, "\\xff\\xc3");
+        check_escape("a\xe2\x80\xae" "b\xe2\x81\xa9", 100, "a\\xe2\\x80\\xaeb\\xe2\\x81\\xa9");
+        check_escape("\xe2\x80\xa9\xe2\x81\xaa", 100, "\xe2\x80\xa9\xe2\x81\xaa");
         check_escape("\xc2\x9b", 100, "\\xc2\\x9b"); /* CSI of C1 */
         check_escape("\xc2\xa0", 100, "\xc2\xa0");
 }
