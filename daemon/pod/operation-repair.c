@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mount.h>
 
+#include "pod/again.h"
 #include "pod/cgroups.h"
 #include "pod/container.h"
 #include "pod/doom.h"
@@ -19,9 +20,9 @@
 #include "pod/made.h"
 #include "pod/own-table.h"
 #include "pod/place.h"
+#include "pod/present.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
-#include "pod/source.h"
 #include "pod/turn.h"
 #include "pod/use.h"
 #include "pod/volume.h"
@@ -83,67 +84,6 @@ static int survey(struct repair *repair) {
                 r = damage_survey(record, drifts, n_drifts, repair->container, &repair->damages, &repair->n_damages);
         drifts_free(drifts, n_drifts);
         return r < 0 ? log_errno(LOG_ERR, r, "judge the drift of pod %s", operation->uuid) : 0;
-}
-
-/* Root's rights may have gone into a mount that the owner has to be content without: `r` and `f` are what compiling it
- * for the owner came to. */
-static int check_rights(const struct wanted *wanted, const struct record_mount *mount, int r, struct failure *f) {
-        enum { RESTRICTING = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC };
-        _cleanup_failure_ struct failure cause = FAILURE_INIT;
-
-        if (r < 0)
-                return r;
-        if (r == 0 && !wanted->mounts[0].deferred && (wanted->mounts[0].attr_set & RESTRICTING & ~mount->attributes) == 0)
-                return 0;
-        failure_move(&cause, f);
-        return failure_set(f, FAILURE_NOT_SUPPORTED, "It was made with rights that the owner of the pod has not; root can "
-                                                     "unmount it and mount it again.%s%s%s", cause.text ? " (" : "",
-                           cause.text ?: "", cause.text ? ")" : "");
-}
-
-/* What the record says is to be made. FAILURE_NOT_SUPPORTED: only the client can have it made. */
-static int compile(const struct repair *repair, const struct record_mount *mount, struct wanted **ret, struct failure *f) {
-        const struct operation *operation = &repair->operation;
-        struct wanted_facts facts = operation->pods->facts;
-        _cleanup_(wanted_freep) struct wanted *wanted = NULL;
-        _cleanup_free_ struct wanted_volume *volumes = NULL;
-        _cleanup_strv_ char **names = NULL;
-        struct spec_mount *mounts = NULL;
-        size_t n = 0;
-        int r;
-
-        r = spec_parse_mounts(mount->request, strlen(mount->request), operation->pods->settings->spec_size_max, &mounts, &n,
-                              f);
-        if (r != 0)
-                return r;
-        r = spec_mounts_fd_names(mounts, n, &names);
-        if (r == 0 && names && names[0])
-                r = failure_set(f, FAILURE_NOT_SUPPORTED, "Its source was the file descriptor %s of the call that made it, "
-                                                          "which no name leads to; unmount it and mount it again with a "
-                                                          "new one.", names[0]);
-        if (r == 0 && strcmp(mount->type, SPEC_PIN_TYPE) == 0)
-                r = failure_set(f, FAILURE_NOT_SUPPORTED, "It was a namespace of a process, which no record names; name the process "
-                                                          "again with podmountctl prepare-process.");
-        facts.caller_is_root = caller_is_root(&operation->caller);
-        if (r == 0 && n != 1)
-                r = log_errno(LOG_ERR, EBADMSG, "read the record of %s in pod %s", mount->target, operation->uuid);
-        if (r == 0 && wanted_namespace_of(mount->type) != _SPEC_NAMESPACE_MAX && mount->source &&
-            strncmp(mount->source, "fd:", strlen("fd:")) == 0)
-                r = failure_set(f, FAILURE_NOT_SUPPORTED, "It showed the namespace behind the file descriptor %s of a call, "
-                                                          "which no name leads to; unmount it, or add the container anew.",
-                                mount->source);
-        if (r == 0)
-                r = volume_facts(operation->pod, &facts, &volumes);
-        if (r == 0) {
-                r = wanted_from_mounts(mount->container, mounts, n, &facts, &wanted, f);
-                r = check_rights(wanted, mount, r, f);
-        }
-        spec_mounts_free(mounts, n);
-        if (r == 0)
-                r = source_check_paths(operation, wanted, f);
-        if (r == 0)
-                *ret = TAKE_PTR(wanted);
-        return r;
 }
 
 static int check_quota(struct operation *operation, struct failure *f) {
@@ -208,7 +148,7 @@ static int look_at(const struct repair *repair, const struct damage *damage, con
                    struct wanted **ret, struct failure *f) {
         const struct operation *operation = &repair->operation;
         const struct pod *pod = operation->pod;
-        int r = compile(repair, mount, ret, f);
+        int r = again_compile(operation, mount, ret, f);
 
         if (r == 0 && is_on_host(mount))
                 return host_check(operation->pods, &operation->caller, operation->uuid, *ret, f);
@@ -289,14 +229,7 @@ static int plan_one(struct repair *repair, const struct damage *damage, struct f
         operation_plan_pod(operation, false, &caller, &pod);
         if (!ground)
                 return plan_mount(&pod, repair->wanted, NULL, 0, false, &operation->job, f);
-        present = (struct plan_present) {
-                .container = ground->container,
-                .target = ground->target,
-                .id = ground->id,
-                .ground = ground->ground_free     ? PLAN_GROUND_FREELY :
-                          ground->ground_caller ? PLAN_GROUND_CALLER :
-                                                  PLAN_GROUND_NEVER,
-        };
+        present = present_of(ground);
         if (volume_is(mount)) /* its ground is the pod's own tmpfs */
                 present = (struct plan_present) {
                         .container = SPEC_VOLUMES, .target = "/", .id = ground->id, .ground = PLAN_GROUND_FREELY};
@@ -429,8 +362,7 @@ static int record_one(struct repair *repair, const struct job_result *answer, st
         if (r != 0)
                 return r;
         damage->id = host ? host->id : id;
-        damage_settle(damage, DAMAGE_REPAIRED, "It was made again from its record%s.",
-                      repair->wanted->mounts[0].kind == WANTED_FILESYSTEM ? ", as a new file system" : "");
+        damage_settle(damage, DAMAGE_REPAIRED, "It was made again from its record%s.", again_news(repair->wanted->mounts));
         return 0;
 }
 

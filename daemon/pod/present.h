@@ -9,3 +9,5 @@
 /* What is mounted in the pod's containers, in the record's order; the array is the caller's, its strings are the
  * record's. -ENOMEM, logged. */
 int present_list(const struct pod *pod, struct plan_present **ret, size_t *ret_n);
+/* One of them. */
+struct plan_present present_of(const struct record_mount *mount);

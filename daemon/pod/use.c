@@ -114,8 +114,8 @@ uint64_t use_tmpfs_beyond(const struct wanted *wanted, const struct record_mount
         return sum > old->tmpfs ? sum - old->tmpfs : 0;
 }
 
-/* A root or a bind whose writes go to a tmpfs: the record has the ground for mount points, which only that makes free. */
-static bool is_overlaid(const struct record_mount *mount) {
+/* The record has the ground for mount points, which only that makes free. */
+bool use_is_overlaid(const struct record_mount *mount) {
         return mount->ground_free && strcmp(mount->type, "bind") == 0 &&
                strncmp(mount->source, source_prefix(SOURCE_VOLUME), strlen(source_prefix(SOURCE_VOLUME))) != 0;
 }
@@ -137,7 +137,7 @@ static void load(const struct pods *pods, const struct pod *pod, struct record_m
                         continue;
                 if (strcmp(mount->type, "tmpfs") == 0 && mount->options) /* the pod's own tmpfs has none */
                         mount->tmpfs = wanted_tmpfs_of_words(mount->options, pods->facts.memory);
-                else if (is_overlaid(mount)) {
+                else if (use_is_overlaid(mount)) {
                         mount->tmpfs = before && strcmp(before->container, mount->container) == 0
                                                ? before->tmpfs : overlay_size(pods, pod, mount->container);
                         before = mount;

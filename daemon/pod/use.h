@@ -28,5 +28,8 @@ uint64_t use_tmpfs(const struct wanted *wanted);
 /* Of what is wanted, how many bytes they may take beyond `old`, which they replace. */
 uint64_t use_tmpfs_beyond(const struct wanted *wanted, const struct record_mount *old);
 
+/* Whether it is a root or a bind whose writes go to a tmpfs, or went before it was remounted read-only. */
+bool use_is_overlaid(const struct record_mount *mount);
+
 /* Finds out what the store does not keep: how much the tmpfs on record may take. */
 void use_load(const struct pods *pods, struct pod *pod);

@@ -62,11 +62,15 @@ const char *wanted_container(const struct wanted *wanted, const struct wanted_mo
         return mount->container == WANTED_HOST ? SPEC_HOST : wanted->containers[mount->container];
 }
 
-static void set_overlay(const struct compile *c, enum spec_overlay overlay, uint64_t size, struct wanted_mount *w) {
-        if (overlay == SPEC_OVERLAY_NONE || overlay == SPEC_OVERLAY_PERSISTENT)
+static uint64_t overlay_size(const struct compile *c, uint64_t size) {
+        return size ? size : c->facts->tmpfs_size;
+}
+
+static void set_overlay(const struct compile *c, const struct spec_container *container, struct wanted_mount *w) {
+        if (container->overlay == SPEC_OVERLAY_NONE || container->overlay == SPEC_OVERLAY_PERSISTENT)
                 return;
         w->overlay = SPEC_OVERLAY_TMPFS;
-        w->overlay_size = size ? size : c->facts->tmpfs_size;
+        w->overlay_size = overlay_size(c, container->overlay_size);
 }
 
 /* A root's attributes hold for the mounts below its source, too: they are part of what the container has as its root.
@@ -80,7 +84,7 @@ static int compile_root(struct compile *c, size_t index, const struct spec_conta
         w->kind = WANTED_ROOT;
         w->container = index;
         w->recursive = true;
-        set_overlay(c, container->overlay, container->overlay_size, w);
+        set_overlay(c, container, w);
         w->propagation = container->propagation;
         w->propagation_recursive = container->propagation_recursive;
         w->attr_set = w->attr_set_below = container->root_readonly ? MOUNT_ATTR_RDONLY : 0;
@@ -173,14 +177,19 @@ static int compile_all_mounts(struct compile *c, size_t index, const struct spec
         return r;
 }
 
-/* Every writable bind of the container gets what its root has; not those of volumes, which are there to be shared. */
-static void overlay_all(struct compile *c, enum spec_overlay overlay, uint64_t size, size_t from) {
-        for (size_t i = from; overlay == SPEC_OVERLAY_ALL && i < c->wanted->n_mounts; i++) {
-                struct wanted_mount *w = c->wanted->mounts + i;
+/* Not one of a volume, which is there to be shared. */
+bool wanted_overlay_bind(struct wanted_mount *mount, uint64_t size) {
+        if (mount->kind != WANTED_BIND || mount->source.kind == SOURCE_VOLUME || (mount->attr_set & MOUNT_ATTR_RDONLY))
+                return false;
+        mount->overlay = SPEC_OVERLAY_TMPFS;
+        mount->overlay_size = size;
+        return true;
+}
 
-                if (w->kind == WANTED_BIND && w->source.kind != SOURCE_VOLUME && !(w->attr_set & MOUNT_ATTR_RDONLY))
-                        set_overlay(c, overlay, size, w);
-        }
+/* Every writable bind of the container gets what its root has. */
+static void overlay_all(struct compile *c, enum spec_overlay overlay, uint64_t size, size_t from) {
+        for (size_t i = from; overlay == SPEC_OVERLAY_ALL && i < c->wanted->n_mounts; i++)
+                (void) wanted_overlay_bind(c->wanted->mounts + i, overlay_size(c, size)); /* the others stay as they are */
 }
 
 /* The copy of a read-only path has the mounts below it, which stay as they are, as with runc. */

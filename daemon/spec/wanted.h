@@ -164,6 +164,10 @@ bool wanted_is_device_path(const char *source);
 int wanted_from_mounts(const char *container, const struct spec_mount *mounts, size_t n,
         const struct wanted_facts *facts, struct wanted **ret, struct failure *f);
 
+/* A tmpfs of so many bytes takes the writes to a writable bind, as "overlay": "all" has it; false for any other mount, and for one
+ * of a volume, which stay as they are. */
+bool wanted_overlay_bind(struct wanted_mount *mount, uint64_t size);
+
 /* A mount on record that waited for its namespace, which facts->spaces names, or a path to hide on such a mount. */
 struct wanted_waiting {
         const char *container;
