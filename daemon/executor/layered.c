@@ -141,6 +141,8 @@ static int stub_is_file(struct layered *on, const char *stub, bool *ret) {
                 r = source_is_directory(on->run, i, &directory);
                 if (r == 0)
                         *ret = !directory;
+                else if (r > 0)
+                        on->run->culprit = (uint32_t) i + 1;
                 return r;
         }
         return 0;

@@ -223,7 +223,7 @@ void run_job(struct executor *executor, const struct job *job, const int *fds, s
                 if (r == 0)
                         result->steps[i].done = true;
                 else
-                        result->failed_step = (uint32_t) i;
+                        result->failed_step = run.culprit > 0 ? run.culprit - 1 : (uint32_t) i;
         }
         if (r > 0 && points_lost(&run))
                 r = fail_lost(&run);
@@ -284,6 +284,7 @@ int run_answer_fd(struct run *run, int fd) {
 void run_forgive(struct run *run) {
         failure_clear(&run->failure);
         run->error = 0;
+        run->culprit = 0;
 }
 
 int run_opener(struct run *run, struct opener **ret) {

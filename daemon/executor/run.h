@@ -61,6 +61,7 @@ struct run {
         struct job_result *result;
         struct failure failure;
         int error;             /* the errno behind the failure, 0 if none */
+        uint32_t culprit;      /* the later step, from 1, whose source a step failed for: it needs a stub for it; 0: none */
         struct opener *opener; /* started when first needed */
         struct hand *hands;    /* one a step */
         int tree;              /* STEP_TREE's mount until the job ends, or -1 */

@@ -129,6 +129,10 @@ static struct ground ground_of(const struct wanted_mount *mount, uint32_t step) 
         return ground;
 }
 
+bool plan_gives_stubs(const struct wanted_mount *mount) {
+        return ground_of(mount, 0).stubbed;
+}
+
 /* What may be done about a missing target; `ground` is NULL where nothing is known to lie below it. */
 static void plan_target(struct step *step, const struct ground *ground) {
         if (!ground)

@@ -40,6 +40,9 @@ int plan_add_container(const struct plan_pod *pod, const struct wanted *wanted, 
 int plan_mount(const struct plan_pod *pod, const struct wanted *wanted, const struct plan_present *present,
         size_t n_present, bool stack, struct job **ret, struct failure *f);
 
+/* Whether mount points that the mount lacks are stubs, which come with it alone: what is to lie on it is then of its job. */
+bool plan_gives_stubs(const struct wanted_mount *mount);
+
 /* One mount that takes the place of the mount `id` at the same target, which is detached. A deferred one has no step. */
 int plan_replace(const struct plan_pod *pod, const struct wanted *wanted, uint64_t id, struct job **ret,
         struct failure *f);

@@ -7,11 +7,14 @@
 #include <string.h>
 #include <sys/mount.h>
 
+#include "plan/plan.h"
+#include "pod/recording.h"
 #include "pod/registry.h"
 #include "pod/source.h"
 #include "pod/use.h"
 #include "pod/volume.h"
 #include "util/log.h"
+#include "util/path.h"
 
 /* Root's rights may have gone into a mount that the owner has to be content without: `r` and `f` are what compiling it
  * for the owner came to. */
@@ -37,6 +40,13 @@ static int restore_overlay(struct wanted_mount *wanted, const struct record_moun
                                                      "it would be its source alone. Unmount it and mount it again.");
 }
 
+/* A path has no request: its target and its kind are all that there is to it. */
+static int compile_path(const struct operation *operation, const struct record_mount *mount, struct wanted **ret, struct failure *f) {
+        const struct wanted_waiting path = {.container = mount->container, .path = mount->target, .type = mount->type};
+
+        return wanted_from_waiting(&path, 1, &operation->pods->facts, ret, f);
+}
+
 int again_compile(const struct operation *operation, const struct record_mount *mount, struct wanted **ret, struct failure *f) {
         struct wanted_facts facts = operation->pods->facts;
         _cleanup_(wanted_freep) struct wanted *wanted = NULL;
@@ -46,6 +56,8 @@ int again_compile(const struct operation *operation, const struct record_mount *
         size_t n = 0;
         int r;
 
+        if (damage_is_path(mount))
+                return compile_path(operation, mount, ret, f);
         r = spec_parse_mounts(mount->request, strlen(mount->request), operation->pods->settings->spec_size_max, &mounts, &n,
                               f);
         if (r != 0)
@@ -80,6 +92,114 @@ int again_compile(const struct operation *operation, const struct record_mount *
         if (r == 0)
                 *ret = TAKE_PTR(wanted);
         return r;
+}
+
+void again_group_done(struct again_group *group) {
+        group->wanted = wanted_free(group->wanted);
+        free(group->damages);
+        *group = (struct again_group) {};
+}
+
+struct gathering {
+        const struct pod *pod;
+        const struct damage *damages;
+        size_t n, first;
+        struct wanted **wanted; /* by number from `first`: of those that are in it */
+        bool *refused;
+        size_t last_path;       /* the last of the paths that are in it; 0: none is */
+};
+
+static struct wanted *wanted_of(const struct gathering *g, size_t i) {
+        return i >= g->first && i < g->n ? g->wanted[i - g->first] : NULL;
+}
+
+static bool is_path(const struct wanted *wanted) {
+        return wanted->mounts[0].kind == WANTED_MASK || wanted->mounts[0].kind == WANTED_READONLY;
+}
+
+/* Whether a path that is in it would come to lie below the mount. */
+static bool is_under_path(const struct gathering *g, size_t i) {
+        for (size_t j = i + 1; j <= g->last_path; j++)
+                if (wanted_of(g, j) && is_path(wanted_of(g, j)) && path_is_below(g->damages[i].target, g->damages[j].target))
+                        return true;
+        return false;
+}
+
+static bool belongs(const struct gathering *g, size_t i) {
+        const struct wanted *ground = wanted_of(g, g->damages[i].ground);
+        const struct record_mount *mount;
+
+        if (!ground || g->damages[i].outcome != DAMAGE_PENDING || g->refused[i - g->first] || wanted_of(g, i))
+                return false;
+        if (plan_gives_stubs(ground->mounts))
+                return true;
+        mount = recording_find_row(g->pod, g->damages[i].row);
+        return (mount && damage_is_path(mount)) || is_under_path(g, i);
+}
+
+/* All that belongs to it of what is known by now; 1 if there is any. */
+static int gather_once(struct gathering *g, again_look look, void (*settle)(void *, size_t, int, struct failure *), void *userdata) {
+        int found = 0;
+
+        for (size_t i = g->first + 1; i < g->n; i++) {
+                _cleanup_failure_ struct failure f = FAILURE_INIT;
+                int r;
+
+                if (!belongs(g, i))
+                        continue;
+                r = look(userdata, i, &g->wanted[i - g->first], &f);
+                if (r == -ENOMEM)
+                        return r;
+                if (r != 0) {
+                        g->refused[i - g->first] = true;
+                        g->wanted[i - g->first] = wanted_free(g->wanted[i - g->first]);
+                        settle(userdata, i, r, &f);
+                        continue;
+                }
+                found = 1;
+                if (is_path(wanted_of(g, i)) && i > g->last_path)
+                        g->last_path = i;
+        }
+        return found;
+}
+
+static int group_of(const struct gathering *g, struct again_group *group) {
+        group->damages = calloc(g->n - g->first, sizeof(*group->damages));
+        if (!group->damages)
+                return -ENOMEM;
+        group->wanted = TAKE_PTR(g->wanted[0]);
+        group->damages[group->n++] = g->first;
+        for (size_t i = 1; i < g->n - g->first; i++) {
+                if (!g->wanted[i])
+                        continue;
+                if (wanted_join(group->wanted, g->wanted[i]) < 0)
+                        return -ENOMEM;
+                group->damages[group->n++] = g->first + i;
+        }
+        return 0;
+}
+
+int again_gather(const struct pod *pod, const struct damage *damages, size_t n, size_t first, struct wanted *wanted, again_look look,
+                 void (*settle)(void *userdata, size_t damage, int r, struct failure *f), void *userdata, struct again_group *group) {
+        struct gathering g = {
+                .pod = pod, .damages = damages, .n = n, .first = first,
+                .wanted = calloc(n - first, sizeof(*g.wanted)), .refused = calloc(n - first, sizeof(*g.refused)),
+        };
+        int r = g.wanted && g.refused ? 1 : -ENOMEM;
+
+        if (g.wanted)
+                g.wanted[0] = wanted;
+        else
+                (void) wanted_free(wanted);
+        while (r > 0)
+                r = gather_once(&g, look, settle, userdata);
+        if (r == 0)
+                r = group_of(&g, group);
+        for (size_t i = 0; g.wanted && i < n - first; i++)
+                (void) wanted_free(g.wanted[i]);
+        free(g.wanted);
+        free(g.refused);
+        return r < 0 ? log_oom() : 0;
 }
 
 const char *again_news(const struct wanted_mount *wanted) {

@@ -23,6 +23,7 @@ struct survey {
         struct covers *pending; /* …and those that are going to be made again */
         size_t *rows_lying;     /* by number of the cover: the record's index */
         size_t n_lying;
+        size_t *damage_of; /* by the record's index: the pending damage's number, from 1 */
         bool tree_gone;
         int64_t tree_row; /* of the pod's own tmpfs, on which its volumes lie */
         struct damage *damages;
@@ -35,6 +36,7 @@ static void survey_done(struct survey *survey) {
         covers_free(survey->lying);
         covers_free(survey->pending);
         free(survey->rows_lying);
+        free(survey->damage_of);
         damages_free(survey->damages, survey->n_damages);
 }
 
@@ -79,6 +81,10 @@ static bool is_root(const struct record_mount *mount) {
         return mount->container[0] && !mount->request && !mount->nested && strcmp(mount->target, "/") == 0;
 }
 
+bool damage_is_path(const struct record_mount *mount) {
+        return mount->container[0] && !mount->request && !mount->nested && (strcmp(mount->type, "mask") == 0 || strcmp(mount->type, "readonly") == 0);
+}
+
 static bool is_missing(const struct survey *survey, const struct record_mount *mount) {
         const struct drift *drift = map_get_u64(survey->drifts, (uint64_t) mount->row);
 
@@ -93,8 +99,9 @@ static int survey_init(struct survey *survey, const struct record_pod *record, c
                 .lying = covers_new(n),
                 .pending = covers_new(n),
                 .rows_lying = calloc(record->n_mounts + 1, sizeof(*survey->rows_lying)),
+                .damage_of = calloc(record->n_mounts + 1, sizeof(*survey->damage_of)),
         };
-        if (!survey->drifts || !survey->roots || !survey->lying || !survey->pending || !survey->rows_lying)
+        if (!survey->drifts || !survey->roots || !survey->lying || !survey->pending || !survey->rows_lying || !survey->damage_of)
                 return -ENOMEM;
         for (size_t i = 0; i < n; i++) {
                 union {
@@ -124,7 +131,7 @@ static int add(struct survey *survey, const char *state, uint64_t id, const char
 
         if (!damage)
                 return -ENOMEM;
-        *damage = (struct damage) {.state = state, .id = id};
+        *damage = (struct damage) {.state = state, .id = id, .ground = SIZE_MAX};
         damage->container = strdup(container);
         damage->target = strdup(target);
         *ret = damage;
@@ -148,7 +155,7 @@ static bool is_lost(const struct survey *survey, const struct record_mount *moun
                 damage_settle(damage, DAMAGE_LEFT,
                               "It came along with a recursive clone and is not made again by itself; unmount what it "
                               "came with, and mount that again.");
-        else if (!mount->request || !mount->container[0]) /* a tmpfs of ours has the spec of its container there */
+        else if (!damage_is_path(mount) && (!mount->request || !mount->container[0])) /* a tmpfs of ours has the spec of its container there */
                 damage_settle(damage, DAMAGE_LEFT, "Nothing on record says how it was made.");
         else
                 return false;
@@ -169,11 +176,14 @@ static int add_missing(struct survey *survey, const struct record_mount *mount) 
         if (r < 0 || is_lost(survey, mount, damage))
                 return r;
         damage->row = mount->row;
+        survey->damage_of[mount - survey->record->mounts] = survey->n_damages;
         if (strcmp(mount->container, SPEC_VOLUMES) == 0)
                 damage->ground_row = survey->tree_row;
         r = covers_find(survey->lying, mount->container, mount->target, &number);
-        if (r >= 0 && number != COVER_NONE)
+        if (r >= 0 && number != COVER_NONE) {
                 damage->ground_row = survey->record->mounts[survey->rows_lying[number]].row;
+                damage->ground = survey->damage_of[survey->rows_lying[number]] - 1; /* SIZE_MAX for 0 */
+        }
         return r < 0 ? r : covers_add(survey->pending, mount->container, mount->target);
 }
 

@@ -25,10 +25,14 @@ struct damage {
         enum failure_kind failure; /* of DAMAGE_FAILED */
         const char *state;         /* "missing", "extra", "changed", "deferred" */
         int64_t row, ground_row;   /* of the record and of that of the mount that it lies on; 0 without one */
+        size_t ground;             /* the damage of that mount, SIZE_MAX for none */
         uint64_t id;               /* the mount's; once repaired, the new one's */
         char *container, *target;
         char *message;             /* one sentence; NULL while it is pending */
 };
+
+/* Whether it is a path of a container that is hidden or read-only: target and type say all of it. */
+bool damage_is_path(const struct record_mount *mount);
 
 /* What there is of it: recorded mounts in the record's order, then foreign ones. `drifts` as drift_judge() says of this
  * record; `container` NULL for all. What came along with a recursive clone that is pending has none of its own: it comes

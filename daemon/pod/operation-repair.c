@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Repairing a pod: its missing mounts are made again from their records, in the records' order, so that what others lie
- * on comes first. Each is a job of its own, recorded before the next begins: what fails leaves nothing, and stops
- * nothing but what lies on it. All is done as the pod's owner, whoever asks: a path on record may lead to another file
+ * on comes first. Each is a job of its own, with what may not be there without it (pod/again.h), recorded before the next begins: what
+ * fails leaves nothing, and stops nothing but what lies on it. All is done as the pod's owner, whoever asks: a path on record may lead to another file
  * by now, and nobody's right but the owner's shall open it.
  */
 
@@ -40,7 +40,7 @@ struct repair {
         size_t current;        /* the damage that the job is about; the next ones follow */
         bool cgroups;          /* …or, when there are none, about the pod's cgroups, once… */
         bool cgroups_done;     /* …and that was it */
-        struct wanted *wanted; /* of the current one */
+        struct again_group group; /* the current one, and those that its job mends with it */
         struct made made;      /* by a job that is being undone */
 };
 
@@ -53,7 +53,7 @@ static void release(struct operation *operation) {
 
         free(repair->container);
         damages_free(repair->damages, repair->n_damages);
-        wanted_free(repair->wanted);
+        again_group_done(&repair->group);
         made_done(&repair->made);
 }
 
@@ -86,19 +86,19 @@ static int survey(struct repair *repair) {
         return r < 0 ? log_errno(LOG_ERR, r, "judge the drift of pod %s", operation->uuid) : 0;
 }
 
-static int check_quota(struct operation *operation, struct failure *f) {
-        const struct quota_ask ask = {.mounts = 1};
+static int check_quota(struct operation *operation, uint32_t n, struct failure *f) {
+        const struct quota_ask ask = {.mounts = n};
         const struct pod *pod = operation->pod;
         struct quota_use use = {
-                .mounts_of_pod = use_mounts(pod->record) - 1, /* its record is there already */
+                .mounts_of_pod = use_mounts(pod->record) - n, /* the records are there already */
                 .mounts_of_namespace = table_size(pods_table(operation->pods, operation->pod->record)),
                 .mounts_max = operation->pods->mounts_max,
         };
         int r;
 
-        operation->new_mounts = 1;
-        r = use_check(operation, &use, &ask, 1, f);
-        operation->new_mounts--;
+        operation->new_mounts = n;
+        r = use_check(operation, &use, &ask, n, f);
+        operation->new_mounts -= n;
         return r;
 }
 
@@ -143,20 +143,39 @@ static bool is_on_host(const struct record_mount *mount) {
         return strcmp(mount->container, SPEC_HOST) == 0;
 }
 
-/* Everything that can be said without an executor. */
-static int look_at(const struct repair *repair, const struct damage *damage, const struct record_mount *mount,
-                   struct wanted **ret, struct failure *f) {
+/* Everything that can be said of one without an executor and without what it lies on. */
+static int look_alone(const struct repair *repair, const struct record_mount *mount, struct wanted **ret, struct failure *f) {
         const struct operation *operation = &repair->operation;
-        const struct pod *pod = operation->pod;
         int r = again_compile(operation, mount, ret, f);
 
         if (r == 0 && is_on_host(mount))
                 return host_check(operation->pods, &operation->caller, operation->uuid, *ret, f);
-        if (r == 0)
-                r = check_volume(repair, mount, f);
-        if (r != 0 || (repair->dry_run && outcome_of_row(repair, damage->ground_row) == DAMAGE_WOULD_REPAIR))
+        return r != 0 ? r : check_volume(repair, mount, f);
+}
+
+static int look_at(const struct repair *repair, const struct damage *damage, const struct record_mount *mount,
+                   struct wanted **ret, struct failure *f) {
+        const struct operation *operation = &repair->operation;
+        const struct pod *pod = operation->pod;
+        int r = look_alone(repair, mount, ret, f);
+
+        if (r != 0 || is_on_host(mount) || (repair->dry_run && outcome_of_row(repair, damage->ground_row) == DAMAGE_WOULD_REPAIR))
                 return r;
         return place_check(operation->pods, pod->record, mount, recording_find_row(pod, damage->ground_row), f);
+}
+
+/* One that comes with what it lies on. */
+static int look_with(void *userdata, size_t damage, struct wanted **ret, struct failure *f) {
+        struct repair *repair = userdata;
+        const struct record_mount *mount = find_row(repair->operation.pod, repair->damages[damage].row);
+
+        return mount ? look_alone(repair, mount, ret, f) : -ENOENT;
+}
+
+static void settle_with(void *userdata, size_t damage, int r, struct failure *f) {
+        struct repair *repair = userdata;
+
+        settle(&repair->damages[damage], r, f);
 }
 
 static void foretell(struct repair *repair) {
@@ -216,24 +235,31 @@ static int plan_one(struct repair *repair, const struct damage *damage, struct f
         struct job_caller caller;
         struct plan_present present;
         struct plan_pod pod;
+        struct wanted *wanted = NULL;
         int r;
 
-        repair->wanted = wanted_free(repair->wanted);
+        again_group_done(&repair->group);
         if (!mount || (!ground && !is_on_host(mount)))
                 return log_errno(LOG_ERR, ENOENT, "find the record of %s in pod %s", damage->target, operation->uuid);
-        r = look_at(repair, damage, mount, &repair->wanted, f);
+        r = look_at(repair, damage, mount, &wanted, f);
+        if (r != 0) {
+                (void) wanted_free(wanted);
+                return r;
+        }
+        r = again_gather(operation->pod, repair->damages, repair->n_damages, repair->current, wanted, look_with, settle_with, repair,
+                         &repair->group);
         if (r == 0)
-                r = check_quota(operation, f);
+                r = check_quota(operation, (uint32_t) repair->group.n, f);
         if (r != 0)
                 return r;
         operation_plan_pod(operation, false, &caller, &pod);
         if (!ground)
-                return plan_mount(&pod, repair->wanted, NULL, 0, false, &operation->job, f);
+                return plan_mount(&pod, repair->group.wanted, NULL, 0, false, &operation->job, f);
         present = present_of(ground);
         if (volume_is(mount)) /* its ground is the pod's own tmpfs */
                 present = (struct plan_present) {
                         .container = SPEC_VOLUMES, .target = "/", .id = ground->id, .ground = PLAN_GROUND_FREELY};
-        r = plan_mount(&pod, repair->wanted, &present, 1, strcmp(ground->target, mount->target) == 0, &operation->job, f);
+        r = plan_mount(&pod, repair->group.wanted, &present, 1, strcmp(ground->target, mount->target) == 0, &operation->job, f);
         return r != 0 ? r : volume_resolve(operation, f);
 }
 
@@ -293,11 +319,11 @@ static void finish(struct repair *repair, struct failure *f) {
         operation_end(operation, f);
 }
 
+/* To the next one, which is the current one still if it is pending. */
 static void go_on(struct repair *repair) {
         struct failure f = FAILURE_INIT;
         int r;
 
-        repair->current++;
         r = operation_next(&repair->operation, &f);
         if (r == 0)
                 return;
@@ -331,39 +357,88 @@ static int record_on_host(struct repair *repair, struct record_mount *mount, con
         return 0;
 }
 
-/* Once it is known to lie where it should. */
-static int record_in_pod(struct repair *repair, const struct job_result *answer, uint64_t *ret_id, struct failure *f) {
+/* Whether the job made the group's mount of this number: a path that is not there is passed over. */
+static bool is_made(const struct job_result *answer, size_t number) {
+        return number < answer->n_steps && answer->steps[number].mount_id != 0;
+}
+
+/* Once all are known to lie where they should. */
+static int record_in_pod(struct repair *repair, const struct job_result *answer, uint64_t *ids, struct failure *f) {
         struct operation *operation = &repair->operation;
-        const struct damage *damage = &repair->damages[repair->current];
+        struct again_group *group = &repair->group;
+        _cleanup_free_ int64_t *rows = calloc(group->n, sizeof(*rows));
         struct pod *pod = operation->pod;
-        size_t from = pod->record->n_mounts;
+        size_t from = pod->record->n_mounts, n = 0;
         int r;
 
-        r = recording_append(operation->pods, pod, repair->wanted, NULL, operation->job, answer, ret_id);
+        if (!rows)
+                return log_oom();
+        for (size_t i = 0; i < group->n; i++)
+                if (is_made(answer, i))
+                        rows[n++] = repair->damages[group->damages[i]].row;
+        if (n == 0)
+                return 0;
+        r = recording_append(operation->pods, pod, group->wanted, NULL, operation->job, answer, ids);
         if (r < 0)
                 return r;
         r = pods_sync_pod(operation->pods, operation->pod);
-        if (r >= 0)
-                r = place_check_parent(operation->pods, pod->record, &pod->record->mounts[from], f);
+        for (size_t i = 0; i < n && r >= 0 && f->kind == FAILURE_NONE; i++)
+                r = place_check_parent(operation->pods, pod->record, &pod->record->mounts[from + i], f);
         if (r == 0)
-                r = recording_replace(operation->pods, pod, damage->row, from, operation->job_id);
+                r = recording_replace(operation->pods, pod, rows, n, from, operation->job_id);
         if (r != 0)
                 recording_truncate(pod, from);
         return r;
 }
 
 /* Records what the job has made. */
-static int record_one(struct repair *repair, const struct job_result *answer, struct failure *f) {
-        struct damage *damage = &repair->damages[repair->current];
-        struct record_mount *host = host_find_row(repair->operation.pod, damage->row);
-        uint64_t id = 0;
-        int r = host ? record_on_host(repair, host, answer) : record_in_pod(repair, answer, &id, f);
+static int record_all(struct repair *repair, const struct job_result *answer, struct failure *f) {
+        struct again_group *group = &repair->group;
+        struct record_mount *host = host_find_row(repair->operation.pod, repair->damages[repair->current].row);
+        _cleanup_free_ uint64_t *ids = calloc(group->n, sizeof(*ids));
+        int r;
 
+        if (!ids)
+                return log_oom();
+        r = host ? record_on_host(repair, host, answer) : record_in_pod(repair, answer, ids, f);
         if (r != 0)
                 return r;
-        damage->id = host ? host->id : id;
-        damage_settle(damage, DAMAGE_REPAIRED, "It was made again from its record%s.", again_news(repair->wanted->mounts));
+        for (size_t i = 0; i < group->n; i++) {
+                struct damage *damage = &repair->damages[group->damages[i]];
+
+                if (is_made(answer, i)) {
+                        damage->id = host ? host->id : ids[i];
+                        damage_settle(damage, DAMAGE_REPAIRED, "It was made again from its record%s.", again_news(&group->wanted->mounts[i]));
+                } else
+                        damage_settle(damage, DAMAGE_LEFT, "Nothing is there now that could be hidden or read-only; repair again when there is.");
+        }
         return 0;
+}
+
+static void blame_path(const struct wanted_mount *path, struct failure *f) {
+        _cleanup_failure_ struct failure cause = FAILURE_INIT;
+
+        failure_move(&cause, f);
+        (void) failure_set(f, cause.kind, "It would be there without its %s path %s: %s",
+                           path->kind == WANTED_MASK ? "masked" : "read-only", path->target, cause.text ?: "");
+}
+
+/* Whether the failure was settled as that of another mount than the current one, which is tried again without it. That a path
+ * cannot be hidden or read-only is the failure of what would be there without it. */
+static bool blame_other(struct repair *repair, const struct job_result *answer, struct failure *f) {
+        const struct again_group *group = &repair->group;
+        size_t number = answer && !answer->lost ? answer->failed_step : SIZE_MAX;
+        const struct wanted_mount *failed;
+
+        if (number == 0 || number >= group->n)
+                return false;
+        failed = &group->wanted->mounts[number];
+        if (failed->kind == WANTED_MASK || failed->kind == WANTED_READONLY) {
+                blame_path(failed, f);
+                return false;
+        }
+        settle(&repair->damages[group->damages[number]], (int) f->kind, f);
+        return true;
 }
 
 /* Each that was missing somewhere is a damage, which is over; without memory it is not told. */
@@ -394,7 +469,7 @@ static void tell_cgroups(struct repair *repair, const struct job_result *answer)
 static void result(struct operation *operation, const struct job_result *answer) {
         struct repair *repair = repair_of(operation);
         _cleanup_failure_ struct failure f = FAILURE_INIT;
-        bool undo;
+        bool undo, nothing = false;
         int r = 0;
 
         if (repair->cgroups) {
@@ -404,11 +479,12 @@ static void result(struct operation *operation, const struct job_result *answer)
                 return;
         }
         if (answer && answer->failure == FAILURE_NONE && !answer->lost) {
-                r = record_one(repair, answer, &f);
+                r = record_all(repair, answer, &f);
                 undo = r != 0;
+                nothing = r == 0 && !is_made(answer, 0);
         } else {
                 undo = answer && answer->lost;
-                r = answer ? operation_failure(operation, answer, repair->wanted, &f) : -EINVAL;
+                r = answer ? operation_failure(operation, answer, repair->group.wanted, &f) : -EINVAL;
         }
         if (r < 0)
                 (void) failure_from_errno(&f, r);
@@ -419,9 +495,10 @@ static void result(struct operation *operation, const struct job_result *answer)
                 operation_undo(operation, &f);
                 return;
         }
-        if (r != 0) {
+        if (r != 0 || nothing) {
                 take_back(operation);
-                settle(&repair->damages[repair->current], r, &f);
+                if (r != 0 && !blame_other(repair, answer, &f))
+                        settle(&repair->damages[repair->current], r, &f);
         }
         go_on(repair);
 }

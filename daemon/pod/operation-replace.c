@@ -304,7 +304,7 @@ static int record(struct replace *replace, const struct entry *entry) {
         r = recording_append(operation->pods, pod, replace->wanted, &replace->detail.key, job, &result, operation->ids);
         if (r < 0)
                 return r;
-        r = recording_replace(operation->pods, pod, replace->detail.row, from, operation->job_id);
+        r = recording_replace(operation->pods, pod, &replace->detail.row, 1, from, operation->job_id);
         if (r < 0)
                 recording_truncate(pod, from);
         return r;

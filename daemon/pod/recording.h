@@ -33,11 +33,11 @@ void recording_mark_unseen(const struct pods *pods, struct pod *pod, size_t from
  * job. */
 int recording_commit(struct pods *pods, struct pod *pod, size_t from, bool state, uint64_t job);
 
-/* Station 9 of a repair, in one transaction: the record at `from`, the mount made again, becomes the one at `row` (whose
- * mount is gone) and keeps its place; those after it came along, and take the places of the ones of the same target that
- * came along before. What came along before and is gone leaves the record; no intent of this job. Tells the observer. On
- * failure nothing changed, and the records from `from` on are the caller's to take away. */
-int recording_replace(struct pods *pods, struct pod *pod, int64_t row, size_t from, uint64_t job);
+/* Station 9 of a repair, in one transaction: the records from `from` on, the mounts made again, become those at `rows` (in the
+ * record's order, at least one; whose mounts are gone) and keep their places; those after them came along, and take the places of the
+ * ones of the same target that came along before. What came along before and is gone leaves the record; no intent of this job. Tells
+ * the observer. On failure nothing changed, and the records from `from` on are the caller's to take away. */
+int recording_replace(struct pods *pods, struct pod *pod, const int64_t *rows, size_t n_rows, size_t from, uint64_t job);
 
 /* Station 9 of mounts that waited, in one transaction: the records from `from` on take the places of those at `rows`, by
  * container, target and type; `rows` of which nothing was made leave the record, what came along is new; the pod's

@@ -15,7 +15,8 @@
 
 struct replacing {
         struct pod *pod;
-        size_t at, from;            /* the old record, and the first of the new ones */
+        size_t *at, n_at;           /* the old records; of each a new one, in their order… */
+        size_t from;                /* …the first of which is here, before what came along with them */
         struct map *there;          /* records whose mounts the kernel has */
         size_t *places;             /* by new record: where it goes, SIZE_MAX for the end */
         struct record_mount *gone;  /* shallow copies of the old records */
@@ -26,35 +27,43 @@ struct replacing {
 
 static void replacing_done(struct replacing *replacing) {
         (void) map_free(replacing->there);
+        free(replacing->at);
         free(replacing->places);
         free(replacing->gone);
         free(replacing->leaving);
 }
 
-static int replacing_init(struct replacing *replacing, struct pods *pods, struct pod *pod, int64_t row, size_t from) {
+static int replacing_init(struct replacing *replacing, struct pods *pods, struct pod *pod, const int64_t *rows, size_t n_rows, size_t from) {
         size_t n = pod->record->n_mounts;
 
-        *replacing = (struct replacing) {.pod = pod, .at = SIZE_MAX, .from = from};
-        for (size_t i = 0; i < from; i++)
-                if (pod->record->mounts[i].row == row)
-                        replacing->at = i;
-        if (replacing->at == SIZE_MAX)
-                return -ENOENT;
-        replacing->places = calloc(n - from, sizeof(*replacing->places));
-        replacing->gone = calloc(n, sizeof(*replacing->gone));
-        replacing->leaving = calloc(n, sizeof(*replacing->leaving));
-        if (!replacing->places || !replacing->gone || !replacing->leaving)
+        *replacing = (struct replacing) {.pod = pod, .from = from};
+        replacing->at = calloc(n_rows + 1, sizeof(*replacing->at));
+        replacing->places = calloc(n - from + 1, sizeof(*replacing->places));
+        replacing->gone = calloc(n + 1, sizeof(*replacing->gone));
+        replacing->leaving = calloc(n + 1, sizeof(*replacing->leaving));
+        if (!replacing->at || !replacing->places || !replacing->gone || !replacing->leaving)
                 return -ENOMEM;
+        for (size_t i = 0; i < from && replacing->n_at < n_rows; i++)
+                if (pod->record->mounts[i].row == rows[replacing->n_at])
+                        replacing->at[replacing->n_at++] = i;
+        if (replacing->n_at < n_rows || n - from < n_rows)
+                return -ENOENT;
         return doom_index(pods, pod->record, &replacing->there);
 }
 
-/* Whether the record is of a mount that came along with the old one, and is gone. */
+/* Whether the record is of a mount that came along with an old one, and is gone. */
 static bool went_along(const struct replacing *replacing, size_t i) {
         const struct record_mount *mounts = replacing->pod->record->mounts, *mount = &mounts[i];
 
-        return mount->nested && i > replacing->at && strcmp(mount->container, mounts[replacing->at].container) == 0 &&
-               path_is_below(mount->target, mounts[replacing->at].target) &&
-               map_get_u64(replacing->there, mount->mount_id) != mount;
+        if (!mount->nested || map_get_u64(replacing->there, mount->mount_id) == mount)
+                return false;
+        for (size_t j = 0; j < replacing->n_at && replacing->at[j] < i; j++) {
+                const struct record_mount *old = &mounts[replacing->at[j]];
+
+                if (strcmp(mount->container, old->container) == 0 && path_is_below(mount->target, old->target))
+                        return true;
+        }
+        return false;
 }
 
 /* Finds a place for every new record. */
@@ -64,14 +73,16 @@ static int arrange(struct replacing *replacing) {
 
         if (!fresh)
                 return -ENOMEM;
-        replacing->places[0] = replacing->at;
-        replacing->gone[replacing->n_gone++] = mounts[replacing->at];
-        for (size_t i = replacing->from + 1; i < replacing->pod->record->n_mounts; i++) {
+        for (size_t i = 0; i < replacing->n_at; i++) {
+                replacing->places[i] = replacing->at[i];
+                replacing->gone[replacing->n_gone++] = mounts[replacing->at[i]];
+        }
+        for (size_t i = replacing->from + replacing->n_at; i < replacing->pod->record->n_mounts; i++) {
                 replacing->places[i - replacing->from] = SIZE_MAX;
                 if (map_put(fresh, mounts[i].target, &mounts[i]) == -ENOMEM) /* of two at one target the first */
                         return -ENOMEM;
         }
-        for (size_t i = replacing->at + 1; i < replacing->from; i++) {
+        for (size_t i = replacing->at[0] + 1; i < replacing->from; i++) {
                 struct record_mount *taker;
 
                 if (!went_along(replacing, i))
@@ -154,13 +165,13 @@ static void move_in(const struct replacing *replacing) {
         record->n_mounts = kept;
 }
 
-int recording_replace(struct pods *pods, struct pod *pod, int64_t row, size_t from, uint64_t job) {
+int recording_replace(struct pods *pods, struct pod *pod, const int64_t *rows, size_t n_rows, size_t from, uint64_t job) {
         _cleanup_(replacing_done) struct replacing replacing;
         _cleanup_free_ struct record_mount *added = NULL;
         size_t n_added = pod->record->n_mounts - from;
         int r;
 
-        r = replacing_init(&replacing, pods, pod, row, from);
+        r = replacing_init(&replacing, pods, pod, rows, n_rows, from);
         if (r == 0)
                 r = arrange(&replacing);
         added = r == 0 ? calloc(n_added, sizeof(*added)) : NULL;

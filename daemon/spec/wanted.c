@@ -56,6 +56,18 @@ struct wanted *wanted_free(struct wanted *wanted) {
         return NULL;
 }
 
+int wanted_join(struct wanted *wanted, struct wanted *from) {
+        for (; from->n_mounts > 0; from->n_mounts--) {
+                struct wanted_mount *added = array_append(&wanted->mounts, &wanted->n_mounts);
+
+                if (!added)
+                        return -ENOMEM;
+                *added = from->mounts[0];
+                memmove(from->mounts, from->mounts + 1, (from->n_mounts - 1) * sizeof(*from->mounts));
+        }
+        return 0;
+}
+
 const char *wanted_container(const struct wanted *wanted, const struct wanted_mount *mount) {
         if (mount->container == WANTED_VOLUMES)
                 return SPEC_VOLUMES;

@@ -164,6 +164,9 @@ bool wanted_is_device_path(const char *source);
 int wanted_from_mounts(const char *container, const struct spec_mount *mounts, size_t n,
         const struct wanted_facts *facts, struct wanted **ret, struct failure *f);
 
+/* Moves the mounts of `from` behind those of the other; both are of the same one container. -ENOMEM: some may be moved. */
+int wanted_join(struct wanted *wanted, struct wanted *from);
+
 /* A tmpfs of so many bytes takes the writes to a writable bind, as "overlay": "all" has it; false for any other mount, and for one
  * of a volume, which stay as they are. */
 bool wanted_overlay_bind(struct wanted_mount *mount, uint64_t size);

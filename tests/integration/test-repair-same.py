@@ -125,6 +125,101 @@ def remounted(daemon):
     daemon.ok('gc', pod)
 
 
+
+def mounted(root):
+    """What is mounted where below a root: type and options, a line each."""
+    return sorted(f"{point.removeprefix(root)} {fields[5]} {' '.join(fields[fields.index('-') + 1:][:1])}"
+            for point, fields in host.mounts_below(root).items())
+
+
+@case('mount points that only stubs are come back as such, of directories and files, below binds and overlays')
+def stubs(daemon):
+    a, b = specs.tree('stubs-a', {'file': 'a', 'there/': ''}), specs.tree('stubs-b', {'file': 'b'})
+    low = specs.tree('stubs-low', {'low': ''})
+    sources, before = (a, b, low), contents(a, b, low)
+    pod = daemon.create(own({'path': specs.rootfs()}, [
+        specs.bind(a, '/mnt', 'bind', 'ro'), specs.bind(b, '/mnt/nn/x'), specs.bind(f'{b}/file', '/mnt/nn/word'), specs.bind(b, '/mnt/there'),
+        specs.bind(a, '/mnt/ro', 'bind', 'ro'), specs.mount('/mnt/ro/deep'),
+        specs.mount('/data', 'overlay', 'overlay', [f'lowerdir={a}:{low}']), specs.bind(f'{b}/file', '/data/of/b')]))
+    root = daemon.rootfs(pod)
+    there = mounted(root)
+
+    def same(what):
+        equal(daemon.state(pod), 'ready', f'state, {what}')
+        equal(mounted(root), there, f'mounts, {what}')
+        equal([open(f'{root}/{path}').read() for path in ('mnt/file', 'mnt/nn/x/file', 'mnt/nn/word', 'mnt/there/file', 'mnt/ro/file', 'data/of/b')],
+                ['a', 'b', 'b', 'b', 'a', 'b'], f'files, {what}')
+
+    same('at first')
+    for turn in range(2):
+        subprocess.run(['umount', '-R', f'{root}/mnt', f'{root}/data'], check=True)
+        rows = repair(daemon, pod)
+        equal(outcomes(rows), dict.fromkeys(['/mnt', '/mnt/nn/x', '/mnt/nn/word', '/mnt/there', '/mnt/ro', '/mnt/ro/deep', '/data', '/data/of/b'],
+                'repaired'), 'repair')
+        for target, row in rows.items():
+            equal(daemon.mounts(pod)[f'main:{target}']['ID'], row['ID'], f'the id of {target}')
+        same(f'turn {turn}')
+        daemon.restart()
+        same(f'restarted, turn {turn}')
+    # one that cannot come does not keep the others away
+    subprocess.run(['umount', '-R', f'{root}/mnt'], check=True)
+    os.rename(f'{b}/file', f'{b}/away')
+    rows = repair(daemon, pod, status=1)
+    equal(outcomes(rows), {'/mnt': 'repaired', '/mnt/nn/x': 'repaired', '/mnt/nn/word': 'failed', '/mnt/there': 'repaired', '/mnt/ro': 'repaired',
+            '/mnt/ro/deep': 'repaired'}, 'without a source')
+    os.rename(f'{b}/away', f'{b}/file')
+    equal(contents(*sources), before, 'the sources')
+    equal(daemon.json('gc', pod)[0]['Outcome'], 'removed', 'collection')
+
+
+@case('a mount does not come back without the hidden and read-only paths on it, which come back themselves')
+def paths(daemon):
+    low, up = specs.tree('paths-low', {'h': 'secret', 'd/f': 'secret', 'r/f': 'x', 'n': 'x', 'deep/': ''}), specs.tree('paths-up', {})
+    work, b = specs.tree('paths-work', {}), specs.tree('paths-b', {'file': 'b', 's': 'secret'})
+    pod = daemon.create(own({'path': specs.rootfs()}, [
+        specs.mount('/srv', 'overlay', 'overlay', [f'lowerdir={low}', f'upperdir={up}', f'workdir={work}']), specs.mount('/sys', 'sysfs', 'sysfs'),
+        specs.bind(b, '/srv/deep')],
+        maskedPaths=['/srv/h', '/srv/d', '/srv/deep/s', '/sys/kernel', '/srv/none'], readonlyPaths=['/sys', '/srv/r', '/srv/deep']))
+    root = daemon.rootfs(pod)
+    there, recorded = mounted(root), sorted(daemon.mounts(pod))
+
+    def same(what):
+        equal(daemon.state(pod), 'ready', f'state, {what}')
+        equal(mounted(root), there, f'mounts, {what}')
+        equal(sorted(daemon.mounts(pod)), recorded, f'records, {what}')
+        equal((open(f'{root}/srv/h').read(), os.listdir(f'{root}/srv/d'), open(f'{root}/srv/deep/s').read(), os.listdir(f'{root}/sys/kernel')),
+                ('', [], '', []), f'hidden, {what}')
+        for path in ('sys', 'srv/r', 'srv/deep'):
+            equal(os.statvfs(f'{root}/{path}').f_flag & os.ST_RDONLY, os.ST_RDONLY, f'{path}, {what}')
+        equal(open(f'{root}/srv/deep/file').read(), 'b', what)
+
+    same('at first')
+    umount(root, '/srv/h')
+    equal(outcomes(repair(daemon, pod, '--dry-run')), {'/srv/h': 'would-repair'}, 'dry run')
+    equal(outcomes(repair(daemon, pod)), {'/srv/h': 'repaired'}, 'one alone')
+    same('one alone')
+    for turn in range(2):
+        subprocess.run(['umount', '-R', f'{root}/srv'], check=True)
+        subprocess.run(['umount', '-R', f'{root}/sys'], check=True)
+        subprocess.run(['umount', '-R', f'{root}/sys'], check=True)
+        equal(set(outcomes(repair(daemon, pod)).values()), {'repaired'}, 'repair')
+        same(f'turn {turn}')
+        daemon.restart()
+        same(f'restarted, turn {turn}')
+    # what is not there any more needs no hiding, and is told until it is
+    subprocess.run(['umount', '-R', f'{root}/srv'], check=True)
+    os.rename(f'{low}/h', f'{low}/away')
+    rows = repair(daemon, pod, status=1)
+    equal({target for target, row in rows.items() if row['Outcome'] != 'repaired'}, {'/srv/h'}, 'one that is not there')
+    contains(rows['/srv/h']['Message'], 'Nothing is there now', 'message')
+    equal(daemon.state(pod), 'degraded', 'state')
+    subprocess.run(['umount', '-R', f'{root}/srv'], check=True)
+    os.rename(f'{low}/away', f'{low}/h')
+    equal(set(outcomes(repair(daemon, pod)).values()), {'repaired'}, 'there again')
+    same('there again')
+    equal(daemon.json('gc', pod)[0]['Outcome'], 'removed', 'collection')
+
+
 if __name__ == '__main__':
     host.prepare()
     tap.run(Daemon)
