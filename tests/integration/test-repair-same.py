@@ -4,11 +4,12 @@
 
 import json
 import os
+import signal
 import subprocess
 
 from frame import host, specs, tap
-from frame.daemon import Daemon
-from frame.tap import case, contains, equal
+from frame.daemon import Daemon, Stage
+from frame.tap import case, contains, equal, eventually
 
 
 def own(root, mounts=(), **more):
@@ -218,6 +219,56 @@ def paths(daemon):
     equal(set(outcomes(repair(daemon, pod)).values()), {'repaired'}, 'there again')
     same('there again')
     equal(daemon.json('gc', pod)[0]['Outcome'], 'removed', 'collection')
+
+
+
+@case('a mount whose path cannot be hidden is not there, and the failure names the path')
+def unhidden(daemon):
+    a = specs.tree('unhidden', {'h': 'secret', 'file': 'x'})
+    pod = daemon.create(own({'path': specs.rootfs()}, [specs.bind(a, '/srv'), specs.mount('/tmp')], maskedPaths=['/srv/h']))
+    root = daemon.rootfs(pod)
+    subprocess.run(['umount', '-R', f'{root}/srv', f'{root}/tmp'], check=True)
+    os.rename(f'{a}/h', f'{a}/away')
+    os.symlink('h', f'{a}/h')
+    rows = repair(daemon, pod, status=1)
+    equal(outcomes(rows), {'/srv': 'failed', '/srv/h': 'left', '/tmp': 'repaired'}, 'repair')
+    contains(rows['/srv']['Message'], 'without its masked path /srv/h', 'message')
+    equal(os.listdir(f'{root}/srv'), [], 'nothing is there')
+    os.rename(f'{a}/away', f'{a}/h')
+    equal(outcomes(repair(daemon, pod)), {'/srv': 'repaired', '/srv/h': 'repaired'}, 'repair')
+    equal(open(f'{root}/srv/h').read(), '', 'hidden')
+    equal(daemon.state(pod), 'ready', 'state')
+    daemon.ok('gc', pod)
+
+
+@case('kill -9 in the middle of a repair leaves no mount without what hides a path of it', alone=True)
+def kills():
+    with Stage() as daemon:
+        a, count = specs.tree('kills-a', {'h': 'secret'}), 40
+        pod = daemon.create(own({'path': specs.rootfs()}, [specs.mount('/srv')] + [specs.bind(a, f'/srv/{n}') for n in range(count)],
+                maskedPaths=[f'/srv/{n}/h' for n in range(count)]))
+        root = daemon.rootfs(pod)
+
+        def naked():
+            there = host.mounts_below(root)
+            return [n for n in range(count) if f'{root}/srv/{n}' in there and f'{root}/srv/{n}/h' not in there]
+        for victim in ['executors', 'front', 'keeper'] * 3:
+            subprocess.run(['umount', '-R', *[f'{root}/srv/{n}' for n in range(count)]], check=True)
+            daemon.ok('rescan')
+            client = subprocess.Popen([f'{host.DIRECTORY}/bin/podmountctl', '--socket', daemon.socket, 'repair', pod],
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            eventually(lambda: len(host.mounts_below(f'{root}/srv')) > 5, 'some are there again', interval=0.0005)
+            for pid in {'executors': daemon.executors, 'front': lambda: [daemon.front()], 'keeper': lambda: [daemon.keeper()]}[victim]():
+                os.kill(pid, signal.SIGKILL)
+            client.wait()
+            if victim != 'executors':
+                daemon.wait()
+                daemon.start()
+            equal(naked(), [], f'{victim}: mounts without their masks')
+            daemon.json('repair', pod)
+            equal(daemon.state(pod), 'ready', 'state')
+            equal(len(host.mounts_below(f'{root}/srv')), 2 * count + 1, f'mounts: {sorted(host.mounts_below(root))}')
+        equal(daemon.json('gc', pod)[0]['Outcome'], 'removed', 'collection')
 
 
 if __name__ == '__main__':
