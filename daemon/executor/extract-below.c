@@ -118,6 +118,16 @@ int extract_find_below(struct extract *extract, const char *name) {
         return 0;
 }
 
+int extract_look_below(struct extract *extract, const char *name, int *ret_fd) {
+        int r = extract_find_below(extract, name);
+
+        if (r < 0) /* the way to there is not known */
+                free(TAKE_PTR(extract->below_name));
+        else
+                *ret_fd = extract->below;
+        return r;
+}
+
 /* Of the owner: an id that a mapping has no place for shows as nobody's. */
 static bool is_mapped(const struct id_mapping *list, size_t n, uint32_t id) {
         uint32_t nobody = 65534;

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "content/node.h"
 #include "executor/layer.h"
 #include "util/path.h"
 
@@ -141,6 +142,12 @@ static int replace_whiteout(struct extract *extract, int directory, const char *
         return r;
 }
 
+static bool is_whiteout(int directory, const char *base) {
+        struct stat st;
+
+        return fstatat(directory, base, &st, AT_SYMLINK_NOFOLLOW) == 0 && node_is_whiteout(&st);
+}
+
 /* Goes one component on from `*fd`, which is closed, to the directory that is called `name` in all. */
 static int step_into(struct extract *extract, int *fd, const char *base, const char *name, enum extract_way way) {
         int next = openat(*fd, base, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r;
@@ -155,6 +162,8 @@ static int step_into(struct extract *extract, int *fd, const char *base, const c
         }
         if (next < 0 && way == EXTRACT_SEEK && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
                 return -ENOENT;
+        if (next < 0 && way == EXTRACT_VISIT && (errno == ENOENT || is_whiteout(*fd, base)))
+                return errno == ENOENT ? -ENOENT : -ENOTDIR;
         if (next < 0 && (errno == ENOTDIR || errno == ELOOP))
                 return extract_fail(extract, FAILURE_INVALID_ARGS, 0, "its name leads through a link or a file, not through directories alone");
         if (next < 0 && errno == ENOENT)

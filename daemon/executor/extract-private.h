@@ -3,7 +3,7 @@
 
 /* What the parts of extract share: extract.c has the entries, extract-place.c where they go, extract-meta.c what they carry,
  * extract-link.c hard links, extract-below.c what a tar leads through, extract-follow.c through which links of the layers below, extract-copy.c what is copied
- * from there. */
+ * from there, extract-whiteout.c whiteouts. */
 
 #include <sys/stat.h>
 #include <time.h>
@@ -32,6 +32,8 @@ struct extract {
         char *parent_name;  /* …and its name */
         struct extract_directory *directories;
         size_t n_directories;
+        char **whiteouts;   /* names of those that were made */
+        size_t n_whiteouts;
         bool plain;
         bool has_root;      /* the tar has an entry for the root directory */
         struct map *hidden; /* names of directories that show nothing of what lies below, or NULL… */
@@ -51,8 +53,9 @@ int extract_errno(struct extract *extract, int error, const char *what);
 /* extract-place.c */
 /* Takes the entry's names apart: all of struct extract up to left_out. */
 int extract_name(struct extract *extract, struct archive_entry *entry);
-/* What to do about a directory that is not there: it is a failure; it is made; -ENOENT, also for what is none. */
-enum extract_way { EXTRACT_FIND, EXTRACT_MAKE, EXTRACT_SEEK };
+/* What to do about a directory that is not there: it is a failure; it is made; -ENOENT, also for what is none; -ENOENT, -ENOTDIR for a whiteout, and a failure
+ * for anything else. */
+enum extract_way { EXTRACT_FIND, EXTRACT_MAKE, EXTRACT_SEEK, EXTRACT_VISIT };
 /* The directory of a name, opened; the extract's until the next call. *ret_base: what is left of the name. */
 int extract_parent(struct extract *extract, const char *name, enum extract_way way, int *ret_fd, const char **ret_base);
 /* Removes whatever has this name. */
@@ -103,11 +106,21 @@ int extract_lead_root(struct extract *extract);
 /* An entry of the tar comes for a directory that is there: what it has of the one below goes. */
 int extract_strip(struct extract *extract, int fd);
 void extract_below_done(struct extract *extract);
+/* The directory of this name in what lies below, if it shows: the extract's until the next call, or -1. A negative errno: nobody can look there. */
+int extract_look_below(struct extract *extract, const char *name, int *ret_fd);
 
 /* extract-follow.c */
 /* Puts in the place of *name, which is `what` of the entry, where it leads through links of the layers below: all but its last component is followed,
  * inside the root of the layer, where the tar itself has nothing. */
 int extract_follow(struct extract *extract, const char *what, char **name);
+
+/* extract-whiteout.c */
+/* Makes the entry, a whiteout or what makes a directory opaque, if something is below that it hides. */
+int extract_write_whiteout(struct extract *extract, struct archive_entry *entry);
+int extract_write_opaque(struct extract *extract);
+/* When all is written: those in directories that became opaque later go. */
+int extract_drop_whiteouts(struct extract *extract);
+void extract_whiteouts_done(struct extract *extract);
 
 /* extract-meta.c */
 /* Whether an extended attribute of this name is kept, of a file or a directory. */

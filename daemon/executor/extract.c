@@ -5,14 +5,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "content/node.h"
-#include "executor/merge.h"
 #include "util/array.h"
 
 int extract_fail(struct extract *extract, enum failure_kind kind, int error, const char *what) {
@@ -42,6 +39,7 @@ int extract_new(struct worker *worker, const struct extract_setup *setup, struct
 struct extract *extract_free(struct extract *extract) {
         if (!extract)
                 return NULL;
+        extract_whiteouts_done(extract);
         for (size_t i = 0; i < extract->n_directories; i++) {
                 free(extract->directories[i].name);
                 free(extract->directories[i].acl);
@@ -298,58 +296,21 @@ static int write_other(struct extract *extract, struct archive_entry *entry, int
         return type == AE_IFLNK ? 0 : extract_special_acl(extract, entry, directory, name);
 }
 
-/* A whiteout is of what lies below: what the tar itself has under this name stays. */
-static int write_whiteout(struct extract *extract, struct archive_entry *entry, int directory, const char *name) {
-        struct timespec times[2];
-        struct stat st;
-        int r;
-
-        if (extract->setup.base)
-                return 0;
-        if (fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-                return S_ISDIR(st.st_mode) ? extract_opaque(extract, extract->name) : 0;
-        r = extract_count(extract);
-        if (r == 0 && extract->setup.notes >= 0)
-                r = extract_note(extract, MERGE_WHITEOUT, extract->name, NULL);
-        if (r != 0)
-                return r;
-        extract_times(entry, times);
-        if (mknodat(directory, name, S_IFCHR, 0) < 0 || utimensat(directory, name, times, AT_SYMLINK_NOFOLLOW) < 0)
-                return extract_errno(extract, errno, "making the whiteout");
-        return 0;
-}
-
-static int write_opaque(struct extract *extract) {
-        _cleanup_free_ char *within = NULL;
-        const char *base;
-        int fd, r;
-
-        if (extract->setup.base)
-                return 0;
-        /* The directory is made if the tar does not have it. */
-        if (asprintf(&within, "%s/x", extract->name) < 0) {
-                within = NULL;
-                return -ENOMEM;
-        }
-        r = *extract->name ? extract_parent(extract, within, EXTRACT_MAKE, &fd, &base) : 0;
-        return r != 0 ? r : extract_opaque(extract, extract->name);
-}
-
 int extract_write(struct extract *extract, struct archive *archive, struct archive_entry *entry) {
         const char *base;
         int directory, r;
 
         if (extract->left_out)
                 return 0;
+        if (extract->whiteout)
+                return extract_write_whiteout(extract, entry);
         if (extract->opaque)
-                return write_opaque(extract);
+                return extract_write_opaque(extract);
         r = extract_parent(extract, extract->name, EXTRACT_MAKE, &directory, &base);
         if (r != 0)
                 return r;
-        if (!*base && (extract->whiteout || extract->link || archive_entry_filetype(entry) != AE_IFDIR))
+        if (!*base && (extract->link || archive_entry_filetype(entry) != AE_IFDIR))
                 return extract_fail(extract, FAILURE_INVALID_ARGS, 0, "the root of a layer is a directory");
-        if (extract->whiteout)
-                return write_whiteout(extract, entry, directory, base);
         if (extract->link)
                 return extract_write_link(extract, directory, base);
         if (archive_entry_filetype(entry) == AE_IFDIR)
@@ -385,5 +346,5 @@ int extract_finish(struct extract *extract) {
         /* What comes twice has the times that came last. */
         for (size_t i = 0; i < extract->n_directories && r == 0; i++)
                 r = finish_one(extract, &extract->directories[i]);
-        return r;
+        return r == 0 ? extract_drop_whiteouts(extract) : r;
 }

@@ -28,6 +28,7 @@ struct extract_setup {
                                     * caller's, or -1 */
         int own;                   /* what the layer itself has of that, whose links no name leads through; the caller's, or -1 */
         int stash;                 /* an empty directory in the mount of `root`, for copies of what hard links are to that is below alone; with `below`; the caller's */
+        int under;                 /* with `notes`: what it stands on, without what it has itself; the caller's, or -1 if that is nothing */
         bool root_below;           /* …so is the root directory, if the tar does not have it */
         int notes;                 /* where is written down what is to be done when this is put over what the layer has (executor/merge.h); the
                                     * caller's, or -1 if it has nothing */

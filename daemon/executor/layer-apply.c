@@ -24,12 +24,13 @@
 enum { MEMORY_MAX = 768 * 1024 * 1024 /* of a worker: a window of 256 MiB, twice, and the names of many directories */ };
 
 /* In the order of the worker's fds. */
-enum { FD_TAR, FD_ROOT, FD_SPLIT, FD_OPAQUE, FD_NOTES, FD_STASH, FD_BELOW /* or none… */, FD_OWN /* …or not this */, _FD_MAX };
+enum { FD_TAR, FD_ROOT, FD_SPLIT, FD_OPAQUE, FD_NOTES, FD_STASH, FD_BELOW /* or none… */, FD_OWN /* …or not this… */, FD_UNDER /* …or that */, _FD_MAX };
 
 struct request {
         const struct step *step;
         bool devices, below;
-        bool over; /* the layer has content, which is what shows below */
+        bool over; /* the layer has content, which is what shows below… */
+        bool under; /* …and stands on something */
         bool acls_unmapped;
 };
 
@@ -100,6 +101,7 @@ static int work(struct worker *worker, const int *fds, void *userdata) {
                         .below = request->below ? fds[FD_BELOW] : -1,
                         .own = request->over ? fds[FD_OWN] : -1,
                         .stash = fds[FD_STASH],
+                        .under = request->under ? fds[FD_UNDER] : -1,
                         .root_below = request->over || !(step->flags & STEP_LAYER_WRITABLE),
                         .notes = request->over ? fds[FD_NOTES] : -1,
                         .base = (step->flags & STEP_LAYER_BASE) && !request->over,
@@ -161,11 +163,11 @@ static int make_place(int layer, int *fds) {
 }
 
 static int start(struct run *run, const struct step *step, bool over, int *fds) {
-        struct request request = {.step = step, .devices = run->job->caller.root, .below = fds[FD_BELOW] >= 0, .over = over};
+        struct request request = {.step = step, .devices = run->job->caller.root, .below = fds[FD_BELOW] >= 0, .over = over, .under = fds[FD_UNDER] >= 0};
         struct worker_setup setup = {
                 .name = "podmount-apply",
                 .fds = fds,
-                .n_fds = over ? _FD_MAX : request.below ? FD_OWN : FD_BELOW,
+                .n_fds = request.under ? _FD_MAX : over ? FD_UNDER : request.below ? FD_OWN : FD_BELOW,
                 .capabilities = CAPABILITY(CAP_CHOWN) | CAPABILITY(CAP_DAC_OVERRIDE) | CAPABILITY(CAP_FOWNER) | CAPABILITY(CAP_FSETID) |
                                 CAPABILITY(CAP_SETFCAP) | (run->job->caller.root ? CAPABILITY(CAP_MKNOD) : 0),
                 .memory_max = MEMORY_MAX,
@@ -192,6 +194,7 @@ int hand_layer_apply(struct run *run, size_t i) {
         bool over;
         int r = layer_open(run, step, &layer);
 
+        fds[FD_UNDER] = -1;
         if (r != 0)
                 return r;
         r = is_empty(layer);
@@ -204,6 +207,8 @@ int hand_layer_apply(struct run *run, size_t i) {
                 r = layer_show(run, i, over, &fds[FD_BELOW]);
         if (r == 0 && over)
                 r = layer_show_own(run, i, &fds[FD_OWN]);
+        if (r == 0 && over && step->n_layers > 0)
+                r = layer_show(run, i, false, &fds[FD_UNDER]);
         if (r == 0)
                 r = start(run, step, over, fds);
         run->result->steps[i].attributes = over ? APPLY_OVER : APPLY_ALONE;

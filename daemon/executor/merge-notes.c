@@ -118,6 +118,24 @@ static int make_link(struct merge *merge, char *name, char *target) {
         return r == 0 ? keep_times(merge, name, directory, &were) : r;
 }
 
+/* Whether a directory on the way is opaque: 1, 0, or a failure of ours. That of the root directory is merged in any case. */
+static int is_in_opaque(struct merge *merge, char *name) {
+        _cleanup_close_ int fd = fcntl(merge->setup->new, F_DUPFD_CLOEXEC, 0);
+        int r = fd < 0 ? -errno : 0;
+
+        for (char *at = name, *slash = strchr(at, '/'); slash && r == 0; at = slash + 1, slash = strchr(at, '/')) {
+                int next;
+
+                *slash = '\0';
+                next = openat(fd, at, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                r = next < 0 ? -errno : merge_is_opaque(next);
+                *slash = '/';
+                (void) close_fd(fd);
+                fd = next;
+        }
+        return r == -ENOENT || r == -ENOTDIR || r == -ELOOP ? 0 : r; /* it was replaced later */
+}
+
 /* There is nothing below to hide any more. */
 static int drop_whiteout(struct merge *merge, char *name) {
         _cleanup_close_ int directory = -1;
@@ -136,13 +154,21 @@ static int drop_whiteout(struct merge *merge, char *name) {
         return keep_times(merge, name, directory, &were);
 }
 
+static int take_whiteout(struct merge *merge, char *name, bool ghost) {
+        int r = ghost || merge->setup->base ? 1 : is_in_opaque(merge, name);
+
+        if (r < 0)
+                return merge_failed(merge, name, -r, "looking whether there is anything for a whiteout to hide");
+        return r > 0 ? drop_whiteout(merge, name) : 0;
+}
+
 /* A link has two texts. */
 static int take_note(struct merge *merge, FILE *file, char *note, char **target, size_t *room, char kind) {
         if (note[0] == MERGE_LINK && getdelim(target, room, '\0', file) <= 0)
                 return -EBADMSG;
-        if (note[0] != kind)
-                return 0;
-        return kind == MERGE_LINK ? make_link(merge, note + 1, *target) : drop_whiteout(merge, note + 1);
+        if (note[0] == MERGE_LINK)
+                return kind == MERGE_LINK ? make_link(merge, note + 1, *target) : 0;
+        return kind == MERGE_LINK ? 0 : take_whiteout(merge, note + 1, note[0] == MERGE_GHOST);
 }
 
 int merge_notes(struct merge *merge, char kind) {

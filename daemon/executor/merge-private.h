@@ -34,6 +34,9 @@ int merge_charge_file(struct merge *merge, int directory, const char *name, uint
 int merge_link(struct merge *merge, int old, int new, const char *name, const struct stat *is);
 /* Extended attributes and ACLs: all of them for what is made like the other, else those that no tar has, as far as they are missing. */
 int merge_attributes(struct merge *merge, int from, int to, bool made);
-/* What the extraction has left to be done, of one kind (merge-notes.c): links before the old tree comes, which they hide, whiteouts after that. */
+/* What the extraction has left to be done, of one kind (merge-notes.c): links before the old tree comes, which they hide, whiteouts after that: those go that
+ * have nothing to hide. */
 int merge_notes(struct merge *merge, char kind);
+/* Whether a directory says that nothing below shows through: 1, 0, or a negative errno. */
+int merge_is_opaque(int directory);
 void merge_notes_done(struct merge *merge);

@@ -63,7 +63,7 @@ int merge_charge(struct merge *merge, const char *name, uint64_t inodes, uint64_
 }
 
 /* 1, 0, or a negative errno: an answer that was not got would bring back what the tar has deleted. */
-static int is_opaque(int directory) {
+int merge_is_opaque(int directory) {
         char value = '\0';
 
         if (fgetxattr(directory, MERGE_OPAQUE, &value, 1) >= 0)
@@ -82,7 +82,7 @@ static int enter(struct walk *walk, int old, int new, const char *name, bool mad
 
         if (from < 0 || to < 0 || fstat(made ? from : to, &as) < 0)
                 return merge_failed(walk->merge, name, errno, "opening the directory");
-        r = made ? 0 : is_opaque(to);
+        r = made ? 0 : merge_is_opaque(to);
         if (r != 0)
                 return r < 0 ? merge_failed(walk->merge, name, -r, "looking whether it hides what the layer has") : 0;
         if (walk->n_levels >= MERGE_DEPTH_MAX)
@@ -199,7 +199,7 @@ int merge_trees(struct worker *worker, const struct merge_setup *setup) {
                 r = merge_notes(&merge, MERGE_LINK);
         if (r == 0)
                 r = walk_all(&merge);
-        if (r == 0 && setup->base)
+        if (r == 0)
                 r = merge_notes(&merge, MERGE_WHITEOUT);
         if (r == 0 && setup->base)
                 r = mark(&merge, false);

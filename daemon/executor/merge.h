@@ -19,10 +19,11 @@ struct merge_setup {
 };
 
 /*
- * Notes are texts with their NULs, the first byte of which says what they are: MERGE_WHITEOUT and the name of one that was made,
+ * Notes are texts with their NULs, the first byte of which says what they are: MERGE_WHITEOUT and the name of one that was made, MERGE_GHOST if it hides
+ * nothing but what the old tree may have,
  * MERGE_LINK and the name of a hard link to a file that the old tree may have, whose name follows as another text.
  */
-enum { MERGE_WHITEOUT = 'w', MERGE_LINK = 'l' };
+enum { MERGE_WHITEOUT = 'w', MERGE_GHOST = 'g', MERGE_LINK = 'l' };
 
 /* Both trees as they are to be, on the disk. */
 int merge_trees(struct worker *worker, const struct merge_setup *setup);

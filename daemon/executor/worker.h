@@ -20,7 +20,7 @@
 #include "util/channel.h"
 #include "util/failure.h"
 
-enum { WORKER_FDS_MAX = 8 };
+enum { WORKER_FDS_MAX = 12 };
 
 struct worker;
 

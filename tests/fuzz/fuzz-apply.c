@@ -175,7 +175,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 mine = open_directory(own);
         setup.source.fd = tar;
         setup.split = split;
-        setup.into = (struct extract_setup) {.root = root, .opaque = opaque, .below = under, .own = under < 0 ? -1 : mine, .stash = copies, .notes = mine < 0 ? -1 : notes, .base = data[0] & 1, .devices = false, .bytes_max = 1024 * 1024,
+        setup.into = (struct extract_setup) {.root = root, .opaque = opaque, .below = under, .own = under < 0 ? -1 : mine, .under = mine < 0 ? -1 : under, .stash = copies, .notes = mine < 0 ? -1 : notes, .base = data[0] & 1, .devices = false, .bytes_max = 1024 * 1024,
                 .inodes_max = 200, .bytes_figure = 5, .inodes_figure = 6};
         if (apply_tar(&worker, &setup) == 0) {
                 read_record(split);

@@ -93,7 +93,7 @@ def quotas(s):
     create(ALICE, 'q0')
     as_user(ALICE, lambda: str(bus.call(LAYERS, 'CreateLayer', 'ssa{sv}', 'q4', 'q0', {})))
     way = '/'.join(['d' * 200] * 15)
-    name, text = refused(ALICE, 'q4', tar(s, *[(f'{way}/.wh..wh..opq', b'')] * 400))
+    name, text = refused(ALICE, 'q4', tar(s, (f'{way}/f', b''), *[(f'{way}/.wh..wh..opq', b'')] * 400))
     equal(name, ERROR + 'QuotaExceeded', text)
     contains(text, 'LayerInodesPerUser=')
     odd = [(entry(f'f{n}', pax_headers={'comment': os.urandom(250000).hex()}), b'x') for n in range(8)]

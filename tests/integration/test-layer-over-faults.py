@@ -44,7 +44,7 @@ class Over(Operation):
         self.do(daemon, 'wanted')
         self.after = self.content('wanted')
         equal(sorted(self.after.keys() - self.before.keys()), ['below', 'd/b/in', 'd/e/more', 'hidden/new', 'kept/hard', 'kept/hard-too'], 'what is new')
-        equal(sorted(self.before.keys() - self.after.keys()), ['gone/file', 'hidden/file'], 'what is gone, but for whiteouts')
+        equal(sorted(self.before.keys() - self.after.keys()), ['gone', 'gone/file', 'hidden/file'], 'what is gone')
         remove_all(daemon)
 
     def content(self, ident):

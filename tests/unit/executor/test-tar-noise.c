@@ -181,7 +181,7 @@ static int work(struct worker *worker, const int *fds _unused_, void *userdata _
                         return -errno;
                 setup.source.fd = tar;
                 setup.split = record;
-                setup.into = (struct extract_setup) {.root = root, .opaque = opaque, .below = below, .own = i % 3 ? -1 : below, .stash = stash, .notes = below < 0 ? -1 : notes, .root_below = i % 3, .base = i % 4 == 2, .devices = i % 3 == 0, .bytes_max = 1024 * 1024,
+                setup.into = (struct extract_setup) {.root = root, .opaque = opaque, .below = below, .own = i % 3 ? -1 : below, .under = i % 5 ? -1 : below, .stash = stash, .notes = below < 0 ? -1 : notes, .root_below = i % 3, .base = i % 4 == 2, .devices = i % 3 == 0, .bytes_max = 1024 * 1024,
                         .inodes_max = 1000000, .bytes_figure = 5, .inodes_figure = 6};
                 worker_figures(worker)[5] = 0;
                 (void) apply_tar(worker, &setup); /* as a rule it is refused */
