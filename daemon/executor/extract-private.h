@@ -117,7 +117,7 @@ int extract_follow(struct extract *extract, const char *what, char **name);
 /* extract-whiteout.c */
 /* Makes the entry, a whiteout or what makes a directory opaque, if something is below that it hides. */
 int extract_write_whiteout(struct extract *extract, struct archive_entry *entry);
-int extract_write_opaque(struct extract *extract);
+int extract_write_opaque(struct extract *extract, struct archive_entry *entry);
 /* When all is written: those in directories that became opaque later go. */
 int extract_drop_whiteouts(struct extract *extract);
 void extract_whiteouts_done(struct extract *extract);

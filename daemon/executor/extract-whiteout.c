@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Whiteouts. overlayfs lists a directory that it does not merge with one below as it is: a whiteout in it is a name that nobody can look at. So there
- * is one only where something shows through that it hides.
+ * is one only where something shows through that it hides. Root directories are merged whatever they say of themselves: for an opaque one each
+ * name that shows through has a whiteout.
  */
 
 #include "executor/extract-private.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -130,7 +132,51 @@ int extract_write_whiteout(struct extract *extract, struct archive_entry *entry)
         return r == 0 && show ? make(extract, entry, directory, base, extract->name) : r;
 }
 
-int extract_write_opaque(struct extract *extract) {
+/* One name that the root directory below has. */
+static int hide_one(struct extract *extract, struct archive_entry *entry, int below, const char *name) {
+        struct stat st;
+        bool there;
+        int r;
+
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+                return 0;
+        if (worker_progress(extract->worker) < 0)
+                return -EPIPE;
+        r = has(extract, below, name, &there);
+        if (r != 0 || !there)
+                return r;
+        if (fstatat(extract->setup.root, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+                return S_ISDIR(st.st_mode) ? extract_opaque(extract, name) : 0;
+        return make(extract, entry, extract->setup.root, name, name);
+}
+
+static int hide_root(struct extract *extract, struct archive_entry *entry) {
+        const struct dirent *one;
+        DIR *entries;
+        int fd, r = 0;
+
+        if (extract->setup.below < 0 || extract_hides(extract, ""))
+                return 0;
+        fd = openat(extract->setup.below, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        entries = fd < 0 ? NULL : fdopendir(fd);
+        if (!entries) {
+                r = extract_errno(extract, errno, "opening the root directory below");
+                (void) close_fd(fd);
+                return r;
+        }
+        do {
+                errno = 0;
+                one = readdir(entries);
+                if (one)
+                        r = hide_one(extract, entry, fd, one->d_name);
+                else if (errno != 0)
+                        r = extract_errno(extract, errno, "reading the root directory below");
+        } while (r == 0 && one);
+        (void) closedir(entries);
+        return r == 0 ? extract_hide(extract, "") : r;
+}
+
+int extract_write_opaque(struct extract *extract, struct archive_entry *entry) {
         _cleanup_free_ char *within = NULL;
         const char *base;
         int fd, below = -1, r;
@@ -138,7 +184,7 @@ int extract_write_opaque(struct extract *extract) {
         if (extract->setup.base)
                 return 0;
         if (!*extract->name)
-                return extract_opaque(extract, extract->name);
+                return hide_root(extract, entry);
         if (asprintf(&within, "%s/x", extract->name) < 0) {
                 within = NULL;
                 return -ENOMEM;
@@ -153,7 +199,7 @@ int extract_write_opaque(struct extract *extract) {
         return r != 0 ? r : extract_opaque(extract, extract->name);
 }
 
-/* Whether a directory on the way became opaque after the whiteout was made. */
+/* Whether a directory on the way became opaque after the whiteout was made. The root directory has its whiteouts for that. */
 static bool is_hidden(const struct extract *extract, char *name) {
         bool hidden = false;
 

@@ -305,7 +305,7 @@ int extract_write(struct extract *extract, struct archive *archive, struct archi
         if (extract->whiteout)
                 return extract_write_whiteout(extract, entry);
         if (extract->opaque)
-                return extract_write_opaque(extract);
+                return extract_write_opaque(extract, entry);
         r = extract_parent(extract, extract->name, EXTRACT_MAKE, &directory, &base);
         if (r != 0)
                 return r;

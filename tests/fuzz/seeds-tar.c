@@ -32,6 +32,9 @@ static const struct row {
         {"e/passwd", NULL, "x", S_IFREG},
         {"n/new", NULL, "x", S_IFREG},
         {"lib", NULL, NULL, S_IFDIR},
+        {"usr/lib/.wh.f", NULL, "", S_IFREG},
+        {"usr/.wh..wh..opq", NULL, "", S_IFREG},
+        {".wh..wh..opq", NULL, "", S_IFREG},
 };
 
 /* Hard links to what is there alone, what removes it before and after that, and another name of the same file. */

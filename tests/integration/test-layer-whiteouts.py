@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Whiteouts that have nothing to hide leave no name that can be listed and not be looked at."""
+"""Whiteouts that have nothing to hide leave no name that can be listed and not be looked at; an opaque root directory hides all that lies below it."""
 
 import os
 import stat
@@ -139,6 +139,55 @@ def unmapped(daemon):
     equal([name for name in whiteouts(directory_of(daemon, 'high')) if name != 'a/other'], ['a/none', 'a/x'], 'whiteouts')
 
 
+@case('an opaque root directory hides what is below, and not what the tar has, whichever comes first')
+def root(daemon):
+    create(daemon, 'low')
+    fill(daemon, 'low', *BASE)
+    for number, (members, names, own) in enumerate([
+            ([white(''), file('new')], ['new'], ['a', 'k']),
+            ([file('./.wh..wh..opq', ''), file('new')], ['new'], ['a', 'k']),
+            ([file('a/new'), file('new'), white('')], ['a', 'a/new', 'new'], ['k']),
+            ([white('a/old'), white('')], ['a'], ['k']),
+            ([white('k'), white(''), white(''), directory('a'), white('a/sub'), file('k', 'young')], ['a', 'k'], []),
+            ([directory('.'), white(''), white('a'), file('a/sub/x')], ['a', 'a/sub', 'a/sub/x'], ['k'])]):
+        create(daemon, f'high{number}', 'low')
+        tar = fill(daemon, f'high{number}', *members)
+        is_as(daemon, f'high{number}', names, own)
+        with open(tar, 'rb') as wanted:
+            equal(tar_of(daemon, f'high{number}', 'low') == wanted.read(), True, 'the same tar')
+        equal([path for path in deleted(daemon, f'high{number}') if '/' not in path], own, 'what is deleted')
+    for ident, *words in (['over'], ['written', *MAPS]):
+        create(daemon, ident, 'low', *words)
+        fill(daemon, ident, file('mine'), directory('a'), file('a/mine'))
+        fill(daemon, ident, file('a/new'), white(''), file('new'))
+        is_as(daemon, ident, ['a', 'a/new', 'new'], ['k'])
+    create(daemon, 'alone')
+    fill(daemon, 'alone', white(''), file('new'))
+    is_as(daemon, 'alone', ['new'], [])
+    fill(daemon, 'alone', white(''), file('other'))
+    is_as(daemon, 'alone', ['other'], [])
+
+
+@case('a diff of what was hidden so makes the same layer again')
+def again(daemon):
+    create(daemon, 'low')
+    fill(daemon, 'low', *BASE)
+    create(daemon, 'high', 'low')
+    fill(daemon, 'high', file('a/first'))
+    fill(daemon, 'high', white(''), file('a/new'), directory('.'))
+    create(daemon, 'copy', 'low')
+    path = f'{daemon.directory}/copy.tar'
+    with open(path, 'wb') as tar:
+        tar.write(tar_of(daemon, 'high', 'low'))
+    with tarfile.open(path) as tar:
+        equal('.wh.k' in tar.getnames(), True, str(tar.getnames()))
+        fill(daemon, 'copy', *[(info, tar.extractfile(info).read() if info.isreg() else None) for info in tar])
+    seen = [content(get(daemon, ident)) for ident in ('high', 'copy')]
+    equal(differences(*seen), {}, 'the same')
+    put(daemon, 'high')
+    put(daemon, 'copy')
+
+
 def timeless(where):
     """Times of directories that no tar has the last word on are when umoci did it."""
     return {name: ' '.join(about.split(' ')[:3]) if about.startswith('d') else about for name, about in content(where).items()}
@@ -153,7 +202,10 @@ def as_umoci(daemon):
             [[white('a'), white('a/'), white('a/old')], [white('a/old'), white('a/')]],
             [[file('a/n'), white('a'), white('a/sub')], [white('a/sub/'), white('a/n')]],
             [[directory('a'), white('a/'), white('a/old'), file('a/new')], [white('a/new'), white('a/old')]],
-            [[white('a/sub/deep'), file('a/y')], [white('a/'), file('a/z')], [white('a/y'), white('k')]]]):
+            [[white('a/sub/deep'), file('a/y')], [white('a/'), file('a/z')], [white('a/y'), white('k')]],
+            [[white(''), file('new')]],
+            [[file('q/f')], [file('first'), file('./.wh..wh..opq', ''), file('a/new')], [white('first'), white('k')]],
+            [[directory('a'), file('a/new'), white('')], [white(''), directory('b')]]]):
         layout.image([bytes_of(*members) for members in [BASE, *layers]], f'v{number}')
         top = import_image(daemon, layout.path, f'v{number}')
         equal(differences(*(timeless(where) for where in (get(daemon, top), unpack(layout.path, f'v{number}', f'{daemon.directory}/bundle{number}')))), {}, f'trees of {number}')
