@@ -125,13 +125,18 @@ static bool is_under_path(const struct gathering *g, size_t i) {
         return false;
 }
 
+/* A mount on top of another at the same target needs nothing there. */
+static bool is_stacked(const struct gathering *g, size_t i) {
+        return strcmp(g->damages[i].target, g->damages[g->damages[i].ground].target) == 0;
+}
+
 static bool belongs(const struct gathering *g, size_t i) {
         const struct wanted *ground = wanted_of(g, g->damages[i].ground);
         const struct record_mount *mount;
 
         if (!ground || g->damages[i].outcome != DAMAGE_PENDING || g->refused[i - g->first] || wanted_of(g, i))
                 return false;
-        if (plan_gives_stubs(ground->mounts))
+        if (plan_gives_stubs(ground->mounts) && !is_stacked(g, i))
                 return true;
         mount = recording_find_row(g->pod, g->damages[i].row);
         return (mount && damage_is_path(mount)) || is_under_path(g, i);
@@ -200,6 +205,54 @@ int again_gather(const struct pod *pod, const struct damage *damages, size_t n, 
         free(g.wanted);
         free(g.refused);
         return r < 0 ? log_oom() : 0;
+}
+
+/* The index of the record that the mount of this index was put on, SIZE_MAX if none is known; those that wait are none. */
+static size_t ground_of(const struct record_pod *record, size_t i) {
+        const struct record_mount *mount = &record->mounts[i];
+
+        while (i-- > 0) {
+                const struct record_mount *below = &record->mounts[i];
+
+                if (!below->deferred && !below->nested && !damage_is_path(below) && strcmp(below->container, mount->container) == 0 &&
+                    path_is_below(mount->target, below->target))
+                        return i;
+        }
+        return SIZE_MAX;
+}
+
+static bool is_of_group(const struct damage *damages, const struct again_group *group, int64_t row) {
+        for (size_t i = 0; i < group->n; i++)
+                if (damages[group->damages[i]].row == row)
+                        return true;
+        return false;
+}
+
+static int add_stubs(const struct pod *pod, const struct damage *damages, const struct again_group *group, size_t number, struct job *job) {
+        const struct damage *own = &damages[group->damages[number]];
+        const struct record_pod *record = pod->record;
+
+        for (size_t i = 0; i < record->n_mounts; i++) {
+                const struct record_mount *mount = &record->mounts[i];
+                size_t ground;
+
+                if (mount->nested || !mount->request || strcmp(mount->container, own->container) != 0 ||
+                    strcmp(mount->target, own->target) == 0 || !path_is_below(mount->target, own->target) || is_of_group(damages, group, mount->row))
+                        continue;
+                ground = ground_of(record, i);
+                if (ground != SIZE_MAX && record->mounts[ground].row == own->row && strv_append(&job->steps[number].stubs, mount->target) < 0)
+                        return log_oom();
+        }
+        return 0;
+}
+
+int again_add_stubs(const struct pod *pod, const struct damage *damages, const struct again_group *group, struct job *job) {
+        int r = 0;
+
+        for (size_t i = 0; i < group->n && i < job->n_steps && r == 0; i++)
+                if (plan_gives_stubs(&group->wanted->mounts[i]))
+                        r = add_stubs(pod, damages, group, i, job);
+        return r;
 }
 
 const char *again_news(const struct wanted_mount *wanted) {

@@ -27,5 +27,9 @@ typedef int again_look(void *userdata, size_t damage, struct wanted **ret, struc
 int again_gather(const struct pod *pod, const struct damage *damages, size_t n, size_t first, struct wanted *wanted, again_look look,
                  void (*settle)(void *userdata, size_t damage, int r, struct failure *f), void *userdata, struct again_group *group);
 
+/* What is on record as lying on a mount of the group that gives stubs and is not of its job, for it waits or failed, gets its mount point
+ * in the job as at creation: a stub can be had at no other time. `job` is of the group. -ENOMEM, logged. */
+int again_add_stubs(const struct pod *pod, const struct damage *damages, const struct again_group *group, struct job *job);
+
 /* What of it is not as it was, for people, behind "It was made again from its record"; "" if all is. */
 const char *again_news(const struct wanted_mount *wanted);

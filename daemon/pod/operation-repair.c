@@ -260,6 +260,8 @@ static int plan_one(struct repair *repair, const struct damage *damage, struct f
                 present = (struct plan_present) {
                         .container = SPEC_VOLUMES, .target = "/", .id = ground->id, .ground = PLAN_GROUND_FREELY};
         r = plan_mount(&pod, repair->group.wanted, &present, 1, strcmp(ground->target, mount->target) == 0, &operation->job, f);
+        if (r == 0)
+                r = again_add_stubs(operation->pod, repair->damages, &repair->group, operation->job);
         return r != 0 ? r : volume_resolve(operation, f);
 }
 

@@ -8,7 +8,10 @@ import signal
 import subprocess
 
 from frame import host, specs, tap
+from frame.bus import Bus
 from frame.daemon import Daemon, Stage
+from frame.host import ALICE
+from frame.situation import WithPolkit
 from frame.tap import case, contains, equal, eventually
 
 
@@ -169,8 +172,57 @@ def stubs(daemon):
     equal(outcomes(rows), {'/mnt': 'repaired', '/mnt/nn/x': 'repaired', '/mnt/nn/word': 'failed', '/mnt/there': 'repaired', '/mnt/ro': 'repaired',
             '/mnt/ro/deep': 'repaired'}, 'without a source')
     os.rename(f'{b}/away', f'{b}/file')
+    subprocess.run(['umount', '-R', f'{root}/mnt'], check=True)
+    os.rename(b, f'{b}-away')
+    rows = repair(daemon, pod, status=1)
+    equal((rows['/mnt']['Outcome'], rows['/mnt/nn/x']['Outcome'], rows['/mnt/nn/word']['Outcome']), ('repaired', 'failed', 'failed'), 'without any')
+    os.rename(f'{b}-away', b)
+    equal(outcomes(repair(daemon, pod, status=1))['/mnt/nn/x'], 'repaired', 'its stub is there')
     equal(contents(*sources), before, 'the sources')
     equal(daemon.json('gc', pod)[0]['Outcome'], 'removed', 'collection')
+
+
+@case('what is stacked on a read-only bind, of a file too, comes back on it')
+def stacked(daemon):
+    a, b = specs.tree('stacked-a', {'file': 'a'}), specs.tree('stacked-b', {'file': 'b'})
+    pod = daemon.create(own({'path': specs.rootfs()}, [specs.bind(a, '/mnt', 'bind', 'ro'), specs.bind(f'{a}/file', '/etc/hostname', 'bind', 'ro')]))
+    root = daemon.rootfs(pod)
+    daemon.ok('bind', pod, b, '/mnt', '--stack')
+    daemon.ok('bind', pod, f'{b}/file', '/etc/hostname', '--stack')
+    umount(root, '/mnt', '/mnt', '/etc/hostname', '/etc/hostname')
+    daemon.ok('rescan')
+    equal([row['Outcome'] for row in daemon.json('repair', pod)], ['repaired'] * 4, 'repair')
+    equal((open(f'{root}/mnt/file').read(), open(f'{root}/etc/hostname').read()), ('b', 'b'), 'the upper ones')
+    equal(daemon.state(pod), 'ready', 'state')
+    umount(root, '/mnt', '/etc/hostname')
+    equal((open(f'{root}/mnt/file').read(), open(f'{root}/etc/hostname').read()), ('a', 'a'), 'the lower ones')
+    daemon.ok('gc', pod)
+    # below a read-only path, in one job with it
+    pod = daemon.create(own({'path': specs.rootfs()}, [specs.mount('/srv'), specs.bind(b, '/srv/d')], readonlyPaths=['/srv']))
+    root = daemon.rootfs(pod)
+    there = mounted(root)
+    subprocess.run(['umount', '-R', f'{root}/srv'], check=True)
+    subprocess.run(['umount', '-R', f'{root}/srv'], check=True)
+    daemon.ok('rescan')
+    equal({row['Outcome'] for row in daemon.json('repair', pod)}, {'repaired'}, 'repair')
+    equal(mounted(root), there, 'mounts')
+    equal((open(f'{root}/srv/d/file').read(), daemon.state(pod)), ('b', 'ready'), 'what the path shows')
+    daemon.ok('gc', pod)
+
+
+@case('a mount that waits for its namespace has its stub again, too', alone=True)
+def waiting():
+    with Bus() as bus, WithPolkit(bus, 'yes') as situation:
+        daemon = situation.daemon
+        a = specs.tree('waiting-a', {'file': 'a'}, owner=ALICE)
+        spec = json.dumps(specs.oci(root=situation.root, mounts=[specs.bind(a, '/mnt', 'bind', 'ro'), specs.mount('/mnt/proc', 'proc', 'proc')]))
+        pod = daemon.ok('create', '-', input=spec, user=ALICE, over_bus=True).strip()
+        root = daemon.rootfs(pod)
+        equal(sorted(os.listdir(f'{root}/mnt')), ['file', 'proc'], 'at first')
+        umount(root, '/mnt')
+        equal(outcomes(repair(daemon, pod))['/mnt'], 'repaired', 'repair')
+        equal(sorted(os.listdir(f'{root}/mnt')), ['file', 'proc'], 'again')
+        daemon.ok('gc', pod)
 
 
 @case('a mount does not come back without the hidden and read-only paths on it, which come back themselves')
