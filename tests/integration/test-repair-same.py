@@ -142,12 +142,12 @@ def mounted(root):
 @case('mount points that only stubs are come back as such, of directories and files, below binds and overlays')
 def stubs(daemon):
     a, b = specs.tree('stubs-a', {'file': 'a', 'there/': ''}), specs.tree('stubs-b', {'file': 'b'})
-    low = specs.tree('stubs-low', {'low': ''})
-    sources, before = (a, b, low), contents(a, b, low)
+    low, c = specs.tree('stubs-low', {'low': ''}), specs.tree('stubs-c', {'file': 'b'})
+    sources, before = (a, b, low, c), contents(a, b, low, c)
     pod = daemon.create(own({'path': specs.rootfs()}, [
         specs.bind(a, '/mnt', 'bind', 'ro'), specs.bind(b, '/mnt/nn/x'), specs.bind(f'{b}/file', '/mnt/nn/word'), specs.bind(b, '/mnt/there'),
         specs.bind(a, '/mnt/ro', 'bind', 'ro'), specs.mount('/mnt/ro/deep'),
-        specs.mount('/data', 'overlay', 'overlay', [f'lowerdir={a}:{low}']), specs.bind(f'{b}/file', '/data/of/b')]))
+        specs.mount('/data', 'overlay', 'overlay', [f'lowerdir={a}:{low}']), specs.bind(f'{c}/file', '/data/of/b')]))
     root = daemon.rootfs(pod)
     there = mounted(root)
 
