@@ -183,11 +183,11 @@ static void take_back(struct operation *operation) {
         layer_stream_end(&read_of(operation)->stream);
 }
 
-/* For LayerInfo: whoever reads a tar hears of nothing else but its end. NULL: a new one begins. */
+/* For LayerInfo: whoever reads a tar hears of nothing else but its end. NULL: a new one begins, which is nothing to the tars of others. */
 static void set_diff_error(const struct read *read, const char *text) {
         struct layer *layer = find(read, read->id);
 
-        if (!layer)
+        if (!layer || (!text && layer->diff_user != read->operation.caller.uid))
                 return;
         free(layer->diff_error);
         layer->diff_error = text ? strdup(text) : NULL; /* without memory for it, the log has it */

@@ -24,11 +24,15 @@ int overlay_facts(const struct record_pod *record, const char *container, struct
 
         facts->overlay = SPEC_OVERLAY_NONE;
         facts->overlay_size = 0;
-        if (!text || !strstr(text, "\"overlay\"")) /* as in most: there is nothing to read */
+        if (!text || !strstr(text, "\"overlay\":")) /* no root says so, as in most: there is nothing to read */
                 return 0;
         r = spec_parse(text, strlen(text), UINT64_MAX, UINT64_MAX, &spec, &f);
-        if (r != 0)
-                return log_errno(LOG_ERR, r < 0 ? r : -EBADMSG, "read what container %s was made by: %s", container, f.text ?: "");
+        if (r == -ENOMEM)
+                return log_oom();
+        if (r != 0) { /* of a version before this one, which did not apply what is wrong with it */
+                (void) log_errno(LOG_WARNING, r < 0 ? r : -EBADMSG, "read what container %s was made by: %s", container, f.text ?: "");
+                return 0;
+        }
         for (size_t i = 0; i < spec->n_containers; i++)
                 if (spec->n_containers == 1 || strcmp(spec->containers[i].name, container) == 0) {
                         facts->overlay = spec->containers[i].overlay;

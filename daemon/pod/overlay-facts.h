@@ -6,6 +6,6 @@
 #include "spec/wanted.h"
 #include "store/store.h"
 
-/* What the document says that the container is of, for the compilation of mounts in it. -ENOMEM, -EBADMSG for a document that cannot be
- * read; logged. */
+/* What the document says that the container is of, for the compilation of mounts in it. -ENOMEM, logged; one that cannot be read says
+ * nothing. */
 int overlay_facts(const struct record_pod *record, const char *container, struct wanted_facts *facts);
