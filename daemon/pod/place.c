@@ -25,6 +25,11 @@ static const struct record_mount *record_of(const struct pods *pods, const struc
         return NULL;
 }
 
+/* With a recursive clone: it is part of what that one is. */
+static bool came_along(const struct record_mount *mount) {
+        return mount && mount->nested;
+}
+
 static uint64_t id_of(const struct entry *entry) {
         return entry->unique_id ?: entry->id;
 }
@@ -55,6 +60,8 @@ int place_check(const struct pods *pods, const struct record_pod *record, const 
                 return failure_set(f, FAILURE_BUSY, "What it lies on, %s, is missing itself; repair that first.",
                                    ground ? ground->target : "another mount");
         met = meet(pods_table(pods, record), path);
+        while (met && met != below && came_along(record_of(pods, record, met)))
+                met = met->parent;
         if (met == below)
                 return 0;
         if (!met)
