@@ -8,12 +8,15 @@
 #include <sys/mount.h>
 
 #include "plan/plan.h"
+#include "pod/grounds.h"
 #include "pod/recording.h"
 #include "pod/registry.h"
 #include "pod/source.h"
 #include "pod/use.h"
 #include "pod/volume.h"
+#include "util/array.h"
 #include "util/log.h"
+#include "util/map.h"
 #include "util/path.h"
 
 /* Root's rights may have gone into a mount that the owner has to be content without: `r` and `f` are what compiling it
@@ -207,52 +210,43 @@ int again_gather(const struct pod *pod, const struct damage *damages, size_t n, 
         return r < 0 ? log_oom() : 0;
 }
 
-/* The index of the record that the mount of this index was put on, SIZE_MAX if none is known; those that wait are none. */
-static size_t ground_of(const struct record_pod *record, size_t i) {
-        const struct record_mount *mount = &record->mounts[i];
-
-        while (i-- > 0) {
-                const struct record_mount *below = &record->mounts[i];
-
-                if (!below->deferred && !below->nested && !damage_is_path(below) && strcmp(below->container, mount->container) == 0 &&
-                    path_is_below(mount->target, below->target))
-                        return i;
-        }
-        return SIZE_MAX;
+/* What mounts are put on: those that wait are not there, what came along is another one's, and paths lie on what is there. */
+static bool carries(const struct record_mount *mount) {
+        return !mount->deferred && !mount->nested && !damage_is_path(mount);
 }
 
-static bool is_of_group(const struct damage *damages, const struct again_group *group, int64_t row) {
-        for (size_t i = 0; i < group->n; i++)
-                if (damages[group->damages[i]].row == row)
-                        return true;
-        return false;
-}
+/* The group's numbers from 1, by the rows of their records. */
+static int index_rows(const struct damage *damages, const struct again_group *group, struct map **ret) {
+        _cleanup_(map_freep) struct map *rows = map_new(MAP_KEY_U64);
+        int r = rows ? 0 : -ENOMEM;
 
-static int add_stubs(const struct pod *pod, const struct damage *damages, const struct again_group *group, size_t number, struct job *job) {
-        const struct damage *own = &damages[group->damages[number]];
-        const struct record_pod *record = pod->record;
-
-        for (size_t i = 0; i < record->n_mounts; i++) {
-                const struct record_mount *mount = &record->mounts[i];
-                size_t ground;
-
-                if (mount->nested || !mount->request || strcmp(mount->container, own->container) != 0 ||
-                    strcmp(mount->target, own->target) == 0 || !path_is_below(mount->target, own->target) || is_of_group(damages, group, mount->row))
-                        continue;
-                ground = ground_of(record, i);
-                if (ground != SIZE_MAX && record->mounts[ground].row == own->row && strv_append(&job->steps[number].stubs, mount->target) < 0)
-                        return log_oom();
-        }
-        return 0;
+        for (size_t i = 0; i < group->n && r == 0; i++)
+                r = map_put_u64(rows, (uint64_t) damages[group->damages[i]].row, (void *) (uintptr_t) (i + 1)); /* never NULL */
+        if (r == 0)
+                *ret = TAKE_PTR(rows);
+        return r;
 }
 
 int again_add_stubs(const struct pod *pod, const struct damage *damages, const struct again_group *group, struct job *job) {
-        int r = 0;
+        _cleanup_free_ const struct record_mount **grounds = NULL;
+        _cleanup_(map_freep) struct map *rows = NULL;
+        const struct record_pod *record = pod->record;
 
-        for (size_t i = 0; i < group->n && i < job->n_steps && r == 0; i++)
-                if (plan_gives_stubs(&group->wanted->mounts[i]))
-                        r = add_stubs(pod, damages, group, i, job);
-        return r;
+        if (index_rows(damages, group, &rows) < 0)
+                return log_oom();
+        if (grounds_find_all(record, carries, &grounds) < 0)
+                return -ENOMEM;
+        for (size_t i = 0; i < record->n_mounts; i++) {
+                const struct record_mount *mount = &record->mounts[i];
+                size_t number = grounds[i] ? (size_t) (uintptr_t) map_get_u64(rows, (uint64_t) grounds[i]->row) : 0;
+
+                if (number == 0 || number > job->n_steps || !plan_gives_stubs(&group->wanted->mounts[number - 1]) || mount->nested || !mount->request ||
+                    strcmp(mount->target, grounds[i]->target) == 0 || map_get_u64(rows, (uint64_t) mount->row))
+                        continue;
+                if (strv_append(&job->steps[number - 1].stubs, mount->target) < 0)
+                        return log_oom();
+        }
+        return 0;
 }
 
 const char *again_news(const struct wanted_mount *wanted) {

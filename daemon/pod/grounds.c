@@ -60,7 +60,7 @@ static const struct record_mount *choose(const struct stand *stand, const struct
         return ground;
 }
 
-static int find(struct stand *stands, size_t n) {
+static int find(struct stand *stands, size_t n, bool (*counts)(const struct record_mount *mount)) {
         _cleanup_free_ const struct stand **way = calloc(n + 1, sizeof(*way));
         size_t depth = 0;
 
@@ -72,7 +72,7 @@ static int find(struct stand *stands, size_t n) {
                         depth--;
                 if (stands[i].ground)
                         *stands[i].ground = choose(&stands[i], way, depth);
-                if (stands[i].mount)
+                if (stands[i].mount && (!counts || counts(stands[i].mount)))
                         way[depth++] = &stands[i];
         }
         return 0;
@@ -83,7 +83,7 @@ static struct stand stand_of(const struct record_mount *mount, const struct reco
                 .container = mount->container, .length = strlen(mount->container), .target = mount->target, .mount = mount, .ground = ground};
 }
 
-int grounds_find_all(const struct record_pod *record, const struct record_mount ***ret) {
+int grounds_find_all(const struct record_pod *record, bool (*counts)(const struct record_mount *mount), const struct record_mount ***ret) {
         _cleanup_free_ const struct record_mount **grounds = calloc(record->n_mounts + 1, sizeof(*grounds));
         _cleanup_free_ struct stand *stands = calloc(record->n_mounts + 1, sizeof(*stands));
         int r;
@@ -92,7 +92,7 @@ int grounds_find_all(const struct record_pod *record, const struct record_mount 
                 return log_oom();
         for (size_t i = 0; i < record->n_mounts; i++)
                 stands[i] = stand_of(&record->mounts[i], &grounds[i]);
-        r = find(stands, record->n_mounts);
+        r = find(stands, record->n_mounts, counts);
         if (r == 0)
                 *ret = TAKE_PTR(grounds);
         return r;
@@ -113,7 +113,7 @@ int grounds_find_points(const struct record_pod *record, const struct made_point
                 stands[record->n_mounts + i] = (struct stand) {
                         .container = points[i].place, .length = length, .target = points[i].place + length, .ground = &grounds[i]};
         }
-        r = find(stands, record->n_mounts + n_points);
+        r = find(stands, record->n_mounts + n_points, NULL);
         if (r == 0)
                 *ret = TAKE_PTR(grounds);
         return r;

@@ -31,6 +31,8 @@
 #include "util/log.h"
 #include "util/path.h"
 
+enum { BLAMED_MAX = 16 };
+
 struct repair {
         struct operation operation;
         char *container; /* as given, or NULL */
@@ -38,6 +40,8 @@ struct repair {
         struct damage *damages;
         size_t n_damages;
         size_t current;        /* the damage that the job is about; the next ones follow */
+        size_t blamed_for;     /* the one for which… */
+        unsigned n_blamed;     /* …so many of its group failed, and it was tried again without each */
         bool cgroups;          /* …or, when there are none, about the pod's cgroups, once… */
         bool cgroups_done;     /* …and that was it */
         struct again_group group; /* the current one, and those that its job mends with it */
@@ -425,12 +429,22 @@ static void blame_path(const struct wanted_mount *path, struct failure *f) {
                            path->kind == WANTED_MASK ? "masked" : "read-only", path->target, cause.text ?: "");
 }
 
+/* Each try makes all of the group and plans it before: a pod's owner may take the sources of thousands away. */
+static void give_up(struct repair *repair, enum failure_kind kind) {
+        _cleanup_failure_ struct failure f = FAILURE_INIT;
+
+        (void) failure_set(&f, kind, "%u of the mounts that come with it could not be made; repair again when what these say is mended.",
+                           repair->n_blamed);
+        settle(&repair->damages[repair->current], (int) kind, &f);
+}
+
 /* Whether the failure was settled as that of another mount than the current one, which is tried again without it. That a path
  * cannot be hidden or read-only is the failure of what would be there without it. */
 static bool blame_other(struct repair *repair, const struct job_result *answer, struct failure *f) {
         const struct again_group *group = &repair->group;
         size_t number = answer && !answer->lost ? answer->failed_step : SIZE_MAX;
         const struct wanted_mount *failed;
+        enum failure_kind kind;
 
         if (number == 0 || number >= group->n)
                 return false;
@@ -439,7 +453,13 @@ static bool blame_other(struct repair *repair, const struct job_result *answer, 
                 blame_path(failed, f);
                 return false;
         }
-        settle(&repair->damages[group->damages[number]], (int) f->kind, f);
+        if (repair->blamed_for != repair->current)
+                repair->n_blamed = 0;
+        repair->blamed_for = repair->current;
+        kind = f->kind;
+        settle(&repair->damages[group->damages[number]], (int) kind, f);
+        if (++repair->n_blamed >= BLAMED_MAX)
+                give_up(repair, kind);
         return true;
 }
 

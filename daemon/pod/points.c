@@ -78,7 +78,7 @@ int points_share(struct record_pod *record, size_t from) {
         ways = calloc(record->n_mounts, sizeof(*ways));
         if (!ways)
                 return log_oom();
-        r = n > FEW ? grounds_find_all(record, &grounds) : 0;
+        r = n > FEW ? grounds_find_all(record, NULL, &grounds) : 0;
         if (r < 0)
                 return r;
         for (size_t i = 0; i < record->n_mounts; i++)
@@ -126,7 +126,7 @@ static int append(struct plan_directory **list, size_t *n, const struct record_m
 int points_doom(const struct pods *pods, const struct record_pod *record, struct points_which which,
                 struct plan_directory **list, size_t *n) {
         _cleanup_free_ const struct record_mount **grounds = NULL;
-        int r = record && which.row == 0 ? grounds_find_all(record, &grounds) : 0;
+        int r = record && which.row == 0 ? grounds_find_all(record, NULL, &grounds) : 0;
 
         for (size_t i = record ? record->n_mounts : 0; i > 0 && r == 0; i--) { /* the last one made goes first */
                 const struct record_mount *mount = &record->mounts[i - 1];

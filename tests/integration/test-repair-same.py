@@ -276,6 +276,44 @@ def paths(daemon):
     equal(daemon.json('gc', pod)[0]['Outcome'], 'removed', 'collection')
 
 
+@case('a hidden path on a mount that came along with a recursive bind comes back alone')
+def along(daemon):
+    a = specs.tree('along', {'sub/': ''})
+    subprocess.run(['mount', '-t', 'tmpfs', 'along', f'{a}/sub'], check=True)
+    with open(f'{a}/sub/h', 'w') as file:
+        file.write('secret')
+    pod = daemon.create(own({'path': specs.rootfs()}, [specs.bind(a, '/srv', 'rbind')], maskedPaths=['/srv/sub/h']))
+    root = daemon.rootfs(pod)
+    equal(open(f'{root}/srv/sub/h').read(), '', 'hidden')
+    umount(root, '/srv/sub/h')
+    equal(open(f'{root}/srv/sub/h').read(), 'secret', 'seen')
+    equal(outcomes(repair(daemon, pod)), {'/srv/sub/h': 'repaired'}, 'repair')
+    equal((open(f'{root}/srv/sub/h').read(), daemon.state(pod)), ('', 'ready'), 'hidden again')
+    daemon.ok('gc', pod)
+    subprocess.run(['umount', f'{a}/sub'], check=True)
+
+
+@case('a mount with which too much cannot come is not tried again and again')
+def many_fail(daemon):
+    a, n = specs.tree('many-fail', {}), 60
+    sources = [specs.tree(f'many-fail-{i}', {}) for i in range(n)]
+    pod = daemon.create(own({'path': specs.rootfs()}, [specs.bind(a, '/srv', 'bind', 'ro')] +
+            [specs.bind(source, f'/srv/{i}') for i, source in enumerate(sources)]))
+    root = daemon.rootfs(pod)
+    subprocess.run(['umount', '-R', f'{root}/srv'], check=True)
+    for source in sources:
+        os.rename(source, f'{source}-away')
+    rows = repair(daemon, pod, status=1)
+    equal(rows['/srv']['Outcome'], 'failed', 'what they lie on')
+    contains(rows['/srv']['Message'], '16 of the mounts that come with it could not be made', 'message')
+    found = [rows[f'/srv/{i}']['Outcome'] for i in range(n)]
+    equal((found.count('failed'), found.count('left')), (16, n - 16), 'the others')
+    for source in sources:
+        os.rename(f'{source}-away', source)
+    equal(set(outcomes(repair(daemon, pod)).values()), {'repaired'}, 'repair')
+    equal(daemon.state(pod), 'ready', 'state')
+    daemon.ok('gc', pod)
+
 
 @case('a mount whose path cannot be hidden is not there, and the failure names the path')
 def unhidden(daemon):

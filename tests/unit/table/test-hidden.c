@@ -1,33 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What is found hidden in one pass is what table_at() does not give, in tables of random trees. PODMOUNT_SEED repeats one run's. */
 
-#include <inttypes.h>
-#include <time.h>
-
 #include "table/hidden.h"
+#include "tests/unit/draw.h"
 #include "tests/unit/table/made.h"
 #include "tests/unit/unit.h"
 #include "util/array.h"
 #include "util/path.h"
 
 enum { TABLES = 2000, MOUNTS_MAX = 24 };
-
-static uint64_t state;
-
-static unsigned draw(unsigned n) {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        return (unsigned) (state % n);
-}
-
-static void begin(void) {
-        const char *given = getenv("PODMOUNT_SEED");
-        uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t) time(NULL);
-
-        fprintf(stderr, "# seed %" PRIu64 "\n", seed);
-        state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1; /* never 0 for a seed of seconds */
-}
 
 /* Places that hide each other often; the second is before the third as a string, and beside it as a directory. */
 static const char *const points[] = {"/a", "/a.b", "/a/b", "/a/b/c", "/a/b/c/d", "/a/bc", "/e"};
@@ -72,7 +53,7 @@ static size_t compare(const struct table *table, const char *path) {
 START_TEST(test_random) {
         size_t n_hidden = 0;
 
-        begin();
+        draw_begin();
         for (unsigned i = 0; i < TABLES; i++) {
                 _cleanup_(table_freep) struct table *table = make_table(1 + draw(MOUNTS_MAX));
 
