@@ -329,6 +329,8 @@ int extract_place_copies(struct extract *extract) {
                 extract->name = strdup(wanted->name);
                 extract->link = strdup(wanted->name);
                 r = extract->name && extract->link ? place(extract, wanted) : -ENOMEM;
+                if (r == 0 && worker_progress(extract->worker) < 0)
+                        r = -EPIPE;
                 if (r != 0)
                         return r;
         }

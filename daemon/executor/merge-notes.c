@@ -184,6 +184,6 @@ int merge_notes(struct merge *merge, char kind) {
                 return r;
         }
         while (r == 0 && getdelim(&note, &room, '\0', file) > 0)
-                r = take_note(merge, file, note, &target, &target_room, kind);
+                r = worker_progress(merge->worker) < 0 ? -EPIPE : take_note(merge, file, note, &target, &target_room, kind);
         return r == 0 && !feof(file) ? -errno : r;
 }
