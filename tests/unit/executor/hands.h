@@ -7,8 +7,10 @@
  */
 
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #include "executor/door.h"
+#include "executor/executor.h"
 #include "executor/run.h"
 #include "kernel/fscontext.h"
 #include "kernel/resolve.h"
@@ -16,6 +18,7 @@
 #include "tests/unit/namespace.h"
 #include "tests/unit/unit.h"
 #include "util/array.h"
+#include "util/log.h"
 
 #define UUID "11111111-2222-3333-4444-555555555555"
 #define POD "/tmp/run/pods/" UUID
@@ -55,6 +58,32 @@ static _unused_ bool hands_begin(const char *without) {
         ck_assert_int_eq(intent_map(fd, &executor.intent), 0);
         (void) close_fd(fd);
         return true;
+}
+
+/* An executor beside the test's own hands, in the same place; *ret_front is the front's end of its socket. Does without what they do without. */
+static _unused_ pid_t start_executor(int *ret_front) {
+        int pair[2], intent = memfd_create("intent", MFD_CLOEXEC);
+        pid_t child;
+
+        ck_assert_int_ge(intent, 0);
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+        child = fork();
+        if (child == 0) {
+                const struct executor_setup setup = {.slot = CHILD_SLOT,
+                        .socket = pair[1],
+                        .intent_fd = intent,
+                        .runtime_fd = executor.runtime_fd,
+                        .layers_fd = -1,
+                        .without = unit_without()};
+
+                log_set_level(LOG_CRIT); /* its refusals are what is wanted */
+                _exit(executor_main(&setup));
+        }
+        ck_assert_int_gt(child, 0);
+        (void) close_fd(pair[1]);
+        (void) close_fd(intent);
+        *ret_front = pair[0];
+        return child;
 }
 
 static struct job *new_job(bool root) {

@@ -18,25 +18,7 @@ static int front = -1;
 static pid_t child;
 
 static void start(void) {
-        int pair[2], intent = memfd_create("intent", MFD_CLOEXEC);
-
-        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-        child = fork();
-        if (child == 0) {
-                const struct executor_setup setup = {.slot = CHILD_SLOT,
-                        .socket = pair[1],
-                        .intent_fd = intent,
-                        .runtime_fd = executor.runtime_fd,
-                        .layers_fd = -1,
-                        .without = unit_without()};
-
-                log_set_level(LOG_CRIT); /* thousands of refusals are what is wanted */
-                _exit(executor_main(&setup));
-        }
-        ck_assert_int_gt(child, 0);
-        (void) close_fd(pair[1]);
-        (void) close_fd(intent);
-        front = pair[0];
+        child = start_executor(&front);
 }
 
 /* Its end by the end of its socket: neither a signal nor a sanitizer's report. */

@@ -23,28 +23,9 @@ static int front = -1;
 static pid_t child;
 
 static bool begin(void) {
-        int pair[2], intent;
-
         if (!hands_begin(NULL))
                 return false;
-        intent = memfd_create("intent", MFD_CLOEXEC);
-        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-        child = fork();
-        if (child == 0) {
-                const struct executor_setup setup = {.slot = CHILD_SLOT,
-                        .socket = pair[1],
-                        .intent_fd = intent,
-                        .runtime_fd = executor.runtime_fd,
-                        .layers_fd = -1,
-                        .without = unit_without()};
-
-                log_set_level(LOG_CRIT);
-                _exit(executor_main(&setup));
-        }
-        ck_assert_int_gt(child, 0);
-        (void) close_fd(pair[1]);
-        (void) close_fd(intent);
-        front = pair[0];
+        child = start_executor(&front);
         return true;
 }
 
