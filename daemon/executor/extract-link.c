@@ -99,33 +99,10 @@ static int link_later(struct extract *extract, int directory, const char *name) 
         return r == 0 ? put_noted(extract) : r;
 }
 
-/* What a tree has of a name: 1; 0: nothing; -ENOTDIR: something on the way is no directory. */
-static int look(int root, const char *name, struct stat *ret) {
-        _cleanup_free_ char *way = strdup(name);
-        _cleanup_close_ int fd = fcntl(root, F_DUPFD_CLOEXEC, 0);
-        char *at = way;
-
-        if (!way || fd < 0)
-                return !way ? -ENOMEM : -errno;
-        for (char *slash = strchr(at, '/'); slash; at = slash + 1, slash = strchr(at, '/')) {
-                int next;
-
-                *slash = '\0';
-                next = openat(fd, at, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-                if (next < 0)
-                        return errno == ENOENT ? 0 : errno == ELOOP ? -ENOTDIR : -errno;
-                (void) close_fd(fd);
-                fd = next;
-        }
-        if (fstatat(fd, at, ret, AT_SYMLINK_NOFOLLOW) == 0)
-                return 1;
-        return errno == ENOENT ? 0 : -errno;
-}
-
 /* Whether nothing that the tar has, removes or hides is in the way of what lies below at this name. 1, 0, or a negative errno. */
 static int shows(struct extract *extract, char *name) {
         struct stat is;
-        int r = is_noted(extract, name) ? 1 : look(extract->setup.root, name, &is);
+        int r = is_noted(extract, name) ? 1 : extract_look_in(extract->setup.root, name, &is);
 
         if (r != 0)
                 return r == 1 || r == -ENOTDIR ? 0 : r;
@@ -243,7 +220,7 @@ static int link_below(struct extract *extract, int directory, const char *name) 
 
         if (extract->setup.below < 0 || !*extract->link || is_above(extract->name, extract->link))
                 return link_later(extract, directory, name);
-        r = extract->setup.own >= 0 ? look(extract->setup.own, extract->link, &is) : 0;
+        r = extract->setup.own >= 0 ? extract_look_in(extract->setup.own, extract->link, &is) : 0;
         if (r == 1)
                 return link_later(extract, directory, name);
         if (r < 0 && r != -ENOTDIR)

@@ -142,6 +142,28 @@ static int replace_whiteout(struct extract *extract, int directory, const char *
         return r;
 }
 
+int extract_look_in(int root, const char *name, struct stat *ret) {
+        _cleanup_free_ char *way = strdup(name);
+        _cleanup_close_ int fd = fcntl(root, F_DUPFD_CLOEXEC, 0);
+        char *at = way;
+
+        if (!way || fd < 0)
+                return !way ? -ENOMEM : -errno;
+        for (char *slash = strchr(at, '/'); slash; at = slash + 1, slash = strchr(at, '/')) {
+                int next;
+
+                *slash = '\0';
+                next = openat(fd, at, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                if (next < 0)
+                        return errno == ENOENT ? 0 : errno == ELOOP ? -ENOTDIR : -errno;
+                (void) close_fd(fd);
+                fd = next;
+        }
+        if (fstatat(fd, at, ret, AT_SYMLINK_NOFOLLOW) == 0)
+                return 1;
+        return errno == ENOENT ? 0 : -errno;
+}
+
 static bool is_whiteout(int directory, const char *base) {
         struct stat st;
 

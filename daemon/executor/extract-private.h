@@ -58,6 +58,8 @@ int extract_name(struct extract *extract, struct archive_entry *entry);
 enum extract_way { EXTRACT_FIND, EXTRACT_MAKE, EXTRACT_SEEK, EXTRACT_VISIT };
 /* The directory of a name, opened; the extract's until the next call. *ret_base: what is left of the name. */
 int extract_parent(struct extract *extract, const char *name, enum extract_way way, int *ret_fd, const char **ret_base);
+/* What a tree has of a name, through no link: 1; 0: nothing; -ENOTDIR: something on the way is no directory; or another negative errno. */
+int extract_look_in(int root, const char *name, struct stat *ret);
 /* Removes whatever has this name. */
 int extract_remove(struct extract *extract, int directory, const char *name);
 /* One more file or directory; so many bytes more. FAILURE_QUOTA_EXCEEDED. */

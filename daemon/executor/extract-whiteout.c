@@ -56,29 +56,11 @@ static int shows(struct extract *extract, const char *base, bool *ret) {
 
 /* Whether what the layer stands on has something of this name, whatever the layer itself has. */
 static int is_under(struct extract *extract, const char *name, bool *ret) {
-        _cleanup_free_ char *way = strdup(name);
-        _cleanup_close_ int fd = -1;
-        char *at = way;
+        struct stat is;
+        int r = extract->setup.under < 0 ? 0 : extract_look_in(extract->setup.under, name, &is);
 
-        *ret = false;
-        if (!way)
-                return -ENOMEM;
-        if (extract->setup.under < 0)
-                return 0;
-        fd = fcntl(extract->setup.under, F_DUPFD_CLOEXEC, 0);
-        if (fd < 0)
-                return -errno;
-        for (char *slash = strchr(at, '/'); slash; at = slash + 1, slash = strchr(at, '/')) {
-                int next;
-
-                *slash = '\0';
-                next = openat(fd, at, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-                if (next < 0)
-                        return not_seen(extract, errno, ret);
-                (void) close_fd(fd);
-                fd = next;
-        }
-        return has(extract, fd, at, ret);
+        *ret = r == 1 && !node_is_whiteout(&is);
+        return r < 0 ? not_seen(extract, -r, ret) : 0;
 }
 
 /* Into a layer that has content: a whiteout hides what that is, too, but may have nothing to hide any more when it is over that. */
