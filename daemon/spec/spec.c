@@ -101,8 +101,11 @@ int spec_check_export(const char *text, size_t size, uint64_t size_max, struct f
 /* By its first member, before anybody reads so much. */
 static bool looks_exported(const char *text, size_t size) {
         static const char head[] = "{\"podmount-export\"";
+        size_t n = 0;
 
-        return size >= strlen(head) && strncmp(text, head, strlen(head)) == 0;
+        for (size_t i = 0; i < size && head[n] && (text[i] == head[n] || strchr(" \t\r\n", text[i])); i++)
+                n += text[i] == head[n];
+        return head[n] == '\0';
 }
 
 /* Parses the text within the limits that hold for every document. */

@@ -428,10 +428,14 @@ END_TEST
 /* Where an export is no spec, it is told what it is. */
 START_TEST(test_export_elsewhere) {
         static const char two[] = EXPORT_OF("", EXPORT_PART("", "a") ", " EXPORT_PART("", "b"));
+        static const char pretty[] = "{\n  \"podmount-export\": 1,\n  \"parts\": []\n}"; /* as Export() prints it */
         _cleanup_failure_ struct failure long_one = FAILURE_INIT, container = FAILURE_INIT, spec_failure = FAILURE_INIT;
         struct spec *spec = NULL;
 
         ck_assert_int_eq(spec_parse(two, strlen(two), 20, UINT64_MAX, &spec, &long_one), FAILURE_QUOTA_EXCEEDED);
+        ck_assert_msg(strstr(long_one.text, "restore it, by Restore()"), "%s", long_one.text);
+        failure_clear(&long_one);
+        ck_assert_int_eq(spec_parse(pretty, strlen(pretty), 20, UINT64_MAX, &spec, &long_one), FAILURE_QUOTA_EXCEEDED);
         ck_assert_msg(strstr(long_one.text, "restore it, by Restore()"), "%s", long_one.text);
         ck_assert_int_eq(spec_parse(OCI(""), strlen(OCI("")), 20, UINT64_MAX, &spec, &spec_failure), FAILURE_QUOTA_EXCEEDED);
         ck_assert_msg(strstr(spec_failure.text, "split it, or have"), "%s", spec_failure.text);
