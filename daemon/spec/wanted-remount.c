@@ -11,6 +11,7 @@
 
 #include "spec/compile.h"
 #include "spec/reader.h"
+#include "spec/source.h"
 #include "util/array.h"
 #include "util/json.h"
 
@@ -76,9 +77,7 @@ static bool has_option(const struct spec_mount *mount, const char *name) {
 }
 
 static bool is_volume(const struct spec_mount *mount) {
-        const char *prefix = source_prefix(SOURCE_VOLUME);
-
-        return mount->source && strncmp(mount->source, prefix, strlen(prefix)) == 0;
+        return mount->source && source_is_volume(mount->source);
 }
 
 static int check_attribute(const struct remount *remount, const struct option_row *row) {
